@@ -1,0 +1,66 @@
+//! The command line.
+//!
+//! | file | command |
+//! |---|---|
+//! | [`serve`] | `serve`, and no command at all |
+//! | [`health`] | `health` |
+//! | [`logging`] | how the log is written |
+
+pub mod health;
+pub mod logging;
+pub mod serve;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Knows what every plugin of an application is, what it holds right now, and whether that is
+/// still true.
+///
+/// Without a command, it serves.
+#[derive(Debug, Parser)]
+#[command(name = "plugin-registry", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  plugin-registry                                       serve on 127.0.0.1:8080, keep plugin-registry.db here
+  plugin-registry serve --listen 0.0.0.0:8080 --store sqlite:/data/plugin-registry.db
+  plugin-registry serve --store memory                  keep nothing
+  curl 'localhost:8080/plugins?active=true'             what holds resources right now
+
+Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the registry over HTTP.
+    Serve(serve::ServeArgs),
+    /// Ask a running registry whether it is alive; the exit code tells. For containers.
+    Health(health::HealthArgs),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
+}
+
+/// Runs the command line of this process.
+///
+/// # Errors
+///
+/// What went wrong, for people, with its causes.
+pub fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve::serve(cli.serve),
+        Some(Command::Serve(args)) => serve::serve(args),
+        Some(Command::Health(args)) => health::check(&args),
+        Some(Command::Openapi) => print_openapi(),
+    }
+}
+
+fn print_openapi() -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut text = serde_json::to_vec_pretty(&crate::http::router::description())?;
+    text.push(b'\n');
+    std::io::stdout().write_all(&text).context("the description could not be written")
+}

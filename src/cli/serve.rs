@@ -1,0 +1,118 @@
+//! `plugin-registry serve`.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::logging::{self, LogFormat};
+use crate::clock::SystemClock;
+use crate::http::{Api, Limits};
+use crate::registry::Registry;
+use crate::server::{self, Settings};
+use crate::store::StoreUrl;
+
+/// Files that are no connections: the store's, the log's, the listener.
+const OTHER_FILES: u64 = 64;
+
+/// The flags of `serve`. The README's table of settings tells what raising and lowering costs.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes any free one.
+    #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Where the registry is kept: `sqlite:PATH`, or `memory` to keep nothing.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    pub store: StoreUrl,
+    /// The form of the log, which goes to standard error.
+    #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// The least important lines to log: error, warn, info, debug or trace. At info, a line a request.
+    #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+    /// The most connections at a time.
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS", default_value_t = Settings::default().max_connections, value_name = "N")]
+    pub max_connections: usize,
+    /// The most connections at a time from one address (IPv6: from one /64).
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = Settings::default().max_connections_per_address, value_name = "N")]
+    pub max_connections_per_address: usize,
+    /// How long requests may run on after SIGTERM or SIGINT, in seconds.
+    #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = Settings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
+    pub shutdown_grace: u64,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When the store cannot be opened or the address cannot be listened on.
+pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    logging::start(args.log_format, &args.log_level)?;
+    let journal = args.store.open().context("the store cannot be opened")?;
+    let registry = Registry::start(journal, Arc::new(SystemClock)).context("the store cannot be read")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
+    runtime.block_on(serve_registry(args, registry))
+}
+
+async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<()> {
+    let settings = Settings {
+        max_connections: bounded_by_files(args.max_connections),
+        max_connections_per_address: args.max_connections_per_address,
+        shutdown_grace: Duration::from_secs(args.shutdown_grace),
+        ..Settings::default()
+    };
+    // Before the listener: whoever can connect can also stop it cleanly.
+    let stop = stop_signal()?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is the port in use? --listen names another", args.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let snapshot = registry.snapshot();
+    info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
+    // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
+    drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
+    let api = Api { registry: registry.clone(), limits: Limits::default() };
+    server::run(listener, api, settings, stop).await;
+    registry.close().await;
+    info!("stopped; the store is closed");
+    Ok(())
+}
+
+/// Completes at the first SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be awaited")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be awaited")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+    })
+}
+
+/// Raises the soft limit of open files to the hard one, and returns how many connections fit.
+fn bounded_by_files(wanted: usize) -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files could not be raised");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let fit = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+    if fit < wanted {
+        warn!(
+            open_files = files,
+            connections = fit,
+            "the limit of open files allows fewer connections than the setting"
+        );
+    }
+    wanted.min(fit)
+}

@@ -1,0 +1,58 @@
+//! Time and randomness, the two things that the rest of the program is given and never takes.
+//!
+//! `clippy.toml` bans the functions that take them elsewhere.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+/// Tells what time it is.
+pub trait Clock: Send + Sync + 'static {
+    /// The time, in whole microseconds: what is answered is what is stored.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
+        whole_micros(Timestamp::now())
+    }
+}
+
+/// A clock that stands still until it is moved, for tests.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Timestamp>);
+
+impl ManualClock {
+    /// A clock that shows `start`.
+    pub fn new(start: Timestamp) -> ManualClock {
+        ManualClock(Mutex::new(whole_micros(start)))
+    }
+
+    /// Moves the clock, forwards or back.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *now = whole_micros(now.saturating_add(by).unwrap_or(Timestamp::MAX));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn whole_micros(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+/// An identity that nobody has had before: 122 random bits (UUID version 4, RFC 9562).
+pub fn new_identity() -> Uuid {
+    #[expect(clippy::disallowed_methods, reason = "this is where randomness comes from")]
+    Uuid::new_v4()
+}

@@ -1,0 +1,162 @@
+//! Request bodies: their media type, their size, the time they take, and their JSON.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::problem::{Kind, Problem};
+use super::router::Api;
+use crate::plugin::json;
+use crate::plugin::read::kind_of;
+
+/// The media type of a merge patch (RFC 7396).
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// How much of a body that is too large is read and forgotten, in bytes, so that the client comes
+/// to read the answer instead of finding the connection reset.
+const DRAINED: usize = 8 * 1024 * 1024;
+
+/// A request's body, whole, as JSON. `OUTER` is how deep it will stand in a plugin's document.
+pub struct JsonBody<const OUTER: usize = 0>(pub Value);
+
+/// A request's body, whole, as a merge patch: an object.
+pub struct PatchBody<const OUTER: usize = 0>(pub Map<String, Value>);
+
+impl<const OUTER: usize> FromRequest<Api> for JsonBody<OUTER> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        require_type(request.headers(), &["application/json"])?;
+        let bytes = read_whole(request, api).await?;
+        Ok(JsonBody(json::parse_nested(&bytes, OUTER)?))
+    }
+}
+
+impl<const OUTER: usize> FromRequest<Api> for PatchBody<OUTER> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        require_type(request.headers(), &[MERGE_PATCH, "application/json"])?;
+        let bytes = read_whole(request, api).await?;
+        match json::parse_nested(&bytes, OUTER)? {
+            Value::Object(patch) => Ok(PatchBody(patch)),
+            other => Err(crate::plugin::Invalid::at("", format!("must be an object, not {}", kind_of(&other))).into()),
+        }
+    }
+}
+
+/// The media type of a body, without its parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Refuses a body of another media type, or in another encoding than UTF-8.
+///
+/// # Errors
+///
+/// 415, naming what is taken.
+pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
+    let refuse = |what: String| Err(Problem::new(Kind::UnsupportedMediaType, what));
+    match media_type(headers) {
+        Some(sent) if taken.contains(&sent.as_str()) => {}
+        Some(sent) => return refuse(format!("the body is {sent}; send {}", taken.join(" or "))),
+        None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
+    }
+    if headers.contains_key(hyper::header::CONTENT_ENCODING) {
+        return refuse("the body is compressed; send it as it is".into());
+    }
+    Ok(())
+}
+
+async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
+    let limit = api.limits.body_bytes;
+    let waits_for_go_ahead = request.headers().contains_key(EXPECT);
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let mut reader = BodyReader::new(request.into_body(), api.limits.body_time);
+    if declared.is_some_and(|length| length > limit) {
+        if !waits_for_go_ahead {
+            reader.drain().await;
+        }
+        return Err(too_large(limit));
+    }
+    let Some(first) = reader.next().await? else { return Ok(Bytes::new()) };
+    let mut whole = BytesMut::new();
+    let mut next = Some(first);
+    while let Some(part) = next {
+        if whole.len() + part.len() > limit {
+            reader.drain().await;
+            return Err(too_large(limit));
+        }
+        if whole.is_empty() && declared == Some(part.len()) {
+            return Ok(part);
+        }
+        whole.extend_from_slice(&part);
+        next = reader.next().await?;
+    }
+    Ok(whole.freeze())
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the body is larger than {limit} bytes")).closing()
+}
+
+/// A body, part by part, against a deadline.
+pub struct BodyReader {
+    body: Body,
+    patience: Duration,
+    deadline: Instant,
+}
+
+impl BodyReader {
+    /// Reads `body`; the first deadline is `patience` from now.
+    pub fn new(body: Body, patience: Duration) -> BodyReader {
+        BodyReader { body, patience, deadline: Instant::now() + patience }
+    }
+
+    /// Begins the time anew, after something whole has arrived.
+    pub fn renew(&mut self) {
+        self.deadline = Instant::now() + self.patience;
+    }
+
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// 408 when it does not come before the deadline, 400 when the body breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = tokio::time::timeout_at(self.deadline, self.body.frame()).await.map_err(|_| {
+                let detail = format!("the body did not arrive within {} s", self.patience.as_secs());
+                Problem::new(Kind::Timeout, detail).closing()
+            })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Problem::new(Kind::BadRequest, "the body broke off").closing()),
+                // Trailers are of no interest.
+                Some(Ok(frame)) => {
+                    if let Ok(part) = frame.into_data() {
+                        return Ok(Some(part));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        let mut drained = 0;
+        while drained < DRAINED {
+            match self.next().await {
+                Ok(Some(part)) => drained += part.len(),
+                _ => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `/categories`: what kinds of plugin there are, and what people call them.
+
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::JsonBody;
+use super::context::Now;
+use super::params::Params;
+use super::path::CategoryPath;
+use super::problem::Problem;
+use super::reply;
+use super::write::Write;
+use crate::plugin::read::{ObjectReader, nullable, string};
+use crate::plugin::{Invalid, Name};
+use crate::registry::stats::CategoryView;
+use crate::registry::{Command, Precondition, Revision};
+
+/// Every category.
+#[derive(Serialize, ToSchema)]
+pub struct CategoryList {
+    /// The categories, in the order of their names.
+    items: Vec<CategoryView>,
+    /// The revision that the list was made from.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// What people call a category.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub struct CategoryName {
+    /// The display name; null for the one that is made from the name.
+    #[schema(required, min_length = 1, max_length = 256)]
+    display_name: Option<String>,
+}
+
+/// List the categories: those in use, and those that were given a display name.
+#[utoipa::path(get, path = "/categories", tag = "categories", responses(
+    (status = OK, description = "The categories", body = CategoryList),
+    (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
+))]
+pub async fn list_categories(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let list = || CategoryList { items: CategoryView::all(&now.state), revision: now.state.revision() };
+    reply::of_snapshot(&now, &precondition, || reply::json(&list()))
+}
+
+/// Give a category a display name.
+#[utoipa::path(put, path = "/categories/{name}", tag = "categories", request_body = CategoryName, responses(
+    (status = OK, description = "The category after the change", body = CategoryView),
+))]
+pub async fn name_category(
+    CategoryPath(name): CategoryPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = ObjectReader::new(body, "", &["display_name"], &["name", "plugins"])?;
+    let display_name = fields.required("display_name", nullable(string));
+    fields.finish()?;
+    let display_name = display_name.flatten();
+    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
+        return Err(Invalid::at("/display_name", detail).into());
+    }
+    let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
+    write.run_for(command, |outcome| reply::json(&CategoryView::of(&outcome.state, &name))).await
+}

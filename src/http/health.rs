@@ -1,0 +1,61 @@
+//! `/healthz` and `/readyz`: for those who watch over the service.
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::context::Now;
+use super::problem::Problem;
+use super::reply;
+use super::router::Api;
+use crate::registry::{Revision, WriterHealth};
+
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`: otherwise there would be no answer.
+    #[schema(examples("ok"))]
+    status: &'static str,
+}
+
+/// What the service can do at the moment.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready`, or `read_only` while the store cannot be written: reads go on.
+    #[schema(examples("ready"))]
+    status: &'static str,
+    /// The version of the program.
+    version: &'static str,
+    /// The newest revision.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// How many plugins there are.
+    plugins: usize,
+    /// Why the store cannot be written.
+    #[schema(required)]
+    reason: Option<&'static str>,
+    /// Since when it cannot.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    since: Option<Timestamp>,
+}
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = OK, description = "It is", body = Health)))]
+pub async fn read_health() -> Response {
+    reply::json(&Health { status: "ok" })
+}
+
+/// Can it serve?
+///
+/// 200 as long as reads are answered, also while the store cannot be written; the body tells which.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = OK, description = "It can", body = Readiness)))]
+pub async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
+    let (status, reason, since) = match api.registry.health() {
+        WriterHealth::Writable => ("ready", None, None),
+        WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),
+    };
+    let (revision, plugins) = (now.state.revision(), now.state.plugins().size());
+    Ok(reply::json(&Readiness { status, version: env!("CARGO_PKG_VERSION"), revision, plugins, reason, since }))
+}

@@ -1,0 +1,127 @@
+//! The body of a list: made while it is sent, from the JSON that each record has already.
+//!
+//! However long the list and its items, no more than one piece of it is in memory at a time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, SizeHint};
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use crate::registry::Record;
+
+/// How long a piece is at least, in bytes, as long as there is more.
+const PIECE: usize = 64 * 1024;
+
+/// Items between a beginning and an end.
+pub struct ListBody {
+    begin: Bytes,
+    separator: &'static [u8],
+    end: Bytes,
+    items: std::vec::IntoIter<Arc<Record>>,
+    fields: Option<Vec<&'static str>>,
+    state: Progress,
+    /// How many bytes are still to come, where that is known.
+    remaining: Option<u64>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Progress {
+    Begin,
+    Items,
+    Done,
+}
+
+impl ListBody {
+    /// `begin`, then the items with `separator` between them, then `end`; of each item only
+    /// `fields`, if given.
+    pub fn new(
+        begin: Bytes,
+        items: Vec<Arc<Record>>,
+        separator: &'static [u8],
+        end: Bytes,
+        fields: Option<Vec<&'static str>>,
+    ) -> axum::body::Body {
+        let known = fields.is_none().then(|| {
+            let separators = separator.len() * items.len().saturating_sub(1);
+            let bytes = begin.len() + end.len() + separators + items.iter().map(|item| item.json.len()).sum::<usize>();
+            bytes as u64
+        });
+        let body = ListBody {
+            begin,
+            separator,
+            end,
+            items: items.into_iter(),
+            fields,
+            state: Progress::Begin,
+            remaining: known,
+        };
+        axum::body::Body::new(body.map_err(|never| match never {}))
+    }
+
+    fn put(&self, piece: &mut BytesMut, item: &Record) {
+        match &self.fields {
+            None => piece.put_slice(&item.json),
+            Some(fields) => piece.put_slice(&projected(&item.json, fields)),
+        }
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        if self.state == Progress::Done {
+            return None;
+        }
+        let mut piece = BytesMut::with_capacity(self.remaining.map_or(PIECE, |bytes| PIECE.min(bytes as usize)));
+        if self.state == Progress::Begin {
+            piece.put_slice(&self.begin);
+            if let Some(first) = self.items.next() {
+                self.put(&mut piece, &first);
+            }
+            self.state = Progress::Items;
+        }
+        while piece.len() < PIECE {
+            let Some(item) = self.items.next() else {
+                piece.put_slice(&self.end);
+                self.state = Progress::Done;
+                break;
+            };
+            piece.put_slice(self.separator);
+            self.put(&mut piece, &item);
+        }
+        Some(piece.freeze())
+    }
+}
+
+impl Body for ListBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = self.next_piece();
+        if let (Some(piece), Some(remaining)) = (&piece, &mut self.remaining) {
+            *remaining = remaining.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.state == Progress::Done
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// Some fields of a document, in the order of the document.
+fn projected(json: &[u8], fields: &[&str]) -> Vec<u8> {
+    let document: IndexMap<&str, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
+    let wanted: IndexMap<_, _> = document.into_iter().filter(|(name, _)| fields.contains(name)).collect();
+    serde_json::to_vec(&wanted).unwrap_or_default()
+}

@@ -1,0 +1,298 @@
+//! The query of a list: one table of parameters, from which both the reading and the API's
+//! description are made.
+
+use jiff::Timestamp;
+
+use super::cursor::{Cursor, ListCursor};
+use super::params::{Params, bad, flag_of};
+use super::problem::Problem;
+use crate::plugin::read::unknown_name;
+use crate::plugin::{ExecutionMode, Name, Pid, Provider};
+use crate::registry::query::{Filter, ListQuery};
+use crate::registry::resources::{ResourceKind, ResourceQuery, RowPosition};
+use crate::registry::sort::{Position, Sort, SortField};
+use crate::registry::{PluginDocument, StoreId};
+
+/// How many items a list has when nothing is said.
+pub const DEFAULT_LIMIT: usize = 1_000;
+
+/// The most items that one page may have.
+pub const MAX_LIMIT: usize = 10_000;
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name; one that ends in `.` stands for all that begin so.
+    pub name: &'static str,
+    /// What values it takes.
+    pub values: Values,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// The values of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub enum Values {
+    /// `true` or `false`.
+    Flag,
+    /// Any text; several are possible.
+    Texts,
+    /// One of these; several are possible.
+    Names(&'static [&'static str]),
+    /// Process ids; several are possible.
+    Pids,
+    /// One text.
+    Text,
+    /// One time (RFC 3339).
+    Time,
+    /// A number of items.
+    Limit,
+    /// A field to sort by.
+    Sort,
+    /// Names of fields.
+    Fields,
+}
+
+/// The parameters of `GET /plugins`.
+pub const PLUGIN_LIST: &[Parameter] = &[
+    parameter(
+        "active",
+        Values::Flag,
+        "Whether it holds a process, a container, or a remote resource whose status is `running`.",
+    ),
+    parameter("billable", Values::Flag, "Whether a provider may be charging for its remote resource."),
+    parameter("category", Values::Texts, "The category."),
+    parameter("name", Values::Texts, "The name within the category."),
+    parameter("execution_mode", Values::Names(ExecutionMode::NAMES), "Where it does its work."),
+    parameter(
+        "execution",
+        Values::Names(&["local", "cloud"]),
+        "Whether the work is done on the application's own host.",
+    ),
+    parameter("configured", Values::Flag, "Whether it is ready for use."),
+    parameter("provider", Values::Names(Provider::NAMES), "Who rents out its remote resource."),
+    parameter("status", Values::Texts, "The status of its remote resource."),
+    parameter("gpu_type", Values::Texts, "The GPU type of its remote resource."),
+    parameter("host", Values::Texts, "The host on which its processes and container live."),
+    parameter("lease_id", Values::Texts, "The lease of the application process that holds it."),
+    parameter("label.", Values::Texts, "The value of a label: `label.team=speech`."),
+    parameter("pid", Values::Pids, "A process that it holds."),
+    parameter("container_id", Values::Texts, "The container that it holds."),
+    parameter("q", Values::Texts, "A part of its id, title or description, in upper or lower case."),
+    parameter("updated_since", Values::Time, "Changed at or after this time."),
+    parameter("sort", Values::Sort, "A scalar field to sort by, `-` before it for descending order."),
+    parameter("limit", Values::Limit, "The most items to return."),
+    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+    parameter("fields", Values::Fields, "Only these fields of each item."),
+];
+
+/// The parameters of `GET /resources`.
+pub const RESOURCE_LIST: &[Parameter] = &[
+    parameter("kind", Values::Names(ResourceKind::NAMES), "What is held."),
+    parameter("host", Values::Text, "The host of the plugin that holds it."),
+    parameter("pid", Values::Pids, "The process of this id."),
+    parameter("container_id", Values::Text, "The container of this id."),
+    parameter("instance_id", Values::Text, "The remote resource of this instance id."),
+    parameter("limit", Values::Limit, "The most rows to return."),
+    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+];
+
+/// The parameters of `DELETE /plugins/{id}`.
+pub const REMOVAL: &[Parameter] =
+    &[parameter("force", Values::Flag, "Remove it even if it holds what may still run or bill.")];
+
+const fn parameter(name: &'static str, values: Values, help: &'static str) -> Parameter {
+    Parameter { name, values, help }
+}
+
+/// The names of parameters.
+pub fn names(parameters: &[Parameter]) -> Vec<&'static str> {
+    parameters.iter().map(|parameter| parameter.name).collect()
+}
+
+/// What a list of plugins is asked for.
+#[derive(Debug)]
+pub struct PluginList {
+    /// Which, in what order, how many.
+    pub query: ListQuery,
+    /// Only these fields of each; `None` for all.
+    pub fields: Option<Vec<&'static str>>,
+    /// The filters and the order as text: a cursor belongs to these.
+    pub canonical: String,
+}
+
+impl PluginList {
+    /// Reads the query of a list of plugins in a store.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
+    pub fn read(params: Params, store: &StoreId) -> Result<PluginList, Problem> {
+        let params = params.only(&names(PLUGIN_LIST))?;
+        let canonical = canonical(&params);
+        let mut query = ListQuery::default();
+        for (name, values) in params.iter() {
+            query.filters.extend(filter(name, values)?);
+        }
+        if let Some(sort) = params.single("sort")? {
+            query.sort = sort_of(sort)?;
+        }
+        query.limit = params.single("limit")?.map(limit_of).transpose()?;
+        if let Some(cursor) = params.single("cursor")? {
+            let ListCursor { key, unique_id } = Cursor::read(cursor, store, &canonical)?;
+            query.after = Some(Position { key, unique_id: crate::plugin::UniqueId::from_client(&unique_id) });
+        }
+        let fields =
+            params.iter().find(|(name, _)| *name == "fields").map(|(_, names)| fields_of(names)).transpose()?;
+        Ok(PluginList { query, fields, canonical })
+    }
+}
+
+/// What a list of resources is asked for.
+#[derive(Debug)]
+pub struct ResourceList {
+    /// Which, and how many.
+    pub query: ResourceQuery,
+    /// The filters as text: a cursor belongs to these.
+    pub canonical: String,
+}
+
+impl ResourceList {
+    /// Reads the query of a list of resources in a store.
+    ///
+    /// # Errors
+    ///
+    /// As [`PluginList::read`].
+    pub fn read(params: Params, store: &StoreId) -> Result<ResourceList, Problem> {
+        let params = params.only(&names(RESOURCE_LIST))?;
+        let canonical = canonical(&params);
+        let text = |name| params.single(name).map(|value| value.map(str::to_owned));
+        let after = match params.single("cursor")? {
+            Some(cursor) => {
+                let (unique_id, row): (String, usize) = Cursor::read(cursor, store, &canonical)?;
+                Some(RowPosition { unique_id: crate::plugin::UniqueId::from_client(&unique_id), row })
+            }
+            None => None,
+        };
+        let query = ResourceQuery {
+            kind: params
+                .single("kind")?
+                .map(|name| named("kind", name, ResourceKind::NAMES, ResourceKind::from_name))
+                .transpose()?,
+            host: text("host")?,
+            pid: params.single("pid")?.map(pid_of).transpose()?,
+            container_id: text("container_id")?,
+            instance_id: text("instance_id")?,
+            limit: params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT),
+            after,
+        };
+        Ok(ResourceList { query, canonical })
+    }
+}
+
+/// Filters and order, as text that is the same for the same list.
+fn canonical(params: &Params) -> String {
+    let mut parts: Vec<_> = params
+        .iter()
+        .filter(|(name, _)| !["limit", "cursor", "fields"].contains(name))
+        .map(|(name, values)| {
+            let mut values: Vec<_> = values.to_vec();
+            values.sort();
+            format!("{name}={}", values.join("\u{1f}"))
+        })
+        .collect();
+    parts.sort();
+    parts.join("\u{1e}")
+}
+
+fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
+    let texts = || values.to_vec();
+    Ok(Some(match name {
+        "active" => return flag_filter(name, values, Filter::Active),
+        "billable" => return flag_filter(name, values, Filter::Billable),
+        "configured" => return flag_filter(name, values, Filter::Configured),
+        "execution" => {
+            let local = |value: &str| named(name, value, &["local", "cloud"], |value| Some(value == "local"));
+            return both_cancel(values.iter().map(|value| local(value)).collect::<Result<_, _>>()?, Filter::Local);
+        }
+        // A text that is no name is nobody's category: it matches nothing.
+        "category" => Filter::Category(values.iter().filter_map(|value| Name::new(value).ok()).collect()),
+        "name" => Filter::Name(texts()),
+        "execution_mode" => Filter::ExecutionMode(all(name, values, ExecutionMode::NAMES, ExecutionMode::from_name)?),
+        "provider" => Filter::Provider(all(name, values, Provider::NAMES, Provider::from_name)?),
+        "status" => Filter::Status(texts()),
+        "gpu_type" => Filter::GpuType(texts()),
+        "host" => Filter::Host(texts()),
+        "lease_id" => Filter::Lease(texts()),
+        "pid" => Filter::Pid(values.iter().map(|value| pid_of(value)).collect::<Result<_, _>>()?),
+        "container_id" => Filter::Container(texts()),
+        "q" => Filter::Text(texts()),
+        "updated_since" => Filter::UpdatedSince(time_of(values)?),
+        _ => match name.strip_prefix("label.") {
+            Some(key) => Filter::Label { key: key.to_owned(), values: texts() },
+            None => return Ok(None),
+        },
+    }))
+}
+
+fn flag_filter(name: &str, values: &[String], make: impl Fn(bool) -> Filter) -> Result<Option<Filter>, Problem> {
+    let flags = values.iter().map(|value| flag_of(name, value)).collect::<Result<Vec<_>, _>>()?;
+    both_cancel(flags, make)
+}
+
+/// `true,false` asks for either, which is no condition.
+fn both_cancel(flags: Vec<bool>, make: impl Fn(bool) -> Filter) -> Result<Option<Filter>, Problem> {
+    match (flags.contains(&true), flags.contains(&false)) {
+        (true, false) => Ok(Some(make(true))),
+        (false, true) => Ok(Some(make(false))),
+        _ => Ok(None),
+    }
+}
+
+fn all<T>(name: &str, values: &[String], known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
+    values.iter().map(|value| named(name, value, known, &of)).collect()
+}
+
+fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
+    match of(value).filter(|_| known.contains(&value)) {
+        Some(named) => Ok(named),
+        None => Err(bad(format!("`{name}` must be one of {}", known.join(", ")))),
+    }
+}
+
+fn pid_of(value: &str) -> Result<Pid, Problem> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let pid = value.parse().ok().filter(|pid| digits && *pid > 0);
+    pid.ok_or_else(|| bad("`pid` must be an integer from 1 to 4294967295"))
+}
+
+fn time_of(values: &[String]) -> Result<Timestamp, Problem> {
+    let [value] = values else { return Err(bad("`updated_since` takes one value")) };
+    // An unencoded `+` of an offset has become a space.
+    value
+        .replace(' ', "+")
+        .parse()
+        .map_err(|_| bad("`updated_since` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
+}
+
+fn limit_of(value: &str) -> Result<usize, Problem> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = value.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| bad(format!("`limit` must be an integer from 1 to {MAX_LIMIT}")))
+}
+
+fn sort_of(value: &str) -> Result<Sort, Problem> {
+    let (name, descending) = value.strip_prefix('-').map_or((value, false), |name| (name, true));
+    let field = named("sort", name, SortField::NAMES, SortField::from_name)?;
+    Ok(Sort { field, descending })
+}
+
+fn fields_of(names: &[String]) -> Result<Vec<&'static str>, Problem> {
+    names
+        .iter()
+        .map(|name| {
+            let known = PluginDocument::FIELDS.iter().find(|field| *field == name);
+            known.copied().ok_or_else(|| bad(unknown_name("field", name, PluginDocument::FIELDS)))
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! The HTTP API: every route, status code and extractor. Nothing here decides anything.
+//!
+//! A handler parses, makes one call to the registry, and replies. What goes wrong anywhere, in
+//! routing and extraction too, is answered as a problem document (RFC 9457).
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`router`] | all routes on one page, and the layers around them |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`health`] | the handlers, by resource |
+//! | [`ndjson`] | many registrations in one request |
+//! | [`problem`], [`refusal`] | errors |
+//! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
+//! | [`list_params`], [`cursor`], [`list_body`] | lists |
+//! | [`write`], [`reply`] | what writes, and replies, have in common |
+//! | [`context`] | what surrounds every request |
+//! | [`openapi`] | the description of the API |
+
+pub mod body;
+pub mod categories;
+pub mod conditional;
+pub mod config;
+pub mod context;
+pub mod cursor;
+pub mod health;
+pub mod list_body;
+pub mod list_params;
+pub mod ndjson;
+pub mod negotiate;
+pub mod openapi;
+pub mod params;
+pub mod path;
+pub mod plugins;
+pub mod problem;
+pub mod refusal;
+pub mod reply;
+pub mod resources;
+pub mod router;
+pub mod runtime;
+pub mod stats;
+pub mod write;
+
+pub use router::{Api, Limits, router};

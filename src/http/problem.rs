@@ -1,0 +1,293 @@
+//! Errors, as problem documents (RFC 9457).
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::plugin::json::JsonError;
+use crate::plugin::{FieldError, Invalid};
+use crate::registry::{Refusal, SubmitError};
+
+/// The media type of a problem document.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What went wrong, before the request that it belongs to is known.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    close: bool,
+}
+
+/// Declares the kinds of problem: name, status, slug of the type URI, title.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $status:ident, $slug:literal, $title:literal;)+) => {
+        /// The kinds of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind { $($(#[$doc])* $kind),+ }
+
+        impl Kind {
+            fn status(self) -> StatusCode {
+                match self { $(Kind::$kind => StatusCode::$status),+ }
+            }
+
+            fn slug(self) -> &'static str {
+                match self { $(Kind::$kind => $slug),+ }
+            }
+
+            fn title(self) -> &'static str {
+                match self { $(Kind::$kind => $title),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// 400: the request cannot be understood.
+    BadRequest = BAD_REQUEST, "bad-request", "The request cannot be understood";
+    /// 400: the body is no JSON, or not of the strict kind.
+    BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
+    /// 400: a query parameter or its value is not known.
+    BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
+    /// 404
+    NotFound = NOT_FOUND, "not-found", "There is no such thing here";
+    /// 405
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
+    /// 406
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable media type can be made";
+    /// 408
+    Timeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time";
+    /// 409: the unique_id belongs to another plugin.
+    IdTaken = CONFLICT, "unique-id-taken", "The unique_id belongs to another plugin";
+    /// 409: the identity of a plugin cannot be changed.
+    IdentityFixed = CONFLICT, "identity-fixed", "The identity of a plugin is fixed";
+    /// 409: the plugin holds what may still run or bill.
+    StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
+    /// 410: the cursor belongs to a history that this store does not continue.
+    Gone = GONE, "other-store", "The cursor belongs to another store";
+    /// 412
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
+    /// 413
+    TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// 415
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
+    /// 422: the document breaks the rules.
+    Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
+    /// 431
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
+    /// 414
+    UriTooLong = URI_TOO_LONG, "uri-too-long", "The request's target is too long";
+    /// 500
+    Internal = INTERNAL_SERVER_ERROR, "internal", "The service has a fault";
+    /// 501: a method or a transfer coding that is not known.
+    NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
+    /// 503
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
+}
+
+/// A problem document (RFC 9457): what went wrong, and what to mend.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// What kind of problem it is; stable.
+    #[serde(rename = "type")]
+    #[schema(examples("urn:plugin-registry:problem:invalid-document"))]
+    type_uri: String,
+    /// The kind in words.
+    title: &'a str,
+    /// The HTTP status code.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong in this case, and what would be right.
+    detail: &'a str,
+    /// The path of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    instance: Option<&'a str>,
+    /// `X-Request-Id`, to find the request in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<&'a str>,
+    /// The wrong places in the document that was sent.
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem of a kind.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, close: false }
+    }
+
+    /// The kind that fits a bare status code.
+    pub fn of_status(status: StatusCode) -> Problem {
+        let (kind, detail) = match status {
+            StatusCode::BAD_REQUEST => (Kind::BadRequest, "the request is not valid HTTP"),
+            StatusCode::NOT_FOUND => {
+                (Kind::NotFound, "there is nothing at this path; /openapi.json lists what there is")
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                (Kind::MethodNotAllowed, "the header field Allow lists the methods of this path")
+            }
+            StatusCode::NOT_ACCEPTABLE => {
+                (Kind::NotAcceptable, "the header field Accept leaves nothing that can be made")
+            }
+            StatusCode::REQUEST_TIMEOUT => (Kind::Timeout, "the request did not arrive in time"),
+            StatusCode::PAYLOAD_TOO_LARGE => (Kind::TooLarge, "the body is too large"),
+            StatusCode::URI_TOO_LONG => (Kind::UriTooLong, "the request's target is too long"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                (Kind::UnsupportedMediaType, "the body's media type is not supported")
+            }
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                (Kind::HeadersTooLarge, "the header is larger than 32 KiB or has more than 100 fields")
+            }
+            StatusCode::NOT_IMPLEMENTED => (Kind::NotImplemented, "the request asks for what is not implemented"),
+            StatusCode::SERVICE_UNAVAILABLE => (Kind::Unavailable, "the service cannot do this at the moment"),
+            status if status.is_client_error() => (Kind::BadRequest, "the request cannot be understood"),
+            _ => (Kind::Internal, "the fault was logged"),
+        };
+        Problem::new(kind, detail)
+    }
+
+    /// Names the wrong places.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
+        self.errors = errors;
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Problem {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Ends the connection with this answer, because the rest of the request was not read.
+    #[must_use]
+    pub fn closing(mut self) -> Problem {
+        self.close = true;
+        self
+    }
+
+    /// The HTTP status code.
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The document for the request with this path and id.
+    pub fn document<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> ProblemDocument<'a> {
+        ProblemDocument {
+            type_uri: format!("urn:plugin-registry:problem:{}", self.kind.slug()),
+            title: self.kind.title(),
+            status: self.status().as_u16(),
+            detail: &self.detail,
+            instance,
+            request_id,
+            errors: &self.errors,
+        }
+    }
+
+    /// The whole reply for the request with this path and id.
+    pub fn reply(&self, instance: Option<&str>, request_id: Option<&str>) -> Response {
+        let text = self.text(instance, request_id);
+        let mut response = (self.status(), text).into_response();
+        *response.headers_mut() = self.headers();
+        response
+    }
+
+    /// The document, serialised.
+    pub fn text(&self, instance: Option<&str>, request_id: Option<&str>) -> Vec<u8> {
+        // Serialising to memory fails for no value of this type.
+        serde_json::to_vec(&self.document(instance, request_id)).unwrap_or_default()
+    }
+
+    /// The header fields that go with it.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        headers
+    }
+}
+
+impl IntoResponse for Problem {
+    /// A bare status with the problem beside it: [`super::context`] writes the document, because
+    /// only there the request is known.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Problem {
+        let errors = error.field().into_iter().collect();
+        Problem::new(Kind::BadJson, error.detail).with_errors(errors)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Problem {
+        let detail = invalid.to_string();
+        Problem::new(Kind::Invalid, detail).with_errors(invalid.0)
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Problem {
+        let retry_after = error.retry_after();
+        let problem = match error {
+            SubmitError::Refused(refusal) => return Problem::from(refusal),
+            SubmitError::WriterFailed => Problem::new(Kind::Internal, "the change was not made; the fault was logged"),
+            unavailable @ (SubmitError::StoreUnavailable { .. } | SubmitError::Overloaded | SubmitError::Closed) => {
+                let detail = format!("{unavailable}; the change was not acknowledged and may be sent again");
+                Problem::new(Kind::Unavailable, detail)
+            }
+        };
+        match retry_after {
+            Some(wait) => problem.with_retry_after(wait),
+            None => problem,
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NotFound(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::IdTaken { .. } => {
+                Problem::new(Kind::IdTaken, format!("{detail}; choose another category or name, or remove that plugin"))
+            }
+            Refusal::IdentityFixed { .. } => Problem::new(Kind::IdentityFixed, detail),
+            Refusal::StillHeld { .. } => {
+                Problem::new(Kind::StillHeld, format!("{detail}; release it first, or say ?force=true"))
+            }
+            Refusal::PreconditionFailed { current: Some(revision) } => Problem::new(
+                Kind::PreconditionFailed,
+                format!("it stands at revision {revision}; read it again and decide anew"),
+            ),
+            Refusal::PreconditionFailed { current: None } => {
+                Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
+            }
+            Refusal::Invalid(invalid) => Problem::from(invalid),
+            Refusal::NotVetted { .. } => Problem::new(Kind::Internal, "the schema could not be checked"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `/resources`: everything that is held, as rows.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use hyper::header::{HeaderValue, LINK};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::context::Now;
+use super::cursor::Cursor;
+use super::list_params::ResourceList;
+use super::params::Params;
+use super::problem::{Kind, Problem};
+use super::reply;
+use crate::registry::resources::Resource;
+use crate::registry::{Precondition, Revision};
+
+/// A page of held things.
+#[derive(Serialize, ToSchema)]
+pub struct ResourcePage {
+    /// The rows, in the order of the plugins' ids.
+    items: Vec<Resource>,
+    /// For the parameter `cursor`: where the next page begins; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The revision that the rows were made from.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// List everything that is held.
+///
+/// One row a process, a container, a remote resource. With `pid`, `container_id` or `instance_id`:
+/// whose is this?
+#[utoipa::path(get, path = "/resources", tag = "resources", responses(
+    (status = OK, description = "The rows", body = ResourcePage),
+    (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
+    (status = GONE, description = "The cursor belongs to another store", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+))]
+pub async fn list_resources(now: Now, precondition: Precondition, params: Params) -> Result<Response, Problem> {
+    let snapshot = now.0;
+    let ResourceList { query, canonical } = ResourceList::read(params, &snapshot.store)?;
+    let looked_at = Arc::clone(&snapshot);
+    // However few rows there are to return, finding them may mean to look at many plugins.
+    let page = tokio::task::spawn_blocking(move || query.run(&looked_at.state))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))?;
+    let next = page.next.map(|next| Cursor::write(&snapshot.store, &canonical, (next.unique_id.to_string(), next.row)));
+    let link = next.as_ref().and_then(|next| HeaderValue::from_str(&format!("<?cursor={next}>; rel=\"next\"")).ok());
+    let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };
+    let mut response = reply::of_snapshot(&snapshot, &precondition, || reply::json(&body))?;
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(response)
+}

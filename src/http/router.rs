@@ -1,0 +1,91 @@
+//! All routes on one page, and the layers around them.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::context::{self, RequestIds, WorthCompressing, X_REQUEST_ID};
+use super::{categories, config, health, openapi, plugins, resources, runtime, stats};
+use crate::registry::Registry;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// The registry.
+    pub registry: Registry,
+    /// What a request may take.
+    pub limits: Limits,
+}
+
+/// What a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest body, and the longest line of an NDJSON body, in bytes.
+    pub body_bytes: usize,
+    /// How long a body, or a line of an NDJSON body, may take to arrive.
+    pub body_time: Duration,
+    /// How long a request may take until its answer begins; NDJSON bodies excepted.
+    pub request_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { body_bytes: 1024 * 1024, body_time: Duration::from_secs(10), request_time: Duration::from_secs(30) }
+    }
+}
+
+/// Every route that does something.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(plugins::list_plugins, plugins::register_plugin))
+        .routes(routes!(plugins::read_plugin, plugins::replace_plugin, plugins::patch_plugin, plugins::remove_plugin))
+        .routes(routes!(runtime::replace_pids, runtime::add_pids, runtime::clear_pids))
+        .routes(routes!(runtime::remove_pid))
+        .routes(routes!(runtime::set_container, runtime::clear_container))
+        .routes(routes!(runtime::set_remote, runtime::patch_remote, runtime::clear_remote))
+        .routes(routes!(config::read_config, config::save_config, config::delete_config))
+        .routes(routes!(config::validate_config))
+        .routes(routes!(categories::list_categories))
+        .routes(routes!(categories::name_category))
+        .routes(routes!(resources::list_resources))
+        .routes(routes!(stats::read_stats))
+        .routes(routes!(health::read_health))
+        .routes(routes!(health::read_readiness))
+        .routes(routes!(openapi::read_openapi))
+}
+
+/// The description of the API.
+pub fn description() -> OpenApi {
+    openapi::complete(routes().into_openapi())
+}
+
+/// The whole service: routes, description, API browser, and the layers around all of them.
+pub fn router(api: Api) -> Router {
+    let layers = ServiceBuilder::new()
+        .map_request(context::drop_unfit_request_id)
+        .layer(SetRequestIdLayer::new(X_REQUEST_ID, RequestIds::new()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(context::request_span)
+                .on_request(())
+                .on_response(context::log_reply)
+                .on_eos(())
+                .on_body_chunk(())
+                .on_failure(()),
+        )
+        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
+        .layer(CompressionLayer::new().gzip(true).compress_when(WorthCompressing))
+        .layer(from_fn_with_state(api.clone(), context::surround))
+        .layer(CatchPanicLayer::custom(context::panic_reply));
+    let (routes, _) = routes().split_for_parts();
+    routes.merge(openapi::browser()).with_state(api).layer(layers)
+}

@@ -1,0 +1,68 @@
+//! What every write has in common: who asks, on what condition, and how it is answered.
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use hyper::http::request::Parts;
+
+use super::conditional::precondition;
+use super::context::{Now, X_REQUEST_ID, revision_header};
+use super::problem::{Kind, Problem};
+use super::reply;
+use super::router::Api;
+use crate::registry::{Command, Outcome, Precondition, Request};
+
+/// A write, before it is known what is to be written.
+pub struct Write {
+    api: Api,
+    now: Now,
+    precondition: Precondition,
+    request_id: Option<Box<str>>,
+}
+
+impl FromRequestParts<Api> for Write {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let now = Now::from_request_parts(parts, api)
+            .await
+            .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
+        let request_id = parts.headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).map(Into::into);
+        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id })
+    }
+}
+
+impl Write {
+    /// Does a command, and answers with the plugin after it.
+    ///
+    /// # Errors
+    ///
+    /// What the registry has answered instead.
+    pub async fn run(self, command: Command) -> Result<Response, Problem> {
+        let snapshot = self.now.clone();
+        self.run_for(command, |outcome| reply::written(&snapshot, outcome)).await
+    }
+
+    /// Does a command, and answers with what `make` makes of its outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the registry has answered instead.
+    pub async fn run_for(self, command: Command, make: impl FnOnce(&Outcome) -> Response) -> Result<Response, Problem> {
+        let Write { api, precondition, request_id, .. } = self;
+        let outcome = api.registry.submit(Request { command, precondition, request_id }).await?;
+        let mut response = make(&outcome);
+        let (name, value) = revision_header(outcome.state.revision());
+        response.headers_mut().insert(name, value);
+        Ok(response)
+    }
+
+    /// The condition of the request.
+    pub fn precondition(&self) -> &Precondition {
+        &self.precondition
+    }
+
+    /// The request of a command, without condition: one of many.
+    pub fn one_of_many(&self, command: Command) -> Request {
+        Request { command, precondition: Precondition::default(), request_id: self.request_id.clone() }
+    }
+}

@@ -1,0 +1,21 @@
+//! The plugin registry: what every plugin of an application is, what it holds right now, whether
+//! that is still true, and what it costs.
+//!
+//! Read in this order; each layer uses only those above it:
+//!
+//! 1. [`plugin`], the vocabulary;
+//! 2. [`registry`], the rules, the state and the one writer, over the [`store`];
+//! 3. [`http`], all routes, status codes and extractors;
+//! 4. [`server`], connections and their limits, and [`cli`], the command line.
+//!
+//! ARCHITECTURE.md has the invariants and the way of a request.
+
+pub mod cli;
+pub mod clock;
+pub mod http;
+pub mod plugin;
+pub mod registry;
+pub mod server;
+pub mod store;
+
+mod planted;

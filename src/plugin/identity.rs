@@ -1,0 +1,156 @@
+//! Who a plugin is: its (category, name), and the `unique_id` made from them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::read::{Invalid, string};
+
+/// The most characters (Unicode scalar values) in a name or a category.
+pub const MAX_NAME_CHARS: usize = 256;
+
+/// A plugin's name, or a category: 1 to [`MAX_NAME_CHARS`] characters of any script, without
+/// control characters and without white space at either end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(#[serde(serialize_with = "as_text")] Arc<str>);
+
+impl Name {
+    /// Checks a text for being a name.
+    ///
+    /// # Errors
+    ///
+    /// The rule that it breaks, in words.
+    pub fn new(text: &str) -> Result<Name, String> {
+        if text.is_empty() {
+            return Err("must not be empty".into());
+        }
+        if text.chars().nth(MAX_NAME_CHARS).is_some() {
+            return Err(format!("must be at most {MAX_NAME_CHARS} characters long"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("must not contain control characters".into());
+        }
+        if text.trim() != text {
+            return Err("must not begin or end with white space".into());
+        }
+        Ok(Name(text.into()))
+    }
+
+    pub(crate) fn read(value: Value, pointer: &str) -> Result<Name, Invalid> {
+        let text = string(value, pointer)?;
+        Name::new(&text).map_err(|detail| Invalid::at(pointer, detail))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Name, String> {
+        Name::new(&text)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+/// The identity of a plugin: two plugins are the same if and only if both parts are equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PluginKey {
+    /// The category, for example `transcription`.
+    pub category: Name,
+    /// The name within the category.
+    pub name: Name,
+}
+
+impl PluginKey {
+    /// `{category}_{name}`, as the source model makes it.
+    ///
+    /// Not one-to-one: ("a_b", "c") and ("a", "b_c") share one. The registry lets only one of such
+    /// a pair in.
+    pub fn unique_id(&self) -> UniqueId {
+        UniqueId(format!("{}_{}", self.category, self.name).into())
+    }
+}
+
+impl fmt::Display for PluginKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "category \"{}\", name \"{}\"", self.category, self.name)
+    }
+}
+
+/// `{category}_{name}`: how a plugin is addressed in paths and listed by default.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UniqueId(#[serde(serialize_with = "as_text")] Arc<str>);
+
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+impl UniqueId {
+    /// The id that a client names; whether a plugin has it is for the registry to say.
+    pub fn from_client(text: &str) -> UniqueId {
+        UniqueId(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for UniqueId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for UniqueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for UniqueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_script_are_taken() {
+        for name in ["a", "Whisper tiny", "音声認識", "a/b", "ä_ö", "🎙"] {
+            assert!(Name::new(name).is_ok(), "{name}");
+        }
+        assert!(Name::new(&"ß".repeat(256)).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for name in ["", " a", "a ", "a\n", "a\u{7f}b", "\u{85}", "\u{3000}a"] {
+            assert!(Name::new(name).is_err(), "{name:?}");
+        }
+        assert!(Name::new(&"a".repeat(257)).is_err());
+    }
+}

@@ -1,0 +1,264 @@
+//! A JSON object read field by field, with every mistake named.
+//!
+//! A reader goes on after a mistake, so that one answer tells all that has to be mended.
+
+use serde_json::{Map, Value};
+
+/// One wrong place in a document.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) to the place; empty for the whole document.
+    #[schema(examples("/remote_resource/ssh_port"))]
+    pub pointer: String,
+    /// What is wrong there, and what would be right.
+    #[schema(examples("must be an integer from 1 to 65535"))]
+    pub detail: String,
+}
+
+/// A document that breaks the rules of its type: every mistake found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.summary())]
+pub struct Invalid(pub Vec<FieldError>);
+
+impl Invalid {
+    /// A single mistake at `pointer`.
+    pub fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Invalid {
+        Invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    fn summary(&self) -> String {
+        match self.0.as_slice() {
+            [] => "the document is not valid".into(),
+            [FieldError { pointer, detail }] if pointer.is_empty() => detail.clone(),
+            [FieldError { pointer, detail }] => format!("{pointer}: {detail}"),
+            [first, rest @ ..] => format!("{}: {} (and {} more)", first.pointer, first.detail, rest.len()),
+        }
+    }
+}
+
+/// Appends a reference token to a JSON Pointer, escaped by RFC 6901 section 3.
+pub fn pointer_push(pointer: &mut String, token: &str) {
+    pointer.push('/');
+    for c in token.chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            c => pointer.push(c),
+        }
+    }
+}
+
+/// Reads the fields of one object into typed values.
+///
+/// A field that is wrong yields `None` and is noted; [`ObjectReader::finish`] says whether any was.
+pub struct ObjectReader {
+    pointer: String,
+    fields: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl ObjectReader {
+    /// Begins to read `value`, which stands at `pointer`, and refuses fields that are neither in
+    /// `known` nor in `ignored`.
+    ///
+    /// # Errors
+    ///
+    /// When `value` is not an object: then there is nothing to go on with.
+    pub fn new(value: Value, pointer: &str, known: &[&str], ignored: &[&str]) -> Result<ObjectReader, Invalid> {
+        let Value::Object(fields) = value else {
+            return Err(Invalid::at(pointer, format!("must be an object, not {}", kind_of(&value))));
+        };
+        let unknown = refuse_unknown(fields.keys(), pointer, known, ignored);
+        let errors = unknown.err().map(|Invalid(errors)| errors).unwrap_or_default();
+        Ok(ObjectReader { pointer: pointer.to_owned(), fields, errors })
+    }
+
+    /// Reads a field that may be absent, by the rule of its type.
+    pub fn optional<T>(&mut self, field: &str, read: impl FnOnce(Value, &str) -> Result<T, Invalid>) -> Option<T> {
+        let value = self.fields.swap_remove(field)?;
+        let mut pointer = self.pointer.clone();
+        pointer_push(&mut pointer, field);
+        match read(value, &pointer) {
+            Ok(read) => Some(read),
+            Err(Invalid(errors)) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
+    }
+
+    /// Reads a field that must be there.
+    pub fn required<T>(&mut self, field: &str, read: impl FnOnce(Value, &str) -> Result<T, Invalid>) -> Option<T> {
+        if !self.fields.contains_key(field) {
+            self.note(field, "is required".into());
+            return None;
+        }
+        self.optional(field, read)
+    }
+
+    /// Notes a mistake in a field.
+    fn note(&mut self, field: &str, detail: String) {
+        let mut pointer = self.pointer.clone();
+        pointer_push(&mut pointer, field);
+        self.errors.push(FieldError { pointer, detail });
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// When any field was wrong: all of them.
+    pub fn finish(self) -> Result<(), Invalid> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Invalid(self.errors)) }
+    }
+}
+
+/// Checks that an object at `pointer` has no key but those in `known` and in `ignored`.
+///
+/// # Errors
+///
+/// Every other key, with the nearest known name.
+pub fn refuse_unknown<'a>(
+    keys: impl Iterator<Item = &'a String>,
+    pointer: &str,
+    known: &[&str],
+    ignored: &[&str],
+) -> Result<(), Invalid> {
+    let mut errors = Vec::new();
+    for key in keys.filter(|key| !known.contains(&key.as_str()) && !ignored.contains(&key.as_str())) {
+        let mut pointer = pointer.to_owned();
+        pointer_push(&mut pointer, key);
+        errors.push(FieldError { pointer, detail: unknown_name("field", key, known) });
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
+}
+
+/// "unknown field `spawned_pid`; did you mean `spawned_pids`?"
+pub fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {
+    let shown: String = name.chars().take(64).collect();
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    match nearest {
+        Some((_, nearest)) => format!("unknown {what} `{shown}`; did you mean `{nearest}`?"),
+        None => format!("unknown {what} `{shown}`; known are {}", known.join(", ")),
+    }
+}
+
+/// The JSON type of a value, with its article.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A string.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(Invalid::at(pointer, format!("must be a string, not {}", kind_of(&other)))),
+    }
+}
+
+/// `true` or `false`.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub fn boolean(value: Value, pointer: &str) -> Result<bool, Invalid> {
+    match value {
+        Value::Bool(flag) => Ok(flag),
+        other => Err(Invalid::at(pointer, format!("must be true or false, not {}", kind_of(&other)))),
+    }
+}
+
+/// A whole number from `least` to `most`.
+///
+/// As in JSON Schema, `22.0` is the integer 22; `"22"` is not a number.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub fn integer(value: &Value, pointer: &str, least: u32, most: u32) -> Result<u32, Invalid> {
+    let wrong = || Invalid::at(pointer, format!("must be an integer from {least} to {most}"));
+    let Value::Number(number) = value else {
+        return Err(wrong());
+    };
+    let text = number.as_str();
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        Some(_) => return Err(wrong()),
+        None => text,
+    };
+    let integer: u32 = whole.parse().map_err(|_| wrong())?;
+    if (least..=most).contains(&integer) { Ok(integer) } else { Err(wrong()) }
+}
+
+/// What `read` reads, or null.
+///
+/// # Errors
+///
+/// As `read`.
+pub fn nullable<T>(
+    read: impl FnOnce(Value, &str) -> Result<T, Invalid>,
+) -> impl FnOnce(Value, &str) -> Result<Option<T>, Invalid> {
+    move |value, pointer| match value {
+        Value::Null => Ok(None),
+        value => read(value, pointer).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut reader =
+            ObjectReader::new(json!({"a": 1, "spawned_pid": [], "c": "x"}), "", &["a", "b", "spawned_pids", "c"], &[])
+                .unwrap();
+        assert_eq!(reader.required("a", string), None);
+        assert_eq!(reader.required("b", string), None);
+        assert_eq!(reader.optional("c", string), Some("x".into()));
+        let Invalid(errors) = reader.finish().unwrap_err();
+        let told: Vec<_> = errors.iter().map(|e| format!("{} {}", e.pointer, e.detail)).collect();
+        assert_eq!(
+            told,
+            [
+                "/spawned_pid unknown field `spawned_pid`; did you mean `spawned_pids`?",
+                "/a must be a string, not a number",
+                "/b is required",
+            ]
+        );
+    }
+
+    #[test]
+    fn integers_are_exact() {
+        let read = |text: &str| integer(&serde_json::from_str(text).unwrap(), "", 1, u32::MAX);
+        assert_eq!(read("4294967295"), Ok(u32::MAX));
+        assert_eq!(read("22.0"), Ok(22));
+        for text in ["0", "-1", "4294967296", "1.5", "1e2", "\"12\"", "null", "true", "[]"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        let mut pointer = String::new();
+        pointer_push(&mut pointer, "a/b~c");
+        assert_eq!(pointer, "/a~1b~0c");
+    }
+}

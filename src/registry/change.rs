@@ -1,0 +1,122 @@
+//! One entry of the journal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::revision::Revision;
+use crate::plugin::execution_mode::wire_names;
+use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
+
+/// One change: the journal's entry, what watchers see, and what a replica replays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Its place in the history.
+    pub revision: Revision,
+    /// When it was decided, in whole microseconds; never earlier than the change before it.
+    pub at: Timestamp,
+    /// `X-Request-Id` of the request that asked for it.
+    pub request_id: Option<Box<str>>,
+    /// What changed.
+    pub event: Event,
+}
+
+/// What changed, with everything that is needed to do it again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The plugin stands as given. `config` is what becomes of its saved configuration.
+    PluginPut { kind: ChangeKind, plugin: Arc<Plugin>, config: ConfigChange },
+    /// The plugin is no more.
+    PluginRemoved { id: UniqueId },
+    /// The category has this display name, or none any more.
+    CategoryNamed { name: Name, display_name: Option<Box<str>> },
+}
+
+/// What a change does to a plugin's saved configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConfigChange {
+    /// Nothing.
+    Kept,
+    /// This is the configuration from now on.
+    Saved(FreeJson),
+    /// There is none from now on.
+    Deleted,
+}
+
+wire_names! {
+    /// The kind of a change, as it is called in the journal and in events.
+    ChangeKind {
+        /// A plugin was not there and is now.
+        PluginRegistered = "plugin.registered",
+        /// A plugin's description, or more than one part of it, changed.
+        PluginUpdated = "plugin.updated",
+        /// Only its process ids changed.
+        PidsChanged = "plugin.pids_changed",
+        /// Only its container id changed.
+        ContainerChanged = "plugin.container_changed",
+        /// Only its remote resource changed, in more than the status.
+        RemoteChanged = "remote_resource.changed",
+        /// Only the status of its remote resource changed.
+        RemoteStatusChanged = "remote_resource.status_changed",
+        /// A configuration was saved.
+        ConfigSaved = "config.saved",
+        /// The configuration was deleted.
+        ConfigDeleted = "config.deleted",
+        /// A plugin was there and is no more.
+        PluginRemoved = "plugin.removed",
+        /// A category was given a display name, or lost it.
+        CategoryNamed = "category.named",
+    }
+}
+
+impl Event {
+    /// The kind.
+    pub fn kind(&self) -> ChangeKind {
+        match self {
+            Event::PluginPut { kind, .. } => *kind,
+            Event::PluginRemoved { .. } => ChangeKind::PluginRemoved,
+            Event::CategoryNamed { .. } => ChangeKind::CategoryNamed,
+        }
+    }
+
+    /// The plugin's unique_id, or the category's name.
+    pub fn subject(&self) -> String {
+        match self {
+            Event::PluginPut { plugin, .. } => plugin.unique_id().to_string(),
+            Event::PluginRemoved { id } => id.to_string(),
+            Event::CategoryNamed { name, .. } => name.to_string(),
+        }
+    }
+}
+
+impl ChangeKind {
+    /// The kind of a change from `before` to `after`, told from what differs.
+    pub fn between(before: Option<&Plugin>, after: &Plugin) -> ChangeKind {
+        let Some(before) = before else {
+            return ChangeKind::PluginRegistered;
+        };
+        let with = |change: &dyn Fn(&mut Plugin)| {
+            let mut changed = before.clone();
+            change(&mut changed);
+            changed == *after
+        };
+        if with(&|plugin| plugin.spawned_pids = after.spawned_pids.clone()) {
+            ChangeKind::PidsChanged
+        } else if with(&|plugin| plugin.container_id.clone_from(&after.container_id)) {
+            ChangeKind::ContainerChanged
+        } else if with(&|plugin| plugin.remote_resource.clone_from(&after.remote_resource)) {
+            match (&before.remote_resource, &after.remote_resource) {
+                (Some(old), Some(new)) if differ_in_status_alone(old, new) => ChangeKind::RemoteStatusChanged,
+                _ => ChangeKind::RemoteChanged,
+            }
+        } else {
+            ChangeKind::PluginUpdated
+        }
+    }
+}
+
+fn differ_in_status_alone(old: &crate::plugin::RemoteResource, new: &crate::plugin::RemoteResource) -> bool {
+    let mut old = old.clone();
+    old.status.clone_from(&new.status);
+    old == *new
+}

@@ -1,0 +1,168 @@
+//! What can be asked of the registry, what comes of it, and how it can be refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::document::Record;
+use super::revision::{EntityTag, Revision, StoreId};
+use super::state::State;
+use crate::plugin::{FreeJson, Invalid, Name, Pid, Pids, PluginKey, Registration, RemoteResource, UniqueId};
+
+/// A command with what comes along with it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// What must be true of the thing for the command to be done.
+    pub precondition: Precondition,
+    /// `X-Request-Id` of the HTTP request; kept in the journal.
+    pub request_id: Option<Box<str>>,
+}
+
+impl Request {
+    /// A command without condition, asked by nobody in particular.
+    pub fn plain(command: Command) -> Request {
+        Request { command, precondition: Precondition::default(), request_id: None }
+    }
+}
+
+/// What can be asked. Every command changes at most one thing, and so makes at most one revision.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Registers a plugin, new or standing already.
+    Register(Box<Registration>),
+    /// Registers a plugin at an id; the id must be the one that its name and category make.
+    Replace { id: UniqueId, registration: Box<Registration> },
+    /// Merges a patch (RFC 7396) into a plugin.
+    Patch { id: UniqueId, patch: Map<String, Value> },
+    /// Removes a plugin; unless forced, only one that holds nothing active or billable.
+    Remove { id: UniqueId, force: bool },
+    /// Replaces the process ids.
+    SetPids { id: UniqueId, pids: Pids },
+    /// Adds process ids.
+    AddPids { id: UniqueId, pids: Pids },
+    /// Removes one process id.
+    RemovePid { id: UniqueId, pid: Pid },
+    /// Replaces or clears the container id.
+    SetContainer { id: UniqueId, container_id: Option<String> },
+    /// Replaces or clears the remote resource.
+    SetRemote { id: UniqueId, remote: Option<Box<RemoteResource>> },
+    /// Merges a patch (RFC 7396) into the remote resource.
+    PatchRemote { id: UniqueId, patch: Map<String, Value> },
+    /// Saves a configuration, which sets `is_configured`.
+    SaveConfig { id: UniqueId, config: FreeJson },
+    /// Deletes the configuration, which clears `is_configured`.
+    DeleteConfig { id: UniqueId },
+    /// Gives a category a display name, or takes it away.
+    NameCategory { name: Name, display_name: Option<Box<str>> },
+}
+
+/// Conditions of a request (RFC 9110 section 13.1) on the thing that it is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Precondition {
+    /// `If-Match`: the thing must be there and have one of these tags.
+    pub if_match: Option<TagCondition>,
+    /// `If-None-Match`: the thing must not be there, or have none of these tags.
+    pub if_none_match: Option<TagCondition>,
+}
+
+/// The value of `If-Match` or `If-None-Match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagCondition {
+    /// `*`: whatever is there.
+    Any,
+    /// One of these. Tags that this service has not made match nothing and are left out.
+    OneOf(Vec<EntityTag>),
+}
+
+impl TagCondition {
+    /// Returns true if and only if `current` is there and is meant by this.
+    pub fn matches(&self, current: Option<Revision>, store: &StoreId) -> bool {
+        match (self, current) {
+            (_, None) => false,
+            (TagCondition::Any, Some(_)) => true,
+            (TagCondition::OneOf(tags), Some(revision)) => {
+                tags.iter().any(|tag| tag.revision == revision && tag.store == *store)
+            }
+        }
+    }
+}
+
+impl Precondition {
+    /// Returns true if and only if a thing whose newest revision is `current` fulfils it.
+    pub fn holds(&self, current: Option<Revision>, store: &StoreId) -> bool {
+        self.if_match.as_ref().is_none_or(|wanted| wanted.matches(current, store))
+            && !self.if_none_match.as_ref().is_some_and(|unwanted| unwanted.matches(current, store))
+    }
+}
+
+/// A command that was done, and is durable.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The state right after the command.
+    pub state: State,
+    /// The plugin after the command; `None` when it was removed, or the command was not about one.
+    pub record: Option<Arc<Record>>,
+    /// Whether the command made a plugin that was not there.
+    pub created: bool,
+}
+
+/// Why a command was not done. Nothing was changed, and no revision was spent.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such plugin.
+    #[error("there is no plugin `{0}`")]
+    NotFound(UniqueId),
+    /// The unique_id belongs to another (category, name).
+    #[error("the unique_id `{unique_id}` belongs to {holder}")]
+    IdTaken { unique_id: UniqueId, holder: PluginKey },
+    /// The document's name and category do not make the id that is addressed.
+    #[error("the identity of `{id}` is fixed: {detail}")]
+    IdentityFixed { id: UniqueId, detail: String },
+    /// The precondition of the request does not hold.
+    #[error("the precondition of the request does not hold")]
+    PreconditionFailed { current: Option<Revision> },
+    /// The plugin holds what may still run or bill.
+    #[error("`{id}` still holds {held}")]
+    StillHeld { id: UniqueId, held: String },
+    /// The document that would stand breaks the rules.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The command needs an expensive check against this schema, which it has not had.
+    /// Never leaves the registry: [`super::Registry::submit`] makes the check and asks again.
+    #[error("the schema has to be checked first")]
+    NotVetted { schema: FreeJson },
+}
+
+/// Why a submitted command has no outcome.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SubmitError {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store could not be written. Nothing was published; the command may be repeated.
+    #[error("the store cannot be written: {reason}")]
+    StoreUnavailable { reason: &'static str },
+    /// Too many commands wait already; this one was not taken.
+    #[error("too many changes are waiting to be written")]
+    Overloaded,
+    /// The registry is closing, and takes no more commands.
+    #[error("the registry is shutting down")]
+    Closed,
+    /// A fault of this program.
+    #[error("the writer failed")]
+    WriterFailed,
+}
+
+impl SubmitError {
+    /// How long the one who asked should wait before asking again, where that can help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            SubmitError::Refused(_) | SubmitError::WriterFailed => None,
+            SubmitError::Overloaded => Some(Duration::from_secs(1)),
+            SubmitError::StoreUnavailable { .. } | SubmitError::Closed => Some(Duration::from_secs(5)),
+        }
+    }
+}

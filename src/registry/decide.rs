@@ -1,0 +1,243 @@
+//! The rules: what a command does to a state. Pure: no clock, no runtime, no store.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::change::{ChangeKind, ConfigChange, Event};
+use super::command::{Command, Refusal, Request};
+use super::document::Record;
+use super::revision::StoreId;
+use super::state::State;
+use crate::plugin::pids::MAX_PIDS;
+use crate::plugin::read::refuse_unknown;
+use crate::plugin::{
+    FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
+};
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The change to be made; `None` when everything stands already as the command wants it.
+    pub event: Option<Event>,
+    /// The plugin that the command is about.
+    pub subject: Option<UniqueId>,
+}
+
+/// Decides what `request` does to `state`, the state of `store`.
+///
+/// `vetted` is a schema that has been checked for this request (see [`super::vet`]).
+///
+/// # Errors
+///
+/// The rule that speaks against it. Then nothing is to be changed.
+pub fn decide(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    vetted: Option<&FreeJson>,
+) -> Result<Decision, Refusal> {
+    let rules = Rules { state, store, request, vetted };
+    match &request.command {
+        Command::Register(registration) => rules.register(registration),
+        Command::Replace { id, registration } => rules.replace(id, registration),
+        Command::Patch { id, patch } => rules.patch(id, patch),
+        Command::Remove { id, force } => rules.remove(id, *force),
+        Command::SetPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = pids.clone()),
+        Command::AddPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.with(pids)),
+        Command::RemovePid { id, pid } => {
+            rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.without(*pid))
+        }
+        Command::SetContainer { id, container_id } => {
+            rules.edit(id, |plugin| plugin.container_id.clone_from(container_id))
+        }
+        Command::SetRemote { id, remote } => {
+            rules.edit(id, |plugin| plugin.remote_resource = remote.as_deref().cloned())
+        }
+        Command::PatchRemote { id, patch } => rules.patch_remote(id, patch),
+        Command::SaveConfig { id, config } => rules.save_config(id, config),
+        Command::DeleteConfig { id } => rules.delete_config(id),
+        Command::NameCategory { name, display_name } => rules.name_category(name, display_name.as_deref()),
+    }
+}
+
+/// A request beside the state that it meets.
+struct Rules<'a> {
+    state: &'a State,
+    store: &'a StoreId,
+    request: &'a Request,
+    vetted: Option<&'a FreeJson>,
+}
+
+impl Rules<'_> {
+    fn register(&self, registration: &Registration) -> Result<Decision, Refusal> {
+        let key = registration.key();
+        let id = key.unique_id();
+        let current = self.state.plugin(id.as_str());
+        if let Some(holder) = current.map(|record| record.plugin.key()).filter(|holder| *holder != key) {
+            return Err(Refusal::IdTaken { unique_id: id, holder });
+        }
+        self.check_precondition(current)?;
+        let plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
+        self.put(current, plugin, ConfigChange::Kept)
+    }
+
+    fn replace(&self, id: &UniqueId, registration: &Registration) -> Result<Decision, Refusal> {
+        let made = registration.key().unique_id();
+        if made != *id {
+            let detail = format!("the document's category and name make `{made}`");
+            return Err(Refusal::IdentityFixed { id: id.clone(), detail });
+        }
+        self.register(registration)
+    }
+
+    fn patch(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        refuse_unknown(patch.keys(), "", Plugin::FIELDS, READ_ONLY_FIELDS)?;
+        for (field, standing) in [("name", &current.plugin.name), ("category", &current.plugin.category)] {
+            if patch.get(field).is_some_and(|value| value.as_str() != Some(standing.as_str())) {
+                let detail = format!("{field} cannot be changed; register a new plugin instead");
+                return Err(Refusal::IdentityFixed { id: id.clone(), detail });
+            }
+        }
+        let mut document = as_value(&current.plugin)?;
+        merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        // The merged document is whole: what it lacks was cleared by the patch.
+        let plugin = Registration::read(document)?.applied_to(None);
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn patch_remote(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        refuse_unknown(patch.keys(), "", RemoteResource::FIELDS, &[])?;
+        let mut document = match &current.plugin.remote_resource {
+            Some(remote) => as_value(remote)?,
+            None => Value::Object(Map::new()),
+        };
+        merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        let remote = RemoteResource::read(document, "")?;
+        let mut plugin = (*current.plugin).clone();
+        plugin.remote_resource = Some(remote);
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn remove(&self, id: &UniqueId, force: bool) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let held = held_in_words(&current.plugin);
+        if !force && !held.is_empty() {
+            return Err(Refusal::StillHeld { id: id.clone(), held: held.join(" and ") });
+        }
+        Ok(Decision { event: Some(Event::PluginRemoved { id: id.clone() }), subject: Some(id.clone()) })
+    }
+
+    /// Changes one runtime field.
+    fn edit(&self, id: &UniqueId, change: impl FnOnce(&mut Plugin)) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let mut plugin = (*current.plugin).clone();
+        change(&mut plugin);
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        if self.vetted != Some(&current.plugin.config_schema) {
+            return Err(Refusal::NotVetted { schema: current.plugin.config_schema.clone() });
+        }
+        let mut plugin = (*current.plugin).clone();
+        plugin.is_configured = true;
+        let change = match &current.config {
+            Some(saved) if saved == config => ConfigChange::Kept,
+            _ => ConfigChange::Saved(config.clone()),
+        };
+        self.put(Some(current), plugin, change)
+    }
+
+    fn delete_config(&self, id: &UniqueId) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        if current.config.is_none() {
+            return Ok(Decision { event: None, subject: Some(id.clone()) });
+        }
+        let mut plugin = (*current.plugin).clone();
+        plugin.is_configured = false;
+        self.put(Some(current), plugin, ConfigChange::Deleted)
+    }
+
+    fn name_category(&self, name: &Name, display_name: Option<&str>) -> Result<Decision, Refusal> {
+        let current = self.state.named_categories().get(name);
+        if !self.request.precondition.holds(current.map(|category| category.revision), self.store) {
+            return Err(Refusal::PreconditionFailed { current: current.map(|category| category.revision) });
+        }
+        let stands = current.map(|category| &*category.display_name) == display_name;
+        let event = Event::CategoryNamed { name: name.clone(), display_name: display_name.map(Into::into) };
+        Ok(Decision { event: (!stands).then_some(event), subject: None })
+    }
+
+    /// The plugin of an id, once the precondition has been found to hold.
+    fn standing(&self, id: &UniqueId) -> Result<&Arc<Record>, Refusal> {
+        let current = self.state.plugin(id.as_str());
+        self.check_precondition(current)?;
+        current.ok_or_else(|| Refusal::NotFound(id.clone()))
+    }
+
+    fn check_precondition(&self, current: Option<&Arc<Record>>) -> Result<(), Refusal> {
+        let current = current.map(|record| record.revision);
+        // If-Match on what is not there is answered with 404 by `standing`, which says more than 412.
+        if current.is_none() && self.request.precondition.if_none_match.is_none() && !self.creates() {
+            return Ok(());
+        }
+        if self.request.precondition.holds(current, self.store) {
+            Ok(())
+        } else {
+            Err(Refusal::PreconditionFailed { current })
+        }
+    }
+
+    fn creates(&self) -> bool {
+        matches!(self.request.command, Command::Register(_) | Command::Replace { .. })
+    }
+
+    /// Lets `plugin` stand where `current` stood.
+    fn put(&self, current: Option<&Arc<Record>>, plugin: Plugin, config: ConfigChange) -> Result<Decision, Refusal> {
+        let before = current.map(|record| &*record.plugin);
+        let subject = Some(plugin.unique_id());
+        if before == Some(&plugin) && config == ConfigChange::Kept {
+            return Ok(Decision { event: None, subject });
+        }
+        let schema = &plugin.config_schema;
+        if before.is_none_or(|before| before.config_schema != *schema) && self.vetted != Some(schema) {
+            return Err(Refusal::NotVetted { schema: schema.clone() });
+        }
+        if plugin.spawned_pids.len() > MAX_PIDS {
+            return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());
+        }
+        let kind = match config {
+            ConfigChange::Kept => ChangeKind::between(before, &plugin),
+            ConfigChange::Saved(_) => ChangeKind::ConfigSaved,
+            ConfigChange::Deleted => ChangeKind::ConfigDeleted,
+        };
+        Ok(Decision { event: Some(Event::PluginPut { kind, plugin: Arc::new(plugin), config }), subject })
+    }
+}
+
+/// The document that a merge patch is applied to, with its numbers and key order exact.
+fn as_value(document: &impl serde::Serialize) -> Result<Value, Invalid> {
+    let text = serde_json::to_vec(document).map_err(|error| Invalid::at("", error.to_string()))?;
+    json::parse(&text).map_err(|error| Invalid::at("", error.to_string()))
+}
+
+/// What a plugin holds that may still run or bill.
+fn held_in_words(plugin: &Plugin) -> Vec<String> {
+    let mut held = Vec::new();
+    match plugin.spawned_pids.len() {
+        0 => {}
+        1 => held.push("1 process".to_owned()),
+        n => held.push(format!("{n} processes")),
+    }
+    if plugin.container().is_some() {
+        held.push("a container".into());
+    }
+    if let Some(remote) = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable()) {
+        held.push(format!("a remote resource that is {}", remote.status));
+    }
+    held
+}

@@ -1,0 +1,188 @@
+//! The registry as the rest of the program holds it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, Semaphore, oneshot, watch};
+
+use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::revision::{EntityTag, Revision, StoreId};
+use super::state::State;
+use super::vet::{schema_to_vet, vet};
+use super::writer::{self, Message, Submission};
+use crate::clock::Clock;
+use crate::plugin::FreeJson;
+use crate::store::{Journal, StoreError};
+
+/// How many commands may wait for the writer before another is turned away.
+const QUEUE: usize = 4096;
+
+/// How long a command may wait for a place in the queue.
+const QUEUE_WAIT: Duration = Duration::from_secs(5);
+
+/// A schema longer than this is checked on a thread of its own, in bytes.
+const LONG_SCHEMA: usize = 16 * 1024;
+
+/// One consistent view of the registry. It never changes; newer ones are published beside it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Whose history this is a moment of.
+    pub store: StoreId,
+    /// The registry at that moment.
+    pub state: State,
+}
+
+impl Snapshot {
+    /// The entity tag of what was last changed at `revision`.
+    pub fn tag(&self, revision: Revision) -> EntityTag {
+        EntityTag { store: self.store.clone(), revision }
+    }
+}
+
+/// Whether changes can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriterHealth {
+    /// The newest attempt succeeded, or there was none.
+    Writable,
+    /// The newest attempt failed.
+    Failing {
+        /// Why, for people.
+        reason: &'static str,
+        /// Since when every attempt has failed.
+        since: Timestamp,
+    },
+}
+
+/// The registry: readers take a snapshot, writers submit a command. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    published: Arc<ArcSwap<Snapshot>>,
+    health: watch::Receiver<WriterHealth>,
+    places: Arc<Semaphore>,
+    queue: std::sync::mpsc::Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Registry {
+    /// Loads the state that `journal` keeps, and starts the writer.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read.
+    pub fn start(mut journal: Box<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
+        let snapshot = journal.load()?;
+        let published = Arc::new(ArcSwap::from_pointee(snapshot));
+        let (queue, submissions) = std::sync::mpsc::channel();
+        let (report, health) = watch::channel(WriterHealth::Writable);
+        let thread = writer::start(journal, clock, Arc::clone(&published), submissions, report)?;
+        let places = Arc::new(Semaphore::new(QUEUE));
+        Ok(Registry(Arc::new(Inner { published, health, places, queue, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// The newest published state. Never waits, and never shows what is not durable.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.published.load_full()
+    }
+
+    /// Whether changes can be written at the moment.
+    pub fn health(&self) -> WriterHealth {
+        self.0.health.borrow().clone()
+    }
+
+    /// Does a command, and returns once it is durable.
+    ///
+    /// Dropping the future does not undo the command: it may still be done.
+    ///
+    /// # Errors
+    ///
+    /// See [`SubmitError`]. After any of them, nothing that a reader can see was changed.
+    pub async fn submit(&self, request: Request) -> Result<Outcome, SubmitError> {
+        self.enqueue(request).await?.outcome().await
+    }
+
+    /// Puts a command into the queue. Commands are done in the order in which they were put there.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused before it reaches the queue, or finds no place there.
+    pub async fn enqueue(&self, request: Request) -> Result<Pending, SubmitError> {
+        let request = Arc::new(request);
+        let vetted = match schema_to_vet(&request.command, &self.snapshot().state) {
+            Some(schema) => Some(vet_schema(&request, schema).await?),
+            None => None,
+        };
+        let answered = self.send(Arc::clone(&request), vetted).await?;
+        Ok(Pending { registry: self.clone(), request, answered })
+    }
+
+    async fn send(&self, request: Arc<Request>, vetted: Option<FreeJson>) -> Result<Answered, SubmitError> {
+        let place = tokio::time::timeout(QUEUE_WAIT, Arc::clone(&self.0.places).acquire_owned())
+            .await
+            .map_err(|_| SubmitError::Overloaded)?
+            .map_err(|_| SubmitError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let submission = Submission { request, vetted, answer, _place: place };
+        self.0.queue.send(Message::Submit(submission)).map_err(|_| SubmitError::Closed)?;
+        Ok(answered)
+    }
+
+    /// Takes no more commands, finishes those that wait, and closes the store.
+    pub async fn close(&self) {
+        self.0.places.close();
+        // A writer that has ended already has nothing left to stop.
+        drop(self.0.queue.send(Message::Stop));
+        let Some(thread) = self.0.thread.lock().await.take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the writer ended by a panic");
+        }
+    }
+}
+
+type Answered = oneshot::Receiver<Result<Outcome, SubmitError>>;
+
+/// A command in the queue.
+pub struct Pending {
+    registry: Registry,
+    request: Arc<Request>,
+    answered: Answered,
+}
+
+impl Pending {
+    /// What came of it, once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::submit`].
+    pub async fn outcome(mut self) -> Result<Outcome, SubmitError> {
+        loop {
+            match self.answered.await.map_err(|_| SubmitError::Closed)? {
+                // The schema has changed since it was checked; check the new one, and ask again.
+                Err(SubmitError::Refused(Refusal::NotVetted { schema })) => {
+                    let vetted = vet_schema(&self.request, schema).await?;
+                    self.answered = self.registry.send(Arc::clone(&self.request), Some(vetted)).await?;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Checks a schema for a request, and returns it as vetted.
+async fn vet_schema(request: &Arc<Request>, schema: FreeJson) -> Result<FreeJson, SubmitError> {
+    let checked = if schema.as_str().len() <= LONG_SCHEMA {
+        vet(&request.command, &schema)
+    } else {
+        let (request, schema) = (Arc::clone(request), schema.clone());
+        tokio::task::spawn_blocking(move || vet(&request.command, &schema))
+            .await
+            .map_err(|_| SubmitError::WriterFailed)?
+    };
+    checked.map_err(Refusal::from)?;
+    Ok(schema)
+}

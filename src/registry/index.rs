@@ -1,0 +1,119 @@
+//! Which plugins have a property: what makes `?active=true` cost what it returns.
+//!
+//! An index maps to the records themselves, so that a list is read without a second look-up. All
+//! maps share their structure with the maps of the state before (rpds), so that a snapshot is free.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
+
+use super::document::Record;
+use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, UniqueId};
+
+/// Records by their unique_id, in its order (Unicode code points).
+pub type Records = RedBlackTreeMapSync<UniqueId, Arc<Record>>;
+
+/// A property of a plugin that has an index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IndexKey {
+    /// Holds a process, a container or a running remote resource.
+    Active,
+    /// A provider may be charging for it.
+    Billable,
+    /// `is_configured`
+    Configured,
+    /// Holds anything, in whatever state.
+    Holding,
+    /// Is of this category.
+    Category(Name),
+    /// Does its work so.
+    Mode(ExecutionMode),
+    /// Rents from this provider.
+    Provider(Provider),
+    /// Lives on this host.
+    Host(Box<str>),
+    /// Is held by this lease.
+    Lease(Box<str>),
+    /// Holds this process.
+    Pid(Pid),
+    /// Holds this container.
+    Container(Box<str>),
+    /// Rents this instance.
+    Instance(Box<str>),
+}
+
+/// Every index, in one ordered map.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes(RedBlackTreeMapSync<IndexKey, Records>);
+
+impl Indexes {
+    /// The records that have a property, if any has.
+    pub fn get(&self, key: &IndexKey) -> Option<&Records> {
+        self.0.get(key)
+    }
+
+    /// How many records have a property.
+    pub fn count(&self, key: &IndexKey) -> usize {
+        self.get(key).map_or(0, Records::size)
+    }
+
+    /// The categories that any plugin is of, in their order, each with how many are.
+    pub fn categories(&self) -> impl Iterator<Item = (&Name, usize)> {
+        let from = Bound::Excluded(IndexKey::Holding);
+        self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
+            IndexKey::Category(name) => Some((name, records.size())),
+            _ => None,
+        })
+    }
+
+    /// Puts `after` where `before` was.
+    pub(super) fn replace(&mut self, before: Option<&Record>, after: Option<&Arc<Record>>) {
+        let kept = after.map(|record| keys_of(&record.plugin)).unwrap_or_default();
+        for key in before.map(|record| keys_of(&record.plugin)).unwrap_or_default() {
+            if let Some(before) = before.filter(|_| !kept.contains(&key)) {
+                self.remove(&key, &before.unique_id);
+            }
+        }
+        if let Some(after) = after {
+            for key in kept {
+                let mut records = self.0.get(&key).cloned().unwrap_or_default();
+                records.insert_mut(after.unique_id.clone(), Arc::clone(after));
+                self.0.insert_mut(key, records);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &IndexKey, id: &UniqueId) {
+        let Some(records) = self.0.get(key) else { return };
+        let mut records = records.clone();
+        records.remove_mut(id);
+        if records.is_empty() {
+            self.0.remove_mut(key);
+        } else {
+            self.0.insert_mut(key.clone(), records);
+        }
+    }
+}
+
+/// Every indexed property of a plugin.
+fn keys_of(plugin: &Plugin) -> BTreeSet<IndexKey> {
+    let mut keys = BTreeSet::from([IndexKey::Category(plugin.category.clone()), IndexKey::Mode(plugin.execution_mode)]);
+    let flags = [
+        (plugin.has_active_resources(), IndexKey::Active),
+        (plugin.is_billable(), IndexKey::Billable),
+        (plugin.is_configured, IndexKey::Configured),
+        (plugin.holds_anything(), IndexKey::Holding),
+    ];
+    keys.extend(flags.into_iter().filter(|(has, _)| *has).map(|(_, key)| key));
+    keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
+    keys.extend(plugin.host.as_deref().map(|host| IndexKey::Host(host.into())));
+    keys.extend(plugin.lease_id.as_deref().map(|lease| IndexKey::Lease(lease.into())));
+    keys.extend(plugin.container().map(|id| IndexKey::Container(id.into())));
+    if let Some(remote) = &plugin.remote_resource {
+        keys.insert(IndexKey::Provider(remote.provider));
+        keys.extend(remote.instance_id.as_deref().map(|id| IndexKey::Instance(id.into())));
+    }
+    keys
+}

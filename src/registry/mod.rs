@@ -1,0 +1,43 @@
+//! The core: all rules, the state, and the one writer.
+//!
+//! ```text
+//! Registry::submit(Request) ─▶ vet ─▶ writer: decide ─▶ Change ─▶ apply ─▶ journal commit ─▶ publish ─▶ Outcome
+//! Registry::snapshot() ─▶ State ─▶ query, resources, stats
+//! ```
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`revision`] | [`Revision`], [`StoreId`], entity tags |
+//! | [`command`] | what can be asked, and how it can be refused |
+//! | [`decide`] | the rules: what a command does to a state; pure |
+//! | [`change`] | [`Change`]: one entry of the journal |
+//! | [`state`] | [`State`]: what the journal replays to; pure |
+//! | [`index`] | which plugins have a property, kept up to date by every change |
+//! | [`document`] | [`Record`] and its JSON, serialised once |
+//! | [`query`], [`sort`] | lists of plugins |
+//! | [`resources`], [`stats`] | what is held; counts |
+//! | [`vet`] | the expensive checks, done before the writer |
+//! | [`writer`] | decides, commits, publishes |
+
+pub mod change;
+pub mod command;
+pub mod decide;
+pub mod document;
+pub mod index;
+pub mod query;
+pub mod resources;
+pub mod revision;
+pub mod sort;
+pub mod state;
+pub mod stats;
+pub mod vet;
+pub mod writer;
+
+mod handle;
+
+pub use change::{Change, ChangeKind, Event};
+pub use command::{Command, Outcome, Precondition, Refusal, Request, SubmitError};
+pub use document::{PluginDocument, Record};
+pub use handle::{Pending, Registry, Snapshot, WriterHealth};
+pub use revision::{EntityTag, Revision, StoreId};
+pub use state::{Category, State};

@@ -1,0 +1,99 @@
+//! How many connections there may be, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Counts connections.
+#[derive(Debug, Clone)]
+pub struct Admission(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    most: usize,
+    most_per_address: usize,
+    now: Mutex<Occupied>,
+}
+
+#[derive(Debug, Default)]
+struct Occupied {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// The place of one connection, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Admission,
+    address: IpAddr,
+}
+
+impl Admission {
+    /// Admits `most` connections, of which `most_per_address` from one address.
+    pub fn new(most: usize, most_per_address: usize) -> Admission {
+        Admission(Arc::new(Counts { most, most_per_address, now: Mutex::default() }))
+    }
+
+    /// A place for a connection from `address`, if there is one.
+    pub fn admit(&self, address: IpAddr) -> Option<Place> {
+        let address = counted_as(address);
+        let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = now.by_address.get(&address).copied().unwrap_or(0);
+        if now.all >= self.0.most || here >= self.0.most_per_address {
+            return None;
+        }
+        now.all += 1;
+        now.by_address.insert(address, here + 1);
+        Some(Place { admission: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut now = self.admission.0.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.all = now.all.saturating_sub(1);
+        if let Some(here) = now.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                now.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// One subscriber has a whole /64 of IPv6 addresses (RFC 6177), and so counts once.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_and_given_back() {
+        let admission = Admission::new(3, 2);
+        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let first = admission.admit(a);
+        let second = admission.admit(a);
+        assert!(first.is_some() && second.is_some() && admission.admit(a).is_none());
+        let third = admission.admit(b);
+        assert!(third.is_some() && admission.admit(b).is_none());
+        drop(first);
+        assert!(admission.admit(a).is_some());
+    }
+
+    #[test]
+    fn a_64_counts_once() {
+        let admission = Admission::new(9, 1);
+        let _first = admission.admit("2001:db8::1".parse().unwrap());
+        assert!(admission.admit("2001:db8::2".parse().unwrap()).is_none());
+        assert!(admission.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+    }
+}

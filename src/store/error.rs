@@ -1,0 +1,61 @@
+//! What can go wrong with a store.
+
+use std::error::Error;
+
+/// A store that cannot do what was asked.
+///
+/// The message is for whoever runs the service; [`StoreError::reason`] is all that a client sees.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be used as it is; somebody has to see to it.
+    #[error("{what}")]
+    Unusable {
+        /// What is wrong, and what to do about it.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// There is no room left on the disk.
+    #[error("the disk is full")]
+    Full(#[source] Box<dyn Error + Send + Sync>),
+    /// Another process holds the write lock.
+    #[error("another process has been writing for too long")]
+    Busy(#[source] Box<dyn Error + Send + Sync>),
+    /// Reading or writing failed.
+    #[error("input or output failed")]
+    Io(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// A store that somebody has to see to.
+    pub fn unusable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
+        StoreError::Unusable { what: what.into(), source: Some(source.into()) }
+    }
+
+    /// A store that somebody has to see to, where the system has said nothing of its own.
+    pub fn refused(what: impl Into<String>) -> StoreError {
+        StoreError::Unusable { what: what.into(), source: None }
+    }
+
+    /// The kind of failure, in words that give nothing away.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            StoreError::Unusable { .. } => "the store is not usable",
+            StoreError::Full(_) => "the disk is full",
+            StoreError::Busy(_) => "the store is locked by another process",
+            StoreError::Io(_) => "the disk does not take the write",
+        }
+    }
+
+    /// The message with those of its causes, for a log line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}

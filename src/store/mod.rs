@@ -1,0 +1,162 @@
+//! Where the journal is kept.
+//!
+//! A [`Journal`] is called from the writer's thread alone and may wait for a disk. It knows no
+//! rules: what a change means is for [`crate::registry`] to say.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`memory`] | nothing survives the process; for tests and trials |
+//! | [`sqlite`] | the default: one file, one fsync a batch |
+//! | [`row`] | a change as a row, the same in every SQL store |
+
+pub mod memory;
+pub mod row;
+pub mod sqlite;
+
+mod error;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use error::StoreError;
+
+use crate::plugin::{Name, UniqueId};
+use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State};
+
+/// A durable, ordered, gapless log of changes, together with the documents that it leads to.
+///
+/// `begin`, then `commit` or `roll_back`: between them, no other process can write.
+pub trait Journal: Send + 'static {
+    /// The state as of the head.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or what it holds is not right.
+    fn load(&mut self) -> Result<Snapshot, StoreError>;
+
+    /// Takes the write lock, across all processes, and returns the changes after `known`.
+    ///
+    /// These are changes of other processes, or those of a commit whose outcome was not known.
+    ///
+    /// # Errors
+    ///
+    /// When the lock cannot be had or the head cannot be read; then there is nothing to roll back.
+    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError>;
+
+    /// Makes a batch durable, and gives the lock back. Called after `begin`.
+    ///
+    /// # Errors
+    ///
+    /// When it may not have become durable. The caller rolls back, and publishes nothing; should
+    /// the batch be there all the same, the next `begin` returns it.
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError>;
+
+    /// Gives the lock back without writing, if it is held.
+    fn roll_back(&mut self);
+
+    /// The changes that others have written after `known`, without taking the lock.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError>;
+
+    /// At most `limit` changes after a revision, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError>;
+
+    /// Leaves the store in its tidiest form. Everything committed is durable without it.
+    fn close(&mut self);
+}
+
+/// The changes of one commit, and what they lead to.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The changes, in order; at least one.
+    pub changes: &'a [Change],
+    /// The plugins that stand changed.
+    pub standing: Vec<Arc<Record>>,
+    /// The plugins that were removed.
+    pub removed: Vec<UniqueId>,
+    /// The categories that were changed; `None` where the display name was taken away.
+    pub categories: Vec<(Name, Option<Category>)>,
+    /// The state after the last change.
+    pub state: &'a State,
+}
+
+impl<'a> Batch<'a> {
+    /// The batch of `changes`, which have led to `state`.
+    pub fn new(changes: &'a [Change], state: &'a State) -> Batch<'a> {
+        let mut plugins = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for change in changes {
+            match &change.event {
+                Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
+                Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
+                Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
+            }
+        }
+        let standing = plugins.iter().filter_map(|id| state.plugin(id.as_str()).cloned()).collect();
+        let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
+        let categories =
+            names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
+        Batch { changes, standing, removed, categories, state }
+    }
+}
+
+/// Which store to use: `memory`, or `sqlite:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// Nothing survives the process.
+    Memory,
+    /// A SQLite database file.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<StoreUrl, String> {
+        if text == "memory" {
+            return Ok(StoreUrl::Memory);
+        }
+        match text.strip_prefix("sqlite:") {
+            Some("") => Err("`sqlite:` must be followed by the path of a file".into()),
+            Some(path) => Ok(StoreUrl::Sqlite(path.into())),
+            None => Err("must be `memory` or `sqlite:PATH`".into()),
+        }
+    }
+}
+
+impl StoreUrl {
+    /// Opens the store, and makes it when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made or opened, is not ours, is damaged, or was written by a newer version.
+    pub fn open(&self) -> Result<Box<dyn Journal>, StoreError> {
+        match self {
+            StoreUrl::Memory => Ok(Box::new(memory::MemoryJournal::new())),
+            StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_named_by_url() {
+        assert_eq!("memory".parse(), Ok(StoreUrl::Memory));
+        assert_eq!("sqlite:a/b.db".parse(), Ok(StoreUrl::Sqlite("a/b.db".into())));
+        for wrong in ["", "sqlite:", "mysql:x", "/var/lib/x.db"] {
+            assert!(wrong.parse::<StoreUrl>().is_err(), "{wrong}");
+        }
+    }
+}

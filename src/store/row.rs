@@ -1,0 +1,143 @@
+//! A change as a row: the same columns in every SQL store.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::StoreError;
+use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
+use crate::registry::change::ConfigChange;
+use crate::registry::{Change, ChangeKind, Event, Revision};
+
+/// The columns of the table `changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// The revision.
+    pub revision: i64,
+    /// Microseconds since the Unix epoch.
+    pub at: i64,
+    /// [`ChangeKind::as_str`].
+    pub kind: String,
+    /// The plugin's unique_id, or the category's name.
+    pub subject: String,
+    /// `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// The plugin's document after the change.
+    pub document: Option<String>,
+    /// The saved configuration, or the category's display name.
+    pub detail: Option<String>,
+}
+
+impl TryFrom<&Change> for ChangeRow {
+    type Error = StoreError;
+
+    fn try_from(change: &Change) -> Result<ChangeRow, StoreError> {
+        let (document, detail) = match &change.event {
+            Event::PluginPut { plugin, config, .. } => {
+                let config = match config {
+                    ConfigChange::Saved(config) => Some(config.as_str().to_owned()),
+                    ConfigChange::Kept | ConfigChange::Deleted => None,
+                };
+                (Some(document_text(plugin)?), config)
+            }
+            Event::PluginRemoved { .. } => (None, None),
+            Event::CategoryNamed { display_name, .. } => (None, display_name.as_deref().map(str::to_owned)),
+        };
+        Ok(ChangeRow {
+            revision: revision_to_sql(change.revision),
+            at: change.at.as_microsecond(),
+            kind: change.event.kind().as_str().to_owned(),
+            subject: change.event.subject(),
+            request_id: change.request_id.as_deref().map(str::to_owned),
+            document,
+            detail,
+        })
+    }
+}
+
+impl TryFrom<ChangeRow> for Change {
+    type Error = StoreError;
+
+    fn try_from(row: ChangeRow) -> Result<Change, StoreError> {
+        let damaged = |what: &str| StoreError::refused(format!("change {} in the journal {what}", row.revision));
+        let kind = ChangeKind::from_name(&row.kind).ok_or_else(|| damaged("is of a kind that is not known"))?;
+        let event = match kind {
+            ChangeKind::PluginRemoved => Event::PluginRemoved { id: UniqueId::from_client(&row.subject) },
+            ChangeKind::CategoryNamed => Event::CategoryNamed {
+                name: Name::new(&row.subject).map_err(|_| damaged("names no category"))?,
+                display_name: row.detail.as_deref().map(Into::into),
+            },
+            kind => {
+                let document = row.document.as_deref().ok_or_else(|| damaged("has no document"))?;
+                let config = match (kind, row.detail.as_deref()) {
+                    (ChangeKind::ConfigSaved, Some(config)) => ConfigChange::Saved(config_of(config)?),
+                    (ChangeKind::ConfigSaved, None) => return Err(damaged("has no configuration")),
+                    (ChangeKind::ConfigDeleted, _) => ConfigChange::Deleted,
+                    _ => ConfigChange::Kept,
+                };
+                Event::PluginPut { kind, plugin: Arc::new(plugin_of(document)?), config }
+            }
+        };
+        Ok(Change {
+            revision: revision_from_sql(row.revision)?,
+            at: time_from_sql(row.at)?,
+            request_id: row.request_id.map(Into::into),
+            event,
+        })
+    }
+}
+
+/// A plugin's document, as it is kept.
+///
+/// # Errors
+///
+/// Never for a plugin that was made by this program.
+pub fn document_text(plugin: &Plugin) -> Result<String, StoreError> {
+    serde_json::to_string(plugin).map_err(|error| StoreError::unusable("a document cannot be written", error))
+}
+
+/// The plugin of a kept document.
+///
+/// # Errors
+///
+/// When the document is damaged.
+pub fn plugin_of(document: &str) -> Result<Plugin, StoreError> {
+    serde_json::from_str(document).map_err(|error| StoreError::unusable("a plugin's document is damaged", error))
+}
+
+/// A kept configuration.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn config_of(text: &str) -> Result<FreeJson, StoreError> {
+    let value = json::parse(text.as_bytes())
+        .map_err(|error| StoreError::unusable("a saved configuration is damaged", error))?;
+    Ok(FreeJson::from(&value))
+}
+
+/// A revision as SQL's signed integer: 2^63 changes are out of reach.
+pub fn revision_to_sql(revision: Revision) -> i64 {
+    i64::try_from(revision.0).unwrap_or(i64::MAX)
+}
+
+/// A revision that was kept.
+///
+/// # Errors
+///
+/// When it is negative.
+pub fn revision_from_sql(revision: i64) -> Result<Revision, StoreError> {
+    u64::try_from(revision)
+        .map(Revision)
+        .map_err(|error| StoreError::unusable(format!("the revision {revision} is damaged"), error))
+}
+
+/// A time that was kept.
+///
+/// # Errors
+///
+/// When it is outside the years -9999 to 9999.
+pub fn time_from_sql(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros)
+        .map_err(|error| StoreError::unusable(format!("the time {micros} is damaged"), error))
+}

@@ -1,0 +1,252 @@
+//! The default store: one SQLite file, in WAL mode, with one fsync a batch.
+//!
+//! A commit is durable when it returns: `synchronous=FULL` syncs the write-ahead log before
+//! `COMMIT` answers (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Several processes
+//! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
+//! tells each what the others have written.
+
+mod error;
+mod open;
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tracing::{error, warn};
+
+use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
+use super::{Batch, Journal, StoreError};
+use crate::plugin::Name;
+use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
+
+/// The journal in a SQLite file.
+#[derive(Debug)]
+pub struct SqliteJournal {
+    connection: Connection,
+    store: StoreId,
+    /// `PRAGMA data_version` when [`Journal::foreign_changes`] last looked: it changes when
+    /// another connection commits, and asking for it costs no I/O.
+    seen_version: Option<i64>,
+}
+
+impl SqliteJournal {
+    /// Opens the store in the file `path`, and makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not ours, is damaged, was written by a newer version, or when its folder
+    /// cannot be written.
+    pub fn open(path: &Path) -> Result<SqliteJournal, StoreError> {
+        let connection = open::open(path)?;
+        let store = connection
+            .query_row("SELECT store FROM registry", [], |row| row.get::<_, String>(0))
+            .map_err(StoreError::from)?;
+        Ok(SqliteJournal { connection, store: StoreId::kept(&store), seen_version: None })
+    }
+
+    /// The head, when it belongs to this store and is not behind `known`.
+    fn head(&self, known: Revision) -> Result<Revision, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT store, head FROM registry")?;
+        let (store, head) = statement.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let head = revision_from_sql(head)?;
+        if store != self.store.as_str() {
+            return Err(StoreError::refused("the file was replaced by another store; restart the service"));
+        }
+        if head < known {
+            return Err(StoreError::refused(format!(
+                "the store's head went back from revision {known} to {head}; it was replaced by an older \
+                 copy under the running service, which must be restarted",
+            )));
+        }
+        Ok(head)
+    }
+
+    fn plugins(&self) -> Result<Vec<Record>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT document, config, revision, created_at, updated_at FROM plugins ORDER BY unique_id")?;
+        let mut rows = statement.query([])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            records.push(record_of(row)?);
+        }
+        Ok(records)
+    }
+
+    fn categories(&self) -> Result<Vec<(Name, Category)>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT name, display_name, revision FROM categories")?;
+        let mut rows = statement.query([])?;
+        let mut categories = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name = Name::new(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
+                .map_err(|wrong| StoreError::refused(format!("a category's name in the store {wrong}")))?;
+            let display_name = row.get::<_, Box<str>>(1)?;
+            categories.push((name, Category { display_name, revision: revision_from_sql(row.get(2)?)? }));
+        }
+        Ok(categories)
+    }
+
+    fn write(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for change in batch.changes {
+            let row = ChangeRow::try_from(change)?;
+            insert.execute(params![
+                row.revision,
+                row.at,
+                row.kind,
+                row.subject,
+                row.request_id,
+                row.document,
+                row.detail
+            ])?;
+        }
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (unique_id) DO UPDATE SET document = ?2, config = ?3, revision = ?4,
+                                                   created_at = ?5, updated_at = ?6",
+        )?;
+        for record in &batch.standing {
+            upsert.execute(params![
+                record.unique_id.as_str(),
+                document_text(&record.plugin)?,
+                record.config.as_ref().map(|config| config.as_str()),
+                revision_to_sql(record.revision),
+                record.created_at.as_microsecond(),
+                record.updated_at.as_microsecond(),
+            ])?;
+        }
+        let mut delete = self.connection.prepare_cached("DELETE FROM plugins WHERE unique_id = ?1")?;
+        for id in &batch.removed {
+            delete.execute([id.as_str()])?;
+        }
+        self.write_categories(&batch.categories)?;
+        let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
+        advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
+        Ok(())
+    }
+
+    fn write_categories(&self, categories: &[(Name, Option<Category>)]) -> Result<(), StoreError> {
+        for (name, category) in categories {
+            match category {
+                Some(category) => self
+                    .connection
+                    .prepare_cached(
+                        "INSERT INTO categories (name, display_name, revision) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (name) DO UPDATE SET display_name = ?2, revision = ?3",
+                    )?
+                    .execute(params![name.as_str(), category.display_name, revision_to_sql(category.revision)])?,
+                None => self
+                    .connection
+                    .prepare_cached("DELETE FROM categories WHERE name = ?1")?
+                    .execute([name.as_str()])?,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        // One read transaction, so that the parts belong together.
+        self.connection.execute_batch("BEGIN")?;
+        let (head, head_at) = self
+            .connection
+            .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let newest: Option<i64> =
+            self.connection.query_row("SELECT max(revision) FROM changes", [], |row| row.get(0))?;
+        if newest.unwrap_or(0) != head {
+            return Err(StoreError::refused(format!(
+                "the store is damaged: its head is {head} but its newest change is {}",
+                newest.unwrap_or(0),
+            )));
+        }
+        let state =
+            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?);
+        self.connection.execute_batch("COMMIT")?;
+        Ok(Snapshot { store: self.store.clone(), state })
+    }
+
+    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let foreign = self.head(known).and_then(|head| match head == known {
+            true => Ok(Vec::new()),
+            false => self.read(known, usize::MAX),
+        });
+        if foreign.is_err() {
+            self.roll_back();
+        }
+        foreign
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        self.write(batch)?;
+        self.connection.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        // After some failures SQLite has rolled back by itself (https://www.sqlite.org/lang_transaction.html).
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).optional()?;
+        if version == self.seen_version {
+            return Ok(Vec::new());
+        }
+        let head = self.head(known)?;
+        let changes = if head == known { Vec::new() } else { self.read(known, usize::MAX)? };
+        self.seen_version = version;
+        Ok(changes)
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT revision, at, kind, subject, request_id, document, detail FROM changes
+             WHERE revision > ?1 ORDER BY revision LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![revision_to_sql(after), limit])?;
+        let mut changes = Vec::new();
+        while let Some(row) = rows.next()? {
+            changes.push(Change::try_from(change_row_of(row)?)?);
+        }
+        Ok(changes)
+    }
+
+    fn close(&mut self) {
+        // The last one to close moves the log into the database; a reader of the file may prevent it.
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");
+        }
+    }
+}
+
+fn record_of(row: &Row<'_>) -> Result<Record, StoreError> {
+    let plugin = plugin_of(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let config = match row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        Some(config) => Some(config_of(config)?),
+        None => None,
+    };
+    let revision = revision_from_sql(row.get(2)?)?;
+    Ok(Record::new(plugin.into(), config, revision, time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?))
+}
+
+fn change_row_of(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
+    Ok(ChangeRow {
+        revision: row.get(0)?,
+        at: row.get(1)?,
+        kind: row.get(2)?,
+        subject: row.get(3)?,
+        request_id: row.get(4)?,
+        document: row.get(5)?,
+        detail: row.get(6)?,
+    })
+}

@@ -1,0 +1,143 @@
+//! Opening the file: whose it is, whether it is whole, and whether it can be written.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::registry::StoreId;
+use crate::store::StoreError;
+
+/// `PRAGMA application_id` of our files: "pReg" in ASCII.
+const APPLICATION_ID: i32 = 0x7052_6567;
+
+/// Every migration there ever was, in order; `PRAGMA user_version` counts those applied.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_registry.sql")];
+
+/// How long to wait for another process to finish its batch.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the file, makes it ours when it is new, and brings it to the newest schema.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    check_place(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let named = |error: StoreError| match error {
+        StoreError::Unusable { what, source } => {
+            StoreError::Unusable { what: format!("{}: {what}", path.display()), source }
+        }
+        other => other,
+    };
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| cannot_write(path, error))?;
+    check_owner(&connection).map_err(named)?;
+    if connection.is_readonly("main").map_err(|error| named(error.into()))? {
+        return Err(StoreError::refused(format!("{}: the file cannot be written", path.display())));
+    }
+    configure(&connection).map_err(|error| refused_write(path, error))?;
+    migrate(&mut connection).map_err(|error| refused_write(path, error))?;
+    check_whole(&connection).map_err(named)?;
+    Ok(connection)
+}
+
+/// What SQLite would only call "unable to open database file".
+fn check_place(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Err(StoreError::refused(format!("{} is a folder; name a file in it", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(StoreError::refused(format!("the folder {} does not exist; create it first", folder.display())));
+    }
+    Ok(())
+}
+
+/// Refuses a file of another program, and one of a newer version of this one.
+fn check_owner(connection: &Connection) -> Result<(), StoreError> {
+    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let application = number("application_id")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != i64::from(APPLICATION_ID) && (application != 0 || tables != 0) {
+        return Err(StoreError::refused("is a SQLite database of another program; name another file"));
+    }
+    let (version, newest) = (number("user_version")?, newest_schema());
+    if !(0..=newest).contains(&version) {
+        return Err(StoreError::refused(format!(
+            "was written by a newer plugin-registry (schema {version}; this one knows up to {newest}); \
+             start the newer version",
+        )));
+    }
+    Ok(())
+}
+
+fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::refused("the file system does not allow a write-ahead log (no shared memory)"));
+    }
+    // The log is cut back to this size, in bytes, after a burst.
+    connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;")?;
+    connection
+        .execute_batch("PRAGMA cell_size_check = ON; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;")?;
+    connection.pragma_update(None, "synchronous", crate::planted::synchronous())?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// The `user_version` of a file that has seen every migration.
+fn newest_schema() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Applies the migrations that the file has not seen, all in one transaction.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // IMMEDIATE: of two processes that start at once, one waits, and then finds nothing to do.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let applied: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(applied).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(migration)?;
+    }
+    if applied == 0 {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let store = StoreId::generate();
+        transaction
+            .execute("INSERT INTO registry (id, store, head, head_at) VALUES (1, ?1, 0, 0)", [store.as_str()])?;
+    }
+    if applied < newest_schema() {
+        transaction.pragma_update(None, "user_version", newest_schema())?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Refuses a file with pages that do not fit together.
+fn check_whole(connection: &Connection) -> Result<(), StoreError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(StoreError::unusable("the file is damaged; restore it from a backup", verdict))
+}
+
+fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
+    let what = format!("{} cannot be opened for reading and writing; look at its permissions", path.display());
+    StoreError::unusable(what, error)
+}
+
+/// A failure of the first writes, told with the path and what is the likely reason.
+fn refused_write(path: &Path, error: StoreError) -> StoreError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match error {
+        StoreError::Unusable { what, source } => {
+            StoreError::Unusable { what: format!("{}: {what}", path.display()), source }
+        }
+        StoreError::Io(source) => StoreError::unusable(
+            format!(
+                "{} cannot be written: SQLite needs to create files beside it in {}",
+                path.display(),
+                folder.display()
+            ),
+            source,
+        ),
+        other => other,
+    }
+}
