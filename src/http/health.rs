@@ -42,7 +42,7 @@ pub struct Readiness {
 }
 
 /// Is the process alive?
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = OK, description = "It is", body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = OK, description = "It is", body = Health)))]
 pub async fn read_health() -> Response {
     reply::json(&Health { status: "ok" })
 }
@@ -50,7 +50,7 @@ pub async fn read_health() -> Response {
 /// Can it serve?
 ///
 /// 200 as long as reads are answered, also while the store cannot be written; the body tells which.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = OK, description = "It can", body = Readiness)))]
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = OK, description = "It can", body = Readiness)))]
 pub async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
         WriterHealth::Writable => ("ready", None, None),

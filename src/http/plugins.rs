@@ -56,7 +56,7 @@ pub struct PluginPage<'a> {
 #[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
     (status = OK, description = "The plugins", content((PluginPage = "application/json"), (String = "application/x-ndjson"))),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
-    (status = GONE, description = "The cursor belongs to another store", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    (status = GONE, description = "The cursor belongs to another store"),
 ))]
 pub async fn list_plugins(
     now: Now,
@@ -119,7 +119,7 @@ fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
     responses(
         (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
         (status = OK, description = "The plugin stood already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
-        (status = CONFLICT, description = "The unique_id belongs to another plugin", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = CONFLICT, description = "The unique_id belongs to another plugin"),
     ))]
 pub async fn register_plugin(State(api): State<Api>, write: Write, request: Request) -> Result<Response, Problem> {
     if media_type(request.headers()).as_deref() == Some(NDJSON) {
@@ -152,7 +152,7 @@ pub async fn read_plugin(
 #[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", request_body = Registration, responses(
     (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
     (status = OK, description = "The plugin stood already", body = PluginDocument),
-    (status = CONFLICT, description = "The document is about another plugin", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    (status = CONFLICT, description = "The document is about another plugin"),
 ))]
 pub async fn replace_plugin(
     PluginPath(id): PluginPath,
@@ -170,7 +170,7 @@ pub async fn replace_plugin(
     request_body(content((super::openapi::PluginPatch = "application/merge-patch+json"), (super::openapi::PluginPatch = "application/json"))),
     responses(
         (status = OK, description = "The plugin after the change", body = PluginDocument),
-        (status = CONFLICT, description = "Name and category cannot be changed", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = CONFLICT, description = "Name and category cannot be changed"),
     ))]
 pub async fn patch_plugin(
     PluginPath(id): PluginPath,
@@ -186,7 +186,7 @@ pub async fn patch_plugin(
 /// removed unless `force=true`: the registry would forget what may still run.
 #[utoipa::path(delete, path = "/plugins/{id}", tag = "plugins", responses(
     (status = NO_CONTENT, description = "The plugin is no more"),
-    (status = CONFLICT, description = "The plugin still holds resources", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    (status = CONFLICT, description = "The plugin still holds resources"),
 ))]
 pub async fn remove_plugin(PluginPath(id): PluginPath, params: Params, write: Write) -> Result<Response, Problem> {
     let force = params.only(&names(REMOVAL))?.flag("force")?.unwrap_or(false);

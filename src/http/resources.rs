@@ -36,7 +36,7 @@ pub struct ResourcePage {
 #[utoipa::path(get, path = "/resources", tag = "resources", responses(
     (status = OK, description = "The rows", body = ResourcePage),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
-    (status = GONE, description = "The cursor belongs to another store", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    (status = GONE, description = "The cursor belongs to another store"),
 ))]
 pub async fn list_resources(now: Now, precondition: Precondition, params: Params) -> Result<Response, Problem> {
     let snapshot = now.0;

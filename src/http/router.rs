@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use serde_json::Value;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -64,8 +64,8 @@ fn routes() -> OpenApiRouter<Api> {
 }
 
 /// The description of the API.
-pub fn description() -> OpenApi {
-    openapi::complete(routes().into_openapi())
+pub fn description() -> Value {
+    openapi::complete(&routes().into_openapi())
 }
 
 /// The whole service: routes, description, API browser, and the layers around all of them.

@@ -10,7 +10,7 @@ use crate::registry::Precondition;
 use crate::registry::stats::Stats;
 
 /// Count plugins.
-#[utoipa::path(get, path = "/stats", tag = "stats", responses(
+#[utoipa::path(get, path = "/stats", tag = "service", responses(
     (status = OK, description = "The counts", body = Stats),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
 ))]

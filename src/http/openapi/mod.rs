@@ -1,0 +1,68 @@
+//! The description of the API: OpenAPI 3.1, made from the handlers, and completed with what they
+//! have in common.
+//!
+//! The handlers say what is particular to them (`#[utoipa::path]`). What is the same for many is
+//! added here, once, from the tables that the code itself uses: [`parameters`] from the list
+//! parameters, [`responses`] from what surrounds every request, [`schemas`] from the reading of
+//! documents.
+
+mod parameters;
+mod responses;
+mod schemas;
+
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub use schemas::{PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
+
+use super::reply;
+use super::router::Api;
+
+/// Read this description.
+#[utoipa::path(get, path = "/openapi.json", tag = "service", responses(
+    (status = OK, description = "The description of this API (OpenAPI 3.1)", body = Value),
+))]
+pub async fn read_openapi() -> Response {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    let text = TEXT.get_or_init(|| super::router::description().to_string().into());
+    reply::json_bytes(text.clone())
+}
+
+/// The API browser at `/docs`, served from this binary: no request leaves the service.
+pub fn browser() -> Router<Api> {
+    SwaggerUi::new("/docs").config(Config::new(["/openapi.json"])).into()
+}
+
+/// Completes a description that was gathered from the handlers.
+pub fn complete(gathered: &OpenApi) -> Value {
+    let mut api = serde_json::to_value(gathered).unwrap_or_default();
+    api["info"] = json!({
+        "title": "plugin-registry",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "Knows what every plugin of an application is, what it holds right now, and whether that is still true.",
+        "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+    });
+    api["tags"] = json!([
+        {"name": "plugins", "description": "Register, list, read, change and remove plugins"},
+        {"name": "runtime", "description": "What a plugin holds: processes, a container, a remote resource"},
+        {"name": "config", "description": "Saved configurations, checked against the plugin's JSON Schema"},
+        {"name": "categories", "description": "Kinds of plugins and their display names"},
+        {"name": "resources", "description": "Everything that is held, as rows"},
+        {"name": "service", "description": "Counts, health, and this description"},
+    ]);
+    api["components"]["headers"] = responses::headers();
+    schemas::complete(&mut api["components"]["schemas"]);
+    for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            parameters::complete(path, method, operation);
+            responses::complete(path, method, operation);
+        }
+    }
+    api
+}

@@ -1,0 +1,101 @@
+//! Path, query and header parameters of every operation.
+
+use serde_json::{Value, json};
+
+use crate::http::list_params::{DEFAULT_LIMIT, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, Values};
+use crate::plugin::identity::MAX_NAME_CHARS;
+use crate::registry::PluginDocument;
+use crate::registry::sort::SortField;
+
+/// A text without control characters.
+const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
+
+/// Adds the parameters of an operation.
+pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+    let mut parameters = path_parameters(path);
+    parameters.extend(query_of(path, method).iter().map(query_parameter));
+    if is_conditional(path) {
+        parameters.push(header("If-Match", "Only if it has one of these entity tags, or `*`: if it exists."));
+        parameters
+            .push(header("If-None-Match", "Only if it has none of these entity tags, or `*`: if it does not exist."));
+    }
+    operation["parameters"] = parameters.into();
+}
+
+/// Whether an operation looks at If-Match and If-None-Match.
+pub(super) fn is_conditional(path: &str) -> bool {
+    let plain = ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate"];
+    !plain.contains(&path)
+}
+
+fn path_parameters(path: &str) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    let mut add = |name: &str, help: &str, schema: Value| {
+        if path.contains(&format!("{{{name}}}")) {
+            parameters.push(json!({
+                "name": name, "in": "path", "required": true, "description": help, "schema": schema,
+            }));
+        }
+    };
+    let id =
+        json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
+    add("id", "The plugin's unique_id, percent-encoded.", id);
+    add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
+    let name = json!({
+        "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
+        "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+    });
+    add("name", "The category, percent-encoded.", name);
+    parameters
+}
+
+fn query_of(path: &str, method: &str) -> &'static [Parameter] {
+    match (method, path) {
+        ("get", "/plugins") => PLUGIN_LIST,
+        ("get", "/resources") => RESOURCE_LIST,
+        ("delete", "/plugins/{id}") => REMOVAL,
+        _ => &[],
+    }
+}
+
+fn query_parameter(parameter: &Parameter) -> Value {
+    let several = |items: Value| json!({"type": "array", "items": items, "minItems": 1});
+    if parameter.name == "label." {
+        return json!({
+            "name": "labels", "in": "query", "description": parameter.help, "style": "form", "explode": true,
+            "schema": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "pattern": PRINTABLE},
+                "propertyNames": {"pattern": "^label\\.[a-z]+$"},
+            },
+        });
+    }
+    let text = json!({"type": "string", "pattern": PRINTABLE});
+    let schema = match parameter.values {
+        Values::Flag => json!({"type": "boolean"}),
+        Values::Texts => several(text),
+        Values::Names(names) if parameter.name == "kind" => json!({"type": "string", "enum": names}),
+        Values::Names(names) => several(json!({"type": "string", "enum": names})),
+        Values::Pids => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
+        Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
+        Values::Text => text,
+        Values::Time => json!({"type": "string", "format": "date-time"}),
+        Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
+        Values::Sort => {
+            let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
+            json!({"type": "string", "enum": both.collect::<Vec<_>>(), "default": "unique_id"})
+        }
+        Values::Fields => several(json!({"type": "string", "enum": PluginDocument::FIELDS})),
+    };
+    let mut described = json!({"name": parameter.name, "in": "query", "description": parameter.help, "schema": schema});
+    if described["schema"]["type"] == "array" {
+        described["style"] = "form".into();
+        described["explode"] = true.into();
+    }
+    described
+}
+
+fn header(name: &str, help: &str) -> Value {
+    let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[!-~]*\"(, *(W/)?\"[!-~]*\")*)$"});
+    json!({"name": name, "in": "header", "description": help, "schema": schema})
+}

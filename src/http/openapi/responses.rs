@@ -1,0 +1,59 @@
+//! Answers that many operations have: errors, and the header fields of every reply.
+
+use serde_json::{Value, json};
+
+use super::parameters::is_conditional;
+
+/// Adds the answers of an operation that its handler does not name.
+pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+    let has_body = operation.get("requestBody").is_some();
+    let about_plugin = path.contains("{id}");
+    let mut add = |applies: bool, status: &str, help: &str| {
+        let responses = &mut operation["responses"];
+        if applies && responses.get(status).is_none() {
+            responses[status] = problem(help);
+        }
+    };
+    add(true, "400", "The request cannot be understood");
+    add(about_plugin, "404", "There is no such plugin, or nothing is saved for it");
+    add(true, "406", "The header field Accept leaves nothing that can be made");
+    add(has_body, "408", "The body did not arrive in time");
+    add(is_conditional(path), "412", "The precondition of the request does not hold");
+    add(has_body, "413", "The body is too large");
+    add(has_body, "415", "The body's media type is not supported");
+    add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
+    add(method != "get", "503", "The store cannot be written at the moment; the change may be sent again");
+    add(true, "default", "Any other error");
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if status.starts_with('4') && response.get("content").is_none() {
+            response["content"] = problem("")["content"].take();
+        }
+        let tagged = is_conditional(path) && matches!(status.as_str(), "200" | "201" | "304");
+        add_headers(response, tagged);
+    }
+}
+
+/// The header fields of replies, for the components of the description.
+pub(super) fn headers() -> Value {
+    let header = |required: bool, help: &str, schema: Value| json!({"description": help, "required": required, "schema": schema});
+    let text = || json!({"type": "string"});
+    let revision = json!({"type": "integer", "format": "int64", "minimum": 0});
+    json!({
+        "Registry-Revision": header(true, "The revision that the answer was made from, or that a write has led to", revision),
+        "Registry-Store": header(true, "The store whose history that revision belongs to", text()),
+        "X-Request-Id": header(true, "Names the request in the log: as it was sent, or made here", text()),
+        "ETag": header(false, "For If-Match and If-None-Match", text()),
+    })
+}
+
+fn problem(help: &str) -> Value {
+    let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    json!({"description": help, "content": content})
+}
+
+fn add_headers(response: &mut Value, tagged: bool) {
+    let names = ["Registry-Revision", "Registry-Store", "X-Request-Id"];
+    for name in names.into_iter().chain(tagged.then_some("ETag")) {
+        response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+    }
+}
