@@ -1,38 +1,6 @@
 //! Where a plugin does its work.
 
-/// Declares an enumeration of wire names: the type, its names in order, and the reading of one.
-macro_rules! wire_names {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant),+ }
-
-        impl $type {
-            /// Every wire name, in the order of the source model.
-            pub const NAMES: &[&str] = &[$($name),+];
-
-            /// Every value, in the same order.
-            pub const ALL: &[$type] = &[$($type::$variant),+];
-
-            /// The wire name.
-            pub fn as_str(self) -> &'static str {
-                match self { $($type::$variant => $name),+ }
-            }
-
-            /// The value of a wire name.
-            pub fn from_name(name: &str) -> Option<$type> {
-                match name { $($name => Some($type::$variant),)+ _ => None }
-            }
-
-            pub(crate) fn read(value: serde_json::Value, pointer: &str) -> Result<$type, $crate::plugin::Invalid> {
-                let name = $crate::plugin::read::string(value, pointer)?;
-                $type::from_name(&name)
-                    .ok_or_else(|| $crate::plugin::Invalid::at(pointer, format!("must be one of {}", $type::NAMES.join(", "))))
-            }
-        }
-    };
-}
-pub(crate) use wire_names;
+use super::wire_names::wire_names;
 
 wire_names! {
     /// Where a plugin does its work. The first five are local; all others are cloud.

@@ -26,6 +26,8 @@ pub mod registration;
 pub mod remote;
 pub mod schema;
 
+pub(crate) mod wire_names;
+
 pub use execution_mode::ExecutionMode;
 pub use identity::{Name, PluginKey, UniqueId};
 pub use json::FreeJson;

@@ -205,6 +205,21 @@ pub fn integer(value: &Value, pointer: &str, least: u32, most: u32) -> Result<u3
     if (least..=most).contains(&integer) { Ok(integer) } else { Err(wrong()) }
 }
 
+/// One of some names, turned into what it names.
+///
+/// # Errors
+///
+/// When it is anything else: the names.
+pub fn one_of<T>(
+    names: &'static [&'static str],
+    from_name: impl FnOnce(&str) -> Option<T>,
+) -> impl FnOnce(Value, &str) -> Result<T, Invalid> {
+    move |value, pointer| {
+        let name = string(value, pointer)?;
+        from_name(&name).ok_or_else(|| Invalid::at(pointer, format!("must be one of {}", names.join(", "))))
+    }
+}
+
 /// What `read` reads, or null.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::metadata::{Plugin, READ_ONLY_FIELDS};
-use super::read::{Invalid, ObjectReader, boolean, nullable, string};
+use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string};
 use super::remote::free_object;
 use super::{ExecutionMode, FreeJson, Labels, Name, Pids, PluginKey, RemoteResource};
 
@@ -86,7 +86,7 @@ impl Registration {
         let mut text = |field| fields.optional(field, nullable(string));
         let (description, version, conda_env_name) = (text("description"), text("version"), text("conda_env_name"));
         let (container_id, host, lease_id) = (text("container_id"), text("host"), text("lease_id"));
-        let execution_mode = fields.optional("execution_mode", ExecutionMode::read);
+        let execution_mode = fields.optional("execution_mode", one_of(ExecutionMode::NAMES, ExecutionMode::from_name));
         let mut flag = |field| fields.optional(field, boolean);
         let is_configured = flag("is_configured");
         let manages_child_processes = flag("manages_child_processes");

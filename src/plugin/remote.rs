@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::execution_mode::wire_names;
 use super::json::FreeJson;
-use super::read::{Invalid, ObjectReader, integer, kind_of, nullable, string};
+use super::read::{Invalid, ObjectReader, integer, kind_of, nullable, one_of, string};
+use super::wire_names::wire_names;
 
 /// The highest price accepted, in USD an hour: a typing error, not a machine.
 pub const MAX_COST_PER_HOUR: f64 = 1e9;
@@ -98,7 +98,7 @@ impl RemoteResource {
     /// Every field that is missing, unknown or wrong.
     pub fn read(value: Value, pointer: &str) -> Result<RemoteResource, Invalid> {
         let mut fields = ObjectReader::new(value, pointer, RemoteResource::FIELDS, &[])?;
-        let provider = fields.required("provider", Provider::read);
+        let provider = fields.required("provider", one_of(Provider::NAMES, Provider::from_name));
         let mut text = |field| fields.optional(field, nullable(string)).flatten();
         let (region, instance_id, job_id) = (text("region"), text("instance_id"), text("job_id"));
         let (endpoint_url, ssh_host) = (text("endpoint_url"), text("ssh_host"));

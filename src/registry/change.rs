@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::revision::Revision;
-use crate::plugin::execution_mode::wire_names;
+use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
 
 /// One change: the journal's entry, what watchers see, and what a replica replays.

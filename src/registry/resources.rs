@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::document::Record;
 use super::index::{IndexKey, Records};
 use super::state::State;
-use crate::plugin::execution_mode::wire_names;
+use crate::plugin::wire_names::wire_names;
 use crate::plugin::{Pid, Plugin, RemoteResource, UniqueId};
 
 wire_names! {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::document::Record;
 use crate::plugin::UniqueId;
-use crate::plugin::execution_mode::wire_names;
+use crate::plugin::wire_names::wire_names;
 
 wire_names! {
     /// A scalar field that a list can be sorted by.

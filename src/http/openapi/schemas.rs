@@ -54,6 +54,7 @@ pub(super) fn complete(schemas: &mut Value) {
     registration["properties"]["remote_resource"] = nullable("RemoteResourceRequest");
     let mut patch = patch_of(&registration, &schemas["PluginPatch"]);
     patch["properties"]["remote_resource"] = nullable("RemoteResourcePatch");
+    patch["properties"]["labels"]["oneOf"][0]["additionalProperties"] = json!({"type": ["string", "null"]});
     for document in [&mut registration, &mut patch] {
         for field in READ_ONLY_FIELDS {
             document["properties"][field] =

@@ -1,0 +1,39 @@
+"""What schemathesis cannot know from the description alone.
+
+Most paths are about a plugin, which must exist for anything behind the 404 to be reached: so the
+fixture plugin is registered before every call about it, and half of the generated ids become its id.
+"""
+
+import random
+import re
+import urllib.request
+
+import schemathesis
+
+PLUGIN_ID = "tests_fixture"
+FIXTURE = b"""{"category":"tests","name":"fixture","title":"Fixture",
+"config_schema":{"type":"object","properties":{"device":{"enum":["cpu","cuda"]}}}}"""
+ENTITY_TAGS = re.compile(r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$')
+
+_random = random.Random(20261121)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Puts the fixture in place, and leaves no condition that can only fail."""
+    if "{id}" in case.path and isinstance(case.path_parameters, dict) and _random.random() < 0.5:
+        case.path_parameters["id"] = PLUGIN_ID
+    for name in ("If-Match", "If-None-Match"):
+        value = (case.headers or {}).get(name)
+        # The generator takes no notice of the pattern of some header fields.
+        if value is not None and not ENTITY_TAGS.match(str(value)):
+            del case.headers[name]
+    # A cursor is opaque: only one that a reply has given is good.
+    if isinstance(case.query, dict):
+        case.query.pop("cursor", None)
+    if "{id}" in case.path:
+        url = case.operation.base_url or "http://127.0.0.1:8080"
+        request = urllib.request.Request(
+            url.rstrip("/") + "/plugins", data=FIXTURE, headers={"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
