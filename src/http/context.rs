@@ -40,18 +40,8 @@ pub async fn surround(State(api): State<Api>, mut request: Request, next: Next) 
     let snapshot = api.registry.snapshot();
     let uri = request.uri().clone();
     let request_id = request.headers().get(X_REQUEST_ID).cloned();
-    let mut response = match check_head(&request) {
-        Err(problem) => problem.into_response(),
-        Ok(()) => {
-            let streams = is_stream(request.headers());
-            request.extensions_mut().insert(Arc::clone(&snapshot));
-            let answer = next.run(request);
-            match streams {
-                true => answer.await,
-                false => tokio::time::timeout(api.limits.request_time, answer).await.unwrap_or_else(|_| out_of_time()),
-            }
-        }
-    };
+    request.extensions_mut().insert(Arc::clone(&snapshot));
+    let mut response = answer(&api, request, next).await.unwrap_or_else(IntoResponse::into_response);
     if response.status().is_client_error() || response.status().is_server_error() {
         response = as_problem(response, uri.path(), request_id.as_ref());
     }
@@ -59,6 +49,15 @@ pub async fn surround(State(api): State<Api>, mut request: Request, next: Next) 
     headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(snapshot.state.revision().0));
     headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&snapshot));
     response
+}
+
+/// The handler's answer, if the request is fit for one and the answer comes in time.
+async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Problem> {
+    check_head(&request)?;
+    if is_stream(request.headers()) {
+        return Ok(next.run(request).await);
+    }
+    tokio::time::timeout(api.limits.request_time, next.run(request)).await.map_err(|_| out_of_time())
 }
 
 /// What is wrong with a request whatever it asks for.
@@ -91,10 +90,9 @@ fn is_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(super::ndjson::NDJSON.as_bytes()))
 }
 
-fn out_of_time() -> Response {
+fn out_of_time() -> Problem {
     Problem::new(Kind::Unavailable, "the request took too long and was given up; a change may still be made")
         .with_retry_after(Duration::from_secs(5))
-        .into_response()
 }
 
 /// Gives an error the form of a problem document, whoever has made it.

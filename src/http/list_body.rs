@@ -39,7 +39,7 @@ enum Progress {
 impl ListBody {
     /// `begin`, then the items with `separator` between them, then `end`; of each item only
     /// `fields`, if given.
-    pub fn new(
+    pub fn of(
         begin: Bytes,
         items: Vec<Arc<Record>>,
         separator: &'static [u8],
@@ -74,7 +74,9 @@ impl ListBody {
         if self.state == Progress::Done {
             return None;
         }
-        let mut piece = BytesMut::with_capacity(self.remaining.map_or(PIECE, |bytes| PIECE.min(bytes as usize)));
+        let mut piece = BytesMut::with_capacity(
+            self.remaining.map_or(PIECE, |bytes| PIECE.min(usize::try_from(bytes).unwrap_or(PIECE))),
+        );
         if self.state == Progress::Begin {
             piece.put_slice(&self.begin);
             if let Some(first) = self.items.next() {

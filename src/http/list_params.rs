@@ -213,7 +213,8 @@ fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
         "configured" => return flag_filter(name, values, Filter::Configured),
         "execution" => {
             let local = |value: &str| named(name, value, &["local", "cloud"], |value| Some(value == "local"));
-            return both_cancel(values.iter().map(|value| local(value)).collect::<Result<_, _>>()?, Filter::Local);
+            let locals = values.iter().map(|value| local(value)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(both_cancel(&locals, Filter::Local));
         }
         // A text that is no name is nobody's category: it matches nothing.
         "category" => Filter::Category(values.iter().filter_map(|value| Name::new(value).ok()).collect()),
@@ -237,15 +238,15 @@ fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
 
 fn flag_filter(name: &str, values: &[String], make: impl Fn(bool) -> Filter) -> Result<Option<Filter>, Problem> {
     let flags = values.iter().map(|value| flag_of(name, value)).collect::<Result<Vec<_>, _>>()?;
-    both_cancel(flags, make)
+    Ok(both_cancel(&flags, make))
 }
 
 /// `true,false` asks for either, which is no condition.
-fn both_cancel(flags: Vec<bool>, make: impl Fn(bool) -> Filter) -> Result<Option<Filter>, Problem> {
+fn both_cancel(flags: &[bool], make: impl Fn(bool) -> Filter) -> Option<Filter> {
     match (flags.contains(&true), flags.contains(&false)) {
-        (true, false) => Ok(Some(make(true))),
-        (false, true) => Ok(Some(make(false))),
-        _ => Ok(None),
+        (true, false) => Some(make(true)),
+        (false, true) => Some(make(false)),
+        _ => None,
     }
 }
 

@@ -16,12 +16,12 @@
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
-pub mod categories;
+mod categories;
 pub mod conditional;
-pub mod config;
+mod config;
 pub mod context;
 pub mod cursor;
-pub mod health;
+mod health;
 pub mod list_body;
 pub mod list_params;
 pub mod ndjson;
@@ -29,14 +29,14 @@ pub mod negotiate;
 pub mod openapi;
 pub mod params;
 pub mod path;
-pub mod plugins;
+mod plugins;
 pub mod problem;
 pub mod refusal;
 pub mod reply;
-pub mod resources;
+mod resources;
 pub mod router;
-pub mod runtime;
-pub mod stats;
+mod runtime;
+mod stats;
 pub mod write;
 
 pub use router::{Api, Limits, router};

@@ -106,19 +106,19 @@ impl Results {
         while !self.waiting.is_empty() {
             self.take_first().await;
         }
-        self.write(line, result);
+        self.write(line, &result);
     }
 
     async fn take_first(&mut self) {
         if let Some((line, pending)) = self.waiting.pop_front() {
             let outcome = pending.outcome().await;
-            self.write(line, outcome.map_err(Problem::from));
+            self.write(line, &outcome.map_err(Problem::from));
         }
     }
 
-    fn write(&mut self, line: usize, result: Result<Outcome, Problem>) {
+    fn write(&mut self, line: usize, result: &Result<Outcome, Problem>) {
         let line = line.min(MAX_LINES + 1);
-        let written = match &result {
+        let written = match result {
             Ok(Outcome { state, record, created }) => {
                 self.newest = self.newest.max(state.revision());
                 let unique_id = record.as_ref().map(|record| record.unique_id.as_str());

@@ -97,13 +97,13 @@ async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Page, Pr
 fn json_list(snapshot: &Snapshot, page: Page, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
     let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
     let end = format!("],\"total\":{},\"next_cursor\":{next},\"revision\":{}}}", page.total, snapshot.state.revision());
-    let body = ListBody::new(Bytes::from_static(b"{\"items\":["), page.items, b",", end.into(), fields);
+    let body = ListBody::of(Bytes::from_static(b"{\"items\":["), page.items, b",", end.into(), fields);
     ([(CONTENT_TYPE, JSON)], body).into_response()
 }
 
 fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
     let end = if page.items.is_empty() { "" } else { "\n" };
-    let body = ListBody::new(Bytes::new(), page.items, b"\n", end.into(), fields);
+    let body = ListBody::of(Bytes::new(), page.items, b"\n", end.into(), fields);
     ([(CONTENT_TYPE, NDJSON)], body).into_response()
 }
 

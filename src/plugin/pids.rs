@@ -40,11 +40,13 @@ impl Pids {
     }
 
     /// These and then those of `more` that are not among them.
+    #[must_use]
     pub fn with(&self, more: &Pids) -> Pids {
         self.iter().chain(more.iter()).collect::<Vec<_>>().into()
     }
 
     /// These but for `pid`.
+    #[must_use]
     pub fn without(&self, pid: Pid) -> Pids {
         Pids(self.iter().filter(|each| *each != pid).collect())
     }

@@ -103,10 +103,11 @@ impl RemoteResource {
         let (region, instance_id, job_id) = (text("region"), text("instance_id"), text("job_id"));
         let (endpoint_url, ssh_host) = (text("endpoint_url"), text("ssh_host"));
         let (resource_type, gpu_type) = (text("resource_type"), text("gpu_type"));
-        let ssh_port = fields.optional("ssh_port", port);
+        let ssh_port = fields.optional("ssh_port", |value, at| port(&value, at));
         let status = fields.optional("status", string);
         let gpu_count = fields.optional("gpu_count", |value, at| integer(&value, at, 0, u32::MAX));
-        let cost = fields.optional("estimated_cost_per_hour", nullable(cost_per_hour)).flatten();
+        let cost =
+            fields.optional("estimated_cost_per_hour", nullable(|value, at| cost_per_hour(&value, at))).flatten();
         let metadata = fields.optional("metadata", free_object);
         fields.finish()?;
         // `finish` has refused a document without a provider.
@@ -139,12 +140,12 @@ impl RemoteResource {
     }
 }
 
-fn port(value: Value, pointer: &str) -> Result<u16, Invalid> {
-    let port = integer(&value, pointer, 1, u32::from(u16::MAX))?;
+fn port(value: &Value, pointer: &str) -> Result<u16, Invalid> {
+    let port = integer(value, pointer, 1, u32::from(u16::MAX))?;
     u16::try_from(port).map_err(|_| Invalid::at(pointer, "must be an integer from 1 to 65535"))
 }
 
-fn cost_per_hour(value: Value, pointer: &str) -> Result<f64, Invalid> {
+fn cost_per_hour(value: &Value, pointer: &str) -> Result<f64, Invalid> {
     match value.as_f64() {
         // -0 is 0, and is kept as 0.
         Some(cost) if (0.0..=MAX_COST_PER_HOUR).contains(&cost) => Ok(cost.abs()),

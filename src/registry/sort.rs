@@ -103,10 +103,9 @@ impl Sort {
     /// Compares two places in this order.
     pub fn compare(self, a: &Position, b: &Position) -> Ordering {
         let by_key = if self.descending { b.key.cmp(&a.key) } else { a.key.cmp(&b.key) };
-        by_key.then_with(|| match self.descending && self.field == SortField::UniqueId {
-            true => b.unique_id.cmp(&a.unique_id),
-            false => a.unique_id.cmp(&b.unique_id),
-        })
+        let by_id = a.unique_id.cmp(&b.unique_id);
+        let ids_descend = self.descending && self.field == SortField::UniqueId;
+        by_key.then(if ids_descend { by_id.reverse() } else { by_id })
     }
 }
 

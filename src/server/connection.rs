@@ -82,7 +82,7 @@ impl Connections {
     }
 
     /// Answers a connection for which there is no place, and closes it.
-    pub fn turn_away(&self, stream: TcpStream) {
+    pub fn turn_away(&self, stream: &TcpStream) {
         let problem = Problem::new(Kind::Unavailable, "too many connections are open")
             .with_retry_after(std::time::Duration::from_secs(1));
         // Written if the socket takes it at once; there is no place to wait.

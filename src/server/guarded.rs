@@ -139,9 +139,9 @@ impl Guarded {
     fn guard_write(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => self.poll_stalled(context).map(Err),
-            ready => {
+            Poll::Ready(written) => {
                 self.writing.at = None;
-                ready
+                Poll::Ready(written)
             }
         }
     }

@@ -50,7 +50,7 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
         match accepted {
             Ok((stream, peer)) => match admission.admit(peer.ip()) {
                 Some(place) => drop(tracker.spawn(connections.clone().serve(stream, place))),
-                None => connections.turn_away(stream),
+                None => connections.turn_away(&stream),
             },
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
