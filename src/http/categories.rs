@@ -18,7 +18,7 @@ use crate::registry::{Command, Precondition, Revision};
 
 /// Every category.
 #[derive(Serialize, ToSchema)]
-pub struct CategoryList {
+pub(super) struct CategoryList {
     /// The categories, in the order of their names.
     items: Vec<CategoryView>,
     /// The revision that the list was made from.
@@ -29,7 +29,7 @@ pub struct CategoryList {
 /// What people call a category.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub struct CategoryName {
+pub(super) struct CategoryName {
     /// The display name; null for the one that is made from the name.
     #[schema(required, min_length = 1, max_length = 256)]
     display_name: Option<String>,
@@ -40,7 +40,7 @@ pub struct CategoryName {
     (status = OK, description = "The categories", body = CategoryList),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
 ))]
-pub async fn list_categories(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+pub(super) async fn list_categories(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
     params.only(&[])?;
     let list = || CategoryList { items: CategoryView::all(&now.state), revision: now.state.revision() };
     reply::of_snapshot(&now, &precondition, || reply::json(&list()))
@@ -50,7 +50,7 @@ pub async fn list_categories(now: Now, params: Params, precondition: Preconditio
 #[utoipa::path(put, path = "/categories/{name}", tag = "categories", request_body = CategoryName, responses(
     (status = OK, description = "The category after the change", body = CategoryView),
 ))]
-pub async fn name_category(
+pub(super) async fn name_category(
     CategoryPath(name): CategoryPath,
     write: Write,
     JsonBody(body): JsonBody,

@@ -16,7 +16,7 @@ use crate::registry::{Command, PluginDocument, Precondition, Refusal};
 
 /// Whether a configuration obeys its schema.
 #[derive(Serialize, ToSchema)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// Whether it does.
     valid: bool,
     /// Where it does not.
@@ -28,7 +28,7 @@ pub struct Verdict {
     (status = OK, description = "The configuration, as it was saved", body = serde_json::Value),
     (status = NOT_MODIFIED, description = "The plugin has not changed since the given tag"),
 ))]
-pub async fn read_config(
+pub(super) async fn read_config(
     now: Now,
     PluginPath(id): PluginPath,
     params: Params,
@@ -49,7 +49,7 @@ pub async fn read_config(
 #[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn save_config(
+pub(super) async fn save_config(
     PluginPath(id): PluginPath,
     write: Write,
     JsonBody(config): JsonBody,
@@ -61,7 +61,7 @@ pub async fn save_config(
 #[utoipa::path(delete, path = "/plugins/{id}/config", tag = "config", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn delete_config(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+pub(super) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
     write.run(Command::DeleteConfig { id }).await
 }
 
@@ -69,7 +69,7 @@ pub async fn delete_config(PluginPath(id): PluginPath, write: Write) -> Result<R
 #[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", request_body = serde_json::Value, responses(
     (status = OK, description = "Whether the configuration obeys the plugin's schema", body = Verdict),
 ))]
-pub async fn validate_config(
+pub(super) async fn validate_config(
     now: Now,
     PluginPath(id): PluginPath,
     JsonBody(config): JsonBody,

@@ -14,7 +14,7 @@ use crate::registry::{Revision, WriterHealth};
 
 /// The process lives.
 #[derive(Serialize, ToSchema)]
-pub struct Health {
+pub(super) struct Health {
     /// Always `ok`: otherwise there would be no answer.
     #[schema(examples("ok"))]
     status: &'static str,
@@ -22,7 +22,7 @@ pub struct Health {
 
 /// What the service can do at the moment.
 #[derive(Serialize, ToSchema)]
-pub struct Readiness {
+pub(super) struct Readiness {
     /// `ready`, or `read_only` while the store cannot be written: reads go on.
     #[schema(examples("ready"))]
     status: &'static str,
@@ -43,7 +43,7 @@ pub struct Readiness {
 
 /// Is the process alive?
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = OK, description = "It is", body = Health)))]
-pub async fn read_health() -> Response {
+pub(super) async fn read_health() -> Response {
     reply::json(&Health { status: "ok" })
 }
 
@@ -51,7 +51,7 @@ pub async fn read_health() -> Response {
 ///
 /// 200 as long as reads are answered, also while the store cannot be written; the body tells which.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = OK, description = "It can", body = Readiness)))]
-pub async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
+pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
         WriterHealth::Writable => ("ready", None, None),
         WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),

@@ -31,11 +31,10 @@ use crate::registry::{Command, PluginDocument, Precondition, Refusal, Revision, 
 /// requests beside it need not wait.
 const LONG_SCAN: usize = 2_000;
 
-/// A page of plugins.
+/// A page of plugins: describes the reply, which is put together from finished JSON.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PluginPage)]
-#[expect(dead_code, reason = "describes the reply, which is put together from finished JSON")]
-pub struct PluginPage<'a> {
+pub(super) struct PluginPage<'a> {
     /// The plugins, in order. With `fields`, only those fields of each.
     #[schema(value_type = Vec<Object>)]
     items: Vec<PluginDocument<'a>>,
@@ -58,7 +57,7 @@ pub struct PluginPage<'a> {
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
     (status = GONE, description = "The cursor belongs to another store"),
 ))]
-pub async fn list_plugins(
+pub(super) async fn list_plugins(
     now: Now,
     precondition: Precondition,
     headers: HeaderMap,
@@ -121,7 +120,11 @@ fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
         (status = OK, description = "The plugin stood already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
         (status = CONFLICT, description = "The unique_id belongs to another plugin"),
     ))]
-pub async fn register_plugin(State(api): State<Api>, write: Write, request: Request) -> Result<Response, Problem> {
+pub(super) async fn register_plugin(
+    State(api): State<Api>,
+    write: Write,
+    request: Request,
+) -> Result<Response, Problem> {
     if media_type(request.headers()).as_deref() == Some(NDJSON) {
         return ndjson::register_many(&api, &write, request).await;
     }
@@ -134,7 +137,7 @@ pub async fn register_plugin(State(api): State<Api>, write: Write, request: Requ
     (status = OK, description = "The plugin", body = PluginDocument),
     (status = NOT_MODIFIED, description = "It has not changed since the given tag"),
 ))]
-pub async fn read_plugin(
+pub(super) async fn read_plugin(
     now: Now,
     PluginPath(id): PluginPath,
     params: Params,
@@ -154,7 +157,7 @@ pub async fn read_plugin(
     (status = OK, description = "The plugin stood already", body = PluginDocument),
     (status = CONFLICT, description = "The document is about another plugin"),
 ))]
-pub async fn replace_plugin(
+pub(super) async fn replace_plugin(
     PluginPath(id): PluginPath,
     write: Write,
     JsonBody(body): JsonBody,
@@ -172,7 +175,7 @@ pub async fn replace_plugin(
         (status = OK, description = "The plugin after the change", body = PluginDocument),
         (status = CONFLICT, description = "Name and category cannot be changed"),
     ))]
-pub async fn patch_plugin(
+pub(super) async fn patch_plugin(
     PluginPath(id): PluginPath,
     write: Write,
     PatchBody(patch): PatchBody,
@@ -188,7 +191,11 @@ pub async fn patch_plugin(
     (status = NO_CONTENT, description = "The plugin is no more"),
     (status = CONFLICT, description = "The plugin still holds resources"),
 ))]
-pub async fn remove_plugin(PluginPath(id): PluginPath, params: Params, write: Write) -> Result<Response, Problem> {
+pub(super) async fn remove_plugin(
+    PluginPath(id): PluginPath,
+    params: Params,
+    write: Write,
+) -> Result<Response, Problem> {
     let force = params.only(&names(REMOVAL))?.flag("force")?.unwrap_or(false);
     write.run(Command::Remove { id, force }).await
 }

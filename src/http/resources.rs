@@ -18,7 +18,7 @@ use crate::registry::{Precondition, Revision};
 
 /// A page of held things.
 #[derive(Serialize, ToSchema)]
-pub struct ResourcePage {
+pub(super) struct ResourcePage {
     /// The rows, in the order of the plugins' ids.
     items: Vec<Resource>,
     /// For the parameter `cursor`: where the next page begins; null on the last.
@@ -38,7 +38,7 @@ pub struct ResourcePage {
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
     (status = GONE, description = "The cursor belongs to another store"),
 ))]
-pub async fn list_resources(now: Now, precondition: Precondition, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list_resources(now: Now, precondition: Precondition, params: Params) -> Result<Response, Problem> {
     let snapshot = now.0;
     let ResourceList { query, canonical } = ResourceList::read(params, &snapshot.store)?;
     let looked_at = Arc::clone(&snapshot);

@@ -18,7 +18,7 @@ use crate::registry::{Command, PluginDocument};
 /// Process ids.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub struct SpawnedPids {
+pub(super) struct SpawnedPids {
     /// Process ids, 1 to 4294967295.
     #[schema(value_type = Vec<u32>)]
     spawned_pids: Pids,
@@ -27,7 +27,7 @@ pub struct SpawnedPids {
 /// A container id.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub struct ContainerId {
+pub(super) struct ContainerId {
     /// The container's id; null for none.
     #[schema(required)]
     container_id: Option<String>,
@@ -45,7 +45,7 @@ fn only_field<T>(body: Value, field: &str, read: impl FnOnce(Value, &str) -> Res
 #[utoipa::path(put, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn replace_pids(
+pub(super) async fn replace_pids(
     PluginPath(id): PluginPath,
     write: Write,
     JsonBody(body): JsonBody,
@@ -58,7 +58,11 @@ pub async fn replace_pids(
 #[utoipa::path(post, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn add_pids(PluginPath(id): PluginPath, write: Write, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+pub(super) async fn add_pids(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
     let pids = only_field(body, "spawned_pids", Pids::read)?;
     write.run(Command::AddPids { id, pids }).await
 }
@@ -67,7 +71,7 @@ pub async fn add_pids(PluginPath(id): PluginPath, write: Write, JsonBody(body): 
 #[utoipa::path(delete, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+pub(super) async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
     write.run(Command::SetPids { id, pids: Pids::default() }).await
 }
 
@@ -75,7 +79,7 @@ pub async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Result<Resp
 #[utoipa::path(delete, path = "/plugins/{id}/spawned_pids/{pid}", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Result<Response, Problem> {
+pub(super) async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Result<Response, Problem> {
     write.run(Command::RemovePid { id, pid }).await
 }
 
@@ -83,7 +87,7 @@ pub async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Result<Re
 #[utoipa::path(put, path = "/plugins/{id}/container_id", tag = "runtime", request_body = ContainerId, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn set_container(
+pub(super) async fn set_container(
     PluginPath(id): PluginPath,
     write: Write,
     JsonBody(body): JsonBody,
@@ -96,7 +100,7 @@ pub async fn set_container(
 #[utoipa::path(delete, path = "/plugins/{id}/container_id", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn clear_container(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+pub(super) async fn clear_container(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
     write.run(Command::SetContainer { id, container_id: None }).await
 }
 
@@ -104,7 +108,7 @@ pub async fn clear_container(PluginPath(id): PluginPath, write: Write) -> Result
 #[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", request_body = super::openapi::RemoteResourceRequest, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn set_remote(
+pub(super) async fn set_remote(
     PluginPath(id): PluginPath,
     write: Write,
     JsonBody(body): JsonBody<1>,
@@ -119,7 +123,7 @@ pub async fn set_remote(
 #[utoipa::path(patch, path = "/plugins/{id}/remote_resource", tag = "runtime",
     request_body(content((super::openapi::RemoteResourcePatch = "application/merge-patch+json"), (super::openapi::RemoteResourcePatch = "application/json"))),
     responses((status = OK, description = "The plugin after the change", body = PluginDocument)))]
-pub async fn patch_remote(
+pub(super) async fn patch_remote(
     PluginPath(id): PluginPath,
     write: Write,
     PatchBody(patch): PatchBody<1>,
@@ -131,6 +135,6 @@ pub async fn patch_remote(
 #[utoipa::path(delete, path = "/plugins/{id}/remote_resource", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
-pub async fn clear_remote(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+pub(super) async fn clear_remote(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
     write.run(Command::SetRemote { id, remote: None }).await
 }

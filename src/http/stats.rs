@@ -14,7 +14,7 @@ use crate::registry::stats::Stats;
     (status = OK, description = "The counts", body = Stats),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
 ))]
-pub async fn read_stats(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+pub(super) async fn read_stats(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
     params.only(&[])?;
     reply::of_snapshot(&now, &precondition, || reply::json(&Stats::of(&now.state)))
 }

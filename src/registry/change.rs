@@ -23,6 +23,7 @@ pub struct Change {
 
 /// What changed, with everything that is needed to do it again.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
     /// The plugin stands as given. `config` is what becomes of its saved configuration.
     PluginPut { kind: ChangeKind, plugin: Arc<Plugin>, config: ConfigChange },

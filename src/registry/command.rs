@@ -30,6 +30,7 @@ impl Request {
 
 /// What can be asked. Every command changes at most one thing, and so makes at most one revision.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Command {
     /// Registers a plugin, new or standing already.
     Register(Box<Registration>),
@@ -111,6 +112,7 @@ pub struct Outcome {
 
 /// Why a command was not done. Nothing was changed, and no revision was spent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Refusal {
     /// There is no such plugin.
     #[error("there is no plugin `{0}`")]
@@ -144,7 +146,10 @@ pub enum SubmitError {
     Refused(#[from] Refusal),
     /// The store could not be written. Nothing was published; the command may be repeated.
     #[error("the store cannot be written: {reason}")]
-    StoreUnavailable { reason: &'static str },
+    StoreUnavailable {
+        /// The kind of failure, in words that give nothing away.
+        reason: &'static str,
+    },
     /// Too many commands wait already; this one was not taken.
     #[error("too many changes are waiting to be written")]
     Overloaded,

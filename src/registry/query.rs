@@ -57,7 +57,12 @@ pub enum Filter {
     /// The lease.
     Lease(Vec<String>),
     /// A label's value.
-    Label { key: String, values: Vec<String> },
+    Label {
+        /// Which label.
+        key: String,
+        /// Its values.
+        values: Vec<String>,
+    },
     /// A process id among its own.
     Pid(Vec<Pid>),
     /// The container.

@@ -117,10 +117,7 @@ impl Writer {
     /// Decides, commits, publishes, answers: in this order.
     fn write(&mut self, batch: Vec<Submission>) {
         #[cfg(feature = "planted-bugs")]
-        let batch = match self.write_wrongly(batch) {
-            Some(batch) => batch,
-            None => return,
-        };
+        let Some(batch) = self.write_wrongly(batch) else { return };
         let written = catch_unwind(AssertUnwindSafe(|| {
             let decided = self.decide(&batch)?;
             self.commit(&decided)?;

@@ -196,7 +196,7 @@ impl AsyncRead for Guarded {
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => this.poll_too_slow(context).map(Err),
-            failed => failed,
+            Poll::Ready(failed) => Poll::Ready(failed),
         }
     }
 }

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, Journal, StoreError};
-use crate::plugin::Name;
+use crate::plugin::{FreeJson, Name};
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
@@ -112,7 +112,7 @@ impl SqliteJournal {
             upsert.execute(params![
                 record.unique_id.as_str(),
                 document_text(&record.plugin)?,
-                record.config.as_ref().map(|config| config.as_str()),
+                record.config.as_ref().map(FreeJson::as_str),
                 revision_to_sql(record.revision),
                 record.created_at.as_microsecond(),
                 record.updated_at.as_microsecond(),
@@ -171,10 +171,8 @@ impl Journal for SqliteJournal {
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let foreign = self.head(known).and_then(|head| match head == known {
-            true => Ok(Vec::new()),
-            false => self.read(known, usize::MAX),
-        });
+        let foreign =
+            self.head(known).and_then(|head| if head == known { Ok(Vec::new()) } else { self.read(known, usize::MAX) });
         if foreign.is_err() {
             self.roll_back();
         }
