@@ -14,7 +14,7 @@ use super::write::Write;
 use crate::plugin::read::{ObjectReader, nullable, string};
 use crate::plugin::{Invalid, Name};
 use crate::registry::stats::CategoryView;
-use crate::registry::{Command, Precondition, Revision};
+use crate::registry::{Command, EntityTag, Outcome, Precondition, Revision};
 
 /// Every category.
 #[derive(Serialize, ToSchema)]
@@ -63,5 +63,13 @@ pub(super) async fn name_category(
         return Err(Invalid::at("/display_name", detail).into());
     }
     let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
-    write.run_for(command, |outcome| reply::json(&CategoryView::of(&outcome.state, &name))).await
+    let store = write.store().clone();
+    let make = |outcome: &Outcome| {
+        let mut response = reply::json(&CategoryView::of(&outcome.state, &name));
+        if let Some(named) = outcome.state.named_categories().get(&name) {
+            reply::tag(&mut response, &EntityTag { store, revision: named.revision }.to_string());
+        }
+        response
+    };
+    write.run_for(command, make).await
 }

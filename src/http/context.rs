@@ -60,8 +60,16 @@ async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Pro
     tokio::time::timeout(api.limits.request_time, next.run(request)).await.map_err(|_| out_of_time())
 }
 
+/// Marks a request that came with both Content-Length and Transfer-Encoding; the connection knows.
+#[derive(Debug, Clone, Copy)]
+pub struct AmbiguousLength;
+
 /// What is wrong with a request whatever it asks for.
 fn check_head(request: &Request) -> Result<(), Problem> {
+    if request.extensions().get::<AmbiguousLength>().is_some() {
+        let detail = "the request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.3); send one";
+        return Err(Problem::new(Kind::BadRequest, detail).closing());
+    }
     let path = request.uri().path();
     if !is_well_encoded(path) {
         return Err(Problem::new(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LINK, VARY};
+use hyper::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,7 +29,7 @@ use crate::registry::{Command, PluginDocument, Precondition, Refusal, Revision, 
 
 /// A list that looks at more plugins than this is made on a thread of its own, so that the
 /// requests beside it need not wait.
-const LONG_SCAN: usize = 2_000;
+pub(super) const LONG_SCAN: usize = 2_000;
 
 /// A page of plugins: describes the reply, which is put together from finished JSON.
 #[derive(Serialize, ToSchema)]
@@ -60,6 +60,7 @@ pub(super) struct PluginPage<'a> {
 pub(super) async fn list_plugins(
     now: Now,
     precondition: Precondition,
+    uri: Uri,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -76,9 +77,8 @@ pub(super) async fn list_plugins(
     };
     let mut response = reply::of_snapshot(&snapshot, &precondition, make)?;
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    if let Some(link) = next.and_then(|next| HeaderValue::from_str(&format!("<?cursor={next}>; rel=\"next\"")).ok()) {
-        response.headers_mut().insert(LINK, link);
-    }
+    let link = next.and_then(|next| reply::next_page(uri.query(), &next));
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(response)
 }
 

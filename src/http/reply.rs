@@ -77,6 +77,14 @@ pub fn of_snapshot(
     Ok(response)
 }
 
+/// The link to the next page of a list: the same query with another cursor.
+pub fn next_page(query: Option<&str>, cursor: &str) -> Option<HeaderValue> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let cursor = format!("cursor={cursor}");
+    let query: Vec<_> = pairs.chain([cursor.as_str()]).collect();
+    HeaderValue::from_str(&format!("<?{}>; rel=\"next\"", query.join("&"))).ok()
+}
+
 /// The plugin that a write has led to: 201 with its address when it is new, else 200; 204 when it
 /// is no more.
 pub fn written(snapshot: &Snapshot, outcome: &Outcome) -> Response {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use hyper::header::{HeaderValue, LINK};
+use hyper::Uri;
+use hyper::header::LINK;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,10 +12,11 @@ use super::context::Now;
 use super::cursor::Cursor;
 use super::list_params::ResourceList;
 use super::params::Params;
+use super::plugins::LONG_SCAN;
 use super::problem::{Kind, Problem};
 use super::reply;
-use crate::registry::resources::Resource;
-use crate::registry::{Precondition, Revision};
+use crate::registry::resources::{self, Resource, ResourceQuery};
+use crate::registry::{Precondition, Revision, Snapshot};
 
 /// A page of held things.
 #[derive(Serialize, ToSchema)]
@@ -38,18 +40,29 @@ pub(super) struct ResourcePage {
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
     (status = GONE, description = "The cursor belongs to another store"),
 ))]
-pub(super) async fn list_resources(now: Now, precondition: Precondition, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list_resources(
+    now: Now,
+    precondition: Precondition,
+    uri: Uri,
+    params: Params,
+) -> Result<Response, Problem> {
     let snapshot = now.0;
     let ResourceList { query, canonical } = ResourceList::read(params, &snapshot.store)?;
-    let looked_at = Arc::clone(&snapshot);
-    // However few rows there are to return, finding them may mean to look at many plugins.
-    let page = tokio::task::spawn_blocking(move || query.run(&looked_at.state))
-        .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))?;
+    let page = page_of(&snapshot, query).await?;
     let next = page.next.map(|next| Cursor::write(&snapshot.store, &canonical, (next.unique_id.to_string(), next.row)));
-    let link = next.as_ref().and_then(|next| HeaderValue::from_str(&format!("<?cursor={next}>; rel=\"next\"")).ok());
+    let link = next.as_ref().and_then(|next| reply::next_page(uri.query(), next));
     let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };
     let mut response = reply::of_snapshot(&snapshot, &precondition, || reply::json(&body))?;
     response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(response)
+}
+
+async fn page_of(snapshot: &Arc<Snapshot>, query: ResourceQuery) -> Result<resources::ResourcePage, Problem> {
+    if query.cost(&snapshot.state) <= LONG_SCAN {
+        return Ok(query.run(&snapshot.state));
+    }
+    let snapshot = Arc::clone(snapshot);
+    tokio::task::spawn_blocking(move || query.run(&snapshot.state))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
 }

@@ -70,6 +70,12 @@ pub fn description() -> Value {
 
 /// The whole service: routes, description, API browser, and the layers around all of them.
 pub fn router(api: Api) -> Router {
+    let (routes, _) = routes().split_for_parts();
+    surrounded(routes.merge(openapi::browser()).with_state(api.clone()), api)
+}
+
+/// Puts the layers around routes; a request passes them from top to bottom.
+fn surrounded(routes: Router, api: Api) -> Router {
     let layers = ServiceBuilder::new()
         .map_request(context::drop_unfit_request_id)
         .layer(SetRequestIdLayer::new(X_REQUEST_ID, RequestIds::new()))
@@ -84,8 +90,34 @@ pub fn router(api: Api) -> Router {
         )
         .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
         .layer(CompressionLayer::new().gzip(true).compress_when(WorthCompressing))
-        .layer(from_fn_with_state(api.clone(), context::surround))
+        .layer(from_fn_with_state(api, context::surround))
         .layer(CatchPanicLayer::custom(context::panic_reply));
-    let (routes, _) = routes().split_for_parts();
-    routes.merge(openapi::browser()).with_state(api).layer(layers)
+    routes.layer(layers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use hyper::{Request, StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::memory::MemoryJournal;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_the_service_lives() {
+        let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
+        let broken = || async { panic!("on purpose") };
+        let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
+        let service = surrounded(routes, Api { registry, limits: Limits::default() });
+        let ask = |path: &str| service.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+        let failed = ask("/broken").await.unwrap();
+        assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(failed.headers()["content-type"], super::super::problem::PROBLEM_JSON);
+        assert_eq!(ask("/whole").await.unwrap().status(), StatusCode::OK);
+    }
 }

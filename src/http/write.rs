@@ -9,7 +9,7 @@ use super::context::{Now, X_REQUEST_ID, revision_header};
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Api;
-use crate::registry::{Command, Outcome, Precondition, Request};
+use crate::registry::{Command, Outcome, Precondition, Request, StoreId};
 
 /// A write, before it is known what is to be written.
 pub struct Write {
@@ -54,6 +54,11 @@ impl Write {
         let (name, value) = revision_header(outcome.state.revision());
         response.headers_mut().insert(name, value);
         Ok(response)
+    }
+
+    /// The store that is written to.
+    pub fn store(&self) -> &StoreId {
+        &self.now.store
     }
 
     /// The condition of the request.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::change::Change;
 use super::command::{Outcome, Refusal, Request, SubmitError};
@@ -213,8 +213,7 @@ impl Writer {
     }
 
     fn note_failure(&self, failure: &StoreError) {
-        warn!(error = failure.chain(), "the store cannot be written");
-        self.report.send_if_modified(|health| match health {
+        let is_news = self.report.send_if_modified(|health| match health {
             WriterHealth::Failing { reason, .. } if *reason == failure.reason() => false,
             WriterHealth::Failing { reason, .. } => {
                 *reason = failure.reason();
@@ -225,6 +224,12 @@ impl Writer {
                 true
             }
         });
+        // One line for each turn for the worse, however many writes fail.
+        if is_news {
+            warn!(error = failure.chain(), "the store cannot be written");
+        } else {
+            debug!(error = failure.chain(), "the store still cannot be written");
+        }
     }
 
     /// The planted bugs: the steps of [`Writer::write`] in a wrong order.

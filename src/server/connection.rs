@@ -20,6 +20,7 @@ use super::admission::Place;
 use super::guarded::{Exchange, Guarded, Phase};
 use super::settings::Settings;
 use crate::http::Api;
+use crate::http::context::AmbiguousLength;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusal::Refusals;
 
@@ -94,16 +95,14 @@ impl Connections {
 async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Tracked>, Infallible> {
     exchange.enter(Phase::Serving);
-    let response = if exchange.is_ambiguous() {
-        let detail = "the request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.3)";
-        Problem::new(Kind::BadRequest, detail).closing().reply(Some(request.uri().path()), None)
-    } else {
-        // A router is always ready, and never fails.
-        router.oneshot(request.map(axum::body::Body::new)).await.into_response()
-    };
+    if exchange.is_ambiguous() {
+        request.extensions_mut().insert(AmbiguousLength);
+    }
+    // A router is always ready, and never fails.
+    let response = router.oneshot(request.map(axum::body::Body::new)).await.into_response();
     Ok(response.map(|body| Tracked { body, exchange }))
 }
 

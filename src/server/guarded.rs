@@ -189,6 +189,8 @@ impl AsyncRead for Guarded {
                 let read = buf.filled().get(before..).unwrap_or_default();
                 if this.exchange.phase() == Phase::Idle && !read.is_empty() {
                     this.exchange.enter(Phase::Header);
+                    // The next silence, or header, has a deadline of its own.
+                    this.reading.phase = None;
                 }
                 if this.scanner.sees_both(read) {
                     this.exchange.ambiguous.store(true, Ordering::Release);

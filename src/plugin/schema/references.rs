@@ -1,0 +1,203 @@
+//! Where the references of a schema lead, and that following them comes to an end.
+//!
+//! The library compiles a schema however its references run, and would then need unbounded time,
+//! memory or stack: for a schema that refers back to itself for one and the same value, for a long
+//! chain of references, and for `unevaluated…` over references, where it compiles the targets again
+//! for every way that leads to them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::super::read::{FieldError, Invalid, pointer_push};
+use super::MAX_ERRORS;
+use super::structure::{Structure, children};
+
+/// How many subschemas may apply to one value one within the other, references followed. The
+/// library checks by recursion.
+const MAX_HEIGHT: usize = 64;
+
+/// How much may be compiled for `unevaluatedProperties` and `unevaluatedItems`, in bytes of schema:
+/// what such a schema holds, and all it refers to, counted for every way that leads there. 50 ns
+/// and some ten bytes of memory each.
+const MAX_UNEVALUATED: usize = 4 << 20;
+
+type Schema = Map<String, Value>;
+
+/// What following the references has shown.
+pub(super) struct Reach {
+    /// The most subschemas that apply to one value one within the other.
+    pub height: usize,
+    /// The most names in `patternProperties` with which one property's name may be compared.
+    pub name_patterns: usize,
+}
+
+/// Follows every reference of the schema.
+///
+/// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
+pub(super) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
+    let mut walk = Walk { targets: HashMap::new(), heights: HashMap::new(), evaluated: 0, name_patterns: 0, open: Vec::new() };
+    walk.resolve_all(structure)?;
+    let mut reach = Reach { height: 0, name_patterns: 0 };
+    for &schema in &structure.subschemas {
+        reach.height = reach.height.max(walk.height(structure, schema, 0)?);
+        walk.name_patterns = name_patterns(schema);
+        if evaluates(schema) {
+            walk.evaluate(structure, schema)?;
+        }
+        reach.name_patterns = reach.name_patterns.max(walk.name_patterns);
+    }
+    Ok(reach)
+}
+
+struct Walk<'a> {
+    /// What the references of a subschema lead to.
+    targets: HashMap<*const Schema, Vec<&'a Schema>>,
+    /// `None` while it is being found.
+    heights: HashMap<*const Schema, Option<usize>>,
+    evaluated: usize,
+    name_patterns: usize,
+    /// The schemas being evaluated: the library stops at a reference to one of them.
+    open: Vec<*const Schema>,
+}
+
+impl<'a> Walk<'a> {
+    fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<(), Invalid> {
+        let mut errors = Vec::new();
+        let mut next = 0;
+        // Targets that are found on the way are read in turn.
+        while let Some(&schema) = structure.subschemas.get(next) {
+            next += 1;
+            for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
+                let Some(reference) = schema.get(keyword) else { continue };
+                match resolve(structure, reference) {
+                    Ok((target, place)) => {
+                        structure.read_also(target, &place)?;
+                        let targets = self.targets.entry(std::ptr::from_ref(schema)).or_default();
+                        targets.extend(target.as_object());
+                    }
+                    Err(detail) if errors.len() < MAX_ERRORS => {
+                        errors.push(FieldError { pointer: format!("{}/{keyword}", place_of(structure, schema)), detail });
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
+    }
+
+    /// How many subschemas apply to one value within each other, from `schema` on.
+    fn height(&mut self, structure: &Structure<'a>, schema: &'a Schema, above: usize) -> Result<usize, Invalid> {
+        let key = std::ptr::from_ref(schema);
+        match self.heights.get(&key) {
+            Some(Some(height)) if above + height <= MAX_HEIGHT => return Ok(*height),
+            Some(None) => {
+                let detail = "refers back to itself for one and the same value, so that checking it would never end";
+                return Err(Invalid::at(place_of(structure, schema), detail));
+            }
+            None if above < MAX_HEIGHT => {}
+            _ => {
+                let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
+                return Err(Invalid::at(place_of(structure, schema), detail));
+            }
+        }
+        self.heights.insert(key, None);
+        let within = children(schema).filter(|(same_value, _)| *same_value).map(|(_, child)| child);
+        let mut height = 0;
+        for next in within.chain(self.targets_of(schema)) {
+            height = height.max(self.height(structure, next, above + 1)?);
+        }
+        self.heights.insert(key, Some(height + 1));
+        Ok(height + 1)
+    }
+
+    /// Counts what the library compiles to find out what `schema` leaves unevaluated.
+    fn evaluate(&mut self, structure: &Structure<'a>, schema: &'a Schema) -> Result<(), Invalid> {
+        let key = std::ptr::from_ref(schema);
+        self.evaluated += structure.weight(schema);
+        if self.evaluated > MAX_UNEVALUATED || self.open.len() >= MAX_HEIGHT {
+            let detail = "`unevaluatedProperties` and `unevaluatedItems` reach too much of the schema; \
+                          use fewer of them, or fewer references beside them";
+            return Err(Invalid::at(place_of(structure, schema), detail));
+        }
+        if self.open.contains(&key) {
+            return Ok(());
+        }
+        self.open.push(key);
+        self.evaluate_within(structure, schema, true)?;
+        self.open.pop();
+        Ok(())
+    }
+
+    fn evaluate_within(&mut self, structure: &Structure<'a>, schema: &'a Schema, evaluated: bool) -> Result<(), Invalid> {
+        let evaluated = evaluated || evaluates(schema);
+        if evaluated {
+            self.name_patterns += name_patterns(schema);
+            for target in self.targets_of(schema) {
+                self.evaluate(structure, target)?;
+            }
+        }
+        for (same_value, child) in children(schema) {
+            self.evaluate_within(structure, child, evaluated && same_value)?;
+        }
+        Ok(())
+    }
+
+    fn targets_of(&self, schema: &Schema) -> Vec<&'a Schema> {
+        self.targets.get(&std::ptr::from_ref(schema)).cloned().unwrap_or_default()
+    }
+}
+
+fn evaluates(schema: &Schema) -> bool {
+    schema.contains_key("unevaluatedProperties") || schema.contains_key("unevaluatedItems")
+}
+
+fn name_patterns(schema: &Schema) -> usize {
+    schema.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len)
+}
+
+/// What a reference points to, and the pointer to it; or what is wrong with the reference.
+fn resolve<'a>(structure: &Structure<'a>, reference: &Value) -> Result<(&'a Value, String), String> {
+    let reference = reference.as_str().ok_or("must be a string")?;
+    let id = ["$id", "id"].iter().find_map(|id| structure.root.get(id)?.as_str()).unwrap_or_default();
+    let local = reference.strip_prefix(id.trim_end_matches('#')).filter(|rest| rest.is_empty() || rest.starts_with('#'));
+    let Some(fragment) = local.unwrap_or(reference).strip_prefix('#').or(local.filter(|rest| rest.is_empty())) else {
+        return Err("only references within the schema (`#…`) are followed; put the schema it means under `$defs`".into());
+    };
+    let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
+    let (target, place) = if fragment.is_empty() || fragment.starts_with('/') {
+        (structure.root.pointer(&fragment), fragment.into_owned())
+    } else {
+        (structure.anchor(&fragment), String::new())
+    };
+    match target {
+        Some(Value::Object(_) | Value::Bool(_)) => {}
+        Some(_) => return Err("points to what is not a schema".into()),
+        None => return Err("points to what does not exist in the schema".into()),
+    }
+    target.map(|target| (target, place)).ok_or_else(String::new)
+}
+
+/// The pointer to a subschema: searched for, since only a refusal needs it.
+fn place_of(structure: &Structure, schema: &Schema) -> String {
+    fn search(value: &Value, schema: &Schema, pointer: &mut String) -> bool {
+        let here = pointer.len();
+        let members: Box<dyn Iterator<Item = (String, &Value)>> = match value {
+            Value::Object(members) if std::ptr::eq(members, schema) => return true,
+            Value::Object(members) => Box::new(members.iter().map(|(name, member)| (name.clone(), member))),
+            Value::Array(items) => Box::new(items.iter().enumerate().map(|(index, item)| (index.to_string(), item))),
+            _ => return false,
+        };
+        for (token, member) in members {
+            pointer_push(pointer, &token);
+            if search(member, schema, pointer) {
+                return true;
+            }
+            pointer.truncate(here);
+        }
+        false
+    }
+    let mut pointer = String::new();
+    search(structure.root, schema, &mut pointer);
+    pointer
+}

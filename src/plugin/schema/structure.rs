@@ -1,0 +1,283 @@
+//! What a schema consists of: its subschemas, where they nest, and what they hold.
+//!
+//! The reading counts as it goes and stops at the first limit that is passed, so that neither it
+//! nor what follows takes longer than the limits allow.
+
+use std::collections::{HashMap, HashSet};
+use std::iter;
+
+use serde_json::{Map, Value};
+
+use super::super::read::{Invalid, pointer_push};
+
+/// The most JSON values that a schema may have. A subschema takes some ten microseconds and a few
+/// kilobytes to compile.
+const MAX_VALUES: usize = 20_000;
+
+/// How deep subschemas may stand within each other. The library compiles by recursion, eight
+/// references deep on top of this.
+const MAX_NESTING: usize = 32;
+
+/// The longest JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
+const MAX_POINTER: usize = 2_000;
+
+/// The longest number in a schema, in characters, and the largest power of ten that it may have.
+/// The library calculates exactly, with all digits.
+const MAX_NUMBER: usize = 64;
+const MAX_EXPONENT: u32 = 400;
+
+/// What a JSON value counts besides its text, when schemas are weighed, in bytes.
+const VALUE_WEIGHT: usize = 64;
+
+/// A schema that is within the limits, taken apart.
+pub(super) struct Structure<'a> {
+    pub root: &'a Value,
+    /// Every subschema that is an object.
+    pub subschemas: Vec<&'a Map<String, Value>>,
+    /// Every `pattern`, and every name in `patternProperties`, with its place.
+    pub patterns: Vec<(String, &'a str)>,
+    /// The longest pointer to a subschema, in bytes.
+    pub longest_pointer: usize,
+    /// The most text of the schema that one message of the library copies, in bytes: a name of
+    /// `required`, a pattern, or the whole of a `not`.
+    pub longest_copy: usize,
+    id_keyword: &'static str,
+    anchors: HashMap<&'a str, &'a Value>,
+    weights: HashMap<*const Map<String, Value>, usize>,
+    listed: HashSet<*const Map<String, Value>>,
+    values: usize,
+    weight: usize,
+    pointer: String,
+}
+
+impl<'a> Structure<'a> {
+    /// Reads `root`, whose dialect names a schema by `id_keyword`.
+    pub fn read(root: &'a Value, id_keyword: &'static str) -> Result<Structure<'a>, Invalid> {
+        let mut structure = Structure {
+            root,
+            subschemas: Vec::new(),
+            patterns: Vec::new(),
+            longest_pointer: 0,
+            longest_copy: 0,
+            id_keyword,
+            anchors: HashMap::new(),
+            weights: HashMap::new(),
+            listed: HashSet::new(),
+            values: 0,
+            weight: 0,
+            pointer: String::new(),
+        };
+        structure.value(root, Role::Schema, 0)?;
+        Ok(structure)
+    }
+
+    /// Reads what is a schema only because a reference points to it, unless it is known already.
+    pub fn read_also(&mut self, schema: &'a Value, pointer: &str) -> Result<(), Invalid> {
+        match schema.as_object() {
+            Some(object) if !self.listed.contains(&std::ptr::from_ref(object)) => {
+                pointer.clone_into(&mut self.pointer);
+                self.value(schema, Role::Schema, 0)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The subschema with a plain-name `$anchor`.
+    pub fn anchor(&self, name: &str) -> Option<&'a Value> {
+        self.anchors.get(name).copied()
+    }
+
+    /// How much a subschema holds, in bytes.
+    pub fn weight(&self, schema: &Map<String, Value>) -> usize {
+        self.weights.get(&std::ptr::from_ref(schema)).copied().unwrap_or(VALUE_WEIGHT)
+    }
+
+    fn value(&mut self, value: &'a Value, role: Role, nesting: usize) -> Result<(), Invalid> {
+        self.values += 1;
+        self.weight += VALUE_WEIGHT;
+        if self.values > MAX_VALUES {
+            return Err(Invalid::at("", format!("must have at most {MAX_VALUES} JSON values, all of them counted")));
+        }
+        match value {
+            Value::Object(members) if role == Role::Schema => self.schema(value, members, nesting),
+            Value::Object(members) => self.members(members, |_, _| role.of_member(), nesting),
+            Value::Array(items) => self.items(items, role.of_item(), nesting),
+            Value::Number(number) => self.number(number.as_str()),
+            Value::String(text) => {
+                self.text(text);
+                Ok(())
+            }
+            Value::Null | Value::Bool(_) => Ok(()),
+        }
+    }
+
+    fn schema(&mut self, value: &'a Value, keywords: &'a Map<String, Value>, nesting: usize) -> Result<(), Invalid> {
+        if nesting > MAX_NESTING {
+            return Err(self.refuse(format!("stands deeper than {MAX_NESTING} subschemas within each other")));
+        }
+        if self.pointer.len() > MAX_POINTER {
+            let place: String = self.pointer.chars().take(MAX_POINTER).collect();
+            return Err(Invalid::at(place, format!("the pointer to this subschema exceeds {MAX_POINTER} bytes")));
+        }
+        self.longest_pointer = self.longest_pointer.max(self.pointer.len());
+        self.listed.insert(std::ptr::from_ref(keywords));
+        self.subschemas.push(keywords);
+        self.name(value, keywords)?;
+        self.note_patterns(keywords);
+        let before = self.weight;
+        self.members(keywords, Role::of_keyword, nesting + 1)?;
+        self.weights.insert(std::ptr::from_ref(keywords), self.weight - before);
+        Ok(())
+    }
+
+    /// Notes the names by which references may call a schema.
+    ///
+    /// A second identifier within the schema would make a reference mean another thing depending
+    /// on how it was reached, and the compiled schema grow with the number of ways.
+    fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), Invalid> {
+        let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
+        let id = text(self.id_keyword);
+        if !self.pointer.is_empty() && id.is_some_and(|id| !id.starts_with('#')) {
+            let keyword = self.id_keyword;
+            return Err(self.refuse(format!("`{keyword}` is supported only at the root of the schema")));
+        }
+        let names = [id.and_then(|id| id.strip_prefix('#')), text("$anchor"), text("$dynamicAnchor")];
+        for name in names.into_iter().flatten().filter(|name| !name.is_empty()) {
+            let known = self.anchors.insert(name, value);
+            if known.is_some_and(|known| !std::ptr::eq(known, value)) {
+                return Err(self.refuse(format!("the anchor `{name}` occurs twice")));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_patterns(&mut self, keywords: &'a Map<String, Value>) {
+        if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
+            self.patterns.push((format!("{}/pattern", self.pointer), pattern));
+        }
+        for name in keywords.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            let mut place = format!("{}/patternProperties", self.pointer);
+            pointer_push(&mut place, name);
+            self.patterns.push((place, name));
+        }
+    }
+
+    fn members(
+        &mut self,
+        members: &'a Map<String, Value>,
+        role: impl Fn(&str, &Value) -> Role,
+        nesting: usize,
+    ) -> Result<(), Invalid> {
+        let here = self.pointer.len();
+        for (name, member) in members {
+            self.text(name);
+            pointer_push(&mut self.pointer, name);
+            let before = self.weight;
+            let role = role(name, member);
+            self.value(member, role, nesting)?;
+            if name == "not" && role == Role::Schema {
+                self.longest_copy = self.longest_copy.max(self.weight - before);
+            }
+            self.pointer.truncate(here);
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, items: &'a [Value], role: Role, nesting: usize) -> Result<(), Invalid> {
+        let here = self.pointer.len();
+        for (index, item) in items.iter().enumerate() {
+            pointer_push(&mut self.pointer, &index.to_string());
+            self.value(item, role, nesting)?;
+            self.pointer.truncate(here);
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, text: &str) -> Result<(), Invalid> {
+        let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+        let fits = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() <= MAX_EXPONENT);
+        if fits && text.len() <= MAX_NUMBER {
+            return Ok(());
+        }
+        Err(self.refuse(format!("must have at most {MAX_NUMBER} characters, and an exponent of at most {MAX_EXPONENT}")))
+    }
+
+    fn text(&mut self, text: &str) {
+        self.weight += text.len();
+        self.longest_copy = self.longest_copy.max(text.len());
+    }
+
+    fn refuse(&self, detail: String) -> Invalid {
+        Invalid::at(self.pointer.clone(), detail)
+    }
+}
+
+/// What a JSON value is within a schema.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A schema.
+    Schema,
+    /// An array of schemas.
+    Schemas,
+    /// An object whose members are schemas.
+    SchemaMap,
+    /// Anything else: it holds no schemas, whatever it looks like.
+    Data,
+}
+
+impl Role {
+    fn of_keyword(keyword: &str, value: &Value) -> Role {
+        match (Holds::of(keyword), value) {
+            (Some((Holds::Map, _)), Value::Object(_)) => Role::SchemaMap,
+            (Some((Holds::List, _)), Value::Array(_)) => Role::Schemas,
+            (Some((Holds::One | Holds::List, _)), Value::Object(_) | Value::Bool(_)) => Role::Schema,
+            _ => Role::Data,
+        }
+    }
+
+    fn of_member(self) -> Role {
+        if self == Role::SchemaMap { Role::Schema } else { Role::Data }
+    }
+
+    fn of_item(self) -> Role {
+        if self == Role::Schemas { Role::Schema } else { Role::Data }
+    }
+}
+
+/// How a keyword holds subschemas.
+enum Holds {
+    One,
+    /// An array of them, or just one.
+    List,
+    Map,
+}
+
+impl Holds {
+    /// How `keyword` holds subschemas, if it does, and whether they apply to the same value as the
+    /// schema that has the keyword. Keywords of every dialect count in all of them.
+    fn of(keyword: &str) -> Option<(Holds, bool)> {
+        match keyword {
+            "not" | "if" | "then" | "else" => Some((Holds::One, true)),
+            "allOf" | "anyOf" | "oneOf" => Some((Holds::List, true)),
+            "dependentSchemas" | "dependencies" => Some((Holds::Map, true)),
+            "additionalItems" | "additionalProperties" | "contains" | "contentSchema" | "propertyNames"
+            | "unevaluatedItems" | "unevaluatedProperties" => Some((Holds::One, false)),
+            "items" | "prefixItems" => Some((Holds::List, false)),
+            "properties" | "patternProperties" | "$defs" | "definitions" => Some((Holds::Map, false)),
+            _ => None,
+        }
+    }
+}
+
+/// The subschemas of `schema` that are objects, and whether each applies to the same value.
+pub(super) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (bool, &Map<String, Value>)> {
+    schema.iter().filter_map(|(keyword, value)| Some((Holds::of(keyword)?, value))).flat_map(|((holds, same), value)| {
+        let found: Box<dyn Iterator<Item = &Value>> = match (holds, value) {
+            (Holds::Map, Value::Object(members)) => Box::new(members.values()),
+            (Holds::List, Value::Array(items)) => Box::new(items.iter()),
+            (Holds::One | Holds::List, value) => Box::new(iter::once(value)),
+            _ => Box::new(iter::empty()),
+        };
+        found.filter_map(Value::as_object).map(move |child| (same, child))
+    })
+}
