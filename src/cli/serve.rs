@@ -55,7 +55,8 @@ pub struct ServeArgs {
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     logging::start(args.log_format, &args.log_level)?;
     let journal = args.store.open().context("the store cannot be opened")?;
-    let registry = Registry::start(journal, Arc::new(SystemClock)).context("the store cannot be read")?;
+    let registry = Registry::start(journal, Arc::new(SystemClock))
+        .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
     runtime.block_on(serve_registry(args, registry))

@@ -58,6 +58,14 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
+/// Returns true if and only if a body's `charset`, where there is one, is UTF-8.
+fn is_utf8(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let charset = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charset.is_none_or(|(_, value)| value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"))
+}
+
 /// Refuses a body of another media type, or in another encoding than UTF-8.
 ///
 /// # Errors
@@ -69,6 +77,9 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
         Some(sent) if taken.contains(&sent.as_str()) => {}
         Some(sent) => return refuse(format!("the body is {sent}; send {}", taken.join(" or "))),
         None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
+    }
+    if !is_utf8(headers) {
+        return refuse("the body must be UTF-8".into());
     }
     if headers.contains_key(hyper::header::CONTENT_ENCODING) {
         return refuse("the body is compressed; send it as it is".into());

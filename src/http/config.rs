@@ -72,8 +72,10 @@ pub(super) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> R
 pub(super) async fn validate_config(
     now: Now,
     PluginPath(id): PluginPath,
+    params: Params,
     JsonBody(config): JsonBody,
 ) -> Result<Response, Problem> {
+    params.only(&[])?;
     let record = now.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
     let schema = record.plugin.config_schema.to_value();
     let checked = tokio::task::spawn_blocking(move || schema::check_config(&config, &schema))

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
-use hyper::{HeaderMap, StatusCode};
+use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode, Version};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::request_id::{MakeRequestId, RequestId};
 use tracing::{Span, error, info, info_span};
@@ -69,6 +69,10 @@ fn check_head(request: &Request) -> Result<(), Problem> {
     if request.extensions().get::<AmbiguousLength>().is_some() {
         let detail = "the request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.3); send one";
         return Err(Problem::new(Kind::BadRequest, detail).closing());
+    }
+    // RFC 9112 section 3.2
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        return Err(Problem::new(Kind::BadRequest, "an HTTP/1.1 request has exactly one header field Host"));
     }
     let path = request.uri().path();
     if !is_well_encoded(path) {

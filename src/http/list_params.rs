@@ -1,6 +1,9 @@
 //! The query of a list: one table of parameters, from which both the reading and the API's
 //! description are made.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, ListCursor};
@@ -89,7 +92,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
 /// The parameters of `GET /resources`.
 pub const RESOURCE_LIST: &[Parameter] = &[
     parameter("kind", Values::Names(ResourceKind::NAMES), "What is held."),
-    parameter("host", Values::Text, "The host of the plugin that holds it."),
+    parameter("host", Values::Text, "The host that it is on; a remote resource is on none."),
     parameter("pid", Values::Pids, "The process of this id."),
     parameter("container_id", Values::Text, "The container of this id."),
     parameter("instance_id", Values::Text, "The remote resource of this instance id."),
@@ -117,8 +120,8 @@ pub struct PluginList {
     pub query: ListQuery,
     /// Only these fields of each; `None` for all.
     pub fields: Option<Vec<&'static str>>,
-    /// The filters and the order as text: a cursor belongs to these.
-    pub canonical: String,
+    /// A digest of the filters and the order: a cursor belongs to these.
+    pub list: String,
 }
 
 impl PluginList {
@@ -129,7 +132,7 @@ impl PluginList {
     /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
     pub fn read(params: Params, store: &StoreId) -> Result<PluginList, Problem> {
         let params = params.only(&names(PLUGIN_LIST))?;
-        let canonical = canonical(&params);
+        let list = digest(&params);
         let mut query = ListQuery::default();
         for (name, values) in params.iter() {
             query.filters.extend(filter(name, values)?);
@@ -139,12 +142,12 @@ impl PluginList {
         }
         query.limit = params.single("limit")?.map(limit_of).transpose()?;
         if let Some(cursor) = params.single("cursor")? {
-            let ListCursor { key, unique_id } = Cursor::read(cursor, store, &canonical)?;
+            let ListCursor { key, unique_id } = Cursor::read(cursor, store, &list)?;
             query.after = Some(Position { key, unique_id: crate::plugin::UniqueId::from_client(&unique_id) });
         }
         let fields =
             params.iter().find(|(name, _)| *name == "fields").map(|(_, names)| fields_of(names)).transpose()?;
-        Ok(PluginList { query, fields, canonical })
+        Ok(PluginList { query, fields, list })
     }
 }
 
@@ -153,8 +156,8 @@ impl PluginList {
 pub struct ResourceList {
     /// Which, and how many.
     pub query: ResourceQuery,
-    /// The filters as text: a cursor belongs to these.
-    pub canonical: String,
+    /// A digest of the filters: a cursor belongs to these.
+    pub list: String,
 }
 
 impl ResourceList {
@@ -165,11 +168,11 @@ impl ResourceList {
     /// As [`PluginList::read`].
     pub fn read(params: Params, store: &StoreId) -> Result<ResourceList, Problem> {
         let params = params.only(&names(RESOURCE_LIST))?;
-        let canonical = canonical(&params);
+        let list = digest(&params);
         let text = |name| params.single(name).map(|value| value.map(str::to_owned));
         let after = match params.single("cursor")? {
             Some(cursor) => {
-                let (unique_id, row): (String, usize) = Cursor::read(cursor, store, &canonical)?;
+                let (unique_id, row): (String, usize) = Cursor::read(cursor, store, &list)?;
                 Some(RowPosition { unique_id: crate::plugin::UniqueId::from_client(&unique_id), row })
             }
             None => None,
@@ -186,23 +189,23 @@ impl ResourceList {
             limit: params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT),
             after,
         };
-        Ok(ResourceList { query, canonical })
+        Ok(ResourceList { query, list })
     }
 }
 
-/// Filters and order, as text that is the same for the same list.
-fn canonical(params: &Params) -> String {
+/// A digest of filters and order: the same for the same list, and short enough for a cursor.
+fn digest(params: &Params) -> String {
     let mut parts: Vec<_> = params
         .iter()
         .filter(|(name, _)| !["limit", "cursor", "fields"].contains(name))
-        .map(|(name, values)| {
-            let mut values: Vec<_> = values.to_vec();
-            values.sort();
-            format!("{name}={}", values.join("\u{1f}"))
-        })
+        .map(|(name, values)| (name, values.iter().collect::<BTreeSet<_>>()))
         .collect();
     parts.sort();
-    parts.join("\u{1e}")
+    // The fixed keys of this hasher make it the same in every process. It guards against mistakes,
+    // not against attacks: a forged cursor begins somewhere else in a list that anyone may read.
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {

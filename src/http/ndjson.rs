@@ -49,7 +49,8 @@ struct LineResult<'a> {
 /// # Errors
 ///
 /// 400 when a condition is asked of many registrations, 415 for a compressed body.
-pub async fn register_many(api: &Api, write: &Write, request: Request) -> Result<Response, Problem> {
+pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Result<Response, Problem> {
+    write.take_params(&[])?;
     require_type(request.headers(), &[NDJSON])?;
     if *write.precondition() != Precondition::default() {
         return Err(Problem::new(Kind::BadRequest, "If-Match and If-None-Match cannot be asked of many registrations"));

@@ -71,7 +71,7 @@ pub(super) async fn list_plugins(
         list.query.limit.get_or_insert(DEFAULT_LIMIT);
     }
     let page = page_of(&snapshot, &list).await?;
-    let next = page.next.as_ref().map(|next| Cursor::write(&snapshot.store, &list.canonical, ListCursor::from(next)));
+    let next = page.next.as_ref().map(|next| Cursor::write(&snapshot.store, &list.list, ListCursor::from(next)));
     let make = || {
         if lines { ndjson_list(page, list.fields) } else { json_list(&snapshot, page, next.as_deref(), list.fields) }
     };
@@ -126,7 +126,7 @@ pub(super) async fn register_plugin(
     request: Request,
 ) -> Result<Response, Problem> {
     if media_type(request.headers()).as_deref() == Some(NDJSON) {
-        return ndjson::register_many(&api, &write, request).await;
+        return ndjson::register_many(&api, write, request).await;
     }
     let JsonBody::<0>(body) = JsonBody::from_request(request, &api).await?;
     write.run(Command::Register(Box::new(Registration::read(body)?))).await
@@ -191,11 +191,7 @@ pub(super) async fn patch_plugin(
     (status = NO_CONTENT, description = "The plugin is no more"),
     (status = CONFLICT, description = "The plugin still holds resources"),
 ))]
-pub(super) async fn remove_plugin(
-    PluginPath(id): PluginPath,
-    params: Params,
-    write: Write,
-) -> Result<Response, Problem> {
-    let force = params.only(&names(REMOVAL))?.flag("force")?.unwrap_or(false);
+pub(super) async fn remove_plugin(PluginPath(id): PluginPath, mut write: Write) -> Result<Response, Problem> {
+    let force = write.take_params(&names(REMOVAL))?.flag("force")?.unwrap_or(false);
     write.run(Command::Remove { id, force }).await
 }

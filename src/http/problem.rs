@@ -16,6 +16,9 @@ use crate::registry::{Refusal, SubmitError};
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// The most wrong places that one answer names.
+const MAX_ERRORS: usize = 100;
+
 /// What went wrong, before the request that it belongs to is known.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -245,7 +248,9 @@ impl From<JsonError> for Problem {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Problem {
         let detail = invalid.to_string();
-        Problem::new(Kind::Invalid, detail).with_errors(invalid.0)
+        let mut errors = invalid.0;
+        errors.truncate(MAX_ERRORS);
+        Problem::new(Kind::Invalid, detail).with_errors(errors)
     }
 }
 
@@ -275,7 +280,10 @@ impl From<Refusal> for Problem {
             Refusal::IdTaken { .. } => {
                 Problem::new(Kind::IdTaken, format!("{detail}; choose another category or name, or remove that plugin"))
             }
-            Refusal::IdentityFixed { .. } => Problem::new(Kind::IdentityFixed, detail),
+            Refusal::IdentityFixed { field, .. } => {
+                let errors = field.map(|field| FieldError { pointer: format!("/{field}"), detail: detail.clone() });
+                Problem::new(Kind::IdentityFixed, detail).with_errors(errors.into_iter().collect())
+            }
             Refusal::StillHeld { .. } => {
                 Problem::new(Kind::StillHeld, format!("{detail}; release it first, or say ?force=true"))
             }
@@ -287,7 +295,7 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
             }
             Refusal::Invalid(invalid) => Problem::from(invalid),
-            Refusal::NotVetted { .. } => Problem::new(Kind::Internal, "the schema could not be checked"),
+            Refusal::NotVetted(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
         }
     }
 }

@@ -47,9 +47,9 @@ pub(super) async fn list_resources(
     params: Params,
 ) -> Result<Response, Problem> {
     let snapshot = now.0;
-    let ResourceList { query, canonical } = ResourceList::read(params, &snapshot.store)?;
+    let ResourceList { query, list } = ResourceList::read(params, &snapshot.store)?;
     let page = page_of(&snapshot, query).await?;
-    let next = page.next.map(|next| Cursor::write(&snapshot.store, &canonical, (next.unique_id.to_string(), next.row)));
+    let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
     let link = next.as_ref().and_then(|next| reply::next_page(uri.query(), next));
     let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };
     let mut response = reply::of_snapshot(&snapshot, &precondition, || reply::json(&body))?;

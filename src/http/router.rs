@@ -108,10 +108,13 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::store::memory::MemoryJournal;
 
+    async fn broken() -> &'static str {
+        panic!("on purpose")
+    }
+
     #[tokio::test]
     async fn a_panic_is_a_problem_and_the_service_lives() {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
-        let broken = || async { panic!("on purpose") };
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let service = surrounded(routes, Api { registry, limits: Limits::default() });
         let ask = |path: &str| service.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());

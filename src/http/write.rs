@@ -6,6 +6,7 @@ use hyper::http::request::Parts;
 
 use super::conditional::precondition;
 use super::context::{Now, X_REQUEST_ID, revision_header};
+use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Api;
@@ -17,6 +18,7 @@ pub struct Write {
     now: Now,
     precondition: Precondition,
     request_id: Option<Box<str>>,
+    params: Params,
 }
 
 impl FromRequestParts<Api> for Write {
@@ -27,7 +29,8 @@ impl FromRequestParts<Api> for Write {
             .await
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
         let request_id = parts.headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).map(Into::into);
-        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id })
+        let params = Params::from_request_parts(parts, api).await?;
+        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id, params })
     }
 }
 
@@ -48,12 +51,22 @@ impl Write {
     ///
     /// What the registry has answered instead.
     pub async fn run_for(self, command: Command, make: impl FnOnce(&Outcome) -> Response) -> Result<Response, Problem> {
-        let Write { api, precondition, request_id, .. } = self;
+        let Write { api, precondition, request_id, params, .. } = self;
+        params.only(&[])?;
         let outcome = api.registry.submit(Request { command, precondition, request_id }).await?;
         let mut response = make(&outcome);
         let (name, value) = revision_header(outcome.state.revision());
         response.headers_mut().insert(name, value);
         Ok(response)
+    }
+
+    /// Takes the query parameters of a write that has some; all others are refused.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a parameter that is not in `known`.
+    pub fn take_params(&mut self, known: &[&str]) -> Result<Params, Problem> {
+        std::mem::take(&mut self.params).only(known)
     }
 
     /// The store that is written to.

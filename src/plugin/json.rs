@@ -58,6 +58,12 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(JsonError { detail: "the body is empty; a JSON document is expected".into(), pointer: None });
     }
+    if has_raw_control_in_string(text) {
+        return Err(JsonError {
+            detail: "not valid JSON: a string holds a control character, which must be escaped".into(),
+            pointer: None,
+        });
+    }
     let mut refused = None;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     // Our own count below is exact and names the place; serde_json's counts one less.
@@ -69,6 +75,22 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
         (Err(_), Some(refused)) => Err(refused),
         (Err(error), None) => Err(JsonError { detail: format!("not valid JSON: {error}"), pointer: None }),
     }
+}
+
+/// Looks for what RFC 8259 section 7 forbids: a control character in a string, as it is. serde_json
+/// overlooks it in a key that is read as bytes, see [`KeySeed`].
+fn has_raw_control_in_string(text: &[u8]) -> bool {
+    let (mut in_string, mut escaped) = (false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            0..0x20 if in_string => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Where in the document the reader is, and what it refused there.

@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value};
 
+/// The longest unknown name that an answer repeats, in bytes.
+const MAX_REPEATED: usize = 256;
+
 /// One wrong place in a document.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldError {
@@ -127,7 +130,10 @@ pub fn refuse_unknown<'a>(
     let mut errors = Vec::new();
     for key in keys.filter(|key| !known.contains(&key.as_str()) && !ignored.contains(&key.as_str())) {
         let mut pointer = pointer.to_owned();
-        pointer_push(&mut pointer, key);
+        // A field of that length is nobody's; it is not repeated, and its object is pointed at.
+        if key.len() <= MAX_REPEATED {
+            pointer_push(&mut pointer, key);
+        }
         errors.push(FieldError { pointer, detail: unknown_name("field", key, known) });
     }
     if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
@@ -138,6 +144,7 @@ pub fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
     let nearest = known
         .iter()
+        .filter(|_| name.len() <= MAX_REPEATED)
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(likeness, _)| *likeness > 0.7);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::document::Record;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
+use super::vet::Question;
 use crate::plugin::{FreeJson, Invalid, Name, Pid, Pids, PluginKey, Registration, RemoteResource, UniqueId};
 
 /// A command with what comes along with it.
@@ -122,7 +123,7 @@ pub enum Refusal {
     IdTaken { unique_id: UniqueId, holder: PluginKey },
     /// The document's name and category do not make the id that is addressed.
     #[error("the identity of `{id}` is fixed: {detail}")]
-    IdentityFixed { id: UniqueId, detail: String },
+    IdentityFixed { id: UniqueId, field: Option<&'static str>, detail: String },
     /// The precondition of the request does not hold.
     #[error("the precondition of the request does not hold")]
     PreconditionFailed { current: Option<Revision> },
@@ -132,10 +133,10 @@ pub enum Refusal {
     /// The document that would stand breaks the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The command needs an expensive check against this schema, which it has not had.
+    /// The command needs an expensive check, which it has not had.
     /// Never leaves the registry: [`super::Registry::submit`] makes the check and asks again.
     #[error("the schema has to be checked first")]
-    NotVetted { schema: FreeJson },
+    NotVetted(Question),
 }
 
 /// Why a submitted command has no outcome.

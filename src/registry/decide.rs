@@ -9,11 +9,16 @@ use super::command::{Command, Refusal, Request};
 use super::document::Record;
 use super::revision::StoreId;
 use super::state::State;
+use super::vet::{Question, Vetted};
 use crate::plugin::pids::MAX_PIDS;
 use crate::plugin::read::refuse_unknown;
 use crate::plugin::{
     FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
 };
+
+/// The longest document that changes of its parts may lead to, in bytes: with what replies add to it,
+/// it can be sent back in a body of 1 MiB.
+const MAX_GROWN_BYTES: usize = 1024 * 1024 - 4096;
 
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,17 +31,12 @@ pub struct Decision {
 
 /// Decides what `request` does to `state`, the state of `store`.
 ///
-/// `vetted` is a schema that has been checked for this request (see [`super::vet`]).
+/// `vetted` is what has been checked for this request (see [`super::vet`]).
 ///
 /// # Errors
 ///
 /// The rule that speaks against it. Then nothing is to be changed.
-pub fn decide(
-    state: &State,
-    store: &StoreId,
-    request: &Request,
-    vetted: Option<&FreeJson>,
-) -> Result<Decision, Refusal> {
+pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<&Vetted>) -> Result<Decision, Refusal> {
     let rules = Rules { state, store, request, vetted };
     match &request.command {
         Command::Register(registration) => rules.register(registration),
@@ -66,7 +66,7 @@ struct Rules<'a> {
     state: &'a State,
     store: &'a StoreId,
     request: &'a Request,
-    vetted: Option<&'a FreeJson>,
+    vetted: Option<&'a Vetted>,
 }
 
 impl Rules<'_> {
@@ -78,7 +78,10 @@ impl Rules<'_> {
             return Err(Refusal::IdTaken { unique_id: id, holder });
         }
         self.check_precondition(current)?;
-        let plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
+        let mut plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
+        if registration.is_configured.is_none() {
+            plugin.is_configured &= self.config_still_obeys(current, &plugin)?;
+        }
         self.put(current, plugin, ConfigChange::Kept)
     }
 
@@ -86,7 +89,7 @@ impl Rules<'_> {
         let made = registration.key().unique_id();
         if made != *id {
             let detail = format!("the document's category and name make `{made}`");
-            return Err(Refusal::IdentityFixed { id: id.clone(), detail });
+            return Err(Refusal::IdentityFixed { id: id.clone(), field: None, detail });
         }
         self.register(registration)
     }
@@ -97,13 +100,17 @@ impl Rules<'_> {
         for (field, standing) in [("name", &current.plugin.name), ("category", &current.plugin.category)] {
             if patch.get(field).is_some_and(|value| value.as_str() != Some(standing.as_str())) {
                 let detail = format!("{field} cannot be changed; register a new plugin instead");
-                return Err(Refusal::IdentityFixed { id: id.clone(), detail });
+                return Err(Refusal::IdentityFixed { id: id.clone(), field: Some(field), detail });
             }
         }
         let mut document = as_value(&current.plugin)?;
         merge_patch::merge(&mut document, Value::Object(patch.clone()));
         // The merged document is whole: what it lacks was cleared by the patch.
-        let plugin = Registration::read(document)?.applied_to(None);
+        let mut plugin = Registration::read(document)?.applied_to(None);
+        if !patch.contains_key("is_configured") {
+            plugin.is_configured &= self.config_still_obeys(Some(current), &plugin)?;
+        }
+        check_size(&plugin)?;
         self.put(Some(current), plugin, ConfigChange::Kept)
     }
 
@@ -118,6 +125,7 @@ impl Rules<'_> {
         let remote = RemoteResource::read(document, "")?;
         let mut plugin = (*current.plugin).clone();
         plugin.remote_resource = Some(remote);
+        check_size(&plugin)?;
         self.put(Some(current), plugin, ConfigChange::Kept)
     }
 
@@ -135,13 +143,15 @@ impl Rules<'_> {
         let current = self.standing(id)?;
         let mut plugin = (*current.plugin).clone();
         change(&mut plugin);
+        check_size(&plugin)?;
         self.put(Some(current), plugin, ConfigChange::Kept)
     }
 
     fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        if self.vetted != Some(&current.plugin.config_schema) {
-            return Err(Refusal::NotVetted { schema: current.plugin.config_schema.clone() });
+        let question = Question { schema: current.plugin.config_schema.clone(), config: Some(config.clone()) };
+        if !self.vetted.is_some_and(|vetted| vetted.schema == question.schema && vetted.obeyed_by(config)) {
+            return Err(Refusal::NotVetted(question));
         }
         let mut plugin = (*current.plugin).clone();
         plugin.is_configured = true;
@@ -154,7 +164,7 @@ impl Rules<'_> {
 
     fn delete_config(&self, id: &UniqueId) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        if current.config.is_none() {
+        if current.config.is_none() && !current.plugin.is_configured {
             return Ok(Decision { event: None, subject: Some(id.clone()) });
         }
         let mut plugin = (*current.plugin).clone();
@@ -196,6 +206,23 @@ impl Rules<'_> {
         matches!(self.request.command, Command::Register(_) | Command::Replace { .. })
     }
 
+    /// Whether the saved configuration, if there is one, obeys the schema that `plugin` brings.
+    fn config_still_obeys(&self, current: Option<&Arc<Record>>, plugin: &Plugin) -> Result<bool, Refusal> {
+        let Some((current, config)) = current.and_then(|record| Some((record, record.config.as_ref()?))) else {
+            return Ok(true);
+        };
+        let schema = &plugin.config_schema;
+        if current.plugin.config_schema == *schema {
+            return Ok(true);
+        }
+        match self.vetted {
+            Some(Vetted { schema: vetted, config: Some((held, obeys)) }) if vetted == schema && held == config => {
+                Ok(*obeys)
+            }
+            _ => Err(Refusal::NotVetted(Question { schema: schema.clone(), config: Some(config.clone()) })),
+        }
+    }
+
     /// Lets `plugin` stand where `current` stood.
     fn put(&self, current: Option<&Arc<Record>>, plugin: Plugin, config: ConfigChange) -> Result<Decision, Refusal> {
         let before = current.map(|record| &*record.plugin);
@@ -204,8 +231,10 @@ impl Rules<'_> {
             return Ok(Decision { event: None, subject });
         }
         let schema = &plugin.config_schema;
-        if before.is_none_or(|before| before.config_schema != *schema) && self.vetted != Some(schema) {
-            return Err(Refusal::NotVetted { schema: schema.clone() });
+        let stands = before.is_some_and(|before| before.config_schema == *schema);
+        if !stands && self.vetted.is_none_or(|vetted| vetted.schema != *schema) {
+            let config = current.and_then(|record| record.config.clone());
+            return Err(Refusal::NotVetted(Question { schema: schema.clone(), config }));
         }
         if plugin.spawned_pids.len() > MAX_PIDS {
             return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());
@@ -223,6 +252,16 @@ impl Rules<'_> {
 fn as_value(document: &impl serde::Serialize) -> Result<Value, Invalid> {
     let text = serde_json::to_vec(document).map_err(|error| Invalid::at("", error.to_string()))?;
     json::parse(&text).map_err(|error| Invalid::at("", error.to_string()))
+}
+
+/// Refuses a plugin that has grown, part by part, beyond what could be sent back as a whole.
+fn check_size(plugin: &Plugin) -> Result<(), Invalid> {
+    let bytes = serde_json::to_vec(plugin).map_or(0, |text| text.len());
+    if bytes > MAX_GROWN_BYTES {
+        let detail = format!("the plugin's document would have {bytes} bytes; at most {MAX_GROWN_BYTES} are taken");
+        return Err(Invalid::at("", detail));
+    }
+    Ok(())
 }
 
 /// What a plugin holds that may still run or bill.

@@ -11,10 +11,9 @@ use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
-use super::vet::{schema_to_vet, vet};
+use super::vet::{Foresight, Question, Vetted};
 use super::writer::{self, Message, Submission};
 use crate::clock::Clock;
-use crate::plugin::FreeJson;
 use crate::store::{Journal, StoreError};
 
 /// How many commands may wait for the writer before another is turned away.
@@ -23,8 +22,8 @@ const QUEUE: usize = 4096;
 /// How long a command may wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
-/// A schema longer than this is checked on a thread of its own, in bytes.
-const LONG_SCHEMA: usize = 16 * 1024;
+/// A schema, with its configuration, longer than this is checked on a thread of its own, in bytes.
+const LONG_CHECK: usize = 1024;
 
 /// One consistent view of the registry. It never changes; newer ones are published beside it.
 #[derive(Debug, Clone)]
@@ -112,15 +111,16 @@ impl Registry {
     /// When it is refused before it reaches the queue, or finds no place there.
     pub async fn enqueue(&self, request: Request) -> Result<Pending, SubmitError> {
         let request = Arc::new(request);
-        let vetted = match schema_to_vet(&request.command, &self.snapshot().state) {
-            Some(schema) => Some(vet_schema(&request, schema).await?),
-            None => None,
+        let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
+            Foresight::Nothing => None,
+            Foresight::Known(vetted) => Some(vetted),
+            Foresight::Ask(question) => Some(vet(&request, question).await?),
         };
         let answered = self.send(Arc::clone(&request), vetted).await?;
         Ok(Pending { registry: self.clone(), request, answered })
     }
 
-    async fn send(&self, request: Arc<Request>, vetted: Option<FreeJson>) -> Result<Answered, SubmitError> {
+    async fn send(&self, request: Arc<Request>, vetted: Option<Vetted>) -> Result<Answered, SubmitError> {
         let place = tokio::time::timeout(QUEUE_WAIT, Arc::clone(&self.0.places).acquire_owned())
             .await
             .map_err(|_| SubmitError::Overloaded)?
@@ -162,9 +162,9 @@ impl Pending {
     pub async fn outcome(mut self) -> Result<Outcome, SubmitError> {
         loop {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
-                // The schema has changed since it was checked; check the new one, and ask again.
-                Err(SubmitError::Refused(Refusal::NotVetted { schema })) => {
-                    let vetted = vet_schema(&self.request, schema).await?;
+                // What was checked has changed since; check what stands now, and ask again.
+                Err(SubmitError::Refused(Refusal::NotVetted(question))) => {
+                    let vetted = vet(&self.request, question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(vetted)).await?;
                 }
                 answer => return answer,
@@ -173,16 +173,15 @@ impl Pending {
     }
 }
 
-/// Checks a schema for a request, and returns it as vetted.
-async fn vet_schema(request: &Arc<Request>, schema: FreeJson) -> Result<FreeJson, SubmitError> {
-    let checked = if schema.as_str().len() <= LONG_SCHEMA {
-        vet(&request.command, &schema)
+/// Makes an expensive check for a request.
+async fn vet(request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
+    let checked = if question.len() <= LONG_CHECK {
+        question.answer(&request.command)
     } else {
-        let (request, schema) = (Arc::clone(request), schema.clone());
-        tokio::task::spawn_blocking(move || vet(&request.command, &schema))
+        let request = Arc::clone(request);
+        tokio::task::spawn_blocking(move || question.answer(&request.command))
             .await
             .map_err(|_| SubmitError::WriterFailed)?
     };
-    checked.map_err(Refusal::from)?;
-    Ok(schema)
+    Ok(checked.map_err(Refusal::from)?)
 }

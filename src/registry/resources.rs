@@ -128,22 +128,24 @@ impl ResourceQuery {
 
     /// The rows of one plugin that fulfil the conditions.
     fn rows_of<'a>(&'a self, record: &'a Arc<Record>) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
-        let held = held_by(&record.plugin).enumerate().filter(|(_, held)| self.accepts(*held));
+        let held = held_by(&record.plugin).enumerate().filter(|(_, held)| self.accepts(*held, record));
         held.map(|(row, held)| {
             let position = RowPosition { unique_id: record.unique_id.clone(), row };
             (position, held.row(record))
         })
     }
 
-    fn accepts(&self, held: Held<'_>) -> bool {
+    fn accepts(&self, held: Held<'_>, record: &Record) -> bool {
         let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
-        let (pid, container, instance) = match held {
-            Held::Process(pid) => (Some(pid), None, None),
-            Held::Container(id) => (None, Some(id), None),
-            Held::Remote(remote) => (None, None, remote.instance_id.as_deref()),
+        let here = record.plugin.host.as_deref();
+        let (host, pid, container, instance) = match held {
+            Held::Process(pid) => (here, Some(pid), None, None),
+            Held::Container(id) => (here, None, Some(id), None),
+            Held::Remote(remote) => (None, None, None, remote.instance_id.as_deref()),
         };
         self.kind.is_none_or(|kind| kind == held.kind())
             && (self.pid.is_none() || self.pid == pid)
+            && is(&self.host, host)
             && is(&self.container_id, container)
             && is(&self.instance_id, instance)
     }

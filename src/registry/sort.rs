@@ -81,7 +81,7 @@ pub enum SortKey {
     Flag(bool),
     /// A number, or a time in microseconds.
     Number(i64),
-    /// A text, compared by code points.
+    /// A text, compared by the code points of its first 256 characters.
     Text(Box<str>),
 }
 
@@ -109,9 +109,12 @@ impl Sort {
     }
 }
 
+/// How many characters of a text are compared: a cursor carries them, and must fit into a URL.
+const MAX_COMPARED: usize = 256;
+
 fn key_of(field: SortField, record: &Record) -> SortKey {
     let plugin = &record.plugin;
-    let text = |text: &str| SortKey::Text(text.into());
+    let text = |text: &str| SortKey::Text(text.chars().take(MAX_COMPARED).collect());
     let optional = |value: &Option<String>| value.as_deref().map_or(SortKey::Null, text);
     let time = |time: Timestamp| SortKey::Number(time.as_microsecond());
     match field {

@@ -2,38 +2,104 @@
 //!
 //! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the check is
 //! made by the one who asks, against the snapshot of the moment; the writer then only compares
-//! texts, and sends a command back ([`Refusal::NotVetted`]) when the schema that matters has
-//! become another one in between.
+//! texts, and sends a command back ([`Refusal::NotVetted`]) when what matters has become another
+//! in between.
 //!
 //! [`Refusal::NotVetted`]: super::Refusal::NotVetted
 
 use super::command::Command;
 use super::state::State;
-use crate::plugin::{FreeJson, Invalid, UniqueId, schema};
+use crate::plugin::{FreeJson, Invalid, schema};
 
-/// The schema that has to be checked before `command` can be decided on `state`, if that can be
-/// told beforehand and the check would not be one that was made already.
-pub fn schema_to_vet(command: &Command, state: &State) -> Option<FreeJson> {
-    let standing = |id: &UniqueId| state.plugin(id.as_str()).map(|record| record.plugin.config_schema.clone());
-    match command {
-        Command::Register(registration) | Command::Replace { registration, .. } => {
-            let schema = &registration.config_schema;
-            let known = standing(&registration.key().unique_id()).as_ref() == Some(schema);
-            (!known).then(|| schema.clone())
-        }
-        Command::SaveConfig { id, .. } => standing(id),
-        _ => None,
+/// What has to be checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Is this a JSON Schema?
+    pub schema: FreeJson,
+    /// Does this configuration obey it?
+    pub config: Option<FreeJson>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vetted {
+    /// This is a JSON Schema.
+    pub schema: FreeJson,
+    /// This configuration was held against it, and obeys it or not.
+    pub config: Option<(FreeJson, bool)>,
+}
+
+impl Vetted {
+    /// Returns true if and only if `config` was found to obey.
+    pub fn obeyed_by(&self, config: &FreeJson) -> bool {
+        self.config.as_ref().is_some_and(|(held, obeys)| held == config && *obeys)
     }
 }
 
-/// Makes the check of `command` against `schema`.
-///
-/// # Errors
-///
-/// What is wrong with the schema, or where the configuration does not obey it.
-pub fn vet(command: &Command, schema: &FreeJson) -> Result<(), Invalid> {
-    match command {
-        Command::SaveConfig { config, .. } => schema::check_config(&config.to_value(), &schema.to_value()),
-        _ => schema::check(&schema.to_value(), "/config_schema"),
+/// What can be told before `command` is decided.
+pub enum Foresight {
+    /// Nothing expensive is to be checked.
+    Nothing,
+    /// This was checked when it came to stand.
+    Known(Vetted),
+    /// This has to be checked.
+    Ask(Question),
+}
+
+impl Foresight {
+    /// What `command` will need to have checked, as far as `state` tells.
+    pub fn of(command: &Command, state: &State) -> Foresight {
+        match command {
+            Command::Register(registration) | Command::Replace { registration, .. } => {
+                let schema = registration.config_schema.clone();
+                let standing = state.plugin(registration.key().unique_id().as_str());
+                match standing {
+                    Some(record) if record.plugin.config_schema == schema => {
+                        Foresight::Known(Vetted { schema, config: None })
+                    }
+                    standing => {
+                        let config = standing.and_then(|record| record.config.clone());
+                        Foresight::Ask(Question { schema, config })
+                    }
+                }
+            }
+            Command::SaveConfig { id, config } => state.plugin(id.as_str()).map_or(Foresight::Nothing, |record| {
+                let schema = record.plugin.config_schema.clone();
+                Foresight::Ask(Question { schema, config: Some(config.clone()) })
+            }),
+            _ => Foresight::Nothing,
+        }
+    }
+}
+
+impl Question {
+    /// How much text is to be looked at, in bytes.
+    pub fn len(&self) -> usize {
+        self.schema.as_str().len() + self.config.as_ref().map_or(0, |config| config.as_str().len())
+    }
+
+    /// Makes the check for `command`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the schema; for a configuration that is to be saved, where it does not
+    /// obey. That one which was saved before does not obey any more is no error.
+    pub fn answer(self, command: &Command) -> Result<Vetted, Invalid> {
+        let Question { schema, config } = self;
+        let value = schema.to_value();
+        let config = match (command, config) {
+            (Command::SaveConfig { .. }, Some(config)) => {
+                schema::check_config(&config.to_value(), &value)?;
+                Some((config, true))
+            }
+            (_, config) => {
+                schema::check(&value, "/config_schema")?;
+                config.map(|config| {
+                    let obeys = schema::check_config(&config.to_value(), &value).is_ok();
+                    (config, obeys)
+                })
+            }
+        };
+        Ok(Vetted { schema, config })
     }
 }

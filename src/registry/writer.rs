@@ -20,8 +20,8 @@ use super::change::Change;
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::decide::decide;
 use super::handle::{Snapshot, WriterHealth};
+use super::vet::Vetted;
 use crate::clock::Clock;
-use crate::plugin::FreeJson;
 use crate::store::{Batch, Journal, StoreError};
 
 /// The most commands that one commit takes.
@@ -33,7 +33,7 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 /// A command on its way to the writer.
 pub(super) struct Submission {
     pub request: Arc<Request>,
-    pub vetted: Option<FreeJson>,
+    pub vetted: Option<Vetted>,
     pub answer: oneshot::Sender<Result<Outcome, SubmitError>>,
     /// The place in the queue, given back with the answer.
     pub _place: OwnedSemaphorePermit,

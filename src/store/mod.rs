@@ -16,6 +16,7 @@ pub mod sqlite;
 mod error;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -116,6 +117,15 @@ pub enum StoreUrl {
     Memory,
     /// A SQLite database file.
     Sqlite(PathBuf),
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreUrl::Memory => f.write_str("memory"),
+            StoreUrl::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
 }
 
 impl FromStr for StoreUrl {

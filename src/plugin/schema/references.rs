@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::super::read::{FieldError, Invalid, pointer_push};
+use super::super::read::{FieldError, Invalid};
 use super::MAX_ERRORS;
 use super::structure::{Structure, children};
 
@@ -21,6 +21,9 @@ const MAX_HEIGHT: usize = 64;
 /// what such a schema holds, and all it refers to, counted for every way that leads there. 50 ns
 /// and some ten bytes of memory each.
 const MAX_UNEVALUATED: usize = 4 << 20;
+
+/// How deep that may go. The library compiles by recursion, again.
+const MAX_UNEVALUATED_DEPTH: usize = 32;
 
 type Schema = Map<String, Value>;
 
@@ -36,14 +39,15 @@ pub(super) struct Reach {
 ///
 /// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
 pub(super) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
-    let mut walk = Walk { targets: HashMap::new(), heights: HashMap::new(), evaluated: 0, name_patterns: 0, open: Vec::new() };
+    let mut walk =
+        Walk { targets: HashMap::new(), heights: HashMap::new(), evaluated: 0, name_patterns: 0, open: Vec::new() };
     walk.resolve_all(structure)?;
     let mut reach = Reach { height: 0, name_patterns: 0 };
     for &schema in &structure.subschemas {
         reach.height = reach.height.max(walk.height(structure, schema, 0)?);
         walk.name_patterns = name_patterns(schema);
         if evaluates(schema) {
-            walk.evaluate(structure, schema)?;
+            walk.evaluate(structure, schema, 0)?;
         }
         reach.name_patterns = reach.name_patterns.max(walk.name_patterns);
     }
@@ -65,22 +69,19 @@ impl<'a> Walk<'a> {
     fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<(), Invalid> {
         let mut errors = Vec::new();
         let mut next = 0;
-        // Targets that are found on the way are read in turn.
-        while let Some(&schema) = structure.subschemas.get(next) {
+        // Targets that are found on the way are read in turn, and may refer further.
+        while let Some(reference) = structure.references.get(next) {
             next += 1;
-            for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
-                let Some(reference) = schema.get(keyword) else { continue };
-                match resolve(structure, reference) {
-                    Ok((target, place)) => {
-                        structure.read_also(target, &place)?;
-                        let targets = self.targets.entry(std::ptr::from_ref(schema)).or_default();
-                        targets.extend(target.as_object());
-                    }
-                    Err(detail) if errors.len() < MAX_ERRORS => {
-                        errors.push(FieldError { pointer: format!("{}/{keyword}", place_of(structure, schema)), detail });
-                    }
-                    Err(_) => {}
+            match resolve(structure, reference.value) {
+                Ok((target, place)) => {
+                    let targets = self.targets.entry(std::ptr::from_ref(reference.schema)).or_default();
+                    targets.extend(target.as_object());
+                    structure.read_also(target, &place)?;
                 }
+                Err(detail) if errors.len() < MAX_ERRORS => {
+                    errors.push(FieldError { pointer: reference.place.clone(), detail });
+                }
+                Err(_) => {}
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
@@ -93,12 +94,12 @@ impl<'a> Walk<'a> {
             Some(Some(height)) if above + height <= MAX_HEIGHT => return Ok(*height),
             Some(None) => {
                 let detail = "refers back to itself for one and the same value, so that checking it would never end";
-                return Err(Invalid::at(place_of(structure, schema), detail));
+                return Err(Invalid::at(structure.place_of(schema), detail));
             }
             None if above < MAX_HEIGHT => {}
             _ => {
                 let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
-                return Err(Invalid::at(place_of(structure, schema), detail));
+                return Err(Invalid::at(structure.place_of(schema), detail));
             }
         }
         self.heights.insert(key, None);
@@ -112,33 +113,39 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts what the library compiles to find out what `schema` leaves unevaluated.
-    fn evaluate(&mut self, structure: &Structure<'a>, schema: &'a Schema) -> Result<(), Invalid> {
+    fn evaluate(&mut self, structure: &Structure<'a>, schema: &'a Schema, above: usize) -> Result<(), Invalid> {
         let key = std::ptr::from_ref(schema);
         self.evaluated += structure.weight(schema);
-        if self.evaluated > MAX_UNEVALUATED || self.open.len() >= MAX_HEIGHT {
+        if self.evaluated > MAX_UNEVALUATED || above > MAX_UNEVALUATED_DEPTH {
             let detail = "`unevaluatedProperties` and `unevaluatedItems` reach too much of the schema; \
                           use fewer of them, or fewer references beside them";
-            return Err(Invalid::at(place_of(structure, schema), detail));
+            return Err(Invalid::at(structure.place_of(schema), detail));
         }
         if self.open.contains(&key) {
             return Ok(());
         }
         self.open.push(key);
-        self.evaluate_within(structure, schema, true)?;
+        self.evaluate_within(structure, schema, true, above)?;
         self.open.pop();
         Ok(())
     }
 
-    fn evaluate_within(&mut self, structure: &Structure<'a>, schema: &'a Schema, evaluated: bool) -> Result<(), Invalid> {
+    fn evaluate_within(
+        &mut self,
+        structure: &Structure<'a>,
+        schema: &'a Schema,
+        evaluated: bool,
+        above: usize,
+    ) -> Result<(), Invalid> {
         let evaluated = evaluated || evaluates(schema);
         if evaluated {
             self.name_patterns += name_patterns(schema);
             for target in self.targets_of(schema) {
-                self.evaluate(structure, target)?;
+                self.evaluate(structure, target, above + 1)?;
             }
         }
         for (same_value, child) in children(schema) {
-            self.evaluate_within(structure, child, evaluated && same_value)?;
+            self.evaluate_within(structure, child, evaluated && same_value, above + 1)?;
         }
         Ok(())
     }
@@ -159,10 +166,12 @@ fn name_patterns(schema: &Schema) -> usize {
 /// What a reference points to, and the pointer to it; or what is wrong with the reference.
 fn resolve<'a>(structure: &Structure<'a>, reference: &Value) -> Result<(&'a Value, String), String> {
     let reference = reference.as_str().ok_or("must be a string")?;
-    let id = ["$id", "id"].iter().find_map(|id| structure.root.get(id)?.as_str()).unwrap_or_default();
-    let local = reference.strip_prefix(id.trim_end_matches('#')).filter(|rest| rest.is_empty() || rest.starts_with('#'));
-    let Some(fragment) = local.unwrap_or(reference).strip_prefix('#').or(local.filter(|rest| rest.is_empty())) else {
-        return Err("only references within the schema (`#…`) are followed; put the schema it means under `$defs`".into());
+    let own = reference.strip_prefix(structure.id()).filter(|rest| rest.is_empty() || rest.starts_with('#'));
+    let fragment = match own.unwrap_or(reference) {
+        "" => "",
+        local => local.strip_prefix('#').ok_or(
+            "only references within the schema (`#…`) are followed; put the schema that it means under `$defs`",
+        )?,
     };
     let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
     let (target, place) = if fragment.is_empty() || fragment.starts_with('/') {
@@ -171,33 +180,8 @@ fn resolve<'a>(structure: &Structure<'a>, reference: &Value) -> Result<(&'a Valu
         (structure.anchor(&fragment), String::new())
     };
     match target {
-        Some(Value::Object(_) | Value::Bool(_)) => {}
-        Some(_) => return Err("points to what is not a schema".into()),
-        None => return Err("points to what does not exist in the schema".into()),
+        Some(target @ (Value::Object(_) | Value::Bool(_))) => Ok((target, place)),
+        Some(_) => Err("points to what is not a schema".into()),
+        None => Err("points to what does not exist in the schema".into()),
     }
-    target.map(|target| (target, place)).ok_or_else(String::new)
-}
-
-/// The pointer to a subschema: searched for, since only a refusal needs it.
-fn place_of(structure: &Structure, schema: &Schema) -> String {
-    fn search(value: &Value, schema: &Schema, pointer: &mut String) -> bool {
-        let here = pointer.len();
-        let members: Box<dyn Iterator<Item = (String, &Value)>> = match value {
-            Value::Object(members) if std::ptr::eq(members, schema) => return true,
-            Value::Object(members) => Box::new(members.iter().map(|(name, member)| (name.clone(), member))),
-            Value::Array(items) => Box::new(items.iter().enumerate().map(|(index, item)| (index.to_string(), item))),
-            _ => return false,
-        };
-        for (token, member) in members {
-            pointer_push(pointer, &token);
-            if search(member, schema, pointer) {
-                return true;
-            }
-            pointer.truncate(here);
-        }
-        false
-    }
-    let mut pointer = String::new();
-    search(structure.root, schema, &mut pointer);
-    pointer
 }

@@ -14,9 +14,9 @@ use super::super::read::{Invalid, pointer_push};
 /// kilobytes to compile.
 const MAX_VALUES: usize = 20_000;
 
-/// How deep subschemas may stand within each other. The library compiles by recursion, eight
-/// references deep on top of this.
-const MAX_NESTING: usize = 32;
+/// How deep subschemas may stand within each other. The library compiles by recursion and follows
+/// eight references on the way, so that this takes up to 1.3 MiB of stack.
+const MAX_NESTING: usize = 20;
 
 /// The longest JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
 const MAX_POINTER: usize = 2_000;
@@ -34,8 +34,8 @@ pub(super) struct Structure<'a> {
     pub root: &'a Value,
     /// Every subschema that is an object.
     pub subschemas: Vec<&'a Map<String, Value>>,
-    /// Every `pattern`, and every name in `patternProperties`, with its place.
-    pub patterns: Vec<(String, &'a str)>,
+    pub references: Vec<NotedReference<'a>>,
+    pub patterns: Vec<NotedPattern<'a>>,
     /// The longest pointer to a subschema, in bytes.
     pub longest_pointer: usize,
     /// The most text of the schema that one message of the library copies, in bytes: a name of
@@ -50,12 +50,30 @@ pub(super) struct Structure<'a> {
     pointer: String,
 }
 
+/// A `$ref`, or another keyword that refers.
+pub(super) struct NotedReference<'a> {
+    pub schema: &'a Map<String, Value>,
+    pub value: &'a Value,
+    /// Where it stands, as a JSON Pointer.
+    pub place: String,
+}
+
+/// A `pattern`, or a name in `patternProperties`.
+pub(super) struct NotedPattern<'a> {
+    pub text: &'a str,
+    /// Where it stands, as a JSON Pointer.
+    pub place: String,
+    /// Whether it is compared with the names of properties.
+    pub of_names: bool,
+}
+
 impl<'a> Structure<'a> {
     /// Reads `root`, whose dialect names a schema by `id_keyword`.
     pub fn read(root: &'a Value, id_keyword: &'static str) -> Result<Structure<'a>, Invalid> {
         let mut structure = Structure {
             root,
             subschemas: Vec::new(),
+            references: Vec::new(),
             patterns: Vec::new(),
             longest_pointer: 0,
             longest_copy: 0,
@@ -82,6 +100,11 @@ impl<'a> Structure<'a> {
         }
     }
 
+    /// The identifier of the whole schema, without the empty fragment; empty when it has none.
+    pub fn id(&self) -> &'a str {
+        self.root.get(self.id_keyword).and_then(Value::as_str).unwrap_or_default().trim_end_matches('#')
+    }
+
     /// The subschema with a plain-name `$anchor`.
     pub fn anchor(&self, name: &str) -> Option<&'a Value> {
         self.anchors.get(name).copied()
@@ -89,7 +112,14 @@ impl<'a> Structure<'a> {
 
     /// How much a subschema holds, in bytes.
     pub fn weight(&self, schema: &Map<String, Value>) -> usize {
-        self.weights.get(&std::ptr::from_ref(schema)).copied().unwrap_or(VALUE_WEIGHT)
+        self.weights.get(&std::ptr::from_ref(schema)).copied().unwrap_or_default()
+    }
+
+    /// The pointer to a subschema: searched for, since only a refusal needs it.
+    pub fn place_of(&self, schema: &Map<String, Value>) -> String {
+        let mut pointer = String::new();
+        find(schema, self.root, &mut pointer);
+        pointer
     }
 
     fn value(&mut self, value: &'a Value, role: Role, nesting: usize) -> Result<(), Invalid> {
@@ -123,8 +153,9 @@ impl<'a> Structure<'a> {
         self.listed.insert(std::ptr::from_ref(keywords));
         self.subschemas.push(keywords);
         self.name(value, keywords)?;
+        self.note_references(keywords);
         self.note_patterns(keywords);
-        let before = self.weight;
+        let before = self.weight - VALUE_WEIGHT;
         self.members(keywords, Role::of_keyword, nesting + 1)?;
         self.weights.insert(std::ptr::from_ref(keywords), self.weight - before);
         Ok(())
@@ -151,14 +182,23 @@ impl<'a> Structure<'a> {
         Ok(())
     }
 
+    fn note_references(&mut self, keywords: &'a Map<String, Value>) {
+        for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
+            let Some(value) = keywords.get(keyword) else { continue };
+            let place = format!("{}/{keyword}", self.pointer);
+            self.references.push(NotedReference { schema: keywords, value, place });
+        }
+    }
+
     fn note_patterns(&mut self, keywords: &'a Map<String, Value>) {
         if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
-            self.patterns.push((format!("{}/pattern", self.pointer), pattern));
+            let place = format!("{}/pattern", self.pointer);
+            self.patterns.push(NotedPattern { text: pattern, place, of_names: false });
         }
         for name in keywords.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
             let mut place = format!("{}/patternProperties", self.pointer);
             pointer_push(&mut place, name);
-            self.patterns.push((place, name));
+            self.patterns.push(NotedPattern { text: name, place, of_names: true });
         }
     }
 
@@ -199,7 +239,8 @@ impl<'a> Structure<'a> {
         if fits && text.len() <= MAX_NUMBER {
             return Ok(());
         }
-        Err(self.refuse(format!("must have at most {MAX_NUMBER} characters, and an exponent of at most {MAX_EXPONENT}")))
+        Err(self
+            .refuse(format!("must have at most {MAX_NUMBER} characters, and an exponent of at most {MAX_EXPONENT}")))
     }
 
     fn text(&mut self, text: &str) {
@@ -260,8 +301,13 @@ impl Holds {
             "not" | "if" | "then" | "else" => Some((Holds::One, true)),
             "allOf" | "anyOf" | "oneOf" => Some((Holds::List, true)),
             "dependentSchemas" | "dependencies" => Some((Holds::Map, true)),
-            "additionalItems" | "additionalProperties" | "contains" | "contentSchema" | "propertyNames"
-            | "unevaluatedItems" | "unevaluatedProperties" => Some((Holds::One, false)),
+            "additionalItems"
+            | "additionalProperties"
+            | "contains"
+            | "contentSchema"
+            | "propertyNames"
+            | "unevaluatedItems"
+            | "unevaluatedProperties" => Some((Holds::One, false)),
             "items" | "prefixItems" => Some((Holds::List, false)),
             "properties" | "patternProperties" | "$defs" | "definitions" => Some((Holds::Map, false)),
             _ => None,
@@ -271,13 +317,31 @@ impl Holds {
 
 /// The subschemas of `schema` that are objects, and whether each applies to the same value.
 pub(super) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (bool, &Map<String, Value>)> {
-    schema.iter().filter_map(|(keyword, value)| Some((Holds::of(keyword)?, value))).flat_map(|((holds, same), value)| {
-        let found: Box<dyn Iterator<Item = &Value>> = match (holds, value) {
-            (Holds::Map, Value::Object(members)) => Box::new(members.values()),
-            (Holds::List, Value::Array(items)) => Box::new(items.iter()),
-            (Holds::One | Holds::List, value) => Box::new(iter::once(value)),
-            _ => Box::new(iter::empty()),
-        };
-        found.filter_map(Value::as_object).map(move |child| (same, child))
+    schema.iter().filter_map(|(keyword, value)| Some((Holds::of(keyword)?, value))).flat_map(
+        |((holds, same), value)| {
+            let found: Box<dyn Iterator<Item = &Value>> = match (holds, value) {
+                (Holds::Map, Value::Object(members)) => Box::new(members.values()),
+                (Holds::List, Value::Array(items)) => Box::new(items.iter()),
+                (Holds::One | Holds::List, value) => Box::new(iter::once(value)),
+                _ => Box::new(iter::empty()),
+            };
+            found.filter_map(Value::as_object).map(move |child| (same, child))
+        },
+    )
+}
+
+/// Extends `pointer`, which leads to `value`, to `schema`, if that is in there.
+fn find(schema: &Map<String, Value>, value: &Value, pointer: &mut String) -> bool {
+    let members: Vec<(String, &Value)> = match value {
+        Value::Object(members) if std::ptr::eq(members, schema) => return true,
+        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
+        _ => return false,
+    };
+    let here = pointer.len();
+    members.into_iter().any(|(token, member)| {
+        pointer.truncate(here);
+        pointer_push(pointer, &token);
+        find(schema, member, pointer)
     })
 }

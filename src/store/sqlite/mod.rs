@@ -10,7 +10,7 @@ mod open;
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use tracing::{error, warn};
 
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
@@ -23,9 +23,9 @@ use crate::registry::{Category, Change, Record, Revision, Snapshot, State, Store
 pub struct SqliteJournal {
     connection: Connection,
     store: StoreId,
-    /// `PRAGMA data_version` when [`Journal::foreign_changes`] last looked: it changes when
-    /// another connection commits, and asking for it costs no I/O.
-    seen_version: Option<i64>,
+    /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
+    /// connection commits, and asking for it costs no I/O.
+    seen: Option<(i64, Revision)>,
 }
 
 impl SqliteJournal {
@@ -40,7 +40,7 @@ impl SqliteJournal {
         let store = connection
             .query_row("SELECT store FROM registry", [], |row| row.get::<_, String>(0))
             .map_err(StoreError::from)?;
-        Ok(SqliteJournal { connection, store: StoreId::kept(&store), seen_version: None })
+        Ok(SqliteJournal { connection, store: StoreId::kept(&store), seen: None })
     }
 
     /// The head, when it belongs to this store and is not behind `known`.
@@ -155,12 +155,13 @@ impl Journal for SqliteJournal {
         let (head, head_at) = self
             .connection
             .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let newest: Option<i64> =
-            self.connection.query_row("SELECT max(revision) FROM changes", [], |row| row.get(0))?;
-        if newest.unwrap_or(0) != head {
+        let (count, newest): (i64, i64) =
+            self.connection.query_row("SELECT count(*), coalesce(max(revision), 0) FROM changes", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        if newest != head || count != head {
             return Err(StoreError::refused(format!(
-                "the store is damaged: its head is {head} but its newest change is {}",
-                newest.unwrap_or(0),
+                "the store is damaged: its head is {head}, but it holds {count} changes up to {newest}",
             )));
         }
         let state =
@@ -195,14 +196,15 @@ impl Journal for SqliteJournal {
     }
 
     fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
-        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).optional()?;
-        if version == self.seen_version {
+        let version: i64 = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if self.seen == Some((version, known)) {
             return Ok(Vec::new());
         }
-        let head = self.head(known)?;
-        let changes = if head == known { Vec::new() } else { self.read(known, usize::MAX)? };
-        self.seen_version = version;
-        Ok(changes)
+        if self.head(known)? > known {
+            return self.read(known, usize::MAX);
+        }
+        self.seen = Some((version, known));
+        Ok(Vec::new())
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {

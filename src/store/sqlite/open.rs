@@ -1,5 +1,7 @@
 //! Opening the file: whose it is, whether it is whole, and whether it can be written.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,11 +45,27 @@ fn check_place(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Err(StoreError::refused(format!("{} is a folder; name a file in it", path.display())));
     }
+    if holds_something_else(path) {
+        return Err(StoreError::refused(format!("{} is not a SQLite database; name another file", path.display())));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Err(StoreError::refused(format!("the folder {} does not exist; create it first", folder.display())));
     }
     Ok(())
+}
+
+/// Whether a file has a beginning that no SQLite database has
+/// (<https://www.sqlite.org/fileformat.html#the_database_header>). SQLite would take one that is
+/// shorter than a header for an empty database, and write over it.
+fn holds_something_else(path: &Path) -> bool {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const HEADER: u64 = 100;
+    let Ok(file) = File::open(path) else { return false };
+    let mut beginning = Vec::new();
+    // What cannot be read is told by SQLite when it tries.
+    let read = file.take(HEADER).read_to_end(&mut beginning).unwrap_or(0);
+    read > 0 && (!beginning.starts_with(MAGIC) || (read as u64) < HEADER)
 }
 
 /// Refuses a file of another program, and one of a newer version of this one.

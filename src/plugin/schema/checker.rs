@@ -1,0 +1,152 @@
+//! A compiled schema, and what it says about a value.
+
+use std::fmt::{self, Write};
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::super::read::{FieldError, Invalid};
+use super::MAX_ERRORS;
+use super::fuel::{Metered, MeteredJson, Prices, metered};
+use super::patterns::{self, Patterns};
+use super::references::Reach;
+use super::structure::Structure;
+
+/// The longest detail of one mistake, in bytes. The library lists every unexpected property.
+const MAX_DETAIL: usize = 500;
+
+/// What an error of the library takes, besides what it copies, in bytes.
+const ERROR_SIZE: usize = 500;
+
+/// A schema that is ready to check values.
+pub(super) struct Checker {
+    validator: Validator<MeteredJson>,
+    name_price: u64,
+    /// What one error copies of the schema, at most, in bytes.
+    copied: usize,
+    /// What it names of the way through the schema for each level of the value, in bytes.
+    way: usize,
+}
+
+impl Checker {
+    /// Compiles a schema that is known to be within the limits.
+    pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, Invalid> {
+        let name_price = patterns.name_price(structure, reach.name_patterns)?;
+        let way = structure.longest_pointer.saturating_mul(reach.height);
+        Checker::build(structure.root, patterns, name_price, structure.longest_copy, way)
+    }
+
+    /// Compiles a schema of ours.
+    pub fn of_metaschema(schema: &Value) -> Result<Checker, Invalid> {
+        Checker::build(schema, Patterns::default(), 1, 100, 500)
+    }
+
+    fn build(
+        schema: &Value,
+        patterns: Patterns,
+        name_price: u64,
+        copied: usize,
+        way: usize,
+    ) -> Result<Checker, Invalid> {
+        jsonschema::options_for::<MeteredJson>()
+            .offline()
+            // What these mean is left to the application, as the newer drafts have it.
+            .should_validate_formats(false)
+            .without_content_media_type_support("application/json")
+            .without_content_encoding_support("base64")
+            .with_pattern_options(patterns::options(patterns::MAX_NAME_PATTERN))
+            .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
+            .build(schema)
+            .map(|validator| Checker { validator, name_price, copied, way })
+            .map_err(|error| Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))))
+    }
+
+    /// Checks a value.
+    ///
+    /// No detail contains anything of the value but names of its properties.
+    pub fn check(&self, value: &Value) -> Result<(), Invalid> {
+        let (depth, pointer) = extent(value);
+        let error_bytes = (ERROR_SIZE + self.copied + pointer).saturating_add(self.way.saturating_mul(depth));
+        let prices = Prices { name_byte: self.name_price, error_bytes: error_bytes as u64 };
+        let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| mistake(&error)).collect();
+        let first = || self.validator.validate(Metered(value)).err().map(|error| mistake(&error)).into_iter().collect();
+        // When there is too much to collect, the first mistake is better than none.
+        let found: Vec<FieldError> = metered(prices, all)
+            .or_else(|| metered(prices, first))
+            .ok_or_else(|| Invalid::at("", "is too complex to be checked"))?;
+        let mut mistakes = Vec::new();
+        for mistake in found {
+            // The metaschemas find some mistakes in more than one way.
+            if !mistakes.contains(&mistake) {
+                mistakes.push(mistake);
+            }
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Invalid(mistakes)) }
+    }
+}
+
+fn mistake(error: &ValidationError) -> FieldError {
+    FieldError { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
+}
+
+/// How deep a value is nested, and the length of the longest pointer into it, in bytes.
+fn extent(value: &Value) -> (usize, usize) {
+    let longer = |(depth, pointer): (usize, usize), token: usize, member| {
+        let (below, rest) = extent(member);
+        (depth.max(1 + below), pointer.max(1 + token + rest))
+    };
+    match value {
+        Value::Array(items) => items.iter().fold((0, 0), |extent, item| longer(extent, 6, item)),
+        Value::Object(members) => {
+            members.iter().fold((0, 0), |extent, (name, member)| longer(extent, name.len(), member))
+        }
+        _ => (0, 0),
+    }
+}
+
+/// What is wrong, in words.
+fn detail(error: &ValidationError) -> String {
+    let mut text = Clipped(String::new());
+    // Clipped refuses what is too much, and then has what was asked for.
+    let _ = describe(error, &mut text);
+    if let Some(first) = text.0.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text.0
+}
+
+fn describe(error: &ValidationError, text: &mut Clipped) -> fmt::Result {
+    match error.kind() {
+        ValidationErrorKind::FalseSchema => text.write_str("the value is not allowed here"),
+        ValidationErrorKind::Contains => text.write_str("the value lacks an item that `contains` asks for"),
+        ValidationErrorKind::PropertyNames { error } => {
+            write!(text, "the name of a property is not allowed: {}", error.masked_with("the name"))
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            text.write_str("the value is not valid in any of the allowed ways")?;
+            for (index, mistake) in context.iter().filter_map(|way| way.first()).enumerate() {
+                text.write_str(if index == 0 { ": " } else { "; or: " })?;
+                describe(mistake, text)?;
+            }
+            Ok(())
+        }
+        _ => write!(text, "{}", error.masked_with("the value")),
+    }
+}
+
+/// A text that ends where it gets too long.
+struct Clipped(String);
+
+impl Write for Clipped {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = MAX_DETAIL.saturating_sub(self.0.len());
+        if more.len() <= room {
+            self.0.push_str(more);
+            return Ok(());
+        }
+        self.0.push_str(more.get(..more.floor_char_boundary(room)).unwrap_or_default());
+        self.0.push('…');
+        Err(fmt::Error)
+    }
+}

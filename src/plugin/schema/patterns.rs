@@ -1,0 +1,169 @@
+//! The regular expressions of a schema: compiled once, within bounds, and paid for when they match.
+//!
+//! They are those of ECMA-262 as far as the `regex` crate has them. That crate needs no exponential
+//! time, but for some expressions time in proportion to the expression's compiled size times the
+//! length of the text, and the size can be large: `^.{1,255}$` takes 260 KiB. So the sizes are
+//! limited, and a match takes fuel by this product.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jsonschema::{Keyword, PatternOptions, Regex, ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+use super::super::read::{FieldError, Invalid};
+use super::MAX_ERRORS;
+use super::fuel::{Metered, MeteredJson, charge};
+use super::structure::Structure;
+
+/// How many different patterns a schema may have.
+const MAX_PATTERNS: usize = 100;
+
+/// The longest pattern, in bytes.
+const MAX_LENGTH: usize = 1_000;
+
+/// The sizes that compiled patterns are told apart by, in bytes: most are small, few are large, and
+/// none is larger. Each is what a pattern up to that size is taken for.
+const SIZES: [usize; 3] = [4 << 10, MAX_NAME_PATTERN, MAX_SIZE];
+const MAX_SIZE: usize = 288 << 10;
+
+/// The largest size in `patternProperties`: every name of an object is compared with all of them.
+pub(super) const MAX_NAME_PATTERN: usize = 32 << 10;
+
+/// How large all patterns of a schema may be together, in bytes. Compiling takes up to 100 µs a KiB.
+const MAX_TOTAL_SIZE: usize = 1 << 20;
+
+/// How many bytes of a pattern's size a unit of fuel pays for, for one byte of text. A match takes
+/// up to 1 ns for the two of them.
+const SIZE_PER_UNIT: usize = 200;
+
+/// How much comparing the names in `properties` with those in `patternProperties` may take, which
+/// the library does beforehand, in units of fuel.
+const MAX_NAMES_COST: usize = 1_000_000;
+
+/// How the library compiles a pattern of at most `size` bytes.
+pub(super) fn options(size: usize) -> PatternOptions<Regex> {
+    PatternOptions::regex().size_limit(size).dfa_size_limit(1 << 20)
+}
+
+/// The patterns of one schema.
+#[derive(Clone, Default)]
+pub(super) struct Patterns(HashMap<String, Arc<Pattern>>);
+
+struct Pattern {
+    text: String,
+    size: usize,
+    matches: Validator,
+}
+
+impl Patterns {
+    /// Compiles all patterns of a schema, those too that nothing refers to.
+    pub fn compile(structure: &Structure) -> Result<Patterns, Invalid> {
+        let mut patterns = Patterns::default();
+        let mut errors = Vec::new();
+        let mut total = 0;
+        for noted in &structure.patterns {
+            let known = patterns.0.get(noted.text).map(|pattern| pattern.size);
+            let size = known.map_or_else(|| patterns.add(noted.text), Ok);
+            // One that was refused took as long as the largest.
+            total += if known.is_some() { 0 } else { size.as_ref().copied().unwrap_or(MAX_SIZE) };
+            let detail = match size {
+                Err(detail) => detail,
+                Ok(size) if noted.of_names && size > MAX_NAME_PATTERN => too_large(MAX_NAME_PATTERN),
+                Ok(_) if patterns.0.len() > MAX_PATTERNS || total > MAX_TOTAL_SIZE => format!(
+                    "is one pattern too many: at most {MAX_PATTERNS} different ones are supported, of {} KiB compiled",
+                    MAX_TOTAL_SIZE >> 10,
+                ),
+                Ok(_) => continue,
+            };
+            errors.push(FieldError { pointer: noted.place.clone(), detail });
+            if total > MAX_TOTAL_SIZE || errors.len() >= MAX_ERRORS {
+                break;
+            }
+        }
+        if errors.is_empty() { Ok(patterns) } else { Err(Invalid(errors)) }
+    }
+
+    /// The price of one byte of a property's name, which may be compared with `count` patterns.
+    ///
+    /// Refuses schemas for which the comparisons that are made beforehand would take too long.
+    pub fn name_price(&self, structure: &Structure, count: usize) -> Result<u64, Invalid> {
+        let mut largest = 0;
+        for schema in &structure.subschemas {
+            let names = |keyword| schema.get(keyword).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+            let sizes = names("patternProperties").filter_map(|pattern| Some(self.0.get(pattern)?.size));
+            let (all, one) = sizes.fold((0, 0), |(all, one), size| (all + size, size.max(one)));
+            if all > 0 && names("properties").map(String::len).sum::<usize>() * all / SIZE_PER_UNIT > MAX_NAMES_COST {
+                let detail = "has too many `properties` beside too many `patternProperties`";
+                return Err(Invalid::at(structure.place_of(schema), detail));
+            }
+            largest = largest.max(one);
+        }
+        Ok((count * largest / SIZE_PER_UNIT) as u64)
+    }
+
+    fn add(&mut self, text: &str) -> Result<usize, String> {
+        let pattern = Pattern::compile(text)?;
+        let size = pattern.size;
+        self.0.insert(text.to_owned(), Arc::new(pattern));
+        Ok(size)
+    }
+
+    /// The check of a string against the value of a keyword `pattern`.
+    pub fn keyword<'a>(
+        &self,
+        pattern: &Value,
+    ) -> Result<Box<dyn for<'i> Keyword<'i, MeteredJson>>, ValidationError<'a>> {
+        let text = pattern.as_str().unwrap_or_default();
+        let pattern = match self.0.get(text) {
+            Some(known) => Arc::clone(known),
+            // One of a metaschema, to which the library adds parts of its own.
+            None => Arc::new(Pattern::compile(text).map_err(ValidationError::custom)?),
+        };
+        Ok(Box::new(MatchPattern(pattern)))
+    }
+}
+
+impl Pattern {
+    /// Compiles a pattern, as the smallest of the sizes that it fits in.
+    fn compile(text: &str) -> Result<Pattern, String> {
+        if text.len() > MAX_LENGTH {
+            return Err(format!("must have at most {MAX_LENGTH} bytes"));
+        }
+        let schema = json!({"pattern": text});
+        for size in SIZES {
+            if let Ok(matches) = jsonschema::options().with_pattern_options(options(size)).build(&schema) {
+                return Ok(Pattern { text: text.to_owned(), size, matches });
+            }
+        }
+        if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|group| text.contains(group)) {
+            return Err("look-ahead and look-behind are not supported in patterns".into());
+        }
+        Err(too_large(MAX_SIZE))
+    }
+}
+
+fn too_large(size: usize) -> String {
+    format!(
+        "is not a regular expression that is supported: ECMA-262 without back-references, at most {} KiB compiled",
+        size >> 10,
+    )
+}
+
+/// The keyword `pattern`, in the library's place: it would not say what a match will cost.
+struct MatchPattern(Arc<Pattern>);
+
+impl<'i> Keyword<'i, MeteredJson> for MatchPattern {
+    fn validate(&self, node: Metered<'i>) -> Result<(), ValidationError<'i>> {
+        if self.is_valid(node) {
+            return Ok(());
+        }
+        Err(ValidationError::custom(format!("the value does not match the pattern `{}`", self.0.text)))
+    }
+
+    fn is_valid(&self, node: Metered<'i>) -> bool {
+        let Value::String(text) = node.0 else { return true };
+        charge((1 + text.len() * self.0.size / SIZE_PER_UNIT) as u64);
+        self.0.matches.is_valid(node.0)
+    }
+}
