@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn each_wrong_pid_is_pointed_at() {
-        let Invalid(errors) = Pids::read(json!([1, 0, "12", -1, 4294967296u64]), "/spawned_pids").unwrap_err();
+        let Invalid(errors) = Pids::read(json!([1, 0, "12", -1, 4_294_967_296_u64]), "/spawned_pids").unwrap_err();
         let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/spawned_pids/1", "/spawned_pids/2", "/spawned_pids/3", "/spawned_pids/4"]);
     }

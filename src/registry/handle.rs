@@ -175,7 +175,7 @@ impl Pending {
 
 /// Makes an expensive check for a request.
 async fn vet(request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
-    let checked = if question.len() <= LONG_CHECK {
+    let checked = if question.bytes() <= LONG_CHECK {
         question.answer(&request.command)
     } else {
         let request = Arc::clone(request);

@@ -74,7 +74,7 @@ impl Foresight {
 
 impl Question {
     /// How much text is to be looked at, in bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.schema.as_str().len() + self.config.as_ref().map_or(0, |config| config.as_str().len())
     }
 

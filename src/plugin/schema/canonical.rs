@@ -55,7 +55,7 @@ fn write_number(number: &str, text: &mut String) {
     let power = i128::from(exponent) - fraction.len() as i128 + (from_first.len() - significant.len()) as i128;
     match significant {
         "" => text.push('0'),
-        _ => text.push_str(&format!("{sign}{significant}e{power}")),
+        _ => text.extend([sign, significant, "e", &power.to_string()]),
     }
 }
 

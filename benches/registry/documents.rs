@@ -1,0 +1,31 @@
+//! What is registered: plugins of an ordinary size, each different, all equally long.
+
+/// Names of equal length, so that it does not matter for the size of an answer which plugin it is about.
+const CATEGORIES: [&str; 4] = ["speech", "vision", "search", "tuning"];
+
+/// The address of the plugin of a number.
+pub(crate) fn unique_id(number: usize) -> String {
+    format!("{}_plugin_{number:07}", category(number))
+}
+
+/// The registration of a plugin that holds nothing.
+pub(crate) fn idle(number: usize) -> String {
+    registration(number, "")
+}
+
+/// The registration of a plugin that holds a process, and so is active.
+pub(crate) fn active(number: usize) -> String {
+    registration(number, &format!("{}", 100_000 + number))
+}
+
+fn category(number: usize) -> &'static str {
+    CATEGORIES.get(number % CATEGORIES.len()).copied().unwrap_or_default()
+}
+
+/// The source model's `whisper_tiny`, with a schema as long as its forms have in practice.
+fn registration(number: usize, pids: &str) -> String {
+    let category = category(number);
+    format!(
+        r#"{{"name":"plugin_{number:07}","category":"{category}","title":"Whisper Tiny Model","config_schema":{{"type":"object","properties":{{"device":{{"type":"string","enum":["cpu","cuda"],"default":"cpu"}},"language":{{"type":["string","null"],"minLength":2,"default":null}},"beam_size":{{"type":"integer","minimum":1,"maximum":20,"default":5}}}},"required":["device"]}},"description":"Transcribes speech with a small model, on a processor or a graphics card","version":"1.0.0","execution_mode":"subprocess","manages_child_processes":true,"spawned_pids":[{pids}],"labels":{{"team":"speech"}}}}"#
+    )
+}

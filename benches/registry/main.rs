@@ -1,0 +1,109 @@
+//! What the registry costs: the table of the README, measured in one run.
+//!
+//! ```text
+//! cargo bench                            everything, about four minutes
+//! cargo bench -- read_one register       only these measurements
+//! BENCH_SMOKE=1 cargo bench              whether it works at all; the figures mean nothing
+//! BENCH_DIR=/data cargo bench            with the stores on that disk
+//! ```
+//!
+//! Every figure stands beside one that was measured in the same run: the whole service as it runs in production
+//! against a bare `axum::serve` that answers the same bytes, a durable store against memory, and so on. The two sides
+//! take turns, round after round, and a ratio is the median of the ratios of the rounds, so that what disturbs the
+//! machine for a while disturbs both. Nothing is asserted: a missed aim is a line in the table.
+//!
+//! The measurements, each in a module of its name:
+//!
+//! - [`read_one`], [`list_active`]: reads, against bare axum.
+//! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
+//! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
+//!
+//! What they are made of, in reading order:
+//!
+//! 1. [`settings`]: how much of everything, and where; [`machine`]: on what.
+//! 2. [`documents`], [`stores`]: what is registered, and the stores that hold it.
+//! 3. [`server`]: the service, and bare axum; [`wire`] and [`load`]: the client, the same for both; [`cpu`]: who was
+//!    busy; [`side`]: all of these together.
+//! 4. [`disk`], [`raw_sqlite`], [`slow_disk`]: the yardsticks of writes.
+//! 5. [`samples`], [`table`]: what comes out.
+//!
+//! Linux only.
+#![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
+#![expect(clippy::print_stdout, reason = "the table goes to standard output; standard error is the servers' log")]
+
+mod cpu;
+mod disk;
+mod documents;
+mod list_active;
+mod load;
+mod machine;
+mod raw_sqlite;
+mod read_one;
+mod register;
+mod samples;
+mod server;
+mod settings;
+mod side;
+mod slow_disk;
+mod start_up;
+mod stores;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use plugin_registry::cli::logging::{self, LogFormat};
+
+use self::settings::Settings;
+use self::stores::Stores;
+use self::table::Table;
+
+/// Measures one thing on filled stores, and puts what came out into the table.
+type Measurement = fn(&Settings, &Stores, &mut Table) -> anyhow::Result<()>;
+
+/// As in the binary: both sides of every comparison allocate with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("the benchmark failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
+    let settings = Settings::of_this_run()?;
+    let machine = machine::describe(&settings.folder)?;
+    log_as_in_production()?;
+    println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
+    let stores = Stores::fill(&settings)?;
+    let mut table = Table::default();
+    let measurements: [(&str, Measurement); 4] = [
+        ("read_one", read_one::measure),
+        ("list_active", list_active::measure),
+        ("register", register::measure),
+        ("start_up", start_up::measure),
+    ];
+    for (name, measure) in measurements.into_iter().filter(|(name, _)| settings.includes(name)) {
+        println!("{name} …");
+        measure(&settings, &stores, &mut table).with_context(|| format!("{name} could not be measured"))?;
+    }
+    println!("\n{table}\n{machine}, {} rounds each, median (least..greatest).", settings.rounds);
+    if settings.is_smoke {
+        println!("A smoke run: these figures mean nothing.");
+    }
+    Ok(())
+}
+
+/// Starts the log of `plugin-registry serve`, a line a request, on a standard error that is `/dev/null`: formatting and
+/// the system call are paid for, and no terminal or disk is measured.
+fn log_as_in_production() -> anyhow::Result<()> {
+    let sink = std::fs::File::options().write(true).open("/dev/null").context("/dev/null cannot be opened")?;
+    rustix::stdio::dup2_stderr(&sink).context("standard error cannot be redirected")?;
+    logging::start(LogFormat::Text, "info")
+}

@@ -1,0 +1,72 @@
+//! The two sides: the whole service, and `axum::serve` with one route. Each has its own threads in this process.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, ensure};
+use axum::Router;
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use plugin_registry::http::{Api, Limits};
+use plugin_registry::registry::Registry;
+use plugin_registry::server::{self, Settings};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::wire::{Answer, Connection};
+
+/// A server with a runtime of its own, on a port of its own. Dropping it ends it.
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What its threads are called.
+    pub(crate) name: &'static str,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// The service, with everything that surrounds a request in production. `threads` serve it.
+    pub(crate) fn ours(name: &'static str, threads: usize, registry: Registry) -> anyhow::Result<Server> {
+        let (runtime, listener) = listen(name, threads)?;
+        let address = listener.local_addr()?;
+        let api = Api { registry, limits: Limits::default() };
+        runtime.spawn(server::run(listener, api, Settings::default(), std::future::pending()));
+        Ok(Server { address, name, runtime: Some(runtime) })
+    }
+
+    /// Nothing but `axum::serve`: whatever is asked for at `path`, it answers `body`.
+    pub(crate) fn bare(name: &'static str, threads: usize, path: &str, body: Bytes) -> anyhow::Result<Server> {
+        let (runtime, listener) = listen(name, threads)?;
+        let address = listener.local_addr()?;
+        let answer = move || std::future::ready(([(CONTENT_TYPE, "application/json")], body.clone()));
+        let router = Router::new().route(path, get(answer));
+        // As ours does; the yardstick should not lose time to Nagle's algorithm.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Ok(Server { address, name, runtime: Some(runtime) })
+    }
+
+    /// The body with which it answers a request.
+    pub(crate) fn answer(&self, request: &[u8]) -> anyhow::Result<Bytes> {
+        let mut connection = Connection::open(self.address)?;
+        connection.send(request)?;
+        let Answer { status, body } = connection.receive()?;
+        ensure!(status == 200, "{} answered {status}: {}", self.name, String::from_utf8_lossy(body));
+        Ok(Bytes::copy_from_slice(body))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn listen(name: &'static str, threads: usize) -> anyhow::Result<(Runtime, TcpListener)> {
+    let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()?;
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("no port can be listened on")?;
+    Ok((runtime, listener))
+}

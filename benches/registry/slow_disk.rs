@@ -1,0 +1,52 @@
+//! A store on a disk that is slow for certain: a real one, with a sleep in every commit.
+//!
+//! 5 ms is what a disk on a network or a spinning one takes for an fsync.
+
+use std::time::Duration;
+
+use plugin_registry::registry::{Change, Revision, Snapshot};
+use plugin_registry::store::{Batch, Journal, StoreError};
+
+/// What each commit takes longer.
+pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
+
+/// A journal whose commits are slow.
+pub(crate) struct SlowDisk(Box<dyn Journal>);
+
+impl SlowDisk {
+    /// Slows down a journal.
+    pub(crate) fn under(journal: Box<dyn Journal>) -> SlowDisk {
+        SlowDisk(journal)
+    }
+}
+
+impl Journal for SlowDisk {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.0.load()
+    }
+
+    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        self.0.begin(known)
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        std::thread::sleep(SYNC_TIME);
+        self.0.commit(batch)
+    }
+
+    fn roll_back(&mut self) {
+        self.0.roll_back();
+    }
+
+    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        self.0.foreign_changes(known)
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.0.read(after, limit)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}

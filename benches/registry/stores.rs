@@ -1,0 +1,73 @@
+//! The stores that hold the plugins: SQLite files, filled through the registry's own writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use plugin_registry::clock::SystemClock;
+use plugin_registry::plugin::{Registration, json};
+use plugin_registry::registry::{Command, Registry, Request};
+use plugin_registry::store::StoreUrl;
+
+use crate::documents;
+use crate::settings::Settings;
+
+/// How many registrations wait for the writer at a time.
+const AT_A_TIME: usize = 1_000;
+
+/// Paths of filled stores that nobody has open.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    /// With all the plugins.
+    pub(crate) full: PathBuf,
+    /// With fewer, but as many that are active.
+    pub(crate) small: PathBuf,
+    /// With none.
+    pub(crate) empty: PathBuf,
+}
+
+impl Stores {
+    /// Makes the stores.
+    pub(crate) fn fill(settings: &Settings) -> anyhow::Result<Stores> {
+        let path = |name: &str| settings.folder.path().join(name);
+        let stores = Stores { full: path("full.db"), small: path("small.db"), empty: path("empty.db") };
+        fill(&stores.full, settings.plugins, settings.active)?;
+        fill(&stores.small, settings.fewer_plugins, settings.active)?;
+        fill(&stores.empty, 0, 0)?;
+        Ok(stores)
+    }
+}
+
+/// The registry of a store.
+pub(crate) fn open(store: &StoreUrl) -> anyhow::Result<Registry> {
+    Ok(Registry::start(store.open()?, Arc::new(SystemClock))?)
+}
+
+/// Makes a store with plugins, of which `active` hold a process.
+fn fill(path: &Path, plugins: usize, active: usize) -> anyhow::Result<()> {
+    let registry = open(&StoreUrl::Sqlite(path.to_owned()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(register(&registry, plugins, active)).context("the plugins could not be registered")?;
+    runtime.block_on(registry.close());
+    Ok(())
+}
+
+/// Registers plugins; every so many-th of them is active.
+async fn register(registry: &Registry, plugins: usize, active: usize) -> anyhow::Result<()> {
+    let every = plugins.checked_div(active).unwrap_or(usize::MAX);
+    let document_of = |number: usize| match number % every {
+        0 => documents::active(number),
+        _ => documents::idle(number),
+    };
+    for first in (0..plugins).step_by(AT_A_TIME) {
+        let mut waiting = Vec::with_capacity(AT_A_TIME);
+        for number in first..plugins.min(first + AT_A_TIME) {
+            let registration = Registration::read(json::parse(document_of(number).as_bytes())?)?;
+            waiting.push(registry.enqueue(Request::plain(Command::Register(Box::new(registration)))).await?);
+        }
+        for pending in waiting {
+            pending.outcome().await?;
+        }
+    }
+    Ok(())
+}

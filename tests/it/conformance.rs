@@ -1,0 +1,244 @@
+//! What every journal must do, asked of each of them.
+
+use std::sync::mpsc;
+
+use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use plugin_registry::registry::{Command, Revision, Snapshot, State};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::store::{Batch, Journal};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Machine, holding_everything, minimal, named};
+use crate::properties::commands::requests;
+
+/// A kind of journal, and where it is kept.
+enum Kind {
+    Memory,
+    Sqlite(TempDir),
+}
+
+impl Kind {
+    fn open(&self) -> Box<dyn Journal> {
+        match self {
+            Kind::Memory => Box::new(MemoryJournal::new()),
+            Kind::Sqlite(folder) => Box::new(SqliteJournal::open(&folder.path().join("registry.db")).unwrap()),
+        }
+    }
+}
+
+/// Makes a test of each function for each kind of journal.
+macro_rules! on_every_journal {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[test] fn $name() { super::$name(&super::Kind::Memory); })+
+        }
+        mod sqlite {
+            $(#[test] fn $name() { super::$name(&super::Kind::Sqlite(tempfile::TempDir::new().unwrap())); })+
+        }
+    };
+}
+
+on_every_journal! {
+    an_empty_journal_is_at_revision_0,
+    what_is_committed_is_loaded,
+    what_is_rolled_back_never_was,
+    changes_are_read_from_any_place_and_in_any_number,
+    begin_returns_what_the_caller_does_not_know,
+    changes_that_are_still_unknown_are_told_again,
+    replaying_what_is_read_makes_what_is_loaded,
+    any_history_is_kept_exactly,
+}
+
+fn register(body: Value) -> Command {
+    Command::Register(Box::new(Registration::read(body).unwrap()))
+}
+
+/// A history with every kind of change.
+fn history() -> Machine {
+    let mut machine = Machine::new();
+    let id = || UniqueId::from_client("finetuning_trainer");
+    let config = FreeJson::from(&json!({"device": "cuda", "n": 1.50}));
+    let commands = [
+        register(holding_everything()),
+        register(minimal()),
+        register(named("音声", "認識/🎙")),
+        Command::SetPids { id: id(), pids: Pids::from(vec![9, 1]) },
+        Command::SetContainer { id: id(), container_id: None },
+        Command::PatchRemote { id: id(), patch: json!({"status": "stopped"}).as_object().unwrap().clone() },
+        Command::PatchRemote { id: id(), patch: json!({"metadata": {"x": 1e300}}).as_object().unwrap().clone() },
+        Command::SaveConfig { id: id(), config: config.clone() },
+        Command::Patch { id: id(), patch: json!({"title": "New"}).as_object().unwrap().clone() },
+        Command::SaveConfig { id: UniqueId::from_client("transcription_whisper"), config },
+        Command::DeleteConfig { id: UniqueId::from_client("transcription_whisper") },
+        Command::NameCategory { name: Name::new("finetuning").unwrap(), display_name: Some("FT".into()) },
+        Command::NameCategory { name: Name::new("x").unwrap(), display_name: Some("X".into()) },
+        Command::NameCategory { name: Name::new("x").unwrap(), display_name: None },
+        Command::Remove { id: UniqueId::from_client("音声_認識/🎙"), force: false },
+        register(named("音声", "認識/🎙")),
+    ];
+    for command in commands {
+        machine.done(command);
+    }
+    assert_eq!(machine.changes.len(), 16, "every command has changed something");
+    machine
+}
+
+/// Commits the changes of `machine` after `from`, at most `batch` at a time.
+fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usize) {
+    let mut state = replay(&machine.changes[..from]);
+    for changes in machine.changes[from..].chunks(batch) {
+        assert_eq!(journal.begin(state.revision()).unwrap(), []);
+        changes.iter().for_each(|change| state.apply(change));
+        journal.commit(&Batch::new(changes, &state)).unwrap();
+    }
+}
+
+fn replay(changes: &[plugin_registry::registry::Change]) -> State {
+    let mut state = State::default();
+    changes.iter().for_each(|change| state.apply(change));
+    state
+}
+
+fn assert_same(snapshot: &Snapshot, machine: &Machine) {
+    assert_eq!(snapshot.state, machine.state);
+    for (id, record) in machine.state.plugins() {
+        assert_eq!(snapshot.state.plugin(id.as_str()).unwrap().json, record.json);
+    }
+}
+
+fn an_empty_journal_is_at_revision_0(kind: &Kind) {
+    let mut journal = kind.open();
+    let snapshot = journal.load().unwrap();
+    assert_eq!((snapshot.state.revision(), snapshot.state.plugins().size()), (Revision(0), 0));
+    assert_eq!(snapshot.store.as_str().len(), 32);
+    assert_ne!(snapshot.store, MemoryJournal::new().load().unwrap().store, "an identity of its own");
+    assert_eq!(journal.begin(Revision(0)).unwrap(), []);
+    journal.roll_back();
+    journal.roll_back();
+    assert_eq!(journal.read(Revision(0), 10).unwrap(), []);
+    assert_eq!(journal.foreign_changes(Revision(0)).unwrap(), []);
+}
+
+fn what_is_committed_is_loaded(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    let store = journal.load().unwrap().store;
+    commit(&mut *journal, &machine, 0, 3);
+    let snapshot = journal.load().unwrap();
+    assert_eq!(snapshot.store, store);
+    assert_same(&snapshot, &machine);
+    if matches!(kind, Kind::Sqlite(_)) {
+        journal.close();
+        drop(journal);
+        let snapshot = kind.open().load().unwrap();
+        assert_eq!(snapshot.store, store);
+        assert_same(&snapshot, &machine);
+    }
+}
+
+fn what_is_rolled_back_never_was(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    journal.begin(machine.state.revision()).unwrap();
+    journal.roll_back();
+    assert_same(&journal.load().unwrap(), &machine);
+    // The lock was given back: the next batch can be begun.
+    assert_eq!(journal.begin(machine.state.revision()).unwrap(), []);
+    journal.roll_back();
+}
+
+fn changes_are_read_from_any_place_and_in_any_number(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 5);
+    for after in 0..=17 {
+        for limit in [0, 1, 3, 100, usize::MAX] {
+            let read = journal.read(Revision(after as u64), limit).unwrap();
+            let expected: Vec<_> = machine.changes.iter().skip(after).take(limit).cloned().collect();
+            assert_eq!(read, expected, "after {after}, at most {limit}");
+        }
+    }
+}
+
+fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    // As after a commit whose outcome was not known: it is there, but the caller stands before it.
+    commit(&mut *journal, &machine, 0, 100);
+    for known in [0, 1, 15, 16] {
+        assert_eq!(journal.begin(Revision(known)).unwrap(), machine.changes[known as usize..]);
+        journal.roll_back();
+    }
+}
+
+fn changes_that_are_still_unknown_are_told_again(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    for known in [3, 3, 0, 16, 16] {
+        assert_eq!(journal.foreign_changes(Revision(known)).unwrap(), machine.changes[known as usize..], "{known}");
+    }
+}
+
+fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 4);
+    let replayed = replay(&journal.read(Revision(0), usize::MAX).unwrap());
+    assert_eq!(replayed, journal.load().unwrap().state);
+}
+
+fn any_history_is_kept_exactly(kind: &Kind) {
+    let cases = if matches!(kind, Kind::Memory) { 32 } else { 12 };
+    let strategy = (prop::collection::vec(requests(), 1..40), 1_usize..10);
+    proptest!(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }, |((requests, batch) in strategy)| {
+        let mut machine = Machine::new();
+        for request in &requests {
+            // Refusals are as good as anything: they leave no trace.
+            drop(machine.submit(request));
+        }
+        let fresh = match kind { Kind::Memory => Kind::Memory, Kind::Sqlite(_) => Kind::Sqlite(TempDir::new().unwrap()) };
+        let mut journal = fresh.open();
+        commit(&mut *journal, &machine, 0, batch);
+        prop_assert_eq!(journal.read(Revision(0), usize::MAX).unwrap(), machine.changes.clone());
+        let mut journal = if matches!(fresh, Kind::Sqlite(_)) { drop(journal); fresh.open() } else { journal };
+        let loaded = journal.load().unwrap();
+        prop_assert_eq!(&loaded.state, &machine.state);
+        prop_assert_eq!(&replay(&machine.changes), &machine.state);
+    });
+}
+
+/// SQLite alone can be opened twice: two processes are two connections.
+#[test]
+fn between_begin_and_commit_no_other_can_begin() {
+    let kind = Kind::Sqlite(TempDir::new().unwrap());
+    let machine = history();
+    let (mut one, mut other) = (kind.open(), kind.open());
+    assert_eq!(one.begin(Revision(0)).unwrap(), []);
+    let (begun, waits) = mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let foreign = other.begin(Revision(0)).unwrap();
+        begun.send(foreign).unwrap();
+        other.roll_back();
+        other.foreign_changes(Revision(0)).unwrap()
+    });
+    let mut state = State::default();
+    machine.changes.iter().for_each(|change| state.apply(change));
+    assert!(waits.try_recv().is_err(), "the lock is held");
+    one.commit(&Batch::new(&machine.changes, &state)).unwrap();
+    assert_eq!(waits.recv_timeout(crate::harness::PATIENCE).unwrap(), machine.changes, "what was committed in between");
+    assert_eq!(waiting.join().unwrap(), machine.changes);
+}
+
+#[test]
+fn a_batch_that_was_not_committed_is_not_there_after_a_crash() {
+    let kind = Kind::Sqlite(TempDir::new().unwrap());
+    let mut journal = kind.open();
+    assert_eq!(journal.begin(Revision(0)).unwrap(), []);
+    drop(journal);
+    assert_eq!(kind.open().load().unwrap().state.revision(), Revision(0));
+}

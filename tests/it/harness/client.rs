@@ -1,0 +1,246 @@
+//! An HTTP client that checks, on every call, what every reply promises.
+//!
+//! DESIGN.md section 4: every reply carries `Registry-Revision`, `Registry-Store` and
+//! `X-Request-Id`; every error is a problem document.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::{Problem, within_patience};
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// A client of the server at `address`.
+    pub(crate) fn new(address: SocketAddr) -> Client {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without TLS needs nothing");
+        Client { http, base: format!("http://{address}") }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> Call {
+        Call {
+            builder: self.http.request(method.clone(), format!("{}{path}", self.base)),
+            method,
+            path: path.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn head(&self, path: &str) -> Call {
+        self.request(Method::HEAD, path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.request(Method::DELETE, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Call {
+        self.request(Method::POST, path).json(body)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Call {
+        self.request(Method::PUT, path).json(body)
+    }
+
+    /// A merge patch (RFC 7396).
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Call {
+        self.request(Method::PATCH, path).body("application/merge-patch+json", body.to_string())
+    }
+
+    /// Registers a plugin that must be new, and returns the reply.
+    #[track_caller]
+    pub(crate) fn register(&self, body: &Value) -> impl Future<Output = Reply> {
+        self.post("/plugins", body).answers(201)
+    }
+
+    /// Posts lines to `/plugins` and returns the result lines.
+    pub(crate) async fn import(&self, lines: impl Into<Bytes>) -> Vec<Value> {
+        self.request(Method::POST, "/plugins").body("application/x-ndjson", lines).answers(200).await.lines()
+    }
+}
+
+/// A request that is being put together.
+pub(crate) struct Call {
+    builder: reqwest::RequestBuilder,
+    method: Method,
+    path: String,
+}
+
+impl Call {
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Call {
+        self.builder = self.builder.header(name, value.as_ref());
+        self
+    }
+
+    pub(crate) fn body(mut self, media_type: &str, body: impl Into<Bytes>) -> Call {
+        self.builder = self.builder.header(CONTENT_TYPE, media_type).body(body.into());
+        self
+    }
+
+    /// A body without a Content-Type.
+    pub(crate) fn bare_body(mut self, body: impl Into<Bytes>) -> Call {
+        self.builder = self.builder.body(body.into());
+        self
+    }
+
+    /// A body whose length is not declared: it is sent in chunks.
+    pub(crate) fn streamed(mut self, media_type: &str, body: reqwest::Body) -> Call {
+        self.builder = self.builder.header(CONTENT_TYPE, media_type).body(body);
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Call {
+        self.body("application/json", body.to_string())
+    }
+
+    /// Sends it, and checks what every reply promises.
+    #[track_caller]
+    pub(crate) fn send(self) -> impl Future<Output = Reply> {
+        let asked = format!("{} {}", self.method, self.path);
+        let sent = within_patience(&asked.clone(), self.builder.send());
+        async move {
+            let response = sent.await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = within_patience("the body", response.bytes()).await;
+            let body = body.unwrap_or_else(|error| panic!("{asked}: the body broke off: {error:?}"));
+            let reply = Reply { asked, method: self.method, path: self.path, status, headers, body };
+            reply.check();
+            reply
+        }
+    }
+
+    /// Sends it, and checks the status.
+    #[track_caller]
+    pub(crate) fn answers(self, status: u16) -> impl Future<Output = Reply> {
+        let sent = self.send();
+        async move {
+            let reply = sent.await;
+            assert_eq!(reply.status.as_u16(), status, "{}: {}", reply.asked, reply.text());
+            reply
+        }
+    }
+
+    /// Sends it, and checks that it is refused with `status`.
+    #[track_caller]
+    pub(crate) fn refused(self, status: u16) -> impl Future<Output = Problem> {
+        let answered = self.answers(status);
+        async move { answered.await.problem() }
+    }
+}
+
+/// A reply that has kept its promises.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    asked: String,
+    method: Method,
+    path: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    fn check(&self) {
+        let asked = &self.asked;
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{asked}: no X-Request-Id");
+        let store = self.header("registry-store").unwrap_or_else(|| panic!("{asked}: no Registry-Store"));
+        assert!(store.len() == 32 && store.bytes().all(|byte| byte.is_ascii_hexdigit()), "{asked}: store {store:?}");
+        let revision = self.header("registry-revision").and_then(|revision| revision.parse::<u64>().ok());
+        assert!(revision.is_some(), "{asked}: no Registry-Revision");
+        let media_type = self.header("content-type");
+        match self.status.as_u16() {
+            400.. if self.method == Method::HEAD => {
+                assert_eq!(media_type, Some("application/problem+json"), "{asked}");
+            }
+            400.. => drop(self.problem()),
+            204 | 304 => assert!(self.body.is_empty() && media_type.is_none(), "{asked}: {media_type:?}"),
+            _ if self.path.starts_with("/docs") => {}
+            _ if media_type == Some("application/x-ndjson") => drop(self.lines()),
+            _ => {
+                assert_eq!(media_type, Some("application/json"), "{asked}: {}", self.text());
+                if self.method != Method::HEAD {
+                    self.json();
+                }
+            }
+        }
+    }
+
+    /// The error that it is.
+    pub(crate) fn problem(&self) -> Problem {
+        assert!(self.header("etag").is_none(), "{}: an error has no entity tag", self.asked);
+        // What is too long to be read has no path.
+        let path = (!matches!(self.status.as_u16(), 414 | 431)).then_some(self.path.as_str());
+        Problem::read(&self.asked, self.status.as_u16(), &self.headers, &self.body, path)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("our headers are ASCII"))
+    }
+
+    pub(crate) fn etag(&self) -> String {
+        self.header("etag").unwrap_or_else(|| panic!("{}: no ETag", self.asked)).to_owned()
+    }
+
+    /// `Registry-Revision`.
+    pub(crate) fn revision(&self) -> u64 {
+        self.header("registry-revision").and_then(|revision| revision.parse().ok()).expect("checked on arrival")
+    }
+
+    /// `Registry-Store`.
+    pub(crate) fn store(&self) -> &str {
+        self.header("registry-store").expect("checked on arrival")
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.body).unwrap_or("(no text)")
+    }
+
+    /// The body, numbers exact, however deep it is nested.
+    pub(crate) fn json(&self) -> Value {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        deserializer.disable_recursion_limit();
+        let value = Value::deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+        value.unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, self.text()))
+    }
+
+    /// The documents of an NDJSON body.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        assert!(self.body.is_empty() || self.body.ends_with(b"\n"), "{}: the last line has no end", self.asked);
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", self.asked));
+        self.text().lines().map(parse).collect()
+    }
+
+    /// The items of a list.
+    pub(crate) fn items(&self) -> Vec<Value> {
+        self.json()["items"].as_array().unwrap_or_else(|| panic!("{}: no items", self.asked)).clone()
+    }
+
+    /// The unique_ids of a list of plugins.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.items().iter().map(|item| item["unique_id"].as_str().expect("every item has an id").to_owned()).collect()
+    }
+
+    /// `next_cursor`, which is null on the last page.
+    pub(crate) fn next_cursor(&self) -> Option<String> {
+        let body = self.json();
+        let next = body.get("next_cursor").unwrap_or_else(|| panic!("{}: no next_cursor", self.asked));
+        next.as_str().map(str::to_owned)
+    }
+}

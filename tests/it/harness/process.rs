@@ -1,0 +1,135 @@
+//! The real binary, as a child process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
+
+use super::{Client, PATIENCE, RawConnection, blocking};
+
+/// `plugin-registry`, with no setting of the developer's shell in its environment.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-registry"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs `plugin-registry` with `args` to its end.
+pub(crate) async fn run(args: &[&str]) -> Output {
+    let mut command = binary();
+    command.args(args);
+    finish(command).await
+}
+
+/// Runs a command to its end; one that does not end is killed, and the test fails.
+pub(crate) async fn finish(mut command: Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the command cannot be started");
+    let id = pid_of(&child);
+    let waited = tokio::task::spawn_blocking(move || child.wait_with_output());
+    match tokio::time::timeout(PATIENCE, waited).await {
+        Ok(output) => output.expect("the waiting panicked").expect("it cannot be waited for"),
+        Err(_) => {
+            kill_process(id, Signal::KILL).expect("it cannot be killed");
+            panic!("{command:?} has not ended");
+        }
+    }
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("Linux has no such pid")).expect("a pid is not 0")
+}
+
+/// What a command has said on standard error.
+pub(crate) fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// `plugin-registry serve`, listening.
+pub(crate) struct Daemon {
+    child: Option<Child>,
+    log: NamedTempFile,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Daemon {
+    /// Serves the SQLite store at `store`.
+    pub(crate) async fn start(store: &Path) -> Daemon {
+        Daemon::start_with(store, &[]).await
+    }
+
+    /// Serves the SQLite store at `store`, with more flags.
+    pub(crate) async fn start_with(store: &Path, flags: &[&str]) -> Daemon {
+        let mut command = binary();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store"]);
+        command.arg(format!("sqlite:{}", store.display())).args(flags);
+        Daemon::spawn(command).await
+    }
+
+    /// Starts a command that serves, and waits until it says where.
+    pub(crate) async fn spawn(mut command: Command) -> Daemon {
+        let log = NamedTempFile::new().expect("no temporary file");
+        let stderr = log.reopen().expect("the log cannot be opened");
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary cannot be started");
+        let stdout = child.stdout.take().expect("standard output is a pipe");
+        let line = blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).expect("standard output cannot be read");
+            line
+        })
+        .await;
+        let address =
+            line.strip_prefix("plugin-registry is listening on http://").and_then(|rest| rest.strip_suffix('\n'));
+        let mut daemon = Daemon { child: Some(child), log, address: "127.0.0.1:0".parse().unwrap() };
+        let address = address.unwrap_or_else(|| panic!("it said {line:?} and logged {}", daemon.log()));
+        daemon.address = address.parse().expect("an address");
+        daemon
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    pub(crate) async fn raw(&self) -> RawConnection {
+        RawConnection::open(self.address).await
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("the log is text")
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it runs until `exit`");
+        kill_process(pid_of(child), signal).expect("it cannot be signalled");
+    }
+
+    /// Waits until it has ended; returns how, and what it has logged.
+    pub(crate) async fn exit(mut self) -> (ExitStatus, String) {
+        let mut child = self.child.take().expect("it is waited for once");
+        let status = blocking(move || child.wait().expect("it cannot be waited for")).await;
+        (status, self.log())
+    }
+
+    /// Stops it by SIGTERM, which must go well.
+    pub(crate) async fn stop(self) {
+        self.signal(Signal::TERM);
+        let (status, log) = self.exit().await;
+        assert_eq!(status.code(), Some(0), "{log}");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A test that failed before `exit`. That it has ended already is no failure.
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The service in this process: the same `server::run` that the binary calls, on a socket of ours.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plugin_registry::clock::{Clock, SystemClock};
+use plugin_registry::http::{Api, Limits};
+use plugin_registry::registry::Registry;
+use plugin_registry::server::{self, Settings};
+use plugin_registry::store::Journal;
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::sqlite::SqliteJournal;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Client, RawConnection, within_patience};
+
+/// A running service.
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Its registry, for tests that look behind the API.
+    pub(crate) registry: Registry,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    /// Where its store is, as long as the test needs it.
+    folder: Option<TempDir>,
+}
+
+/// What a server is made of; every part can be replaced.
+pub(crate) struct Setup {
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) settings: Settings,
+}
+
+impl Setup {
+    /// Defaults on a journal.
+    pub(crate) fn on(journal: impl Journal) -> Setup {
+        Setup {
+            journal: Box::new(journal),
+            clock: Arc::new(SystemClock),
+            limits: Limits::default(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Defaults in memory.
+    pub(crate) fn in_memory() -> Setup {
+        Setup::on(MemoryJournal::new())
+    }
+
+    /// Starts the server.
+    pub(crate) async fn start(self) -> Server {
+        let registry = Registry::start(self.journal, self.clock).expect("the journal cannot be read");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let api = Api { registry: registry.clone(), limits: self.limits };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server::run(listener, api, self.settings, async {
+            // A dropped sender stops the server, too: a test that fails leaves nothing behind.
+            drop(stopped.await);
+        }));
+        Server { address, registry, stop, task, folder: None }
+    }
+}
+
+impl Server {
+    /// On a fresh SQLite store.
+    pub(crate) async fn start() -> Server {
+        let folder = TempDir::new().expect("no temporary folder");
+        let mut server = Server::on(&folder.path().join("registry.db")).await;
+        server.folder = Some(folder);
+        server
+    }
+
+    /// On a fresh store in memory, for tests that make many changes and ask nothing of the store.
+    pub(crate) async fn in_memory() -> Server {
+        Setup::in_memory().start().await
+    }
+
+    /// On the SQLite store at `path`.
+    pub(crate) async fn on(path: &Path) -> Server {
+        Setup::on(SqliteJournal::open(path).expect("the store cannot be opened")).start().await
+    }
+
+    /// A client that asserts on every call.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// A TCP connection without any HTTP client.
+    pub(crate) async fn raw(&self) -> RawConnection {
+        RawConnection::open(self.address).await
+    }
+
+    /// The path of its own fresh store.
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.folder.as_ref().expect("this server was given its store").path().join("registry.db")
+    }
+
+    /// Stops it as SIGTERM does: finishes what runs, and closes the store.
+    pub(crate) async fn stop(self) -> Option<TempDir> {
+        drop(self.stop);
+        within_patience("the server stops", self.task).await.expect("the server panicked");
+        within_patience("the store closes", self.registry.close()).await;
+        self.folder
+    }
+}

@@ -1,0 +1,108 @@
+//! A journal on a stage: it fails, panics or waits when its director says so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, mpsc};
+
+use plugin_registry::registry::{Change, Revision, Snapshot};
+use plugin_registry::store::{Batch, Journal, StoreError};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::within_patience;
+
+/// What the next commit does.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// Fails, and nothing was written: the disk is full.
+    DiskFull,
+    /// Fails although everything was written: its outcome is not known.
+    OutcomeUnknown,
+    /// Panics.
+    Panic,
+    /// Waits until it is let go.
+    Wait,
+}
+
+/// Tells the journal what to do.
+pub(crate) struct Director {
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    waiting: UnboundedReceiver<()>,
+    go: mpsc::Sender<()>,
+}
+
+/// The journal.
+pub(crate) struct Stage {
+    inner: Box<dyn Journal>,
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    waits: tokio::sync::mpsc::UnboundedSender<()>,
+    go: mpsc::Receiver<()>,
+}
+
+/// Puts a journal on a stage.
+pub(crate) fn stage(inner: impl Journal) -> (Stage, Director) {
+    let acts = Arc::<Mutex<VecDeque<Act>>>::default();
+    let (waits, waiting) = tokio::sync::mpsc::unbounded_channel();
+    let (go, gone) = mpsc::channel();
+    let director = Director { acts: Arc::clone(&acts), waiting, go };
+    (Stage { inner: Box::new(inner), acts, waits, go: gone }, director)
+}
+
+impl Director {
+    /// Lets the commit after those already directed do `act`.
+    pub(crate) fn next(&self, act: Act) {
+        self.acts.lock().unwrap().push_back(act);
+    }
+
+    /// Waits until a commit waits.
+    pub(crate) async fn commit_waits(&mut self) {
+        within_patience("a commit", self.waiting.recv()).await.expect("the journal is gone");
+    }
+
+    /// Lets the waiting commit go.
+    pub(crate) fn let_go(&self) {
+        self.go.send(()).expect("the journal is gone");
+    }
+}
+
+impl Journal for Stage {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.inner.load()
+    }
+
+    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        self.inner.begin(known)
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let act = self.acts.lock().unwrap().pop_front();
+        match act {
+            None => self.inner.commit(batch),
+            Some(Act::DiskFull) => Err(StoreError::Full("no space left on device".into())),
+            Some(Act::OutcomeUnknown) => {
+                self.inner.commit(batch)?;
+                Err(StoreError::Io("the disk did not say whether".into()))
+            }
+            Some(Act::Panic) => panic!("on purpose"),
+            Some(Act::Wait) => {
+                self.waits.send(()).expect("the director is gone");
+                self.go.recv().expect("the director is gone");
+                self.inner.commit(batch)
+            }
+        }
+    }
+
+    fn roll_back(&mut self) {
+        self.inner.roll_back();
+    }
+
+    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+        self.inner.foreign_changes(known)
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.inner.read(after, limit)
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}

@@ -1,0 +1,47 @@
+//! Everything that a reader can see, to be compared before and after.
+
+use bytes::Bytes;
+
+use super::{Call, Client, Problem};
+
+/// All that a reader sees of a registry.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Trace {
+    /// The newest revision.
+    pub(crate) revision: u64,
+    plugins: Bytes,
+    categories: Bytes,
+    resources: Bytes,
+    stats: Bytes,
+}
+
+impl Trace {
+    /// Looks at everything.
+    pub(crate) async fn of(client: &Client) -> Trace {
+        let plugins = client.get("/plugins?limit=10000").answers(200).await;
+        Trace {
+            revision: plugins.revision(),
+            plugins: plugins.body,
+            categories: client.get("/categories").answers(200).await.body,
+            resources: client.get("/resources").answers(200).await.body,
+            stats: client.get("/stats").answers(200).await.body,
+        }
+    }
+}
+
+/// Asserts that `call` is refused with `status`, that nothing changed, and that no revision was spent.
+#[track_caller]
+pub(crate) fn refused_without_trace<'a>(
+    client: &'a Client,
+    call: Call,
+    status: u16,
+) -> impl Future<Output = Problem> + use<'a> {
+    let place = std::panic::Location::caller();
+    let refused = call.refused(status);
+    async move {
+        let before = Trace::of(client).await;
+        let problem = refused.await;
+        assert_eq!(before, Trace::of(client).await, "{place}: a refused request changed something");
+        problem
+    }
+}

@@ -1,0 +1,25 @@
+//! GET /healthz and /readyz.
+
+use serde_json::json;
+
+use crate::harness::{Server, minimal};
+
+#[tokio::test]
+async fn a_live_process_says_so() {
+    let server = Server::start().await;
+    assert_eq!(server.client().get("/healthz").answers(200).await.json(), json!({"status": "ok"}));
+}
+
+#[tokio::test]
+async fn readiness_tells_what_there_is() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.register(&minimal()).await;
+    assert_eq!(
+        client.get("/readyz").answers(200).await.json(),
+        json!({
+            "status": "ready", "version": env!("CARGO_PKG_VERSION"), "revision": 1, "plugins": 1,
+            "reason": null, "since": null,
+        })
+    );
+}

@@ -1,0 +1,64 @@
+//! The integration tests: the real server, over HTTP, on a fresh store for each test.
+//!
+//! The modules mirror the routes; then come what all routes have in common, the store, the process,
+//! and the properties of the core. [`harness`] has the server and the client that they all use.
+//!
+//! A test that shows a bug is named after what went wrong.
+
+#![expect(
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, tells what it has measured, and is read more often than it is called"
+)]
+
+mod harness;
+
+// The routes.
+mod categories;
+mod config;
+mod container_id;
+mod description;
+mod health;
+mod plugin;
+mod register;
+mod remote_resource;
+mod resources;
+mod spawned_pids;
+mod stats;
+
+// Lists.
+mod list;
+mod list_order;
+mod list_pages;
+
+// What all routes have in common.
+mod bad_input;
+mod conditional;
+mod connection_limits;
+mod ndjson;
+mod negotiation;
+mod raw_http;
+mod request_id;
+mod slow_clients;
+mod snapshots;
+mod vectors;
+
+// Writing, keeping, and the process.
+mod concurrency;
+mod conformance;
+mod failing_store;
+mod order_of_commands;
+mod process;
+mod restart;
+mod store_opening;
+mod two_processes;
+
+// The code itself.
+mod layers;
+
+// The pure core, by properties.
+mod properties;

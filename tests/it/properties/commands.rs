@@ -1,0 +1,155 @@
+//! Arbitrary commands over few names, so that they meet each other.
+
+use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
+use plugin_registry::registry::command::TagCondition;
+use plugin_registry::registry::{Command, EntityTag, Precondition, Request, Revision, StoreId};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
+/// A field with one of some values, or absent.
+fn field(name: &'static str, values: Vec<Value>) -> impl Strategy<Value = Option<(String, Value)>> {
+    prop::option::weighted(0.4, select(values).prop_map(move |value| (name.to_owned(), value)))
+}
+
+fn remotes() -> Vec<Value> {
+    vec![
+        json!({"provider": "aws", "status": "running", "instance_id": "i-1"}),
+        json!({"provider": "gcp", "status": "provisioning", "gpu_type": "A100", "instance_id": "i-2"}),
+        json!({"provider": "aws", "status": "stopped", "estimated_cost_per_hour": 0.300_000_000_000_000_04}),
+        json!({"provider": "custom", "metadata": {"a": {"b": [1.50, null]}}}),
+    ]
+}
+
+/// Fields that can be set, by any way that sets them; all values are right.
+fn fields() -> impl Strategy<Value = Map<String, Value>> {
+    let texts = || vec![json!(""), json!("x"), json!("Ä y"), Value::Null];
+    let mut nullable_remotes = remotes();
+    nullable_remotes.push(Value::Null);
+    let first = (
+        field("title", vec![json!("T"), json!("Über"), json!("")]),
+        field("config_schema", vec![json!({}), json!({"type": "object"}), json!({"required": ["a"]})]),
+        field("description", texts()),
+        field("version", texts()),
+        field("is_configured", vec![json!(true), json!(false)]),
+        field("execution_mode", vec![json!("docker"), json!("cloud_vm"), json!("in_process")]),
+        field("spawned_pids", vec![json!([]), json!([1, 2]), json!([2]), json!([4_294_967_295_u32, 1])]),
+    );
+    let second = (
+        field("container_id", texts()),
+        field("conda_env_name", texts()),
+        field("remote_resource", nullable_remotes),
+        field("host", texts()),
+        field("labels", vec![json!({}), json!({"a": "1"}), json!({"b": "", "a": "2"})]),
+        field("lease_id", texts()),
+        field("manages_child_processes", vec![json!(true), json!(false)]),
+    );
+    (first, second).prop_map(|((a, b, c, d, e, f, g), (h, i, j, k, l, m, n))| {
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n].into_iter().flatten().collect()
+    })
+}
+
+/// A registration document; ("a_b", "c") and ("a", "b_c") make one id.
+pub(crate) fn documents() -> impl Strategy<Value = Value> {
+    (select(vec!["a", "a_b", "z"]), select(vec!["c", "b_c", "ü"]), fields()).prop_map(|(category, name, fields)| {
+        let mut document = json!({"name": name, "category": category, "title": "T", "config_schema": {}});
+        document.as_object_mut().unwrap().extend(fields);
+        document
+    })
+}
+
+pub(crate) fn registrations() -> impl Strategy<Value = Box<Registration>> {
+    documents().prop_map(|document| Box::new(Registration::read(document).unwrap()))
+}
+
+fn ids() -> impl Strategy<Value = UniqueId> {
+    select(vec!["a_c", "a_b_c", "a_ü", "a_b_b_c", "z_c", "z_b_c", "nobody"]).prop_map(UniqueId::from_client)
+}
+
+fn pids() -> impl Strategy<Value = Pids> {
+    prop::collection::vec(1_u32..6, 0..4).prop_map(Pids::from)
+}
+
+/// A patch of a plugin; some are wrong.
+fn patches() -> impl Strategy<Value = Map<String, Value>> {
+    let wrong = select(vec![
+        json!({"name": "other"}),
+        json!({"category": null}),
+        json!({"title": null}),
+        json!({"nonsense": 1}),
+        json!({"spawned_pids": [0]}),
+        json!({"remote_resource": {"status": "running"}}),
+        json!({"labels": {"a": null}}),
+        json!({"config_schema": {"type": "nonsense"}}),
+        json!({"config_schema": {"title": "x", "type": null}}),
+        json!({"remote_resource": {"metadata": {"a": null}, "ssh_port": 0}}),
+    ]);
+    prop_oneof![3 => fields(), 1 => wrong.prop_map(|patch| patch.as_object().unwrap().clone())]
+}
+
+fn remote_patches() -> impl Strategy<Value = Map<String, Value>> {
+    let patches = vec![
+        json!({"status": "running"}),
+        json!({"status": "stopping", "provider": "runpod"}),
+        json!({"status": null}),
+        json!({"provider": null}),
+        json!({"metadata": {"a": {"b": null, "c": 1}}}),
+        json!({"gpu_count": -1}),
+        json!({"instance_id": "i-1"}),
+        json!({}),
+    ];
+    select(patches).prop_map(|patch| patch.as_object().unwrap().clone())
+}
+
+fn configs() -> impl Strategy<Value = FreeJson> {
+    select(vec![json!({}), json!({"a": 1.50}), json!({"b": []}), json!(null)])
+        .prop_map(|config| FreeJson::from(&config))
+}
+
+pub(crate) fn commands() -> impl Strategy<Value = Command> {
+    let remote = prop::option::of(select(remotes()))
+        .prop_map(|remote| remote.map(|remote| Box::new(RemoteResource::read(remote, "").unwrap())));
+    let category = select(vec!["a", "a_b", "unused"]).prop_map(|name| Name::new(name).unwrap());
+    prop_oneof![
+        6 => registrations().prop_map(Command::Register),
+        1 => (ids(), registrations()).prop_map(|(id, registration)| Command::Replace { id, registration }),
+        2 => registrations().prop_map(|registration| {
+            Command::Replace { id: registration.key().unique_id(), registration }
+        }),
+        3 => (ids(), patches()).prop_map(|(id, patch)| Command::Patch { id, patch }),
+        2 => (ids(), any::<bool>()).prop_map(|(id, force)| Command::Remove { id, force }),
+        1 => (ids(), pids()).prop_map(|(id, pids)| Command::SetPids { id, pids }),
+        1 => (ids(), pids()).prop_map(|(id, pids)| Command::AddPids { id, pids }),
+        1 => (ids(), 1_u32..6).prop_map(|(id, pid)| Command::RemovePid { id, pid }),
+        1 => (ids(), prop::option::of(select(vec!["", "c1", "c2"]))).prop_map(|(id, container)| {
+            Command::SetContainer { id, container_id: container.map(str::to_owned) }
+        }),
+        1 => (ids(), remote).prop_map(|(id, remote)| Command::SetRemote { id, remote }),
+        2 => (ids(), remote_patches()).prop_map(|(id, patch)| Command::PatchRemote { id, patch }),
+        2 => (ids(), configs()).prop_map(|(id, config)| Command::SaveConfig { id, config }),
+        1 => ids().prop_map(|id| Command::DeleteConfig { id }),
+        1 => (category, prop::option::of(select(vec!["N", "M"]))).prop_map(|(name, display_name)| {
+            Command::NameCategory { name, display_name: display_name.map(Into::into) }
+        }),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Option<TagCondition>> {
+    let store = StoreId::kept("0123456789abcdef0123456789abcdef");
+    let tags = prop::collection::vec(
+        (0_u64..12).prop_map(move |revision| EntityTag { store: store.clone(), revision: Revision(revision) }),
+        0..4,
+    );
+    prop_oneof![8 => Just(None), 1 => Just(Some(TagCondition::Any)), 1 => tags.prop_map(|tags| Some(TagCondition::OneOf(tags)))]
+}
+
+/// A command, now and then on a condition.
+pub(crate) fn requests() -> impl Strategy<Value = Request> {
+    (commands(), conditions(), conditions(), prop::option::of(Just("r-1"))).prop_map(
+        |(command, if_match, if_none_match, id)| Request {
+            command,
+            precondition: Precondition { if_match, if_none_match },
+            request_id: id.map(Into::into),
+        },
+    )
+}

@@ -1,0 +1,20 @@
+//! Properties of the pure core and of every parser of untrusted bytes, through the public API.
+//!
+//! | file | what holds |
+//! |---|---|
+//! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
+//! | [`lists`] | an index answers what a full scan does; pages are the whole |
+//! | [`parsers`] | no bytes make a parser panic, and each agrees with another implementation |
+//! | [`commands`] | the commands that the others are about |
+
+pub(crate) mod commands;
+mod core;
+mod lists;
+mod parsers;
+
+use proptest::prelude::ProptestConfig;
+
+/// So many cases; failures are not written into the source tree.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
