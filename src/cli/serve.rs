@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -20,6 +20,9 @@ use crate::store::StoreUrl;
 
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
+
+/// How many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn.
+const BACKLOG: u32 = 4096;
 
 /// The flags of `serve`. The README's table of settings tells what raising and lowering costs.
 #[derive(Debug, Clone, Args)]
@@ -54,7 +57,7 @@ pub struct ServeArgs {
 /// When the store cannot be opened or the address cannot be listened on.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     logging::start(args.log_format, &args.log_level)?;
-    let journal = args.store.open().context("the store cannot be opened")?;
+    let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let registry = Registry::start(journal, Arc::new(SystemClock))
         .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime =
@@ -71,8 +74,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     };
     // Before the listener: whoever can connect can also stop it cleanly.
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(args.listen)
-        .await
+    let listener = listen(args.listen)
         .with_context(|| format!("cannot listen on {}; is the port in use? --listen names another", args.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let snapshot = registry.snapshot();
@@ -84,6 +86,14 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a predecessor that linger in TIME_WAIT do not keep the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Completes at the first SIGTERM or SIGINT.

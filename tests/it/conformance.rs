@@ -91,14 +91,18 @@ fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usiz
     let mut state = replay(&machine.changes[..from]);
     for changes in machine.changes[from..].chunks(batch) {
         assert_eq!(journal.begin(state.revision()).unwrap(), []);
-        changes.iter().for_each(|change| state.apply(change));
+        for change in changes {
+            state.apply(change);
+        }
         journal.commit(&Batch::new(changes, &state)).unwrap();
     }
 }
 
 fn replay(changes: &[plugin_registry::registry::Change]) -> State {
     let mut state = State::default();
-    changes.iter().for_each(|change| state.apply(change));
+    for change in changes {
+        state.apply(change);
+    }
     state
 }
 
@@ -170,7 +174,7 @@ fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
     // As after a commit whose outcome was not known: it is there, but the caller stands before it.
     commit(&mut *journal, &machine, 0, 100);
     for known in [0, 1, 15, 16] {
-        assert_eq!(journal.begin(Revision(known)).unwrap(), machine.changes[known as usize..]);
+        assert_eq!(journal.begin(Revision(known as u64)).unwrap(), machine.changes[known..]);
         journal.roll_back();
     }
 }
@@ -180,7 +184,7 @@ fn changes_that_are_still_unknown_are_told_again(kind: &Kind) {
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
     for known in [3, 3, 0, 16, 16] {
-        assert_eq!(journal.foreign_changes(Revision(known)).unwrap(), machine.changes[known as usize..], "{known}");
+        assert_eq!(journal.foreign_changes(Revision(known as u64)).unwrap(), machine.changes[known..], "{known}");
     }
 }
 
@@ -227,7 +231,9 @@ fn between_begin_and_commit_no_other_can_begin() {
         other.foreign_changes(Revision(0)).unwrap()
     });
     let mut state = State::default();
-    machine.changes.iter().for_each(|change| state.apply(change));
+    for change in &machine.changes {
+        state.apply(change);
+    }
     assert!(waits.try_recv().is_err(), "the lock is held");
     one.commit(&Batch::new(&machine.changes, &state)).unwrap();
     assert_eq!(waits.recv_timeout(crate::harness::PATIENCE).unwrap(), machine.changes, "what was committed in between");

@@ -143,15 +143,14 @@ async fn a_list_sorted_by_long_texts_can_be_paged_through() {
         client.register(&body).await;
     }
     let ids: Vec<_> = pages(&client, "limit=1&sort=-description").await.iter().flat_map(Reply::ids).collect();
-    // Alike in their first 256 characters, which are all that is compared: so the ids decide.
-    assert_eq!(ids, ["c_0", "c_1", "c_2"]);
+    assert_eq!(ids, ["c_2", "c_1", "c_0"]);
 }
 
 #[tokio::test]
 async fn a_list_with_a_long_filter_can_be_paged_through() {
     let (_server, client) = with_many(3).await;
-    let hosts: String = (0..1500).map(|n| format!(",host-{n}")).collect();
-    let query = format!("limit=1&category=c,x&q=c{hosts}");
+    let hosts: Vec<_> = (0..1500).map(|n| format!("host-{n}")).collect();
+    let query = format!("limit=1&category=c,x&q=c,{}", hosts.join(","));
     let ids: Vec<_> = pages(&client, &query).await.iter().flat_map(Reply::ids).collect();
     assert_eq!(ids, ["c_000", "c_001", "c_002"]);
 }

@@ -27,12 +27,11 @@ use crate::harness::{Server, minimal};
 async fn a_list_comes_in_the_form_that_is_liked_best(#[case] accept: &str, #[case] form: Option<&str>) {
     let server = Server::in_memory().await;
     let call = server.client().get("/plugins").header("accept", accept);
-    match form {
-        Some(form) => assert_eq!(call.answers(200).await.header("content-type"), Some(form)),
-        None => {
-            let problem = call.refused(406).await;
-            assert!(problem.detail().contains("application/x-ndjson"), "{}", problem.detail());
-        }
+    if let Some(form) = form {
+        assert_eq!(call.answers(200).await.header("content-type"), Some(form));
+    } else {
+        let problem = call.refused(406).await;
+        assert!(problem.detail().contains("application/x-ndjson"), "{}", problem.detail());
     }
 }
 

@@ -70,6 +70,8 @@ fn holds_something_else(path: &Path) -> bool {
 
 /// Refuses a file of another program, and one of a newer version of this one.
 fn check_owner(connection: &Connection) -> Result<(), StoreError> {
+    // One read transaction: another process may be making the file ours at this moment.
+    let _reading = connection.unchecked_transaction()?;
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let application = number("application_id")?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -30,13 +30,11 @@ pub(crate) async fn finish(mut command: Command) -> Output {
     let child = command.spawn().expect("the command cannot be started");
     let id = pid_of(&child);
     let waited = tokio::task::spawn_blocking(move || child.wait_with_output());
-    match tokio::time::timeout(PATIENCE, waited).await {
-        Ok(output) => output.expect("the waiting panicked").expect("it cannot be waited for"),
-        Err(_) => {
-            kill_process(id, Signal::KILL).expect("it cannot be killed");
-            panic!("{command:?} has not ended");
-        }
-    }
+    let Ok(output) = tokio::time::timeout(PATIENCE, waited).await else {
+        kill_process(id, Signal::KILL).expect("it cannot be killed");
+        panic!("{command:?} has not ended");
+    };
+    output.expect("the waiting panicked").expect("it cannot be waited for")
 }
 
 fn pid_of(child: &Child) -> Pid {

@@ -31,11 +31,7 @@ impl Trace {
 
 /// Asserts that `call` is refused with `status`, that nothing changed, and that no revision was spent.
 #[track_caller]
-pub(crate) fn refused_without_trace<'a>(
-    client: &'a Client,
-    call: Call,
-    status: u16,
-) -> impl Future<Output = Problem> + use<'a> {
+pub(crate) fn refused_without_trace(client: &Client, call: Call, status: u16) -> impl Future<Output = Problem> {
     let place = std::panic::Location::caller();
     let refused = call.refused(status);
     async move {
