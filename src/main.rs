@@ -1,8 +1,20 @@
 //! The binary: see the crate `plugin_registry` for everything.
 
+use std::process::ExitCode;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
-    plugin_registry::cli::run()
+fn main() -> ExitCode {
+    match plugin_registry::cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the log may not have been started")]
+            {
+                // The error with its causes, and never a backtrace: this is for the one who started it.
+                eprintln!("plugin-registry: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::request_id::{MakeRequestId, RequestId};
 use tracing::{Span, error, info, info_span};
 
+use super::body::media_type;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::router::Api;
@@ -99,7 +100,7 @@ fn is_well_encoded(path: &str) -> bool {
 
 /// Requests whose bodies may take as long as they keep coming.
 fn is_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(super::ndjson::NDJSON.as_bytes()))
+    media_type(headers).as_deref() == Some(super::ndjson::NDJSON)
 }
 
 fn out_of_time() -> Problem {

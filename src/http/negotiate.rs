@@ -47,8 +47,13 @@ fn best<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
 /// How much the client likes a media type, from 0 (not at all) to 1: what the most specific range
 /// that covers it says.
 fn quality(headers: &HeaderMap, offer: &str) -> f32 {
-    let mut ranges =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).peekable();
+    let mut ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter(|range| !range.trim().is_empty())
+        .peekable();
     if ranges.peek().is_none() {
         return 1.0;
     }

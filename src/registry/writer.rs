@@ -201,7 +201,8 @@ impl Writer {
                 }
                 self.published.store(Arc::new(snapshot));
             }
-            Err(failure) => self.note_failure(&failure),
+            // Writes, and only they, say whether the store can be written.
+            Err(failure) => debug!(error = failure.chain(), "the store could not be asked for news"),
         }
     }
 

@@ -95,6 +95,7 @@ check_content() {
     local files
     files=$(cd "$work/content" && find . -type f -size +0 ! -path './licenses/LICENSE*')
     expect files "$files" ./plugin-registry
+    expect licences "$(ls "$work/content/licenses")" "$(cd "$root" && ls LICENSE-*)"
     if readelf --program-headers "$work/content/plugin-registry" | grep --quiet INTERP; then
         fail "the binary is not static"
     fi

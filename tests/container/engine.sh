@@ -24,7 +24,7 @@ beside_engine() {
 install_engine() {
     local missing=() program
     local -A package=([/usr/sbin/dockerd]=docker.io [/usr/bin/docker]=docker.io [/usr/sbin/iptables]=iptables
-        [/usr/bin/curl]=curl [/usr/bin/ps]=procps)
+        [/usr/sbin/ip]=iproute2 [/usr/bin/curl]=curl [/usr/bin/ps]=procps [/usr/bin/readelf]=binutils)
     for program in "${!package[@]}"; do
         [[ -x $program ]] || missing+=("${package[$program]}")
     done
@@ -33,7 +33,7 @@ install_engine() {
     # The engine that the package would start is not the one that we want.
     (
         export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-        apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"
+        apt-get update && apt-get install --yes --no-install-recommends --option DPkg::Lock::Timeout=300 "${missing[@]}"
     ) >"$work/install.log" 2>&1 || fail "${missing[*]} cannot be installed" "$work/install.log"
 }
 

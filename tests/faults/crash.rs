@@ -13,7 +13,8 @@ use crate::client::Client;
 use crate::dice::Dice;
 use crate::harm::{Control, Harm, Operations};
 use crate::image::{Documents, Image};
-use crate::load::{Load, Observer};
+use crate::load::Load;
+use crate::observer::Observer;
 use crate::restart::{check_restarted, open_copy};
 use crate::server::Launch;
 use crate::trap::{Bait, Trap};
@@ -108,19 +109,19 @@ async fn kill_again_and_again(bench: &Bench, mut dice: Dice, kills: u64) -> Resu
         let server = launch.start()?;
         check_restarted(&Client::new(server.address()), &image, &mut documents).await?;
         let running = load.start(server.address());
-        let news = 10 + u32::try_from(dice.below(250)).unwrap_or_default();
+        let news = 10 + dice.below(250);
         match dice.below(3) {
             0 => {
                 trap.set(server.pid()?, news, Bait::Anything);
-                running.news(news + 1).await?;
+                running.until(|progress| progress.ended).await?;
             }
             1 => {
                 trap.set(server.pid()?, news, Bait::Read);
                 // Most are acknowledged before anybody reads them. The trap has its chance for a while.
-                running.news(news + 50).await?;
+                running.until(|progress| progress.news >= news + 50).await?;
             }
             _ => {
-                running.news(news).await?;
+                running.until(|progress| progress.news >= news).await?;
                 // Not to wait for anything: the kill shall fall anywhere, not only right behind a reply.
                 tokio::time::sleep(Duration::from_micros(dice.below(8000))).await;
             }

@@ -22,7 +22,7 @@ pub(crate) struct Figures {
     pub(crate) wal_starts: u64,
     pub(crate) revisions: u64,
     /// Writes that were refused because the disk failed.
-    pub(crate) refused: usize,
+    pub(crate) refused: u64,
     pub(crate) states: usize,
     /// States in which something unsynced was at stake.
     pub(crate) at_stake: usize,

@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::dice::Dice;
 use crate::harm::{Control, Harm, Operations};
 use crate::image::Documents;
-use crate::load::Observer;
+use crate::observer::Observer;
 use crate::restart::{check_restarted, open_copy};
 use crate::server::{Launch, Server};
 use crate::session::{Outcome, Session, Step};

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::dice::Dice;
 use crate::image::Documents;
-use crate::load::{Load, Observer};
+use crate::load::Load;
+use crate::observer::Observer;
 use crate::restart::{check_restarted, open_copy};
 use crate::server::Launch;
 use crate::session::{Outcome, Session, Step};
@@ -20,7 +21,7 @@ use crate::violation::Violation;
 const SMALL: &str = "size=3m";
 const ENLARGED: &str = "size=64m";
 /// Enough to be sure that the disk is full, and not only full for one batch.
-const REFUSED: u32 = 100;
+const REFUSED: u64 = 100;
 
 /// One client that knows exactly what every reply must be.
 #[tokio::test]
@@ -83,14 +84,13 @@ async fn fill_under_load(disk: &SmallDisk, launch: &Launch, dice: &Dice) -> Resu
     let observer = Observer::new(|_news| Ok(()));
     let mut load = Load::new(dice, &observer, 8, 2);
     let server = launch.start()?;
-    let running = load.start(server.address());
-    running.refusals(REFUSED).await?;
-    let full = observer.witnesses().seen();
+    let mut running = load.start(server.address());
+    let full = running.reach(|progress| progress.refusals >= REFUSED).await?.news;
     disk.enlarge();
-    running.seen(full + 200).await?;
+    let enlarged = running.reach(|progress| progress.news >= full + 200).await?.news;
     server.kill();
     running.finish().await?;
-    eprintln!("full disk: {full} changes seen when it was full, {} at the end", observer.witnesses().seen());
+    eprintln!("full disk: {full} changes when it was full, {enlarged} in the end");
     check_restart(launch, &observer).await
 }
 

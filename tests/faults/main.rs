@@ -13,8 +13,8 @@
 //! 1. [`settings`], [`dice`], [`violation`]: how much, by which chance, and what a suite finds.
 //! 2. [`server`], [`client`]: the real binary and the way to talk to it.
 //! 3. [`content`], [`witnesses`], [`image`], [`restart`]: what was written, what was seen, and what is in the store.
-//! 4. [`load`] with [`writer`] and [`reader`]: many clients at once, and the [`trap`] that they kill with; [`session`]:
-//!    one client that knows what must come.
+//! 4. [`load`] with [`writer`], [`reader`] and [`observer`]: many clients at once, and the [`trap`] that they kill
+//!    with; [`session`]: one client that knows what must come.
 //! 5. [`shim`] and `recorder.c`, with [`harm`] and [`recording`]: between the server and the kernel.
 //! 6. [`disk`], [`file_model`], [`names`], [`survival`], [`examination`]: what a power loss may leave of what was
 //!    recorded.
@@ -47,6 +47,7 @@ mod harm;
 mod image;
 mod load;
 mod names;
+mod observer;
 mod power_loss;
 mod reader;
 mod recording;

@@ -17,7 +17,8 @@ use crate::dice::Dice;
 use crate::examination::{Examination, Figures};
 use crate::harm::{Control, Harm, Operations};
 use crate::image::{Documents, open_image};
-use crate::load::{Load, News, Observer, Running};
+use crate::load::{Load, Running};
+use crate::observer::{News, Observer};
 use crate::recording::{self, Notes};
 use crate::server::Launch;
 use crate::violation::Violation;
@@ -27,10 +28,10 @@ use crate::{settings, shim};
 const WRITERS: u64 = 4;
 const READERS: u64 = 2;
 /// Changes in each life of the server. With 1,000 pages to a checkpoint, every life has one or two.
-const CHANGES: u32 = 400;
+const CHANGES: u64 = 400;
 const LIVES: u64 = 5;
 /// Operations that fail in each life, where some are to.
-const FAILURES: u32 = 7;
+const FAILURES: u64 = 7;
 /// The name of the store's file in the recorded directory.
 pub(crate) const STORE: &str = "registry.db";
 /// Images are written and removed again: on a real disk that would be the greater part of the work.
@@ -76,7 +77,7 @@ async fn a_planted_bug_is_found_by_a_power_loss(#[case] plant: &str) {
 async fn lose_power(
     dice: &Dice,
     environment: &[(&'static str, &str)],
-    failures: u32,
+    failures: u64,
     states: u64,
 ) -> Result<Figures, Violation> {
     let run = TempDir::new_in(MEMORY)?;
@@ -104,7 +105,7 @@ async fn record(
     control: &Control,
     notes: &Notes,
     dice: &Dice,
-    failures: u32,
+    failures: u64,
 ) -> Result<Arc<Observer>, Violation> {
     let observer = Observer::new({
         let notes = notes.clone();
@@ -115,8 +116,8 @@ async fn record(
     for life in 1..=LIVES {
         let server = launch.start()?;
         read_before_anybody_writes(&Client::new(server.address()), &observer).await?;
-        let running = load.start(server.address());
-        bear_load(&running, control, &mut dice.for_task(4000 + life), failures).await?;
+        let mut running = load.start(server.address());
+        bear_load(&mut running, control, &mut dice.for_task(4000 + life), failures).await?;
         if life % 2 == 0 {
             server.stop()?;
         } else {
@@ -133,18 +134,23 @@ async fn record(
 }
 
 /// The load of one life, during which `failures` operations fail, one at a time.
-async fn bear_load(running: &Running<'_>, control: &Control, dice: &mut Dice, failures: u32) -> Result<(), Violation> {
+async fn bear_load(
+    running: &mut Running<'_>,
+    control: &Control,
+    dice: &mut Dice,
+    failures: u64,
+) -> Result<(), Violation> {
     let share = CHANGES / (failures + 1);
-    running.news(share).await?;
-    for _ in 0..failures {
+    for failure in 1..=failures {
+        running.reach(|progress| progress.news >= failure * share).await?;
         // There are ten writes to a sync, and it is the syncs that are dangerous.
         let (operations, nth) = match dice.below(2) {
             0 => (Operations::Syncs, 1 + dice.below(3)),
             _ => (Operations::Writes, 1 + dice.below(30)),
         };
         control.arm(operations, nth, Harm::Once(Errno::IO))?;
-        running.news(share).await?;
     }
+    running.reach(|progress| progress.news >= CHANGES).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::client::{Answer, Client, Reply};
 use crate::dice::Dice;
-use crate::load::Observer;
+use crate::observer::Observer;
 use crate::violation::Violation;
 
 pub(crate) struct Reader {

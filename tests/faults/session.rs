@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::{Answer, Client, Reply};
 use crate::content::{Content, registration, three_pids};
-use crate::load::Observer;
+use crate::observer::Observer;
 use crate::violation::Violation;
 use crate::writer::{CATEGORY, unique_id};
 

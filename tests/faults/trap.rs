@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::load::News;
+use crate::observer::News;
 
 #[derive(Default)]
 pub(crate) struct Trap {
@@ -17,7 +17,7 @@ pub(crate) struct Trap {
 struct Set {
     process: Pid,
     /// How many news come before it is dangerous.
-    harmless: u32,
+    harmless: u64,
     bait: Bait,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Bait {
 
 impl Trap {
     /// After `harmless` news, the client that takes the bait kills `process`, a child that was not waited for yet.
-    pub(crate) fn set(&self, process: Pid, harmless: u32, bait: Bait) {
+    pub(crate) fn set(&self, process: Pid, harmless: u64, bait: Bait) {
         *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Some(Set { process, harmless, bait });
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::client::{Answer, Client, Reply};
 use crate::content::{Content, registration, three_pids};
 use crate::dice::Dice;
-use crate::load::Observer;
+use crate::observer::Observer;
 use crate::violation::Violation;
 
 /// The category of all plugins under load, and so the first part of their `unique_id`.

@@ -43,7 +43,6 @@ mod ndjson;
 mod negotiation;
 mod raw_http;
 mod request_id;
-mod slow_clients;
 mod snapshots;
 mod vectors;
 

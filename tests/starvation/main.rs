@@ -1,17 +1,25 @@
 //! One client cannot starve others: thousands of connections that are silent or drip, and a good
 //! client beside them.
+//!
+//! A binary of its own, so that no other test takes the processor away meanwhile.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells what it has measured"
+)]
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
-
-use crate::harness::process::Daemon;
 
 /// How many connections of each of the three kinds.
 const OF_EACH: usize = 1_000;
@@ -34,8 +42,17 @@ async fn slow_connections_are_closed_while_a_good_client_is_served() {
     setrlimit(Resource::Nofile, files).expect("the limit of open files can be raised");
 
     let home = tempfile::tempdir().expect("a temporary folder");
-    let daemon = Daemon::start(&home.path().join("registry.db")).await;
-    let address = daemon.address;
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--store"])
+        .arg(format!("sqlite:{}", home.path().join("registry.db").display()))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary can be started");
+    let mut line = String::new();
+    let stdout = daemon.stdout.take().expect("standard output is a pipe");
+    BufReader::new(stdout).read_line(&mut line).await.expect("it says where it listens");
+    let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok()).expect("an address");
     let (stop, stopped) = watch::channel(false);
     let good = tokio::spawn(good_client(address, stopped));
 
