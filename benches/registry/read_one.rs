@@ -39,8 +39,9 @@ pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -
     table.compare(&what, (&ours.rates, "/s"), (&bare.rates, "/s, bare axum"), Aim::AtLeast(0.95));
     table.tell("… processor time of the server", (&ours.costs, "µs"), (&bare.costs, "µs, bare axum"));
     table.note(format!(
-        "GET one: {length} bytes, {CONNECTIONS} connections kept alive, {THREADS} thread for each server and one for \
-         the client, which was busy for {} of the time (for bare axum {}).",
+        "GET one: {length} bytes, of another plugin every time (bare axum: always the same); {CONNECTIONS} connections \
+         kept alive, {THREADS} thread for each server and one for the client, which was busy for {} of the time (for \
+         bare axum {}).",
         percent(ours.busy.median()),
         percent(bare.busy.median()),
     ));

@@ -22,7 +22,7 @@ pub(crate) struct Disk<'a> {
     descriptors: HashMap<(u32, i32), Opened>,
     /// What began and has not ended, by process and number.
     running: HashMap<(u32, u64), Running<'a>>,
-    wal_starts: u64,
+    wal_resets: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -41,9 +41,9 @@ enum Running<'a> {
 }
 
 impl<'a> Disk<'a> {
-    /// How often a write-ahead log was begun from its start: by a new server, or because a checkpoint was through.
-    pub(crate) fn wal_starts(&self) -> u64 {
-        self.wal_starts
+    /// How often a write-ahead log was begun again over its old content, because a checkpoint was through.
+    pub(crate) fn wal_resets(&self) -> u64 {
+        self.wal_resets
     }
 
     /// All operations of which a power loss now would leave open whether they are on the disk.
@@ -121,7 +121,7 @@ impl<'a> Disk<'a> {
 
     fn write(&mut self, now: Moment, file: FileId, offset: usize, data: &'a [u8]) -> Running<'a> {
         let is_wal = || self.names.current().any(|(name, leads_to)| leads_to == file && name.ends_with("-wal"));
-        self.wal_starts += u64::from(offset == 0 && is_wal());
+        self.wal_resets += u64::from(offset == 0 && !self.files[file].current().is_empty() && is_wal());
         self.files[file].write(now, offset, data);
         Running::Write { file, begun: now, offset, data }
     }

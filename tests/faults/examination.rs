@@ -19,7 +19,7 @@ use crate::witnesses::Witnesses;
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) records: usize,
-    pub(crate) wal_starts: u64,
+    pub(crate) wal_resets: u64,
     pub(crate) revisions: u64,
     /// Writes that were refused because the disk failed.
     pub(crate) refused: u64,
@@ -32,8 +32,8 @@ pub(crate) struct Figures {
 
 impl std::fmt::Display for Figures {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Figures { records, wal_starts, revisions, refused, states, at_stake, most_at_stake } = self;
-        write!(out, "{records} records, {wal_starts} starts of the WAL, {revisions} revisions, {refused} refused; ")?;
+        let Figures { records, wal_resets, revisions, refused, states, at_stake, most_at_stake } = self;
+        write!(out, "{records} records, {wal_resets} resets of the WAL, {revisions} revisions, {refused} refused; ")?;
         write!(out, "{states} states, {at_stake} with unsynced operations, at most {most_at_stake}")
     }
 }
@@ -70,7 +70,7 @@ impl<'a> Examination<'a> {
             let mut all = Figures { records: self.records.len(), ..Figures::default() };
             for worker in workers {
                 let one = worker.join().map_err(|_| Violation::Harness("a worker panicked".into()))??;
-                all.wal_starts = one.wal_starts;
+                all.wal_resets = one.wal_resets;
                 all.states += one.states;
                 all.at_stake += one.at_stake;
                 all.most_at_stake = all.most_at_stake.max(one.most_at_stake);
@@ -122,7 +122,7 @@ impl<'a> Examination<'a> {
             figures.most_at_stake = figures.most_at_stake.max(unsynced.len());
         }
         self.replay(&mut disk, &mut seen, at..self.records.len())?;
-        figures.wal_starts = disk.wal_starts();
+        figures.wal_resets = disk.wal_resets();
         Ok(figures)
     }
 

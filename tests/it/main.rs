@@ -7,7 +7,6 @@
 
 #![expect(
     clippy::pedantic,
-    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,12 +1,37 @@
-//! One text for all JSON values that are equal by JSON Schema: `uniqueItems` compares these.
+//! Numbers and values by their meaning, whatever way they are written.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-/// The canonical text of `value`: two values are equal if and only if their texts are.
+/// The most digits with which the library calculates exactly.
+const MAX_DIGITS: u64 = 10_000;
+
+/// The canonical text of `value`: two values are equal by JSON Schema if and only if their texts are.
 pub(super) fn text(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
     text
+}
+
+/// The canonical text of a number.
+pub(super) fn number_text(number: &Number) -> String {
+    let mut text = String::new();
+    write_number(number.as_str(), &mut text);
+    text
+}
+
+/// The exponent in a number's text, without its sign.
+pub(super) fn exponent(number: &str) -> u64 {
+    let exponent = number.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+    exponent.trim_start_matches(['+', '-']).parse().unwrap_or(u64::MAX)
+}
+
+/// How many digits the library may take to calculate with `number`; 0 for 64-bit integers.
+pub(super) fn digits(number: &Number) -> u64 {
+    if number.as_i64().is_some() {
+        return 0;
+    }
+    let text = number.as_str();
+    exponent(text).saturating_add(text.len() as u64).min(MAX_DIGITS)
 }
 
 fn write(value: &Value, text: &mut String) {

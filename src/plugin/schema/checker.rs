@@ -22,7 +22,10 @@ const ERROR_SIZE: usize = 500;
 /// A schema that is ready to check values.
 pub(super) struct Checker {
     validator: Validator<MeteredJson>,
+    /// What a byte of a property's name costs.
     name_price: u64,
+    /// How many digits the numbers of the schema have.
+    digits: u64,
     /// What one error copies of the schema, at most, in bytes.
     copied: usize,
     /// What it names of the way through the schema for each level of the value, in bytes.
@@ -33,33 +36,15 @@ impl Checker {
     /// Compiles a schema that is known to be within the limits.
     pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, Invalid> {
         let name_price = patterns.name_price(structure, reach.name_patterns)?;
+        let validator = build(structure.root, patterns)?;
         let way = structure.longest_pointer.saturating_mul(reach.height);
-        Checker::build(structure.root, patterns, name_price, structure.longest_copy, way)
+        Ok(Checker { validator, name_price, digits: structure.digits, copied: structure.longest_copy, way })
     }
 
     /// Compiles a schema of ours.
     pub fn of_metaschema(schema: &Value) -> Result<Checker, Invalid> {
-        Checker::build(schema, Patterns::default(), 1, 100, 500)
-    }
-
-    fn build(
-        schema: &Value,
-        patterns: Patterns,
-        name_price: u64,
-        copied: usize,
-        way: usize,
-    ) -> Result<Checker, Invalid> {
-        jsonschema::options_for::<MeteredJson>()
-            .offline()
-            // What these mean is left to the application, as the newer drafts have it.
-            .should_validate_formats(false)
-            .without_content_media_type_support("application/json")
-            .without_content_encoding_support("base64")
-            .with_pattern_options(patterns::options(patterns::MAX_NAME_PATTERN))
-            .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
-            .build(schema)
-            .map(|validator| Checker { validator, name_price, copied, way })
-            .map_err(|error| Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))))
+        let validator = build(schema, Patterns::default())?;
+        Ok(Checker { validator, name_price: 1, digits: 0, copied: 100, way: 500 })
     }
 
     /// Checks a value.
@@ -68,7 +53,7 @@ impl Checker {
     pub fn check(&self, value: &Value) -> Result<(), Invalid> {
         let (depth, pointer) = extent(value);
         let error_bytes = (ERROR_SIZE + self.copied + pointer).saturating_add(self.way.saturating_mul(depth));
-        let prices = Prices { name_byte: self.name_price, error_bytes: error_bytes as u64 };
+        let prices = Prices { name_byte: self.name_price, digits: self.digits, error_bytes: error_bytes as u64 };
         let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| mistake(&error)).collect();
         let first = || self.validator.validate(Metered(value)).err().map(|error| mistake(&error)).into_iter().collect();
         // When there is too much to collect, the first mistake is better than none.
@@ -88,6 +73,19 @@ impl Checker {
 
 fn mistake(error: &ValidationError) -> FieldError {
     FieldError { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
+}
+
+fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, Invalid> {
+    jsonschema::options_for::<MeteredJson>()
+        .offline()
+        // What these mean is left to the application, as the newer drafts have it.
+        .should_validate_formats(false)
+        .without_content_media_type_support("application/json")
+        .without_content_encoding_support("base64")
+        .with_pattern_options(patterns::options(patterns::MAX_NAME_PATTERN))
+        .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
+        .build(schema)
+        .map_err(|error| Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))))
 }
 
 /// How deep a value is nested, and the length of the longest pointer into it, in bytes.

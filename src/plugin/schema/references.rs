@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::super::read::{FieldError, Invalid};
 use super::MAX_ERRORS;
-use super::structure::{Structure, children};
+use super::keywords::children;
+use super::structure::Structure;
 
 /// How many subschemas may apply to one value one within the other, references followed. The
 /// library checks by recursion.
@@ -19,8 +20,8 @@ const MAX_HEIGHT: usize = 64;
 
 /// How much may be compiled for `unevaluatedProperties` and `unevaluatedItems`, in bytes of schema:
 /// what such a schema holds, and all it refers to, counted for every way that leads there. 50 ns
-/// and some ten bytes of memory each.
-const MAX_UNEVALUATED: usize = 4 << 20;
+/// and ten bytes of memory for each.
+const MAX_UNEVALUATED: usize = 2 << 20;
 
 /// How deep that may go. The library compiles by recursion, again.
 const MAX_UNEVALUATED_DEPTH: usize = 32;

@@ -4,11 +4,12 @@
 //! nor what follows takes longer than the limits allow.
 
 use std::collections::{HashMap, HashSet};
-use std::iter;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::super::read::{Invalid, pointer_push};
+use super::canonical;
+use super::keywords::Role;
 
 /// The most JSON values that a schema may have. A subschema takes some ten microseconds and a few
 /// kilobytes to compile.
@@ -24,7 +25,7 @@ const MAX_POINTER: usize = 2_000;
 /// The longest number in a schema, in characters, and the largest power of ten that it may have.
 /// The library calculates exactly, with all digits.
 const MAX_NUMBER: usize = 64;
-const MAX_EXPONENT: u32 = 400;
+const MAX_EXPONENT: u64 = 400;
 
 /// What a JSON value counts besides its text, when schemas are weighed, in bytes.
 const VALUE_WEIGHT: usize = 64;
@@ -41,6 +42,9 @@ pub(super) struct Structure<'a> {
     /// The most text of the schema that one message of the library copies, in bytes: a name of
     /// `required`, a pattern, or the whole of a `not`.
     pub longest_copy: usize,
+    /// How many digits the largest number of the schema takes to calculate with; 0 when all are
+    /// 64-bit integers.
+    pub digits: u64,
     id_keyword: &'static str,
     anchors: HashMap<&'a str, &'a Value>,
     weights: HashMap<*const Map<String, Value>, usize>,
@@ -77,6 +81,7 @@ impl<'a> Structure<'a> {
             patterns: Vec::new(),
             longest_pointer: 0,
             longest_copy: 0,
+            digits: 0,
             id_keyword,
             anchors: HashMap::new(),
             weights: HashMap::new(),
@@ -132,7 +137,7 @@ impl<'a> Structure<'a> {
             Value::Object(members) if role == Role::Schema => self.schema(value, members, nesting),
             Value::Object(members) => self.members(members, |_, _| role.of_member(), nesting),
             Value::Array(items) => self.items(items, role.of_item(), nesting),
-            Value::Number(number) => self.number(number.as_str()),
+            Value::Number(number) => self.number(number),
             Value::String(text) => {
                 self.text(text);
                 Ok(())
@@ -233,14 +238,15 @@ impl<'a> Structure<'a> {
         Ok(())
     }
 
-    fn number(&mut self, text: &str) -> Result<(), Invalid> {
-        let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
-        let fits = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() <= MAX_EXPONENT);
-        if fits && text.len() <= MAX_NUMBER {
-            return Ok(());
+    fn number(&mut self, number: &Number) -> Result<(), Invalid> {
+        let text = number.as_str();
+        if text.len() > MAX_NUMBER || canonical::exponent(text) > MAX_EXPONENT {
+            let detail =
+                format!("must have at most {MAX_NUMBER} characters, and an exponent of at most {MAX_EXPONENT}");
+            return Err(self.refuse(detail));
         }
-        Err(self
-            .refuse(format!("must have at most {MAX_NUMBER} characters, and an exponent of at most {MAX_EXPONENT}")))
+        self.digits = self.digits.max(canonical::digits(number));
+        Ok(())
     }
 
     fn text(&mut self, text: &str) {
@@ -251,83 +257,6 @@ impl<'a> Structure<'a> {
     fn refuse(&self, detail: String) -> Invalid {
         Invalid::at(self.pointer.clone(), detail)
     }
-}
-
-/// What a JSON value is within a schema.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// A schema.
-    Schema,
-    /// An array of schemas.
-    Schemas,
-    /// An object whose members are schemas.
-    SchemaMap,
-    /// Anything else: it holds no schemas, whatever it looks like.
-    Data,
-}
-
-impl Role {
-    fn of_keyword(keyword: &str, value: &Value) -> Role {
-        match (Holds::of(keyword), value) {
-            (Some((Holds::Map, _)), Value::Object(_)) => Role::SchemaMap,
-            (Some((Holds::List, _)), Value::Array(_)) => Role::Schemas,
-            (Some((Holds::One | Holds::List, _)), Value::Object(_) | Value::Bool(_)) => Role::Schema,
-            _ => Role::Data,
-        }
-    }
-
-    fn of_member(self) -> Role {
-        if self == Role::SchemaMap { Role::Schema } else { Role::Data }
-    }
-
-    fn of_item(self) -> Role {
-        if self == Role::Schemas { Role::Schema } else { Role::Data }
-    }
-}
-
-/// How a keyword holds subschemas.
-enum Holds {
-    One,
-    /// An array of them, or just one.
-    List,
-    Map,
-}
-
-impl Holds {
-    /// How `keyword` holds subschemas, if it does, and whether they apply to the same value as the
-    /// schema that has the keyword. Keywords of every dialect count in all of them.
-    fn of(keyword: &str) -> Option<(Holds, bool)> {
-        match keyword {
-            "not" | "if" | "then" | "else" => Some((Holds::One, true)),
-            "allOf" | "anyOf" | "oneOf" => Some((Holds::List, true)),
-            "dependentSchemas" | "dependencies" => Some((Holds::Map, true)),
-            "additionalItems"
-            | "additionalProperties"
-            | "contains"
-            | "contentSchema"
-            | "propertyNames"
-            | "unevaluatedItems"
-            | "unevaluatedProperties" => Some((Holds::One, false)),
-            "items" | "prefixItems" => Some((Holds::List, false)),
-            "properties" | "patternProperties" | "$defs" | "definitions" => Some((Holds::Map, false)),
-            _ => None,
-        }
-    }
-}
-
-/// The subschemas of `schema` that are objects, and whether each applies to the same value.
-pub(super) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (bool, &Map<String, Value>)> {
-    schema.iter().filter_map(|(keyword, value)| Some((Holds::of(keyword)?, value))).flat_map(
-        |((holds, same), value)| {
-            let found: Box<dyn Iterator<Item = &Value>> = match (holds, value) {
-                (Holds::Map, Value::Object(members)) => Box::new(members.values()),
-                (Holds::List, Value::Array(items)) => Box::new(items.iter()),
-                (Holds::One | Holds::List, value) => Box::new(iter::once(value)),
-                _ => Box::new(iter::empty()),
-            };
-            found.filter_map(Value::as_object).map(move |child| (same, child))
-        },
-    )
 }
 
 /// Extends `pointer`, which leads to `value`, to `schema`, if that is in there.
