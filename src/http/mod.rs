@@ -5,13 +5,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`router`] | all routes on one page, and the layers around them |
+//! | [`mod@router`] | all routes on one page, and the layers around them |
 //! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
 //! | [`list_params`], [`cursor`], [`list_body`] | lists |
-//! | [`write`], [`reply`] | what writes, and replies, have in common |
+//! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`] | what surrounds every request |
 //! | [`openapi`] | the description of the API |
 
