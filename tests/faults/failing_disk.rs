@@ -82,20 +82,42 @@ async fn a_failing_disk_fails_only_that_write(
     #[case] harm: Harm,
 ) {
     let dice = Dice::new(settings::seed("failing disk"));
-    match sweep(before, operations, harm, dice).await {
+    match sweep(&[], before, operations, harm, dice).await {
         Ok(places) => eprintln!("failing disk: {harm:?} of {operations:?} from {before:?}, {places}"),
         Err(violation) => panic!("{violation}\nwith {harm:?} of {operations:?} from {before:?}"),
     }
 }
 
+/// The same sweep finds a server that answers, or shows, what the disk then does not take.
+#[cfg(feature = "planted-bugs")]
+#[rstest]
+#[case::acknowledge_before_commit("acknowledge-before-commit")]
+#[case::publish_before_commit("publish-before-commit")]
+#[tokio::test]
+async fn a_planted_bug_is_found_by_a_failing_disk(#[case] plant: &'static str) {
+    let dice = Dice::new(settings::seed(plant));
+    let environment = [("PLUGIN_REGISTRY_PLANT", plant)];
+    match sweep(&environment, Before::EmptyStore, Operations::Writes, Harm::Once(Errno::IO), dice).await {
+        Ok(places) => panic!("{plant} was not noticed: {places}"),
+        Err(Violation::Harness(why)) => panic!("{plant} led to something else: {why}"),
+        Err(violation) => eprintln!("{plant} was found: {violation}"),
+    }
+}
+
 /// Runs the script with the harm in each of the chosen places; returns how many they were.
-async fn sweep(before: Before, operations: Operations, harm: Harm, mut dice: Dice) -> Result<String, Violation> {
-    let all = Place { before, operations, harm, nth: u64::MAX }.run().await?.operations;
+async fn sweep(
+    environment: Environment<'_>,
+    before: Before,
+    operations: Operations,
+    harm: Harm,
+    mut dice: Dice,
+) -> Result<String, Violation> {
+    let place = |nth| Place { environment, before, operations, harm, nth };
+    let all = place(u64::MAX).run().await?.operations;
     let places = choose(before.places(), all, &mut dice);
     let (mut harmed, mut refused) = (0, 0);
     for nth in &places {
-        let outcome =
-            Place { before, operations, harm, nth: *nth }.run().await.map_err(|violation| violation.during(nth))?;
+        let outcome = place(*nth).run().await.map_err(|violation| violation.during(nth))?;
         harmed += u64::from(outcome.harmed);
         refused += outcome.refused;
     }
@@ -118,8 +140,12 @@ fn choose(count: u64, all: u64, dice: &mut Dice) -> BTreeSet<u64> {
     chosen
 }
 
+/// Environment variables of the server.
+type Environment<'a> = &'a [(&'static str, &'a str)];
+
 /// One run of the script.
-struct Place {
+struct Place<'a> {
+    environment: Environment<'a>,
     before: Before,
     operations: Operations,
     harm: Harm,
@@ -133,7 +159,7 @@ struct Figures {
     refused: u64,
 }
 
-impl Place {
+impl Place<'_> {
     async fn run(&self) -> Result<Figures, Violation> {
         let run = TempDir::new_in("/dev/shm")?;
         let directory = run.path().join("store");
@@ -141,6 +167,7 @@ impl Place {
         let control = Control::create(&run.path().join("faults"))?;
         let healthy = Launch::new(&directory.join("registry.db"), &run.path().join("server.log"));
         let faulty = shim::under(healthy.clone(), &directory).with("RECORDER_FAULTS", control.path());
+        let faulty = faulty.with_each(self.environment);
         let observer = Observer::new(|_news| Ok(()));
         self.run_on(&healthy, &faulty, &control, &observer)
             .await

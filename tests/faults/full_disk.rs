@@ -33,6 +33,19 @@ async fn a_full_disk_refuses_writes_whole_and_they_return() {
     }
 }
 
+/// The same run finds a server that answers what the disk then does not take.
+#[cfg(feature = "planted-bugs")]
+#[tokio::test]
+async fn a_planted_bug_is_found_by_a_full_disk() {
+    let disk = SmallDisk::mount();
+    let launch = disk.launch().with("PLUGIN_REGISTRY_PLANT", "acknowledge-before-commit");
+    match fill_and_enlarge(&disk, &launch).await {
+        Ok(()) => panic!("acknowledge-before-commit was not noticed"),
+        Err(Violation::Harness(why)) => panic!("acknowledge-before-commit led to something else: {why}"),
+        Err(violation) => eprintln!("acknowledge-before-commit was found: {violation}"),
+    }
+}
+
 /// Many clients at once, whose writes are of all sizes, so that some fit when others do not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_load_loses_nothing() {
@@ -56,7 +69,7 @@ async fn fill_and_enlarge(disk: &SmallDisk, launch: &Launch) -> Result<(), Viola
     while session.take(Step::Register("big", 40_000)).await? == Outcome::Done {
         filled += 1;
         if filled > 100 {
-            return Err(Violation::Harness("the disk does not fill up".into()));
+            return Err(Violation::WrongReply(format!("{filled} large writes were taken by a small disk")));
         }
     }
     let big = [Step::Register("big", 40_000), Step::Register("new", 40_000), Step::RegisterWithPids("a", 40_000)];

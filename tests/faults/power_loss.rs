@@ -85,7 +85,7 @@ async fn lose_power(
     let control = Control::create(&run.path().join("faults"))?;
     let launch = Launch::new(&directory.join(STORE), &run.path().join("server.log"));
     let launch = shim::under(launch, &directory).with("RECORDER_LOG", &log).with("RECORDER_FAULTS", control.path());
-    let launch = environment.iter().fold(launch, |launch, (name, value)| launch.with(name, value));
+    let launch = launch.with_each(environment);
     let notes = Notes::create(&log)?;
     let observer = record(&launch, &control, &notes, dice, failures).await?;
     let log = std::fs::read(&log)?;

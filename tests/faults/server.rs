@@ -35,6 +35,11 @@ impl Launch {
         self
     }
 
+    /// With several, which may be none.
+    pub(crate) fn with_each(self, environment: &[(&'static str, &str)]) -> Launch {
+        environment.iter().fold(self, |launch, (name, value)| launch.with(name, value))
+    }
+
     pub(crate) fn store(&self) -> &Path {
         &self.store
     }

@@ -65,12 +65,12 @@ fn query_parameter(parameter: &Parameter) -> Value {
             "name": "labels", "in": "query", "description": parameter.help, "style": "form", "explode": true,
             "schema": {
                 "type": "object",
-                "additionalProperties": {"type": "string", "pattern": PRINTABLE},
+                "additionalProperties": {"type": "string"},
                 "propertyNames": {"pattern": "^label\\.[a-z]+$"},
             },
         });
     }
-    let text = json!({"type": "string", "pattern": PRINTABLE});
+    let text = json!({"type": "string"});
     let schema = match parameter.values {
         Values::Flag => json!({"type": "boolean"}),
         Values::Texts => several(text),
@@ -96,6 +96,6 @@ fn query_parameter(parameter: &Parameter) -> Value {
 }
 
 fn header(name: &str, help: &str) -> Value {
-    let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[!-~]*\"(, *(W/)?\"[!-~]*\")*)$"});
+    let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"(, *(W/)?\"[!#-~]*\")*)$"});
     json!({"name": name, "in": "header", "description": help, "schema": schema})
 }
