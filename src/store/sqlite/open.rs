@@ -37,6 +37,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     configure(&connection).map_err(|error| refused_write(path, error))?;
     migrate(&mut connection).map_err(|error| refused_write(path, error))?;
     check_whole(&connection).map_err(named)?;
+    sync_recovered(&connection).map_err(|error| refused_write(path, error))?;
     Ok(connection)
 }
 
@@ -136,6 +137,17 @@ fn check_whole(connection: &Connection) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::unusable("the file is damaged; restore it from a backup", verdict))
+}
+
+/// Makes durable what was recovered from the log: a process that was killed between the write and
+/// the sync of a batch leaves it whole but unsynced, and nobody may see it before it is certain.
+fn sync_recovered(connection: &Connection) -> Result<(), StoreError> {
+    let unfinished: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if unfinished {
+        // Another process reads the file. A commit of our own syncs the log, and all before it.
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT", newest_schema()))?;
+    }
+    Ok(())
 }
 
 fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
