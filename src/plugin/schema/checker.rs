@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::read::{FieldError, Invalid};
 use super::MAX_ERRORS;
-use super::fuel::{Metered, MeteredJson, Prices, metered};
+use super::fuel::{Prices, metered};
+use super::metered::{Metered, MeteredJson};
 use super::patterns::{self, Patterns};
 use super::references::Reach;
 use super::structure::Structure;

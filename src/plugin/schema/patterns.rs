@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::read::{FieldError, Invalid};
 use super::MAX_ERRORS;
-use super::fuel::{Metered, MeteredJson, charge};
+use super::fuel::charge;
+use super::metered::{Metered, MeteredJson};
 use super::structure::Structure;
 
 /// How many different patterns a schema may have.
@@ -24,7 +25,7 @@ const MAX_LENGTH: usize = 1_000;
 
 /// The sizes that compiled patterns are told apart by, in bytes: most are small, few are large, and
 /// none is larger. Each is what a pattern up to that size is taken for.
-const SIZES: [usize; 3] = [4 << 10, MAX_NAME_PATTERN, MAX_SIZE];
+const SIZES: [usize; 5] = [512, 2 << 10, 8 << 10, MAX_NAME_PATTERN, MAX_SIZE];
 const MAX_SIZE: usize = 288 << 10;
 
 /// The largest size in `patternProperties`: every name of an object is compared with all of them.

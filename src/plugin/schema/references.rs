@@ -174,6 +174,10 @@ fn resolve<'a>(structure: &Structure<'a>, reference: &Value) -> Result<(&'a Valu
             "only references within the schema (`#…`) are followed; put the schema that it means under `$defs`",
         )?,
     };
+    // RFC 3986 section 3.5.
+    if !fragment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)) {
+        return Err("is not a URI reference: characters that those may not have must be percent-encoded".into());
+    }
     let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
     let (target, place) = if fragment.is_empty() || fragment.starts_with('/') {
         (structure.root.pointer(&fragment), fragment.into_owned())

@@ -163,6 +163,8 @@ impl<'a> Structure<'a> {
         let before = self.weight - VALUE_WEIGHT;
         self.members(keywords, Role::of_keyword, nesting + 1)?;
         self.weights.insert(std::ptr::from_ref(keywords), self.weight - before);
+        let negated = keywords.get("not").and_then(Value::as_object).map_or(0, |negated| self.weight(negated));
+        self.longest_copy = self.longest_copy.max(negated);
         Ok(())
     }
 
@@ -217,12 +219,7 @@ impl<'a> Structure<'a> {
         for (name, member) in members {
             self.text(name);
             pointer_push(&mut self.pointer, name);
-            let before = self.weight;
-            let role = role(name, member);
-            self.value(member, role, nesting)?;
-            if name == "not" && role == Role::Schema {
-                self.longest_copy = self.longest_copy.max(self.weight - before);
-            }
+            self.value(member, role(name, member), nesting)?;
             self.pointer.truncate(here);
         }
         Ok(())

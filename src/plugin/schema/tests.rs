@@ -96,6 +96,7 @@ fn a_schema_of_every_draft_is_understood_by_its_own_rules() {
 #[case(json!({"items": {"$ref": "#nowhere"}}), "/items/$ref")]
 #[case(json!({"title": "a", "items": {"$ref": "#/title"}}), "/items/$ref")]
 #[case(json!({"$ref": "#/$defs/%ff"}), "/$ref")]
+#[case(json!({"$ref": "#/$defs/a b", "$defs": {"a b": {}}}), "/$ref")]
 #[case(json!({"x": {"y": {"$ref": "other.json"}}, "$ref": "#/x/y"}), "/x/y/$ref")]
 #[case(json!({"$defs": {"unused": {"pattern": "("}}}), "/$defs/unused/pattern")]
 #[case(json!({"patternProperties": {"a(": {}}}), "/patternProperties/a(")]
@@ -245,6 +246,12 @@ fn a_check_that_would_take_too_long_is_stopped() {
         })
         .collect();
     too_complex(&json!(text), &json!({"pattern": "[ab]*a[ab]{100}c"}));
+    // A name that takes 0.1 ms to look up, in 40,000 objects.
+    let objects = Value::Array(vec![json!({"a": 1}); 40_000]);
+    too_complex(&objects, &json!({"items": {"not": {"required": ["r".repeat(100_000)]}}}));
+    // Numbers that take 20 ms to calculate with.
+    let digits: Value = serde_json::from_str(&format!("0.{}", "3".repeat(9_000))).unwrap();
+    too_complex(&Value::Array(vec![digits; 100]), &json!({"items": {"minimum": 0.1}}));
     // Long integers that share a binary64 are as quick to tell apart as others.
     let long: Vec<Value> = (0..20_000).map(|index| serde_json::from_str(&format!("1{index:039}")).unwrap()).collect();
     check_config(&Value::Array(long), &json!({"uniqueItems": true})).unwrap();
@@ -382,7 +389,9 @@ fn at_most_100_mistakes_are_listed() {
 #[test]
 fn quick_schemas_are_told_from_others() {
     assert!(is_quick(r#"{"type":"object","properties":{}}"#));
-    assert!(
-        !is_quick(r#"{"pattern":"a"}"#) && !is_quick(r#"{"patternProperties":{}}"#) && !is_quick(&" ".repeat(3_000))
-    );
+    for text in
+        [r#"{"pattern":"a"}"#, r#"{"patternProperties":{}}"#, r#"{"unevaluatedItems":false}"#, &" ".repeat(2049)]
+    {
+        assert!(!is_quick(text), "{text}");
+    }
 }
