@@ -53,6 +53,7 @@ mod wire;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use plugin_registry::cli::log_writer::LogThread;
 use plugin_registry::cli::logging::{self, LogFormat};
 
 use self::settings::Settings;
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
 fn measure() -> anyhow::Result<()> {
     let settings = Settings::of_this_run()?;
     let machine = machine::describe(&settings.folder)?;
-    log_as_in_production()?;
+    let _log = log_as_in_production()?;
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
@@ -102,7 +103,7 @@ fn measure() -> anyhow::Result<()> {
 
 /// Starts the log of `plugin-registry serve`, a line a request, on a standard error that is `/dev/null`: formatting and
 /// the system call are paid for, and no terminal or disk is measured.
-fn log_as_in_production() -> anyhow::Result<()> {
+fn log_as_in_production() -> anyhow::Result<LogThread> {
     let sink = std::fs::File::options().write(true).open("/dev/null").context("/dev/null cannot be opened")?;
     rustix::stdio::dup2_stderr(&sink).context("standard error cannot be redirected")?;
     logging::start(LogFormat::Text, "info")

@@ -7,6 +7,7 @@
 //! | [`logging`] | how the log is written |
 
 pub mod health;
+pub mod log_writer;
 pub mod logging;
 pub mod serve;
 

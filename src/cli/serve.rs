@@ -56,7 +56,7 @@ pub struct ServeArgs {
 ///
 /// When the store cannot be opened or the address cannot be listened on.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    logging::start(args.log_format, &args.log_level)?;
+    let _log = logging::start(args.log_format, &args.log_level)?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let registry = Registry::start(journal, Arc::new(SystemClock))
         .with_context(|| format!("the store {} cannot be read", args.store))?;

@@ -1,24 +1,28 @@
 //! What surrounds every request: its id, its snapshot, its time limit, and the form of its errors.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Extension, MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{Extension, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue};
-use hyper::{HeaderMap, StatusCode, Version};
-use tower_http::compression::predicate::{Predicate, SizeAbove};
-use tower_http::request_id::{MakeRequestId, RequestId};
-use tracing::{Span, error, info, info_span};
+use futures_util::FutureExt as _;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, StatusCode, Version};
+use tokio::time::Instant;
+use tower::{Layer, Service};
+use tracing::error;
 
 use super::body::media_type;
+use super::compress;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
+use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
-use crate::clock::new_identity;
 use crate::registry::{Revision, Snapshot};
 
 /// The revision that a reply was made from, or that a write has led to.
@@ -27,38 +31,102 @@ pub const REGISTRY_REVISION: HeaderName = HeaderName::from_static("registry-revi
 /// Whose history that revision belongs to.
 pub const REGISTRY_STORE: HeaderName = HeaderName::from_static("registry-store");
 
-/// Names the request, in the reply, the log and the journal.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The most characters of a request id that a client may choose.
-const MAX_REQUEST_ID: usize = 128;
-
 /// The view that a request has of the registry, the same from its beginning to its end.
 pub type Now = Extension<Arc<Snapshot>>;
 
-/// Gives a request its snapshot, and its reply the headers and the form that every reply has.
-pub async fn surround(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let snapshot = api.registry.snapshot();
+/// Puts around every route what every request has in common.
+#[derive(Clone)]
+pub struct SurroundLayer(Arc<Surroundings>);
+
+struct Surroundings {
+    api: Api,
+    ids: RequestIds,
+}
+
+impl SurroundLayer {
+    /// What surrounds the routes of `api`.
+    pub fn new(api: Api) -> SurroundLayer {
+        SurroundLayer(Arc::new(Surroundings { api, ids: RequestIds::new() }))
+    }
+}
+
+impl<S> Layer<S> for SurroundLayer {
+    type Service = Surround<S>;
+
+    fn layer(&self, inner: S) -> Surround<S> {
+        Surround { inner, surroundings: Arc::clone(&self.0) }
+    }
+}
+
+/// A route with its surroundings.
+#[derive(Clone)]
+pub struct Surround<S> {
+    inner: S,
+    surroundings: Arc<Surroundings>,
+}
+
+impl<S> Service<Request> for Surround<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The service that is ready is the one to be called; the other is for the next request.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let surroundings = Arc::clone(&self.surroundings);
+        Box::pin(async move { Ok(surround(&surroundings, inner, request).await) })
+    }
+}
+
+/// Gives a request its id and its snapshot, and its reply the headers and the form that every reply
+/// has, and a line in the log.
+async fn surround<S>(surroundings: &Surroundings, inner: S, mut request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
+{
+    let began = Instant::now();
+    let snapshot = surroundings.api.registry.snapshot();
+    let id = surroundings.ids.of(request.headers());
+    let method = request.method().clone();
     let uri = request.uri().clone();
-    let request_id = request.headers().get(X_REQUEST_ID).cloned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(Arc::clone(&snapshot));
-    let mut response = answer(&api, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = match AssertUnwindSafe(answer(&surroundings.api, inner, request)).catch_unwind().await {
+        Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
+        Err(panic) => after_panic(&*panic, &id),
+    };
     if response.status().is_client_error() || response.status().is_server_error() {
-        response = as_problem(response, uri.path(), request_id.as_ref());
+        response = as_problem(response, uri.path(), &id);
     }
     let headers = response.headers_mut();
     headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(snapshot.state.revision().0));
     headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&snapshot));
+    log(&method, route.as_ref().map_or("-", MatchedPath::as_str), response.status(), began.elapsed(), &id);
+    response.headers_mut().insert(X_REQUEST_ID, id);
     response
 }
 
 /// The handler's answer, if the request is fit for one and the answer comes in time.
-async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Problem> {
+async fn answer<S>(api: &Api, inner: S, request: Request) -> Result<Response, Problem>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
+{
     check_head(&request)?;
-    if is_stream(request.headers()) {
-        return Ok(next.run(request).await);
+    let is_stream = is_stream(request.headers());
+    let answer = compress::compressed(inner, request);
+    if is_stream {
+        return Ok(answer.await);
     }
-    tokio::time::timeout(api.limits.request_time, next.run(request)).await.map_err(|_| out_of_time())
+    tokio::time::timeout(api.limits.request_time, answer).await.map_err(|_| out_of_time())
 }
 
 /// Marks a request that came with both Content-Length and Transfer-Encoding; the connection knows.
@@ -88,6 +156,9 @@ fn check_head(request: &Request) -> Result<(), Problem> {
 /// Returns true if and only if every percent-encoding in a path (RFC 3986 section 2.1) is whole and
 /// the bytes so written are UTF-8.
 fn is_well_encoded(path: &str) -> bool {
+    if !path.contains('%') {
+        return true;
+    }
     let mut rest = path;
     while let Some((_, escape)) = rest.split_once('%') {
         if !escape.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
@@ -109,16 +180,16 @@ fn out_of_time() -> Problem {
 }
 
 /// Gives an error the form of a problem document, whoever has made it.
-fn as_problem(mut response: Response, path: &str, request_id: Option<&HeaderValue>) -> Response {
+fn as_problem(mut response: Response, path: &str, request_id: &HeaderValue) -> Response {
     if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON) {
         return response;
     }
     let problem =
         response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(response.status()));
-    let mut reply = problem.reply(Some(path), request_id.and_then(|id| id.to_str().ok()));
+    let mut reply = problem.reply(Some(path), request_id.to_str().ok());
     for (name, value) in response.headers() {
         // Allow, Retry-After and the like stay; what describes the body that was replaced does not.
-        if *name != CONTENT_TYPE && *name != hyper::header::CONTENT_LENGTH {
+        if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
             reply.headers_mut().insert(name.clone(), value.clone());
         }
     }
@@ -136,81 +207,36 @@ pub fn revision_header(revision: Revision) -> (HeaderName, HeaderValue) {
     (REGISTRY_REVISION, HeaderValue::from(revision.0))
 }
 
-/// Makes request ids: one prefix a process, and a count.
-#[derive(Clone)]
-pub struct RequestIds {
-    prefix: Arc<str>,
-    count: Arc<AtomicU64>,
-}
-
-impl RequestIds {
-    /// Ids that no other process makes.
-    pub fn new() -> RequestIds {
-        let identity = new_identity().simple().to_string();
-        let prefix = identity.chars().take(12).collect::<String>();
-        RequestIds { prefix: prefix.into(), count: Arc::default() }
+/// The log line of a request. Those that only ask whether the service is well come every few
+/// seconds, and are of use to nobody as long as it is.
+fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: &HeaderValue) {
+    // To the microsecond.
+    let milliseconds = (latency.as_secs_f64() * 1e6).round() / 1e3;
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                http.method = method.as_str(),
+                http.route = route,
+                http.status = status.as_u16(),
+                latency_ms = milliseconds,
+                request.id = id.to_str().unwrap_or("-"),
+                "answered"
+            )
+        };
     }
-}
-
-impl Default for RequestIds {
-    fn default() -> RequestIds {
-        RequestIds::new()
-    }
-}
-
-impl MakeRequestId for RequestIds {
-    fn make_request_id<B>(&mut self, _request: &hyper::Request<B>) -> Option<RequestId> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_str(&format!("{}-{count}", self.prefix)).ok().map(RequestId::new)
-    }
-}
-
-/// Forgets a request id that a client has sent and that is not fit to be repeated in a log.
-pub fn drop_unfit_request_id<B>(mut request: hyper::Request<B>) -> hyper::Request<B> {
-    let fit = |id: &HeaderValue| {
-        id.len() <= MAX_REQUEST_ID && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    if request.headers().get(X_REQUEST_ID).is_some_and(|id| !fit(id)) {
-        request.headers_mut().remove(X_REQUEST_ID);
-    }
-    request
-}
-
-/// The span of a request: what its log lines have in common.
-pub fn request_span<B>(request: &hyper::Request<B>) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
-    let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("-");
-    info_span!("request", http.method = %request.method(), http.route = route, request.id = id)
-}
-
-/// The log line of a request.
-pub fn log_reply<B>(response: &hyper::Response<B>, latency: Duration, _span: &Span) {
-    let latency_ms = latency.as_secs_f64() * 1e3;
-    info!(http.status = response.status().as_u16(), latency_ms = (latency_ms * 1e3).round() / 1e3, "answered");
+    let is_check = matches!(route, "/healthz" | "/readyz");
+    if is_check && status.is_success() { line!(debug) } else { line!(info) }
 }
 
 /// A panic in a handler: the request fails, the process lives.
-#[expect(clippy::needless_pass_by_value, reason = "the form that tower-http asks for")]
-pub fn panic_reply(panic: Box<dyn Any + Send>) -> Response {
+fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue) -> Response {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    error!(panic = message, "a handler panicked");
+    error!(panic = message, request.id = id.to_str().unwrap_or("-"), "a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
-}
-
-/// Which replies are worth compressing: long ones, and none with a strong entity tag, because a
-/// compressed form would be another representation under the same tag (RFC 9110 section 8.8.3.3).
-#[derive(Clone, Copy)]
-pub struct WorthCompressing;
-
-impl Predicate for WorthCompressing {
-    fn should_compress<B: hyper::body::Body>(&self, response: &hyper::Response<B>) -> bool {
-        let strong = response.headers().get(ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
-        !strong && SizeAbove::new(4096).should_compress(response)
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::registry::Record;
 
 /// How long a piece is at least, in bytes, as long as there is more.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 128 * 1024;
 
 /// Items between a beginning and an end.
 pub struct ListBody {

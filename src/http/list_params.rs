@@ -2,8 +2,9 @@
 //! description are made.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::Hasher as _;
 
+use fnv::FnvHasher;
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, ListCursor};
@@ -201,10 +202,10 @@ fn digest(params: &Params) -> String {
         .map(|(name, values)| (name, values.iter().collect::<BTreeSet<_>>()))
         .collect();
     parts.sort();
-    // The fixed keys of this hasher make it the same in every process. It guards against mistakes,
-    // not against attacks: a forged cursor begins somewhere else in a list that anyone may read.
-    let mut hasher = DefaultHasher::new();
-    parts.hash(&mut hasher);
+    // The same in every version and process. It guards against mistakes, not against attacks: a
+    // forged cursor begins somewhere else in a list that anyone may read.
+    let mut hasher = FnvHasher::default();
+    hasher.write(format!("{parts:?}").as_bytes());
     format!("{:016x}", hasher.finish())
 }
 

@@ -5,18 +5,19 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`mod@router`] | all routes on one page, and the layers around them |
+//! | [`mod@router`] | all routes on one page |
 //! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
 //! | [`list_params`], [`cursor`], [`list_body`] | lists |
 //! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
-//! | [`context`] | what surrounds every request |
+//! | [`context`], [`request_id`], [`compress`] | what surrounds every request |
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
 mod categories;
+pub mod compress;
 pub mod conditional;
 mod config;
 pub mod context;
@@ -33,6 +34,7 @@ mod plugins;
 pub mod problem;
 pub mod refusal;
 pub mod reply;
+pub mod request_id;
 mod resources;
 pub mod router;
 mod runtime;

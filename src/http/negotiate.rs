@@ -15,6 +15,9 @@ pub const JSON: &str = "application/json";
 ///
 /// 406, naming what there is.
 pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(ACCEPT).is_none_or(|accept| accept == "*/*") {
+        return Ok(());
+    }
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
         // The API browser's pages, scripts and styles.

@@ -1,9 +1,8 @@
 //! Answers to what never becomes a request: given before, or instead of, any handler.
 
-use tower_http::request_id::MakeRequestId as _;
-
-use super::context::{REGISTRY_REVISION, REGISTRY_STORE, RequestIds, X_REQUEST_ID};
+use super::context::{REGISTRY_REVISION, REGISTRY_STORE};
 use super::problem::Problem;
+use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::router::Api;
 
 /// Writes refusals as they go over the wire (HTTP/1.1).
@@ -22,9 +21,9 @@ impl Refusals {
     /// The whole answer to something that cannot be served, for example 431; it ends the connection.
     pub fn write(&self, problem: &Problem) -> Vec<u8> {
         let snapshot = self.api.registry.snapshot();
-        let id = self.ids.clone().make_request_id(&hyper::Request::new(()));
-        let id = id.and_then(|id| id.header_value().to_str().ok().map(str::to_owned)).unwrap_or_default();
-        let body = problem.text(None, Some(&id));
+        let id = self.ids.make();
+        let id = id.to_str().unwrap_or_default();
+        let body = problem.text(None, Some(id));
         let mut text = format!(
             "HTTP/1.1 {}\r\n{X_REQUEST_ID}: {id}\r\n{REGISTRY_STORE}: {}\r\n{REGISTRY_REVISION}: {}\r\ncontent-length: {}\r\n",
             problem.status(),

@@ -1,19 +1,13 @@
-//! All routes on one page, and the layers around them.
+//! All routes on one page.
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use serde_json::Value;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::context::{self, RequestIds, WorthCompressing, X_REQUEST_ID};
+use super::context::SurroundLayer;
 use super::{categories, config, health, openapi, plugins, resources, runtime, stats};
 use crate::registry::Registry;
 
@@ -68,31 +62,15 @@ pub fn description() -> Value {
     openapi::complete(&routes().into_openapi())
 }
 
-/// The whole service: routes, description, API browser, and the layers around all of them.
+/// The whole service: routes, description, API browser, and what surrounds all of them.
 pub fn router(api: Api) -> Router {
     let (routes, _) = routes().split_for_parts();
     surrounded(routes.merge(openapi::browser()).with_state(api.clone()), api)
 }
 
-/// Puts the layers around routes; a request passes them from top to bottom.
+/// Puts around routes what surrounds every request.
 fn surrounded(routes: Router, api: Api) -> Router {
-    let layers = ServiceBuilder::new()
-        .map_request(context::drop_unfit_request_id)
-        .layer(SetRequestIdLayer::new(X_REQUEST_ID, RequestIds::new()))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(context::request_span)
-                .on_request(())
-                .on_response(context::log_reply)
-                .on_eos(())
-                .on_body_chunk(())
-                .on_failure(()),
-        )
-        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
-        .layer(CompressionLayer::new().gzip(true).compress_when(WorthCompressing))
-        .layer(from_fn_with_state(api, context::surround))
-        .layer(CatchPanicLayer::custom(context::panic_reply));
-    routes.layer(layers)
+    routes.layer(SurroundLayer::new(api))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 
 use super::conditional::precondition;
-use super::context::{Now, X_REQUEST_ID, revision_header};
+use super::context::{Now, revision_header};
 use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::reply;
+use super::request_id::RequestId;
 use super::router::Api;
 use crate::registry::{Command, Outcome, Precondition, Request, StoreId};
 
@@ -28,7 +29,7 @@ impl FromRequestParts<Api> for Write {
         let now = Now::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
-        let request_id = parts.headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).map(Into::into);
+        let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
         let params = Params::from_request_parts(parts, api).await?;
         Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id, params })
     }

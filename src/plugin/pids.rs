@@ -15,8 +15,8 @@ pub type Pid = u32;
 /// Each has an index entry of its own, which is brought up to date with every change of the plugin.
 pub const MAX_PIDS: usize = 10_000;
 
-/// Process ids without repetition, in the order of first mention.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Process ids without repetition, in the order of first mention. Equal when they are the same set.
+#[derive(Debug, Clone, Default, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Pid>", into = "Vec<Pid>")]
 pub struct Pids(Box<[Pid]>);
 
@@ -72,6 +72,17 @@ impl Pids {
     }
 }
 
+impl PartialEq for Pids {
+    fn eq(&self, other: &Pids) -> bool {
+        let sorted = |pids: &Pids| {
+            let mut pids = pids.0.clone();
+            pids.sort_unstable();
+            pids
+        };
+        self.0 == other.0 || (self.len() == other.len() && sorted(self) == sorted(other))
+    }
+}
+
 impl From<Vec<Pid>> for Pids {
     fn from(pids: Vec<Pid>) -> Pids {
         Pids(pids.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect())
@@ -96,6 +107,14 @@ mod tests {
         assert_eq!(Vec::from(pids.clone()), [3, 1, 2]);
         assert_eq!(Vec::from(pids.with(&Pids::from(vec![9, 1]))), [3, 1, 2, 9]);
         assert_eq!(Vec::from(pids.without(1)), [3, 2]);
+    }
+
+    #[test]
+    fn the_order_makes_no_other_set() {
+        let pids = |pids: &[Pid]| Pids::from(pids.to_vec());
+        assert_eq!(pids(&[3, 1, 2]), pids(&[1, 2, 3]));
+        assert_ne!(pids(&[1, 2]), pids(&[1, 3]));
+        assert_ne!(pids(&[1, 2]), pids(&[1, 2, 3]));
     }
 
     #[test]

@@ -78,21 +78,20 @@ impl Indexes {
         }
         if let Some(after) = after {
             for key in kept {
-                let mut records = self.0.get(&key).cloned().unwrap_or_default();
-                records.insert_mut(after.unique_id.clone(), Arc::clone(after));
-                self.0.insert_mut(key, records);
+                let (id, after) = (after.unique_id.clone(), Arc::clone(after));
+                match self.0.get_mut(&key) {
+                    Some(records) => records.insert_mut(id, after),
+                    None => self.0.insert_mut(key, Records::default().insert(id, after)),
+                }
             }
         }
     }
 
     fn remove(&mut self, key: &IndexKey, id: &UniqueId) {
-        let Some(records) = self.0.get(key) else { return };
-        let mut records = records.clone();
+        let Some(records) = self.0.get_mut(key) else { return };
         records.remove_mut(id);
         if records.is_empty() {
             self.0.remove_mut(key);
-        } else {
-            self.0.insert_mut(key.clone(), records);
         }
     }
 }

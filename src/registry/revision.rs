@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ impl fmt::Display for Revision {
 /// restored backup is never mistaken for the history that a client has seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
-pub struct StoreId(Box<str>);
+pub struct StoreId(Arc<str>);
 
 impl StoreId {
     /// The identity of a new store.
@@ -65,7 +66,11 @@ pub struct EntityTag {
 impl fmt::Display for EntityTag {
     /// `"<store>-<revision>"`, with its quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}-{}\"", self.store, self.revision)
+        f.write_str("\"")?;
+        f.write_str(self.store.as_str())?;
+        f.write_str("-")?;
+        self.revision.fmt(f)?;
+        f.write_str("\"")
     }
 }
 

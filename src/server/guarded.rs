@@ -173,8 +173,10 @@ impl Guarded {
 /// request id that every answer of ours has.
 fn bare_error(head: &[u8]) -> Option<StatusCode> {
     let rest = head.strip_prefix(b"HTTP/1.1 ")?;
-    let named = memchr::memmem::find(head, b"x-request-id").is_some();
-    if head.len() > 256 || named || !matches!(rest.first(), Some(b'4' | b'5')) {
+    if !matches!(rest.first(), Some(b'4' | b'5')) || head.len() > 256 {
+        return None;
+    }
+    if memchr::memmem::find(head, b"x-request-id").is_some() {
         return None;
     }
     StatusCode::from_bytes(rest.get(..3)?).ok()

@@ -1,7 +1,8 @@
 //! Opening the file: whose it is, whether it is whole, and whether it can be written.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         }
         other => other,
     };
+    create_private(path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| cannot_write(path, error))?;
     check_owner(&connection).map_err(named)?;
     if connection.is_readonly("main").map_err(|error| named(error.into()))? {
@@ -39,6 +41,13 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     check_whole(&connection).map_err(named)?;
     sync_recovered(&connection).map_err(|error| refused_write(path, error))?;
     Ok(connection)
+}
+
+/// Makes a file that does not exist, readable by its owner alone: configurations may hold secrets.
+/// SQLite gives the files beside it the same mode.
+fn create_private(path: &Path) {
+    // What fails here fails again when SQLite opens it, which tells why.
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
 /// What SQLite would only call "unable to open database file".
@@ -151,7 +160,11 @@ fn sync_recovered(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
-    let what = format!("{} cannot be opened for reading and writing; look at its permissions", path.display());
+    let what = format!(
+        "{} cannot be opened for reading and writing; look at its permissions and those of its folder for user {}",
+        path.display(),
+        rustix::process::geteuid().as_raw(),
+    );
     StoreError::unusable(what, error)
 }
 
@@ -164,9 +177,10 @@ fn refused_write(path: &Path, error: StoreError) -> StoreError {
         }
         StoreError::Io(source) => StoreError::unusable(
             format!(
-                "{} cannot be written: SQLite needs to create files beside it in {}",
+                "{} cannot be written: SQLite needs to create files beside it in {} as user {}",
                 path.display(),
-                folder.display()
+                folder.display(),
+                rustix::process::geteuid().as_raw(),
             ),
             source,
         ),

@@ -1,0 +1,136 @@
+//! Standard error, written to by a thread of its own.
+//!
+//! Whoever logs only copies a line: no request waits for a reader of the log that has stopped
+//! reading, and a system call writes many lines. At most [`PAUSE`] of lines is lost by kill -9.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tracing::warn;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How long lines are gathered before they are written.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The most bytes that wait to be written; further lines are dropped, and counted.
+const MAX_WAITING: usize = 1 << 20;
+
+/// Takes the lines of the log.
+#[derive(Clone)]
+pub struct LogWriter(Arc<Shared>);
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    dropped: u64,
+    closed: bool,
+}
+
+/// Keeps the thread; when this is dropped, everything that was logged before has been written.
+pub struct LogThread {
+    writer: LogWriter,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LogWriter {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for us.
+    pub fn start() -> io::Result<(LogWriter, LogThread)> {
+        let writer = LogWriter(Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() }));
+        let shared = Arc::clone(&writer.0);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || shared.write_until_closed())?;
+        Ok((writer.clone(), LogThread { writer, thread: Some(thread) }))
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_until_closed(&self) {
+        let mut lines = Vec::new();
+        loop {
+            let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.closed;
+            let waiting = self.changed.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
+            let gathered = self.changed.wait_timeout_while(waiting, PAUSE, |waiting| !waiting.closed);
+            let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut lines, &mut waiting.lines);
+            let dropped = std::mem::take(&mut waiting.dropped);
+            let closed = waiting.closed;
+            drop(waiting);
+            // Nobody is left to be told that standard error is gone.
+            drop(io::stderr().write_all(&lines));
+            lines.clear();
+            if dropped > 0 {
+                warn!(log.dropped_lines = dropped, "lines were left out of the log, whose reader is too slow");
+            } else if closed {
+                return;
+            }
+        }
+    }
+}
+
+impl Write for &LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.0.waiting();
+        if waiting.lines.len() + line.len() > MAX_WAITING {
+            waiting.dropped += 1;
+            return Ok(line.len());
+        }
+        if waiting.lines.is_empty() {
+            self.0.changed.notify_one();
+        }
+        waiting.lines.extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = &'a LogWriter;
+
+    fn make_writer(&'a self) -> &'a LogWriter {
+        self
+    }
+}
+
+impl Drop for LogThread {
+    fn drop(&mut self) {
+        self.writer.0.waiting().closed = true;
+        self.writer.0.changed.notify_one();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            drop(io::stderr().write_all(b"the log's thread ended by a panic\n"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_find_no_room_are_counted() {
+        // Without its thread, nothing is ever written.
+        let writer = LogWriter(Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() }));
+        let line = vec![b'x'; MAX_WAITING / 2];
+        for _ in 0..5 {
+            (&writer).write_all(&line).unwrap();
+        }
+        let waiting = writer.0.waiting();
+        assert_eq!((waiting.lines.len(), waiting.dropped), (MAX_WAITING, 3));
+    }
+}
