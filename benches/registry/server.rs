@@ -1,6 +1,7 @@
 //! The two sides: the whole service, and `axum::serve` with one route. Each has its own threads in this process.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use axum::Router;
@@ -31,7 +32,7 @@ impl Server {
         let (runtime, listener) = listen(name, threads)?;
         let address = listener.local_addr()?;
         let api = Api { registry, limits: Limits::default() };
-        runtime.spawn(server::run(listener, api, Settings::default(), std::future::pending()));
+        runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
         Ok(Server { address, name, runtime: Some(runtime) })
     }
 
@@ -55,6 +56,12 @@ impl Server {
         ensure!(status == 200, "{} answered {status}: {}", self.name, String::from_utf8_lossy(body));
         Ok(Bytes::copy_from_slice(body))
     }
+}
+
+/// The limits of production, but that connections may be silent while other sides are measured.
+fn patient() -> Settings {
+    let silence = Duration::from_mins(10);
+    Settings { first_byte_time: silence, idle_time: silence, ..Settings::default() }
 }
 
 impl Drop for Server {

@@ -2,10 +2,11 @@
 //!
 //! 5 ms is what a disk on a network or a spinning one takes for an fsync.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, Journal, StoreError};
+use plugin_registry::store::{Batch, History, Journal, StoreError};
 
 /// What each commit takes longer.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
@@ -44,6 +45,14 @@ impl Journal for SlowDisk {
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.read(after, limit)
+    }
+
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.0.compact(horizon, steps)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        self.0.history()
     }
 
     fn close(&mut self) {

@@ -30,6 +30,11 @@ impl Labels {
         if errors.is_empty() { Ok(Labels(labels)) } else { Err(Invalid(errors)) }
     }
 
+    /// Every label with its value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+
     /// The value of a label.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(AsRef::as_ref)

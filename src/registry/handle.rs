@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::vet::{Foresight, Question, Vetted};
-use super::writer::{self, Message, Submission};
+use super::watch::Topics;
+use super::writer::{self, Message, Submission, Writer};
 use crate::clock::Clock;
-use crate::store::{Journal, StoreError};
+use crate::store::{History, Journal, StoreError};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;
@@ -61,6 +63,8 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
+    topics: Arc<Topics>,
+    history: Arc<dyn History>,
     health: watch::Receiver<WriterHealth>,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
@@ -73,19 +77,58 @@ impl Registry {
     /// # Errors
     ///
     /// When the journal cannot be read.
-    pub fn start(mut journal: Box<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
+    pub fn start(journal: Box<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
+        Registry::start_keeping(journal, clock, Retention::default())
+    }
+
+    /// As [`Registry::start`], with a journal that is kept for so long.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read.
+    pub fn start_keeping(
+        mut journal: Box<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<Registry, StoreError> {
         let snapshot = journal.load()?;
+        let topics = Arc::new(Topics::new(snapshot.state.revision()));
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let (queue, submissions) = std::sync::mpsc::channel();
         let (report, health) = watch::channel(WriterHealth::Writable);
-        let thread = writer::start(journal, clock, Arc::clone(&published), submissions, report)?;
+        let history = journal.history();
+        let writer = Writer {
+            journal,
+            history: Arc::clone(&history),
+            clock,
+            published: Arc::clone(&published),
+            report,
+            topics: Arc::clone(&topics),
+            retention,
+        };
+        let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
-        Ok(Registry(Arc::new(Inner { published, health, places, queue, thread: Mutex::new(Some(thread)) })))
+        Ok(Registry(Arc::new(Inner { published, topics, history, health, places, queue, thread })))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.load_full()
+    }
+
+    /// What can be followed.
+    pub fn topics(&self) -> &Arc<Topics> {
+        &self.0.topics
+    }
+
+    /// The past. It waits for a disk: call it where that is no harm.
+    pub fn history(&self) -> &Arc<dyn History> {
+        &self.0.history
+    }
+
+    /// Ends all watching, so that nobody waits for what will not come.
+    pub fn end_watches(&self) {
+        self.0.topics.close();
     }
 
     /// Whether changes can be written at the moment.

@@ -11,6 +11,10 @@
 //! | [`command`] | what can be asked, and how it can be refused |
 //! | [`decide`] | the rules: what a command does to a state; pure |
 //! | [`change`] | [`Change`]: one entry of the journal |
+//! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
+//! | [`history`] | the past: changes that were made, and the state that they had led to |
+//! | [`retention`] | how long the journal is kept |
+//! | [`watch`] | who is told of changes |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
@@ -20,17 +24,22 @@
 //! | [`writer`] | decides, commits, publishes |
 
 pub mod change;
+pub mod cloud_event;
 pub mod command;
 pub mod decide;
 pub mod document;
+pub mod history;
 pub mod index;
 pub mod query;
 pub mod resources;
+pub mod retention;
 pub mod revision;
 pub mod sort;
 pub mod state;
 pub mod stats;
+pub mod transition;
 pub mod vet;
+pub mod watch;
 pub mod writer;
 
 mod handle;
@@ -39,5 +48,7 @@ pub use change::{Change, ChangeKind, Event};
 pub use command::{Command, Outcome, Precondition, Refusal, Request, SubmitError};
 pub use document::{PluginDocument, Record};
 pub use handle::{Pending, Registry, Snapshot, WriterHealth};
+pub use retention::Retention;
 pub use revision::{EntityTag, Revision, StoreId};
 pub use state::{Category, State};
+pub use transition::{Step, Transition};

@@ -9,6 +9,7 @@ use super::change::{Change, ConfigChange, Event};
 use super::document::Record;
 use super::index::{IndexKey, Indexes, Records};
 use super::revision::Revision;
+use super::transition::Step;
 use crate::plugin::{Name, UniqueId};
 
 /// The whole registry at one revision. Cloning it is cheap: its parts are shared.
@@ -55,51 +56,69 @@ impl State {
     ) -> State {
         let mut state = State { revision, at, ..State::default() };
         for record in records {
-            state.put(Arc::new(record));
+            state.set_plugin(&record.unique_id.clone(), Some(Arc::new(record)));
         }
         for (name, category) in categories {
-            state.categories.insert_mut(name, category);
+            state.set_category(name, Some(category));
         }
         state
     }
 
-    /// Makes one change. It must be the one that follows: see [`Revision::next`].
-    pub fn apply(&mut self, change: &Change) {
+    /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
+    pub fn apply(&mut self, change: &Change) -> Step {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
-        self.revision = change.revision;
-        self.at = change.at;
+        self.set_head(change.revision, change.at);
         match &change.event {
             Event::PluginPut { plugin, config, .. } => {
-                let before = self.by_id.get(plugin.unique_id().as_str());
+                let id = plugin.unique_id();
+                let before = self.by_id.get(&id);
                 let config = match config {
                     ConfigChange::Kept => before.and_then(|record| record.config.clone()),
                     ConfigChange::Saved(config) => Some(config.clone()),
                     ConfigChange::Deleted => None,
                 };
                 let created_at = before.map_or(change.at, |record| record.created_at);
-                let plugin = Arc::clone(plugin);
-                self.put(Arc::new(Record::new(plugin, config, change.revision, created_at, change.at)));
+                let record = Record::new(Arc::clone(plugin), config, change.revision, created_at, change.at);
+                let after = Some(Arc::new(record));
+                Step::Plugin { before: self.set_plugin(&id, after.clone()), after }
             }
-            Event::PluginRemoved { id } => {
-                if let Some(before) = self.by_id.get(id).cloned() {
-                    self.plugins.remove_mut(id);
-                    self.by_id.remove_mut(id);
-                    self.indexes.replace(Some(&before), None);
-                }
+            Event::PluginRemoved { id } => Step::Plugin { before: self.set_plugin(id, None), after: None },
+            Event::CategoryNamed { name, display_name } => {
+                let before = self.categories.get(name).map(|category| category.display_name.clone());
+                let category =
+                    display_name.clone().map(|name| Category { display_name: name, revision: change.revision });
+                self.set_category(name.clone(), category);
+                Step::Category { before, after: display_name.clone() }
             }
-            Event::CategoryNamed { name, display_name: Some(display_name) } => {
-                let category = Category { display_name: display_name.clone(), revision: change.revision };
-                self.categories.insert_mut(name.clone(), category);
-            }
-            Event::CategoryNamed { name, display_name: None } => drop(self.categories.remove_mut(name)),
         }
     }
 
-    fn put(&mut self, record: Arc<Record>) {
-        let before = self.by_id.get(&record.unique_id).cloned();
-        self.indexes.replace(before.as_deref(), Some(&record));
-        self.by_id.insert_mut(record.unique_id.clone(), Arc::clone(&record));
-        self.plugins.insert_mut(record.unique_id.clone(), record);
+    /// Lets `record` stand under an id, or nothing; returns what stood there.
+    pub(super) fn set_plugin(&mut self, id: &UniqueId, record: Option<Arc<Record>>) -> Option<Arc<Record>> {
+        let before = self.by_id.get(id).cloned();
+        self.indexes.replace(before.as_deref(), record.as_ref());
+        if let Some(record) = record {
+            self.by_id.insert_mut(id.clone(), Arc::clone(&record));
+            self.plugins.insert_mut(id.clone(), record);
+        } else {
+            self.by_id.remove_mut(id);
+            self.plugins.remove_mut(id);
+        }
+        before
+    }
+
+    /// Gives a category a display name, or takes it away.
+    pub(super) fn set_category(&mut self, name: Name, category: Option<Category>) {
+        match category {
+            Some(category) => self.categories.insert_mut(name, category),
+            None => drop(self.categories.remove_mut(&name)),
+        }
+    }
+
+    /// Says which revision this is.
+    pub(super) fn set_head(&mut self, revision: Revision, at: Timestamp) {
+        self.revision = revision;
+        self.at = at;
     }
 
     /// The newest change in it.

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::registry::Revision;
+
 /// A store that cannot do what was asked.
 ///
 /// The message is for whoever runs the service; [`StoreError::reason`] is all that a client sees.
@@ -36,6 +38,13 @@ impl StoreError {
     /// A store that somebody has to see to, where the system has said nothing of its own.
     pub fn refused(what: impl Into<String>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: None }
+    }
+
+    /// Changes that are asked for, and no longer kept.
+    pub fn compacted(after: Revision, horizon: Revision) -> StoreError {
+        StoreError::refused(format!(
+            "the changes after revision {after} are no longer kept, only those after {horizon}; restart the service"
+        ))
     }
 
     /// The kind of failure, in words that give nothing away.

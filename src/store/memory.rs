@@ -1,31 +1,56 @@
 //! A journal that nothing survives: for tests, trials, and as the yardstick of the other stores.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Journal, StoreError};
-use crate::registry::{Change, Revision, Snapshot, State, StoreId};
+use jiff::Timestamp;
 
-/// How many changes are kept; older ones are forgotten.
-const KEPT_CHANGES: usize = 100_000;
+use super::{Batch, History, Journal, StoreError};
+use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::{Change, Revision, Snapshot, State, StoreId, Transition};
 
 /// The journal of one process, in its memory.
 #[derive(Debug)]
 pub struct MemoryJournal {
     store: StoreId,
     state: State,
-    changes: VecDeque<Change>,
+    kept: Arc<Mutex<Kept>>,
 }
+
+/// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
+/// the oldest is needed.
+#[derive(Debug, Default)]
+struct Kept {
+    horizon: Revision,
+    transitions: VecDeque<Arc<Transition>>,
+}
+
+/// [`Kept`], to be read beside the writer.
+#[derive(Debug)]
+struct MemoryHistory(Arc<Mutex<Kept>>);
 
 impl MemoryJournal {
     /// An empty journal with a new identity.
     pub fn new() -> MemoryJournal {
-        MemoryJournal { store: StoreId::generate(), state: State::default(), changes: VecDeque::new() }
+        MemoryJournal { store: StoreId::generate(), state: State::default(), kept: Arc::default() }
     }
 }
 
 impl Default for MemoryJournal {
     fn default() -> MemoryJournal {
         MemoryJournal::new()
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kept {
+    /// The changes after a revision, which have no gap.
+    fn after(&self, revision: Revision) -> impl DoubleEndedIterator<Item = &Arc<Transition>> {
+        let skipped = revision.0.saturating_sub(self.horizon.0);
+        self.transitions.range(usize::try_from(skipped).unwrap_or(usize::MAX).min(self.transitions.len())..)
     }
 }
 
@@ -39,9 +64,8 @@ impl Journal for MemoryJournal {
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        self.changes.extend(batch.changes.iter().cloned());
-        let surplus = self.changes.len().saturating_sub(KEPT_CHANGES);
-        self.changes.drain(..surplus);
+        let mut kept = lock(&self.kept);
+        kept.transitions.extend(batch.transitions.iter().cloned());
         self.state = batch.state.clone();
         Ok(())
     }
@@ -53,12 +77,59 @@ impl Journal for MemoryJournal {
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        // Revisions have no gap, so the place of a change follows from its revision.
-        let Some(oldest) = self.changes.front() else { return Ok(Vec::new()) };
-        let skipped = (after.0 + 1).saturating_sub(oldest.revision.0);
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        Ok(self.changes.iter().skip(skipped).take(limit).cloned().collect())
+        let kept = lock(&self.kept);
+        if after < kept.horizon {
+            return Err(StoreError::compacted(after, kept.horizon));
+        }
+        Ok(kept.after(after).take(limit).map(|transition| transition.change.clone()).collect())
+    }
+
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        let mut kept = lock(&self.kept);
+        let surplus = horizon.0.min(self.state.revision().0).saturating_sub(kept.horizon.0);
+        let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(steps);
+        kept.transitions.drain(..surplus);
+        kept.horizon.0 += surplus as u64;
+        Ok(kept.horizon)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        Arc::new(MemoryHistory(Arc::clone(&self.kept)))
     }
 
     fn close(&mut self) {}
+}
+
+impl History for MemoryHistory {
+    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+        let kept = lock(&self.0);
+        let found = kept.after(range.after.max(kept.horizon)).filter(|transition| range.contains(transition)).cloned();
+        let transitions =
+            if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() };
+        Ok(Chapter { horizon: kept.horizon, transitions })
+    }
+
+    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+        let kept = lock(&self.0);
+        let mut earlier = Earlier { horizon: kept.horizon, ..Earlier::default() };
+        if revision < kept.horizon {
+            return Ok(earlier);
+        }
+        let mut plugins = BTreeMap::new();
+        for transition in kept.after(revision) {
+            // The first change after that revision knows what stood then.
+            if let Some(id) = transition.records().next().map(|record| record.unique_id.clone()) {
+                plugins.entry(id).or_insert_with(|| transition.before().cloned());
+            }
+        }
+        earlier.plugins = plugins.into_iter().collect();
+        Ok(earlier)
+    }
+
+    fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
+        let kept = lock(&self.0);
+        let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
+        let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
+        Ok(newest.map(|transition| transition.change.revision))
+    }
 }

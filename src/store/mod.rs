@@ -22,9 +22,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use error::StoreError;
+use jiff::Timestamp;
 
 use crate::plugin::{Name, UniqueId};
-use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State};
+use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State, Transition};
 
 /// A durable, ordered, gapless log of changes, together with the documents that it leads to.
 ///
@@ -68,18 +70,57 @@ pub trait Journal: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// When the store cannot be read, or not all changes after that revision are kept.
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError>;
+
+    /// Forgets at most `steps` changes at or before `horizon` that no longer stand; returns the revision after which
+    /// every change is kept.
+    ///
+    /// What stood at any later revision can still be told: of each plugin and category, the newest change up to
+    /// the horizon is kept, unless that is its end.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written. Nothing is lost by that.
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError>;
+
+    /// The same journal, to be read beside this.
+    fn history(&self) -> Arc<dyn History>;
 
     /// Leaves the store in its tidiest form. Everything committed is durable without it.
     fn close(&mut self);
+}
+
+/// The journal as it is read beside the writer, by any number of threads at a time. It may wait for a disk.
+pub trait History: Send + Sync + 'static {
+    /// The changes of a range, with what they have done, in its order.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError>;
+
+    /// What stood at `revision` of everything that has changed since; nothing of use, but the
+    /// horizon, when that is later.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError>;
+
+    /// The newest revision that was made at or before a time; of those that are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError>;
 }
 
 /// The changes of one commit, and what they lead to.
 #[derive(Debug)]
 pub struct Batch<'a> {
     /// The changes, in order; at least one.
-    pub changes: &'a [Change],
+    pub transitions: &'a [Arc<Transition>],
     /// The plugins that stand changed.
     pub standing: Vec<Arc<Record>>,
     /// The plugins that were removed.
@@ -91,12 +132,12 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// The batch of `changes`, which have led to `state`.
-    pub fn new(changes: &'a [Change], state: &'a State) -> Batch<'a> {
+    /// The batch of `transitions`, which have led to `state`.
+    pub fn new(transitions: &'a [Arc<Transition>], state: &'a State) -> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
-        for change in changes {
-            match &change.event {
+        for transition in transitions {
+            match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
                 Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
                 Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
@@ -106,7 +147,7 @@ impl<'a> Batch<'a> {
         let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
-        Batch { changes, standing, removed, categories, state }
+        Batch { transitions, standing, removed, categories, state }
     }
 }
 

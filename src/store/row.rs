@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
-use crate::registry::{Change, ChangeKind, Event, Revision};
+use crate::registry::{Change, ChangeKind, Event, Record, Revision, Transition};
 
 /// The columns of the table `changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +26,15 @@ pub struct ChangeRow {
     pub document: Option<String>,
     /// The saved configuration, or the category's display name.
     pub detail: Option<String>,
+    /// When the plugin was registered, in microseconds since the Unix epoch.
+    pub created_at: Option<i64>,
 }
 
-impl TryFrom<&Change> for ChangeRow {
+impl TryFrom<&Transition> for ChangeRow {
     type Error = StoreError;
 
-    fn try_from(change: &Change) -> Result<ChangeRow, StoreError> {
+    fn try_from(transition: &Transition) -> Result<ChangeRow, StoreError> {
+        let change = &transition.change;
         let (document, detail) = match &change.event {
             Event::PluginPut { plugin, config, .. } => {
                 let config = match config {
@@ -51,6 +54,7 @@ impl TryFrom<&Change> for ChangeRow {
             request_id: change.request_id.as_deref().map(str::to_owned),
             document,
             detail,
+            created_at: transition.after().map(|record| record.created_at.as_microsecond()),
         })
     }
 }
@@ -84,6 +88,20 @@ impl TryFrom<ChangeRow> for Change {
             request_id: row.request_id.map(Into::into),
             event,
         })
+    }
+}
+
+impl ChangeRow {
+    /// The record that stood after the change, without its saved configuration; `None` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// When the row is damaged.
+    pub fn record(&self) -> Result<Option<Arc<Record>>, StoreError> {
+        let Some(document) = &self.document else { return Ok(None) };
+        let (revision, at) = (revision_from_sql(self.revision)?, time_from_sql(self.at)?);
+        let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
+        Ok(Some(Arc::new(Record::new(plugin_of(document)?.into(), None, revision, created_at, at))))
     }
 }
 

@@ -91,10 +91,8 @@ fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usiz
     let mut state = replay(&machine.changes[..from]);
     for changes in machine.changes[from..].chunks(batch) {
         assert_eq!(journal.begin(state.revision()).unwrap(), []);
-        for change in changes {
-            state.apply(change);
-        }
-        journal.commit(&Batch::new(changes, &state)).unwrap();
+        let transitions = state.advance(changes.to_vec());
+        journal.commit(&Batch::new(&transitions, &state)).unwrap();
     }
 }
 
@@ -231,11 +229,9 @@ fn between_begin_and_commit_no_other_can_begin() {
         other.foreign_changes(Revision(0)).unwrap()
     });
     let mut state = State::default();
-    for change in &machine.changes {
-        state.apply(change);
-    }
+    let transitions = state.advance(machine.changes.clone());
     assert!(waits.try_recv().is_err(), "the lock is held");
-    one.commit(&Batch::new(&machine.changes, &state)).unwrap();
+    one.commit(&Batch::new(&transitions, &state)).unwrap();
     assert_eq!(waits.recv_timeout(crate::harness::PATIENCE).unwrap(), machine.changes, "what was committed in between");
     assert_eq!(waiting.join().unwrap(), machine.changes);
 }

@@ -5,16 +5,20 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
+mod compact;
 mod error;
+mod history;
 mod open;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 use tracing::{error, warn};
 
+use self::history::{COLUMNS, SqliteHistory, change_row};
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, Journal, StoreError};
+use super::{Batch, History, Journal, StoreError};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
@@ -22,6 +26,7 @@ use crate::registry::{Category, Change, Record, Revision, Snapshot, State, Store
 #[derive(Debug)]
 pub struct SqliteJournal {
     connection: Connection,
+    history: Arc<SqliteHistory>,
     store: StoreId,
     /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
     /// connection commits, and asking for it costs no I/O.
@@ -40,7 +45,8 @@ impl SqliteJournal {
         let store = connection
             .query_row("SELECT store FROM registry", [], |row| row.get::<_, String>(0))
             .map_err(StoreError::from)?;
-        Ok(SqliteJournal { connection, store: StoreId::kept(&store), seen: None })
+        let history = Arc::new(SqliteHistory::new(path));
+        Ok(SqliteJournal { connection, history, store: StoreId::kept(&store), seen: None })
     }
 
     /// The head, when it belongs to this store and is not behind `known`.
@@ -87,11 +93,11 @@ impl SqliteJournal {
 
     fn write(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
-        for change in batch.changes {
-            let row = ChangeRow::try_from(change)?;
+        for transition in batch.transitions {
+            let row = ChangeRow::try_from(&**transition)?;
             insert.execute(params![
                 row.revision,
                 row.at,
@@ -99,7 +105,8 @@ impl SqliteJournal {
                 row.subject,
                 row.request_id,
                 row.document,
-                row.detail
+                row.detail,
+                row.created_at
             ])?;
         }
         let mut upsert = self.connection.prepare_cached(
@@ -155,13 +162,15 @@ impl Journal for SqliteJournal {
         let (head, head_at) = self
             .connection
             .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (count, newest): (i64, i64) =
-            self.connection.query_row("SELECT count(*), coalesce(max(revision), 0) FROM changes", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        if newest != head || count != head {
+        let horizon = revision_to_sql(history::horizon(&self.connection)?);
+        let (count, newest): (i64, i64) = self.connection.query_row(
+            "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
+            [horizon],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        if newest != head || count != head - horizon {
             return Err(StoreError::refused(format!(
-                "the store is damaged: its head is {head}, but it holds {count} changes up to {newest}",
+                "the store is damaged: its head is {head}, but after revision {horizon} it holds {count} changes up to {newest}",
             )));
         }
         let state =
@@ -208,20 +217,32 @@ impl Journal for SqliteJournal {
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT revision, at, kind, subject, request_id, document, detail FROM changes
-             WHERE revision > ?1 ORDER BY revision LIMIT ?2",
-        )?;
+        let horizon = history::horizon(&self.connection)?;
+        if after < horizon {
+            return Err(StoreError::compacted(after, horizon));
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2"))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![revision_to_sql(after), limit])?;
         let mut changes = Vec::new();
         while let Some(row) = rows.next()? {
-            changes.push(Change::try_from(change_row_of(row)?)?);
+            changes.push(Change::try_from(change_row(row)?)?);
         }
         Ok(changes)
     }
 
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        compact::compact(&mut self.connection, horizon, steps)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        Arc::clone(&self.history) as Arc<dyn History>
+    }
+
     fn close(&mut self) {
+        self.history.close();
         // The last one to close moves the log into the database; a reader of the file may prevent it.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");
@@ -237,16 +258,4 @@ fn record_of(row: &Row<'_>) -> Result<Record, StoreError> {
     };
     let revision = revision_from_sql(row.get(2)?)?;
     Ok(Record::new(plugin.into(), config, revision, time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?))
-}
-
-fn change_row_of(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
-    Ok(ChangeRow {
-        revision: row.get(0)?,
-        at: row.get(1)?,
-        kind: row.get(2)?,
-        subject: row.get(3)?,
-        request_id: row.get(4)?,
-        document: row.get(5)?,
-        detail: row.get(6)?,
-    })
 }

@@ -15,10 +15,13 @@ use crate::store::StoreError;
 const APPLICATION_ID: i32 = 0x7052_6567;
 
 /// Every migration there ever was, in order; `PRAGMA user_version` counts those applied.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_registry.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_registry.sql"),
+    include_str!("../../../migrations/sqlite/0002_history.sql"),
+];
 
 /// How long to wait for another process to finish its batch.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the file, makes it ours when it is new, and brings it to the newest schema.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, Journal, StoreError};
+use plugin_registry::store::{Batch, History, Journal, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -100,6 +100,14 @@ impl Journal for Stage {
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.inner.read(after, limit)
+    }
+
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.inner.compact(horizon, steps)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        self.inner.history()
     }
 
     fn close(&mut self) {

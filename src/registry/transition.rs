@@ -1,0 +1,90 @@
+//! A change with what it has changed: what stood before, and what stands after.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::change::{Change, Event};
+use super::cloud_event;
+use super::document::Record;
+use super::revision::StoreId;
+use super::state::State;
+
+/// A change that was made. It is shared by everybody who wants to know of it.
+#[derive(Debug)]
+pub struct Transition {
+    /// The change.
+    pub change: Change,
+    /// What it has done.
+    pub step: Step,
+    /// The event's JSON, serialised when it is first asked for.
+    json: OnceLock<Bytes>,
+}
+
+/// What stood before a change, and what stands after it.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
+pub enum Step {
+    /// Of a plugin: `None` where there was none, or is none any more.
+    Plugin { before: Option<Arc<Record>>, after: Option<Arc<Record>> },
+    /// Of a category: its display names, where it had or has one.
+    Category { before: Option<Box<str>>, after: Option<Box<str>> },
+}
+
+impl State {
+    /// Makes changes, each of which must be the one that follows, and tells what they have done.
+    pub fn advance(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Arc<Transition>> {
+        let made = changes.into_iter().map(|change| {
+            let step = self.apply(&change);
+            Arc::new(Transition::new(change, step))
+        });
+        made.collect()
+    }
+}
+
+impl Transition {
+    /// A change, and what it has done.
+    pub fn new(change: Change, step: Step) -> Transition {
+        Transition { change, step, json: OnceLock::new() }
+    }
+
+    /// The records before and after, when the change is about a plugin.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        let (before, after) = match &self.step {
+            Step::Plugin { before, after } => (before.as_ref(), after.as_ref()),
+            Step::Category { .. } => (None, None),
+        };
+        before.into_iter().chain(after)
+    }
+
+    /// The record before the change.
+    pub fn before(&self) -> Option<&Arc<Record>> {
+        match &self.step {
+            Step::Plugin { before, .. } => before.as_ref(),
+            Step::Category { .. } => None,
+        }
+    }
+
+    /// The record after the change.
+    pub fn after(&self) -> Option<&Arc<Record>> {
+        match &self.step {
+            Step::Plugin { after, .. } => after.as_ref(),
+            Step::Category { .. } => None,
+        }
+    }
+
+    /// Whether it is about a category, and not about a plugin.
+    pub fn is_of_category(&self) -> bool {
+        matches!(self.change.event, Event::CategoryNamed { .. })
+    }
+
+    /// Whether a plugin was there and is no more.
+    pub fn is_removal(&self) -> bool {
+        matches!(self.change.event, Event::PluginRemoved { .. })
+    }
+
+    /// The event as JSON (CloudEvents 1.0), as everybody is sent it. `store` is the one that it was made in.
+    pub fn json(&self, store: &StoreId) -> &Bytes {
+        self.json.get_or_init(|| cloud_event::serialise(self, store))
+    }
+}

@@ -1,0 +1,247 @@
+//! Who is told of changes.
+//!
+//! Every change is filed under the topics that it belongs to; a watcher follows one topic, and keeps
+//! for itself how far it has come. Nothing is queued for a watcher, so that a slow one costs nothing:
+//! it finds what it has missed in the topic, or, when that has forgotten it, in the journal.
+//!
+//! Watchers of a narrow topic are not woken by what is of no concern to them: that is what makes
+//! thousands of them cheap. A topic holds at least what they ask for; they look again.
+//!
+//! No change is missed between the past and the present: a topic knows from which revision on it
+//! holds everything ([`Subscription::news`]), and whoever stands before that reads the journal up to it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::document::Record;
+use super::revision::Revision;
+use super::transition::Transition;
+use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
+
+/// How many changes a topic remembers. Each keeps two documents in memory.
+const REMEMBERED: usize = 4096;
+
+/// A kind of changes that can be followed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// All of them.
+    Everything,
+    /// Of one plugin.
+    Plugin(UniqueId),
+    /// Of plugins that hold a process, a container or a running remote resource.
+    Active,
+    /// Of plugins that a provider may be charging for.
+    Billable,
+    /// Of a category.
+    Category(Name),
+    /// Of plugins that do their work so.
+    Mode(ExecutionMode),
+    /// Of plugins that rent from this provider.
+    Provider(Provider),
+    /// Of plugins on this host.
+    Host(Box<str>),
+    /// Of plugins that this lease holds.
+    Lease(Box<str>),
+    /// Of plugins with this label.
+    Label(Box<str>, Box<str>),
+}
+
+/// All topics that anybody follows.
+#[derive(Debug)]
+pub struct Topics {
+    filed: Mutex<Filed>,
+    /// How far everything has been filed, for those who wait for a revision.
+    revision: watch::Sender<Revision>,
+}
+
+#[derive(Debug)]
+struct Filed {
+    through: Revision,
+    closed: bool,
+    topics: HashMap<Topic, Arc<Shelf>>,
+}
+
+/// What is remembered of a topic.
+#[derive(Debug)]
+struct Shelf {
+    held: Mutex<Held>,
+    wake: watch::Sender<Wake>,
+}
+
+/// Why a watcher is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// There may be news.
+    News,
+    /// There will be no more.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// Every change of the topic after this revision is held.
+    floor: Revision,
+    changes: VecDeque<Arc<Transition>>,
+}
+
+/// One watcher's view of a topic. The watcher knows how far it has come.
+#[derive(Debug)]
+pub struct Subscription {
+    topics: Arc<Topics>,
+    shelf: Arc<Shelf>,
+    wake: watch::Receiver<Wake>,
+}
+
+/// What a topic has for a watcher.
+#[derive(Debug)]
+pub enum News {
+    /// The next changes, oldest first, and how far the watcher has come with them. There may be none.
+    Changes(Vec<Arc<Transition>>, Revision),
+    /// The topic has forgotten some of them; the journal has everything up to this revision at least.
+    Forgotten(Revision),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Topics {
+    /// Topics of a registry that stands at `head`.
+    pub fn new(head: Revision) -> Topics {
+        let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
+        let filed = Filed { through: head, closed: false, topics: HashMap::from([everything]) };
+        Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head) }
+    }
+
+    /// Files changes that were published, and wakes those who follow them. Called in their order, by one thread.
+    pub(super) fn file(&self, transitions: &[Arc<Transition>]) {
+        let Some(through) = transitions.last().map(|last| last.change.revision) else { return };
+        let mut filed = lock(&self.filed);
+        let mut touched: BTreeMap<*const Shelf, Arc<Shelf>> = BTreeMap::new();
+        for transition in transitions {
+            for topic in filed.topics_of(transition) {
+                if let Some(shelf) = filed.topics.get(&topic) {
+                    shelf.put(transition);
+                    touched.insert(Arc::as_ptr(shelf), Arc::clone(shelf));
+                }
+            }
+        }
+        filed.through = through;
+        // Those whom nobody follows any more are forgotten, as soon as they would have had news.
+        let unfollowed = |shelf: &Arc<Shelf>| shelf.wake.receiver_count() == 0;
+        if touched.values().any(unfollowed) {
+            filed.topics.retain(|topic, shelf| *topic == Topic::Everything || !unfollowed(shelf));
+        }
+        drop(filed);
+        for shelf in touched.values() {
+            shelf.wake.send_replace(Wake::News);
+        }
+        self.revision.send_replace(through);
+    }
+
+    /// Ends all subscriptions, and every one that is yet to come.
+    pub(super) fn close(&self) {
+        let mut filed = lock(&self.filed);
+        filed.closed = true;
+        for shelf in filed.topics.values() {
+            shelf.wake.send_replace(Wake::Closed);
+        }
+    }
+
+    /// Follows a topic from now on.
+    pub fn follow(self: &Arc<Self>, topic: &Topic) -> Subscription {
+        let mut filed = lock(&self.filed);
+        let (through, closed) = (filed.through, filed.closed);
+        let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(Shelf::new(through, closed)));
+        // Before the lock is given back: a shelf that nobody follows may be thrown away at any time.
+        let mut wake = shelf.wake.subscribe();
+        wake.mark_changed();
+        Subscription { topics: Arc::clone(self), shelf: Arc::clone(shelf), wake }
+    }
+
+    /// Waits until everything up to `revision` has been published.
+    pub async fn reached(&self, revision: Revision) {
+        let mut reached = self.revision.subscribe();
+        // The sender lives as long as this.
+        drop(reached.wait_for(|through| *through >= revision).await);
+    }
+}
+
+impl Filed {
+    /// The topics of a change, of those that there may be.
+    fn topics_of(&self, transition: &Transition) -> Vec<Topic> {
+        let mut topics = vec![Topic::Everything];
+        if self.topics.len() > 1 {
+            for record in transition.records() {
+                topics.extend(Topic::of(record));
+            }
+            // A change is filed once under a topic that it was of before and is of after.
+            topics.sort_unstable();
+            topics.dedup();
+        }
+        topics
+    }
+}
+
+impl Topic {
+    /// The topics of a record.
+    fn of(record: &Record) -> Vec<Topic> {
+        let plugin = &record.plugin;
+        let mut topics = vec![
+            Topic::Plugin(record.unique_id.clone()),
+            Topic::Category(plugin.category.clone()),
+            Topic::Mode(plugin.execution_mode),
+        ];
+        topics.extend(plugin.has_active_resources().then_some(Topic::Active));
+        topics.extend(plugin.is_billable().then_some(Topic::Billable));
+        topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
+        topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
+        topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
+        topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
+        topics
+    }
+}
+
+impl Shelf {
+    /// A shelf that holds everything after `floor`.
+    fn new(floor: Revision, closed: bool) -> Shelf {
+        let held = Held { floor, changes: VecDeque::new() };
+        let wake = if closed { Wake::Closed } else { Wake::News };
+        Shelf { held: Mutex::new(held), wake: watch::Sender::new(wake) }
+    }
+
+    fn put(&self, transition: &Arc<Transition>) {
+        let mut held = lock(&self.held);
+        if held.changes.len() == REMEMBERED
+            && let Some(forgotten) = held.changes.pop_front()
+        {
+            held.floor = forgotten.change.revision;
+        }
+        held.changes.push_back(Arc::clone(transition));
+    }
+}
+
+impl Subscription {
+    /// The changes of the topic after `position`, at most `limit`.
+    pub fn news(&self, position: Revision, limit: usize) -> News {
+        // How far everything was filed before looking: what is not held by then is not of this topic.
+        let through = lock(&self.topics.filed).through;
+        let held = lock(&self.shelf.held);
+        if position < held.floor {
+            return News::Forgotten(held.floor);
+        }
+        let first = held.changes.partition_point(|transition| transition.change.revision <= position);
+        let changes: Vec<_> = held.changes.range(first..).take(limit).cloned().collect();
+        let is_all = first + changes.len() == held.changes.len();
+        let last = changes.last().map_or(position, |last| last.change.revision);
+        let reached = if is_all { last.max(through) } else { last };
+        News::Changes(changes, reached)
+    }
+
+    /// Waits until there may be news. Returns false when there will be none any more.
+    pub async fn wait(&mut self) -> bool {
+        self.wake.changed().await.is_ok() && *self.wake.borrow_and_update() == Wake::News
+    }
+}

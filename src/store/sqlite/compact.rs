@@ -1,0 +1,40 @@
+//! Forgetting changes that no longer stand, in small transactions of their own.
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::history::horizon;
+use crate::registry::Revision;
+use crate::store::StoreError;
+use crate::store::row::revision_to_sql;
+
+/// See [`crate::store::Journal::compact`].
+pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usize) -> Result<Revision, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let from = horizon(&transaction)?;
+    let to = Revision(target.0.min(from.0.saturating_add(steps as u64)));
+    if to <= from {
+        return Ok(from);
+    }
+    let range = params![revision_to_sql(from), revision_to_sql(to)];
+    // What was superseded by a change in the range.
+    transaction
+        .prepare_cached(
+            "DELETE FROM changes WHERE revision IN (
+                 SELECT old.revision FROM changes AS new JOIN changes AS old
+                     ON old.subject = new.subject
+                     AND (old.kind = 'category.named') = (new.kind = 'category.named')
+                     AND old.revision < new.revision
+                 WHERE new.revision > ?1 AND new.revision <= ?2)",
+        )?
+        .execute(range)?;
+    // The end of what is no more.
+    transaction
+        .prepare_cached(
+            "DELETE FROM changes WHERE revision > ?1 AND revision <= ?2
+             AND (kind = 'plugin.removed' OR (kind = 'category.named' AND detail IS NULL))",
+        )?
+        .execute(range)?;
+    transaction.prepare_cached("UPDATE registry SET horizon = ?1")?.execute([revision_to_sql(to)])?;
+    transaction.commit()?;
+    Ok(to)
+}

@@ -1,0 +1,204 @@
+//! The journal, read beside the writer: on connections of its own, which SQLite's write-ahead log
+//! lets read while another writes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
+
+use super::open::BUSY_TIMEOUT;
+use crate::plugin::UniqueId;
+use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::{Change, Revision, Step, Transition};
+use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
+use crate::store::{History, StoreError};
+
+/// The columns of a change, in the order of [`change_row`].
+pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at";
+
+/// How many idle connections are kept.
+const MAX_IDLE: usize = 4;
+
+/// The history in a SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteHistory {
+    path: PathBuf,
+    /// Connections that nobody reads with; `None` once the store has been closed.
+    idle: Mutex<Option<Vec<Connection>>>,
+}
+
+impl SqliteHistory {
+    pub(super) fn new(path: &Path) -> SqliteHistory {
+        SqliteHistory { path: path.to_owned(), idle: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Closes the idle connections, and keeps none from now on: the last one to close tidies up.
+    pub(super) fn close(&self) {
+        drop(self.idle().take());
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads with a connection of our own, within one transaction.
+    fn reading<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle().as_mut().and_then(Vec::pop);
+        let connection = idle.map_or_else(|| self.connect(), Ok)?;
+        let transaction = connection.unchecked_transaction()?;
+        let read = read(&transaction)?;
+        transaction.finish()?;
+        if let Some(idle) = self.idle().as_mut().filter(|idle| idle.len() < MAX_IDLE) {
+            idle.push(connection);
+        }
+        Ok(read)
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(connection)
+    }
+}
+
+impl History for SqliteHistory {
+    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+        self.reading(|connection| {
+            let horizon = horizon(connection)?;
+            let (condition, values) = condition(connection, range)?;
+            let order = if range.descending { "DESC" } else { "ASC" };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM changes WHERE {condition} ORDER BY revision {order} LIMIT ?1"
+            ))?;
+            let mut rows = statement.query(params_from_iter(values))?;
+            let mut transitions = Vec::new();
+            while let Some(row) = rows.next()? {
+                transitions.push(Arc::new(transition(connection, change_row(row)?)?));
+            }
+            Ok(Chapter { horizon, transitions })
+        })
+    }
+
+    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+        self.reading(|connection| {
+            let horizon = horizon(connection)?;
+            let mut plugins = Vec::new();
+            if revision >= horizon {
+                let mut changed = connection.prepare_cached(
+                    "SELECT DISTINCT subject FROM changes WHERE revision > ?1 AND kind <> 'category.named'",
+                )?;
+                let mut subjects = changed.query([revision_to_sql(revision)])?;
+                while let Some(row) = subjects.next()? {
+                    let subject: String = row.get(0)?;
+                    let stood = newest(connection, &subject, false, revision_to_sql(revision))?;
+                    let record = stood.map(|row| row.record()).transpose()?.flatten();
+                    plugins.push((UniqueId::from_client(&subject), record));
+                }
+            }
+            Ok(Earlier { horizon, plugins })
+        })
+    }
+
+    fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
+        self.reading(|connection| Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0)))
+    }
+}
+
+/// The condition on the rows of a range, with its values; the first of them is the limit.
+fn condition(connection: &Connection, range: &ChangeRange) -> Result<(String, Vec<Value>), StoreError> {
+    let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
+    let mut values = vec![Value::Integer(limit)];
+    let mut conditions = Vec::new();
+    let mut add = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    let after = match range.from {
+        Some(from) => range.after.max(revision_before(connection, from, false)?),
+        None => range.after,
+    };
+    add("revision > ?", revision_to_sql(after).into());
+    if let Some(until) = range.until {
+        add("revision <= ?", revision_to_sql(until).into());
+    }
+    if let Some(to) = range.to {
+        add("revision <= ?", revision_to_sql(revision_before(connection, to, false)?).into());
+    }
+    if let Some(of_categories) = range.of_categories {
+        add("(kind = 'category.named') = ?", i64::from(of_categories).into());
+    }
+    if let Some(subject) = &range.subject {
+        add("subject = ?", subject.clone().into());
+    }
+    if !range.kinds.is_empty() {
+        let kinds: Vec<_> = range.kinds.iter().map(|kind| kind.as_str()).collect();
+        add("kind IN (SELECT value FROM json_each(?))", serde_json::json!(kinds).to_string().into());
+    }
+    Ok((conditions.join(" AND "), values))
+}
+
+/// The newest revision made before a time, or at it if that counts; 0 when there is none.
+fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
+    let mut place = connection
+        .prepare_cached("SELECT revision, at FROM changes WHERE revision <= ?1 ORDER BY revision DESC LIMIT 1")?;
+    let micros = time.as_microsecond();
+    let (mut least, mut most) = (0_i64, connection.query_row("SELECT head FROM registry", [], |row| row.get(0))?);
+    // Times never go back: what was made in time comes before what was not.
+    while least < most {
+        let middle = least + (most - least + 1) / 2;
+        let found = place.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
+        match found {
+            Some((revision, at)) if at > micros || (at == micros && !or_at) => most = (revision - 1).max(least),
+            _ => least = middle,
+        }
+    }
+    revision_from_sql(least)
+}
+
+/// A change with what it has done.
+fn transition(connection: &Connection, row: ChangeRow) -> Result<Transition, StoreError> {
+    let of_category = row.kind == "category.named";
+    let before = newest(connection, &row.subject, of_category, row.revision - 1)?;
+    let step = if of_category {
+        let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
+        Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
+    } else {
+        Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
+    };
+    Ok(Transition::new(Change::try_from(row)?, step))
+}
+
+/// The newest change of a subject up to a revision.
+fn newest(
+    connection: &Connection,
+    subject: &str,
+    of_category: bool,
+    until: i64,
+) -> Result<Option<ChangeRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM changes
+         WHERE subject = ?1 AND (kind = 'category.named') = ?2 AND revision <= ?3 ORDER BY revision DESC LIMIT 1"
+    ))?;
+    Ok(statement.query_row(params![subject, of_category, until], change_row).optional()?)
+}
+
+/// See [`Chapter::horizon`].
+pub(super) fn horizon(connection: &Connection) -> Result<Revision, StoreError> {
+    revision_from_sql(connection.prepare_cached("SELECT horizon FROM registry")?.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn change_row(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
+    Ok(ChangeRow {
+        revision: row.get(0)?,
+        at: row.get(1)?,
+        kind: row.get(2)?,
+        subject: row.get(3)?,
+        request_id: row.get(4)?,
+        document: row.get(5)?,
+        detail: row.get(6)?,
+        created_at: row.get(7)?,
+    })
+}
