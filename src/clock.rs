@@ -3,6 +3,7 @@
 //! `clippy.toml` bans the functions that take them elsewhere.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -49,6 +50,14 @@ impl Clock for ManualClock {
 
 fn whole_micros(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+/// A random part of a duration, evenly distributed from nothing to the whole of it.
+pub fn random_part_of(whole: Duration) -> Duration {
+    // Version and variant take bits of both halves, but none of the lowest 32.
+    let (_, random) = new_identity().as_u64_pair();
+    let part = f64::from(u32::try_from(random & u64::from(u32::MAX)).unwrap_or_default()) / f64::from(u32::MAX);
+    whole.mul_f64(part)
 }
 
 /// An identity that nobody has had before: 122 random bits (UUID version 4, RFC 9562).

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::logging::{self, LogFormat};
 use crate::clock::SystemClock;
 use crate::http::{Api, Limits};
-use crate::registry::Registry;
+use crate::registry::{Registry, Retention};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 
@@ -33,6 +33,9 @@ pub struct ServeArgs {
     /// Where the registry is kept: `sqlite:PATH`, or `memory` to keep nothing.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     pub store: StoreUrl,
+    /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.
+    #[arg(long, env = "PLUGIN_REGISTRY_JOURNAL_KEEP", default_value_t = Retention::default(), value_name = "COUNT,DAYSd")]
+    pub journal_keep: Retention,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -58,7 +61,7 @@ pub struct ServeArgs {
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let _log = logging::start(args.log_format, &args.log_level)?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
-    let registry = Registry::start(journal, Arc::new(SystemClock))
+    let registry = Registry::start_keeping(journal, Arc::new(SystemClock), args.journal_keep)
         .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;

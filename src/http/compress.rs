@@ -5,10 +5,12 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use hyper::header::{ACCEPT_ENCODING, ETAG, HeaderValue, VARY};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, VARY};
 use tower::{Layer as _, Service};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
+
+use super::event_stream::EVENT_STREAM;
 
 /// The shortest reply that is worth compressing, in bytes.
 const MIN_LENGTH: u64 = 4096;
@@ -38,6 +40,8 @@ struct WorthCompressing;
 impl Predicate for WorthCompressing {
     fn should_compress<B: hyper::body::Body>(&self, response: &hyper::Response<B>) -> bool {
         let strong = response.headers().get(ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
-        !strong && SizeAbove::new(MIN_LENGTH).should_compress(response)
+        // Of a stream, every event is to be seen at once.
+        let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == EVENT_STREAM);
+        !strong && !is_stream && SizeAbove::new(MIN_LENGTH).should_compress(response)
     }
 }

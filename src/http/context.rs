@@ -23,6 +23,7 @@ use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
+use super::view::View;
 use crate::registry::{Revision, Snapshot};
 
 /// The revision that a reply was made from, or that a write has led to.
@@ -121,9 +122,9 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
-    let is_stream = is_stream(request.headers());
+    let takes_its_time = is_stream(request.headers()) || request.uri().query().is_some_and(View::waits);
     let answer = compress::compressed(inner, request);
-    if is_stream {
+    if takes_its_time {
         return Ok(answer.await);
     }
     tokio::time::timeout(api.limits.request_time, answer).await.map_err(|_| out_of_time())

@@ -15,7 +15,7 @@ use crate::plugin::{ExecutionMode, Name, Pid, Provider};
 use crate::registry::query::{Filter, ListQuery};
 use crate::registry::resources::{ResourceKind, ResourceQuery, RowPosition};
 use crate::registry::sort::{Position, Sort, SortField};
-use crate::registry::{PluginDocument, StoreId};
+use crate::registry::{ChangeKind, PluginDocument, StoreId};
 
 /// How many items a list has when nothing is said.
 pub const DEFAULT_LIMIT: usize = 1_000;
@@ -41,6 +41,8 @@ pub enum Values {
     Flag,
     /// Any text; several are possible.
     Texts,
+    /// One of these.
+    Name(&'static [&'static str]),
     /// One of these; several are possible.
     Names(&'static [&'static str]),
     /// Process ids; several are possible.
@@ -49,6 +51,12 @@ pub enum Values {
     Text,
     /// One time (RFC 3339).
     Time,
+    /// A revision.
+    Revision,
+    /// A revision, or a time (RFC 3339).
+    Moment,
+    /// How long.
+    Duration,
     /// A number of items.
     Limit,
     /// A field to sort by.
@@ -92,7 +100,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
 
 /// The parameters of `GET /resources`.
 pub const RESOURCE_LIST: &[Parameter] = &[
-    parameter("kind", Values::Names(ResourceKind::NAMES), "What is held."),
+    parameter("kind", Values::Name(ResourceKind::NAMES), "What is held."),
     parameter("host", Values::Text, "The host that it is on; a remote resource is on none."),
     parameter("pid", Values::Pids, "The process of this id."),
     parameter("container_id", Values::Text, "The container of this id."),
@@ -100,6 +108,50 @@ pub const RESOURCE_LIST: &[Parameter] = &[
     parameter("limit", Values::Limit, "The most rows to return."),
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
 ];
+
+/// The parameters of reads that can wait, or look back: see [`super::view`].
+pub const VIEW: &[Parameter] = &[
+    parameter(
+        "since",
+        Values::Revision,
+        "Answer once the result differs from what it was at this revision, or 304 after `wait`.",
+    ),
+    parameter("wait", Values::Duration, "How long to wait for `since`: at most 5m, and up to a sixteenth longer."),
+    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504."),
+    parameter("as_of", Values::Moment, "Answer as at this revision or time."),
+];
+
+/// The parameters of `GET /events` beside the filters of [`PLUGIN_LIST`].
+pub const EVENT_LIST: &[Parameter] = &[
+    parameter(
+        "after",
+        Values::Revision,
+        "Changes after this revision; by default all that are kept, or, live, those to come.",
+    ),
+    parameter("until", Values::Revision, "Changes up to and with this revision."),
+    parameter("from", Values::Time, "Changes made at or after this time."),
+    parameter("to", Values::Time, "Changes made before this time."),
+    parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
+    parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
+    parameter("order", Values::Name(&["asc", "desc"]), "The oldest first (`asc`, by default), or the newest."),
+    parameter("limit", Values::Limit, "The most items to return."),
+    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+];
+
+/// The parameters of `GET /plugins/{id}/history`.
+pub const VERSION_LIST: &[Parameter] = &[
+    parameter("order", Values::Name(&["asc", "desc"]), "The newest first (`desc`, by default), or the oldest."),
+    parameter("limit", Values::Limit, "The most items to return."),
+    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+];
+
+/// Parameters of [`PLUGIN_LIST`] that say how to list, and not what.
+const FORM: [&str; 4] = ["sort", "limit", "cursor", "fields"];
+
+/// The filters of plugins.
+pub fn filters() -> impl Iterator<Item = &'static Parameter> {
+    PLUGIN_LIST.iter().filter(|parameter| !FORM.contains(&parameter.name))
+}
 
 /// The parameters of `DELETE /plugins/{id}`.
 pub const REMOVAL: &[Parameter] =
@@ -195,7 +247,7 @@ impl ResourceList {
 }
 
 /// A digest of filters and order: the same for the same list, and short enough for a cursor.
-fn digest(params: &Params) -> String {
+pub(super) fn digest(params: &Params) -> String {
     let mut parts: Vec<_> = params
         .iter()
         .filter(|(name, _)| !["limit", "cursor", "fields"].contains(name))
@@ -209,7 +261,8 @@ fn digest(params: &Params) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
+/// The condition of a filter; `None` when it asks for nothing, or the name is not one of a filter.
+pub(super) fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
     let texts = || values.to_vec();
     Ok(Some(match name {
         "active" => return flag_filter(name, values, Filter::Active),
@@ -232,7 +285,7 @@ fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
         "pid" => Filter::Pid(values.iter().map(|value| pid_of(value)).collect::<Result<_, _>>()?),
         "container_id" => Filter::Container(texts()),
         "q" => Filter::Text(texts()),
-        "updated_since" => Filter::UpdatedSince(time_of(values)?),
+        "updated_since" => Filter::UpdatedSince(time_of(name, values)?),
         _ => match name.strip_prefix("label.") {
             Some(key) => Filter::Label { key: key.to_owned(), values: texts() },
             None => return Ok(None),
@@ -254,11 +307,16 @@ fn both_cancel(flags: &[bool], make: impl Fn(bool) -> Filter) -> Option<Filter> 
     }
 }
 
-fn all<T>(name: &str, values: &[String], known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
+pub(super) fn all<T>(
+    name: &str,
+    values: &[String],
+    known: &[&str],
+    of: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, Problem> {
     values.iter().map(|value| named(name, value, known, &of)).collect()
 }
 
-fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
+pub(super) fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
     match of(value).filter(|_| known.contains(&value)) {
         Some(named) => Ok(named),
         None => Err(bad(format!("`{name}` must be one of {}", known.join(", ")))),
@@ -271,16 +329,16 @@ fn pid_of(value: &str) -> Result<Pid, Problem> {
     pid.ok_or_else(|| bad("`pid` must be an integer from 1 to 4294967295"))
 }
 
-fn time_of(values: &[String]) -> Result<Timestamp, Problem> {
-    let [value] = values else { return Err(bad("`updated_since` takes one value")) };
+pub(super) fn time_of(name: &str, values: &[String]) -> Result<Timestamp, Problem> {
+    let [value] = values else { return Err(bad(format!("`{name}` takes one value"))) };
     // An unencoded `+` of an offset has become a space.
     value
         .replace(' ', "+")
         .parse()
-        .map_err(|_| bad("`updated_since` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
+        .map_err(|_| bad(format!("`{name}` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)")))
 }
 
-fn limit_of(value: &str) -> Result<usize, Problem> {
+pub(super) fn limit_of(value: &str) -> Result<usize, Problem> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let limit = value.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| bad(format!("`limit` must be an integer from 1 to {MAX_LIMIT}")))

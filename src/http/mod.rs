@@ -11,6 +11,8 @@
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
 //! | [`list_params`], [`cursor`], [`list_body`] | lists |
+//! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
+//! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`request_id`], [`compress`] | what surrounds every request |
 //! | [`openapi`] | the description of the API |
@@ -22,6 +24,9 @@ pub mod conditional;
 mod config;
 pub mod context;
 pub mod cursor;
+mod event_params;
+mod event_stream;
+mod events;
 mod health;
 pub mod list_body;
 pub mod list_params;
@@ -39,6 +44,7 @@ mod resources;
 pub mod router;
 mod runtime;
 mod stats;
+pub mod view;
 pub mod write;
 
 pub use router::{Api, Limits, router};

@@ -3,6 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 
+use super::event_stream::EVENT_STREAM;
 use super::ndjson::NDJSON;
 use super::problem::{Kind, Problem};
 
@@ -20,6 +21,7 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     }
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
+        "/events" => &[JSON, EVENT_STREAM],
         // The API browser's pages, scripts and styles.
         _ if path == "/docs" || path.starts_with("/docs/") => return Ok(()),
         _ => &[JSON],
@@ -30,9 +32,9 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     }
 }
 
-/// Returns true if and only if the client would rather have NDJSON than JSON.
-pub fn prefers_ndjson(headers: &HeaderMap) -> bool {
-    best(headers, &[JSON, NDJSON]) == Some(NDJSON)
+/// Returns true if and only if the client would rather have `wanted` than any other of `offered`.
+pub fn prefers(headers: &HeaderMap, offered: &[&str], wanted: &str) -> bool {
+    best(headers, offered) == Some(wanted)
 }
 
 /// The offer that the client likes best; of equals, the first. `None` when it accepts none.

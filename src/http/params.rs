@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::read::unknown_name;
+use crate::registry::Revision;
 
 /// The parameters of a request, decoded, in the order in which they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,20 @@ impl Params {
         }
     }
 
+    /// Takes those parameters out that `wanted` has.
+    #[must_use]
+    pub fn split_off(&mut self, wanted: &[&str]) -> Params {
+        let (taken, rest) =
+            std::mem::take(&mut self.0).into_iter().partition(|(name, _)| wanted.contains(&name.as_str()));
+        self.0 = rest;
+        Params(taken)
+    }
+
+    /// Returns true if and only if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All parameters.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
@@ -91,6 +106,17 @@ impl Params {
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         self.single(name)?.map(|value| flag_of(name, value)).transpose()
     }
+}
+
+/// A revision.
+///
+/// # Errors
+///
+/// 400 when it is anything else.
+pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let revision = value.parse().ok().filter(|_| digits).map(Revision);
+    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 on")))
 }
 
 /// A value that is true or false.

@@ -16,12 +16,13 @@ use super::cursor::{Cursor, ListCursor};
 use super::list_body::ListBody;
 use super::list_params::{DEFAULT_LIMIT, PluginList, REMOVAL, names};
 use super::ndjson::{self, NDJSON};
-use super::negotiate::{JSON, prefers_ndjson};
+use super::negotiate::{JSON, prefers};
 use super::params::Params;
 use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Api;
+use super::view::View;
 use super::write::Write;
 use crate::plugin::Registration;
 use crate::registry::query::Page;
@@ -62,11 +63,14 @@ pub(super) async fn list_plugins(
     precondition: Precondition,
     uri: Uri,
     headers: HeaderMap,
-    params: Params,
+    State(api): State<Api>,
+    mut params: Params,
 ) -> Result<Response, Problem> {
-    let snapshot = now.0;
-    let mut list = PluginList::read(params, &snapshot.store)?;
-    let lines = prefers_ndjson(&headers);
+    let view = View::take(&mut params)?;
+    let mut list = PluginList::read(params, &now.store)?;
+    let seen = view.of(&api, now.0, &list.query).await?;
+    let snapshot = Arc::clone(&seen.snapshot);
+    let lines = prefers(&headers, &[JSON, NDJSON], NDJSON);
     if !lines {
         list.query.limit.get_or_insert(DEFAULT_LIMIT);
     }
@@ -79,7 +83,7 @@ pub(super) async fn list_plugins(
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     let link = next.and_then(|next| reply::next_page(uri.query(), &next));
     response.headers_mut().extend(link.map(|link| (LINK, link)));
-    Ok(response)
+    Ok(seen.answer(response))
 }
 
 async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Page, Problem> {
@@ -140,12 +144,15 @@ pub(super) async fn register_plugin(
 pub(super) async fn read_plugin(
     now: Now,
     PluginPath(id): PluginPath,
-    params: Params,
+    State(api): State<Api>,
+    mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
+    let view = View::take(&mut params)?;
     params.only(&[])?;
-    let record = now.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
-    reply::plugin(&now, record, &precondition)
+    let seen = view.of(&api, now.0, &id).await?;
+    let record = seen.snapshot.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
+    Ok(seen.answer(reply::plugin(&seen.snapshot, record, &precondition)?))
 }
 
 /// Register a plugin at its address.

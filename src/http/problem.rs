@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::plugin::json::JsonError;
 use crate::plugin::{FieldError, Invalid};
+use crate::registry::past::PastError;
 use crate::registry::{Refusal, SubmitError};
 
 /// The media type of a problem document.
@@ -75,6 +76,8 @@ kinds! {
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
+    /// 410: the journal does not go back so far.
+    Forgotten = GONE, "no-longer-kept", "The past that is asked for is no longer kept";
     /// 412
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
     /// 413
@@ -93,6 +96,8 @@ kinds! {
     NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
     /// 503
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
+    /// 504: a revision was not reached in time.
+    Behind = GATEWAY_TIMEOUT, "behind", "The revision that is asked for was not reached in time";
 }
 
 /// A problem document (RFC 9457): what went wrong, and what to mend.
@@ -269,6 +274,16 @@ impl From<SubmitError> for Problem {
             Some(wait) => problem.with_retry_after(wait),
             None => problem,
         }
+    }
+}
+
+impl From<PastError> for Problem {
+    fn from(error: PastError) -> Problem {
+        let kind = match error {
+            PastError::Forgotten { .. } => Kind::Forgotten,
+            PastError::Unreadable => Kind::Unavailable,
+        };
+        Problem::new(kind, error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use serde::Serialize;
 
+use super::context::revision_header;
 use super::negotiate::JSON;
 use super::path::encode_segment;
 use super::problem::Problem;
@@ -58,6 +59,8 @@ pub fn tagged(
     let known = precondition.if_none_match.as_ref().is_some_and(|known| known.matches(revision, &snapshot.store));
     let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { make() };
     tag(&mut response, &current.to_string());
+    let (name, value) = revision_header(snapshot.state.revision());
+    response.headers_mut().insert(name, value);
     Ok(response)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::response::Response;
 use hyper::Uri;
 use hyper::header::LINK;
@@ -15,6 +16,8 @@ use super::params::Params;
 use super::plugins::LONG_SCAN;
 use super::problem::{Kind, Problem};
 use super::reply;
+use super::router::Api;
+use super::view::View;
 use crate::registry::resources::{self, Resource, ResourceQuery};
 use crate::registry::{Precondition, Revision, Snapshot};
 
@@ -44,17 +47,20 @@ pub(super) async fn list_resources(
     now: Now,
     precondition: Precondition,
     uri: Uri,
-    params: Params,
+    State(api): State<Api>,
+    mut params: Params,
 ) -> Result<Response, Problem> {
-    let snapshot = now.0;
-    let ResourceList { query, list } = ResourceList::read(params, &snapshot.store)?;
-    let page = page_of(&snapshot, query).await?;
+    let view = View::take(&mut params)?;
+    let ResourceList { query, list } = ResourceList::read(params, &now.store)?;
+    let seen = view.of(&api, now.0, &query).await?;
+    let snapshot = &seen.snapshot;
+    let page = page_of(snapshot, query).await?;
     let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
     let link = next.as_ref().and_then(|next| reply::next_page(uri.query(), next));
     let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };
-    let mut response = reply::of_snapshot(&snapshot, &precondition, || reply::json(&body))?;
+    let mut response = reply::of_snapshot(snapshot, &precondition, || reply::json(&body))?;
     response.headers_mut().extend(link.map(|link| (LINK, link)));
-    Ok(response)
+    Ok(seen.answer(response))
 }
 
 async fn page_of(snapshot: &Arc<Snapshot>, query: ResourceQuery) -> Result<resources::ResourcePage, Problem> {

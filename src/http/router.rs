@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, health, openapi, plugins, resources, runtime, stats};
+use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats};
 use crate::registry::Registry;
 
 /// What the handlers work with.
@@ -48,6 +48,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runtime::set_remote, runtime::patch_remote, runtime::clear_remote))
         .routes(routes!(config::read_config, config::save_config, config::delete_config))
         .routes(routes!(config::validate_config))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::read_history))
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))

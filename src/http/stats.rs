@@ -1,12 +1,16 @@
 //! `/stats`: how many plugins there are, by what they are.
 
+use axum::extract::State;
 use axum::response::Response;
 
 use super::context::Now;
 use super::params::Params;
 use super::problem::Problem;
 use super::reply;
+use super::router::Api;
+use super::view::View;
 use crate::registry::Precondition;
+use crate::registry::concern::Counts;
 use crate::registry::stats::Stats;
 
 /// Count plugins.
@@ -14,7 +18,15 @@ use crate::registry::stats::Stats;
     (status = OK, description = "The counts", body = Stats),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
 ))]
-pub(super) async fn read_stats(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+pub(super) async fn read_stats(
+    now: Now,
+    State(api): State<Api>,
+    mut params: Params,
+    precondition: Precondition,
+) -> Result<Response, Problem> {
+    let view = View::take(&mut params)?;
     params.only(&[])?;
-    reply::of_snapshot(&now, &precondition, || reply::json(&Stats::of(&now.state)))
+    let seen = view.of(&api, now.0, &Counts).await?;
+    let stats = || reply::json(&Stats::of(&seen.snapshot.state));
+    Ok(seen.answer(reply::of_snapshot(&seen.snapshot, &precondition, stats)?))
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::past::READERS;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
@@ -66,6 +67,7 @@ struct Inner {
     topics: Arc<Topics>,
     history: Arc<dyn History>,
     health: watch::Receiver<WriterHealth>,
+    readers: Semaphore,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -108,7 +110,8 @@ impl Registry {
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
-        Ok(Registry(Arc::new(Inner { published, topics, history, health, places, queue, thread })))
+        let readers = Semaphore::new(READERS);
+        Ok(Registry(Arc::new(Inner { published, topics, history, health, readers, places, queue, thread })))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
@@ -121,9 +124,14 @@ impl Registry {
         &self.0.topics
     }
 
-    /// The past. It waits for a disk: call it where that is no harm.
-    pub fn history(&self) -> &Arc<dyn History> {
+    /// The past. It waits for a disk: [`super::past`] asks it where that is no harm.
+    pub(super) fn history(&self) -> &Arc<dyn History> {
         &self.0.history
+    }
+
+    /// The places of those who read the past.
+    pub(super) fn readers(&self) -> &Semaphore {
+        &self.0.readers
     }
 
     /// Ends all watching, so that nobody waits for what will not come.

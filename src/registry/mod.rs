@@ -12,9 +12,9 @@
 //! | [`decide`] | the rules: what a command does to a state; pure |
 //! | [`change`] | [`Change`]: one entry of the journal |
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
-//! | [`history`] | the past: changes that were made, and the state that they had led to |
+//! | [`history`], [`past`] | changes that were made, and the state that they had led to; reading them |
 //! | [`retention`] | how long the journal is kept |
-//! | [`watch`] | who is told of changes |
+//! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
@@ -26,10 +26,12 @@
 pub mod change;
 pub mod cloud_event;
 pub mod command;
+pub mod concern;
 pub mod decide;
 pub mod document;
 pub mod history;
 pub mod index;
+pub mod past;
 pub mod query;
 pub mod resources;
 pub mod retention;

@@ -101,6 +101,11 @@ impl ResourceQuery {
         ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next }
     }
 
+    /// The rows of one plugin that fulfil the conditions.
+    pub fn rows(&self, record: &Arc<Record>) -> Vec<Resource> {
+        self.rows_of(record).map(|(_, row)| row).collect()
+    }
+
     /// How many plugins have to be looked at.
     pub fn cost(&self, state: &State) -> usize {
         self.candidates(state).map_or(0, Records::size)
@@ -126,7 +131,7 @@ impl ResourceQuery {
         self.after.as_ref().is_none_or(|after| after.unique_id != position.unique_id || after.row < position.row)
     }
 
-    /// The rows of one plugin that fulfil the conditions.
+    /// The same, each with its place.
     fn rows_of<'a>(&'a self, record: &'a Arc<Record>) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
         let held = held_by(&record.plugin).enumerate().filter(|(_, held)| self.accepts(*held, record));
         held.map(|(row, held)| {

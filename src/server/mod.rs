@@ -40,7 +40,7 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
     let admission = Admission::new(settings.max_connections, settings.max_connections_per_address);
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
-    let connections = Connections::new(router(api.clone()), api, settings, stop.clone());
+    let connections = Connections::new(router(api.clone()), api.clone(), settings, stop.clone());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -61,6 +61,7 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
     drop(listener);
     info!(connections = tracker.len(), "stopping; finishing what runs");
     stop.cancel();
+    api.registry.end_watches();
     tracker.close();
     if tokio::time::timeout(settings.shutdown_grace, tracker.wait()).await.is_err() {
         warn!(connections = tracker.len(), "connections were cut off at the end of the grace");

@@ -55,6 +55,7 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "runtime", "description": "What a plugin holds: processes, a container, a remote resource"},
         {"name": "config", "description": "Saved configurations, checked against the plugin's JSON Schema"},
         {"name": "categories", "description": "Kinds of plugins and their display names"},
+        {"name": "events", "description": "What has changed: as a list, live, and by plugin"},
         {"name": "resources", "description": "Everything that is held, as rows"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::http::list_params::{DEFAULT_LIMIT, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, Values};
+use crate::http::list_params::{
+    DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST, VIEW, Values,
+    filters,
+};
 use crate::plugin::identity::MAX_NAME_CHARS;
 use crate::registry::PluginDocument;
 use crate::registry::sort::SortField;
@@ -13,7 +16,7 @@ const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 /// Adds the parameters of an operation.
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = path_parameters(path);
-    parameters.extend(query_of(path, method).iter().map(query_parameter));
+    parameters.extend(query_of(path, method).into_iter().map(query_parameter));
     if is_conditional(path) {
         parameters.push(header("If-Match", "Only if it has one of these entity tags, or `*`: if it exists."));
         parameters
@@ -49,12 +52,15 @@ fn path_parameters(path: &str) -> Vec<Value> {
     parameters
 }
 
-fn query_of(path: &str, method: &str) -> &'static [Parameter] {
+fn query_of(path: &str, method: &str) -> Vec<&'static Parameter> {
     match (method, path) {
-        ("get", "/plugins") => PLUGIN_LIST,
-        ("get", "/resources") => RESOURCE_LIST,
-        ("delete", "/plugins/{id}") => REMOVAL,
-        _ => &[],
+        ("get", "/plugins") => PLUGIN_LIST.iter().chain(VIEW).collect(),
+        ("get", "/resources") => RESOURCE_LIST.iter().chain(VIEW).collect(),
+        ("get", "/plugins/{id}" | "/stats") => VIEW.iter().collect(),
+        ("get", "/events") => filters().chain(EVENT_LIST).collect(),
+        ("get", "/plugins/{id}/history") => VERSION_LIST.iter().collect(),
+        ("delete", "/plugins/{id}") => REMOVAL.iter().collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -74,12 +80,17 @@ fn query_parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.values {
         Values::Flag => json!({"type": "boolean"}),
         Values::Texts => several(text),
-        Values::Names(names) if parameter.name == "kind" => json!({"type": "string", "enum": names}),
+        Values::Name(names) => json!({"type": "string", "enum": names}),
         Values::Names(names) => several(json!({"type": "string", "enum": names})),
         Values::Pids => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
         Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
         Values::Text => text,
         Values::Time => json!({"type": "string", "format": "date-time"}),
+        Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0}),
+        Values::Moment => json!({"anyOf": [
+            {"type": "integer", "format": "int64", "minimum": 0}, {"type": "string", "format": "date-time"},
+        ]}),
+        Values::Duration => json!({"type": "string", "pattern": "^[0-9]{1,3}(s|m|ms)$", "default": "30s"}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Sort => {
             let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);

@@ -1,0 +1,196 @@
+//! Events as they happen: Server-Sent Events (WHATWG HTML, section 9.2).
+//!
+//! A stream keeps no queue. It knows how far it has come, and takes what follows from the topic that
+//! it watches, or from the journal when it begins in the past.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use hyper::HeaderMap;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use tokio::time::Instant;
+
+use super::event_params::{EventList, Sight};
+use super::params::revision_of;
+use super::problem::{Kind, Problem};
+use super::router::Api;
+use crate::registry::history::ChangeRange;
+use crate::registry::past::{PastError, require_kept};
+use crate::registry::watch::{News, Subscription};
+use crate::registry::{Registry, Revision, Snapshot, StoreId, Transition};
+
+/// The media type of a stream of events.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
+/// The last event that a client has received.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How often a stream without news says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How many changes are taken at a time: a reader that stops reading holds no more.
+const AT_A_TIME: usize = 64;
+
+/// How many changes of the past are looked at, at a time.
+const PAST_AT_A_TIME: usize = 512;
+
+/// Opens a stream.
+///
+/// # Errors
+///
+/// 400 for what a stream cannot do, 410 when it cannot begin where it is asked to.
+pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &HeaderMap) -> Result<Response, Problem> {
+    events.require_live()?;
+    let begin = match headers.get(LAST_EVENT_ID) {
+        Some(id) => Some(last_event(id.to_str().unwrap_or_default(), &now.store)?),
+        None => events.begin,
+    };
+    let subscription = api.registry.topics().follow(&events.topic());
+    let position = begin.unwrap_or(now.state.revision());
+    if matches!(subscription.news(position, 0), News::Forgotten(_)) {
+        let nothing = ChangeRange { after: position, limit: 0, ..ChangeRange::default() };
+        require_kept(position, api.registry.changes(nothing).await?.horizon)?;
+    }
+    let registry = api.registry.clone();
+    let store = now.store.clone();
+    let heartbeat = Instant::now() + HEARTBEAT;
+    let stream = Stream { registry, store, events, subscription, position, heartbeat, stage: Stage::Opening };
+    let body = futures_util::stream::unfold(stream, |mut stream| async move {
+        let piece = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), stream))
+    });
+    let headers = [
+        (CONTENT_TYPE, EVENT_STREAM),
+        (CACHE_CONTROL, "no-cache"),
+        // nginx gathers replies unless it is told not to.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+/// The revision of a `Last-Event-ID`: `<store>-<revision>` as it was sent, or a revision alone.
+fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
+    match id.rsplit_once('-') {
+        Some((of, _)) if of != store.as_str() => {
+            let detail =
+                "the event is one of another store, or from before a backup was restored; list, and watch anew";
+            Err(Problem::new(Kind::Gone, detail))
+        }
+        Some((_, revision)) => revision_of("Last-Event-ID", revision),
+        None => revision_of("Last-Event-ID", id),
+    }
+}
+
+struct Stream {
+    registry: Registry,
+    store: StoreId,
+    events: EventList,
+    subscription: Subscription,
+    /// Everything up to here has been told.
+    position: Revision,
+    heartbeat: Instant,
+    stage: Stage,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stage {
+    /// Nothing has been sent.
+    Opening,
+    /// What happened before is being told.
+    Past,
+    /// The present has been reached.
+    Live,
+    /// The last piece has been sent.
+    Ended,
+}
+
+impl Stream {
+    /// The next piece of the body; `None` at its end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.stage == Stage::Opening {
+            self.stage = Stage::Past;
+            // So that a proxy sends the header on at once; and how soon to come back, in milliseconds.
+            return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
+        }
+        while self.stage != Stage::Ended {
+            let piece = match self.subscription.news(self.position, AT_A_TIME) {
+                News::Forgotten(_) if self.stage == Stage::Live => {
+                    self.cut_off("this reader is too slow; come back with Last-Event-ID")
+                }
+                News::Forgotten(floor) => self.past(floor).await,
+                News::Changes(transitions, reached) => {
+                    let piece = self.frames(transitions.iter().map(|transition| &**transition));
+                    let is_all = transitions.len() < AT_A_TIME;
+                    self.position = reached;
+                    self.stage = if is_all { Stage::Live } else { Stage::Past };
+                    if piece.is_empty() && is_all { self.wait().await } else { piece }
+                }
+            };
+            if !piece.is_empty() {
+                self.heartbeat = Instant::now() + HEARTBEAT;
+                return Some(piece.freeze());
+            }
+        }
+        None
+    }
+
+    /// What happened up to `floor`, or a part of it.
+    async fn past(&mut self, floor: Revision) -> BytesMut {
+        let range = ChangeRange { after: self.position, limit: PAST_AT_A_TIME, ..self.events.range.clone() };
+        match self.registry.changes(range).await {
+            Ok(chapter) if self.position < chapter.horizon => {
+                let forgotten = PastError::Forgotten { revision: self.position, horizon: chapter.horizon };
+                self.cut_off(&forgotten.to_string())
+            }
+            Ok(chapter) => {
+                let piece = self.frames(chapter.transitions.iter().map(|transition| &**transition));
+                let last = chapter.transitions.last().map(|last| last.change.revision);
+                // When there is no more in the journal, what the topic does not hold is not of its kind.
+                let is_all = chapter.transitions.len() < PAST_AT_A_TIME;
+                self.position = if is_all { floor.max(last.unwrap_or_default()) } else { last.unwrap_or(floor) };
+                piece
+            }
+            Err(error) => self.cut_off(&error.to_string()),
+        }
+    }
+
+    /// Waits for news, and says now and then that the stream lives.
+    async fn wait(&mut self) -> BytesMut {
+        match tokio::time::timeout_at(self.heartbeat, self.subscription.wait()).await {
+            Ok(true) => BytesMut::new(),
+            Ok(false) => {
+                self.stage = Stage::Ended;
+                BytesMut::from(": the service is stopping\n\n")
+            }
+            // A block without data is no event, but its id is taken: who comes back skips what was of no concern.
+            Err(_) => BytesMut::from(format!(": heartbeat\nid: {}-{}\n\n", self.store, self.position).as_bytes()),
+        }
+    }
+
+    /// The last event of a stream that ends early.
+    fn cut_off(&mut self, reason: &str) -> BytesMut {
+        self.stage = Stage::Ended;
+        let data = serde_json::json!({"reason": reason, "after": self.position});
+        BytesMut::from(format!("event: cut_off\ndata: {data}\n\n").as_bytes())
+    }
+
+    fn frames<'a>(&self, transitions: impl Iterator<Item = &'a Transition>) -> BytesMut {
+        let mut piece = BytesMut::new();
+        for transition in transitions {
+            let name = match self.events.sight(transition) {
+                Sight::Hidden => continue,
+                Sight::Change => "change",
+                Sight::Removal => "removal",
+            };
+            let head = format!("id: {}-{}\nevent: {name}\ndata: ", self.store, transition.change.revision);
+            let json = transition.json(&self.store);
+            piece.reserve(head.len() + json.len() + 2);
+            piece.put_slice(head.as_bytes());
+            piece.put_slice(json);
+            piece.put_slice(b"\n\n");
+        }
+        piece
+    }
+}
