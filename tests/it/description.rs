@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use plugin_registry::http::list_params::{PLUGIN_LIST, REMOVAL, RESOURCE_LIST, names};
+use plugin_registry::http::list_params::{PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
@@ -48,11 +48,13 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "delete /plugins/{id}/spawned_pids",
         "delete /plugins/{id}/spawned_pids/{pid}",
         "get /categories",
+        "get /events",
         "get /healthz",
         "get /openapi.json",
         "get /plugins",
         "get /plugins/{id}",
         "get /plugins/{id}/config",
+        "get /plugins/{id}/history",
         "get /readyz",
         "get /resources",
         "get /stats",
@@ -107,6 +109,9 @@ async fn every_parameter_that_is_read_is_described() {
     let expected = |table| names(table).into_iter().filter(|name| !name.ends_with('.')).collect::<BTreeSet<_>>();
     assert!(of("/plugins", "get", "query").is_superset(&expected(PLUGIN_LIST)), "{:?}", of("/plugins", "get", "query"));
     assert!(of("/resources", "get", "query").is_superset(&expected(RESOURCE_LIST)));
+    for path in ["/plugins", "/plugins/{id}", "/resources", "/stats"] {
+        assert!(of(path, "get", "query").is_superset(&expected(VIEW)), "{path}");
+    }
     assert!(of("/plugins/{id}", "delete", "query").is_superset(&expected(REMOVAL)));
     assert!(of("/plugins/{id}", "put", "header").contains("If-Match"));
     for (name, operation) in operations(&description) {

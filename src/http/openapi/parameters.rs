@@ -27,8 +27,14 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// Whether an operation looks at If-Match and If-None-Match.
 pub(super) fn is_conditional(path: &str) -> bool {
-    let plain = ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate"];
+    let plain =
+        ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
     !plain.contains(&path)
+}
+
+/// Whether an operation can wait, or look back.
+pub(super) fn has_view(path: &str, method: &str) -> bool {
+    query_of(path, method).iter().any(|parameter| parameter.name == "as_of")
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {
