@@ -116,9 +116,13 @@ pub const VIEW: &[Parameter] = &[
         Values::Revision,
         "Answer once the result differs from what it was at this revision, or 304 after `wait`.",
     ),
-    parameter("wait", Values::Duration, "How long to wait for `since`: at most 5m, and up to a sixteenth longer."),
-    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504."),
-    parameter("as_of", Values::Moment, "Answer as at this revision or time."),
+    parameter(
+        "wait",
+        Values::Duration,
+        "How long to wait: at most 5m. By default 30s for `since`, and up to a sixteenth longer; 5s for `min_revision`.",
+    ),
+    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504 after `wait`."),
+    parameter("as_of", Values::Moment, "Answer as at this revision or time; not together with the others."),
 ];
 
 /// The parameters of `GET /events` beside the filters of [`PLUGIN_LIST`].

@@ -115,8 +115,9 @@ impl Params {
 /// 400 when it is anything else.
 pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    let revision = value.parse().ok().filter(|_| digits).map(Revision);
-    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 on")))
+    // As far as SQL counts.
+    let revision = value.parse().ok().filter(|revision| digits && i64::try_from(*revision).is_ok()).map(Revision);
+    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 to {}", i64::MAX)))
 }
 
 /// A value that is true or false.

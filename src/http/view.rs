@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long it may be told to wait.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// How long `min_revision` waits.
+/// How long `min_revision` waits when nothing is said.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// From which revision to answer, and when.
@@ -83,15 +83,12 @@ impl View {
         if view.as_of.is_some() && (view.since.is_some() || view.min_revision.is_some()) {
             return Err(bad("`as_of` looks back, and cannot be asked together with `since` or `min_revision`"));
         }
-        if view.wait.is_some() && view.since.is_none() {
-            return Err(bad("`wait` says how long to wait for a change after `since`, which is missing"));
-        }
         Ok(view)
     }
 
     /// Whether a query asks to be answered late: such a request may take as long as its `wait`.
     pub fn waits(query: &str) -> bool {
-        query.split('&').any(|pair| pair.starts_with("since="))
+        query.split('&').any(|pair| pair.starts_with("since=") || pair.starts_with("min_revision="))
     }
 
     /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
@@ -105,7 +102,7 @@ impl View {
         }
         let mut snapshot = now;
         if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
-            snapshot = caught_up(api, wanted).await?;
+            snapshot = caught_up(api, wanted, self.wait.unwrap_or(CATCH_UP)).await?;
         }
         let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true }) };
         let wait = self.wait.unwrap_or(WAIT);
@@ -140,8 +137,8 @@ async fn changed_after(api: &Api, since: Revision, concern: &impl Concern) -> bo
     }
 }
 
-async fn caught_up(api: &Api, wanted: Revision) -> Result<Arc<Snapshot>, Problem> {
-    let reached = tokio::time::timeout(CATCH_UP, api.registry.topics().reached(wanted)).await;
+async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Snapshot>, Problem> {
+    let reached = tokio::time::timeout(wait, api.registry.topics().reached(wanted)).await;
     let snapshot = api.registry.snapshot();
     if reached.is_err() && snapshot.state.revision() < wanted {
         let detail =
@@ -208,8 +205,14 @@ mod tests {
         let view = |query| View::take(&mut Params::parse(query).unwrap());
         assert_eq!(view("active=true").unwrap(), View::default());
         assert!(view("since=1&wait=5s&min_revision=2").is_ok());
-        for wrong in ["as_of=1&since=1", "as_of=1&min_revision=1", "wait=5s", "since=x", "as_of=yesterday", "since=-1"]
-        {
+        for wrong in [
+            "as_of=1&since=1",
+            "as_of=1&min_revision=1",
+            "since=x",
+            "since=9223372036854775808",
+            "as_of=yesterday",
+            "since=-1",
+        ] {
             assert!(view(wrong).is_err(), "{wrong}");
         }
     }

@@ -92,11 +92,11 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
         Values::Text => text,
         Values::Time => json!({"type": "string", "format": "date-time"}),
-        Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0}),
+        Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}),
         Values::Moment => json!({"anyOf": [
-            {"type": "integer", "format": "int64", "minimum": 0}, {"type": "string", "format": "date-time"},
+            {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
-        Values::Duration => json!({"type": "string", "pattern": "^[0-9]{1,3}(s|m|ms)$", "default": "30s"}),
+        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$"}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Sort => {
             let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);

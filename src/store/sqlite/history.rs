@@ -87,8 +87,10 @@ impl History for SqliteHistory {
             let horizon = horizon(connection)?;
             let mut plugins = Vec::new();
             if revision >= horizon {
+                // By revision, not by the index of subjects: what has changed since, and no more, is read.
                 let mut changed = connection.prepare_cached(
-                    "SELECT DISTINCT subject FROM changes WHERE revision > ?1 AND kind <> 'category.named'",
+                    "SELECT DISTINCT subject FROM changes NOT INDEXED
+                     WHERE revision > ?1 AND kind <> 'category.named'",
                 )?;
                 let mut subjects = changed.query([revision_to_sql(revision)])?;
                 while let Some(row) = subjects.next()? {
