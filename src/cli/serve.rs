@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgAction, Args};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -17,6 +17,7 @@ use crate::http::{Api, Limits};
 use crate::registry::{Registry, Retention};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
+use crate::webhook::{self, Deliveries, Reach};
 
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
@@ -51,6 +52,18 @@ pub struct ServeArgs {
     /// How long requests may run on after SIGTERM or SIGINT, in seconds.
     #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = Settings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
+    /// Let webhooks go to private, loopback, link-local and metadata addresses, too. Whoever may make a webhook
+    /// can then reach what this host can reach.
+    #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub webhooks_allow_private: bool,
+}
+
+impl ServeArgs {
+    fn webhooks(&self) -> webhook::Settings {
+        let reach = if self.webhooks_allow_private { Reach::Everything } else { Reach::Public };
+        webhook::Settings { reach, ..webhook::Settings::default() }
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -84,8 +97,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
-    let api = Api { registry: registry.clone(), limits: Limits::default() };
+    let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks())
+        .context("the webhooks cannot be read")?;
+    let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
     server::run(listener, api, settings, stop).await;
+    // Before the store is closed: they write how far they have come.
+    webhooks.stop().await;
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())

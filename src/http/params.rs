@@ -11,6 +11,7 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::read::unknown_name;
 use crate::registry::Revision;
+use crate::registry::filter_text;
 
 /// The parameters of a request, decoded, in the order in which they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -126,11 +127,7 @@ pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
 ///
 /// 400 when it is anything else.
 pub fn flag_of(name: &str, value: &str) -> Result<bool, Problem> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(bad(format!("`{name}` must be true or false"))),
-    }
+    filter_text::flag_of(name, value).map_err(bad)
 }
 
 /// The problem of a query that is not acceptable.

@@ -17,7 +17,7 @@ use super::vet::{Foresight, Question, Vetted};
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
 use crate::clock::Clock;
-use crate::store::{History, Journal, StoreError};
+use crate::store::{History, Journal, StoreError, WebhookStore};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;
@@ -66,6 +66,7 @@ struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
     topics: Arc<Topics>,
     history: Arc<dyn History>,
+    webhooks: Arc<dyn WebhookStore>,
     health: watch::Receiver<WriterHealth>,
     readers: Semaphore,
     places: Arc<Semaphore>,
@@ -99,6 +100,7 @@ impl Registry {
         let (queue, submissions) = std::sync::mpsc::channel();
         let (report, health) = watch::channel(WriterHealth::Writable);
         let history = journal.history();
+        let webhooks = journal.webhooks();
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
@@ -111,7 +113,7 @@ impl Registry {
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Semaphore::new(READERS);
-        Ok(Registry(Arc::new(Inner { published, topics, history, health, readers, places, queue, thread })))
+        Ok(Registry(Arc::new(Inner { published, topics, history, webhooks, health, readers, places, queue, thread })))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
@@ -132,6 +134,11 @@ impl Registry {
     /// The places of those who read the past.
     pub(super) fn readers(&self) -> &Semaphore {
         &self.0.readers
+    }
+
+    /// The webhooks that are kept in the same store. It waits for a disk, as the past does.
+    pub fn webhooks(&self) -> &Arc<dyn WebhookStore> {
+        &self.0.webhooks
     }
 
     /// Ends all watching, so that nobody waits for what will not come.

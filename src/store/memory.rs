@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Batch, History, Journal, StoreError};
+use super::webhooks::MemoryWebhooks;
+use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::{Change, Revision, Snapshot, State, StoreId, Transition};
 
@@ -15,6 +16,7 @@ pub struct MemoryJournal {
     store: StoreId,
     state: State,
     kept: Arc<Mutex<Kept>>,
+    webhooks: Arc<MemoryWebhooks>,
 }
 
 /// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
@@ -32,7 +34,12 @@ struct MemoryHistory(Arc<Mutex<Kept>>);
 impl MemoryJournal {
     /// An empty journal with a new identity.
     pub fn new() -> MemoryJournal {
-        MemoryJournal { store: StoreId::generate(), state: State::default(), kept: Arc::default() }
+        MemoryJournal {
+            store: StoreId::generate(),
+            state: State::default(),
+            kept: Arc::default(),
+            webhooks: Arc::default(),
+        }
     }
 }
 
@@ -95,6 +102,10 @@ impl Journal for MemoryJournal {
 
     fn history(&self) -> Arc<dyn History> {
         Arc::new(MemoryHistory(Arc::clone(&self.kept)))
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
     fn close(&mut self) {}

@@ -28,6 +28,8 @@ mod remote_resource;
 mod resources;
 mod spawned_pids;
 mod stats;
+mod webhook_deliveries;
+mod webhooks;
 
 // Lists.
 mod list;

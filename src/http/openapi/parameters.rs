@@ -29,7 +29,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 pub(super) fn is_conditional(path: &str) -> bool {
     let plain =
         ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
-    !plain.contains(&path)
+    !plain.contains(&path) && !path.starts_with("/webhooks")
 }
 
 /// Whether an operation can wait, or look back.
@@ -50,6 +50,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
     add("id", "The plugin's unique_id, percent-encoded.", id);
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
+    add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
         "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",

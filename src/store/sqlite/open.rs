@@ -18,6 +18,7 @@ const APPLICATION_ID: i32 = 0x7052_6567;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../../migrations/sqlite/0002_history.sql"),
+    include_str!("../../../migrations/sqlite/0003_webhooks.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.
@@ -105,7 +106,7 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn configure(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let mode = use_write_ahead_log(connection)?;
     if mode != "wal" {
