@@ -76,8 +76,8 @@ pub trait Journal: Send + 'static {
     /// When the store cannot be read, or not all changes after that revision are kept.
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError>;
 
-    /// Forgets at most `steps` changes at or before `horizon` that no longer stand; returns the revision after which
-    /// every change is kept.
+    /// Forgets changes at or before `horizon` that no longer stand, of at most `steps` revisions and none after the head;
+    /// returns the revision after which every change is kept.
     ///
     /// What stood at any later revision can still be told: of each plugin and category, the newest change up to
     /// the horizon is kept, unless that is its end.
@@ -99,7 +99,7 @@ pub trait Journal: Send + 'static {
 
 /// The journal as it is read beside the writer, by any number of threads at a time. It may wait for a disk.
 pub trait History: Send + Sync + 'static {
-    /// The changes of a range, with what they have done, in its order.
+    /// The changes of a range that happened after the horizon, with what they have done, in its order.
     ///
     /// # Errors
     ///

@@ -15,16 +15,36 @@ use crate::harness::{Machine, holding_everything, minimal, named};
 use crate::properties::commands::requests;
 
 /// A kind of journal, and where it is kept.
-enum Kind {
+pub(crate) enum Kind {
     Memory,
     Sqlite(TempDir),
 }
 
 impl Kind {
-    fn open(&self) -> Box<dyn Journal> {
+    pub(crate) fn open(&self) -> Box<dyn Journal> {
         match self {
             Kind::Memory => Box::new(MemoryJournal::new()),
             Kind::Sqlite(folder) => Box::new(SqliteJournal::open(&folder.path().join("registry.db")).unwrap()),
+        }
+    }
+
+    /// Another journal of this kind, with nothing in it.
+    pub(crate) fn fresh(&self) -> Kind {
+        match self {
+            Kind::Memory => Kind::Memory,
+            Kind::Sqlite(_) => Kind::Sqlite(TempDir::new().unwrap()),
+        }
+    }
+
+    /// Closes a journal and opens it again, where it outlives its handle.
+    pub(crate) fn reopened(&self, mut journal: Box<dyn Journal>) -> Box<dyn Journal> {
+        match self {
+            Kind::Memory => journal,
+            Kind::Sqlite(_) => {
+                journal.close();
+                drop(journal);
+                self.open()
+            }
         }
     }
 }
@@ -40,6 +60,8 @@ macro_rules! on_every_journal {
         }
     };
 }
+
+pub(crate) use on_every_journal;
 
 on_every_journal! {
     an_empty_journal_is_at_revision_0,
@@ -57,7 +79,7 @@ fn register(body: Value) -> Command {
 }
 
 /// A history with every kind of change.
-fn history() -> Machine {
+pub(crate) fn history() -> Machine {
     let mut machine = Machine::new();
     let id = || UniqueId::from_client("finetuning_trainer");
     let config = FreeJson::from(&json!({"device": "cuda", "n": 1.50}));
@@ -87,7 +109,7 @@ fn history() -> Machine {
 }
 
 /// Commits the changes of `machine` after `from`, at most `batch` at a time.
-fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usize) {
+pub(crate) fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usize) {
     let mut state = replay(&machine.changes[..from]);
     for changes in machine.changes[from..].chunks(batch) {
         assert_eq!(journal.begin(state.revision()).unwrap(), []);
@@ -203,7 +225,7 @@ fn any_history_is_kept_exactly(kind: &Kind) {
             // Refusals are as good as anything: they leave no trace.
             drop(machine.submit(request));
         }
-        let fresh = match kind { Kind::Memory => Kind::Memory, Kind::Sqlite(_) => Kind::Sqlite(TempDir::new().unwrap()) };
+        let fresh = kind.fresh();
         let mut journal = fresh.open();
         commit(&mut *journal, &machine, 0, batch);
         prop_assert_eq!(journal.read(Revision(0), usize::MAX).unwrap(), machine.changes.clone());

@@ -54,6 +54,7 @@ mod failing_store;
 mod order_of_commands;
 mod process;
 mod restart;
+mod retention;
 mod store_opening;
 mod two_processes;
 

@@ -5,13 +5,14 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::history::horizon;
 use crate::registry::Revision;
 use crate::store::StoreError;
-use crate::store::row::revision_to_sql;
+use crate::store::row::{revision_from_sql, revision_to_sql};
 
 /// See [`crate::store::Journal::compact`].
 pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usize) -> Result<Revision, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let from = horizon(&transaction)?;
-    let to = Revision(target.0.min(from.0.saturating_add(steps as u64)));
+    let head = transaction.query_row("SELECT head FROM registry", [], |row| row.get(0))?;
+    let to = target.min(revision_from_sql(head)?).min(Revision(from.0.saturating_add(steps as u64)));
     if to <= from {
         return Ok(from);
     }

@@ -68,6 +68,8 @@ impl History for SqliteHistory {
     fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
         self.reading(|connection| {
             let horizon = horizon(connection)?;
+            // What stands since before the horizon is kept beside the changes, and is no part of what happened.
+            let range = &ChangeRange { after: range.after.max(horizon), ..range.clone() };
             let (condition, values) = condition(connection, range)?;
             let order = if range.descending { "DESC" } else { "ASC" };
             let mut statement = connection.prepare_cached(&format!(

@@ -1,0 +1,249 @@
+//! Forgetting the oldest changes: what every journal still tells afterwards, and the running service.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use plugin_registry::registry::history::ChangeRange;
+use plugin_registry::registry::{Change, ChangeKind, Request, Revision, State, Transition};
+use plugin_registry::store::{Batch, Journal};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::strategy::ValueTree as _;
+
+use crate::conformance::{Kind, commit, history, on_every_journal};
+use crate::harness::Machine;
+use crate::properties::commands::requests;
+
+on_every_journal! {
+    what_is_kept_is_told_as_if_nothing_had_been_forgotten,
+    nothing_beyond_the_head_is_forgotten,
+    what_stands_since_before_the_horizon_is_no_event,
+    any_history_forgotten_in_any_steps_is_told_as_it_was,
+}
+
+/// A history by heart: the state at every revision, and what every change has done.
+struct Model {
+    changes: Vec<Change>,
+    states: Vec<State>,
+    transitions: Vec<Arc<Transition>>,
+}
+
+impl Model {
+    fn of(changes: Vec<Change>) -> Model {
+        let mut state = State::default();
+        let mut states = vec![state.clone()];
+        let mut transitions = Vec::new();
+        for change in &changes {
+            transitions.extend(state.advance([change.clone()]));
+            states.push(state.clone());
+        }
+        Model { changes, states, transitions }
+    }
+
+    /// The changes of a range that begins at the horizon or later.
+    fn read(&self, range: &ChangeRange) -> Vec<Arc<Transition>> {
+        let found = self.transitions.iter().filter(|transition| range.contains(transition)).cloned();
+        if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() }
+    }
+
+    /// Asserts that `journal`, which has the first `head` changes, tells all after `horizon` as it was.
+    #[track_caller]
+    fn assert_told(&self, journal: &mut dyn Journal, horizon: Revision, head: usize, ranges: &[ChangeRange]) {
+        let store = journal.load().unwrap().store;
+        let state = journal.load().unwrap().state;
+        assert_eq!(state, self.states[head], "what stands");
+        let history = journal.history();
+        for revision in 0..=head as u64 {
+            let earlier = history.rewind(Revision(revision)).unwrap();
+            assert_eq!(earlier.horizon, horizon);
+            let read = journal.read(Revision(revision), usize::MAX);
+            if revision < horizon.0 {
+                assert!(read.is_err(), "the changes after {revision} are not all kept");
+                continue;
+            }
+            assert_eq!(read.unwrap(), self.changes[revision as usize..head]);
+            let rewound = state.rewound(Revision(revision), earlier);
+            assert_eq!(rewound.revision(), Revision(revision));
+            assert_eq!(documents(&rewound), documents(&self.states[revision as usize]), "at revision {revision}");
+        }
+        for range in ranges {
+            let mut range = range.clone();
+            range.until = Some(range.until.unwrap_or(Revision(u64::MAX)).min(Revision(head as u64)));
+            // Of what came before the horizon, no journal tells a part.
+            let kept = ChangeRange { after: range.after.max(horizon), ..range.clone() };
+            let chapter = history.read(&range).unwrap();
+            assert_eq!(chapter.horizon, horizon);
+            let expected = self.read(&kept);
+            // An event keeps its JSON, and with it the store that it was first told of.
+            let json = |transition: &Transition| {
+                Transition::new(transition.change.clone(), transition.step.clone()).json(&store).clone()
+            };
+            let told = |transition: &Arc<Transition>| (transition.change.clone(), json(transition));
+            let (read, expected): (Vec<_>, Vec<_>) =
+                (chapter.transitions.iter().map(told).collect(), expected.iter().map(told).collect());
+            assert_eq!(read, expected, "{range:?}");
+        }
+    }
+}
+
+/// What a reader sees of the plugins.
+fn documents(state: &State) -> Vec<&bytes::Bytes> {
+    state.plugins().values().map(|record| &record.json).collect()
+}
+
+fn everything() -> ChangeRange {
+    ChangeRange { limit: usize::MAX, ..ChangeRange::default() }
+}
+
+fn what_is_kept_is_told_as_if_nothing_had_been_forgotten(kind: &Kind) {
+    let machine = history();
+    let model = Model::of(machine.changes.clone());
+    for steps in [1, 3, 100] {
+        let kind = kind.fresh();
+        let mut journal = kind.open();
+        commit(&mut *journal, &machine, 0, 4);
+        let mut horizon = Revision(0);
+        for target in 0..=16 {
+            let reached = journal.compact(Revision(target), steps).unwrap();
+            assert_eq!(reached, Revision(target.min(horizon.0 + steps as u64)).max(horizon));
+            horizon = reached;
+            model.assert_told(&mut *journal, horizon, 16, &[everything()]);
+        }
+        assert_eq!(journal.compact(Revision(3), 100).unwrap(), horizon, "what is forgotten does not come back");
+        let mut journal = kind.reopened(journal);
+        model.assert_told(&mut *journal, horizon, 16, &[everything()]);
+    }
+}
+
+fn nothing_beyond_the_head_is_forgotten(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    assert_eq!(journal.compact(Revision(1000), 1000).unwrap(), Revision(16));
+    let mut journal = kind.reopened(journal);
+    assert_eq!(journal.load().unwrap().state, machine.state);
+    assert_eq!(journal.begin(Revision(16)).unwrap(), []);
+    journal.roll_back();
+}
+
+/// A page of events went on from a revision before the horizon, and was refused.
+fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    journal.compact(Revision(15), 100).unwrap();
+    let chapter = journal.history().read(&ChangeRange { limit: 2, ..ChangeRange::default() }).unwrap();
+    let revisions: Vec<_> = chapter.transitions.iter().map(|transition| transition.change.revision.0).collect();
+    assert_eq!((chapter.horizon, revisions), (Revision(15), vec![16]));
+}
+
+/// A part of a journal's life.
+#[derive(Debug, Clone)]
+enum Act {
+    /// So many more changes are committed at once.
+    Commit(usize),
+    /// Changes are forgotten up to so far behind the head, so many at a time.
+    Compact { behind: u64, steps: usize },
+    /// The process ends, and another one begins.
+    Reopen,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        4 => (1_usize..12).prop_map(Act::Commit),
+        4 => (0_u64..15, 0_usize..20).prop_map(|(behind, steps)| Act::Compact { behind, steps }),
+        1 => Just(Act::Reopen),
+    ];
+    prop::collection::vec(act, 1..16)
+}
+
+fn ranges() -> impl Strategy<Value = ChangeRange> {
+    let times = || prop::option::of((0_i64..40, 0_i32..2).prop_map(time));
+    let subjects = vec!["a_c", "a_b_c", "a_ü", "z_c", "a", "a_b", "unused", "nobody"];
+    let kinds = subsequence(ChangeKind::ALL.to_vec(), 0..5);
+    let place = (0_u64..50, prop::option::of(0_u64..60), any::<bool>(), prop_oneof![0_usize..6, Just(usize::MAX)]);
+    (place, prop::option::of(select(subjects)), prop::option::of(any::<bool>()), kinds, times(), times()).prop_map(
+        |((after, until, descending, limit), subject, of_categories, kinds, from, to)| ChangeRange {
+            after: Revision(after),
+            until: until.map(Revision),
+            subject: subject.map(str::to_owned),
+            of_categories,
+            kinds,
+            from,
+            to,
+            descending,
+            limit,
+        },
+    )
+}
+
+/// A time at which changes of a [`Machine`] were made, or half a second later.
+fn time((second, half): (i64, i32)) -> Timestamp {
+    Timestamp::new(1_800_000_000 + second, half * 500_000_000).unwrap()
+}
+
+fn any_history_forgotten_in_any_steps_is_told_as_it_was(kind: &Kind) {
+    let cases = if matches!(kind, Kind::Memory) { 96 } else { 48 };
+    let strategy = (prop::collection::vec(requests(), 1..80), acts(), prop::collection::vec(ranges(), 0..12));
+    proptest!(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }, |((requests, acts, ranges) in strategy)| {
+        let mut machine = Machine::new();
+        for request in &requests {
+            drop(machine.submit(request));
+        }
+        let model = Model::of(machine.changes.clone());
+        let kind = kind.fresh();
+        let mut journal = kind.open();
+        let (mut head, mut horizon) = (0, Revision(0));
+        for act in acts {
+            match act {
+                Act::Commit(number) => {
+                    let to = (head + number).min(model.changes.len());
+                    if to > head {
+                        prop_assert_eq!(journal.begin(Revision(head as u64)).unwrap(), []);
+                        journal.commit(&Batch::new(&model.transitions[head..to], &model.states[to])).unwrap();
+                        head = to;
+                    }
+                }
+                Act::Compact { behind, steps } => {
+                    let target = (head as u64).saturating_sub(behind);
+                    let reached = journal.compact(Revision(target), steps).unwrap();
+                    let expected = target.min(horizon.0 + steps as u64).max(horizon.0);
+                    prop_assert_eq!(reached, Revision(expected));
+                    horizon = reached;
+                }
+                Act::Reopen => journal = kind.reopened(journal),
+            }
+        }
+        model.assert_told(&mut *journal, horizon, head, &ranges);
+        let history = journal.history();
+        for second in 0..40 {
+            let at = time((second, 0));
+            let newest = model.changes[..head].iter().rev().find(|change| change.at <= at).map(|change| change.revision);
+            // Before the horizon, it is enough to hear that it is before it.
+            let found = history.revision_at(at).unwrap();
+            if newest > Some(horizon) {
+                prop_assert_eq!(found, newest);
+            } else {
+                prop_assert!(found.unwrap_or_default() <= horizon, "{found:?}, after {newest:?}");
+            }
+        }
+        let mut journal = kind.reopened(journal);
+        model.assert_told(&mut *journal, horizon, head, &ranges);
+    });
+}
+
+/// Many requests that the rules allow, for a journal that is worth forgetting.
+#[test]
+fn the_requests_of_the_properties_make_histories() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut changes = 0;
+    for _ in 0..32 {
+        let requests: Vec<Request> = prop::collection::vec(requests(), 60..80).new_tree(&mut runner).unwrap().current();
+        let mut machine = Machine::new();
+        for request in &requests {
+            drop(machine.submit(request));
+        }
+        changes += machine.changes.len();
+    }
+    assert!(changes / 32 > 15, "{changes} changes in 32 histories");
+}
