@@ -56,6 +56,7 @@ mod process;
 mod restart;
 mod store_opening;
 mod two_processes;
+mod webhook_store;
 
 // The code itself.
 mod layers;
