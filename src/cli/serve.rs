@@ -78,7 +78,10 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
         .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
-    runtime.block_on(serve_registry(args, registry))
+    let served = runtime.block_on(serve_registry(args, registry));
+    // All is closed. A name that is being resolved for a webhook must not hold up the end.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<()> {

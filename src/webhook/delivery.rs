@@ -157,7 +157,7 @@ impl Delivery {
         match attempt {
             Attempt::Delivered { .. } => Ok(true),
             Attempt::Failed { reason, .. } if next_attempt_at.is_some() => {
-                warn!(webhook.id = webhook.id, webhook.failures = failures, reason, "a delivery failed");
+                info!(webhook.id = webhook.id, webhook.failures = failures, reason, "a delivery failed");
                 self.save().await;
                 Ok(false)
             }

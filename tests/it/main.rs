@@ -57,6 +57,7 @@ mod restart;
 mod retention;
 mod store_opening;
 mod two_processes;
+mod webhook_store;
 
 // The code itself.
 mod layers;

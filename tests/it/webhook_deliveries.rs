@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use plugin_registry::store::Progress;
+use plugin_registry::registry::Revision;
 use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::store::{Journal as _, Progress};
 use plugin_registry::webhook::{BackOff, Reach, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -193,6 +194,38 @@ async fn what_the_topic_has_forgotten_is_read_from_the_journal() {
     hook(&server.client(), &receiver, json!({"after": 10})).await;
     server.client().register(&named("d", "d")).await;
     assert_eq!(receiver.revisions(691).await, (11..=701).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_the_journal_has_forgotten_is_never_left_out_in_silence() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let mut receiver = Receiver::start().await;
+    let server = on(&store, quick()).await;
+    let client = server.client();
+    let hook = hook(&client, &receiver, json!({"enabled": false})).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        client.register(&named("c", name)).await;
+    }
+    server.stop().await;
+    let mut journal = SqliteJournal::open(&store).unwrap();
+    assert_eq!(journal.compact(Revision(3), 1000).unwrap(), Revision(3));
+    journal.close();
+    drop(journal);
+    let server = on(&store, quick()).await;
+    let client = server.client();
+    client.patch(&path_of(&hook), &json!({"enabled": true})).answers(200).await;
+    let parked = comes_to(&server, &hook, |progress| progress.parked_at.is_some()).await;
+    assert!(parked.last_error.unwrap().contains("no longer kept; set `after` to 3 or later"));
+    for body in [json!({"after": 2}), json!({"after": 6})] {
+        client.patch(&path_of(&hook), &body).refused(422).await.about("/after");
+    }
+    let too_old = client.post("/webhooks", &json!({"url": receiver.url(), "after": 2})).refused(422).await;
+    assert!(too_old.about("/after").contains("3 is the oldest"), "{}", too_old.document);
+    assert!(receiver.is_silent());
+    let moved = client.patch(&path_of(&hook), &json!({"after": 3})).answers(200).await.json();
+    assert_eq!(moved["state"], "delivering");
+    assert_eq!(receiver.revisions(2).await, [4, 5]);
 }
 
 #[tokio::test]
