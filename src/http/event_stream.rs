@@ -34,7 +34,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const AT_A_TIME: usize = 64;
 
 /// How many changes of the past are looked at, at a time.
-const PAST_AT_A_TIME: usize = 512;
+const PAST_AT_A_TIME: usize = 64;
 
 /// Opens a stream.
 ///
@@ -124,7 +124,9 @@ impl Stream {
                     let piece = self.frames(transitions.iter().map(|transition| &**transition));
                     let is_all = transitions.len() < AT_A_TIME;
                     self.position = reached;
-                    self.stage = if is_all { Stage::Live } else { Stage::Past };
+                    if is_all {
+                        self.stage = Stage::Live;
+                    }
                     if piece.is_empty() && is_all { self.wait().await } else { piece }
                 }
             };
@@ -148,8 +150,8 @@ impl Stream {
                 let piece = self.frames(chapter.transitions.iter().map(|transition| &**transition));
                 let last = chapter.transitions.last().map(|last| last.change.revision);
                 // When there is no more in the journal, what the topic does not hold is not of its kind.
-                let is_all = chapter.transitions.len() < PAST_AT_A_TIME;
-                self.position = if is_all { floor.max(last.unwrap_or_default()) } else { last.unwrap_or(floor) };
+                self.position =
+                    if chapter.is_all { floor.max(last.unwrap_or_default()) } else { last.unwrap_or(floor) };
                 piece
             }
             Err(error) => self.cut_off(&error.to_string()),

@@ -13,6 +13,11 @@ use crate::plugin::read::unknown_name;
 use crate::registry::Revision;
 use crate::registry::filter_text;
 
+/// The most parameters of a query, and the most values of one of them: what they ask for is looked
+/// for in every plugin.
+const MAX_PARAMETERS: usize = 100;
+const MAX_VALUES: usize = 100;
+
 /// The parameters of a request, decoded, in the order in which they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Vec<String>)>);
@@ -30,7 +35,7 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// 400 when an escape is broken, or is not UTF-8.
+    /// 400 when an escape is broken, or is not UTF-8, or there are too many.
     pub fn parse(query: &str) -> Result<Params, Problem> {
         let mut params: Vec<(String, Vec<String>)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -40,6 +45,11 @@ impl Params {
             match params.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, known)) => known.extend(values),
                 None => params.push((name, values)),
+            }
+            if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
+                return Err(bad(format!(
+                    "a query has at most {MAX_PARAMETERS} parameters of {MAX_VALUES} values each"
+                )));
             }
         }
         Ok(Params(params))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 
 use super::list_params::{VIEW, names, time_of};
@@ -14,7 +14,7 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::clock::random_part_of;
 use crate::registry::concern::Concern;
-use crate::registry::watch::{News, Topic};
+use crate::registry::watch::{News, Subscription, Topic};
 use crate::registry::{Revision, Snapshot};
 
 /// How long `since` waits when nothing is said.
@@ -25,6 +25,9 @@ const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// How long `min_revision` waits when nothing is said.
 const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// How many changes are looked at without a pause.
+const AT_A_TIME: usize = 64;
 
 /// From which revision to answer, and when.
 #[derive(Debug, Default, PartialEq)]
@@ -86,9 +89,11 @@ impl View {
         Ok(view)
     }
 
-    /// Whether a query asks to be answered late: such a request may take as long as its `wait`.
-    pub fn waits(query: &str) -> bool {
-        query.split('&').any(|pair| pair.starts_with("since=") || pair.starts_with("min_revision="))
+    /// Whether a request asks to be answered late: it may take as long as its `wait`.
+    pub fn waits(method: &Method, query: Option<&str>) -> bool {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let params = query.filter(|_| is_read).and_then(|query| Params::parse(query).ok()).unwrap_or_default();
+        params.iter().any(|(name, _)| matches!(name, "since" | "min_revision"))
     }
 
     /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
@@ -108,8 +113,17 @@ impl View {
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
         let wait = wait + random_part_of(wait / 16);
-        let changed = tokio::time::timeout(wait, changed_after(api, since, concern)).await;
-        Ok(Seen { snapshot: api.registry.snapshot(), is_news: changed.unwrap_or(false) })
+        drop(snapshot);
+        let position = match tokio::time::timeout(wait, changed_after(api, since, concern)).await {
+            Ok(true) => return Ok(Seen { snapshot: api.registry.snapshot(), is_news: true }),
+            Ok(false) | Err(_) => since,
+        };
+        // What is published may not have been looked at yet: nothing is called unchanged before it was.
+        let snapshot = api.registry.snapshot();
+        api.registry.topics().reached(snapshot.state.revision()).await;
+        let everything = api.registry.topics().follow(&Topic::Everything);
+        let is_news = touched(&everything, position, concern).await.is_none();
+        Ok(Seen { snapshot, is_news })
     }
 }
 
@@ -118,29 +132,42 @@ async fn changed_after(api: &Api, since: Revision, concern: &impl Concern) -> bo
     let topics = api.registry.topics();
     // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
     let mut narrow = topics.follow(&concern.topic());
-    let mut position = since;
-    let mut everything = Some(topics.follow(&Topic::Everything));
+    let everything = topics.follow(&Topic::Everything);
+    let Some(mut position) = touched(&everything, since, concern).await else { return true };
+    drop(everything);
     loop {
-        match everything.as_ref().unwrap_or(&narrow).news(position, usize::MAX) {
-            // Nobody remembers what has changed: the client will see for itself.
-            News::Forgotten(_) => return true,
-            News::Changes(changes, reached) => {
-                if changes.iter().any(|transition| concern.is_touched_by(transition)) {
-                    return true;
-                }
-                position = reached;
-            }
+        match touched(&narrow, position, concern).await {
+            None => return true,
+            Some(reached) => position = reached,
         }
-        if everything.take().is_none() && !narrow.wait().await {
+        if !narrow.wait().await {
             return false;
         }
+    }
+}
+
+/// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody
+/// remembers whether it has; else how far everything was looked at.
+async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Concern) -> Option<Revision> {
+    loop {
+        let News::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
+        if changes.iter().any(|transition| concern.is_touched_by(transition)) {
+            return None;
+        }
+        if changes.len() < AT_A_TIME {
+            return Some(reached);
+        }
+        position = reached;
+        // Others are to be served meanwhile.
+        tokio::task::yield_now().await;
     }
 }
 
 async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Snapshot>, Problem> {
     let reached = tokio::time::timeout(wait, api.registry.topics().reached(wanted)).await;
     let snapshot = api.registry.snapshot();
-    if reached.is_err() && snapshot.state.revision() < wanted {
+    drop(reached);
+    if snapshot.state.revision() < wanted {
         let detail =
             format!("revision {wanted} was not reached in time; this is revision {}", snapshot.state.revision());
         return Err(Problem::new(Kind::Behind, detail).with_retry_after(CATCH_UP));

@@ -55,7 +55,7 @@ impl Filter {
             "lease_id" => Filter::Lease(texts()),
             "pid" => Filter::Pid(values.iter().map(|value| pid_of(value)).collect::<Result<_, _>>()?),
             "container_id" => Filter::Container(texts()),
-            "q" => Filter::Text(texts()),
+            "q" => Filter::Text(values.iter().map(|value| value.to_lowercase()).collect()),
             "updated_since" => Filter::UpdatedSince(time_of(name, values)?),
             _ => match name.strip_prefix("label.") {
                 Some(key) => Filter::Label { key: key.to_owned(), values: texts() },

@@ -25,9 +25,6 @@ const QUEUE: usize = 4096;
 /// How long a command may wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
-/// A schema, with its configuration, longer than this is checked on a thread of its own, in bytes.
-const LONG_CHECK: usize = 1024;
-
 /// One consistent view of the registry. It never changes; newer ones are published beside it.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -68,7 +65,7 @@ struct Inner {
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
     health: watch::Receiver<WriterHealth>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -112,7 +109,7 @@ impl Registry {
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
-        let readers = Semaphore::new(READERS);
+        let readers = Arc::new(Semaphore::new(READERS));
         Ok(Registry(Arc::new(Inner { published, topics, history, webhooks, health, readers, places, queue, thread })))
     }
 
@@ -132,7 +129,7 @@ impl Registry {
     }
 
     /// The places of those who read the past.
-    pub(super) fn readers(&self) -> &Semaphore {
+    pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
     }
 
@@ -233,7 +230,7 @@ impl Pending {
 
 /// Makes an expensive check for a request.
 async fn vet(request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
-    let checked = if question.bytes() <= LONG_CHECK {
+    let checked = if question.is_quick() {
         question.answer(&request.command)
     } else {
         let request = Arc::clone(request);

@@ -115,9 +115,10 @@ impl History for MemoryHistory {
     fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
         let kept = lock(&self.0);
         let found = kept.after(range.after.max(kept.horizon)).filter(|transition| range.contains(transition)).cloned();
-        let transitions =
+        let transitions: Vec<_> =
             if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() };
-        Ok(Chapter { horizon: kept.horizon, transitions })
+        let is_all = transitions.len() < range.limit;
+        Ok(Chapter { horizon: kept.horizon, transitions, is_all })
     }
 
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {

@@ -142,7 +142,7 @@ impl Delivery {
             return self.park(reason).await;
         }
         let reached = match chapter.transitions.last() {
-            Some(last) if chapter.transitions.len() == AT_A_TIME => last.change.revision,
+            Some(last) if !chapter.is_all => last.change.revision,
             _ => until,
         };
         self.deliver_all(&chapter.transitions, reached).await

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, param
 
 use super::open::BUSY_TIMEOUT;
 use crate::plugin::UniqueId;
-use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use crate::registry::{Change, Revision, Step, Transition};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
@@ -76,11 +76,18 @@ impl History for SqliteHistory {
                 "SELECT {COLUMNS} FROM changes WHERE {condition} ORDER BY revision {order} LIMIT ?1"
             ))?;
             let mut rows = statement.query(params_from_iter(values))?;
-            let mut transitions = Vec::new();
-            while let Some(row) = rows.next()? {
-                transitions.push(Arc::new(transition(connection, change_row(row)?)?));
+            let mut chapter = Chapter { horizon, ..Chapter::default() };
+            let mut bytes = 0;
+            while bytes < MAX_BYTES {
+                let Some(row) = rows.next()? else {
+                    chapter.is_all = chapter.transitions.len() < range.limit;
+                    break;
+                };
+                let transition = Arc::new(transition(connection, change_row(row)?)?);
+                bytes += transition.bytes();
+                chapter.transitions.push(transition);
             }
-            Ok(Chapter { horizon, transitions })
+            Ok(chapter)
         })
     }
 

@@ -70,6 +70,24 @@ impl SqliteJournal {
         Ok(head)
     }
 
+    /// At most `limit` changes after a revision, oldest first.
+    fn changes(&self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let horizon = history::horizon(&self.connection)?;
+        if after < horizon {
+            return Err(StoreError::compacted(after, horizon));
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2"))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![revision_to_sql(after), limit])?;
+        let mut changes = Vec::new();
+        while let Some(row) = rows.next()? {
+            changes.push(Change::try_from(change_row(row)?)?);
+        }
+        Ok(changes)
+    }
+
     fn plugins(&self) -> Result<Vec<Record>, StoreError> {
         let mut statement = self
             .connection
@@ -185,8 +203,9 @@ impl Journal for SqliteJournal {
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let foreign =
-            self.head(known).and_then(|head| if head == known { Ok(Vec::new()) } else { self.read(known, usize::MAX) });
+        let foreign = self
+            .head(known)
+            .and_then(|head| if head == known { Ok(Vec::new()) } else { self.changes(known, usize::MAX) });
         if foreign.is_err() {
             self.roll_back();
         }
@@ -213,28 +232,20 @@ impl Journal for SqliteJournal {
         if self.seen == Some((version, known)) {
             return Ok(Vec::new());
         }
+        // One transaction: another process may forget what is being read.
+        let reading = self.connection.unchecked_transaction()?;
         if self.head(known)? > known {
-            return self.read(known, usize::MAX);
+            let changes = self.changes(known, usize::MAX)?;
+            reading.finish()?;
+            return Ok(changes);
         }
+        reading.finish()?;
         self.seen = Some((version, known));
         Ok(Vec::new())
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let horizon = history::horizon(&self.connection)?;
-        if after < horizon {
-            return Err(StoreError::compacted(after, horizon));
-        }
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2"))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![revision_to_sql(after), limit])?;
-        let mut changes = Vec::new();
-        while let Some(row) = rows.next()? {
-            changes.push(Change::try_from(change_row(row)?)?);
-        }
-        Ok(changes)
+        self.changes(after, limit)
     }
 
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
