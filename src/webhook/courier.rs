@@ -28,6 +28,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next delivery.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
+/// How long an answer's body is waited for.
+const BODY_TIME: Duration = Duration::from_secs(1);
+
 /// How much of an answer's body is read, in bytes, so that its connection can be used again.
 const MAX_ANSWER: usize = 1024;
 
@@ -104,15 +107,14 @@ impl Courier {
             Ok(request) => request,
             Err(error) => return failed(error.to_string()),
         };
-        let exchange = async {
-            let response = client.request(request).await?;
-            let status = response.status();
-            // Longer ones, and those that break off, have said what matters.
-            drop(Limited::new(response.into_body(), MAX_ANSWER).collect().await);
-            Ok(status)
-        };
-        match tokio::time::timeout(self.time, exchange).await {
-            Ok(Ok(status)) => judge(status),
+        match tokio::time::timeout(self.time, client.request(request)).await {
+            Ok(Ok(response)) => {
+                let status = response.status();
+                // Those that are longer, slower, or break off have said what matters.
+                let body = Limited::new(response.into_body(), MAX_ANSWER).collect();
+                drop(tokio::time::timeout(BODY_TIME, body).await);
+                judge(status)
+            }
             Ok(Err(error)) => failed(reason_of(&error)),
             Err(_) => failed(format!("no answer within {} s", self.time.as_secs())),
         }

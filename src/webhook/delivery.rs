@@ -203,7 +203,8 @@ impl Delivery {
     /// Waits until the next attempt may be made, when the last one failed.
     async fn await_attempt(&self) -> Result<(), Ended> {
         let next = self.progress.0.borrow().next_attempt_at;
-        let wait = next.map(|next| next.duration_since(self.means.clock.now()));
+        // A clock that was set back makes nobody wait for longer than the longest pause.
+        let wait = next.map(|next| next.duration_since(self.means.clock.now()).min(self.means.back_off.longest));
         match wait.and_then(|wait| Duration::try_from(wait).ok()) {
             Some(wait) => self.unless_stopped(tokio::time::sleep(wait)).await,
             None => Ok(()),

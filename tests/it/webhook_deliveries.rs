@@ -356,6 +356,18 @@ async fn a_test_is_sent_at_once_and_tells_what_came_of_it() {
 }
 
 #[tokio::test]
+async fn an_answer_that_never_ends_counts_by_its_status() {
+    let server = in_memory(quick()).await;
+    let client = server.client();
+    let mut receiver = Receiver::start().await;
+    hook(&client, &receiver, json!({})).await;
+    receiver.next(Answer::Endless(200));
+    client.register(&named("c", "a")).await;
+    client.register(&named("c", "b")).await;
+    assert_eq!(receiver.revisions(2).await, [1, 2]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let server = in_memory(quick()).await;
     let client = server.client();

@@ -1,6 +1,7 @@
 //! A target of webhooks: a real HTTP server that keeps what it is sent, and answers as it is told.
 
 use std::collections::VecDeque;
+use std::io::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::stream::pending;
 use http_body_util::BodyExt as _;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -25,6 +27,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// With a redirect to there.
     Redirect(String),
+    /// With this status, and a body that never ends.
+    Endless(u16),
     /// Not at all.
     Silence,
 }
@@ -135,11 +139,14 @@ async fn receive(State(stage): State<Arc<Stage>>, request: Request) -> Response 
     let answer = stage.answers.lock().unwrap().pop_front();
     // One message a connection: a receiver that was stopped serves nobody any more.
     let response = Response::builder().header("connection", "close");
-    let response = match answer {
-        None => response.status(204),
-        Some(Answer::Status(status)) => response.status(status),
-        Some(Answer::Redirect(location)) => response.status(307).header("location", location),
+    let (response, body) = match answer {
+        None => (response.status(204), Body::empty()),
+        Some(Answer::Status(status)) => (response.status(status), Body::empty()),
+        Some(Answer::Redirect(location)) => (response.status(307).header("location", location), Body::empty()),
+        Some(Answer::Endless(status)) => {
+            (response.status(status), Body::from_stream(pending::<Result<Bytes, Error>>()))
+        }
         Some(Answer::Silence) => std::future::pending().await,
     };
-    response.body(Body::empty()).unwrap()
+    response.body(body).unwrap()
 }
