@@ -16,7 +16,7 @@ use crate::registry::filter_text;
 /// The most parameters of a query, and the most values of one of them: what they ask for is looked
 /// for in every plugin.
 const MAX_PARAMETERS: usize = 100;
-const MAX_VALUES: usize = 100;
+const MAX_VALUES: usize = 1_000;
 
 /// The parameters of a request, decoded, in the order in which they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
