@@ -58,6 +58,8 @@ pub struct Topics {
 
 #[derive(Debug)]
 struct Filed {
+    /// How many changes each topic remembers.
+    remembered: usize,
     through: Revision,
     closed: bool,
     topics: HashMap<Topic, Arc<Shelf>>,
@@ -110,8 +112,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Topics {
     /// Topics of a registry that stands at `head`.
     pub fn new(head: Revision) -> Topics {
+        Topics::remembering(head, REMEMBERED)
+    }
+
+    /// Topics that remember so many changes each.
+    fn remembering(head: Revision, remembered: usize) -> Topics {
         let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
-        let filed = Filed { through: head, closed: false, topics: HashMap::from([everything]) };
+        let filed = Filed { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
         Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head) }
     }
 
@@ -123,7 +130,7 @@ impl Topics {
         for transition in transitions {
             for topic in filed.topics_of(transition) {
                 if let Some(shelf) = filed.topics.get(&topic) {
-                    shelf.put(transition);
+                    shelf.put(transition, filed.remembered);
                     touched.insert(Arc::as_ptr(shelf), Arc::clone(shelf));
                 }
             }
@@ -136,7 +143,7 @@ impl Topics {
         }
         drop(filed);
         for shelf in touched.values() {
-            shelf.wake.send_replace(Wake::News);
+            shelf.tell_of_news();
         }
         self.revision.send_replace(through);
     }
@@ -212,9 +219,14 @@ impl Shelf {
         Shelf { held: Mutex::new(held), wake: watch::Sender::new(wake) }
     }
 
-    fn put(&self, transition: &Arc<Transition>) {
+    /// Wakes those who follow. That there will be no more is never taken back, even if there is some more.
+    fn tell_of_news(&self) {
+        self.wake.send_if_modified(|wake| *wake == Wake::News);
+    }
+
+    fn put(&self, transition: &Arc<Transition>, remembered: usize) {
         let mut held = lock(&self.held);
-        if held.changes.len() == REMEMBERED
+        if held.changes.len() == remembered
             && let Some(forgotten) = held.changes.pop_front()
         {
             held.floor = forgotten.change.revision;
@@ -245,3 +257,6 @@ impl Subscription {
         self.wake.changed().await.is_ok() && *self.wake.borrow_and_update() == Wake::News
     }
 }
+
+#[cfg(test)]
+mod tests;
