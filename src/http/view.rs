@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::list_params::{VIEW, names, time_of};
 use super::params::{Params, bad, revision_of};
@@ -14,7 +15,7 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::clock::random_part_of;
 use crate::registry::concern::Concern;
-use crate::registry::watch::{News, Topic};
+use crate::registry::watch::{News, Subscription, Topic};
 use crate::registry::{Revision, Snapshot};
 
 /// How long `since` waits when nothing is said.
@@ -110,32 +111,40 @@ impl View {
         let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true }) };
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
-        let wait = wait + random_part_of(wait / 16);
-        let changed = tokio::time::timeout(wait, changed_after(api, since, concern)).await;
-        Ok(Seen { snapshot: api.registry.snapshot(), is_news: changed.unwrap_or(false) })
+        let end = Instant::now() + wait + random_part_of(wait / 16);
+        Ok(changed_after(api, since, end, concern).await)
     }
 }
 
-/// Waits until something of concern has changed after `since`. Returns false when the service is stopping.
-async fn changed_after(api: &Api, since: Revision, concern: &impl Concern) -> bool {
+/// Waits until something of concern has changed after `since`, or until `end`, or until the service is stopping.
+async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Concern) -> Seen {
     let topics = api.registry.topics();
     // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
     let mut narrow = topics.follow(&concern.topic());
     let mut position = since;
-    let mut everything = Some(topics.follow(&Topic::Everything));
-    loop {
-        match everything.as_ref().unwrap_or(&narrow).news(position, usize::MAX) {
-            // Nobody remembers what has changed: the client will see for itself.
-            News::Forgotten(_) => return true,
-            News::Changes(changes, reached) => {
-                if changes.iter().any(|transition| concern.is_touched_by(transition)) {
-                    return true;
-                }
-                position = reached;
-            }
+    let mut is_news = is_touched(concern, &topics.follow(&Topic::Everything), &mut position);
+    while !is_news && tokio::time::timeout_at(end, narrow.wait()).await == Ok(true) {
+        is_news = is_touched(concern, &narrow, &mut position);
+    }
+    if !is_news {
+        // A 304 says up to which revision nothing has changed. What is published is filed a moment later.
+        let snapshot = api.registry.snapshot();
+        topics.reached(snapshot.state.revision()).await;
+        if !is_touched(concern, &narrow, &mut position) {
+            return Seen { snapshot, is_news };
         }
-        if everything.take().is_none() && !narrow.wait().await {
-            return false;
+    }
+    Seen { snapshot: api.registry.snapshot(), is_news: true }
+}
+
+/// Whether there is anything of concern among the news after `position`, which it moves on.
+fn is_touched(concern: &impl Concern, topic: &Subscription, position: &mut Revision) -> bool {
+    match topic.news(*position, usize::MAX) {
+        // Nobody remembers what has changed: the client will see for itself.
+        News::Forgotten(_) => true,
+        News::Changes(changes, reached) => {
+            *position = reached;
+            changes.iter().any(|transition| concern.is_touched_by(transition))
         }
     }
 }

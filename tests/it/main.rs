@@ -41,6 +41,7 @@ mod as_of;
 mod bad_input;
 mod conditional;
 mod connection_limits;
+mod long_poll;
 mod ndjson;
 mod negotiation;
 mod raw_http;
