@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::list_params::{VIEW, names, time_of};
 use super::params::{Params, bad, revision_of};
@@ -112,38 +113,32 @@ impl View {
         let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true }) };
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
-        let wait = wait + random_part_of(wait / 16);
+        let end = Instant::now() + wait + random_part_of(wait / 16);
         drop(snapshot);
-        let position = match tokio::time::timeout(wait, changed_after(api, since, concern)).await {
-            Ok(true) => return Ok(Seen { snapshot: api.registry.snapshot(), is_news: true }),
-            Ok(false) | Err(_) => since,
-        };
-        // What is published may not have been looked at yet: nothing is called unchanged before it was.
-        let snapshot = api.registry.snapshot();
-        api.registry.topics().reached(snapshot.state.revision()).await;
-        let everything = api.registry.topics().follow(&Topic::Everything);
-        let is_news = touched(&everything, position, concern).await.is_none();
-        Ok(Seen { snapshot, is_news })
+        Ok(changed_after(api, since, end, concern).await)
     }
 }
 
-/// Waits until something of concern has changed after `since`. Returns false when the service is stopping.
-async fn changed_after(api: &Api, since: Revision, concern: &impl Concern) -> bool {
+/// Waits until something of concern has changed after `since`, or until `end`, or until the service is stopping.
+async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Concern) -> Seen {
     let topics = api.registry.topics();
     // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
     let mut narrow = topics.follow(&concern.topic());
-    let everything = topics.follow(&Topic::Everything);
-    let Some(mut position) = touched(&everything, since, concern).await else { return true };
-    drop(everything);
-    loop {
-        match touched(&narrow, position, concern).await {
-            None => return true,
-            Some(reached) => position = reached,
-        }
-        if !narrow.wait().await {
-            return false;
+    let mut position = touched(&topics.follow(&Topic::Everything), since, concern).await;
+    while let Some(reached) = position
+        && tokio::time::timeout_at(end, narrow.wait()).await == Ok(true)
+    {
+        position = touched(&narrow, reached, concern).await;
+    }
+    if let Some(reached) = position {
+        // A 304 says up to which revision nothing has changed. What is published is filed a moment later.
+        let snapshot = api.registry.snapshot();
+        topics.reached(snapshot.state.revision()).await;
+        if touched(&narrow, reached, concern).await.is_some() {
+            return Seen { snapshot, is_news: false };
         }
     }
+    Seen { snapshot: api.registry.snapshot(), is_news: true }
 }
 
 /// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody

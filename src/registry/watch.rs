@@ -63,6 +63,8 @@ pub struct Topics {
 
 #[derive(Debug)]
 struct Filed {
+    /// See [`REMEMBERED`].
+    remembered: u64,
     through: Revision,
     closed: bool,
     topics: HashMap<Topic, Arc<Shelf>>,
@@ -119,8 +121,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Topics {
     /// Topics of a registry that stands at `head`.
     pub fn new(head: Revision) -> Topics {
+        Topics::remembering(head, REMEMBERED)
+    }
+
+    /// Topics that remember so many changes back.
+    fn remembering(head: Revision, remembered: u64) -> Topics {
         let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
-        let filed = Filed { through: head, closed: false, topics: HashMap::from([everything]) };
+        let filed = Filed { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
         Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head), closed: watch::Sender::new(false) }
     }
 
@@ -132,7 +139,7 @@ impl Topics {
         for transition in transitions {
             for topic in filed.topics_of(transition) {
                 if let Some(shelf) = filed.topics.get(&topic) {
-                    shelf.put(transition);
+                    shelf.put(transition, filed.remembered);
                     touched.insert(Arc::as_ptr(shelf), Arc::clone(shelf));
                 }
             }
@@ -140,8 +147,7 @@ impl Topics {
         filed.through = through;
         drop(filed);
         for shelf in touched.values() {
-            // Not the value: the topics may have been closed meanwhile.
-            shelf.wake.send_modify(|_| {});
+            shelf.tell_of_news();
         }
         self.revision.send_replace(through);
     }
@@ -221,11 +227,16 @@ impl Shelf {
         Shelf { held: Mutex::new(held), wake: watch::Sender::new(wake) }
     }
 
-    fn put(&self, transition: &Arc<Transition>) {
+    /// Wakes those who follow. That there will be no more is never taken back, even if there is some more.
+    fn tell_of_news(&self) {
+        self.wake.send_if_modified(|wake| *wake == Wake::News);
+    }
+
+    fn put(&self, transition: &Arc<Transition>, remembered: u64) {
         let mut held = lock(&self.held);
         held.bytes += transition.bytes();
         held.changes.push_back(Arc::clone(transition));
-        let oldest = Revision(transition.change.revision.0.saturating_sub(REMEMBERED));
+        let oldest = Revision(transition.change.revision.0.saturating_sub(remembered));
         while held.bytes > REMEMBERED_BYTES || held.changes.front().is_some_and(|first| first.change.revision <= oldest)
         {
             let Some(forgotten) = held.changes.pop_front() else { break };
@@ -271,3 +282,6 @@ impl Drop for Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

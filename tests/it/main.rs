@@ -21,6 +21,8 @@ mod categories;
 mod config;
 mod container_id;
 mod description;
+mod event_stream;
+mod events;
 mod health;
 mod plugin;
 mod register;
@@ -37,9 +39,11 @@ mod list_order;
 mod list_pages;
 
 // What all routes have in common.
+mod as_of;
 mod bad_input;
 mod conditional;
 mod connection_limits;
+mod long_poll;
 mod ndjson;
 mod negotiation;
 mod raw_http;

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{Problem, within_patience};
+use super::{EventStream, Problem, within_patience};
 
 /// A client of one server.
 #[derive(Clone)]
@@ -70,6 +70,12 @@ impl Client {
         self.post("/plugins", body).answers(201)
     }
 
+    /// Watches `path`, which must be possible.
+    #[track_caller]
+    pub(crate) fn watch(&self, path: &str) -> impl Future<Output = EventStream> {
+        self.get(path).opens()
+    }
+
     /// Posts lines to `/plugins` and returns the result lines.
     pub(crate) async fn import(&self, lines: impl Into<Bytes>) -> Vec<Value> {
         self.request(Method::POST, "/plugins").body("application/x-ndjson", lines).answers(200).await.lines()
@@ -123,6 +129,18 @@ impl Call {
             let reply = Reply { asked, method: self.method, path: self.path, status, headers, body };
             reply.check();
             reply
+        }
+    }
+
+    /// Sends it as one who takes a live stream alone, and returns the stream.
+    #[track_caller]
+    pub(crate) fn opens(self) -> impl Future<Output = EventStream> {
+        let asked = format!("{} {}", self.method, self.path);
+        let sent = within_patience(&asked, self.header("accept", "text/event-stream").builder.send());
+        async move {
+            let response = sent.await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+            assert_eq!(response.status(), StatusCode::OK, "{asked}: {}", response.text().await.unwrap_or_default());
+            EventStream::of(response)
         }
     }
 

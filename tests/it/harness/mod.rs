@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | [`Server`]: the service in this process, on port 0 and a fresh store |
 //! | [`client`] | [`Client`]: asserts status, content type, headers and error shape on every call |
+//! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
@@ -16,6 +17,7 @@
 //! Nothing here sleeps or tries again: what has to be awaited is awaited, within [`PATIENCE`].
 
 pub(crate) mod client;
+pub(crate) mod event_stream;
 pub(crate) mod machine;
 pub(crate) mod problem;
 pub(crate) mod process;
@@ -30,6 +32,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use client::{Call, Client, Reply};
+pub(crate) use event_stream::{EventStream, Received};
 pub(crate) use machine::Machine;
 pub(crate) use problem::Problem;
 pub(crate) use process::Daemon;

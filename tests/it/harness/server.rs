@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::{Api, Limits};
-use plugin_registry::registry::Registry;
+use plugin_registry::registry::{Registry, Retention};
 use plugin_registry::server::{self, Settings};
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
     pub(crate) webhooks: webhook::Settings,
+    pub(crate) retention: Retention,
 }
 
 impl Setup {
@@ -51,6 +52,7 @@ impl Setup {
             limits: Limits::default(),
             settings: Settings::default(),
             webhooks: webhook::Settings::default(),
+            retention: Retention::default(),
         }
     }
 
@@ -61,7 +63,8 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Server {
-        let registry = Registry::start(self.journal, Arc::clone(&self.clock)).expect("the journal cannot be read");
+        let registry = Registry::start_keeping(self.journal, Arc::clone(&self.clock), self.retention);
+        let registry = registry.expect("the journal cannot be read");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks).expect("unreadable webhooks");
@@ -92,6 +95,21 @@ impl Server {
     /// On the SQLite store at `path`.
     pub(crate) async fn on(path: &Path) -> Server {
         Setup::on(SqliteJournal::open(path).expect("the store cannot be opened")).start().await
+    }
+
+    /// Waits until somebody follows a topic: its name in the topics' `Debug` form.
+    pub(crate) async fn follows(&self, topic: &str) {
+        let follows = async {
+            while !format!("{:?}", self.registry.topics()).contains(topic) {
+                tokio::task::yield_now().await;
+            }
+        };
+        within_patience(topic, follows).await;
+    }
+
+    /// Keeps the folder of its store as long as the server.
+    pub(crate) fn keep(&mut self, folder: TempDir) {
+        self.folder = Some(folder);
     }
 
     /// A client that asserts on every call.
