@@ -22,6 +22,9 @@ use crate::webhook::{self, Deliveries, Reach};
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
 
+/// How many long lists, checks of schemas and looks at the past are worked on at a time; others wait.
+const BLOCKING_THREADS: usize = 32;
+
 /// How many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn.
 const BACKLOG: u32 = 4096;
 
@@ -76,8 +79,11 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let registry = Registry::start_keeping(journal, Arc::new(SystemClock), args.journal_keep)
         .with_context(|| format!("the store {} cannot be read", args.store))?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
     let served = runtime.block_on(serve_registry(args, registry));
     // All is closed. A name that is being resolved for a webhook must not hold up the end.
     runtime.shutdown_background();

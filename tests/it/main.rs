@@ -61,6 +61,7 @@ mod restart;
 mod retention;
 mod store_opening;
 mod two_processes;
+mod upgrade;
 mod webhook_store;
 
 // The code itself.

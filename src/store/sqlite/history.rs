@@ -34,7 +34,7 @@ impl SqliteHistory {
         SqliteHistory { path: path.to_owned(), idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Closes the idle connections, and keeps none from now on: the last one to close tidies up.
+    /// Closes the idle connections, and keeps none from now on: the journal's own, which tidies up, is to be the last.
     pub(super) fn close(&self) {
         drop(self.idle().take());
     }
