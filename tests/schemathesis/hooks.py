@@ -47,7 +47,8 @@ def before_call(context, case, kwargs):
             case.query["as_of"] = "0"
             case.query.pop("since", None)
             case.query.pop("min_revision", None)
-        if is_good and "min_revision" in case.query:
+        min_revision = str(case.query.get("min_revision", ""))
+        if min_revision.isdecimal() and int(min_revision) < 2**63:
             case.query["min_revision"] = 0
         if "since" in case.query:
             case.query.setdefault("wait", "0ms")
