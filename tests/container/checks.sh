@@ -93,8 +93,8 @@ check_content() {
     docker rm content >/dev/null
     # What is empty was made by the engine (/dev, /etc/hosts and so on), or is /data.
     local files
-    files=$(cd "$work/content" && find . -type f -size +0 ! -path './licenses/LICENSE*')
-    expect files "$files" ./plugin-registry
+    files=$(cd "$work/content" && find . -type f -size +0 ! -path './licenses/LICENSE*' | sort)
+    expect files "$files" $'./etc/ssl/certs/ca-certificates.crt\n./plugin-registry'
     expect licences "$(ls "$work/content/licenses")" "$(cd "$root" && ls LICENSE-*)"
     if readelf --program-headers "$work/content/plugin-registry" | grep --quiet INTERP; then
         fail "the binary is not static"
