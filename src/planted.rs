@@ -15,6 +15,8 @@ enum Bug {
     SynchronousNormal,
     /// `PRAGMA synchronous = OFF`: nothing waits for the disk.
     SynchronousOff,
+    /// Take a topic for whole from the first change on, when it is from the first follower on.
+    SubscribeAfterSnapshot,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -24,6 +26,7 @@ fn planted() -> Option<Bug> {
         "publish-before-commit" => Some(Bug::PublishBeforeCommit),
         "synchronous-normal" => Some(Bug::SynchronousNormal),
         "synchronous-off" => Some(Bug::SynchronousOff),
+        "subscribe-after-snapshot" => Some(Bug::SubscribeAfterSnapshot),
         _ => None,
     }
 }
@@ -52,4 +55,9 @@ pub(crate) fn synchronous() -> &'static str {
         Some(Bug::SynchronousOff) => "OFF",
         _ => "FULL",
     }
+}
+
+/// Whether a topic claims to hold what came before its first follower: never, but for the planted bug.
+pub(crate) fn subscribes_after_snapshot() -> bool {
+    planted() == Some(Bug::SubscribeAfterSnapshot)
 }

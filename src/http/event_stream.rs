@@ -138,7 +138,9 @@ impl Stream {
 
     /// What happened up to `floor`, or a part of it.
     async fn past(&mut self, floor: Revision) -> BytesMut {
-        let range = ChangeRange { after: self.position, limit: PAST_AT_A_TIME, ..self.events.range.clone() };
+        // No further: the topic holds the rest, and what is written meanwhile must not make the way longer.
+        let (after, until) = (self.position, Some(floor));
+        let range = ChangeRange { after, until, limit: PAST_AT_A_TIME, ..self.events.range.clone() };
         match self.registry.changes(range).await {
             Ok(chapter) if self.position < chapter.horizon => {
                 let forgotten = PastError::Forgotten { revision: self.position, horizon: chapter.horizon };
@@ -147,9 +149,8 @@ impl Stream {
             Ok(chapter) => {
                 let piece = self.frames(chapter.transitions.iter().map(|transition| &**transition));
                 let last = chapter.transitions.last().map(|last| last.change.revision);
-                // When there is no more in the journal, what the topic does not hold is not of its kind.
                 let is_all = chapter.transitions.len() < PAST_AT_A_TIME;
-                self.position = if is_all { floor.max(last.unwrap_or_default()) } else { last.unwrap_or(floor) };
+                self.position = last.filter(|_| !is_all).unwrap_or(floor);
                 piece
             }
             Err(error) => self.cut_off(&error.to_string()),

@@ -160,8 +160,9 @@ impl Topics {
     /// Follows a topic from now on.
     pub fn follow(self: &Arc<Self>, topic: &Topic) -> Subscription {
         let mut filed = lock(&self.filed);
-        let (through, closed) = (filed.through, filed.closed);
-        let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(Shelf::new(through, closed)));
+        let closed = filed.closed;
+        let floor = if crate::planted::subscribes_after_snapshot() { Revision::default() } else { filed.through };
+        let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(Shelf::new(floor, closed)));
         // Before the lock is given back: a shelf that nobody follows may be thrown away at any time.
         let mut wake = shelf.wake.subscribe();
         wake.mark_changed();
