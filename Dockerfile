@@ -25,7 +25,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     target="$(rustc -vV | sed -n 's/^host: //p')" \
     && touch src/lib.rs src/main.rs \
     && cargo build --release --locked --bin plugin-registry --target "$target" \
-    && mkdir -p /image/data /image/licenses \
+    && mkdir -p /image/data /image/licenses /image/certs \
+    && cp /etc/ssl/certs/ca-certificates.crt /image/certs/ \
     && cp "target/$target/release/plugin-registry" /image/ \
     && for file in LICENSE*; do if [ -f "$file" ]; then cp "$file" /image/licenses/; fi; done
 
@@ -34,6 +35,8 @@ FROM ${RUNTIME_IMAGE}
 # new volume mounted there takes its owner from here.
 COPY --from=build /image/plugin-registry /plugin-registry
 COPY --from=build /image/licenses /licenses
+# Whom webhooks by https trust; mount another file there for a certificate authority of your own.
+COPY --from=build /image/certs /etc/ssl/certs
 COPY --from=build --chown=65532:65532 /image/data /data
 
 # A number, so that `runAsNonRoot` of Kubernetes can tell that it is not root.

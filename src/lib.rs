@@ -5,8 +5,9 @@
 //!
 //! 1. [`plugin`], the vocabulary;
 //! 2. [`registry`], the rules, the state and the one writer, over the [`store`];
-//! 3. [`http`], all routes, status codes and extractors;
-//! 4. [`server`], connections and their limits, and [`cli`], the command line.
+//! 3. [`webhook`], changes told by HTTP requests that this service makes;
+//! 4. [`http`], all routes, status codes and extractors;
+//! 5. [`server`], connections and their limits, and [`cli`], the command line.
 //!
 //! ARCHITECTURE.md has the invariants and the way of a request.
 
@@ -17,5 +18,6 @@ pub mod plugin;
 pub mod registry;
 pub mod server;
 pub mod store;
+pub mod webhook;
 
 mod planted;

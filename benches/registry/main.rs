@@ -16,6 +16,7 @@
 //!
 //! - [`read_one`], [`list_active`]: reads, against bare axum.
 //! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
+//! - [`watchers`]: what they cost the writer, and how soon they know.
 //! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
 //!
 //! What they are made of, in reading order:
@@ -48,6 +49,7 @@ mod slow_disk;
 mod start_up;
 mod stores;
 mod table;
+mod watchers;
 mod wire;
 
 use std::process::ExitCode;
@@ -84,10 +86,11 @@ fn measure() -> anyhow::Result<()> {
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
-    let measurements: [(&str, Measurement); 4] = [
+    let measurements: [(&str, Measurement); 5] = [
         ("read_one", read_one::measure),
         ("list_active", list_active::measure),
         ("register", register::measure),
+        ("watchers", watchers::measure),
         ("start_up", start_up::measure),
     ];
     for (name, measure) in measurements.into_iter().filter(|(name, _)| settings.includes(name)) {

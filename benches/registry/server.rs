@@ -1,6 +1,7 @@
 //! The two sides: the whole service, and `axum::serve` with one route. Each has its own threads in this process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,9 +10,11 @@ use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
+use plugin_registry::clock::SystemClock;
 use plugin_registry::http::{Api, Limits};
 use plugin_registry::registry::Registry;
 use plugin_registry::server::{self, Settings};
+use plugin_registry::webhook::{self, Deliveries};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -31,7 +34,11 @@ impl Server {
     pub(crate) fn ours(name: &'static str, threads: usize, registry: Registry) -> anyhow::Result<Server> {
         let (runtime, listener) = listen(name, threads)?;
         let address = listener.local_addr()?;
-        let api = Api { registry, limits: Limits::default() };
+        let api = {
+            let _runtime = runtime.enter();
+            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default())?;
+            Api { registry, webhooks, limits: Limits::default() }
+        };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
         Ok(Server { address, name, runtime: Some(runtime) })
     }

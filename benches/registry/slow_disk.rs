@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, History, Journal, StoreError};
+use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
 
 /// What each commit takes longer.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
@@ -53,6 +53,10 @@ impl Journal for SlowDisk {
 
     fn history(&self) -> Arc<dyn History> {
         self.0.history()
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        self.0.webhooks()
     }
 
     fn close(&mut self) {

@@ -14,6 +14,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How long lines are gathered before they are written.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long the end of the process waits for a reader of the log that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The most bytes that wait to be written; further lines are dropped, and counted.
 const MAX_WAITING: usize = 1 << 20;
 
@@ -31,9 +34,11 @@ struct Waiting {
     lines: Vec<u8>,
     dropped: u64,
     closed: bool,
+    finished: bool,
 }
 
-/// Keeps the thread; when this is dropped, everything that was logged before has been written.
+/// Keeps the thread; when this is dropped, everything that was logged before has been written, if
+/// anybody reads it.
 pub struct LogThread {
     writer: LogWriter,
     thread: Option<JoinHandle<()>>,
@@ -75,6 +80,8 @@ impl Shared {
             if dropped > 0 {
                 warn!(log.dropped_lines = dropped, "lines were left out of the log, whose reader is too slow");
             } else if closed {
+                self.waiting().finished = true;
+                self.changed.notify_all();
                 return;
             }
         }
@@ -110,8 +117,13 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
 impl Drop for LogThread {
     fn drop(&mut self) {
-        self.writer.0.waiting().closed = true;
-        self.writer.0.changed.notify_one();
+        let shared = &self.writer.0;
+        shared.waiting().closed = true;
+        shared.changed.notify_all();
+        let ended = shared.changed.wait_timeout_while(shared.waiting(), PATIENCE, |waiting| !waiting.finished);
+        if !ended.unwrap_or_else(PoisonError::into_inner).0.finished {
+            return;
+        }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             drop(io::stderr().write_all(b"the log's thread ended by a panic\n"));
         }

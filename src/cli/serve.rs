@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgAction, Args};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -17,9 +17,13 @@ use crate::http::{Api, Limits};
 use crate::registry::{Registry, Retention};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
+use crate::webhook::{self, Deliveries, Reach};
 
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
+
+/// How many long lists, checks of schemas and looks at the past are worked on at a time; others wait.
+const BLOCKING_THREADS: usize = 32;
 
 /// How many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn.
 const BACKLOG: u32 = 4096;
@@ -51,6 +55,18 @@ pub struct ServeArgs {
     /// How long requests may run on after SIGTERM or SIGINT, in seconds.
     #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = Settings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
+    /// Let webhooks go to private, loopback, link-local and metadata addresses, too. Whoever may make a webhook
+    /// can then reach what this host can reach.
+    #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub webhooks_allow_private: bool,
+}
+
+impl ServeArgs {
+    fn webhooks(&self) -> webhook::Settings {
+        let reach = if self.webhooks_allow_private { Reach::Everything } else { Reach::Public };
+        webhook::Settings { reach, ..webhook::Settings::default() }
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -63,9 +79,15 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let registry = Registry::start_keeping(journal, Arc::new(SystemClock), args.journal_keep)
         .with_context(|| format!("the store {} cannot be read", args.store))?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")?;
-    runtime.block_on(serve_registry(args, registry))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let served = runtime.block_on(serve_registry(args, registry));
+    // All is closed. A name that is being resolved for a webhook must not hold up the end.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<()> {
@@ -84,8 +106,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
-    let api = Api { registry: registry.clone(), limits: Limits::default() };
+    let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks())
+        .context("the webhooks cannot be read")?;
+    let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
     server::run(listener, api, settings, stop).await;
+    // Before the store is closed: they write how far they have come.
+    webhooks.stop().await;
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())

@@ -12,7 +12,7 @@ use axum::extract::{Extension, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::error;
@@ -24,7 +24,7 @@ use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
 use super::view::View;
-use crate::registry::{Revision, Snapshot};
+use crate::registry::{Revision, Snapshot, StoreId};
 
 /// The revision that a reply was made from, or that a write has led to.
 pub const REGISTRY_REVISION: HeaderName = HeaderName::from_static("registry-revision");
@@ -99,7 +99,9 @@ where
     let method = request.method().clone();
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    request.extensions_mut().insert(Arc::clone(&snapshot));
+    // A request that waits does not keep what it has begun with.
+    let (revision, store) = (snapshot.state.revision(), snapshot.store.clone());
+    request.extensions_mut().insert(snapshot);
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = match AssertUnwindSafe(answer(&surroundings.api, inner, request)).catch_unwind().await {
         Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
@@ -109,8 +111,8 @@ where
         response = as_problem(response, uri.path(), &id);
     }
     let headers = response.headers_mut();
-    headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(snapshot.state.revision().0));
-    headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&snapshot));
+    headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(revision.0));
+    headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
     log(&method, route.as_ref().map_or("-", MatchedPath::as_str), response.status(), began.elapsed(), &id);
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
@@ -122,7 +124,7 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
-    let takes_its_time = is_stream(request.headers()) || request.uri().query().is_some_and(View::waits);
+    let takes_its_time = is_stream(&request) || View::waits(request.method(), request.uri().query());
     let answer = compress::compressed(inner, request);
     if takes_its_time {
         return Ok(answer.await);
@@ -171,8 +173,8 @@ fn is_well_encoded(path: &str) -> bool {
 }
 
 /// Requests whose bodies may take as long as they keep coming.
-fn is_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).as_deref() == Some(super::ndjson::NDJSON)
+fn is_stream(request: &Request) -> bool {
+    request.method() == Method::POST && media_type(request.headers()).as_deref() == Some(super::ndjson::NDJSON)
 }
 
 fn out_of_time() -> Problem {
@@ -199,8 +201,8 @@ fn as_problem(mut response: Response, path: &str, request_id: &HeaderValue) -> R
     reply
 }
 
-fn store_header(snapshot: &Snapshot) -> HeaderValue {
-    HeaderValue::from_str(snapshot.store.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn store_header(store: &StoreId) -> HeaderValue {
+    HeaderValue::from_str(store.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The header that says which revision a reply was made from.

@@ -34,7 +34,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const AT_A_TIME: usize = 64;
 
 /// How many changes of the past are looked at, at a time.
-const PAST_AT_A_TIME: usize = 512;
+const PAST_AT_A_TIME: usize = 64;
 
 /// Opens a stream.
 ///
@@ -124,7 +124,9 @@ impl Stream {
                     let piece = self.frames(transitions.iter().map(|transition| &**transition));
                     let is_all = transitions.len() < AT_A_TIME;
                     self.position = reached;
-                    self.stage = if is_all { Stage::Live } else { Stage::Past };
+                    if is_all {
+                        self.stage = Stage::Live;
+                    }
                     if piece.is_empty() && is_all { self.wait().await } else { piece }
                 }
             };
@@ -149,8 +151,7 @@ impl Stream {
             Ok(chapter) => {
                 let piece = self.frames(chapter.transitions.iter().map(|transition| &**transition));
                 let last = chapter.transitions.last().map(|last| last.change.revision);
-                let is_all = chapter.transitions.len() < PAST_AT_A_TIME;
-                self.position = last.filter(|_| !is_all).unwrap_or(floor);
+                self.position = last.filter(|_| !chapter.is_all).unwrap_or(floor);
                 piece
             }
             Err(error) => self.cut_off(&error.to_string()),

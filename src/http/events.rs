@@ -15,13 +15,13 @@ use super::event_stream::{self, EVENT_STREAM};
 use super::negotiate::{JSON, prefers};
 use super::params::Params;
 use super::path::PluginPath;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::reply::next_page;
 use super::router::Api;
 use crate::registry::cloud_event::CloudEvent;
 use crate::registry::history::Chapter;
 use crate::registry::past::require_kept;
-use crate::registry::{Refusal, Revision, Snapshot};
+use crate::registry::{Refusal, Revision, Snapshot, StoreId};
 
 /// How many changes are looked at for one page; a page may so be short, and yet not the last.
 const LOOKED_AT: usize = 10_000;
@@ -109,6 +109,28 @@ struct Page {
 }
 
 impl Page {
+    /// The first events of a chapter, as many as are wanted.
+    fn of(chapter: &Chapter, events: &EventList, store: &StoreId) -> Page {
+        let mut text = BytesMut::from("{\"items\":[");
+        let (mut items, mut last, mut is_all) = (0, None, chapter.is_all);
+        for transition in &chapter.transitions {
+            if items == events.range.limit {
+                is_all = false;
+                break;
+            }
+            last = Some(transition.change.revision);
+            if events.sight(transition) != Sight::Hidden {
+                if items > 0 {
+                    text.put_slice(b",");
+                }
+                text.put_slice(transition.json(store));
+                items += 1;
+            }
+        }
+        let next = last.filter(|_| !is_all).map(|last| Cursor::write(store, &events.list, last.0));
+        Page { items, text, horizon: chapter.horizon, next }
+    }
+
     fn reply(mut self, now: &Snapshot, uri: &Uri) -> Response {
         let next = self.next.as_ref().map_or("null".to_owned(), |next| format!("\"{next}\""));
         let (horizon, revision) = (self.horizon, now.state.revision());
@@ -127,29 +149,12 @@ async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<Page, P
     range.until = Some(range.until.map_or(now.state.revision(), |until| until.min(now.state.revision())));
     // Without filters, what is read is what is wanted; one more tells whether there is a next page.
     range.limit = if events.filters.is_empty() { wanted.saturating_add(1) } else { LOOKED_AT };
-    let most = range.limit;
-    let Chapter { horizon, transitions } = api.registry.changes(range).await?;
+    let chapter = api.registry.changes(range).await?;
     if events.begin.is_some() {
-        require_kept(events.range.after, horizon)?;
+        require_kept(events.range.after, chapter.horizon)?;
     }
-    let mut text = BytesMut::from("{\"items\":[");
-    let (mut items, mut last) = (0, None);
-    let mut is_all = transitions.len() < most;
-    for transition in &transitions {
-        if items == wanted {
-            is_all = false;
-            break;
-        }
-        last = Some(transition.change.revision);
-        // Of what stood before the horizon, not every change is kept.
-        if transition.change.revision > horizon && events.sight(transition) != Sight::Hidden {
-            if items > 0 {
-                text.put_slice(b",");
-            }
-            text.put_slice(transition.json(&now.store));
-            items += 1;
-        }
-    }
-    let next = last.filter(|_| !is_all).map(|last| Cursor::write(&now.store, &events.list, last.0));
-    Ok(Page { items, text, horizon, next })
+    let store = now.store.clone();
+    tokio::task::spawn_blocking(move || Page::of(&chapter, &events, &store))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
 }

@@ -8,10 +8,11 @@ use fnv::FnvHasher;
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, ListCursor};
-use super::params::{Params, bad, flag_of};
+use super::params::{Params, bad};
 use super::problem::Problem;
 use crate::plugin::read::unknown_name;
-use crate::plugin::{ExecutionMode, Name, Pid, Provider};
+use crate::plugin::{ExecutionMode, Pid, Provider};
+use crate::registry::filter_text;
 use crate::registry::query::{Filter, ListQuery};
 use crate::registry::resources::{ResourceKind, ResourceQuery, RowPosition};
 use crate::registry::sort::{Position, Sort, SortField};
@@ -116,9 +117,13 @@ pub const VIEW: &[Parameter] = &[
         Values::Revision,
         "Answer once the result differs from what it was at this revision, or 304 after `wait`.",
     ),
-    parameter("wait", Values::Duration, "How long to wait for `since`: at most 5m, and up to a sixteenth longer."),
-    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504."),
-    parameter("as_of", Values::Moment, "Answer as at this revision or time."),
+    parameter(
+        "wait",
+        Values::Duration,
+        "How long to wait: at most 5m. By default 30s for `since`, and up to a sixteenth longer; 5s for `min_revision`.",
+    ),
+    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504 after `wait`."),
+    parameter("as_of", Values::Moment, "Answer as at this revision or time; not together with the others."),
 ];
 
 /// The parameters of `GET /events` beside the filters of [`PLUGIN_LIST`].
@@ -263,48 +268,7 @@ pub(super) fn digest(params: &Params) -> String {
 
 /// The condition of a filter; `None` when it asks for nothing, or the name is not one of a filter.
 pub(super) fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
-    let texts = || values.to_vec();
-    Ok(Some(match name {
-        "active" => return flag_filter(name, values, Filter::Active),
-        "billable" => return flag_filter(name, values, Filter::Billable),
-        "configured" => return flag_filter(name, values, Filter::Configured),
-        "execution" => {
-            let local = |value: &str| named(name, value, &["local", "cloud"], |value| Some(value == "local"));
-            let locals = values.iter().map(|value| local(value)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(both_cancel(&locals, Filter::Local));
-        }
-        // A text that is no name is nobody's category: it matches nothing.
-        "category" => Filter::Category(values.iter().filter_map(|value| Name::new(value).ok()).collect()),
-        "name" => Filter::Name(texts()),
-        "execution_mode" => Filter::ExecutionMode(all(name, values, ExecutionMode::NAMES, ExecutionMode::from_name)?),
-        "provider" => Filter::Provider(all(name, values, Provider::NAMES, Provider::from_name)?),
-        "status" => Filter::Status(texts()),
-        "gpu_type" => Filter::GpuType(texts()),
-        "host" => Filter::Host(texts()),
-        "lease_id" => Filter::Lease(texts()),
-        "pid" => Filter::Pid(values.iter().map(|value| pid_of(value)).collect::<Result<_, _>>()?),
-        "container_id" => Filter::Container(texts()),
-        "q" => Filter::Text(texts()),
-        "updated_since" => Filter::UpdatedSince(time_of(name, values)?),
-        _ => match name.strip_prefix("label.") {
-            Some(key) => Filter::Label { key: key.to_owned(), values: texts() },
-            None => return Ok(None),
-        },
-    }))
-}
-
-fn flag_filter(name: &str, values: &[String], make: impl Fn(bool) -> Filter) -> Result<Option<Filter>, Problem> {
-    let flags = values.iter().map(|value| flag_of(name, value)).collect::<Result<Vec<_>, _>>()?;
-    Ok(both_cancel(&flags, make))
-}
-
-/// `true,false` asks for either, which is no condition.
-fn both_cancel(flags: &[bool], make: impl Fn(bool) -> Filter) -> Option<Filter> {
-    match (flags.contains(&true), flags.contains(&false)) {
-        (true, false) => Some(make(true)),
-        (false, true) => Some(make(false)),
-        _ => None,
-    }
+    Filter::read(name, values).map_err(bad)
 }
 
 pub(super) fn all<T>(
@@ -317,25 +281,15 @@ pub(super) fn all<T>(
 }
 
 pub(super) fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
-    match of(value).filter(|_| known.contains(&value)) {
-        Some(named) => Ok(named),
-        None => Err(bad(format!("`{name}` must be one of {}", known.join(", ")))),
-    }
+    filter_text::named(name, value, known, of).map_err(bad)
 }
 
 fn pid_of(value: &str) -> Result<Pid, Problem> {
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    let pid = value.parse().ok().filter(|pid| digits && *pid > 0);
-    pid.ok_or_else(|| bad("`pid` must be an integer from 1 to 4294967295"))
+    filter_text::pid_of(value).map_err(bad)
 }
 
 pub(super) fn time_of(name: &str, values: &[String]) -> Result<Timestamp, Problem> {
-    let [value] = values else { return Err(bad(format!("`{name}` takes one value"))) };
-    // An unencoded `+` of an offset has become a space.
-    value
-        .replace(' ', "+")
-        .parse()
-        .map_err(|_| bad(format!("`{name}` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)")))
+    filter_text::time_of(name, values).map_err(bad)
 }
 
 pub(super) fn limit_of(value: &str) -> Result<usize, Problem> {

@@ -11,6 +11,12 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::read::unknown_name;
 use crate::registry::Revision;
+use crate::registry::filter_text;
+
+/// The most parameters of a query, and the most values of one of them: what they ask for is looked
+/// for in every plugin.
+const MAX_PARAMETERS: usize = 100;
+const MAX_VALUES: usize = 1_000;
 
 /// The parameters of a request, decoded, in the order in which they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,7 +35,7 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// 400 when an escape is broken, or is not UTF-8.
+    /// 400 when an escape is broken, or is not UTF-8, or there are too many.
     pub fn parse(query: &str) -> Result<Params, Problem> {
         let mut params: Vec<(String, Vec<String>)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -39,6 +45,11 @@ impl Params {
             match params.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, known)) => known.extend(values),
                 None => params.push((name, values)),
+            }
+            if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
+                return Err(bad(format!(
+                    "a query has at most {MAX_PARAMETERS} parameters of {MAX_VALUES} values each"
+                )));
             }
         }
         Ok(Params(params))
@@ -115,8 +126,9 @@ impl Params {
 /// 400 when it is anything else.
 pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    let revision = value.parse().ok().filter(|_| digits).map(Revision);
-    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 on")))
+    // As far as SQL counts.
+    let revision = value.parse().ok().filter(|revision| digits && i64::try_from(*revision).is_ok()).map(Revision);
+    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 to {}", i64::MAX)))
 }
 
 /// A value that is true or false.
@@ -125,11 +137,7 @@ pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
 ///
 /// 400 when it is anything else.
 pub fn flag_of(name: &str, value: &str) -> Result<bool, Problem> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(bad(format!("`{name}` must be true or false"))),
-    }
+    filter_text::flag_of(name, value).map_err(bad)
 }
 
 /// The problem of a query that is not acceptable.

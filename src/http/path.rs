@@ -19,6 +19,9 @@ pub struct PidPath {
     pub pid: Pid,
 }
 
+/// The webhook that a path addresses; whether there is one is not known yet.
+pub struct WebhookPath(pub String);
+
 /// The category that a path addresses.
 pub struct CategoryPath(pub Name);
 
@@ -40,6 +43,14 @@ impl FromRequestParts<Api> for PidPath {
         let digits = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
         let pid = pid.parse().ok().filter(|pid| digits && *pid > 0).ok_or_else(wrong)?;
         Ok(PidPath { id, pid })
+    }
+}
+
+impl FromRequestParts<Api> for WebhookPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(WebhookPath(segment(parts, api, "webhook_id").await?))
     }
 }
 

@@ -74,6 +74,8 @@ kinds! {
     IdentityFixed = CONFLICT, "identity-fixed", "The identity of a plugin is fixed";
     /// 409: the plugin holds what may still run or bill.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
+    /// 409: there are as many webhooks as there can be.
+    TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// 410: the journal does not go back so far.

@@ -8,14 +8,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats};
+use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats, webhooks};
 use crate::registry::Registry;
+use crate::webhook::Deliveries;
 
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Api {
     /// The registry.
     pub registry: Registry,
+    /// The webhooks.
+    pub webhooks: Deliveries,
     /// What a request may take.
     pub limits: Limits,
 }
@@ -53,6 +56,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
+        .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
+        .routes(routes!(webhooks::test_webhook))
         .routes(routes!(stats::read_stats))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
@@ -87,6 +93,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::store::memory::MemoryJournal;
+    use crate::webhook::Settings;
 
     async fn broken() -> &'static str {
         panic!("on purpose")
@@ -96,7 +103,8 @@ mod tests {
     async fn a_panic_is_a_problem_and_the_service_lives() {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
-        let service = surrounded(routes, Api { registry, limits: Limits::default() });
+        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default()).unwrap();
+        let service = surrounded(routes, Api { registry, webhooks, limits: Limits::default() });
         let ask =
             |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());
         let failed = ask("/broken").await.unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -24,8 +24,11 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long it may be told to wait.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// How long `min_revision` waits.
+/// How long `min_revision` waits when nothing is said.
 const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// How many changes are looked at without a pause.
+const AT_A_TIME: usize = 64;
 
 /// From which revision to answer, and when.
 #[derive(Debug, Default, PartialEq)]
@@ -84,15 +87,14 @@ impl View {
         if view.as_of.is_some() && (view.since.is_some() || view.min_revision.is_some()) {
             return Err(bad("`as_of` looks back, and cannot be asked together with `since` or `min_revision`"));
         }
-        if view.wait.is_some() && view.since.is_none() {
-            return Err(bad("`wait` says how long to wait for a change after `since`, which is missing"));
-        }
         Ok(view)
     }
 
-    /// Whether a query asks to be answered late: such a request may take as long as its `wait`.
-    pub fn waits(query: &str) -> bool {
-        query.split('&').any(|pair| pair.starts_with("since="))
+    /// Whether a request asks to be answered late: it may take as long as its `wait`.
+    pub fn waits(method: &Method, query: Option<&str>) -> bool {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let params = query.filter(|_| is_read).and_then(|query| Params::parse(query).ok()).unwrap_or_default();
+        params.iter().any(|(name, _)| matches!(name, "since" | "min_revision"))
     }
 
     /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
@@ -106,12 +108,13 @@ impl View {
         }
         let mut snapshot = now;
         if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
-            snapshot = caught_up(api, wanted).await?;
+            snapshot = caught_up(api, wanted, self.wait.unwrap_or(CATCH_UP)).await?;
         }
         let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true }) };
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
         let end = Instant::now() + wait + random_part_of(wait / 16);
+        drop(snapshot);
         Ok(changed_after(api, since, end, concern).await)
     }
 }
@@ -121,38 +124,45 @@ async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl 
     let topics = api.registry.topics();
     // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
     let mut narrow = topics.follow(&concern.topic());
-    let mut position = since;
-    let mut is_news = is_touched(concern, &topics.follow(&Topic::Everything), &mut position);
-    while !is_news && tokio::time::timeout_at(end, narrow.wait()).await == Ok(true) {
-        is_news = is_touched(concern, &narrow, &mut position);
+    let mut position = touched(&topics.follow(&Topic::Everything), since, concern).await;
+    while let Some(reached) = position
+        && tokio::time::timeout_at(end, narrow.wait()).await == Ok(true)
+    {
+        position = touched(&narrow, reached, concern).await;
     }
-    if !is_news {
+    if let Some(reached) = position {
         // A 304 says up to which revision nothing has changed. What is published is filed a moment later.
         let snapshot = api.registry.snapshot();
         topics.reached(snapshot.state.revision()).await;
-        if !is_touched(concern, &narrow, &mut position) {
-            return Seen { snapshot, is_news };
+        if touched(&narrow, reached, concern).await.is_some() {
+            return Seen { snapshot, is_news: false };
         }
     }
     Seen { snapshot: api.registry.snapshot(), is_news: true }
 }
 
-/// Whether there is anything of concern among the news after `position`, which it moves on.
-fn is_touched(concern: &impl Concern, topic: &Subscription, position: &mut Revision) -> bool {
-    match topic.news(*position, usize::MAX) {
-        // Nobody remembers what has changed: the client will see for itself.
-        News::Forgotten(_) => true,
-        News::Changes(changes, reached) => {
-            *position = reached;
-            changes.iter().any(|transition| concern.is_touched_by(transition))
+/// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody
+/// remembers whether it has; else how far everything was looked at.
+async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Concern) -> Option<Revision> {
+    loop {
+        let News::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
+        if changes.iter().any(|transition| concern.is_touched_by(transition)) {
+            return None;
         }
+        if changes.len() < AT_A_TIME {
+            return Some(reached);
+        }
+        position = reached;
+        // Others are to be served meanwhile.
+        tokio::task::yield_now().await;
     }
 }
 
-async fn caught_up(api: &Api, wanted: Revision) -> Result<Arc<Snapshot>, Problem> {
-    let reached = tokio::time::timeout(CATCH_UP, api.registry.topics().reached(wanted)).await;
+async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Snapshot>, Problem> {
+    let reached = tokio::time::timeout(wait, api.registry.topics().reached(wanted)).await;
     let snapshot = api.registry.snapshot();
-    if reached.is_err() && snapshot.state.revision() < wanted {
+    drop(reached);
+    if snapshot.state.revision() < wanted {
         let detail =
             format!("revision {wanted} was not reached in time; this is revision {}", snapshot.state.revision());
         return Err(Problem::new(Kind::Behind, detail).with_retry_after(CATCH_UP));
@@ -217,8 +227,14 @@ mod tests {
         let view = |query| View::take(&mut Params::parse(query).unwrap());
         assert_eq!(view("active=true").unwrap(), View::default());
         assert!(view("since=1&wait=5s&min_revision=2").is_ok());
-        for wrong in ["as_of=1&since=1", "as_of=1&min_revision=1", "wait=5s", "since=x", "as_of=yesterday", "since=-1"]
-        {
+        for wrong in [
+            "as_of=1&since=1",
+            "as_of=1&min_revision=1",
+            "since=x",
+            "since=9223372036854775808",
+            "as_of=yesterday",
+            "since=-1",
+        ] {
             assert!(view(wrong).is_err(), "{wrong}");
         }
     }

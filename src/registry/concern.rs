@@ -45,6 +45,21 @@ impl Concern for ResourceQuery {
     }
 
     fn is_touched_by(&self, transition: &Transition) -> bool {
+        let held = |record: &Record| {
+            let plugin = &record.plugin;
+            (
+                plugin.host.clone(),
+                plugin.container_id.clone(),
+                plugin.remote_resource.clone(),
+                plugin.spawned_pids.clone(),
+            )
+        };
+        // Most changes are about something else; making rows costs more than comparing what they are made of.
+        if let (Some(before), Some(after)) = (transition.before(), transition.after())
+            && held(before) == held(after)
+        {
+            return false;
+        }
         let rows = |record: Option<&_>| record.map(|record| self.rows(record)).unwrap_or_default();
         rows(transition.before()) != rows(transition.after())
     }

@@ -17,16 +17,13 @@ use super::vet::{Foresight, Question, Vetted};
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
 use crate::clock::Clock;
-use crate::store::{History, Journal, StoreError};
+use crate::store::{History, Journal, StoreError, WebhookStore};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;
 
 /// How long a command may wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
-
-/// A schema, with its configuration, longer than this is checked on a thread of its own, in bytes.
-const LONG_CHECK: usize = 1024;
 
 /// One consistent view of the registry. It never changes; newer ones are published beside it.
 #[derive(Debug, Clone)]
@@ -66,8 +63,9 @@ struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
     topics: Arc<Topics>,
     history: Arc<dyn History>,
+    webhooks: Arc<dyn WebhookStore>,
     health: watch::Receiver<WriterHealth>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -99,6 +97,7 @@ impl Registry {
         let (queue, submissions) = std::sync::mpsc::channel();
         let (report, health) = watch::channel(WriterHealth::Writable);
         let history = journal.history();
+        let webhooks = journal.webhooks();
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
@@ -110,8 +109,8 @@ impl Registry {
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
-        let readers = Semaphore::new(READERS);
-        Ok(Registry(Arc::new(Inner { published, topics, history, health, readers, places, queue, thread })))
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Registry(Arc::new(Inner { published, topics, history, webhooks, health, readers, places, queue, thread })))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
@@ -130,8 +129,13 @@ impl Registry {
     }
 
     /// The places of those who read the past.
-    pub(super) fn readers(&self) -> &Semaphore {
+    pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
+    }
+
+    /// The webhooks that are kept in the same store. It waits for a disk, as the past does.
+    pub fn webhooks(&self) -> &Arc<dyn WebhookStore> {
+        &self.0.webhooks
     }
 
     /// Ends all watching, so that nobody waits for what will not come.
@@ -226,7 +230,7 @@ impl Pending {
 
 /// Makes an expensive check for a request.
 async fn vet(request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
-    let checked = if question.bytes() <= LONG_CHECK {
+    let checked = if question.is_quick() {
         question.answer(&request.command)
     } else {
         let request = Arc::clone(request);

@@ -41,7 +41,13 @@ pub struct Chapter {
     pub horizon: Revision,
     /// The changes.
     pub transitions: Vec<Arc<Transition>>,
+    /// Whether these are all that there are in the range; there may be more when the limit was reached, or
+    /// [`MAX_BYTES`].
+    pub is_all: bool,
 }
+
+/// How many bytes of documents are read at a time, about: more changes than those follow in the next chapter.
+pub const MAX_BYTES: usize = 16 << 20;
 
 /// The plugins that have changed since an earlier revision, as they stood then.
 #[derive(Debug, Default)]

@@ -19,6 +19,7 @@
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
+//! | [`filter_text`] | the filters of a list as texts |
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
@@ -29,6 +30,7 @@ pub mod command;
 pub mod concern;
 pub mod decide;
 pub mod document;
+pub mod filter_text;
 pub mod history;
 pub mod index;
 pub mod past;

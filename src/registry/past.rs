@@ -71,9 +71,14 @@ impl Registry {
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, PastError> {
-        let _place = self.readers().acquire().await.map_err(|_| PastError::Unreadable)?;
+        let place = Arc::clone(self.readers()).acquire_owned().await.map_err(|_| PastError::Unreadable)?;
         let history = Arc::clone(self.history());
-        let read = tokio::task::spawn_blocking(move || read(&*history)).await;
+        let reading = tokio::task::spawn_blocking(move || {
+            // Given back when the reading ends, also when nobody waits for it any more.
+            let _place = place;
+            read(&*history)
+        });
+        let read = reading.await;
         read.map_err(|_| PastError::Unreadable)?.map_err(|error| {
             tracing::warn!(error = error.chain(), "the journal cannot be read");
             PastError::Unreadable

@@ -67,7 +67,7 @@ pub enum Filter {
     Pid(Vec<Pid>),
     /// The container.
     Container(Vec<String>),
-    /// A part of its id, title or description, compared without regard to case.
+    /// A part of its id, title or description, in lower case.
     Text(Vec<String>),
     /// Changed at or after this time.
     UpdatedSince(Timestamp),
@@ -238,14 +238,14 @@ impl Filter {
             Filter::Label { key, values } => among(values, plugin.labels.get(key)),
             Filter::Pid(pids) => pids.iter().any(|pid| plugin.spawned_pids.contains(*pid)),
             Filter::Container(ids) => among(ids, plugin.container()),
-            Filter::Text(parts) => parts.iter().any(|part| mentions(plugin, &record.unique_id, part)),
+            Filter::Text(parts) => mentions(plugin, &record.unique_id, parts),
             Filter::UpdatedSince(time) => record.updated_at >= *time,
         }
     }
 }
 
-fn mentions(plugin: &Plugin, id: &UniqueId, part: &str) -> bool {
-    let part = part.to_lowercase();
+/// Whether any of `parts`, which are in lower case, is a part of a text about the plugin.
+fn mentions(plugin: &Plugin, id: &UniqueId, parts: &[String]) -> bool {
     let texts = [Some(id.as_str()), Some(plugin.title.as_str()), plugin.description.as_deref()];
-    texts.into_iter().flatten().any(|text| text.to_lowercase().contains(&part))
+    texts.into_iter().flatten().map(str::to_lowercase).any(|text| parts.iter().any(|part| text.contains(part)))
 }

@@ -73,6 +73,11 @@ impl Transition {
         }
     }
 
+    /// About how much memory its documents take, those of the event included, in bytes.
+    pub fn bytes(&self) -> usize {
+        2 * self.records().map(|record| record.json.len()).sum::<usize>() + 512
+    }
+
     /// Whether it is about a category, and not about a plugin.
     pub fn is_of_category(&self) -> bool {
         matches!(self.change.event, Event::CategoryNamed { .. })

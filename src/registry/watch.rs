@@ -1,8 +1,8 @@
 //! Who is told of changes.
 //!
 //! Every change is filed under the topics that it belongs to; a watcher follows one topic, and keeps
-//! for itself how far it has come. Nothing is queued for a watcher, so that a slow one costs nothing:
-//! it finds what it has missed in the topic, or, when that has forgotten it, in the journal.
+//! for itself how far it has come. Nothing is queued for a watcher: a slow one
+//! finds what it has missed in the topic, or, when that has forgotten it, in the journal.
 //!
 //! Watchers of a narrow topic are not woken by what is of no concern to them: that is what makes
 //! thousands of them cheap. A topic holds at least what they ask for; they look again.
@@ -20,8 +20,11 @@ use super::revision::Revision;
 use super::transition::Transition;
 use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
 
-/// How many changes a topic remembers. Each keeps two documents in memory.
-const REMEMBERED: usize = 4096;
+/// How many changes back a topic remembers, of all changes that there are.
+const REMEMBERED: u64 = 4096;
+
+/// How many bytes of documents it remembers at most.
+const REMEMBERED_BYTES: usize = 32 << 20;
 
 /// A kind of changes that can be followed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,12 +57,14 @@ pub struct Topics {
     filed: Mutex<Filed>,
     /// How far everything has been filed, for those who wait for a revision.
     revision: watch::Sender<Revision>,
+    /// Whether nothing will be filed any more.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
 struct Filed {
-    /// How many changes each topic remembers.
-    remembered: usize,
+    /// See [`REMEMBERED`].
+    remembered: u64,
     through: Revision,
     closed: bool,
     topics: HashMap<Topic, Arc<Shelf>>,
@@ -86,14 +91,18 @@ struct Held {
     /// Every change of the topic after this revision is held.
     floor: Revision,
     changes: VecDeque<Arc<Transition>>,
+    /// See [`Transition::bytes`].
+    bytes: usize,
 }
 
 /// One watcher's view of a topic. The watcher knows how far it has come.
 #[derive(Debug)]
 pub struct Subscription {
     topics: Arc<Topics>,
+    topic: Topic,
     shelf: Arc<Shelf>,
-    wake: watch::Receiver<Wake>,
+    /// `None` only while this is dropped.
+    wake: Option<watch::Receiver<Wake>>,
 }
 
 /// What a topic has for a watcher.
@@ -115,11 +124,11 @@ impl Topics {
         Topics::remembering(head, REMEMBERED)
     }
 
-    /// Topics that remember so many changes each.
-    fn remembering(head: Revision, remembered: usize) -> Topics {
+    /// Topics that remember so many changes back.
+    fn remembering(head: Revision, remembered: u64) -> Topics {
         let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
         let filed = Filed { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
-        Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head) }
+        Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head), closed: watch::Sender::new(false) }
     }
 
     /// Files changes that were published, and wakes those who follow them. Called in their order, by one thread.
@@ -136,11 +145,6 @@ impl Topics {
             }
         }
         filed.through = through;
-        // Those whom nobody follows any more are forgotten, as soon as they would have had news.
-        let unfollowed = |shelf: &Arc<Shelf>| shelf.wake.receiver_count() == 0;
-        if touched.values().any(unfollowed) {
-            filed.topics.retain(|topic, shelf| *topic == Topic::Everything || !unfollowed(shelf));
-        }
         drop(filed);
         for shelf in touched.values() {
             shelf.tell_of_news();
@@ -155,6 +159,7 @@ impl Topics {
         for shelf in filed.topics.values() {
             shelf.wake.send_replace(Wake::Closed);
         }
+        self.closed.send_replace(true);
     }
 
     /// Follows a topic from now on.
@@ -166,14 +171,17 @@ impl Topics {
         // Before the lock is given back: a shelf that nobody follows may be thrown away at any time.
         let mut wake = shelf.wake.subscribe();
         wake.mark_changed();
-        Subscription { topics: Arc::clone(self), shelf: Arc::clone(shelf), wake }
+        Subscription { topics: Arc::clone(self), topic: topic.clone(), shelf: Arc::clone(shelf), wake: Some(wake) }
     }
 
-    /// Waits until everything up to `revision` has been published.
+    /// Waits until everything up to `revision` has been filed, or there will be no more.
     pub async fn reached(&self, revision: Revision) {
-        let mut reached = self.revision.subscribe();
-        // The sender lives as long as this.
-        drop(reached.wait_for(|through| *through >= revision).await);
+        let (mut reached, mut closed) = (self.revision.subscribe(), self.closed.subscribe());
+        // The senders live as long as this.
+        tokio::select! {
+            _ = reached.wait_for(|through| *through >= revision) => {}
+            _ = closed.wait_for(|closed| *closed) => {}
+        }
     }
 }
 
@@ -215,7 +223,7 @@ impl Topic {
 impl Shelf {
     /// A shelf that holds everything after `floor`.
     fn new(floor: Revision, closed: bool) -> Shelf {
-        let held = Held { floor, changes: VecDeque::new() };
+        let held = Held { floor, changes: VecDeque::new(), bytes: 0 };
         let wake = if closed { Wake::Closed } else { Wake::News };
         Shelf { held: Mutex::new(held), wake: watch::Sender::new(wake) }
     }
@@ -225,14 +233,17 @@ impl Shelf {
         self.wake.send_if_modified(|wake| *wake == Wake::News);
     }
 
-    fn put(&self, transition: &Arc<Transition>, remembered: usize) {
+    fn put(&self, transition: &Arc<Transition>, remembered: u64) {
         let mut held = lock(&self.held);
-        if held.changes.len() == remembered
-            && let Some(forgotten) = held.changes.pop_front()
+        held.bytes += transition.bytes();
+        held.changes.push_back(Arc::clone(transition));
+        let oldest = Revision(transition.change.revision.0.saturating_sub(remembered));
+        while held.bytes > REMEMBERED_BYTES || held.changes.front().is_some_and(|first| first.change.revision <= oldest)
         {
+            let Some(forgotten) = held.changes.pop_front() else { break };
+            held.bytes -= forgotten.bytes();
             held.floor = forgotten.change.revision;
         }
-        held.changes.push_back(Arc::clone(transition));
     }
 }
 
@@ -255,7 +266,21 @@ impl Subscription {
 
     /// Waits until there may be news. Returns false when there will be none any more.
     pub async fn wait(&mut self) -> bool {
-        self.wake.changed().await.is_ok() && *self.wake.borrow_and_update() == Wake::News
+        let Some(wake) = &mut self.wake else { return false };
+        wake.changed().await.is_ok() && *wake.borrow_and_update() == Wake::News
+    }
+}
+
+/// A topic that nobody follows any more is forgotten.
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // Under the lock under which others begin to follow.
+        let mut filed = lock(&self.topics.filed);
+        drop(self.wake.take());
+        let is_ours = filed.topics.get(&self.topic).is_some_and(|shelf| Arc::ptr_eq(shelf, &self.shelf));
+        if is_ours && self.topic != Topic::Everything && self.shelf.wake.receiver_count() == 0 {
+            filed.topics.remove(&self.topic);
+        }
     }
 }
 

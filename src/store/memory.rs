@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Batch, History, Journal, StoreError};
+use super::webhooks::MemoryWebhooks;
+use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::{Change, Revision, Snapshot, State, StoreId, Transition};
 
@@ -15,6 +16,7 @@ pub struct MemoryJournal {
     store: StoreId,
     state: State,
     kept: Arc<Mutex<Kept>>,
+    webhooks: Arc<MemoryWebhooks>,
 }
 
 /// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
@@ -32,7 +34,12 @@ struct MemoryHistory(Arc<Mutex<Kept>>);
 impl MemoryJournal {
     /// An empty journal with a new identity.
     pub fn new() -> MemoryJournal {
-        MemoryJournal { store: StoreId::generate(), state: State::default(), kept: Arc::default() }
+        MemoryJournal {
+            store: StoreId::generate(),
+            state: State::default(),
+            kept: Arc::default(),
+            webhooks: Arc::default(),
+        }
     }
 }
 
@@ -97,6 +104,10 @@ impl Journal for MemoryJournal {
         Arc::new(MemoryHistory(Arc::clone(&self.kept)))
     }
 
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
+    }
+
     fn close(&mut self) {}
 }
 
@@ -104,9 +115,10 @@ impl History for MemoryHistory {
     fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
         let kept = lock(&self.0);
         let found = kept.after(range.after.max(kept.horizon)).filter(|transition| range.contains(transition)).cloned();
-        let transitions =
+        let transitions: Vec<_> =
             if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() };
-        Ok(Chapter { horizon: kept.horizon, transitions })
+        let is_all = transitions.len() < range.limit;
+        Ok(Chapter { horizon: kept.horizon, transitions, is_all })
     }
 
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {

@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`memory`] | nothing survives the process; for tests and trials |
 //! | [`sqlite`] | the default: one file, one fsync a batch |
+//! | [`webhooks`] | where webhooks are kept, beside the journal |
 //! | [`row`] | a change as a row, the same in every SQL store |
 
 pub mod memory;
 pub mod row;
 pub mod sqlite;
+pub mod webhooks;
 
 mod error;
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 use jiff::Timestamp;
+pub use webhooks::{KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, UniqueId};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
@@ -86,6 +89,9 @@ pub trait Journal: Send + 'static {
 
     /// The same journal, to be read beside this.
     fn history(&self) -> Arc<dyn History>;
+
+    /// The webhooks that are kept in the same store.
+    fn webhooks(&self) -> Arc<dyn WebhookStore>;
 
     /// Leaves the store in its tidiest form. Everything committed is durable without it.
     fn close(&mut self);

@@ -17,8 +17,9 @@ list_system() {
     dpkg-query --listfiles $packages 2>/dev/null |
         sed --regexp-extended '/^\/usr\/share\/(doc|info|lintian|locale|man)\//d; s#^/(bin|sbin|lib|lib64)(/|$)#/usr/\1\2#' |
         sort --unique
-    # Not in any package: the merged /usr, and the alternative that rustc calls to link.
-    printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /etc/passwd /etc/group
+    # Not in any package: the merged /usr, the alternative that rustc calls to link, and whom TLS trusts.
+    printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /etc/passwd /etc/group \
+        /etc/ssl/certs/ca-certificates.crt
 }
 
 # The crates that Cargo.lock names, and the index of their registry, below the folder of Cargo.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use plugin_registry::http::list_params::{PLUGIN_LIST, REMOVAL, RESOURCE_LIST, names};
+use plugin_registry::http::list_params::{PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
@@ -47,20 +47,28 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "delete /plugins/{id}/remote_resource",
         "delete /plugins/{id}/spawned_pids",
         "delete /plugins/{id}/spawned_pids/{pid}",
+        "delete /webhooks/{webhook_id}",
         "get /categories",
+        "get /events",
         "get /healthz",
         "get /openapi.json",
         "get /plugins",
         "get /plugins/{id}",
         "get /plugins/{id}/config",
+        "get /plugins/{id}/history",
         "get /readyz",
         "get /resources",
         "get /stats",
+        "get /webhooks",
+        "get /webhooks/{webhook_id}",
         "patch /plugins/{id}",
         "patch /plugins/{id}/remote_resource",
+        "patch /webhooks/{webhook_id}",
         "post /plugins",
         "post /plugins/{id}/config/validate",
         "post /plugins/{id}/spawned_pids",
+        "post /webhooks",
+        "post /webhooks/{webhook_id}/test",
         "put /categories/{name}",
         "put /plugins/{id}",
         "put /plugins/{id}/config",
@@ -107,6 +115,9 @@ async fn every_parameter_that_is_read_is_described() {
     let expected = |table| names(table).into_iter().filter(|name| !name.ends_with('.')).collect::<BTreeSet<_>>();
     assert!(of("/plugins", "get", "query").is_superset(&expected(PLUGIN_LIST)), "{:?}", of("/plugins", "get", "query"));
     assert!(of("/resources", "get", "query").is_superset(&expected(RESOURCE_LIST)));
+    for path in ["/plugins", "/plugins/{id}", "/resources", "/stats"] {
+        assert!(of(path, "get", "query").is_superset(&expected(VIEW)), "{path}");
+    }
     assert!(of("/plugins/{id}", "delete", "query").is_superset(&expected(REMOVAL)));
     assert!(of("/plugins/{id}", "put", "header").contains("If-Match"));
     for (name, operation) in operations(&description) {

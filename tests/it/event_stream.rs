@@ -289,7 +289,8 @@ struct Unread(Body);
 
 impl Unread {
     async fn open(server: &Server, after: u64) -> Unread {
-        let api = Api { registry: server.registry.clone(), limits: Limits::default() };
+        let webhooks = server.webhooks.clone();
+        let api = Api { registry: server.registry.clone(), webhooks, limits: Limits::default() };
         let request = hyper::Request::get("/events").header("host", "x").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
         let response = router(api).oneshot(request).await.unwrap();

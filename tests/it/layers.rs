@@ -12,9 +12,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("planted", &[]),
         ("registry", &["plugin", "store", "clock", "planted"]),
         ("store", &["plugin", "registry", "planted"]),
-        ("http", &["plugin", "registry", "clock"]),
+        ("webhook", &["plugin", "registry", "store", "clock"]),
+        ("http", &["plugin", "registry", "webhook", "clock"]),
         ("server", &["http"]),
-        ("cli", &["clock", "http", "registry", "server", "store"]),
+        ("cli", &["clock", "http", "registry", "server", "store", "webhook"]),
     ])
 }
 

@@ -154,7 +154,6 @@ async fn a_wait_and_a_condition_go_together() {
 #[case::since("/plugins?since=x", "a revision")]
 #[case::since_negative("/stats?since=-1", "a revision")]
 #[case::since_twice("/resources?since=1,2", "one value")]
-#[case::wait_alone("/plugins?wait=5s", "`since`")]
 #[case::wait_long("/plugins?since=1&wait=6m", "at most 5m")]
 #[case::wait_unit("/plugins?since=1&wait=1h", "at most 5m")]
 #[case::wait_text("/plugins/x?since=1&wait=soon", "at most 5m")]

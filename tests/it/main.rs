@@ -30,6 +30,8 @@ mod remote_resource;
 mod resources;
 mod spawned_pids;
 mod stats;
+mod webhook_deliveries;
+mod webhooks;
 
 // Lists.
 mod list;
@@ -59,6 +61,8 @@ mod restart;
 mod retention;
 mod store_opening;
 mod two_processes;
+mod upgrade;
+mod webhook_store;
 
 // The code itself.
 mod layers;

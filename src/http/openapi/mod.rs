@@ -11,6 +11,7 @@
 mod parameters;
 mod responses;
 mod schemas;
+mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -22,6 +23,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use schemas::{PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
+pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 use super::reply;
 use super::router::Api;
@@ -57,10 +59,12 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "categories", "description": "Kinds of plugins and their display names"},
         {"name": "events", "description": "What has changed: as a list, live, and by plugin"},
         {"name": "resources", "description": "Everything that is held, as rows"},
+        {"name": "webhooks", "description": "Changes, told by HTTP requests that this service makes"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);
     api["components"]["headers"] = responses::headers();
     schemas::complete(&mut api["components"]["schemas"]);
+    webhooks::complete(&mut api["components"]["schemas"]);
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             parameters::complete(path, method, operation);

@@ -27,8 +27,14 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// Whether an operation looks at If-Match and If-None-Match.
 pub(super) fn is_conditional(path: &str) -> bool {
-    let plain = ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate"];
-    !plain.contains(&path)
+    let plain =
+        ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
+    !plain.contains(&path) && !path.starts_with("/webhooks")
+}
+
+/// Whether an operation can wait, or look back.
+pub(super) fn has_view(path: &str, method: &str) -> bool {
+    query_of(path, method).iter().any(|parameter| parameter.name == "as_of")
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {
@@ -44,6 +50,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
     add("id", "The plugin's unique_id, percent-encoded.", id);
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
+    add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
         "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
@@ -86,11 +93,11 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
         Values::Text => text,
         Values::Time => json!({"type": "string", "format": "date-time"}),
-        Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0}),
+        Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}),
         Values::Moment => json!({"anyOf": [
-            {"type": "integer", "format": "int64", "minimum": 0}, {"type": "string", "format": "date-time"},
+            {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
-        Values::Duration => json!({"type": "string", "pattern": "^[0-9]{1,3}(s|m|ms)$", "default": "30s"}),
+        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$"}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Sort => {
             let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);

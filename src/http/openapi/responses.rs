@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::parameters::is_conditional;
+use super::parameters::{has_view, is_conditional};
 
 /// Adds the answers of an operation that its handler does not name.
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
@@ -22,10 +22,14 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     add(has_body, "413", "The body is too large");
     add(has_body, "415", "The body's media type is not supported");
     add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
+    let has_view = has_view(path, method);
+    add(has_view, "410", "What is asked for is no longer kept, or the cursor belongs to another store");
+    add(has_view, "503", "The journal cannot be read at the moment");
+    add(has_view, "504", "The revision that is asked for was not reached in time");
     add(method != "get", "503", "The store cannot be written at the moment; the change may be sent again");
     add(true, "default", "Any other error");
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
-        if status.starts_with('4') && response.get("content").is_none() {
+        if status.starts_with(['4', '5']) && response.get("content").is_none() {
             response["content"] = problem("")["content"].take();
         }
         let tagged = is_conditional(path) && matches!(status.as_str(), "200" | "201" | "304");

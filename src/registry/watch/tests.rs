@@ -13,7 +13,7 @@ use crate::plugin::Registration;
 use crate::registry::{Change, ChangeKind, Event, State};
 
 /// So few that the topics forget all the time.
-const FEW: usize = 3;
+const FEW: u64 = 3;
 
 /// What happens next.
 #[derive(Debug, Clone)]

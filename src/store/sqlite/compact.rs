@@ -21,17 +21,19 @@ pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usiz
     transaction
         .prepare_cached(
             "DELETE FROM changes WHERE revision IN (
-                 SELECT old.revision FROM changes AS new JOIN changes AS old
+                 SELECT old.revision
+                 FROM (SELECT subject, (kind = 'category.named') AS of_category, max(revision) AS revision
+                       FROM changes WHERE revision > ?1 AND revision <= ?2 GROUP BY 1, 2) AS new
+                 JOIN changes AS old
                      ON old.subject = new.subject
-                     AND (old.kind = 'category.named') = (new.kind = 'category.named')
-                     AND old.revision < new.revision
-                 WHERE new.revision > ?1 AND new.revision <= ?2)",
+                     AND (old.kind = 'category.named') = new.of_category
+                     AND old.revision < new.revision)",
         )?
         .execute(range)?;
-    // The end of what is no more.
+    // The end of what is no more; but not that at the horizon itself, whose time tells what came before it.
     transaction
         .prepare_cached(
-            "DELETE FROM changes WHERE revision > ?1 AND revision <= ?2
+            "DELETE FROM changes WHERE revision >= ?1 AND revision < ?2
              AND (kind = 'plugin.removed' OR (kind = 'category.named' AND detail IS NULL))",
         )?
         .execute(range)?;

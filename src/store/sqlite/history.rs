@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, param
 
 use super::open::BUSY_TIMEOUT;
 use crate::plugin::UniqueId;
-use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use crate::registry::{Change, Revision, Step, Transition};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
@@ -34,7 +34,7 @@ impl SqliteHistory {
         SqliteHistory { path: path.to_owned(), idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Closes the idle connections, and keeps none from now on: the last one to close tidies up.
+    /// Closes the idle connections, and keeps none from now on: the journal's own, which tidies up, is to be the last.
     pub(super) fn close(&self) {
         drop(self.idle().take());
     }
@@ -76,11 +76,18 @@ impl History for SqliteHistory {
                 "SELECT {COLUMNS} FROM changes WHERE {condition} ORDER BY revision {order} LIMIT ?1"
             ))?;
             let mut rows = statement.query(params_from_iter(values))?;
-            let mut transitions = Vec::new();
-            while let Some(row) = rows.next()? {
-                transitions.push(Arc::new(transition(connection, change_row(row)?)?));
+            let mut chapter = Chapter { horizon, ..Chapter::default() };
+            let mut bytes = 0;
+            while bytes < MAX_BYTES {
+                let Some(row) = rows.next()? else {
+                    chapter.is_all = chapter.transitions.len() < range.limit;
+                    break;
+                };
+                let transition = Arc::new(transition(connection, change_row(row)?)?);
+                bytes += transition.bytes();
+                chapter.transitions.push(transition);
             }
-            Ok(Chapter { horizon, transitions })
+            Ok(chapter)
         })
     }
 
@@ -89,8 +96,10 @@ impl History for SqliteHistory {
             let horizon = horizon(connection)?;
             let mut plugins = Vec::new();
             if revision >= horizon {
+                // By revision, not by the index of subjects: what has changed since, and no more, is read.
                 let mut changed = connection.prepare_cached(
-                    "SELECT DISTINCT subject FROM changes WHERE revision > ?1 AND kind <> 'category.named'",
+                    "SELECT DISTINCT subject FROM changes NOT INDEXED
+                     WHERE revision > ?1 AND kind <> 'category.named'",
                 )?;
                 let mut subjects = changed.query([revision_to_sql(revision)])?;
                 while let Some(row) = subjects.next()? {

@@ -9,6 +9,7 @@ mod compact;
 mod error;
 mod history;
 mod open;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use rusqlite::{Connection, Row, params};
 use tracing::{error, warn};
 
 use self::history::{COLUMNS, SqliteHistory, change_row};
+use self::webhooks::SqliteWebhooks;
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, StoreError};
+use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
@@ -27,6 +29,7 @@ use crate::registry::{Category, Change, Record, Revision, Snapshot, State, Store
 pub struct SqliteJournal {
     connection: Connection,
     history: Arc<SqliteHistory>,
+    webhooks: Arc<SqliteWebhooks>,
     store: StoreId,
     /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
     /// connection commits, and asking for it costs no I/O.
@@ -46,7 +49,8 @@ impl SqliteJournal {
             .query_row("SELECT store FROM registry", [], |row| row.get::<_, String>(0))
             .map_err(StoreError::from)?;
         let history = Arc::new(SqliteHistory::new(path));
-        Ok(SqliteJournal { connection, history, store: StoreId::kept(&store), seen: None })
+        let webhooks = Arc::new(SqliteWebhooks::new(path));
+        Ok(SqliteJournal { connection, history, webhooks, store: StoreId::kept(&store), seen: None })
     }
 
     /// The head, when it belongs to this store and is not behind `known`.
@@ -64,6 +68,24 @@ impl SqliteJournal {
             )));
         }
         Ok(head)
+    }
+
+    /// At most `limit` changes after a revision, oldest first.
+    fn changes(&self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let horizon = history::horizon(&self.connection)?;
+        if after < horizon {
+            return Err(StoreError::compacted(after, horizon));
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2"))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![revision_to_sql(after), limit])?;
+        let mut changes = Vec::new();
+        while let Some(row) = rows.next()? {
+            changes.push(Change::try_from(change_row(row)?)?);
+        }
+        Ok(changes)
     }
 
     fn plugins(&self) -> Result<Vec<Record>, StoreError> {
@@ -181,8 +203,9 @@ impl Journal for SqliteJournal {
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let foreign =
-            self.head(known).and_then(|head| if head == known { Ok(Vec::new()) } else { self.read(known, usize::MAX) });
+        let foreign = self
+            .head(known)
+            .and_then(|head| if head == known { Ok(Vec::new()) } else { self.changes(known, usize::MAX) });
         if foreign.is_err() {
             self.roll_back();
         }
@@ -209,28 +232,20 @@ impl Journal for SqliteJournal {
         if self.seen == Some((version, known)) {
             return Ok(Vec::new());
         }
+        // One transaction: another process may forget what is being read.
+        let reading = self.connection.unchecked_transaction()?;
         if self.head(known)? > known {
-            return self.read(known, usize::MAX);
+            let changes = self.changes(known, usize::MAX)?;
+            reading.finish()?;
+            return Ok(changes);
         }
+        reading.finish()?;
         self.seen = Some((version, known));
         Ok(Vec::new())
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let horizon = history::horizon(&self.connection)?;
-        if after < horizon {
-            return Err(StoreError::compacted(after, horizon));
-        }
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2"))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![revision_to_sql(after), limit])?;
-        let mut changes = Vec::new();
-        while let Some(row) = rows.next()? {
-            changes.push(Change::try_from(change_row(row)?)?);
-        }
-        Ok(changes)
+        self.changes(after, limit)
     }
 
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
@@ -241,8 +256,13 @@ impl Journal for SqliteJournal {
         Arc::clone(&self.history) as Arc<dyn History>
     }
 
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
+    }
+
     fn close(&mut self) {
         self.history.close();
+        self.webhooks.close();
         // The last one to close moves the log into the database; a reader of the file may prevent it.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::registry::StoreId;
 use crate::store::StoreError;
@@ -18,10 +18,15 @@ const APPLICATION_ID: i32 = 0x7052_6567;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../../migrations/sqlite/0002_history.sql"),
+    include_str!("../../../migrations/sqlite/0003_webhooks.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often, and after what pause, the write-ahead log is turned on while others do the same.
+const WAL_ATTEMPTS: usize = 50;
+const WAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens the file, makes it ours when it is new, and brings it to the newest schema.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -101,9 +106,9 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn configure(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let mode = use_write_ahead_log(connection)?;
     if mode != "wal" {
         return Err(StoreError::refused("the file system does not allow a write-ahead log (no shared memory)"));
     }
@@ -114,6 +119,21 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "synchronous", crate::planted::synchronous())?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
+}
+
+/// Turns on the write-ahead log; returns the journal mode that the file has then.
+///
+/// Of several processes that do this to a new file at once, SQLite tells some that it is locked
+/// without waiting, lest they wait for each other.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<String> {
+    let turn_on = || connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+    for _ in 0..WAL_ATTEMPTS {
+        match turn_on() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => std::thread::sleep(WAL_PAUSE),
+            mode => return mode,
+        }
+    }
+    turn_on()
 }
 
 /// The `user_version` of a file that has seen every migration.

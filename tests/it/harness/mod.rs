@@ -8,6 +8,7 @@
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
+//! | [`receiver`] | a target of webhooks, which answers as it is told |
 //! | [`stage`] | a journal that fails, panics or waits on command |
 //! | [`machine`] | [`Machine`]: the pure core alone |
 //! | [`trace`] | [`Trace`]: everything a reader can see, to show that a refusal left none |
@@ -21,6 +22,7 @@ pub(crate) mod machine;
 pub(crate) mod problem;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod samples;
 pub(crate) mod server;
 pub(crate) mod stage;

@@ -11,6 +11,7 @@ use plugin_registry::server::{self, Settings};
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::webhook::{self, Deliveries};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Its registry, for tests that look behind the API.
     pub(crate) registry: Registry,
+    /// Its webhooks, for tests that wait for them.
+    pub(crate) webhooks: Deliveries,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Where its store is, as long as the test needs it.
@@ -36,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
+    pub(crate) webhooks: webhook::Settings,
     pub(crate) retention: Retention,
 }
 
@@ -47,6 +51,7 @@ impl Setup {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             settings: Settings::default(),
+            webhooks: webhook::Settings::default(),
             retention: Retention::default(),
         }
     }
@@ -58,17 +63,18 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Server {
-        let registry = Registry::start_keeping(self.journal, self.clock, self.retention);
+        let registry = Registry::start_keeping(self.journal, Arc::clone(&self.clock), self.retention);
         let registry = registry.expect("the journal cannot be read");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let api = Api { registry: registry.clone(), limits: self.limits };
+        let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks).expect("unreadable webhooks");
+        let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: self.limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.
             drop(stopped.await);
         }));
-        Server { address, registry, stop, task, folder: None }
+        Server { address, registry, webhooks, stop, task, folder: None }
     }
 }
 
@@ -125,6 +131,7 @@ impl Server {
     pub(crate) async fn stop(self) -> Option<TempDir> {
         drop(self.stop);
         within_patience("the server stops", self.task).await.expect("the server panicked");
+        within_patience("the deliveries stop", self.webhooks.stop()).await;
         within_patience("the store closes", self.registry.close()).await;
         self.folder
     }

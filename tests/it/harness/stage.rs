@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, History, Journal, StoreError};
+use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -108,6 +108,10 @@ impl Journal for Stage {
 
     fn history(&self) -> Arc<dyn History> {
         self.inner.history()
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        self.inner.webhooks()
     }
 
     fn close(&mut self) {

@@ -1,0 +1,137 @@
+//! Webhooks in the SQLite file, on a connection of their own: a delivery's progress must not wait
+//! for the writer's batch to be decided, nor the writer for a delivery.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Row, params};
+
+use super::open::configure;
+use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
+use crate::store::{KeptWebhook, Progress, StoreError, WebhookStore};
+
+/// The webhooks in a SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteWebhooks {
+    path: PathBuf,
+    connection: Mutex<Link>,
+}
+
+/// The connection, which is made when it is first needed.
+#[derive(Debug)]
+enum Link {
+    Unmade,
+    Open(Connection),
+    Closed,
+}
+
+impl SqliteWebhooks {
+    pub(super) fn new(path: &Path) -> SqliteWebhooks {
+        SqliteWebhooks { path: path.to_owned(), connection: Mutex::new(Link::Unmade) }
+    }
+
+    /// Closes the connection for good: the last one to close tidies up.
+    pub(super) fn close(&self) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Link::Closed;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut link = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*link, Link::Unmade) {
+            *link = Link::Open(self.connect()?);
+        }
+        match &*link {
+            Link::Open(connection) => work(connection),
+            Link::Unmade | Link::Closed => Err(StoreError::refused("the store is closed")),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection)?;
+        Ok(connection)
+    }
+}
+
+impl WebhookStore for SqliteWebhooks {
+    fn list(&self) -> Result<Vec<KeptWebhook>, StoreError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT id, document, secret, position, failures, first_failed_at, next_attempt_at, last_error,
+                        last_status, last_delivered_at, parked_at FROM webhooks ORDER BY id",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut kept = Vec::new();
+            while let Some(row) = rows.next()? {
+                kept.push(webhook_of(row)?);
+            }
+            Ok(kept)
+        })
+    }
+
+    fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError> {
+        let KeptWebhook { id, document, secret, progress } = webhook;
+        self.with(|connection| {
+            // One transaction, so that a webhook is never there with the progress of another.
+            let transaction = connection.unchecked_transaction()?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO webhooks (id, document, secret, position, failures) VALUES (?1, ?2, ?3, ?4, 0)
+                     ON CONFLICT (id) DO UPDATE SET document = ?2, secret = ?3",
+                )?
+                .execute(params![id, document, secret, revision_to_sql(progress.position)])?;
+            write_progress(&transaction, id, progress)?;
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn delete(&self, id: &str) -> Result<(), StoreError> {
+        self.with(|connection| {
+            connection.prepare_cached("DELETE FROM webhooks WHERE id = ?1")?.execute([id])?;
+            Ok(())
+        })
+    }
+
+    fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
+        self.with(|connection| write_progress(connection, id, progress))
+    }
+}
+
+fn write_progress(connection: &Connection, id: &str, progress: &Progress) -> Result<(), StoreError> {
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
+    connection
+        .prepare_cached(
+            "UPDATE webhooks SET position = ?2, failures = ?3, first_failed_at = ?4, next_attempt_at = ?5,
+                 last_error = ?6, last_status = ?7, last_delivered_at = ?8, parked_at = ?9 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            revision_to_sql(progress.position),
+            progress.failures,
+            micros(progress.first_failed_at),
+            micros(progress.next_attempt_at),
+            progress.last_error,
+            progress.last_status,
+            micros(progress.last_delivered_at),
+            micros(progress.parked_at),
+        ])?;
+    Ok(())
+}
+
+fn webhook_of(row: &Row<'_>) -> Result<KeptWebhook, StoreError> {
+    let time = |column| row.get::<_, Option<i64>>(column)?.map(time_from_sql).transpose();
+    let progress = Progress {
+        position: revision_from_sql(row.get(3)?)?,
+        failures: row.get(4)?,
+        first_failed_at: time(5)?,
+        next_attempt_at: time(6)?,
+        last_error: row.get(7)?,
+        last_status: row.get(8)?,
+        last_delivered_at: time(9)?,
+        parked_at: time(10)?,
+    };
+    Ok(KeptWebhook { id: row.get(0)?, document: row.get(1)?, secret: row.get(2)?, progress })
+}

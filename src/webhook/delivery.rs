@@ -1,0 +1,279 @@
+//! The task of one webhook: follows the changes, sends those that are wanted, and remembers how far it has come.
+//!
+//! Between the past and the present nothing is missed: what the topic has forgotten is read from the
+//! journal, and the position moves only over what was delivered or is of no concern.
+//!
+//! The position is written to the store when a delivery has been answered, but not more often than
+//! once a second: writing it shares the disk with the writer. After a crash, what was delivered in the
+//! last second may be delivered again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::back_off::BackOff;
+use super::courier::{Attempt, Courier};
+use super::hook::Webhook;
+use super::message::Message;
+use crate::clock::{Clock, new_identity};
+use crate::registry::history::ChangeRange;
+use crate::registry::watch::{News, Subscription, Topic};
+use crate::registry::{Registry, Revision, Transition};
+use crate::store::{Progress, StoreError, WebhookStore};
+
+/// How many changes are looked at together.
+const AT_A_TIME: usize = 256;
+
+/// How often a position is written at most.
+const SAVE_TIME: Duration = Duration::from_secs(1);
+
+/// How long to wait after the journal could not be read.
+const READ_PAUSE: Duration = Duration::from_secs(5);
+
+/// What all deliveries work with.
+pub(super) struct Means {
+    pub registry: Registry,
+    pub courier: Courier,
+    pub clock: Arc<dyn Clock>,
+    pub back_off: BackOff,
+}
+
+/// How far a webhook has come, as its task and those who ask for it share it.
+#[derive(Debug, Clone)]
+pub(super) struct Shared(watch::Sender<Progress>);
+
+impl Shared {
+    pub fn new(progress: Progress) -> Shared {
+        Shared(watch::Sender::new(progress))
+    }
+
+    pub fn get(&self) -> Progress {
+        self.0.borrow().clone()
+    }
+
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.0.subscribe()
+    }
+}
+
+/// The task.
+pub(super) struct Delivery {
+    means: Arc<Means>,
+    webhook: Arc<Webhook>,
+    progress: Shared,
+    stop: CancellationToken,
+    saving: Saving,
+}
+
+/// What of the progress is in the store.
+struct Saving {
+    /// Whether it is behind.
+    due: bool,
+    /// When it may be written next.
+    at: Instant,
+    /// Whether the newest attempt to write it failed.
+    failing: bool,
+}
+
+/// The task was stopped, the webhook is parked, or there will be no more changes.
+struct Ended;
+
+impl Delivery {
+    pub fn new(means: Arc<Means>, webhook: Arc<Webhook>, progress: Shared, stop: CancellationToken) -> Delivery {
+        let saving = Saving { due: false, at: Instant::now(), failing: false };
+        Delivery { means, webhook, progress, stop, saving }
+    }
+
+    /// Delivers until it is stopped or the webhook is parked.
+    pub async fn run(mut self) {
+        let Err(Ended) = self.work().await;
+        if self.saving.due {
+            self.save().await;
+        }
+    }
+
+    async fn work(&mut self) -> Result<Infallible, Ended> {
+        let mut topic = self.means.registry.topics().follow(&Topic::Everything);
+        loop {
+            self.await_attempt().await?;
+            match topic.news(self.position(), AT_A_TIME) {
+                News::Changes(changes, reached) if changes.is_empty() => {
+                    self.advance(reached);
+                    self.rest(&mut topic).await?;
+                }
+                News::Changes(changes, reached) => self.deliver_all(&changes, reached).await?,
+                News::Forgotten(until) => self.deliver_past(until).await?,
+            }
+        }
+    }
+
+    /// Delivers changes in their order, up to the first that fails.
+    async fn deliver_all(&mut self, changes: &[Arc<Transition>], reached: Revision) -> Result<(), Ended> {
+        for transition in changes {
+            if self.stop.is_cancelled() {
+                return Err(Ended);
+            }
+            if self.webhook.wants(transition) && !self.deliver(transition).await? {
+                return Ok(());
+            }
+            self.advance(transition.change.revision);
+            self.save_if_due().await;
+        }
+        self.advance(reached);
+        Ok(())
+    }
+
+    /// Delivers what the topic has forgotten, from the journal.
+    async fn deliver_past(&mut self, until: Revision) -> Result<(), Ended> {
+        let after = self.position();
+        let range = ChangeRange { after, until: Some(until), limit: AT_A_TIME, ..ChangeRange::default() };
+        let Ok(chapter) = self.means.registry.changes(range).await else {
+            // The registry has logged it.
+            return self.unless_stopped(tokio::time::sleep(READ_PAUSE)).await;
+        };
+        if chapter.horizon > after {
+            let horizon = chapter.horizon;
+            let reason = format!("the events after {after} are no longer kept; set `after` to {horizon} or later");
+            return self.park(reason).await;
+        }
+        let reached = match chapter.transitions.last() {
+            Some(last) if !chapter.is_all => last.change.revision,
+            _ => until,
+        };
+        self.deliver_all(&chapter.transitions, reached).await
+    }
+
+    /// Makes one attempt; returns whether it was taken.
+    async fn deliver(&mut self, transition: &Transition) -> Result<bool, Ended> {
+        let message = Message::of(transition, &self.means.registry.snapshot().store);
+        let (means, webhook) = (Arc::clone(&self.means), Arc::clone(&self.webhook));
+        let attempt = self.unless_stopped(means.courier.send(&webhook, &message, means.clock.now())).await?;
+        let Progress { failures, next_attempt_at, .. } = self.note(&attempt);
+        match attempt {
+            Attempt::Delivered { .. } => Ok(true),
+            Attempt::Failed { reason, .. } if next_attempt_at.is_some() => {
+                info!(webhook.id = webhook.id, webhook.failures = failures, reason, "a delivery failed");
+                self.save().await;
+                Ok(false)
+            }
+            Attempt::Gone | Attempt::Failed { .. } => {
+                let reason = attempt.reason().unwrap_or_default().to_owned();
+                self.park(reason).await.map(|()| false)
+            }
+        }
+    }
+
+    /// Notes what came of an attempt, and when the next one is due.
+    fn note(&self, attempt: &Attempt) -> Progress {
+        let now = self.means.clock.now();
+        let mut progress = self.progress.get();
+        progress.last_status = attempt.status();
+        progress.next_attempt_at = None;
+        if let Some(reason) = attempt.reason() {
+            progress.last_error = Some(reason.to_owned());
+            progress.failures = progress.failures.saturating_add(1);
+            let since = *progress.first_failed_at.get_or_insert(now);
+            progress.next_attempt_at = self.means.back_off.next_attempt(progress.failures, since, now, chance());
+        } else {
+            progress.last_delivered_at = Some(now);
+            progress.failures = 0;
+            progress.first_failed_at = None;
+        }
+        self.progress.0.send_replace(progress.clone());
+        progress
+    }
+
+    /// Gives up, until somebody enables the webhook again.
+    async fn park(&mut self, reason: String) -> Result<(), Ended> {
+        warn!(webhook.id = self.webhook.id, reason, "the webhook was parked");
+        self.progress.0.send_modify(|progress| {
+            progress.parked_at = Some(self.means.clock.now());
+            progress.next_attempt_at = None;
+            progress.last_error = Some(reason);
+        });
+        self.save().await;
+        Err(Ended)
+    }
+
+    /// Waits until the next attempt may be made, when the last one failed.
+    async fn await_attempt(&self) -> Result<(), Ended> {
+        let next = self.progress.0.borrow().next_attempt_at;
+        // A clock that was set back makes nobody wait for longer than the longest pause.
+        let wait = next.map(|next| next.duration_since(self.means.clock.now()).min(self.means.back_off.longest));
+        match wait.and_then(|wait| Duration::try_from(wait).ok()) {
+            Some(wait) => self.unless_stopped(tokio::time::sleep(wait)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for news; meanwhile writes the position, when that is due.
+    async fn rest(&mut self, topic: &mut Subscription) -> Result<(), Ended> {
+        loop {
+            let stop = self.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => return Err(Ended),
+                () = tokio::time::sleep_until(self.saving.at), if self.saving.due => self.save().await,
+                goes_on = topic.wait() => return if goes_on { Ok(()) } else { Err(Ended) },
+            }
+        }
+    }
+
+    async fn unless_stopped<F: Future>(&self, work: F) -> Result<F::Output, Ended> {
+        self.stop.run_until_cancelled(work).await.ok_or(Ended)
+    }
+
+    fn position(&self) -> Revision {
+        self.progress.0.borrow().position
+    }
+
+    fn advance(&mut self, to: Revision) {
+        self.saving.due |= self.progress.0.send_if_modified(|progress| {
+            let goes_on = to > progress.position;
+            progress.position = progress.position.max(to);
+            goes_on
+        });
+    }
+
+    async fn save_if_due(&mut self) {
+        if self.saving.due && Instant::now() >= self.saving.at {
+            self.save().await;
+        }
+    }
+
+    /// Writes the progress to the store. Should that fail, it is tried again, and deliveries go on.
+    async fn save(&mut self) {
+        let (id, progress) = (self.webhook.id.clone(), self.progress.get());
+        let store: Arc<dyn WebhookStore> = Arc::clone(self.means.registry.webhooks());
+        let saved = blocking(move || store.set_progress(&id, &progress)).await;
+        self.saving.due = saved.is_err();
+        self.saving.at = Instant::now() + SAVE_TIME;
+        let was_failing = std::mem::replace(&mut self.saving.failing, saved.is_err());
+        match saved {
+            Err(error) if !was_failing => {
+                warn!(webhook.id = self.webhook.id, error = error.chain(), "a position could not be written");
+            }
+            Ok(()) if was_failing => info!(webhook.id = self.webhook.id, "positions can be written again"),
+            _ => {}
+        }
+    }
+}
+
+/// Does what waits for a disk where that is no harm.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(StoreError::unusable("the store's work ended by a panic", error)))
+}
+
+/// A number from 0 to 1 that nobody can foresee.
+fn chance() -> f64 {
+    // The first 32 bits of such an identity are random.
+    let (random, ..) = new_identity().as_fields();
+    f64::from(random) / f64::from(u32::MAX)
+}

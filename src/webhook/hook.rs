@@ -1,0 +1,286 @@
+//! A webhook: who is told, of what, and how that is read from a request.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::filters::{Filters, is_of_kind};
+use super::secret::Secret;
+use super::target::{self, Reach};
+use crate::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
+use crate::plugin::{Invalid, merge_patch};
+use crate::registry::{ChangeKind, Revision, Transition};
+use crate::store::{KeptWebhook, Progress, StoreError};
+
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 1024;
+
+/// What can be sent.
+const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
+
+/// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
+pub const READ_ONLY: &[&str] = &[
+    "id",
+    "state",
+    "position",
+    "lag",
+    "failures",
+    "first_failed_at",
+    "next_attempt_at",
+    "last_error",
+    "last_status",
+    "last_delivered_at",
+    "parked_at",
+    "created_at",
+    "updated_at",
+];
+
+/// A webhook, as its owner has set it.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Names it: 32 hexadecimal digits.
+    pub id: String,
+    /// Where deliveries go.
+    pub url: Url,
+    /// What it is for, in its owner's words.
+    pub description: Option<String>,
+    /// Which plugins are of concern.
+    pub filters: Filters,
+    /// Which kinds of changes are; all when there are none.
+    pub kinds: Vec<ChangeKind>,
+    /// Whether deliveries are made.
+    pub enabled: bool,
+    /// What they are signed with.
+    pub secret: Secret,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner changed it last.
+    pub updated_at: Timestamp,
+}
+
+/// What a client wants a webhook to be.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// See [`Webhook::url`].
+    pub url: Url,
+    /// See [`Webhook::description`].
+    pub description: Option<String>,
+    /// See [`Webhook::filters`].
+    pub filters: Filters,
+    /// See [`Webhook::kinds`].
+    pub kinds: Vec<ChangeKind>,
+    /// See [`Webhook::enabled`].
+    pub enabled: bool,
+    /// The secret, when the client brings one.
+    pub secret: Option<Secret>,
+    /// Deliveries begin with the change after this revision; `None` for where it stands.
+    pub after: Option<Revision>,
+}
+
+/// What is kept of a webhook as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    url: &'a str,
+    description: Option<&'a str>,
+    filters: &'a Filters,
+    kinds: &'a [ChangeKind],
+    enabled: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Times {
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Draft {
+    /// Reads the document of a client.
+    ///
+    /// # Errors
+    ///
+    /// Every field that is wrong or not known.
+    pub fn read(body: Value, reach: Reach) -> Result<Draft, Invalid> {
+        let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
+        let url = fields.required("url", |value, pointer| {
+            target::read(&string(value, pointer)?, reach).map_err(|detail| Invalid::at(pointer, detail))
+        });
+        let description = fields.optional("description", nullable(description)).flatten();
+        let filters = fields.optional("filters", Filters::read).unwrap_or_default();
+        let kinds = fields.optional("kinds", kinds).unwrap_or_default();
+        let enabled = fields.optional("enabled", boolean).unwrap_or(true);
+        let secret = fields.optional("secret", |value, pointer| {
+            Secret::read(&string(value, pointer)?).map_err(|detail| Invalid::at(pointer, detail))
+        });
+        let after = fields.optional("after", |value, pointer| revision(&value, pointer));
+        fields.finish()?;
+        let url = url.ok_or_else(|| Invalid::at("/url", "is required"))?;
+        Ok(Draft { url, description, filters, kinds, enabled, secret, after })
+    }
+}
+
+impl Webhook {
+    /// A new webhook.
+    pub fn new(draft: Draft, id: String, now: Timestamp) -> Webhook {
+        let Draft { url, description, filters, kinds, enabled, secret, after: _ } = draft;
+        let secret = secret.unwrap_or_else(Secret::generate);
+        Webhook { id, url, description, filters, kinds, enabled, secret, created_at: now, updated_at: now }
+    }
+
+    /// This webhook as a merge patch (RFC 7396) leaves it, and where it is to go on, when the patch says so.
+    ///
+    /// # Errors
+    ///
+    /// Every field that is wrong or not known.
+    pub fn patched(
+        &self,
+        patch: Map<String, Value>,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<(Webhook, Option<Revision>), Invalid> {
+        if patch.get("secret").is_some_and(Value::is_null) {
+            return Err(Invalid::at("/secret", "cannot be taken away; send another one"));
+        }
+        let mut document = serde_json::to_value(self.document()).unwrap_or_default();
+        merge_patch::merge(&mut document, Value::Object(patch));
+        let Draft { url, description, filters, kinds, enabled, secret, after } = Draft::read(document, reach)?;
+        let secret = secret.unwrap_or_else(|| self.secret.clone());
+        let (id, created_at) = (self.id.clone(), self.created_at);
+        let webhook = Webhook { id, url, description, filters, kinds, enabled, secret, created_at, updated_at: now };
+        Ok((webhook, after))
+    }
+
+    /// Returns true if and only if a change is to be told.
+    pub fn wants(&self, transition: &Transition) -> bool {
+        is_of_kind(transition, &self.kinds) && self.filters.concern(transition)
+    }
+
+    fn document(&self) -> Document<'_> {
+        Document {
+            url: self.url.as_str(),
+            description: self.description.as_deref(),
+            filters: &self.filters,
+            kinds: &self.kinds,
+            enabled: self.enabled,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    /// This webhook as it is kept.
+    pub fn kept(&self, progress: Progress) -> KeptWebhook {
+        // Serialising to memory fails for no value of this type.
+        let document = serde_json::to_string(&self.document()).unwrap_or_default();
+        KeptWebhook { id: self.id.clone(), document, secret: self.secret.as_str().to_owned(), progress }
+    }
+
+    /// A webhook that was kept. Its target may lie beyond what is allowed by now: deliveries tell.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn of_kept(kept: &KeptWebhook) -> Result<Webhook, StoreError> {
+        let damaged = |why: String| StoreError::unusable(format!("the webhook {} is damaged", kept.id), why);
+        let value: Value = serde_json::from_str(&kept.document).map_err(|error| damaged(error.to_string()))?;
+        let times: Times = serde_json::from_str(&kept.document).map_err(|error| damaged(error.to_string()))?;
+        let draft = Draft::read(value, Reach::Everything).map_err(|error| damaged(error.to_string()))?;
+        let secret = Secret::read(&kept.secret).map_err(|error| damaged(format!("its secret {error}")))?;
+        let webhook = Webhook::new(Draft { secret: Some(secret), ..draft }, kept.id.clone(), times.created_at);
+        Ok(Webhook { updated_at: times.updated_at, ..webhook })
+    }
+}
+
+fn description(value: Value, pointer: &str) -> Result<String, Invalid> {
+    let text = string(value, pointer)?;
+    if text.chars().count() > MAX_DESCRIPTION {
+        return Err(Invalid::at(pointer, format!("must not be longer than {MAX_DESCRIPTION} characters")));
+    }
+    Ok(text)
+}
+
+/// Kinds, each once, in the order in which they were sent.
+fn kinds(value: Value, pointer: &str) -> Result<Vec<ChangeKind>, Invalid> {
+    let Value::Array(values) = value else {
+        return Err(Invalid::at(pointer, format!("must be an array, not {}", kind_of(&value))));
+    };
+    let (mut kinds, mut errors) = (Vec::new(), Vec::new());
+    for (place, value) in values.into_iter().enumerate() {
+        let mut pointer = pointer.to_owned();
+        pointer_push(&mut pointer, &place.to_string());
+        match one_of(ChangeKind::NAMES, ChangeKind::from_name)(value, &pointer) {
+            Ok(kind) if kinds.contains(&kind) => {}
+            Ok(kind) => kinds.push(kind),
+            Err(Invalid(wrong)) => errors.extend(wrong),
+        }
+    }
+    if errors.is_empty() { Ok(kinds) } else { Err(Invalid(errors)) }
+}
+
+fn revision(value: &Value, pointer: &str) -> Result<Revision, Invalid> {
+    let number = match value {
+        Value::Number(number) => number.as_str(),
+        _ => "",
+    };
+    // As in JSON Schema, `22.0` is the integer 22.
+    let whole = number
+        .split_once('.')
+        .map_or(Some(number), |(whole, fraction)| fraction.bytes().all(|digit| digit == b'0').then_some(whole));
+    let revision = whole.and_then(|whole| whole.parse::<u64>().ok());
+    revision.map(Revision).ok_or_else(|| Invalid::at(pointer, "must be a revision: an integer from 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: &Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn webhook(body: Value) -> Webhook {
+        Webhook::new(Draft::read(body, Reach::Public).unwrap(), "1".into(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let body = json!({
+            "urll": "x", "description": 1, "filters": {"activ": true}, "kinds": ["plugin.registered", "plugin.eaten"],
+            "enabled": "yes", "secret": "hush", "after": -1,
+        });
+        let Invalid(errors) = Draft::read(body, Reach::Public).unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let expected = ["/urll", "/url", "/description", "/filters/activ", "/kinds/1", "/enabled", "/secret", "/after"];
+        assert_eq!(told, expected);
+        assert!(!format!("{errors:?}").contains("hush"), "a secret is not repeated");
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back() {
+        let body = json!({"url": "https://example.com/x", "filters": {"active": true}, "kinds": ["plugin.removed"]});
+        let webhook = webhook(body);
+        let kept = webhook.kept(Progress::default());
+        assert!(!kept.document.contains("whsec_") && !format!("{kept:?}").contains("whsec_"));
+        let read = Webhook::of_kept(&kept).unwrap();
+        assert_eq!(read.kept(Progress::default()), kept);
+        let damaged = KeptWebhook { document: "{}".into(), ..kept };
+        assert!(Webhook::of_kept(&damaged).is_err());
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name() {
+        let body = json!({"url": "https://example.com/", "description": "d", "filters": {"active": true, "host": "h"}});
+        let before = webhook(body);
+        let patch = json!({"description": null, "filters": {"host": null}, "enabled": false, "after": 7});
+        let (after, position) = before.patched(object(&patch), Reach::Public, Timestamp::MAX).unwrap();
+        assert_eq!((after.url.as_str(), after.description, after.enabled), ("https://example.com/", None, false));
+        assert_eq!(Value::Object(after.filters.sent().clone()), json!({"active": true}));
+        assert_eq!((position, &after.secret), (Some(Revision(7)), &before.secret));
+        for wrong in [json!({"url": null}), json!({"secret": null}), json!({"x": 1})] {
+            assert!(before.patched(object(&wrong), Reach::Public, Timestamp::MAX).is_err());
+        }
+    }
+}

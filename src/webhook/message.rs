@@ -1,0 +1,65 @@
+//! What is sent to a target: an event with its id and its signature (Standard Webhooks).
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::hook::Webhook;
+use crate::registry::cloud_event::{CLOUD_EVENT, source};
+use crate::registry::{StoreId, Transition};
+
+/// The `type` of an event that only tries whether deliveries arrive.
+pub const TEST_EVENT: &str = "webhook.test";
+
+/// How this service names itself to targets.
+const AGENT: &str = concat!("plugin-registry/", env!("CARGO_PKG_VERSION"));
+
+/// A message to a target. However often it is sent, its id and its payload are the same.
+#[derive(Debug, Clone)]
+pub struct Message {
+    id: String,
+    payload: Bytes,
+}
+
+impl Message {
+    /// The message of a change.
+    pub fn of(transition: &Transition, store: &StoreId) -> Message {
+        let id = format!("{store}-{}", transition.change.revision);
+        Message { id, payload: transition.json(store).clone() }
+    }
+
+    /// A message that only tries whether deliveries arrive.
+    pub fn test(webhook: &Webhook, store: &StoreId, id: &str, now: Timestamp) -> Message {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": source(store), "type": TEST_EVENT, "subject": webhook.id,
+            "time": now, "datacontenttype": "application/json", "data": {},
+        });
+        Message { id: format!("{store}-test-{id}"), payload: event.to_string().into() }
+    }
+
+    /// The value of `webhook-id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The request of one attempt, which is signed with the time at which it is made.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be put together, which is a fault of ours.
+    pub fn request(&self, webhook: &Webhook, now: Timestamp) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        Request::post(webhook.url.as_str())
+            .header(CONTENT_TYPE, CLOUD_EVENT)
+            .header(USER_AGENT, AGENT)
+            .header(standardwebhooks::HEADER_WEBHOOK_ID, &self.id)
+            .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now.as_second())
+            .header(
+                standardwebhooks::HEADER_WEBHOOK_SIGNATURE,
+                webhook.secret.sign(&self.id, now, &self.payload).unwrap_or_default(),
+            )
+            .body(Full::new(self.payload.clone()))
+    }
+}
