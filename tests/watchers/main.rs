@@ -9,7 +9,7 @@
 //!
 //! The same run, smaller, finds a planted bug, where `--features planted-bugs` builds the server with it.
 //!
-//! `WATCHERS_SCALE` says how much is run, in percent: 100, as in CI, is 1,000 watchers and 20,000 changes. A binary of its own, so
+//! `WATCHERS_SCALE` says how much is run, in percent: 100 is 1,000 watchers and 20,000 changes, 30 what CI runs. A binary of its own, so
 //! that no other test takes the processor away meanwhile.
 #![expect(
     clippy::print_stdout,
