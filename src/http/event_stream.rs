@@ -18,7 +18,8 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::registry::history::ChangeRange;
 use crate::registry::past::{PastError, require_kept};
-use crate::registry::watch::{News, Subscription};
+use crate::registry::stretch::Stretch;
+use crate::registry::watch::{News, Subscription, Topic};
 use crate::registry::{Registry, Revision, Snapshot, StoreId, Transition};
 
 /// The media type of a stream of events.
@@ -32,9 +33,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How many changes are taken at a time: a reader that stops reading holds no more.
 const AT_A_TIME: usize = 64;
-
-/// How many changes of the past are looked at, at a time.
-const PAST_AT_A_TIME: usize = 64;
 
 /// Opens a stream.
 ///
@@ -119,7 +117,7 @@ impl Stream {
                 News::Forgotten(_) if self.stage == Stage::Live => {
                     self.cut_off("this reader is too slow; come back with Last-Event-ID")
                 }
-                News::Forgotten(floor) => self.past(floor).await,
+                News::Forgotten(floor) => self.catch_up(floor).await,
                 News::Changes(transitions, reached) => {
                     let piece = self.frames(transitions.iter().map(|transition| &**transition));
                     let is_all = transitions.len() < AT_A_TIME;
@@ -138,24 +136,53 @@ impl Stream {
         None
     }
 
-    /// What happened up to `floor`, or a part of it.
-    async fn past(&mut self, floor: Revision) -> BytesMut {
-        // No further: the topic holds the rest, and what is written meanwhile must not make the way longer.
-        let (after, until) = (self.position, Some(floor));
-        let range = ChangeRange { after, until, limit: PAST_AT_A_TIME, ..self.events.range.clone() };
-        match self.registry.changes(range).await {
-            Ok(chapter) if self.position < chapter.horizon => {
-                let forgotten = PastError::Forgotten { revision: self.position, horizon: chapter.horizon };
-                self.cut_off(&forgotten.to_string())
+    /// A part of what happened before the topic, which begins at `floor`.
+    ///
+    /// The topic of everything remembers the newest changes for all who come back; only what it has
+    /// forgotten, too, is read from the journal.
+    async fn catch_up(&mut self, floor: Revision) -> BytesMut {
+        let everything = self.registry.topics().follow(&Topic::Everything);
+        match everything.news(self.position, AT_A_TIME) {
+            News::Changes(transitions, reached) => {
+                let piece = self.frames(transitions.iter().map(|transition| &**transition));
+                self.position = reached;
+                // Others are to be served meanwhile.
+                tokio::task::yield_now().await;
+                piece
             }
-            Ok(chapter) => {
-                let piece = self.frames(chapter.transitions.iter().map(|transition| &**transition));
-                let last = chapter.transitions.last().map(|last| last.change.revision);
-                self.position = last.filter(|_| !chapter.is_all).unwrap_or(floor);
+            News::Forgotten(remembered) => self.past(floor.min(remembered)).await,
+        }
+    }
+
+    /// What happened up to `floor`, or a part of it, from the journal.
+    async fn past(&mut self, floor: Revision) -> BytesMut {
+        // Of one plugin, the journal has an index; what others ask for, many ask for at a time.
+        let read = if self.events.range.subject.is_some() {
+            self.of_subject(floor).await
+        } else {
+            self.registry.stretch(self.position, floor).await
+        };
+        match read {
+            Ok(stretch) => {
+                let news = stretch.transitions.iter().filter(|transition| transition.change.revision > self.position);
+                let piece = self.frames(news.map(|transition| &**transition));
+                self.position = stretch.reached;
                 piece
             }
             Err(error) => self.cut_off(&error.to_string()),
         }
+    }
+
+    /// The changes of the plugin that is watched.
+    async fn of_subject(&self, floor: Revision) -> Result<Stretch, PastError> {
+        // No further: memory holds the rest, and what is written meanwhile must not make the way longer.
+        let (after, until) = (self.position, Some(floor));
+        let range = ChangeRange { after, until, limit: AT_A_TIME, ..self.events.range.clone() };
+        let chapter = self.registry.changes(range).await?;
+        require_kept(after, chapter.horizon)?;
+        let last = chapter.transitions.last().map(|last| last.change.revision);
+        let reached = last.filter(|_| !chapter.is_all).unwrap_or(floor);
+        Ok(Stretch { transitions: chapter.transitions.into(), reached })
     }
 
     /// Waits for news, and says now and then that the stream lives.

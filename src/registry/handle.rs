@@ -13,6 +13,7 @@ use super::past::READERS;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
+use super::stretch::Stretches;
 use super::vet::{Foresight, Question, Vetted};
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
@@ -66,6 +67,7 @@ struct Inner {
     webhooks: Arc<dyn WebhookStore>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
+    stretches: Stretches,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -110,7 +112,9 @@ impl Registry {
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Arc::new(Semaphore::new(READERS));
-        Ok(Registry(Arc::new(Inner { published, topics, history, webhooks, health, readers, places, queue, thread })))
+        let stretches = Stretches::new();
+        let inner = Inner { published, topics, history, webhooks, health, readers, stretches, places, queue, thread };
+        Ok(Registry(Arc::new(inner)))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
@@ -126,6 +130,11 @@ impl Registry {
     /// The past. It waits for a disk: [`super::past`] asks it where that is no harm.
     pub(super) fn history(&self) -> &Arc<dyn History> {
         &self.0.history
+    }
+
+    /// What was read of the past.
+    pub(super) fn stretches(&self) -> &Stretches {
+        &self.0.stretches
     }
 
     /// The places of those who read the past.

@@ -12,7 +12,7 @@
 //! | [`decide`] | the rules: what a command does to a state; pure |
 //! | [`change`] | [`Change`]: one entry of the journal |
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
-//! | [`history`], [`past`] | changes that were made, and the state that they had led to; reading them |
+//! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
 //! | [`retention`] | how long the journal is kept |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
@@ -41,6 +41,7 @@ pub mod revision;
 pub mod sort;
 pub mod state;
 pub mod stats;
+pub mod stretch;
 pub mod transition;
 pub mod vet;
 pub mod watch;

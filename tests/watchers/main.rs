@@ -9,7 +9,7 @@
 //!
 //! The same run, smaller, finds a planted bug, where `--features planted-bugs` builds the server with it.
 //!
-//! `WATCHERS_SCALE` says how much is run, in percent: 100 is 1,000 watchers and 20,000 changes, 30 what CI runs. A binary of its own, so
+//! `WATCHERS_SCALE` says how much is run, in percent: 100, as in CI, is 1,000 watchers and 20,000 changes. A binary of its own, so
 //! that no other test takes the processor away meanwhile.
 #![expect(
     clippy::print_stdout,
@@ -40,7 +40,7 @@ const WATCHERS: usize = 1_000;
 const CHANGES: u64 = 20_000;
 
 /// How long the watchers may take to catch up once all is written.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a run amounted to.
 struct Figures {
@@ -66,7 +66,7 @@ async fn every_watcher_sees_every_change_once_and_in_order() {
     match run(Service::start(None).await, scale).await {
         Ok(figures) => {
             println!("{figures}");
-            assert!(figures.resumes >= figures.watchers as u64, "too few have broken off: {figures}");
+            assert!(figures.resumes >= 2 * figures.watchers as u64, "too few have broken off: {figures}");
         }
         Err(missed) => panic!("{missed}"),
     }

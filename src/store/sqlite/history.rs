@@ -189,11 +189,13 @@ fn newest(
     of_category: bool,
     until: i64,
 ) -> Result<Option<ChangeRow>, StoreError> {
+    // Not a parameter: SQLite would prepare the statement anew for every value that the index is asked for.
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM changes
-         WHERE subject = ?1 AND (kind = 'category.named') = ?2 AND revision <= ?3 ORDER BY revision DESC LIMIT 1"
+         WHERE subject = ?1 AND (kind = 'category.named') = {} AND revision <= ?2 ORDER BY revision DESC LIMIT 1",
+        u8::from(of_category)
     ))?;
-    Ok(statement.query_row(params![subject, of_category, until], change_row).optional()?)
+    Ok(statement.query_row(params![subject, until], change_row).optional()?)
 }
 
 /// See [`Chapter::horizon`].
