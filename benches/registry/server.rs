@@ -36,7 +36,7 @@ impl Server {
         let address = listener.local_addr()?;
         let api = {
             let _runtime = runtime.enter();
-            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default())?;
+            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default());
             Api { registry, webhooks, limits: Limits::default() }
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
