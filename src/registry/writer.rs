@@ -141,8 +141,14 @@ pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinH
         }
     })?;
     spawn("writer", move || {
-        let mut running =
-            Running { writer, news, old: Revision::default(), looked: Timestamp::MIN, horizon: Revision::default() };
+        let mut running = Running {
+            writer,
+            news,
+            old: Revision::default(),
+            looked: Timestamp::MIN,
+            horizon: Revision::default(),
+            failing: None,
+        };
         if running.load(&messages) {
             running.run(&messages);
         }
@@ -179,6 +185,8 @@ struct Running {
     looked: Timestamp,
     /// After which revision every change is kept, as far as is known.
     horizon: Revision,
+    /// What was logged last of a store that fails, as long as it does.
+    failing: Option<String>,
 }
 
 /// A batch as decided, on top of what others have written.
@@ -423,27 +431,20 @@ impl Running {
         }
     }
 
-    fn note_success(&self) {
+    fn note_success(&mut self) {
+        self.failing = None;
         if *self.writer.report.borrow() != WriterHealth::Writable {
             info!("the store can be written again");
             self.writer.report.send_replace(WriterHealth::Writable);
         }
     }
 
-    fn note_failure(&self, failure: &StoreError) {
-        let is_news = self.writer.report.send_if_modified(|health| match health {
-            WriterHealth::Failing { reason, .. } if *reason == failure.reason() => false,
-            WriterHealth::Failing { reason, .. } => {
-                *reason = failure.reason();
-                true
-            }
-            WriterHealth::Writable | WriterHealth::Starting { .. } => {
-                *health = WriterHealth::Failing { reason: failure.reason(), since: self.writer.clock.now() };
-                true
-            }
-        });
+    fn note_failure(&mut self, failure: &StoreError) {
+        let since = self.writer.report.borrow().since().unwrap_or_else(|| self.writer.clock.now());
+        self.writer.report.send_replace(WriterHealth::Failing { reason: failure.reason(), since });
         // One line for each turn for the worse, however many writes fail.
-        if is_news {
+        if self.failing.as_ref().is_none_or(|logged| *logged != failure.to_string()) {
+            self.failing = Some(failure.to_string());
             warn!(error = failure.chain(), "the store cannot be written");
         } else {
             debug!(error = failure.chain(), "the store still cannot be written");
