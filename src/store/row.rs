@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
+use crate::registry::idempotency::{Answer, KeptAnswer};
 use crate::registry::{Change, ChangeKind, Event, Record, Revision, Transition};
 
 /// The columns of the table `changes`.
@@ -103,6 +104,31 @@ impl ChangeRow {
         let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
         Ok(Some(Arc::new(Record::new(plugin_of(document)?.into(), None, revision, created_at, at))))
     }
+}
+
+/// An answer as it is kept.
+///
+/// # Errors
+///
+/// Never for an answer that was made by this program.
+pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
+    serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
+}
+
+/// A kept answer.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
+    let answer =
+        serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
+    Ok(KeptAnswer {
+        key: key.into(),
+        fingerprint: fingerprint.into(),
+        at: time_from_sql(at)?,
+        answer: Arc::new(answer),
+    })
 }
 
 /// A plugin's document, as it is kept.
