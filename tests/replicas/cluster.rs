@@ -51,9 +51,25 @@ impl Cluster {
 
     /// Starts the server, and waits until it takes connections.
     pub(crate) fn run(&self) {
+        self.run_with("");
+    }
+
+    /// Starts the server with TLS, which it demands of everybody; returns the file of the authority that it is known by.
+    pub(crate) fn run_with_tls(&self) -> PathBuf {
+        let data = self.data();
+        self.shell(&format!(
+            "cd {data} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout server.key \
+             -out server.crt -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2> /dev/null \
+             && chmod 600 server.key && echo 'hostssl all all 127.0.0.1/32 trust' > pg_hba.conf"
+        ));
+        self.run_with("-c ssl=on");
+        self.folder.path().join("data/server.crt")
+    }
+
+    fn run_with(&self, more: &str) {
         let folder = self.folder.path().display();
         let options = format!(
-            "-p {} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c log_min_messages=fatal",
+            "-p {} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c log_min_messages=fatal {more}",
             self.port
         );
         let log = format!("{folder}/server.log");
