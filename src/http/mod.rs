@@ -15,6 +15,7 @@
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
+//! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
@@ -32,6 +33,7 @@ mod health;
 pub mod idempotency;
 pub mod list_body;
 pub mod list_params;
+pub mod metrics;
 pub mod ndjson;
 pub mod negotiate;
 pub mod openapi;
@@ -39,6 +41,7 @@ pub mod params;
 pub mod path;
 mod plugins;
 pub mod problem;
+mod process;
 pub mod refusal;
 pub mod reply;
 pub mod request_id;

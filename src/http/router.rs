@@ -8,7 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats, webhooks};
+use super::metrics::Requests;
+use super::{categories, config, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks};
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -21,6 +22,15 @@ pub struct Api {
     pub webhooks: Deliveries,
     /// What a request may take.
     pub limits: Limits,
+    /// The requests that were answered.
+    pub requests: Requests,
+}
+
+impl Api {
+    /// What serves a registry with its webhooks, within the usual limits.
+    pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
+        Api { registry, webhooks, limits: Limits::default(), requests: Requests::default() }
+    }
 }
 
 /// What a request may take.
@@ -62,6 +72,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(stats::read_stats))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
+        .routes(routes!(metrics::read_metrics))
         .routes(routes!(openapi::read_openapi))
 }
 
@@ -104,7 +115,7 @@ mod tests {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
-        let service = surrounded(routes, Api { registry, webhooks, limits: Limits::default() });
+        let service = surrounded(routes, Api::new(registry, webhooks));
         let ask =
             |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());
         let failed = ask("/broken").await.unwrap();

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::freshness::Freshness;
+use super::measures::Measures;
 use super::past::READERS;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
@@ -102,6 +103,7 @@ struct Inner {
     readers: Arc<Semaphore>,
     stretches: Stretches,
     freshness: Arc<Freshness>,
+    measures: Measures,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -146,6 +148,7 @@ impl Registry {
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let (report, health) = watch::channel(health);
         let freshness = Arc::new(Freshness::new());
+        let measures = Measures::default();
         let history = journal.history();
         let webhooks = journal.webhooks();
         let writer = Writer {
@@ -157,6 +160,7 @@ impl Registry {
             topics: Arc::clone(&topics),
             retention,
             freshness: Arc::clone(&freshness),
+            measures: measures.clone(),
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
@@ -171,6 +175,7 @@ impl Registry {
             readers,
             stretches,
             freshness,
+            measures,
             places,
             queue,
             thread,
@@ -232,6 +237,11 @@ impl Registry {
         &self.0.freshness
     }
 
+    /// What the writer counts and times.
+    pub fn measures(&self) -> &Measures {
+        &self.0.measures
+    }
+
     /// Returns once everything is published that anybody has committed before the call.
     ///
     /// # Errors
@@ -282,6 +292,7 @@ impl Registry {
             .map_err(|_| SubmitError::Closed)?;
         let (answer, answered) = oneshot::channel();
         let submission = Submission { request, vetted, answer, _place: place };
+        self.0.measures.queue.inc();
         self.0.queue.send(Message::Submit(submission)).map_err(|_| SubmitError::Closed)?;
         Ok(answered)
     }

@@ -24,6 +24,7 @@
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
+//! | [`measures`] | what the writer counts and times |
 //! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod change;
@@ -37,6 +38,7 @@ pub mod freshness;
 pub mod history;
 pub mod idempotency;
 pub mod index;
+pub mod measures;
 pub mod past;
 pub mod query;
 pub mod resources;

@@ -25,6 +25,7 @@ use super::decide::decide;
 use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
 use super::idempotency::{KEPT, KeptAnswer};
+use super::measures::Measures;
 use super::retention::Retention;
 use super::revision::Revision;
 use super::transition::Transition;
@@ -127,6 +128,7 @@ pub(super) struct Writer {
     pub topics: Arc<Topics>,
     pub retention: Retention,
     pub freshness: Arc<Freshness>,
+    pub measures: Measures,
 }
 
 /// Starts the writer on a thread of its own; it ends at [`Message::Stop`].
@@ -276,12 +278,14 @@ impl Running {
         if self.writes_wrongly(&mut inbox) {
             return inbox.is_stop;
         }
+        let begun = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| {
             let decided = self.decide(&mut inbox, messages)?;
             self.commit(&decided)?;
             self.publish(&decided);
             Ok(decided.answers)
         }));
+        self.measure(inbox.batch.len(), begun, matches!(written, Ok(Ok(_))));
         let stopped = inbox.is_stop;
         match written {
             Ok(Ok(answers)) => {
@@ -305,6 +309,19 @@ impl Running {
             }
         }
         stopped
+    }
+
+    /// Counts a batch of so many commands.
+    fn measure(&self, commands: usize, begun: Instant, is_done: bool) {
+        let measures = &self.writer.measures;
+        measures.queue.dec_by(i64::try_from(commands).unwrap_or(i64::MAX));
+        if is_done {
+            measures.commits.inc();
+            measures.commit_time.observe(begun.elapsed().as_secs_f64());
+            measures.batch.observe(u32::try_from(commands).unwrap_or(u32::MAX).into());
+        } else {
+            measures.failed_commits.inc();
+        }
     }
 
     /// Takes the store's lock, and decides all that waits by then on the newest state.

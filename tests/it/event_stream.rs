@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use plugin_registry::http::{Api, Limits, router};
+use plugin_registry::http::{Api, router};
 use plugin_registry::registry::Revision;
 use rstest::rstest;
 use rustix::process::Signal;
@@ -290,7 +290,7 @@ struct Unread(Body);
 impl Unread {
     async fn open(server: &Server, after: u64) -> Unread {
         let webhooks = server.webhooks.clone();
-        let api = Api { registry: server.registry.clone(), webhooks, limits: Limits::default() };
+        let api = Api::new(server.registry.clone(), webhooks);
         let request = hyper::Request::get("/events").header("host", "x").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
         let response = router(api).oneshot(request).await.unwrap();

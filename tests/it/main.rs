@@ -25,6 +25,7 @@ mod event_stream;
 mod events;
 mod health;
 mod idempotency;
+mod metrics;
 mod plugin;
 mod register;
 mod remote_resource;

@@ -43,8 +43,15 @@ pub(super) fn takes_key(path: &str, method: &str) -> bool {
 
 /// Whether an operation looks at If-Match and If-None-Match.
 pub(super) fn is_conditional(path: &str) -> bool {
-    let plain =
-        ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
+    let plain = [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/plugins/{id}/config/validate",
+        "/plugins/{id}/history",
+        "/events",
+    ];
     !plain.contains(&path) && !path.starts_with("/webhooks")
 }
 

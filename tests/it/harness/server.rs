@@ -71,7 +71,7 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
-        let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: self.limits };
+        let api = Api { limits: self.limits, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.
