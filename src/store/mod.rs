@@ -114,7 +114,8 @@ pub trait History: Send + Sync + 'static {
     /// When the store cannot be read.
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError>;
 
-    /// The newest revision that was made at or before a time; of those that are kept.
+    /// The newest revision that was made at or before a time, when it is the horizon or a later one; `None` when it is
+    /// an earlier one, or there is none.
     ///
     /// # Errors
     ///

@@ -114,7 +114,11 @@ impl History for SqliteHistory {
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
-        self.reading(|connection| Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0)))
+        self.reading(|connection| {
+            let horizon = horizon(connection)?;
+            // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
+            Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= horizon))
+        })
     }
 }
 
