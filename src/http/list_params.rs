@@ -139,7 +139,7 @@ pub const EVENT_LIST: &[Parameter] = &[
     parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
     parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
     parameter("order", Values::Name(&["asc", "desc"]), "The oldest first (`asc`, by default), or the newest."),
-    parameter("limit", Values::Limit, "The most items to return."),
+    parameter("limit", Values::Limit, "The most items to return; refused for a live stream, which has no end."),
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
 ];
 

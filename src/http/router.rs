@@ -32,11 +32,18 @@ pub struct Limits {
     pub body_time: Duration,
     /// How long a request may take until its answer begins; NDJSON bodies excepted.
     pub request_time: Duration,
+    /// How often a live stream without news says that it lives.
+    pub heartbeat: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { body_bytes: 1024 * 1024, body_time: Duration::from_secs(10), request_time: Duration::from_secs(30) }
+        Limits {
+            body_bytes: 1024 * 1024,
+            body_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+        }
     }
 }
 
