@@ -19,7 +19,7 @@
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
-//! | [`filter_text`] | the filters of a list as texts |
+//! | [`filter_text`], [`filters`] | the filters of a list as texts, and in a document |
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
@@ -31,6 +31,7 @@ pub mod concern;
 pub mod decide;
 pub mod document;
 pub mod filter_text;
+pub mod filters;
 pub mod history;
 pub mod index;
 pub mod past;
