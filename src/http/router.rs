@@ -8,7 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats, webhooks};
+use super::{
+    budgets, categories, config, costs, events, health, openapi, plugins, resources, runtime, stats, webhooks,
+};
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -63,6 +65,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(costs::read_costs))
+        .routes(routes!(budgets::list_budgets, budgets::create_budget))
+        .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))

@@ -65,6 +65,7 @@ struct Inner {
     topics: Arc<Topics>,
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
+    clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
     stretches: Stretches,
@@ -103,7 +104,7 @@ impl Registry {
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
-            clock,
+            clock: Arc::clone(&clock),
             published: Arc::clone(&published),
             report,
             topics: Arc::clone(&topics),
@@ -113,13 +114,19 @@ impl Registry {
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Arc::new(Semaphore::new(READERS));
         let stretches = Stretches::new();
-        let inner = Inner { published, topics, history, webhooks, health, readers, stretches, places, queue, thread };
+        let inner =
+            Inner { published, topics, history, webhooks, clock, health, readers, stretches, places, queue, thread };
         Ok(Registry(Arc::new(inner)))
     }
 
     /// The newest published state. Never waits, and never shows what is not durable.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.load_full()
+    }
+
+    /// What time it is: never before the newest change.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now().max(self.snapshot().state.at())
     }
 
     /// What can be followed.

@@ -16,6 +16,7 @@
 //! | [`retention`] | how long the journal is kept |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
+//! | [`cost`] | what plugins cost, and budgets |
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
@@ -28,6 +29,7 @@ pub mod change;
 pub mod cloud_event;
 pub mod command;
 pub mod concern;
+pub mod cost;
 pub mod decide;
 pub mod document;
 pub mod filter_text;

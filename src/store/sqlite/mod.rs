@@ -5,6 +5,7 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
+mod books;
 mod compact;
 mod error;
 mod history;
@@ -152,6 +153,7 @@ impl SqliteJournal {
             delete.execute([id.as_str()])?;
         }
         self.write_categories(&batch.categories)?;
+        books::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
@@ -196,7 +198,8 @@ impl Journal for SqliteJournal {
             )));
         }
         let state =
-            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?);
+            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
+                .with_books(books::read(&self.connection)?);
         self.connection.execute_batch("COMMIT")?;
         Ok(Snapshot { store: self.store.clone(), state })
     }
