@@ -90,12 +90,12 @@ impl State {
                 let record = Record::new(Arc::clone(plugin), config, change.revision, created_at, change.at);
                 let after = Some(Arc::new(record));
                 let before = self.set_plugin(&id, after.clone());
-                self.close_books(before.as_deref());
+                self.close_books(before.as_deref(), after.as_deref());
                 Step::Plugin { before, after }
             }
             Event::PluginRemoved { id } => {
                 let before = self.set_plugin(id, None);
-                self.close_books(before.as_deref());
+                self.close_books(before.as_deref(), None);
                 Step::Plugin { before, after: None }
             }
             Event::CategoryNamed { name, display_name } => {
@@ -113,9 +113,9 @@ impl State {
     }
 
     /// Counts what a plugin has cost as it stood until this change.
-    fn close_books(&mut self, before: Option<&Record>) {
+    fn close_books(&mut self, before: Option<&Record>, after: Option<&Record>) {
         if let Some(before) = before {
-            let extent = Extent::of(self, before, self.at);
+            let extent = Extent::of(before, after, self.at);
             self.books.close(before, extent, self.at, self.revision);
         }
     }

@@ -62,7 +62,7 @@ impl CostQuery {
         let billable = state.having(&IndexKey::Billable);
         for record in billable.into_iter().flat_map(|records| records.values()) {
             if self.filters.iter().all(|filter| filter.accepts(record)) {
-                statement.add_standing(state, record, self.group_by.as_ref(), self.hours, window);
+                statement.add_standing(record, self.group_by.as_ref(), self.hours, window);
             }
         }
         statement
@@ -166,7 +166,7 @@ impl Sum<'_> {
     fn add_ended(&mut self, transition: &Transition) {
         let Some(record) = transition.before() else { return };
         let end = transition.change.at;
-        let extent = Extent::claimed(end);
+        let extent = Extent::of(record, transition.after().map(|after| &**after), end);
         let whole = spend(record, extent, Window::until(end));
         if whole.is_nothing() {
             return;

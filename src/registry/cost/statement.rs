@@ -6,7 +6,6 @@ use super::money::{MicroUsd, Rate, Spend};
 use super::version::{Extent, Window, is_unpriced, rate_of, spend};
 use crate::plugin::PluginKey;
 use crate::registry::document::Record;
-use crate::registry::state::State;
 
 /// By what amounts are grouped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +120,6 @@ impl Statement {
     /// Adds what a plugin costs that stands, and what that has come to within `window` since its newest change.
     pub(super) fn add_standing(
         &mut self,
-        state: &State,
         record: &Record,
         group_by: Option<&GroupBy>,
         hours: i128,
@@ -136,7 +134,7 @@ impl Statement {
             burn: rate.hourly(),
             estimate: running.in_hours(hours),
             accrued: window
-                .map(|window| spend(record, Extent::of(state, record, window.to), window))
+                .map(|window| spend(record, Extent::of(record, None, window.to), window))
                 .unwrap_or_default(),
         };
         self.line(group_by.and_then(|group_by| group_by.of(record))).add(line);

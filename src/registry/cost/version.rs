@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::money::{Rate, Spend};
 use crate::plugin::Plugin;
 use crate::registry::document::Record;
-use crate::registry::state::State;
 
 /// A stretch of time, from its beginning up to its end, and without that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +32,9 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Of a version that was claimed to run up to `end`: what the state knows beyond that claim, which is nothing yet.
-    pub fn of(_state: &State, _record: &Record, end: Timestamp) -> Extent {
+    /// Of a version that stood up to `end`, and of what stood after it, if it was that which ended it. Nobody looks yet:
+    /// it is as was claimed.
+    pub fn of(_version: &Record, _after: Option<&Record>, end: Timestamp) -> Extent {
         Extent::claimed(end)
     }
 

@@ -112,7 +112,7 @@ impl State {
     /// What counts for a budget in the period of `now`.
     pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
         let window = Window { from: account.counts_from(now), to: now };
-        let standing = self.counting(account).map(|record| spend(record, Extent::of(self, record, now), window));
+        let standing = self.counting(account).map(|record| spend(record, Extent::of(record, None, now), window));
         standing.fold(account.closed(now), |sum, spent| sum + spent)
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use plugin_registry::clock::ManualClock;
 use plugin_registry::registry::cost::{Accrual, CostQuery, GroupBy, Spend, Statement};
 use plugin_registry::registry::query::Filter;
-use plugin_registry::registry::{Record, Registry, Revision, State};
+use plugin_registry::registry::{Change, ChangeKind, Record, Registry, Revision, State};
 use plugin_registry::store::Journal as _;
 use plugin_registry::store::memory::MemoryJournal;
 use proptest::prelude::*;
@@ -53,8 +53,8 @@ impl Version {
     }
 }
 
-/// Every version that there ever was.
-fn versions(machine: &Machine, now: Timestamp) -> Vec<Version> {
+/// Every version that changes have made.
+fn versions(changes: &[Change], now: Timestamp) -> Vec<Version> {
     let micros = |time: Timestamp| i128::from(time.as_microsecond());
     let version = |record: &Arc<Record>, to: Timestamp| Version {
         record: Arc::clone(record),
@@ -64,7 +64,7 @@ fn versions(machine: &Machine, now: Timestamp) -> Vec<Version> {
     };
     let mut state = State::default();
     let mut versions = Vec::new();
-    for transition in state.advance(machine.changes.clone()) {
+    for transition in state.advance(changes.to_vec()) {
         versions.extend(transition.before().map(|record| version(record, transition.change.at)));
     }
     versions.extend(state.plugins().values().map(|record| version(record, now)));
@@ -142,7 +142,7 @@ proptest! {
         let micros = |time: Option<Timestamp>, or: i128| time.map_or(or, |time| i128::from(time.as_microsecond()));
         let (first, last) = (micros(query.from, 0), micros(query.to, i128::MAX));
         let mut expected: BTreeMap<_, (i128, i128)> = BTreeMap::new();
-        for version in versions(&machine, now) {
+        for version in versions(&machine.changes, now) {
             let cost = version.cost(first, last);
             if cost > 0 && query.filters.iter().all(|filter| filter.accepts(&version.record)) {
                 let sum = expected.entry(version.group(query.group_by.as_ref())).or_default();
@@ -196,5 +196,35 @@ proptest! {
         let ever = CostQuery { group_by: Some(GroupBy::Plugin), ..CostQuery::default() };
         let (all, of_all) = (ask(&registry(&machine, now, 0), &ever), ask(&registry(&machine, now, horizon), &ever));
         prop_assert_eq!(all, of_all);
+    }
+
+    /// Over weeks, so that periods begin and end between the changes, and on changes.
+    #[test]
+    fn a_budget_has_spent_what_its_plugins_cost_in_its_period(
+        requests in prop::collection::vec(requests(), 1..60),
+        step in 1_i64..30,
+        pause in 0_i64..200,
+        batch in 1_usize..9,
+    ) {
+        let mut changes = machine(&requests).changes;
+        // Those were noticed at other times.
+        changes.retain(|change| change.event.kind() != ChangeKind::BudgetThresholdReached);
+        for (place, change) in (0..).zip(&mut changes) {
+            change.revision = Revision(place + 1);
+            change.at = time(0) + SignedDuration::from_hours(step * i64::try_from(place).unwrap());
+        }
+        let mut state = State::default();
+        for batch in changes.chunks(batch) {
+            state.advance(batch.to_vec());
+        }
+        let now = state.at().max(time(0)) + SignedDuration::from_hours(pause);
+        let versions = versions(&changes, now);
+        for account in state.books().budgets().values() {
+            let from = i128::from(account.counts_from(now).as_microsecond());
+            let counting = versions.iter().filter(|version| account.counts(&version.record));
+            let expected: i128 = counting.map(|version| version.cost(from, i128::MAX)).sum();
+            let spent = state.spent(account, now);
+            prop_assert_eq!((spent.low.0, spent.high.0), (expected, expected), "{:?} at {}", account, now);
+        }
     }
 }
