@@ -111,7 +111,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Moment => json!({"anyOf": [
             {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
-        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$"}),
+        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s?|[0-5]m)$"}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Hours => json!({"type": "number", "minimum": 0, "maximum": MAX_HOURS}),
         Values::Group => {
