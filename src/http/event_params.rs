@@ -69,6 +69,9 @@ impl EventList {
     pub fn versions(params: Params, id: &UniqueId, store: &StoreId) -> Result<EventList, Problem> {
         let params = params.only(&names(VERSION_LIST))?;
         let mut events = EventList::of(&params, store, true)?;
+        // What has an id of its own that is no plugin's has no history here.
+        let of_plugins = |kind: &&ChangeKind| !kind.as_str().starts_with("budget.");
+        events.range.kinds = ChangeKind::ALL.iter().filter(of_plugins).copied().collect();
         events.range.subject = Some(id.to_string());
         events.range.of_categories = Some(false);
         Ok(events)

@@ -6,10 +6,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use plugin_registry::clock::ManualClock;
 use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::webhook::{Reach, Settings};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
 use crate::harness::trace::refused_without_trace;
 use crate::harness::{Client, Server, named};
@@ -84,6 +86,7 @@ async fn a_budget_is_made_listed_read_changed_and_removed() {
     assert_eq!(kinds, ["budget.saved", "budget.saved", "budget.saved", "budget.removed"]);
     // A budget is no plugin, and no change of one.
     client.get(&format!("/plugins/{id}")).refused(404).await;
+    client.get(&format!("/plugins/{id}/history")).refused(404).await;
     assert_eq!(client.get("/events?category=c").answers(200).await.items(), [] as [Value; 0]);
 }
 
@@ -168,6 +171,53 @@ async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
     assert_eq!((&changed["spent"]["high_usd"], &changed["counted_from"]), (&json!(0), &json!("2030-01-01T05:00:00Z")));
     drop(live);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_a_threshold() {
+    let clock = clock();
+    let webhooks = Settings { reach: Reach::Everything, ..Settings::default() };
+    let server = Setup { clock: clock.clone(), pause: PAUSE, webhooks, ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    let mut receiver = Receiver::start().await;
+    let body = json!({"url": receiver.url(), "kinds": ["budget.threshold_reached"]});
+    client.post("/webhooks", &body).answers(201).await;
+    make(&client, json!({"name": "all", "limit_usd": 5, "period": "day", "threshold_percent": [100]})).await;
+    client.register(&renting("a", "speech")).await;
+    clock.advance(SignedDuration::from_mins(30));
+    let told = receiver.message().await.event();
+    assert_eq!((&told["type"], &told["data"]["budget"]["high_usd"]), (&json!("budget.threshold_reached"), &json!(5)));
+    server.stop().await;
+}
+
+/// Both look, and both find it: the rules let one of them tell.
+#[tokio::test]
+async fn two_processes_tell_of_a_threshold_once() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let clock = clock();
+    let open = || Setup { clock: clock.clone(), pause: PAUSE, ..Setup::on(SqliteJournal::open(&store).unwrap()) };
+    let (one, other) = (open().start().await, open().start().await);
+    let client = one.client();
+    make(&client, json!({"name": "all", "limit_usd": 100, "period": "total", "threshold_percent": [10, 20, 30]})).await;
+    client.register(&renting("a", "speech")).await;
+    let mut live = other.client().watch("/events?kind=budget.threshold_reached&after=0").await;
+    for (hour, percent) in [(1, 10), (2, 20), (3, 30)] {
+        clock.advance(SignedDuration::from_hours(1));
+        let told = live.next().await.unwrap().data;
+        assert_eq!(
+            (&told["data"]["budget"]["percent"], &told["data"]["budget"]["high_usd"]),
+            (&json!(percent), &json!(hour * 10))
+        );
+        // Whoever comes later finds it told, however far it has followed.
+        for server in [&one, &other] {
+            assert_eq!(server.registry.look_at_budgets().await.map_err(|error| error.to_string()).err(), None);
+        }
+    }
+    assert_eq!(client.get("/events?kind=budget.threshold_reached").answers(200).await.items().len(), 3);
+    drop(live);
+    one.stop().await;
+    other.stop().await;
 }
 
 #[rstest]

@@ -65,7 +65,7 @@ impl Books {
     }
 
     /// Counts what a plugin has cost from its newest change up to the one at `end`.
-    pub(in crate::registry) fn close(&mut self, record: &Record, extent: Extent, end: Timestamp, revision: Revision) {
+    pub fn close(&mut self, record: &Record, extent: Extent, end: Timestamp, revision: Revision) {
         let spent = spend(record, extent, Window::until(end));
         if spent.is_nothing() {
             return;
