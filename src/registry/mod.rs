@@ -24,6 +24,7 @@
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
+//! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod change;
 pub mod cloud_event;
@@ -34,6 +35,7 @@ pub mod decide;
 pub mod document;
 pub mod filter_text;
 pub mod filters;
+pub mod freshness;
 pub mod history;
 pub mod index;
 pub mod past;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::costs::MAX_HOURS;
+use crate::http::currency::{CONSISTENCY, is_of_service};
 use crate::http::list_params::{
     COST_LIST, DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
     VIEW, Values, filters,
@@ -18,6 +19,9 @@ const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = path_parameters(path);
     parameters.extend(query_of(path, method).into_iter().map(query_parameter));
+    if method == "get" && !is_of_service(path) {
+        parameters.push(query_parameter(&CONSISTENCY));
+    }
     if is_conditional(path) {
         parameters.push(header("If-Match", "Only if it has one of these entity tags, or `*`: if it exists."));
         parameters

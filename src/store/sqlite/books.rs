@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::history::{COLUMNS, change_row};
-use crate::plugin::{Name, PluginKey};
-use crate::registry::cost::{Account, Books, Extent, Meter, MicroUsd, Spend};
+use crate::plugin::PluginKey;
+use crate::registry::cost::{Books, Extent, Meter};
 use crate::registry::{ChangeKind, Record};
+use crate::store::book_row::{MeterRow, account_of, account_text};
 use crate::store::row::{revision_from_sql, time_from_sql};
 use crate::store::{Batch, StoreError};
 
@@ -18,12 +19,12 @@ pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), St
         write_meter(connection, key, meter)?;
     }
     for (id, account) in &batch.budgets {
-        match account {
-            Some(account) => connection
+        match account_text(account.as_ref()) {
+            Some(document) => connection
                 .prepare_cached(
                     "INSERT INTO budgets (id, document) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET document = ?2",
                 )?
-                .execute([id, account.to_text().as_str()])?,
+                .execute([&**id, document.as_str()])?,
             None => connection.prepare_cached("DELETE FROM budgets WHERE id = ?1")?.execute([id])?,
         };
     }
@@ -31,19 +32,13 @@ pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), St
 }
 
 fn write_meter(connection: &Connection, key: &PluginKey, meter: &Meter) -> Result<(), StoreError> {
+    let MeterRow { category, name, low, high, began, ended } = MeterRow::from((key, meter));
     connection
         .prepare_cached(
             "INSERT INTO meters (category, name, low, high, began, ended) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (category, name) DO UPDATE SET low = ?3, high = ?4, began = ?5, ended = ?6",
         )?
-        .execute(params![
-            key.category.as_str(),
-            key.name.as_str(),
-            meter.closed.low.to_string(),
-            meter.closed.high.to_string(),
-            meter.began.as_microsecond(),
-            meter.ended.as_microsecond(),
-        ])?;
+        .execute(params![category, name, low, high, began, ended])?;
     Ok(())
 }
 
@@ -86,31 +81,21 @@ pub(super) fn read(connection: &Connection) -> Result<Books, StoreError> {
     let mut rows = statement.query([])?;
     let mut meters = Vec::new();
     while let Some(row) = rows.next()? {
-        meters.push(meter_of(row)?);
+        let row = MeterRow {
+            category: row.get(0)?,
+            name: row.get(1)?,
+            low: row.get(2)?,
+            high: row.get(3)?,
+            began: row.get(4)?,
+            ended: row.get(5)?,
+        };
+        meters.push(row.try_into()?);
     }
     let mut statement = connection.prepare("SELECT id, document FROM budgets")?;
     let mut rows = statement.query([])?;
     let mut budgets = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, document) = (row.get::<_, Box<str>>(0)?, row.get::<_, String>(1)?);
-        let account = Account::of_text(&document)
-            .map_err(|why| StoreError::unusable(format!("the budget {id} is damaged"), why))?;
-        budgets.push((id, account));
+        budgets.push(account_of(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
     }
     Ok(Books::restore(meters, budgets))
-}
-
-fn meter_of(row: &Row<'_>) -> Result<(PluginKey, Meter), StoreError> {
-    let name = |column| {
-        let text: String = row.get(column)?;
-        Name::new(&text)
-            .map_err(|wrong| StoreError::refused(format!("the name of a plugin that has cost money {wrong}")))
-    };
-    let amount = |column| {
-        let text: String = row.get(column)?;
-        text.parse::<MicroUsd>().map_err(|error| StoreError::unusable("an amount in the store is damaged", error))
-    };
-    let key = PluginKey { category: name(0)?, name: name(1)? };
-    let closed = Spend { low: amount(2)?, high: amount(3)? };
-    Ok((key, Meter { closed, began: time_from_sql(row.get(4)?)?, ended: time_from_sql(row.get(5)?)? }))
 }
