@@ -109,6 +109,12 @@ impl State {
         &self.books
     }
 
+    /// What a plugin that stands has cost in all, up to `now`, its earlier lives included.
+    pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
+        let closed = self.books.meters().get(&record.plugin.key()).map(|meter| meter.closed).unwrap_or_default();
+        closed + spend(record, Extent::of(record, None, now), Window::until(now))
+    }
+
     /// What counts for a budget in the period of `now`.
     pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
         let window = Window { from: account.counts_from(now), to: now };

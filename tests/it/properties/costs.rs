@@ -195,7 +195,17 @@ proptest! {
         // All that there ever was is known, of each plugin.
         let ever = CostQuery { group_by: Some(GroupBy::Plugin), ..CostQuery::default() };
         let (all, of_all) = (ask(&registry(&machine, now, 0), &ever), ask(&registry(&machine, now, horizon), &ever));
-        prop_assert_eq!(all, of_all);
+        prop_assert_eq!(&all, &of_all);
+        for record in machine.state.plugins().values() {
+            let line = all.0.lines.get(&Some(record.unique_id.to_string())).copied().unwrap_or_default();
+            // Two pairs may have had one id, one after the other.
+            let accrued = machine.state.accrued(record, now);
+            prop_assert!(accrued.low <= line.accrued.low, "{accrued:?} {line:?}");
+            let other = machine.state.books().meters().keys().any(|key| {
+                *key != record.plugin.key() && key.unique_id() == record.unique_id
+            });
+            prop_assert!(other || accrued == line.accrued, "{accrued:?} {line:?}");
+        }
     }
 
     /// Over weeks, so that periods begin and end between the changes, and on changes.
