@@ -121,14 +121,15 @@ pub(super) async fn create_budget(
 ) -> Result<Response, Problem> {
     let budget = Box::new(Budget::read(body)?);
     let id: Box<str> = new_identity().simple().to_string().into();
-    let make = |outcome: &Outcome| {
+    let command = Command::MakeBudget { id: id.clone(), budget };
+    let make = move |outcome: &Outcome| {
         let mut response = (StatusCode::CREATED, standing(&api, outcome, &id)).into_response();
         if let Ok(location) = HeaderValue::from_str(&format!("/budgets/{id}")) {
             response.headers_mut().insert(LOCATION, location);
         }
         response
     };
-    write.run_for(Command::MakeBudget { id: id.clone(), budget }, make).await
+    write.run_for(command, make).await
 }
 
 /// List the budgets.
@@ -176,8 +177,8 @@ pub(super) async fn patch_budget(
     write: Write,
     PatchBody(patch): PatchBody,
 ) -> Result<Response, Problem> {
-    let make = |outcome: &Outcome| standing(&api, outcome, &id);
-    write.run_for(Command::PatchBudget { id: id.clone(), patch }, make).await
+    let command = Command::PatchBudget { id: id.clone(), patch };
+    write.run_for(command, move |outcome| standing(&api, outcome, &id)).await
 }
 
 /// Remove a budget.

@@ -8,6 +8,7 @@ use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
 use crate::registry::cost::{Budget, BudgetEvent};
+use crate::registry::idempotency::{Answer, KeptAnswer};
 use crate::registry::{Change, ChangeKind, Event, Record, Revision, Transition};
 
 /// The columns of the table `changes`.
@@ -136,6 +137,31 @@ fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEve
     let document = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     let budget = Budget::read(document).map_err(|invalid| damaged(invalid.to_string()))?;
     Ok(Some(BudgetEvent::Saved(Arc::new(budget))))
+}
+
+/// An answer as it is kept.
+///
+/// # Errors
+///
+/// Never for an answer that was made by this program.
+pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
+    serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
+}
+
+/// A kept answer.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
+    let answer =
+        serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
+    Ok(KeptAnswer {
+        key: key.into(),
+        fingerprint: fingerprint.into(),
+        at: time_from_sql(at)?,
+        answer: Arc::new(answer),
+    })
 }
 
 /// A plugin's document, as it is kept.

@@ -26,6 +26,7 @@ mod description;
 mod event_stream;
 mod events;
 mod health;
+mod idempotency;
 mod plugin;
 mod register;
 mod remote_resource;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::http::costs::MAX_HOURS;
 use crate::http::currency::{CONSISTENCY, is_of_service};
+use crate::http::idempotency::MAX_KEY;
 use crate::http::list_params::{
     COST_LIST, DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
     VIEW, Values, filters,
@@ -27,7 +28,18 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         parameters
             .push(header("If-None-Match", "Only if it has none of these entity tags, or `*`: if it does not exist."));
     }
+    if takes_key(path, method) {
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-\\[\\]-~]+$"});
+        let help =
+            "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
+        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
+    }
     operation["parameters"] = parameters.into();
+}
+
+/// Whether an operation looks at Idempotency-Key.
+pub(super) fn takes_key(path: &str, method: &str) -> bool {
+    method != "get" && !path.starts_with("/webhooks") && !path.ends_with("/config/validate")
 }
 
 /// Whether an operation looks at If-Match and If-None-Match.

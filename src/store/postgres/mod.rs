@@ -11,10 +11,12 @@
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
 //! | [`write`], [`books`] | a batch as a few statements, whatever its size |
+//! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`webhooks`] | where webhooks are kept |
 
+mod answers;
 mod books;
 mod compact;
 mod error;
@@ -31,6 +33,7 @@ mod write;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use tracing::{error, warn};
@@ -45,6 +48,7 @@ use super::head::{Head, check_time};
 use super::row::{config_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, Wake, WebhookStore};
 use crate::plugin::Name;
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
 /// The least version of the server, as it names itself.
@@ -157,6 +161,15 @@ impl Journal for PostgresJournal {
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.again_if_ended(|journal| journal.try_begin(known))
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        let Some(Session { link, .. }) = &mut self.session else { return Err(link::closed()) };
+        link.run(async |client| answers::find(client, keys).await)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.session()?.link.run(async |client| answers::forget(client, before, limit).await)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::answers::AnswerColumns;
 use super::books::BookColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, UniqueId};
@@ -31,6 +32,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
         .collect::<Result<Vec<_>, _>>()?;
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
     let categories = CategoryColumns::of(batch);
+    let answers = AnswerColumns::of(batch.answers)?;
     let books = BookColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
 
@@ -45,6 +47,9 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     }
     if !categories.removed.is_empty() {
         sent.push(execute(client, &statements.remove_categories, vec![&categories.removed]));
+    }
+    if !batch.answers.is_empty() {
+        sent.push(execute(client, &statements.keep_answers, answers.values()));
     }
     books.send(client, &mut sent);
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));

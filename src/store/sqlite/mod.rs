@@ -5,6 +5,7 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
+mod answers;
 mod books;
 mod compact;
 mod error;
@@ -15,6 +16,7 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::{error, warn};
 
@@ -24,6 +26,7 @@ use super::head::{Head, check_time};
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::plugin::{FreeJson, Name};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
@@ -164,6 +167,7 @@ impl SqliteJournal {
             delete.execute([id.as_str()])?;
         }
         self.write_categories(&batch.categories)?;
+        answers::keep(&self.connection, batch.answers)?;
         books::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
@@ -222,6 +226,14 @@ impl Journal for SqliteJournal {
             self.roll_back();
         }
         foreign
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        answers::find(&self.connection, keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        answers::forget(&self.connection, before, limit)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
