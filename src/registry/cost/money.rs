@@ -55,7 +55,7 @@ impl FromStr for MicroUsd {
             let only_digits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
             digits.parse::<i128>().ok().filter(|_| only_digits).ok_or(NoMoney)
         };
-        if rest.len() > 6 {
+        if rest.is_empty() || rest.len() > 6 {
             return Err(NoMoney);
         }
         let micros = number(whole)?.checked_mul(MILLION).ok_or(NoMoney)?;
