@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -19,11 +19,13 @@
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
+mod budgets;
 mod categories;
 pub mod compress;
 pub mod conditional;
 mod config;
 pub mod context;
+mod costs;
 pub mod currency;
 pub mod cursor;
 mod event_params;

@@ -76,6 +76,8 @@ kinds! {
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// 409: there are as many webhooks as there can be.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    /// 409: there are as many budgets as there can be.
+    TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// 410: the journal does not go back so far.
@@ -295,7 +297,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NotFound(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::NotFound(_) | Refusal::NoBudget(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::IdTaken { .. } => {
                 Problem::new(Kind::IdTaken, format!("{detail}; choose another category or name, or remove that plugin"))
             }

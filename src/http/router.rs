@@ -9,7 +9,9 @@ use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
 use super::metrics::Requests;
-use super::{categories, config, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks};
+use super::{
+    budgets, categories, config, costs, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks,
+};
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -42,11 +44,18 @@ pub struct Limits {
     pub body_time: Duration,
     /// How long a request may take until its answer begins; NDJSON bodies excepted.
     pub request_time: Duration,
+    /// How often a live stream without news says that it lives.
+    pub heartbeat: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { body_bytes: 1024 * 1024, body_time: Duration::from_secs(10), request_time: Duration::from_secs(30) }
+        Limits {
+            body_bytes: 1024 * 1024,
+            body_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+        }
     }
 }
 
@@ -66,6 +75,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(costs::read_costs))
+        .routes(routes!(budgets::list_budgets, budgets::create_budget))
+        .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::cost::{Budget, Reached};
 use super::document::Record;
 use super::idempotency::{Answer, Attempt};
 use super::revision::{EntityTag, Revision, StoreId};
@@ -62,6 +63,14 @@ pub enum Command {
     DeleteConfig { id: UniqueId },
     /// Gives a category a display name, or takes it away.
     NameCategory { name: Name, display_name: Option<Box<str>> },
+    /// Lets a budget stand under an id, new or standing already.
+    MakeBudget { id: Box<str>, budget: Box<Budget> },
+    /// Merges a patch (RFC 7396) into a budget.
+    PatchBudget { id: Box<str>, patch: Map<String, Value> },
+    /// Removes a budget.
+    RemoveBudget { id: Box<str> },
+    /// Tells that a budget has reached a threshold, unless it was told before.
+    ReachBudget { id: Box<str>, reached: Box<Reached> },
 }
 
 /// Conditions of a request (RFC 9110 section 13.1) on the thing that it is about.
@@ -123,6 +132,12 @@ pub enum Refusal {
     /// There is no such plugin.
     #[error("there is no plugin `{0}`")]
     NotFound(UniqueId),
+    /// There is no such budget.
+    #[error("there is no budget `{0}`")]
+    NoBudget(Box<str>),
+    /// There are as many budgets as there can be.
+    #[error("there are {} budgets already, which is the most; remove one first", super::cost::budget::MAX_BUDGETS)]
+    TooManyBudgets,
     /// The unique_id belongs to another (category, name).
     #[error("the unique_id `{unique_id}` belongs to {holder}")]
     IdTaken { unique_id: UniqueId, holder: PluginKey },

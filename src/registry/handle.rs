@@ -99,6 +99,7 @@ struct Inner {
     topics: Arc<Topics>,
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
+    clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
     stretches: Stretches,
@@ -154,7 +155,7 @@ impl Registry {
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
-            clock,
+            clock: Arc::clone(&clock),
             published: Arc::clone(&published),
             report,
             topics: Arc::clone(&topics),
@@ -171,6 +172,7 @@ impl Registry {
             topics,
             history,
             webhooks,
+            clock,
             health,
             readers,
             stretches,
@@ -186,6 +188,11 @@ impl Registry {
     /// The newest published state. Never waits, and never shows what is not durable.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.load_full()
+    }
+
+    /// What time it is: never before the newest change.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now().max(self.snapshot().state.at())
     }
 
     /// What can be followed.

@@ -17,10 +17,11 @@
 //! | [`retention`] | how long the journal is kept |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
+//! | [`cost`] | what plugins cost, and budgets |
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
-//! | [`filter_text`] | the filters of a list as texts |
+//! | [`filter_text`], [`filters`] | the filters of a list as texts, and in a document |
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
@@ -31,9 +32,11 @@ pub mod change;
 pub mod cloud_event;
 pub mod command;
 pub mod concern;
+pub mod cost;
 pub mod decide;
 pub mod document;
 pub mod filter_text;
+pub mod filters;
 pub mod freshness;
 pub mod history;
 pub mod idempotency;

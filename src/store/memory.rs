@@ -26,6 +26,8 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Kept {
     horizon: Revision,
+    /// When the change at the horizon was made; `None` as long as nothing was forgotten.
+    horizon_at: Option<Timestamp>,
     transitions: VecDeque<Arc<Transition>>,
 }
 
@@ -108,8 +110,10 @@ impl Journal for MemoryJournal {
         let mut kept = lock(&self.kept);
         let surplus = horizon.0.min(self.state.revision().0).saturating_sub(kept.horizon.0);
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(steps);
-        kept.transitions.drain(..surplus);
-        kept.horizon.0 += surplus as u64;
+        let last = kept.transitions.drain(..surplus).next_back();
+        if let Some(last) = last {
+            (kept.horizon, kept.horizon_at) = (last.change.revision, Some(last.change.at));
+        }
         Ok(kept.horizon)
     }
 
@@ -155,6 +159,8 @@ impl History for MemoryHistory {
         let kept = lock(&self.0);
         let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
         let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
-        Ok(newest.map(|transition| transition.change.revision))
+        // What stood at the horizon can be told, though the change that led to it cannot.
+        let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.horizon);
+        Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
     }
 }

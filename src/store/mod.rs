@@ -10,8 +10,9 @@
 //! | [`postgres`] | for several replicas: one database |
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
-//! | [`row`] | a change as a row, the same in every SQL store |
+//! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
 
+pub mod book_row;
 pub mod head;
 pub mod memory;
 pub mod postgres;
@@ -32,7 +33,8 @@ use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
-use crate::plugin::{Name, UniqueId};
+use crate::plugin::{Name, PluginKey, UniqueId};
+use crate::registry::cost::{Account, Meter};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State, Transition};
@@ -142,7 +144,8 @@ pub trait History: Send + Sync + 'static {
     /// When the store cannot be read.
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError>;
 
-    /// The newest revision that was made at or before a time; of those that are kept.
+    /// The newest revision that was made at or before a time, when it is the horizon or a later one; `None` when it is
+    /// an earlier one, or there is none.
     ///
     /// # Errors
     ///
@@ -163,6 +166,10 @@ pub struct Batch<'a> {
     pub removed: Vec<UniqueId>,
     /// The categories that were changed; `None` where the display name was taken away.
     pub categories: Vec<(Name, Option<Category>)>,
+    /// What the plugins have cost that were changed.
+    pub meters: Vec<(PluginKey, Meter)>,
+    /// The budgets that were changed, or that something counts for; `None` where one was removed.
+    pub budgets: Vec<(Box<str>, Option<Arc<Account>>)>,
     /// The state after the last change.
     pub state: &'a State,
 }
@@ -172,18 +179,27 @@ impl<'a> Batch<'a> {
     pub fn new(transitions: &'a [Arc<Transition>], state: &'a State) -> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
+        let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
         for transition in transitions {
             match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
                 Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
                 Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
+                Event::Budget { id, .. } => drop(ids.insert(id.clone())),
             }
+            keys.extend(transition.before().map(|record| record.plugin.key()));
         }
         let standing = plugins.iter().filter_map(|id| state.plugin(id.as_str()).cloned()).collect();
         let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
-        Batch { transitions, answers: &[], standing, removed, categories, state }
+        let books = state.books();
+        let meters = keys.into_iter().filter_map(|key| books.meters().get(&key).map(|meter| (key, *meter))).collect();
+        let first = transitions.first().map(|first| first.change.revision).unwrap_or_default();
+        let touched = books.budgets().iter().filter(|(_, account)| account.touched >= first);
+        ids.extend(touched.map(|(id, _)| id.clone()));
+        let budgets = ids.into_iter().map(|id| (id.clone(), books.budgets().get(&id).cloned())).collect();
+        Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, state }
     }
 
     /// The batch with answers that are to be kept.

@@ -17,9 +17,11 @@
 mod harness;
 
 // The routes.
+mod budgets;
 mod categories;
 mod config;
 mod container_id;
+mod costs;
 mod description;
 mod event_stream;
 mod events;

@@ -10,13 +10,14 @@
 //! | [`link`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
-//! | [`write`] | a batch as a few statements, whatever its size |
+//! | [`write`], [`books`] | a batch as a few statements, whatever its size |
 //! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`webhooks`] | where webhooks are kept |
 
 mod answers;
+mod books;
 mod compact;
 mod error;
 mod history;
@@ -258,7 +259,7 @@ async fn load(client: &Client) -> Result<Snapshot, StoreError> {
     let (plugins, categories) = (plugins(client).await?, categories(client).await?);
     Ok(Snapshot {
         store: StoreId::kept(&head.store),
-        state: State::restore(head.revision, head.at, plugins, categories),
+        state: State::restore(head.revision, head.at, plugins, categories).with_books(books::read(client).await?),
     })
 }
 

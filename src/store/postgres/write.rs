@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::answers::AnswerColumns;
+use super::books::BookColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, UniqueId};
 use crate::registry::{Record, Transition};
@@ -32,6 +33,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
     let categories = CategoryColumns::of(batch);
     let answers = AnswerColumns::of(batch.answers)?;
+    let books = BookColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
 
     let mut sent = Vec::new();
@@ -49,6 +51,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     if !batch.answers.is_empty() {
         sent.push(execute(client, &statements.keep_answers, answers.values()));
     }
+    books.send(client, &mut sent);
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));
     // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is
     // not reached.

@@ -6,6 +6,7 @@
 //! tells each what the others have written.
 
 mod answers;
+mod books;
 mod compact;
 mod error;
 mod history;
@@ -167,6 +168,7 @@ impl SqliteJournal {
         }
         self.write_categories(&batch.categories)?;
         answers::keep(&self.connection, batch.answers)?;
+        books::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
@@ -211,7 +213,8 @@ impl Journal for SqliteJournal {
             )));
         }
         let state =
-            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?);
+            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
+                .with_books(books::read(&self.connection)?);
         self.connection.execute_batch("COMMIT")?;
         Ok(Snapshot { store: self.store.clone(), state })
     }
