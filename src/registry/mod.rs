@@ -21,6 +21,7 @@
 //! | [`query`], [`sort`] | lists of plugins |
 //! | [`filter_text`] | the filters of a list as texts |
 //! | [`resources`], [`stats`] | what is held; counts |
+//! | [`observation`] | what was seen of it |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
 
@@ -33,6 +34,7 @@ pub mod document;
 pub mod filter_text;
 pub mod history;
 pub mod index;
+pub mod observation;
 pub mod past;
 pub mod query;
 pub mod resources;
@@ -53,6 +55,7 @@ pub use change::{Change, ChangeKind, Event};
 pub use command::{Command, Outcome, Precondition, Refusal, Request, SubmitError};
 pub use document::{PluginDocument, Record};
 pub use handle::{Pending, Registry, Snapshot, WriterHealth};
+pub use observation::{ObservedState, ResourceKey, Sighting};
 pub use retention::Retention;
 pub use revision::{EntityTag, Revision, StoreId};
 pub use state::{Category, State};
