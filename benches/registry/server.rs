@@ -36,7 +36,7 @@ impl Server {
         let address = listener.local_addr()?;
         let api = {
             let _runtime = runtime.enter();
-            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default())?;
+            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default());
             Api { registry, webhooks, limits: Limits::default() }
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
@@ -65,10 +65,11 @@ impl Server {
     }
 }
 
-/// The limits of production, but that connections may be silent while other sides are measured.
+/// The limits of production, but that connections may be silent while other sides are measured: after a request, and
+/// before the first one, which may be taken for a header that is slow to arrive.
 fn patient() -> Settings {
     let silence = Duration::from_mins(10);
-    Settings { first_byte_time: silence, idle_time: silence, ..Settings::default() }
+    Settings { first_byte_time: silence, header_time: silence, idle_time: silence, ..Settings::default() }
 }
 
 impl Drop for Server {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_registry::registry::{Change, Revision, Snapshot};
+use plugin_registry::registry::{Change, Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 
 /// What each commit takes longer.
@@ -26,7 +26,7 @@ impl Journal for SlowDisk {
         self.0.load()
     }
 
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.0.begin(known)
     }
 
@@ -39,7 +39,7 @@ impl Journal for SlowDisk {
         self.0.roll_back();
     }
 
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.0.foreign_changes(known)
     }
 

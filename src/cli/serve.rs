@@ -110,8 +110,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
-    let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks())
-        .context("the webhooks cannot be read")?;
+    let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
     let sweeping = CancellationToken::new();
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());

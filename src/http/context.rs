@@ -19,6 +19,7 @@ use tracing::error;
 
 use super::body::media_type;
 use super::compress;
+use super::currency;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
@@ -94,16 +95,27 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     let began = Instant::now();
-    let snapshot = surroundings.api.registry.snapshot();
+    let api = &surroundings.api;
     let id = surroundings.ids.of(request.headers());
     let method = request.method().clone();
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let (snapshot, refused) = match currency::snapshot_for(api, &method, &uri).await {
+        Ok(snapshot) => (snapshot, None),
+        Err(problem) => (api.registry.snapshot(), Some(problem)),
+    };
     // A request that waits does not keep what it has begun with.
     let (revision, store) = (snapshot.state.revision(), snapshot.store.clone());
+    let is_loaded = snapshot.is_loaded();
     request.extensions_mut().insert(snapshot);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = match AssertUnwindSafe(answer(&surroundings.api, inner, request)).catch_unwind().await {
+    let answering = async {
+        match refused {
+            Some(problem) => Err(problem),
+            None => answer(api, inner, request).await,
+        }
+    };
+    let mut response = match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
         Err(panic) => after_panic(&*panic, &id),
     };
@@ -111,8 +123,11 @@ where
         response = as_problem(response, uri.path(), &id);
     }
     let headers = response.headers_mut();
-    headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(revision.0));
-    headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
+    if is_loaded {
+        headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(revision.0));
+        headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
+        currency::tell_age(api, Instant::now(), headers);
+    }
     log(&method, route.as_ref().map_or("-", MatchedPath::as_str), response.status(), began.elapsed(), &id);
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
@@ -177,7 +192,8 @@ fn is_stream(request: &Request) -> bool {
     request.method() == Method::POST && media_type(request.headers()).as_deref() == Some(super::ndjson::NDJSON)
 }
 
-fn out_of_time() -> Problem {
+/// The problem of a request that has taken too long.
+pub(super) fn out_of_time() -> Problem {
     Problem::new(Kind::Unavailable, "the request took too long and was given up; a change may still be made")
         .with_retry_after(Duration::from_secs(5))
 }

@@ -4,9 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::context::Now;
+use super::currency::not_read;
 use super::problem::Problem;
 use super::reply;
 use super::router::Api;
@@ -39,6 +41,8 @@ pub(super) struct Readiness {
     /// Since when it cannot.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     since: Option<Timestamp>,
+    /// For how many seconds this process has not known whether that revision is the newest.
+    age_seconds: u64,
 }
 
 /// Is the process alive?
@@ -49,13 +53,25 @@ pub(super) async fn read_health() -> Response {
 
 /// Can it serve?
 ///
-/// 200 as long as reads are answered, also while the store cannot be written; the body tells which.
-#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = OK, description = "It can", body = Readiness)))]
+/// 200 as long as reads are answered, also while the store cannot be written; the body tells which. 503 until the store
+/// has been read.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses(
+    (status = OK, description = "It can", body = Readiness),
+    (status = SERVICE_UNAVAILABLE, description = "The store has not been read yet"),
+))]
 pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
         WriterHealth::Writable => ("ready", None, None),
         WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),
+        WriterHealth::Starting { .. } => return Err(not_read(&api)),
     };
-    let (revision, plugins) = (now.state.revision(), now.state.plugins().size());
-    Ok(reply::json(&Readiness { status, version: env!("CARGO_PKG_VERSION"), revision, plugins, reason, since }))
+    Ok(reply::json(&Readiness {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        revision: now.state.revision(),
+        plugins: now.state.plugins().size(),
+        reason,
+        since,
+        age_seconds: api.registry.freshness().age(Instant::now()).as_secs(),
+    }))
 }

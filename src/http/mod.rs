@@ -14,7 +14,7 @@
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
-//! | [`context`], [`request_id`], [`compress`] | what surrounds every request |
+//! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
@@ -23,6 +23,7 @@ pub mod compress;
 pub mod conditional;
 mod config;
 pub mod context;
+pub mod currency;
 pub mod cursor;
 mod event_params;
 mod event_stream;

@@ -4,9 +4,11 @@
 //! written `%2C`.
 
 use axum::extract::FromRequestParts;
+use hyper::Method;
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use super::currency::CONSISTENCY;
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::read::unknown_name;
@@ -26,7 +28,12 @@ impl FromRequestParts<Api> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
-        Params::parse(parts.uri.query().unwrap_or_default())
+        let mut params = Params::parse(parts.uri.query().unwrap_or_default())?;
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            // It was seen to before any handler.
+            drop(params.split_off(&[CONSISTENCY.name]));
+        }
+        Ok(params)
     }
 }
 

@@ -108,7 +108,7 @@ mod tests {
     async fn a_panic_is_a_problem_and_the_service_lives() {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
-        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default()).unwrap();
+        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
         let service = surrounded(routes, Api { registry, webhooks, limits: Limits::default() });
         let ask =
             |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());

@@ -189,7 +189,7 @@ pub(super) async fn create_webhook(
 ))]
 pub(super) async fn list_webhooks(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
-    let views = api.webhooks.list();
+    let views = api.webhooks.list().await?;
     let items = views.iter().map(|view| WebhookDocument::of(view, api.webhooks.lag(view))).collect();
     Ok(reply::json(&WebhookList { items, revision: api.registry.snapshot().state.revision() }))
 }
@@ -205,7 +205,7 @@ pub(super) async fn read_webhook(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let view = api.webhooks.get(&id)?;
+    let view = api.webhooks.get(&id).await?;
     Ok(reply::json(&WebhookDocument::of(&view, api.webhooks.lag(&view))))
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::freshness::Freshness;
 use super::past::READERS;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
@@ -37,6 +38,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What is shown before the store has been read.
+    fn unloaded() -> Snapshot {
+        Snapshot { store: StoreId::unknown(), state: State::default() }
+    }
+
+    /// Whether the store has been read. Before that, nothing can be said of any plugin.
+    pub fn is_loaded(&self) -> bool {
+        !self.store.as_str().is_empty()
+    }
+
     /// The entity tag of what was last changed at `revision`.
     pub fn tag(&self, revision: Revision) -> EntityTag {
         EntityTag { store: self.store.clone(), revision }
@@ -48,6 +59,13 @@ impl Snapshot {
 pub enum WriterHealth {
     /// The newest attempt succeeded, or there was none.
     Writable,
+    /// The store has not been read yet.
+    Starting {
+        /// Why, for people.
+        reason: &'static str,
+        /// Since when every attempt has failed.
+        since: Timestamp,
+    },
     /// The newest attempt failed.
     Failing {
         /// Why, for people.
@@ -55,6 +73,21 @@ pub enum WriterHealth {
         /// Since when every attempt has failed.
         since: Timestamp,
     },
+}
+
+impl WriterHealth {
+    /// Whether it is the way to the store that fails.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, WriterHealth::Failing { reason, .. } if *reason == StoreError::UNREACHABLE)
+    }
+
+    /// Since when changes cannot be written.
+    pub fn since(&self) -> Option<Timestamp> {
+        match self {
+            WriterHealth::Writable => None,
+            WriterHealth::Starting { since, .. } | WriterHealth::Failing { since, .. } => Some(*since),
+        }
+    }
 }
 
 /// The registry: readers take a snapshot, writers submit a command. Cheap to clone.
@@ -72,6 +105,7 @@ struct Inner {
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
     stretches: Stretches,
+    freshness: Arc<Freshness>,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -80,9 +114,12 @@ struct Inner {
 impl Registry {
     /// Loads the state that `journal` keeps, and starts the writer.
     ///
+    /// Where it cannot be read for now, the registry starts without it, and loads it as soon as it can: see
+    /// [`Snapshot::is_loaded`] and [`Registry::loaded`].
+    ///
     /// # Errors
     ///
-    /// When the journal cannot be read.
+    /// When the journal cannot be read, and waiting would not help.
     pub fn start(journal: Box<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
         Registry::start_keeping(journal, clock, Retention::default())
     }
@@ -91,17 +128,28 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When the journal cannot be read.
+    /// As there.
     pub fn start_keeping(
         mut journal: Box<dyn Journal>,
         clock: Arc<dyn Clock>,
         retention: Retention,
     ) -> Result<Registry, StoreError> {
-        let snapshot = journal.load()?;
+        let (queue, submissions) = std::sync::mpsc::channel();
+        let waking = queue.clone();
+        // The writer may have ended.
+        journal.on_news(Arc::new(move || drop(waking.send(Message::News))));
+        let (snapshot, health) = match journal.load() {
+            Ok(snapshot) => (snapshot, WriterHealth::Writable),
+            Err(failure) if failure.may_pass() => {
+                tracing::warn!(error = failure.chain(), "the store cannot be read yet");
+                (Snapshot::unloaded(), WriterHealth::Starting { reason: failure.reason(), since: clock.now() })
+            }
+            Err(failure) => return Err(failure),
+        };
         let topics = Arc::new(Topics::new(snapshot.state.revision()));
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
-        let (queue, submissions) = std::sync::mpsc::channel();
-        let (report, health) = watch::channel(WriterHealth::Writable);
+        let (report, health) = watch::channel(health);
+        let freshness = Arc::new(Freshness::new());
         let history = journal.history();
         let (webhooks, pulses) = (journal.webhooks(), journal.pulses());
         let vitals = Vitals::new(clock.now());
@@ -113,6 +161,7 @@ impl Registry {
             report,
             topics: Arc::clone(&topics),
             retention,
+            freshness: Arc::clone(&freshness),
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
@@ -129,6 +178,7 @@ impl Registry {
             health,
             readers,
             stretches,
+            freshness,
             places,
             queue,
             thread,
@@ -189,6 +239,31 @@ impl Registry {
     /// Whether changes can be written at the moment.
     pub fn health(&self) -> WriterHealth {
         self.0.health.borrow().clone()
+    }
+
+    /// Returns once the store has been read.
+    pub async fn loaded(&self) {
+        let mut health = self.0.health.clone();
+        // A writer that has ended loads nothing any more, and whoever waits here is ended with it.
+        if health.wait_for(|health| !matches!(health, WriterHealth::Starting { .. })).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// When the snapshot was the newest for certain.
+    pub fn freshness(&self) -> &Freshness {
+        &self.0.freshness
+    }
+
+    /// Returns once everything is published that anybody has committed before the call.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub async fn catch_up(&self) -> Result<(), SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        self.0.queue.send(Message::CatchUp(answer)).map_err(|_| SubmitError::Closed)?;
+        answered.await.map_err(|_| SubmitError::Closed)?
     }
 
     /// Does a command, and returns once it is durable.

@@ -29,6 +29,7 @@
 //! | [`sweep`], [`rounds`] | what follows from time passing |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
+//! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod brake;
 pub mod change;
@@ -39,6 +40,7 @@ pub mod decide;
 pub mod document;
 pub mod filter_text;
 pub mod finding;
+pub mod freshness;
 pub mod history;
 pub mod index;
 pub mod lease;

@@ -42,6 +42,11 @@ impl StoreId {
         StoreId(text.into())
     }
 
+    /// That of a store which has not been read yet.
+    pub(super) fn unknown() -> StoreId {
+        StoreId("".into())
+    }
+
     /// The text: 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0

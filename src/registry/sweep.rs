@@ -15,7 +15,7 @@ use tracing::{debug, info};
 
 use super::brake::{Brakes, Count};
 use super::command::{Command, Request, SubmitError};
-use super::handle::{Pending, Registry};
+use super::handle::{Pending, Registry, WriterHealth};
 use super::index::IndexKey;
 use super::lease::{FORGOTTEN_AFTER, Lease, LeaseState};
 use super::revision::Revision;
@@ -82,6 +82,8 @@ pub struct Sweeper {
     /// When it was looked last for what can be forgotten.
     tidied: Timestamp,
     judged: Option<Judged>,
+    /// Whether the registry had not been read from its store at the last pass.
+    is_unloaded: bool,
 }
 
 /// What the last judgement of the resources rested on.
@@ -104,6 +106,7 @@ impl Sweeper {
             read: Timestamp::MIN,
             tidied: now,
             judged: None,
+            is_unloaded: false,
         }
     }
 
@@ -127,9 +130,14 @@ impl Sweeper {
     /// everybody is given the time that they are given after a restart.
     pub async fn sweep(&mut self) {
         let now = self.registry.clock().now();
+        if matches!(self.registry.health(), WriterHealth::Starting { .. }) {
+            // Nobody can be heard of before it is known who there is.
+            self.is_unloaded = true;
+            return;
+        }
         let passed = now.duration_since(self.last);
-        if passed > LATE || passed < -BACK {
-            info!(seconds = passed.as_secs(), "time has jumped; leases are given time to be renewed");
+        if std::mem::take(&mut self.is_unloaded) || passed > LATE || passed < -BACK {
+            info!(seconds = passed.as_secs(), "this process was away; leases are given time to be renewed");
             self.registry.vitals().begin_again(now);
             self.judged = None;
             (self.shared, self.read) = (self.shared.min(now), self.read.min(now));

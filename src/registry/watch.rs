@@ -152,6 +152,21 @@ impl Topics {
         self.revision.send_replace(through);
     }
 
+    /// Forgets everything: the registry stands at `head` now, and it is not known what has led there. Whoever stands
+    /// before it has to ask the journal.
+    pub(super) fn restart(&self, head: Revision) {
+        let mut filed = lock(&self.filed);
+        for shelf in filed.topics.values() {
+            *lock(&shelf.held) = Held { floor: head, changes: VecDeque::new(), bytes: 0 };
+        }
+        filed.through = head;
+        for shelf in filed.topics.values() {
+            shelf.tell_of_news();
+        }
+        drop(filed);
+        self.revision.send_replace(head);
+    }
+
     /// Ends all subscriptions, and every one that is yet to come.
     pub(super) fn close(&self) {
         let mut filed = lock(&self.filed);

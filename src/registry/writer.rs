@@ -15,11 +15,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::change::Change;
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::decide::decide;
+use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
 use super::retention::Retention;
 use super::revision::Revision;
@@ -38,6 +40,10 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 /// How many changes are forgotten at a time: few enough to take no longer than a commit, and enough
 /// that it is seldom done between two commits.
 const FORGOTTEN_AT_A_TIME: usize = 1_000;
+
+/// How long to wait before the store is read again when that has failed: at first, and at most.
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_LOAD_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often it is asked which changes have become too old.
 const LOOK_FOR_OLD: SignedDuration = SignedDuration::from_mins(1);
@@ -62,8 +68,51 @@ impl Submission {
 pub(super) enum Message {
     /// Do a command.
     Submit(Submission),
+    /// Publish what others have written before this was sent, and tell whether that could be done.
+    CatchUp(oneshot::Sender<Result<(), SubmitError>>),
+    /// Others may have written.
+    News,
     /// Finish what came before this, close the store, and end.
     Stop,
+}
+
+/// Messages that are worked on together.
+#[derive(Default)]
+struct Inbox {
+    batch: Vec<Submission>,
+    catching_up: Vec<oneshot::Sender<Result<(), SubmitError>>>,
+    is_stop: bool,
+}
+
+impl Inbox {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Submit(submission) => self.batch.push(submission),
+            Message::CatchUp(answer) => self.catching_up.push(answer),
+            Message::News => {}
+            Message::Stop => self.is_stop = true,
+        }
+    }
+
+    /// Takes what waits, as far as one commit takes it.
+    fn fill(&mut self, messages: &Receiver<Message>) {
+        while self.batch.len() < MAX_BATCH
+            && let Ok(message) = messages.try_recv()
+        {
+            self.take(message);
+        }
+    }
+
+    /// Tells everybody that nothing was done.
+    fn refuse(self, why: &SubmitError) {
+        for submission in self.batch {
+            submission.reply(Err(why.clone()));
+        }
+        for answer in self.catching_up {
+            // Nobody may be waiting any more.
+            drop(answer.send(Err(why.clone())));
+        }
+    }
 }
 
 /// What the writer works with.
@@ -75,6 +124,7 @@ pub(super) struct Writer {
     pub report: watch::Sender<WriterHealth>,
     pub topics: Arc<Topics>,
     pub retention: Retention,
+    pub freshness: Arc<Freshness>,
 }
 
 /// Starts the writer on a thread of its own; it ends at [`Message::Stop`].
@@ -82,11 +132,20 @@ pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinH
     // Waking thousands of watchers takes a while, and is not for the writer to wait for.
     let (news, filed) = std::sync::mpsc::channel();
     let topics = Arc::clone(&writer.topics);
-    let filing = spawn("watch", move || filed.iter().for_each(|transitions: News| topics.file(&transitions)))?;
+    let filing = spawn("watch", move || {
+        for news in filed {
+            match news {
+                News::Changes(transitions) => topics.file(&transitions),
+                News::Unknown(head) => topics.restart(head),
+            }
+        }
+    })?;
     spawn("writer", move || {
         let mut running =
             Running { writer, news, old: Revision::default(), looked: Timestamp::MIN, horizon: Revision::default() };
-        running.run(&messages);
+        if running.load(&messages) {
+            running.run(&messages);
+        }
         running.writer.journal.close();
         drop(running);
         if filing.join().is_err() {
@@ -102,8 +161,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StoreError::unusable(format!("the {name} thread cannot be started"), error))
 }
 
-/// Changes that were published together.
-type News = Vec<Arc<Transition>>;
+/// What was published.
+enum News {
+    /// The changes that have led there.
+    Changes(Vec<Arc<Transition>>),
+    /// A state that was read as a whole: nobody here knows what has led there.
+    Unknown(Revision),
+}
 
 /// The writer at work.
 struct Running {
@@ -122,72 +186,145 @@ struct Decided {
     /// The snapshot to be published.
     snapshot: Snapshot,
     /// What others have written.
-    foreign: News,
+    foreign: Vec<Arc<Transition>>,
     /// The changes to be committed.
-    transitions: News,
+    transitions: Vec<Arc<Transition>>,
     /// What each submission will be told.
     answers: Vec<Result<Outcome, Refusal>>,
 }
 
 impl Running {
+    /// Loads the store, if that could not be done at the start, as often as it takes. Returns false when there is to be no
+    /// more of it.
+    fn load(&mut self, messages: &Receiver<Message>) -> bool {
+        let mut pause = LOAD_PAUSE;
+        while !self.writer.published.load().is_loaded() {
+            let until = Instant::now() + pause;
+            loop {
+                match messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                    Ok(message) => {
+                        let mut inbox = Inbox::default();
+                        inbox.take(message);
+                        inbox.refuse(&SubmitError::StoreUnavailable { reason: "it has not been read yet" });
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                }
+            }
+            pause = (pause * 2).min(LONGEST_LOAD_PAUSE);
+            match self.reload() {
+                Ok(()) => {
+                    info!(revision = %self.writer.published.load().state.revision(), "the store has been read");
+                    self.writer.report.send_replace(WriterHealth::Writable);
+                }
+                Err(failure) => {
+                    warn!(error = failure.chain(), "the store cannot be read yet");
+                    let since = self.writer.report.borrow().since().unwrap_or_else(|| self.writer.clock.now());
+                    self.writer.report.send_replace(WriterHealth::Starting { reason: failure.reason(), since });
+                }
+            }
+        }
+        true
+    }
+
     fn run(&mut self, messages: &Receiver<Message>) {
         let mut stopped = false;
         while !stopped {
             let first = match messages.recv_timeout(LOOK_FOR_OTHERS) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.follow_others();
+                    // It is asked again before long.
+                    drop(self.follow_others());
                     self.forget(1);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let mut batch = Vec::new();
-            for message in std::iter::once(first).chain(messages.try_iter()).take(MAX_BATCH) {
-                match message {
-                    Message::Submit(submission) => batch.push(submission),
-                    Message::Stop => stopped = true,
+            let mut inbox = Inbox::default();
+            inbox.take(first);
+            inbox.fill(messages);
+            if inbox.batch.is_empty() {
+                let followed = self.follow_others();
+                let answer = followed.map_err(|failure| SubmitError::StoreUnavailable { reason: failure.reason() });
+                for waiting in inbox.catching_up {
+                    // Nobody may be waiting any more.
+                    drop(waiting.send(answer.clone()));
                 }
+                stopped = inbox.is_stop;
+            } else {
+                stopped = self.write(inbox, messages);
+                self.forget(FORGOTTEN_AT_A_TIME as u64);
             }
-            self.write(batch);
-            self.forget(FORGOTTEN_AT_A_TIME as u64);
         }
     }
 
-    /// Decides, commits, publishes, answers: in this order.
-    fn write(&mut self, batch: Vec<Submission>) {
+    /// Decides, commits, publishes, answers: in this order. Returns whether that is to be the last.
+    fn write(&mut self, mut inbox: Inbox, messages: &Receiver<Message>) -> bool {
         #[cfg(feature = "planted-bugs")]
-        let Some(batch) = self.write_wrongly(batch) else { return };
+        if self.writes_wrongly(&mut inbox) {
+            return inbox.is_stop;
+        }
         let written = catch_unwind(AssertUnwindSafe(|| {
-            let decided = self.decide(&batch)?;
+            let decided = self.decide(&mut inbox, messages)?;
             self.commit(&decided)?;
             self.publish(&decided);
             Ok(decided.answers)
         }));
-        let answers = match written {
-            Ok(Ok(answers)) => answers.into_iter().map(|answer| answer.map_err(SubmitError::from)).collect(),
+        let stopped = inbox.is_stop;
+        match written {
+            Ok(Ok(answers)) => {
+                for (submission, answer) in inbox.batch.into_iter().zip::<Vec<_>>(answers) {
+                    submission.reply(answer.map_err(SubmitError::from));
+                }
+                for waiting in inbox.catching_up {
+                    // Nobody may be waiting any more.
+                    drop(waiting.send(Ok(())));
+                }
+            }
             Ok(Err(failure)) => {
                 self.writer.journal.roll_back();
                 self.note_failure(&failure);
-                let unavailable = SubmitError::StoreUnavailable { reason: failure.reason() };
-                vec![Err(unavailable); batch.len()]
+                inbox.refuse(&SubmitError::StoreUnavailable { reason: failure.reason() });
             }
             Err(_panic) => {
                 self.writer.journal.roll_back();
                 error!("the writer panicked; the batch was not written");
-                vec![Err(SubmitError::WriterFailed); batch.len()]
+                inbox.refuse(&SubmitError::WriterFailed);
             }
-        };
-        for (submission, answer) in batch.into_iter().zip::<Vec<_>>(answers) {
-            submission.reply(answer);
+        }
+        stopped
+    }
+
+    /// Takes the store's lock, and decides all that waits by then on the newest state.
+    fn decide(&mut self, inbox: &mut Inbox, messages: &Receiver<Message>) -> Result<Decided, StoreError> {
+        let (mut snapshot, foreign) = self.begin()?;
+        let foreign = snapshot.state.advance(foreign);
+        // Others may have had the lock for a while.
+        inbox.fill(messages);
+        let (transitions, answers) = self.decide_all(&mut snapshot, &inbox.batch);
+        Ok(Decided { snapshot, foreign, transitions, answers })
+    }
+
+    /// Takes the store's lock; returns the published snapshot, and what others have written since.
+    fn begin(&mut self) -> Result<(Snapshot, Vec<Change>), StoreError> {
+        let snapshot = Snapshot::clone(&self.writer.published.load());
+        match self.writer.journal.begin(&snapshot.state) {
+            Err(StoreError::Compacted { .. }) => {
+                self.reload()?;
+                let snapshot = Snapshot::clone(&self.writer.published.load());
+                let foreign = self.writer.journal.begin(&snapshot.state)?;
+                Ok((snapshot, foreign))
+            }
+            foreign => Ok((snapshot, foreign?)),
         }
     }
 
-    /// Takes the store's lock and decides the batch on the newest state.
-    fn decide(&mut self, batch: &[Submission]) -> Result<Decided, StoreError> {
-        let mut snapshot = Snapshot::clone(&self.writer.published.load());
-        let foreign = self.writer.journal.begin(snapshot.state.revision())?;
-        let foreign = snapshot.state.advance(foreign);
+    /// Decides commands one after the other; returns the changes that they come to, and the answers.
+    fn decide_all(
+        &self,
+        snapshot: &mut Snapshot,
+        batch: &[Submission],
+    ) -> (Vec<Arc<Transition>>, Vec<Result<Outcome, Refusal>>) {
         // The clock of the machine may have been set back; the journal's never goes back.
         let at = self.writer.clock.now().max(snapshot.state.at());
         let mut transitions = Vec::new();
@@ -206,7 +343,7 @@ impl Running {
             });
             answers.push(answer);
         }
-        Ok(Decided { snapshot, foreign, transitions, answers })
+        (transitions, answers)
     }
 
     fn commit(&mut self, decided: &Decided) -> Result<(), StoreError> {
@@ -223,28 +360,47 @@ impl Running {
         self.show(&decided.snapshot, [&*decided.foreign, &decided.transitions].concat());
     }
 
-    /// Shows a snapshot to readers, and what has led to it to watchers.
-    fn show(&self, snapshot: &Snapshot, transitions: News) {
+    /// Shows a snapshot that is the newest to readers, and what has led to it to watchers.
+    fn show(&self, snapshot: &Snapshot, transitions: Vec<Arc<Transition>>) {
         if !transitions.is_empty() {
             self.writer.published.store(Arc::new(snapshot.clone()));
             // The other thread ends after this one.
-            drop(self.news.send(transitions));
+            drop(self.news.send(News::Changes(transitions)));
         }
+        self.writer.freshness.confirm();
+    }
+
+    /// Reads the whole store, and publishes it.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        let snapshot = self.writer.journal.load()?;
+        let head = snapshot.state.revision();
+        self.writer.published.store(Arc::new(snapshot));
+        // The other thread ends after this one.
+        drop(self.news.send(News::Unknown(head)));
+        self.writer.freshness.confirm();
+        Ok(())
     }
 
     /// Publishes what another process has written to the same store.
-    fn follow_others(&mut self) {
-        let known = self.writer.published.load().state.revision();
-        match self.writer.journal.foreign_changes(known) {
-            Ok(changes) if changes.is_empty() => {}
+    fn follow_others(&mut self) -> Result<(), StoreError> {
+        let mut snapshot = Snapshot::clone(&self.writer.published.load());
+        let followed = match self.writer.journal.foreign_changes(&snapshot.state) {
             Ok(changes) => {
-                let mut snapshot = Snapshot::clone(&self.writer.published.load());
                 let transitions = snapshot.state.advance(changes);
                 self.show(&snapshot, transitions);
+                Ok(())
             }
-            // Writes, and only they, say whether the store can be written.
+            Err(StoreError::Compacted { .. }) => self.reload(),
+            Err(failure) => Err(failure),
+        };
+        match &followed {
+            Ok(()) if self.writer.report.borrow().is_unreachable() => self.note_success(),
+            // Whether a store that can be read can also be written, writes alone say.
+            Err(failure @ StoreError::Unreachable(_)) => self.note_failure(failure),
             Err(failure) => debug!(error = failure.chain(), "the store could not be asked for news"),
+            Ok(()) => {}
         }
+        followed
     }
 
     /// Forgets some changes that are no longer to be kept, if there are as many as `least`.
@@ -281,7 +437,7 @@ impl Running {
                 *reason = failure.reason();
                 true
             }
-            WriterHealth::Writable => {
+            WriterHealth::Writable | WriterHealth::Starting { .. } => {
                 *health = WriterHealth::Failing { reason: failure.reason(), since: self.writer.clock.now() };
                 true
             }
@@ -294,13 +450,17 @@ impl Running {
         }
     }
 
-    /// The planted bugs: the steps of [`Running::write`] in a wrong order.
+    /// The planted bugs: the steps of [`Running::write`] in a wrong order. Returns whether that was done.
     #[cfg(feature = "planted-bugs")]
-    fn write_wrongly(&mut self, batch: Vec<Submission>) -> Option<Vec<Submission>> {
+    fn writes_wrongly(&mut self, inbox: &mut Inbox) -> bool {
         if !(crate::planted::acknowledges_early() || crate::planted::publishes_early()) {
-            return Some(batch);
+            return false;
         }
-        let Ok(mut decided) = self.decide(&batch) else { return Some(batch) };
+        let Ok((mut snapshot, foreign)) = self.begin() else { return false };
+        let foreign = snapshot.state.advance(foreign);
+        let batch = std::mem::take(&mut inbox.batch);
+        let (transitions, answers) = self.decide_all(&mut snapshot, &batch);
+        let mut decided = Decided { snapshot, foreign, transitions, answers };
         self.publish(&decided);
         if crate::planted::publishes_early() {
             drop(self.commit(&decided));
@@ -311,6 +471,6 @@ impl Running {
         if crate::planted::acknowledges_early() {
             drop(self.commit(&decided));
         }
-        None
+        true
     }
 }

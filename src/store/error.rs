@@ -27,9 +27,23 @@ pub enum StoreError {
     /// Reading or writing failed.
     #[error("input or output failed")]
     Io(#[source] Box<dyn Error + Send + Sync>),
+    /// The database does not answer, or does not take writes.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] Box<dyn Error + Send + Sync>),
+    /// Changes that are asked for, and no longer kept.
+    #[error("the changes after revision {after} are no longer kept, only those after {horizon}")]
+    Compacted {
+        /// After which revision they were asked for.
+        after: Revision,
+        /// After which revision there are any.
+        horizon: Revision,
+    },
 }
 
 impl StoreError {
+    /// The reason of [`StoreError::Unreachable`].
+    pub const UNREACHABLE: &'static str = "the database cannot be reached";
+
     /// A store that somebody has to see to.
     pub fn unusable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: Some(source.into()) }
@@ -40,11 +54,9 @@ impl StoreError {
         StoreError::Unusable { what: what.into(), source: None }
     }
 
-    /// Changes that are asked for, and no longer kept.
-    pub fn compacted(after: Revision, horizon: Revision) -> StoreError {
-        StoreError::refused(format!(
-            "the changes after revision {after} are no longer kept, only those after {horizon}; restart the service"
-        ))
+    /// Whether it may be over after a while by itself.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, StoreError::Unusable { .. })
     }
 
     /// The kind of failure, in words that give nothing away.
@@ -54,6 +66,8 @@ impl StoreError {
             StoreError::Full(_) => "the disk is full",
             StoreError::Busy(_) => "the store is locked by another process",
             StoreError::Io(_) => "the disk does not take the write",
+            StoreError::Unreachable(_) => StoreError::UNREACHABLE,
+            StoreError::Compacted { .. } => "the journal has to be read anew",
         }
     }
 

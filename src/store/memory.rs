@@ -69,7 +69,7 @@ impl Journal for MemoryJournal {
         Ok(Snapshot { store: self.store.clone(), state: self.state.clone() })
     }
 
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.foreign_changes(known)
     }
 
@@ -82,14 +82,14 @@ impl Journal for MemoryJournal {
 
     fn roll_back(&mut self) {}
 
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
-        self.read(known, usize::MAX)
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.read(known.revision(), usize::MAX)
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         let kept = lock(&self.kept);
         if after < kept.horizon {
-            return Err(StoreError::compacted(after, kept.horizon));
+            return Err(StoreError::Compacted { after, horizon: kept.horizon });
         }
         Ok(kept.after(after).take(limit).map(|transition| transition.change.clone()).collect())
     }

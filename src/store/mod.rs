@@ -7,11 +7,15 @@
 //! |---|---|
 //! | [`memory`] | nothing survives the process; for tests and trials |
 //! | [`sqlite`] | the default: one file, one fsync a batch |
+//! | [`postgres`] | for several replicas: one database |
+//! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
 //! | [`pulses`] | where processes on one store tell each other who lives |
 //! | [`row`] | a change as a row, the same in every SQL store |
 
+pub mod head;
 pub mod memory;
+pub mod postgres;
 pub mod pulses;
 pub mod row;
 pub mod sqlite;
@@ -27,17 +31,25 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 use jiff::Timestamp;
+use postgres::url::PostgresUrl;
 pub use pulses::{Pulse, PulseKind, PulseStore};
-pub use webhooks::{KeptWebhook, Progress, WebhookStore};
+pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, UniqueId};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, Snapshot, State, Transition};
 
+/// Wakes the writer. It may be called from any thread, and as often as one likes.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
 /// A durable, ordered, gapless log of changes, together with the documents that it leads to.
 ///
 /// `begin`, then `commit` or `roll_back`: between them, no other process can write.
 pub trait Journal: Send + 'static {
+    /// Calls `wake` from now on when others may have written; where it can be told of that. Otherwise the writer looks by
+    /// itself now and then.
+    fn on_news(&mut self, _wake: Wake) {}
+
     /// The state as of the head.
     ///
     /// # Errors
@@ -45,14 +57,15 @@ pub trait Journal: Send + 'static {
     /// When the store cannot be read, or what it holds is not right.
     fn load(&mut self) -> Result<Snapshot, StoreError>;
 
-    /// Takes the write lock, across all processes, and returns the changes after `known`.
+    /// Takes the write lock, across all processes, and returns the changes after `known`, where the caller stands.
     ///
     /// These are changes of other processes, or those of a commit whose outcome was not known.
     ///
     /// # Errors
     ///
-    /// When the lock cannot be had or the head cannot be read; then there is nothing to roll back.
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError>;
+    /// When the lock cannot be had or the head cannot be read, or belongs to another history than `known`; then there
+    /// is nothing to roll back.
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
 
     /// Makes a batch durable, and gives the lock back. Called after `begin`.
     ///
@@ -70,7 +83,7 @@ pub trait Journal: Send + 'static {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError>;
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
 
     /// At most `limit` changes after a revision, oldest first.
     ///
@@ -171,13 +184,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Which store to use: `memory`, or `sqlite:PATH`.
+/// Which store to use: `memory`, `sqlite:PATH`, or `postgres://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// Nothing survives the process.
     Memory,
     /// A SQLite database file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several replicas may share.
+    Postgres(Box<PostgresUrl>),
 }
 
 impl fmt::Display for StoreUrl {
@@ -185,6 +200,7 @@ impl fmt::Display for StoreUrl {
         match self {
             StoreUrl::Memory => f.write_str("memory"),
             StoreUrl::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            StoreUrl::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -196,16 +212,17 @@ impl FromStr for StoreUrl {
         if text == "memory" {
             return Ok(StoreUrl::Memory);
         }
-        match text.strip_prefix("sqlite:") {
-            Some("") => Err("`sqlite:` must be followed by the path of a file".into()),
-            Some(path) => Ok(StoreUrl::Sqlite(path.into())),
-            None => Err("must be `memory` or `sqlite:PATH`".into()),
+        match text.split_once(':') {
+            Some(("sqlite", "")) => Err("`sqlite:` must be followed by the path of a file".into()),
+            Some(("sqlite", path)) => Ok(StoreUrl::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(StoreUrl::Postgres(Box::new(text.parse()?))),
+            _ => Err("must be `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`".into()),
         }
     }
 }
 
 impl StoreUrl {
-    /// Opens the store, and makes it when it is not there.
+    /// Opens the store, and makes it when it is not there; a database is not connected to before it is loaded.
     ///
     /// # Errors
     ///
@@ -214,6 +231,7 @@ impl StoreUrl {
         match self {
             StoreUrl::Memory => Ok(Box::new(memory::MemoryJournal::new())),
             StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
+            StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
         }
     }
 }

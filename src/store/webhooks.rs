@@ -39,8 +39,51 @@ pub trait WebhookStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// When the store cannot be written, or another process has the right to deliver by now.
     fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError>;
+
+    /// Takes the right to deliver, which one process has at a time, if nobody has it; keeps it, if this one has it.
+    /// It is lost with the connection to the store. A store that is not shared gives it away once and for all.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked: then this process does not have it any more.
+    fn claim(&self) -> Result<Claim, StoreError> {
+        Ok(Claim::Alone)
+    }
+
+    /// Has the one who has the right give it up, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// When that is not done in time, or the store cannot be asked.
+    fn insist(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Gives the right to deliver up, if this process has it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be told: then it is lost all the same.
+    fn release(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Who delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// This process: the store is not shared with others.
+    Alone,
+    /// This process, from now on: another may have delivered until a moment ago.
+    New,
+    /// This process, as before.
+    Held,
+    /// This process, and another insists on doing so.
+    Wanted,
+    /// Another process.
+    Taken,
 }
 
 /// A webhook as it is kept.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::back_off::BackOff;
 use super::courier::{Attempt, Courier};
@@ -20,10 +21,16 @@ use crate::plugin::Invalid;
 use crate::registry::history::ChangeRange;
 use crate::registry::past::PastError;
 use crate::registry::{Registry, Revision};
-use crate::store::{Progress, StoreError};
+use crate::store::{Claim, Progress, StoreError};
 
 /// The most webhooks that there can be: each is a task that looks at every change.
 pub const MAX_WEBHOOKS: usize = 100;
+
+/// How often the process that delivers looks whether it still may.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the others look whether they may; longer, so that the one who insists comes first.
+const STAND_BACK: Duration = Duration::from_secs(3);
 
 /// How deliveries are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +88,8 @@ pub struct Deliveries(Arc<Inner>);
 struct Inner {
     means: Arc<Means>,
     reach: Reach,
-    running: Mutex<BTreeMap<String, Running>>,
+    /// `None` as long as it is not this process that delivers.
+    running: Mutex<Option<BTreeMap<String, Running>>>,
     /// Held while webhooks are changed, so that one change is whole before the next begins.
     changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
@@ -112,14 +120,10 @@ impl Running {
 }
 
 impl Deliveries {
-    /// Goes on with the webhooks that the registry's store keeps. Call it within a runtime; it reads the store.
-    ///
-    /// # Errors
-    ///
-    /// When they cannot be read.
-    pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: Settings) -> Result<Deliveries, StoreError> {
+    /// Goes on with the webhooks that the registry's store keeps, as soon as that has been read, and it is for this
+    /// process to deliver. Call it within a runtime.
+    pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: Settings) -> Deliveries {
         let Settings { reach, attempt_time, back_off } = settings;
-        let kept = registry.webhooks().list()?;
         let means = Means { registry, courier: Courier::new(reach, attempt_time), clock, back_off };
         let inner = Inner {
             means: Arc::new(means),
@@ -130,26 +134,34 @@ impl Deliveries {
             tasks: TaskTracker::new(),
         };
         let deliveries = Deliveries(Arc::new(inner));
-        for kept in kept {
-            deliveries.run(Webhook::of_kept(&kept)?, kept.progress);
-        }
-        Ok(deliveries)
+        deliveries.0.tasks.spawn(deliveries.clone().keep_the_right());
+        deliveries
     }
 
     /// All webhooks, the oldest first.
-    pub fn list(&self) -> Vec<View> {
-        let mut views: Vec<_> = self.running().values().map(Running::view).collect();
+    ///
+    /// # Errors
+    ///
+    /// When another process delivers, and the store cannot be read.
+    pub async fn list(&self) -> Result<Vec<View>, WebhookError> {
+        let here = self.running().as_ref().map(|running| running.values().map(Running::view).collect::<Vec<_>>());
+        let mut views = match here {
+            Some(views) => views,
+            None => self.read().await?.into_iter().map(|(webhook, progress)| View::of(webhook, progress)).collect(),
+        };
         views.sort_by_key(|view| view.webhook.created_at);
-        views
+        Ok(views)
     }
 
     /// One webhook.
     ///
     /// # Errors
     ///
-    /// When there is none of that id.
-    pub fn get(&self, id: &str) -> Result<View, WebhookError> {
-        self.find(id).map(|running| running.view())
+    /// When there is none of that id, or another process delivers, and the store cannot be read.
+    pub async fn get(&self, id: &str) -> Result<View, WebhookError> {
+        let mut views = self.list().await?;
+        let place = views.iter().position(|view| view.webhook.id == id);
+        place.map(|place| views.swap_remove(place)).ok_or_else(|| not_found(id))
     }
 
     /// Makes a webhook.
@@ -160,7 +172,7 @@ impl Deliveries {
     pub async fn create(&self, body: Value) -> Result<View, WebhookError> {
         let draft = Draft::read(body, self.0.reach)?;
         self.whole(|this| async move {
-            if this.running().len() >= MAX_WEBHOOKS {
+            if this.running().as_ref().map_or(0, BTreeMap::len) >= MAX_WEBHOOKS {
                 return Err(WebhookError::TooMany);
             }
             let position = match draft.after {
@@ -218,7 +230,9 @@ impl Deliveries {
             let running = this.find(&id)?;
             let (store, forgotten) = (Arc::clone(this.0.means.registry.webhooks()), id.clone());
             blocking(move || store.delete(&forgotten)).await?;
-            this.running().remove(&id);
+            if let Some(all) = this.running().as_mut() {
+                all.remove(&id);
+            }
             running.end().await;
             Ok(())
         })
@@ -229,9 +243,9 @@ impl Deliveries {
     ///
     /// # Errors
     ///
-    /// When there is none of that id.
+    /// As [`Deliveries::get`].
     pub async fn test(&self, id: &str) -> Result<(Message, Attempt), WebhookError> {
-        let webhook = self.find(id)?.webhook;
+        let webhook = self.get(id).await?.webhook;
         let Means { registry, courier, clock, .. } = &*self.0.means;
         let store = registry.snapshot().store.clone();
         let message = Message::test(&webhook, &store, &new_identity().simple().to_string(), clock.now());
@@ -239,11 +253,11 @@ impl Deliveries {
         Ok((message, attempt))
     }
 
-    /// How far a webhook comes, until it is changed or removed.
+    /// How far a webhook comes, until it is changed or removed, if it is this process that delivers.
     ///
     /// # Errors
     ///
-    /// When there is none of that id.
+    /// When there is none of that id here.
     pub fn watch(&self, id: &str) -> Result<watch::Receiver<Progress>, WebhookError> {
         self.find(id).map(|running| running.progress.watch())
     }
@@ -261,12 +275,88 @@ impl Deliveries {
         self.0.tasks.wait().await;
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+    fn running(&self) -> MutexGuard<'_, Option<BTreeMap<String, Running>>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, id: &str) -> Result<Running, WebhookError> {
-        self.running().get(id).cloned().ok_or_else(|| WebhookError::NotFound(id.chars().take(64).collect()))
+        self.running().as_ref().and_then(|running| running.get(id)).cloned().ok_or_else(|| not_found(id))
+    }
+
+    /// Delivers whenever it is for this process to do so, until all is stopped.
+    async fn keep_the_right(self) {
+        let stop = self.0.stop.clone();
+        let keeping = async {
+            self.0.means.registry.loaded().await;
+            loop {
+                let one_at_a_time = self.0.changing.lock().await;
+                let pause = match self.look_for_the_right().await {
+                    Ok(Claim::Alone) => return,
+                    Ok(Claim::New | Claim::Held) => LOOK,
+                    Ok(Claim::Wanted | Claim::Taken) => STAND_BACK,
+                    Err(error) => {
+                        warn!(error = error.chain(), "nothing is delivered from here for now");
+                        self.end_all().await;
+                        STAND_BACK
+                    }
+                };
+                drop(one_at_a_time);
+                tokio::time::sleep(pause).await;
+            }
+        };
+        if stop.run_until_cancelled(keeping).await.is_none() {
+            // The tasks write their positions before anybody else goes on from them.
+            self.end_all().await;
+            let store = Arc::clone(self.0.means.registry.webhooks());
+            drop(blocking(move || store.release()).await);
+        }
+    }
+
+    async fn look_for_the_right(&self) -> Result<Claim, StoreError> {
+        let store = Arc::clone(self.0.means.registry.webhooks());
+        let claim = blocking(move || store.claim()).await?;
+        match claim {
+            Claim::Alone | Claim::Held => self.run_all().await?,
+            Claim::New => {
+                // What is known here of positions may be old.
+                self.end_all().await;
+                self.run_all().await?;
+            }
+            Claim::Wanted => {
+                self.end_all().await;
+                let store = Arc::clone(self.0.means.registry.webhooks());
+                blocking(move || store.release()).await?;
+            }
+            Claim::Taken => self.end_all().await,
+        }
+        Ok(claim)
+    }
+
+    /// Delivers from here, if it does not yet.
+    async fn run_all(&self) -> Result<(), StoreError> {
+        if self.running().is_none() {
+            let kept = self.read().await?;
+            *self.running() = Some(BTreeMap::new());
+            for (webhook, progress) in kept {
+                self.run(webhook, progress);
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers from here no more; returns when nothing is sent and every position is written.
+    async fn end_all(&self) {
+        let running = self.running().take();
+        for running in running.into_iter().flatten().map(|(_, running)| running) {
+            running.end().await;
+        }
+    }
+
+    /// The webhooks as the store keeps them.
+    async fn read(&self) -> Result<Vec<(Webhook, Progress)>, StoreError> {
+        let store = Arc::clone(self.0.means.registry.webhooks());
+        let kept = blocking(move || store.list()).await?;
+        kept.into_iter().map(|kept| Ok((Webhook::of_kept(&kept)?, kept.progress))).collect()
     }
 
     fn head(&self) -> Revision {
@@ -285,6 +375,12 @@ impl Deliveries {
             let _one_at_a_time = held.0.changing.lock().await;
             if this.0.stop.is_cancelled() {
                 return Err(WebhookError::Stopped);
+            }
+            // Webhooks are changed where they are delivered from, so that a change is true when it is answered.
+            if this.running().is_none() {
+                let store = Arc::clone(this.0.means.registry.webhooks());
+                blocking(move || store.insist()).await?;
+                this.run_all().await?;
             }
             change(this).await
         });
@@ -324,7 +420,19 @@ impl Deliveries {
             self.0.tasks.spawn(running.tasks.track_future(delivery.run()));
         }
         let view = running.view();
-        self.running().insert(view.webhook.id.clone(), running);
+        if let Some(all) = self.running().as_mut() {
+            all.insert(view.webhook.id.clone(), running);
+        }
         view
     }
+}
+
+impl View {
+    fn of(webhook: Webhook, progress: Progress) -> View {
+        View { webhook: Arc::new(webhook), progress }
+    }
+}
+
+fn not_found(id: &str) -> WebhookError {
+    WebhookError::NotFound(id.chars().take(64).collect())
 }

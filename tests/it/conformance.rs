@@ -8,26 +8,29 @@ use plugin_registry::registry::finding::{Finding, Found};
 use plugin_registry::registry::observation::{ResourceKind, Slot};
 use plugin_registry::registry::{Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Revision, Snapshot, State};
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Batch, Journal};
+use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Machine, holding_everything, minimal, named};
+use crate::harness::{Durable, Machine, holding_everything, minimal, named};
 use crate::properties::commands::requests;
 
 /// A kind of journal, and where it is kept.
 pub(crate) enum Kind {
     Memory,
-    Sqlite(TempDir),
+    Durable(Durable),
 }
 
 impl Kind {
+    /// Opens the journal, which is loaded once, as its user does before anything else.
     pub(crate) fn open(&self) -> Box<dyn Journal> {
         match self {
             Kind::Memory => Box::new(MemoryJournal::new()),
-            Kind::Sqlite(folder) => Box::new(SqliteJournal::open(&folder.path().join("registry.db")).unwrap()),
+            Kind::Durable(store) => {
+                let mut journal = store.open();
+                journal.load().unwrap();
+                journal
+            }
         }
     }
 
@@ -35,7 +38,7 @@ impl Kind {
     pub(crate) fn fresh(&self) -> Kind {
         match self {
             Kind::Memory => Kind::Memory,
-            Kind::Sqlite(_) => Kind::Sqlite(TempDir::new().unwrap()),
+            Kind::Durable(_) => Kind::Durable(Durable::fresh()),
         }
     }
 
@@ -43,7 +46,7 @@ impl Kind {
     pub(crate) fn reopened(&self, mut journal: Box<dyn Journal>) -> Box<dyn Journal> {
         match self {
             Kind::Memory => journal,
-            Kind::Sqlite(_) => {
+            Kind::Durable(_) => {
                 journal.close();
                 drop(journal);
                 self.open()
@@ -58,8 +61,8 @@ macro_rules! on_every_journal {
         mod memory {
             $(#[test] fn $name() { super::$name(&super::Kind::Memory); })+
         }
-        mod sqlite {
-            $(#[test] fn $name() { super::$name(&super::Kind::Sqlite(tempfile::TempDir::new().unwrap())); })+
+        mod durable {
+            $(#[test] fn $name() { super::$name(&super::Kind::Durable(crate::harness::Durable::fresh())); })+
         }
     };
 }
@@ -75,6 +78,7 @@ on_every_journal! {
     changes_that_are_still_unknown_are_told_again,
     replaying_what_is_read_makes_what_is_loaded,
     any_history_is_kept_exactly,
+    of_signs_of_life_the_newest_of_each_name_is_shared,
 }
 
 fn register(body: Value) -> Command {
@@ -161,7 +165,7 @@ fn observed_and_found(machine: &mut Machine) {
 pub(crate) fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usize) {
     let mut state = replay(&machine.changes[..from]);
     for changes in machine.changes[from..].chunks(batch) {
-        assert_eq!(journal.begin(state.revision()).unwrap(), []);
+        assert_eq!(journal.begin(&state).unwrap(), []);
         let transitions = state.advance(changes.to_vec());
         journal.commit(&Batch::new(&transitions, &state)).unwrap();
     }
@@ -188,11 +192,11 @@ fn an_empty_journal_is_at_revision_0(kind: &Kind) {
     assert_eq!((snapshot.state.revision(), snapshot.state.plugins().size()), (Revision(0), 0));
     assert_eq!(snapshot.store.as_str().len(), 32);
     assert_ne!(snapshot.store, MemoryJournal::new().load().unwrap().store, "an identity of its own");
-    assert_eq!(journal.begin(Revision(0)).unwrap(), []);
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
     journal.roll_back();
     journal.roll_back();
     assert_eq!(journal.read(Revision(0), 10).unwrap(), []);
-    assert_eq!(journal.foreign_changes(Revision(0)).unwrap(), []);
+    assert_eq!(journal.foreign_changes(&State::default()).unwrap(), []);
 }
 
 fn what_is_committed_is_loaded(kind: &Kind) {
@@ -203,7 +207,7 @@ fn what_is_committed_is_loaded(kind: &Kind) {
     let snapshot = journal.load().unwrap();
     assert_eq!(snapshot.store, store);
     assert_same(&snapshot, &machine);
-    if matches!(kind, Kind::Sqlite(_)) {
+    if matches!(kind, Kind::Durable(_)) {
         journal.close();
         drop(journal);
         let snapshot = kind.open().load().unwrap();
@@ -216,11 +220,11 @@ fn what_is_rolled_back_never_was(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
-    journal.begin(machine.state.revision()).unwrap();
+    journal.begin(&machine.state).unwrap();
     journal.roll_back();
     assert_same(&journal.load().unwrap(), &machine);
     // The lock was given back: the next batch can be begun.
-    assert_eq!(journal.begin(machine.state.revision()).unwrap(), []);
+    assert_eq!(journal.begin(&machine.state).unwrap(), []);
     journal.roll_back();
 }
 
@@ -243,7 +247,7 @@ fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
     // As after a commit whose outcome was not known: it is there, but the caller stands before it.
     commit(&mut *journal, &machine, 0, 100);
     for known in [0, 1, 15, 26, HISTORY] {
-        assert_eq!(journal.begin(Revision(known as u64)).unwrap(), machine.changes[known..]);
+        assert_eq!(journal.begin(&replay(&machine.changes[..known])).unwrap(), machine.changes[known..]);
         journal.roll_back();
     }
 }
@@ -253,7 +257,11 @@ fn changes_that_are_still_unknown_are_told_again(kind: &Kind) {
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
     for known in [3, 3, 0, HISTORY, HISTORY] {
-        assert_eq!(journal.foreign_changes(Revision(known as u64)).unwrap(), machine.changes[known..], "{known}");
+        assert_eq!(
+            journal.foreign_changes(&replay(&machine.changes[..known])).unwrap(),
+            machine.changes[known..],
+            "{known}"
+        );
     }
 }
 
@@ -263,6 +271,31 @@ fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
     commit(&mut *journal, &machine, 0, 4);
     let replayed = replay(&journal.read(Revision(0), usize::MAX).unwrap());
     assert_eq!(replayed, journal.load().unwrap().state);
+}
+
+fn of_signs_of_life_the_newest_of_each_name_is_shared(kind: &Kind) {
+    let mut journal = kind.open();
+    journal.load().unwrap();
+    let pulses = journal.pulses();
+    let pulse = |kind, name: &str, second: i64| Pulse {
+        kind,
+        name: name.to_owned(),
+        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+    };
+    let sorted = |mut pulses: Vec<Pulse>| {
+        pulses.sort_by_key(|pulse| (pulse.kind, pulse.name.clone()));
+        pulses
+    };
+    pulses.share(&[]).unwrap();
+    let (one, agent) = (pulse(PulseKind::Lease, "one", 7), pulse(PulseKind::Agent, "one", 5));
+    pulses.share(&[pulse(PulseKind::Lease, "one", 3), one.clone(), agent.clone()]).unwrap();
+    pulses.share(&[pulse(PulseKind::Lease, "one", 4)]).unwrap();
+    let all = sorted(pulses.shared(jiff::Timestamp::UNIX_EPOCH).unwrap());
+    assert_eq!(all, [one.clone(), agent.clone()], "the newest of each");
+    assert_eq!(pulses.shared(agent.at).unwrap(), std::slice::from_ref(&one), "after that moment");
+    pulses.forget(one.at).unwrap();
+    assert_eq!(pulses.shared(jiff::Timestamp::UNIX_EPOCH).unwrap(), [one]);
+    journal.close();
 }
 
 fn any_history_is_kept_exactly(kind: &Kind) {
@@ -278,26 +311,26 @@ fn any_history_is_kept_exactly(kind: &Kind) {
         let mut journal = fresh.open();
         commit(&mut *journal, &machine, 0, batch);
         prop_assert_eq!(journal.read(Revision(0), usize::MAX).unwrap(), machine.changes.clone());
-        let mut journal = if matches!(fresh, Kind::Sqlite(_)) { drop(journal); fresh.open() } else { journal };
+        let mut journal = if matches!(fresh, Kind::Durable(_)) { drop(journal); fresh.open() } else { journal };
         let loaded = journal.load().unwrap();
         prop_assert_eq!(&loaded.state, &machine.state);
         prop_assert_eq!(&replay(&machine.changes), &machine.state);
     });
 }
 
-/// SQLite alone can be opened twice: two processes are two connections.
+/// Two processes are two connections.
 #[test]
 fn between_begin_and_commit_no_other_can_begin() {
-    let kind = Kind::Sqlite(TempDir::new().unwrap());
+    let kind = Kind::Durable(Durable::fresh());
     let machine = history();
     let (mut one, mut other) = (kind.open(), kind.open());
-    assert_eq!(one.begin(Revision(0)).unwrap(), []);
+    assert_eq!(one.begin(&State::default()).unwrap(), []);
     let (begun, waits) = mpsc::channel();
     let waiting = std::thread::spawn(move || {
-        let foreign = other.begin(Revision(0)).unwrap();
+        let foreign = other.begin(&State::default()).unwrap();
         begun.send(foreign).unwrap();
         other.roll_back();
-        other.foreign_changes(Revision(0)).unwrap()
+        other.foreign_changes(&State::default()).unwrap()
     });
     let mut state = State::default();
     let transitions = state.advance(machine.changes.clone());
@@ -309,9 +342,9 @@ fn between_begin_and_commit_no_other_can_begin() {
 
 #[test]
 fn a_batch_that_was_not_committed_is_not_there_after_a_crash() {
-    let kind = Kind::Sqlite(TempDir::new().unwrap());
+    let kind = Kind::Durable(Durable::fresh());
     let mut journal = kind.open();
-    assert_eq!(journal.begin(Revision(0)).unwrap(), []);
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
     drop(journal);
     assert_eq!(kind.open().load().unwrap().state.revision(), Revision(0));
 }

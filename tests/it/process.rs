@@ -186,7 +186,8 @@ async fn openapi_prints_what_is_served() {
 }
 
 #[rstest]
-#[case::store(&["--store", "postgres:x"], "sqlite:PATH")]
+#[case::store(&["--store", "mysql:x"], "sqlite:PATH")]
+#[case::database_without_host(&["--store", "postgres:///registry"], "host")]
 #[case::store_without_path(&["--store", "sqlite:"], "path")]
 #[case::listen(&["--listen", "localhost"], "--listen")]
 #[case::port(&["--listen", "127.0.0.1:99999"], "--listen")]

@@ -102,6 +102,6 @@ async fn a_store_that_was_replaced_under_a_running_process_is_not_written_into()
     let mut journal = SqliteJournal::open(&store).unwrap();
     let known = journal.load().unwrap();
     rusqlite::Connection::open(&store).unwrap().execute("UPDATE registry SET store = 'another'", []).unwrap();
-    let refused = journal.begin(known.state.revision());
+    let refused = journal.begin(&known.state);
     assert!(matches!(refused, Err(StoreError::Unusable { .. })), "{refused:?}");
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::http::currency::{CONSISTENCY, is_of_service};
 use crate::http::list_params::{
     DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
     VIEW, Values, filters,
@@ -17,6 +18,9 @@ const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = path_parameters(path);
     parameters.extend(query_of(path, method).into_iter().map(query_parameter));
+    if method == "get" && !is_of_service(path) {
+        parameters.push(query_parameter(&CONSISTENCY));
+    }
     if is_conditional(path) {
         parameters.push(header("If-Match", "Only if it has one of these entity tags, or `*`: if it exists."));
         parameters

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parameters::{has_view, is_conditional};
+use crate::http::currency::is_of_service;
 
 /// Adds the answers of an operation that its handler does not name.
 pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
@@ -24,9 +25,8 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
     let has_view = has_view(path, method);
     add(has_view, "410", "What is asked for is no longer kept, or the cursor belongs to another store");
-    add(has_view, "503", "The journal cannot be read at the moment");
+    add(!is_of_service(path), "503", "The store cannot be read or written at the moment; ask again");
     add(has_view, "504", "The revision that is asked for was not reached in time");
-    add(method != "get", "503", "The store cannot be written at the moment; the change may be sent again");
     add(true, "default", "Any other error");
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with(['4', '5']) && response.get("content").is_none() {
@@ -43,9 +43,10 @@ pub(super) fn headers() -> Value {
     let text = || json!({"type": "string"});
     let revision = json!({"type": "integer", "format": "int64", "minimum": 0});
     json!({
-        "Registry-Revision": header(true, "The revision that the answer was made from, or that a write has led to", revision),
-        "Registry-Store": header(true, "The store whose history that revision belongs to", text()),
+        "Registry-Revision": header(false, "The revision that the answer was made from, or that a write has led to; absent before the store has been read", revision),
+        "Registry-Store": header(false, "The store whose history that revision belongs to; absent before the store has been read", text()),
         "X-Request-Id": header(true, "Names the request in the log: as it was sent, or made here", text()),
+        "Registry-Age": header(false, "For how many seconds it has not been known whether that is the newest revision; absent as long as it is", json!({"type": "integer", "minimum": 0})),
         "ETag": header(false, "For If-Match and If-None-Match", text()),
     })
 }
@@ -56,7 +57,7 @@ fn problem(help: &str) -> Value {
 }
 
 fn add_headers(response: &mut Value, tagged: bool) {
-    let names = ["Registry-Revision", "Registry-Store", "X-Request-Id"];
+    let names = ["Registry-Revision", "Registry-Store", "Registry-Age", "X-Request-Id"];
     for name in names.into_iter().chain(tagged.then_some("ETag")) {
         response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
     }

@@ -15,12 +15,13 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::{error, warn};
 
 use self::history::{COLUMNS, SqliteHistory, change_row};
 use self::pulses::SqlitePulses;
 use self::webhooks::SqliteWebhooks;
+use super::head::{Head, check_time};
 use super::row::{
     ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
@@ -60,28 +61,38 @@ impl SqliteJournal {
         Ok(SqliteJournal { connection, history, webhooks, pulses, store: StoreId::kept(&store), seen: None })
     }
 
-    /// The head, when it belongs to this store and is not behind `known`.
-    fn head(&self, known: Revision) -> Result<Revision, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT store, head FROM registry")?;
-        let (store, head) = statement.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-        let head = revision_from_sql(head)?;
-        if store != self.store.as_str() {
-            return Err(StoreError::refused("the file was replaced by another store; restart the service"));
+    fn head(&self) -> Result<Head, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT store, head, head_at, horizon FROM registry")?;
+        let (store, head, head_at, horizon) =
+            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        Ok(Head {
+            store,
+            revision: revision_from_sql(head)?,
+            at: time_from_sql(head_at)?,
+            horizon: revision_from_sql(horizon)?,
+        })
+    }
+
+    /// What was written after `known`, if the store still holds the history that it belongs to. Within a transaction.
+    fn news(&self, known: &State) -> Result<Vec<Change>, StoreError> {
+        let head = self.head()?;
+        head.check(&self.store, known)?;
+        if head.revision == known.revision() {
+            return Ok(Vec::new());
         }
-        if head < known {
-            return Err(StoreError::refused(format!(
-                "the store's head went back from revision {known} to {head}; it was replaced by an older \
-                 copy under the running service, which must be restarted",
-            )));
+        let newest = revision_to_sql(known.revision());
+        let mut statement = self.connection.prepare_cached("SELECT at FROM changes WHERE revision = ?1")?;
+        if let Some(at) = statement.query_row([newest], |row| row.get(0)).optional()? {
+            check_time(time_from_sql(at)?, known)?;
         }
-        Ok(head)
+        self.changes(known.revision(), usize::MAX)
     }
 
     /// At most `limit` changes after a revision, oldest first.
     fn changes(&self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         let horizon = history::horizon(&self.connection)?;
         if after < horizon {
-            return Err(StoreError::compacted(after, horizon));
+            return Err(StoreError::Compacted { after, horizon });
         }
         let mut statement = self
             .connection
@@ -239,11 +250,9 @@ impl Journal for SqliteJournal {
         Ok(Snapshot { store: self.store.clone(), state })
     }
 
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let foreign = self
-            .head(known)
-            .and_then(|head| if head == known { Ok(Vec::new()) } else { self.changes(known, usize::MAX) });
+        let foreign = self.news(known);
         if foreign.is_err() {
             self.roll_back();
         }
@@ -265,21 +274,19 @@ impl Journal for SqliteJournal {
         }
     }
 
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         let version: i64 = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
-        if self.seen == Some((version, known)) {
+        if self.seen == Some((version, known.revision())) {
             return Ok(Vec::new());
         }
         // One transaction: another process may forget what is being read.
         let reading = self.connection.unchecked_transaction()?;
-        if self.head(known)? > known {
-            let changes = self.changes(known, usize::MAX)?;
-            reading.finish()?;
-            return Ok(changes);
-        }
+        let changes = self.news(known)?;
         reading.finish()?;
-        self.seen = Some((version, known));
-        Ok(Vec::new())
+        if changes.is_empty() {
+            self.seen = Some((version, known.revision()));
+        }
+        Ok(changes)
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {

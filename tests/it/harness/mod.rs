@@ -3,6 +3,7 @@
 //! | file | what it gives |
 //! |---|---|
 //! | [`server`] | [`Server`]: the service in this process, on port 0 and a fresh store |
+//! | [`durable`] | [`Durable`]: a store of a test's own, SQLite or PostgreSQL |
 //! | [`client`] | [`Client`]: asserts status, content type, headers and error shape on every call |
 //! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
@@ -18,6 +19,7 @@
 //! Nothing here sleeps or tries again: what has to be awaited is awaited, within [`PATIENCE`].
 
 pub(crate) mod client;
+pub(crate) mod durable;
 pub(crate) mod event_stream;
 pub(crate) mod machine;
 pub(crate) mod passage;
@@ -34,6 +36,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use client::{Call, Client, Reply};
+pub(crate) use durable::Durable;
 pub(crate) use event_stream::{EventStream, Received};
 pub(crate) use machine::Machine;
 pub(crate) use problem::Problem;

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Client, RawConnection, within_patience};
+use super::{Client, Durable, RawConnection, blocking, within_patience};
 
 /// A running service.
 pub(crate) struct Server {
@@ -31,6 +31,8 @@ pub(crate) struct Server {
     task: JoinHandle<()>,
     /// Where its store is, as long as the test needs it.
     folder: Option<TempDir>,
+    /// Its database, if it has one; dropped after everything that is connected to it.
+    _store: Option<Durable>,
 }
 
 /// What a server is made of; every part can be replaced.
@@ -63,27 +65,31 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Server {
-        let registry = Registry::start_keeping(self.journal, Arc::clone(&self.clock), self.retention);
+        let (journal, clock, retention) = (self.journal, Arc::clone(&self.clock), self.retention);
+        let registry = blocking(move || Registry::start_keeping(journal, clock, retention)).await;
         let registry = registry.expect("the journal cannot be read");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks).expect("unreadable webhooks");
+        let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
         let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: self.limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.
             drop(stopped.await);
         }));
-        Server { address, registry, webhooks, stop, task, folder: None }
+        Server { address, registry, webhooks, stop, task, folder: None, _store: None }
     }
 }
 
 impl Server {
-    /// On a fresh SQLite store.
+    /// On a fresh durable store: SQLite, or the PostgreSQL that the environment names.
     pub(crate) async fn start() -> Server {
-        let folder = TempDir::new().expect("no temporary folder");
-        let mut server = Server::on(&folder.path().join("registry.db")).await;
-        server.folder = Some(folder);
+        let store = Durable::fresh();
+        let mut server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
+        match store {
+            Durable::Sqlite(folder) => server.folder = Some(folder),
+            Durable::Postgres(_) => server._store = Some(store),
+        }
         server
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
-use plugin_registry::registry::{Change, Revision, Snapshot};
+use plugin_registry::registry::{Change, Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -68,7 +68,7 @@ impl Journal for Stage {
         self.inner.load()
     }
 
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.inner.begin(known)
     }
 
@@ -94,7 +94,7 @@ impl Journal for Stage {
         self.inner.roll_back();
     }
 
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.inner.foreign_changes(known)
     }
 

@@ -10,7 +10,7 @@ use plugin_registry::plugin::{Registration, UniqueId};
 use plugin_registry::registry::observation::ResourceKind;
 use plugin_registry::registry::{
     Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey, Revision,
-    Sighting, Snapshot, Sweeper,
+    Sighting, Snapshot, State, Sweeper,
 };
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
@@ -62,7 +62,7 @@ impl Journal for Surviving {
         self.0.lock().unwrap().load()
     }
 
-    fn begin(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.0.lock().unwrap().begin(known)
     }
 
@@ -74,7 +74,7 @@ impl Journal for Surviving {
         self.0.lock().unwrap().roll_back();
     }
 
-    fn foreign_changes(&mut self, known: Revision) -> Result<Vec<Change>, StoreError> {
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.0.lock().unwrap().foreign_changes(known)
     }
 

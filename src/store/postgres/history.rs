@@ -1,0 +1,254 @@
+//! The journal, read beside the writer: on connections of its own.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::link::Link;
+use super::url::PostgresUrl;
+use crate::plugin::UniqueId;
+use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
+use crate::registry::{Change, LeaseId, Revision, Step, Transition};
+use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
+use crate::store::{History, StoreError};
+
+/// The columns of a change, in the order of [`change_row`].
+pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at, observed";
+
+/// How many they are.
+const WIDTH: usize = 9;
+
+/// How many idle connections are kept.
+const MAX_IDLE: usize = 4;
+
+/// The history in a database.
+pub(super) struct PostgresHistory {
+    url: PostgresUrl,
+    /// Connections that nobody reads with; `None` once the store has been closed.
+    idle: Mutex<Option<Vec<Link>>>,
+}
+
+impl PostgresHistory {
+    pub fn new(url: PostgresUrl) -> PostgresHistory {
+        PostgresHistory { url, idle: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Closes the idle connections, and keeps none from now on.
+    pub fn close(&self) {
+        let idle = self.idle().take();
+        idle.into_iter().flatten().for_each(Link::close);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Link>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads with a connection of our own, within one transaction.
+    fn reading<T>(&self, read: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let kept = self.idle().as_mut().and_then(Vec::pop);
+        if let Some(mut link) = kept {
+            match link.run(async |client| within_one_moment(client, read).await) {
+                // It was ended while nobody used it: a new one does.
+                Err(StoreError::Unreachable(_)) => {}
+                done => return self.give_back(link, done),
+            }
+        }
+        let mut link = Link::open(&self.url)?;
+        let done = link.run(async |client| within_one_moment(client, read).await);
+        self.give_back(link, done)
+    }
+
+    fn give_back<T>(&self, link: Link, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if done.is_ok()
+            && let Some(idle) = self.idle().as_mut().filter(|idle| idle.len() < MAX_IDLE)
+        {
+            idle.push(link);
+        }
+        done
+    }
+}
+
+async fn within_one_moment<T>(
+    client: &Client,
+    read: &impl AsyncFn(&Client) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let done = read(client).await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(done)
+}
+
+impl History for PostgresHistory {
+    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+        self.reading(&async |client| {
+            let horizon = horizon(client).await?;
+            // What stands since before the horizon is kept beside the changes, and is no part of what happened.
+            let range = &ChangeRange { after: range.after.max(horizon), ..range.clone() };
+            read(client, range, horizon).await
+        })
+    }
+
+    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+        self.reading(&async |client| {
+            let horizon = horizon(client).await?;
+            let mut earlier = Earlier { horizon, ..Earlier::default() };
+            if revision < horizon {
+                return Ok(earlier);
+            }
+            let query = format!(
+                "SELECT changed.subject, changed.of_lease, {}
+                 FROM (SELECT DISTINCT subject, kind LIKE 'lease.%' AS of_lease FROM changes WHERE revision > $1 AND NOT of_category) AS changed
+                 LEFT JOIN LATERAL (
+                     SELECT {COLUMNS} FROM changes
+                     WHERE subject = changed.subject AND NOT of_category AND revision <= $1
+                     ORDER BY revision DESC LIMIT 1) AS stood ON true",
+                qualified("stood"),
+            );
+            let revision = revision_to_sql(revision);
+            let mut rows =
+                std::pin::pin!(client.query_typed_raw(&query, [(&revision as &(dyn ToSql + Sync), Type::INT8)]).await?);
+            while let Some(row) = rows.try_next().await? {
+                let stood = optional_row(&row, 2)?;
+                if row.try_get(1)? {
+                    let lease = stood.map(|stood| stood.lease()).transpose()?.flatten();
+                    earlier.leases.push((LeaseId::named(row.try_get(0)?), lease.map(Arc::new)));
+                } else {
+                    let record = stood.map(|stood| stood.record()).transpose()?.flatten();
+                    earlier.plugins.push((UniqueId::from_client(row.try_get(0)?), record));
+                }
+            }
+            Ok(earlier)
+        })
+    }
+
+    fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
+        self.reading(&async |client| Ok(Some(revision_before(client, time, true).await?).filter(|found| found.0 > 0)))
+    }
+}
+
+/// The changes of a range, which begins at the horizon or later.
+async fn read(client: &Client, range: &ChangeRange, horizon: Revision) -> Result<Chapter, StoreError> {
+    let after = match range.from {
+        Some(from) => range.after.max(revision_before(client, from, false).await?),
+        None => range.after,
+    };
+    let until = match range.to {
+        Some(to) => Some(revision_before(client, to, false).await?).min(range.until.or(Some(Revision(u64::MAX)))),
+        None => range.until,
+    };
+    let (after, until) = (revision_to_sql(after), until.map_or(i64::MAX, revision_to_sql));
+    let kinds: Vec<_> = range.kinds.iter().map(|kind| kind.as_str()).collect();
+    let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
+    let order = if range.descending { "DESC" } else { "ASC" };
+    // The length of a text is known without reading it.
+    let query = format!(
+        "SELECT {of_change}, {of_before}
+         FROM (SELECT *, sum(coalesce(octet_length(document), 0) + 512) OVER (ORDER BY revision {order}) AS bytes
+               FROM (SELECT * FROM changes
+                     WHERE revision > $1 AND revision <= $2
+                         AND ($3::boolean IS NULL OR of_category = $3)
+                         AND ($4::text IS NULL OR subject = $4)
+                         AND (cardinality($5::text[]) = 0 OR kind = ANY($5))
+                     ORDER BY revision {order} LIMIT $6) AS limited) AS change
+         LEFT JOIN LATERAL (
+             SELECT {COLUMNS} FROM changes AS earlier
+             WHERE earlier.subject = change.subject AND earlier.of_category = change.of_category
+                 AND earlier.revision < change.revision
+             ORDER BY earlier.revision DESC LIMIT 1) AS before ON true
+         WHERE change.bytes - coalesce(octet_length(change.document), 0) - 512 < {MAX_BYTES}
+         ORDER BY change.revision {order}",
+        of_change = qualified("change"),
+        of_before = qualified("before"),
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+        (&after, Type::INT8),
+        (&until, Type::INT8),
+        (&range.of_categories, Type::BOOL),
+        (&range.subject, Type::TEXT),
+        (&kinds, Type::TEXT_ARRAY),
+        (&limit, Type::INT8),
+    ];
+    let mut rows = std::pin::pin!(client.query_typed_raw(&query, values).await?);
+    let mut chapter = Chapter { horizon, ..Chapter::default() };
+    let mut bytes = 0;
+    while let Some(row) = rows.try_next().await? {
+        let row = transition(change_row(&row, 0)?, optional_row(&row, WIDTH)?)?;
+        bytes += row.bytes();
+        chapter.transitions.push(Arc::new(row));
+    }
+    // The database has counted no more bytes than this has.
+    chapter.is_all = chapter.transitions.len() < range.limit && bytes < MAX_BYTES;
+    Ok(chapter)
+}
+
+/// The newest revision made before a time, or at it if that counts; 0 when there is none.
+///
+/// Times never go back: what was made in time comes before what was not, and is found by halves.
+async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
+    let query = "
+        WITH RECURSIVE search (least, most) AS (
+            SELECT 0::bigint, head FROM registry
+            UNION ALL
+            SELECT CASE WHEN is_later THEN least ELSE middle END,
+                   CASE WHEN is_later THEN greatest(revision - 1, least) ELSE most END
+            FROM (SELECT least, most, middle, revision, coalesce(at > $1 OR (at = $1 AND NOT $2), false) AS is_later
+                  FROM (SELECT least, most, least + (most - least + 1) / 2 AS middle FROM search WHERE least < most) AS half
+                  LEFT JOIN LATERAL (SELECT revision, at FROM changes WHERE revision <= middle
+                                     ORDER BY revision DESC LIMIT 1) AS place ON true) AS step
+        )
+        SELECT least FROM search WHERE least >= most";
+    let micros = time.as_microsecond();
+    let row = client.query_typed_one(query, &[(&micros, Type::INT8), (&or_at, Type::BOOL)]).await?;
+    revision_from_sql(row.try_get(0)?)
+}
+
+/// A change with what it has done.
+fn transition(row: ChangeRow, before: Option<ChangeRow>) -> Result<Transition, StoreError> {
+    let step = if row.kind == "category.named" {
+        let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
+        Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
+    } else if row.is_of_lease() {
+        let before = before.map(|row| row.lease()).transpose()?.flatten();
+        Step::Lease { before: before.map(Arc::new), after: row.lease()?.map(Arc::new) }
+    } else {
+        Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
+    };
+    Ok(Transition::new(Change::try_from(row)?, step))
+}
+
+/// See [`Chapter::horizon`].
+async fn horizon(client: &Client) -> Result<Revision, StoreError> {
+    let row = client.query_typed_one("SELECT horizon FROM registry", &[]).await?;
+    revision_from_sql(row.try_get(0)?)
+}
+
+/// The columns of a change that a part of a query is called.
+fn qualified(name: &str) -> String {
+    COLUMNS.split(", ").map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The change whose columns begin at a place.
+pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreError> {
+    Ok(ChangeRow {
+        revision: row.try_get(first)?,
+        at: row.try_get(first + 1)?,
+        kind: row.try_get(first + 2)?,
+        subject: row.try_get(first + 3)?,
+        request_id: row.try_get(first + 4)?,
+        document: row.try_get(first + 5)?,
+        detail: row.try_get(first + 6)?,
+        created_at: row.try_get(first + 7)?,
+        observed: row.try_get(first + 8)?,
+    })
+}
+
+/// As [`change_row`], where there may be none.
+fn optional_row(row: &Row, first: usize) -> Result<Option<ChangeRow>, StoreError> {
+    match row.try_get::<_, Option<i64>>(first)? {
+        Some(_) => change_row(row, first).map(Some),
+        None => Ok(None),
+    }
+}

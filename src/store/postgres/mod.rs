@@ -1,0 +1,323 @@
+//! The store for several replicas: one PostgreSQL, version 12 or later.
+//!
+//! A batch locks the row of the head from its beginning to its commit, so that commit order is revision order, whichever
+//! replica writes; what others have committed is read, and applied, under that lock. PostgreSQL answers `COMMIT` when it
+//! is durable (and on the standbys that it was told to wait for), and shows nothing to others before.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`url`], [`tls`] | where the database is, and whom to trust |
+//! | [`link`] | one connection, used by one thread at a time |
+//! | [`migrate`] | the schema |
+//! | [`session`] | the writer's connection, with its statements |
+//! | [`write`] | a batch as a few statements, whatever its size |
+//! | [`listen`] | being told that others have written |
+//! | [`history`], [`compact`] | reading the past; forgetting it |
+//! | [`webhooks`] | where webhooks are kept |
+//! | [`pulses`] | where replicas tell each other who lives |
+
+mod compact;
+mod error;
+mod history;
+mod link;
+mod listen;
+mod migrate;
+mod pulses;
+mod session;
+mod tls;
+pub mod url;
+mod webhooks;
+mod write;
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use tracing::{error, warn};
+
+use self::history::{COLUMNS, PostgresHistory, change_row};
+use self::link::LOAD_TIME;
+use self::listen::Listener;
+use self::pulses::PostgresPulses;
+use self::session::Session;
+use self::url::PostgresUrl;
+use self::webhooks::PostgresWebhooks;
+use super::head::{Head, check_time};
+use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
+use super::{Batch, History, Journal, PulseStore, StoreError, Wake, WebhookStore};
+use crate::plugin::Name;
+use crate::registry::{Category, Change, Lease, Record, Revision, Snapshot, State, StoreId};
+
+/// The least version of the server, as it names itself.
+const LEAST_VERSION: i32 = 12_00_00;
+
+/// The journal in a PostgreSQL database.
+pub struct PostgresJournal {
+    url: PostgresUrl,
+    session: Option<Session>,
+    /// Known once it was loaded.
+    store: Option<StoreId>,
+    history: Arc<PostgresHistory>,
+    webhooks: Arc<PostgresWebhooks>,
+    pulses: Arc<PostgresPulses>,
+    listener: Option<Listener>,
+    is_begun: bool,
+}
+
+impl PostgresJournal {
+    /// The journal at a URL. Nothing is connected to before it is loaded.
+    pub fn new(url: PostgresUrl) -> PostgresJournal {
+        PostgresJournal {
+            history: Arc::new(PostgresHistory::new(url.clone())),
+            webhooks: Arc::new(PostgresWebhooks::new(url.clone())),
+            pulses: Arc::new(PostgresPulses::new(url.clone())),
+            url,
+            session: None,
+            store: None,
+            listener: None,
+            is_begun: false,
+        }
+    }
+
+    /// The connection, made anew when it is broken.
+    fn session(&mut self) -> Result<&mut Session, StoreError> {
+        if !self.session.as_ref().is_some_and(|session| session.link.stands()) {
+            self.session = None;
+            self.session = Some(Session::open(&self.url)?);
+        }
+        self.session.as_mut().ok_or_else(link::closed)
+    }
+
+    /// Does work on the connection; once more on a new one when it has turned out that it was ended while nobody used it.
+    /// So `work` must not have lost anything by then.
+    fn again_if_ended<T>(
+        &mut self,
+        work: impl Fn(&mut PostgresJournal) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let was_open = self.session.is_some();
+        match work(self) {
+            Err(StoreError::Unreachable(_)) if was_open => work(self),
+            done => done,
+        }
+    }
+
+    fn try_load(&mut self) -> Result<Snapshot, StoreError> {
+        let session = self.session()?;
+        let snapshot = session.link.run_within(LOAD_TIME, async |client| {
+            check_server(client).await?;
+            client
+                .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0")
+                .await?;
+            let loaded = load(client).await;
+            client.batch_execute(if loaded.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            loaded
+        })?;
+        if self.store.as_ref().is_some_and(|store| *store != snapshot.store) {
+            return Err(StoreError::refused("the store was replaced by another one; restart the service"));
+        }
+        self.store = Some(snapshot.store.clone());
+        Ok(snapshot)
+    }
+
+    fn try_begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        let store = self.store.clone();
+        let Session { link, statements } = self.session()?;
+        let begun = link.run(async |client| {
+            let (begun, head) =
+                futures_util::join!(client.batch_execute("BEGIN"), client.query_one(&statements.lock_head, &[]));
+            begun?;
+            news(client, &session::head_of(&head?)?, store.as_ref(), known).await
+        });
+        self.is_begun = true;
+        if begun.is_err() {
+            self.roll_back();
+        }
+        begun
+    }
+
+    fn try_foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        let store = self.store.clone();
+        let Session { link, statements } = self.session()?;
+        link.run(async |client| {
+            let head = session::head_of(&client.query_one(&statements.read_head, &[]).await?)?;
+            news(client, &head, store.as_ref(), known).await
+        })
+    }
+}
+
+impl Journal for PostgresJournal {
+    fn on_news(&mut self, wake: Wake) {
+        self.listener = Listener::start(self.url.clone(), wake)
+            .inspect_err(|failure| {
+                warn!(error = failure.chain(), "nobody listens to the database; it is asked now and then");
+            })
+            .ok();
+    }
+
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.again_if_ended(PostgresJournal::try_load)
+    }
+
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.again_if_ended(|journal| journal.try_begin(known))
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let Some(Session { link, statements }) = &mut self.session else { return Err(link::closed()) };
+        link.run(async |client| write::write(client, statements, batch).await)?;
+        self.is_begun = false;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        if !std::mem::take(&mut self.is_begun) {
+            return;
+        }
+        if let Some(session) = self.session.as_mut().filter(|session| session.link.stands())
+            && let Err(failure) = session.link.run(async |client| Ok(client.batch_execute("ROLLBACK").await?))
+        {
+            error!(error = failure.chain(), "a transaction could not be rolled back; its connection is given up");
+            self.session = None;
+        }
+    }
+
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.again_if_ended(|journal| journal.try_foreign_changes(known))
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let Session { link, statements } = self.session()?;
+        link.run(async |client| {
+            session::head_of(&client.query_one(&statements.read_head, &[]).await?)?.require_kept(after)?;
+            changes(client, after, limit).await
+        })
+    }
+
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.session()?.link.run(async |client| compact::compact(client, horizon, steps).await)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        Arc::clone(&self.history) as Arc<dyn History>
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    }
+
+    fn close(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.stop();
+        }
+        self.history.close();
+        self.webhooks.close();
+        self.pulses.close();
+        if let Some(session) = self.session.take() {
+            session.link.close();
+        }
+    }
+}
+
+/// Refuses a server that is too old, warns of one that may lose what it has committed, and brings the schema up to date.
+async fn check_server(client: &Client) -> Result<(), StoreError> {
+    let query = "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
+                        current_setting('fsync')::bool AND current_setting('full_page_writes')::bool";
+    let row = client.query_typed_one(query, &[]).await?;
+    if row.try_get::<_, i32>(0)? < LEAST_VERSION {
+        let version: &str = row.try_get(1)?;
+        return Err(StoreError::refused(format!("the database is PostgreSQL {version}; version 12 is the least")));
+    }
+    if !row.try_get::<_, bool>(2)? {
+        warn!("the database runs with fsync or full_page_writes off: what it has committed can be lost");
+    }
+    migrate::migrate(client).await
+}
+
+/// The state as of the head, within one transaction.
+async fn load(client: &Client) -> Result<Snapshot, StoreError> {
+    let row = client.query_typed_one("SELECT store, head, head_at, horizon FROM registry", &[]).await?;
+    let head = session::head_of(&row)?;
+    let horizon = revision_to_sql(head.horizon);
+    let query = "SELECT count(*), coalesce(max(revision), $1) FROM changes WHERE revision > $1";
+    let row = client.query_typed_one(query, &[(&horizon, Type::INT8)]).await?;
+    let (count, newest): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if newest != revision_to_sql(head.revision) || count != newest - horizon {
+        return Err(StoreError::refused(format!(
+            "the store is damaged: its head is {}, but after revision {horizon} it holds {count} changes up to {newest}",
+            head.revision,
+        )));
+    }
+    let (plugins, categories) = (plugins(client).await?, categories(client).await?);
+    let leases = leases(client).await?;
+    Ok(Snapshot {
+        store: StoreId::kept(&head.store),
+        state: State::restore(head.revision, head.at, plugins, categories).with_leases(leases),
+    })
+}
+
+async fn plugins(client: &Client) -> Result<Vec<Record>, StoreError> {
+    let query = "SELECT document, config, revision, created_at, updated_at, observed FROM plugins ORDER BY unique_id";
+    let rows = client.query_typed_raw(query, Vec::<(&str, Type)>::new()).await?;
+    let mut rows = std::pin::pin!(rows);
+    let mut records = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let config = row.try_get::<_, Option<&str>>(1)?.map(config_of).transpose()?;
+        records.push(Record::observed(
+            plugin_of(row.try_get(0)?)?.into(),
+            config,
+            revision_from_sql(row.try_get(2)?)?,
+            (time_from_sql(row.try_get(3)?)?, time_from_sql(row.try_get(4)?)?),
+            observed_of(row.try_get(5)?)?,
+        ));
+    }
+    Ok(records)
+}
+
+async fn leases(client: &Client) -> Result<Vec<Lease>, StoreError> {
+    let rows = client.query_typed("SELECT id, document, revision FROM leases", &[]).await?;
+    rows.iter().map(|row| lease_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)).collect()
+}
+
+async fn categories(client: &Client) -> Result<Vec<(Name, Category)>, StoreError> {
+    let mut categories = Vec::new();
+    for row in client.query_typed("SELECT name, display_name, revision FROM categories", &[]).await? {
+        let name = Name::new(row.try_get(0)?)
+            .map_err(|wrong| StoreError::refused(format!("a category's name in the store {wrong}")))?;
+        let display_name = row.try_get::<_, &str>(1)?.into();
+        categories.push((name, Category { display_name, revision: revision_from_sql(row.try_get(2)?)? }));
+    }
+    Ok(categories)
+}
+
+/// What was written after `known`, if `head` belongs to the same history.
+async fn news(client: &Client, head: &Head, store: Option<&StoreId>, known: &State) -> Result<Vec<Change>, StoreError> {
+    head.check(store.ok_or_else(|| StoreError::refused("the store was not loaded"))?, known)?;
+    if head.revision == known.revision() {
+        return Ok(Vec::new());
+    }
+    head.require_kept(known.revision())?;
+    let newest = revision_to_sql(known.revision());
+    let row = client.query_typed_opt("SELECT at FROM changes WHERE revision = $1", &[(&newest, Type::INT8)]).await?;
+    if let Some(row) = row {
+        check_time(time_from_sql(row.try_get(0)?)?, known)?;
+    }
+    let changes = changes(client, known.revision(), usize::MAX).await?;
+    if changes.first().is_some_and(|first| first.revision != known.revision().next()) {
+        // Others have compacted the journal since the head was read.
+        return Err(StoreError::Compacted { after: known.revision(), horizon: head.horizon });
+    }
+    Ok(changes)
+}
+
+/// At most `limit` changes after a revision, oldest first.
+async fn changes(client: &Client, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+    let query = format!("SELECT {COLUMNS} FROM changes WHERE revision > $1 ORDER BY revision LIMIT $2");
+    let (after, limit) = (revision_to_sql(after), i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = client.query_typed(&query, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
+    rows.iter().map(|row| Change::try_from(change_row(row, 0)?)).collect()
+}

@@ -1,0 +1,116 @@
+//! The writer's connection, with the statements of a batch, prepared once.
+
+use futures_util::try_join;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::link::Link;
+use super::url::PostgresUrl;
+use crate::store::StoreError;
+use crate::store::head::Head;
+use crate::store::row::{revision_from_sql, time_from_sql};
+
+/// A connection that can write batches.
+pub(super) struct Session {
+    pub link: Link,
+    pub statements: Statements,
+}
+
+/// The statements of a batch.
+pub(super) struct Statements {
+    pub read_head: Statement,
+    pub lock_head: Statement,
+    pub insert_changes: Statement,
+    pub put_plugins: Statement,
+    pub remove_plugins: Statement,
+    pub put_categories: Statement,
+    pub remove_categories: Statement,
+    pub put_leases: Statement,
+    pub remove_leases: Statement,
+    pub advance: Statement,
+}
+
+impl Session {
+    /// Connects, and brings the schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached, or is not fit for it.
+    pub fn open(url: &PostgresUrl) -> Result<Session, StoreError> {
+        let mut link = Link::open(url)?;
+        let statements = link.run(async |client| {
+            super::migrate::migrate(client).await?;
+            Statements::prepare(client).await
+        })?;
+        Ok(Session { link, statements })
+    }
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Statements, StoreError> {
+        // Sent together: they cost one round trip.
+        let (
+            read_head,
+            lock_head,
+            insert_changes,
+            put_plugins,
+            remove_plugins,
+            put_categories,
+            remove_categories,
+            put_leases,
+            remove_leases,
+            advance,
+        ) = try_join!(
+            client.prepare("SELECT store, head, head_at, horizon FROM registry"),
+            client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE"),
+            client.prepare(
+                "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
+                 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[],
+                                      $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])",
+            ),
+            client.prepare(
+                "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
+                                      $7::text[])
+                 ON CONFLICT (unique_id) DO UPDATE SET
+                     document = excluded.document, config = excluded.config, revision = excluded.revision,
+                     created_at = excluded.created_at, updated_at = excluded.updated_at, observed = excluded.observed",
+            ),
+            client.prepare("DELETE FROM plugins WHERE unique_id = ANY($1::text[])"),
+            client.prepare(
+                "INSERT INTO categories (name, display_name, revision)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+                 ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, revision = excluded.revision",
+            ),
+            client.prepare("DELETE FROM categories WHERE name = ANY($1::text[])"),
+            client.prepare(
+                "INSERT INTO leases (id, document, revision)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+                 ON CONFLICT (id) DO UPDATE SET document = excluded.document, revision = excluded.revision",
+            ),
+            client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])"),
+            client.prepare("UPDATE registry SET head = $1, head_at = $2"),
+        )?;
+        Ok(Statements {
+            read_head,
+            lock_head,
+            insert_changes,
+            put_plugins,
+            remove_plugins,
+            put_categories,
+            remove_categories,
+            put_leases,
+            remove_leases,
+            advance,
+        })
+    }
+}
+
+/// The head of a row with its columns.
+pub(super) fn head_of(row: &Row) -> Result<Head, StoreError> {
+    Ok(Head {
+        store: row.try_get(0)?,
+        revision: revision_from_sql(row.try_get(1)?)?,
+        at: time_from_sql(row.try_get(2)?)?,
+        horizon: revision_from_sql(row.try_get(3)?)?,
+    })
+}

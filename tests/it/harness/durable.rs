@@ -1,0 +1,83 @@
+//! A durable store of a test's own: a SQLite file, or, where `PLUGIN_REGISTRY_TEST_POSTGRES` names a server, a database
+//! on it. So every test that asks only for a durable store is a test of both.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use plugin_registry::store::{Journal, StoreUrl};
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+use tokio_postgres::NoTls;
+
+/// Names the server: a URL without a database, of somebody who may create some.
+const SERVER: &str = "PLUGIN_REGISTRY_TEST_POSTGRES";
+
+/// A store with nothing in it, which is removed when this is dropped.
+pub(crate) enum Durable {
+    Sqlite(TempDir),
+    Postgres(Database),
+}
+
+/// A database.
+pub(crate) struct Database {
+    server: String,
+    name: String,
+}
+
+impl Durable {
+    /// A store that nobody else uses.
+    pub(crate) fn fresh() -> Durable {
+        match std::env::var(SERVER) {
+            Ok(server) => Durable::Postgres(Database::create(server)),
+            Err(_) => Durable::Sqlite(TempDir::new().expect("no temporary folder")),
+        }
+    }
+
+    pub(crate) fn url(&self) -> StoreUrl {
+        let url = match self {
+            Durable::Sqlite(folder) => format!("sqlite:{}", folder.path().join("registry.db").display()),
+            Durable::Postgres(database) => database.url(),
+        };
+        url.parse().expect("a store's URL")
+    }
+
+    /// Opens it. A database is reached by a thread that may wait: call this on one.
+    pub(crate) fn open(&self) -> Box<dyn Journal> {
+        self.url().open().expect("the store cannot be opened")
+    }
+}
+
+impl Database {
+    fn create(server: String) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let database = Database { server, name };
+        database.order(format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    fn url(&self) -> String {
+        format!("{}/{}?sslmode=disable", self.server, self.name)
+    }
+
+    /// Has the server do something, from a thread that may wait.
+    fn order(&self, statement: String) {
+        let url = format!("{}/postgres?sslmode=disable", self.server);
+        let done = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+                tokio::spawn(connection);
+                client.batch_execute(&statement).await
+            })
+        });
+        done.join().expect("no panic").unwrap_or_else(|error| panic!("{SERVER}: {error:?}"));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.order(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}
