@@ -249,3 +249,106 @@ pub fn next_step(finding: FindingKind, slot: &Slot, plugin: &str, host: Option<&
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::plugin::Registration;
+    use crate::registry::lease::{LeaseId, LeaseTerms};
+    use crate::registry::observation::Observed;
+    use crate::registry::revision::Revision;
+
+    /// Seconds since the lease was granted.
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn observation(state: ObservedState, since: i64) -> Observation {
+        Observation { state, since: at(since), by: "agent".into(), detail: None, identity: None }
+    }
+
+    fn record(status: &str) -> Record {
+        let body = json!({
+            "name": "n", "category": "c", "title": "T", "config_schema": {}, "host": "h", "lease_id": "one",
+            "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": status},
+        });
+        let plugin = Registration::read(body).unwrap().applied_to(None);
+        Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), Observed::default())
+    }
+
+    /// It cannot be told yet.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct NotYet;
+
+    /// What is found at second 100 of a remote resource of this status.
+    fn found(
+        status: &str,
+        seen: Option<(ObservedState, i64)>,
+        sightings: u32,
+        lease: Option<(LeaseState, i64)>,
+        raised: Option<FindingKind>,
+    ) -> Result<Option<FindingKind>, NotYet> {
+        let record = record(status);
+        let held = held_by(&record.plugin).next().unwrap();
+        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into() });
+        let facts = Facts { observation: seen.map(|(state, since)| observation(state, since)), finding };
+        let lease = lease.map(|(state, since)| {
+            let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+            Lease::granted(LeaseId::named("one"), &terms, at(0), Revision(1)).turned(state, at(since), Revision(2))
+        });
+        let holder = lease.as_ref().map_or(Holder::Unknown, |lease| Holder::Lease(lease, at(0)));
+        let looks = Looks { sightings, last: Some(at(99)) };
+        let case = Case { record: &record, held, facts: Some(&facts), looks, holder };
+        match case.judge(at(100)) {
+            Verdict::Found(finding) => {
+                assert_eq!(raised == Some(finding.finding), &*finding.evidence == "as it was", "{finding:?}");
+                Ok(Some(finding.finding))
+            }
+            Verdict::Nothing => Ok(None),
+            Verdict::Wait(_) => Err(NotYet),
+        }
+    }
+
+    #[test]
+    fn claimed_and_seen_side_by_side() {
+        use FindingKind::{Ghost, Orphan, Reused, Unverified};
+        use LeaseState::{Active, Lost, Released};
+        use ObservedState::{Alive, Gone, Unknown, Unreachable};
+        let (nothing, not_yet) = (Ok(None), Err(NotYet));
+        let is = |kind| Ok(Some(kind));
+        let old = Some((Lost, 50));
+        for (status, seen, sightings, lease, raised, expected) in [
+            // Seen to be gone: twice, and for 10 s.
+            ("running", Some((Gone, 90)), 2, None, None, is(Ghost)),
+            ("running", Some((Gone, 91)), 2, None, None, not_yet),
+            ("running", Some((Gone, 50)), 1, None, None, not_yet),
+            ("running", Some((Gone, 50)), 0, None, Some(Ghost), is(Ghost)),
+            ("running", Some((ObservedState::Reused, 50)), 2, None, None, is(Reused)),
+            ("stopped", Some((Gone, 50)), 2, None, None, nothing),
+            // … whatever has become of the holder.
+            ("running", Some((Gone, 50)), 2, old, Some(Orphan), is(Ghost)),
+            ("running", Some((Gone, 50)), 1, old, Some(Orphan), not_yet),
+            // The holder is lost: for 10 s, and what is alive was seen to be so twice.
+            ("running", Some((Alive, 50)), 2, old, None, is(Orphan)),
+            ("running", Some((Alive, 50)), 1, old, None, not_yet),
+            ("running", Some((Alive, 50)), 1, old, Some(Orphan), is(Orphan)),
+            ("running", Some((Alive, 50)), 2, Some((Lost, 91)), None, not_yet),
+            ("running", None, 0, old, None, is(Orphan)),
+            ("unknown", None, 0, old, None, is(Orphan)),
+            ("stopped", None, 0, old, None, nothing),
+            ("stopped", Some((Alive, 50)), 2, old, None, is(Orphan)),
+            ("running", Some((Unknown, 50)), 1, old, None, is(Orphan)),
+            // The holder lives, or has ended cleanly.
+            ("running", Some((Alive, 50)), 2, Some((Active, 0)), Some(Orphan), nothing),
+            ("running", Some((Alive, 50)), 2, Some((Released, 50)), None, nothing),
+            ("running", Some((Unknown, 90)), 1, Some((Active, 0)), None, is(Unverified)),
+            ("running", Some((Unreachable, 95)), 9, None, None, not_yet),
+            ("stopped", Some((Unknown, 50)), 1, None, None, nothing),
+        ] {
+            let told = found(status, seen, sightings, lease, raised);
+            assert_eq!(told, expected, "{status}, {seen:?} seen {sightings} times, {lease:?}, {raised:?}");
+        }
+    }
+}

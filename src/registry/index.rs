@@ -154,7 +154,8 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
         let endpoints = [&remote.endpoint_url, &remote.ssh_host];
         keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
     }
-    keys.extend(finding::shown_of(record).map(IndexKey::Finding));
+    let shown: BTreeSet<_> = finding::shown_of(record).collect();
+    keys.extend(shown.into_iter().map(IndexKey::Finding));
     keys.extend((!record.observed.is_empty()).then_some(IndexKey::Observed));
     keys.extend(record.observed.has_alive().then_some(IndexKey::Verified));
     for (_, facts) in record.observed.iter() {

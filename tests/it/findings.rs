@@ -1,14 +1,14 @@
 //! Findings: what is wrong with what is held, on `/resources`, `/plugins` and in events.
 
-use std::sync::Arc;
-
-use plugin_registry::registry::OnGone;
+use plugin_registry::registry::{OnGone, Sweeper};
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::webhook::{self, Reach};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, process, text};
+use crate::harness::receiver::Receiver;
+use crate::harness::server::Setup;
 
 #[tokio::test]
 async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
@@ -152,10 +152,9 @@ async fn what_is_seen_to_be_gone_is_released_where_that_is_wanted() {
 
 #[tokio::test]
 async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_count() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("registry.db");
+    let store = Durable::fresh();
     let clock = new_clock();
-    let on = || Passage::on(SqliteJournal::open(&path).unwrap(), Arc::clone(&clock), OnGone::Prune);
+    let on = || Passage::at(&store, &clock, OnGone::Prune);
     let mut passage = on().await;
     passage.client.register(&holding("a", "h", &[7], None)).await;
     passage.report("h", json!([process("c_a", 7, "gone")])).await;
@@ -170,6 +169,27 @@ async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_
     passage.seen_twice("h", "c_a", 7, "gone").await;
     passage.settle().await;
     assert!(passage.client.get("/resources?pid=7").answers(200).await.items().is_empty(), "found, and released");
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_findings() {
+    let mut receiver = Receiver::start().await;
+    let clock = new_clock();
+    let webhooks = webhook::Settings { reach: Reach::Everything, ..webhook::Settings::default() };
+    let server = Setup { clock: clock.clone(), webhooks, ..Setup::in_memory() }.start().await;
+    let sweeper = Sweeper::new(server.registry.clone(), OnGone::Mark);
+    let mut passage = Passage { client: server.client(), server, clock, sweeper };
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    let hook = json!({"url": receiver.url(), "kinds": ["finding.raised", "finding.cleared"], "filters": {"host": "h"}});
+    passage.client.post("/webhooks", &hook).answers(201).await;
+    passage.seen_twice("h", "c_a", 7, "gone").await;
+    passage.pass(15).await;
+    let raised = receiver.message().await.event();
+    assert_eq!((&raised["type"], &raised["subject"]), (&json!("finding.raised"), &json!("c_a")));
+    assert!(text(&raised["data"]["resources"][0]["evidence"]).contains("seen by agent@h"), "{raised}");
+    passage.report("h", json!([process("c_a", 7, "alive")])).await;
+    passage.pass(1).await;
+    assert_eq!(receiver.message().await.event()["type"], "finding.cleared");
 }
 
 #[tokio::test]

@@ -1,15 +1,12 @@
 //! /leases.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use plugin_registry::registry::OnGone;
-use plugin_registry::store::sqlite::SqliteJournal;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::harness::Server;
+use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, text};
 
 #[tokio::test]
@@ -120,14 +117,13 @@ async fn what_happens_to_a_lease_is_an_event() {
 
 #[tokio::test]
 async fn after_a_restart_and_after_a_jump_of_the_clock_a_lease_has_a_minute() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("registry.db");
+    let store = Durable::fresh();
     let clock = new_clock();
-    let passage = Passage::on(SqliteJournal::open(&path).unwrap(), Arc::clone(&clock), OnGone::Mark).await;
+    let passage = Passage::at(&store, &clock, OnGone::Mark).await;
     let lease = passage.lease("app", None, 10).await;
     passage.server.stop().await;
     clock.advance(SignedDuration::from_hours(1));
-    let mut passage = Passage::on(SqliteJournal::open(&path).unwrap(), Arc::clone(&clock), OnGone::Mark).await;
+    let mut passage = Passage::at(&store, &clock, OnGone::Mark).await;
     passage.pass(58).await;
     assert_eq!(passage.state(&lease).await, "active", "the outage was ours");
     passage.renew(&lease).await;
@@ -179,10 +175,9 @@ async fn leases_are_held_for_a_quarter_of_an_hour_and_no_longer() {
 
 #[tokio::test]
 async fn a_renewal_at_one_process_counts_at_the_other() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("registry.db");
+    let store = Durable::fresh();
     let clock = new_clock();
-    let on = || Passage::on(SqliteJournal::open(&path).unwrap(), Arc::clone(&clock), OnGone::Mark);
+    let on = || Passage::at(&store, &clock, OnGone::Mark);
     let (mut one, mut other) = (on().await, on().await);
     let lease = one.lease("app", None, 10).await;
     // The other has not heard of it yet, and renews it all the same.

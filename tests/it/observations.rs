@@ -1,13 +1,10 @@
 //! POST /observations.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use plugin_registry::registry::OnGone;
-use plugin_registry::store::sqlite::SqliteJournal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, process, text};
 
 async fn with_one() -> Passage {
@@ -172,17 +169,16 @@ async fn wrong_reports_are_refused_with_every_wrong_place() {
 
 #[tokio::test]
 async fn what_was_seen_outlives_a_restart() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("registry.db");
+    let store = Durable::fresh();
     let clock = new_clock();
-    let passage = Passage::on(SqliteJournal::open(&path).unwrap(), Arc::clone(&clock), OnGone::Mark).await;
+    let passage = Passage::at(&store, &clock, OnGone::Mark).await;
     passage.client.register(&holding("a", "h", &[7, 8], None)).await;
     passage.report("h", json!([process("c_a", 7, "gone"), process("c_a", 8, "alive")])).await;
     let before = passage.client.get("/plugins/c_a").answers(200).await.json();
     let (as_of, revision) = (passage.client.get("/plugins/c_a?as_of=1").answers(200).await.json(), &before["revision"]);
     assert_eq!((&as_of["observed"], revision), (&Value::Null, &json!(2)));
     passage.server.stop().await;
-    let passage = Passage::on(SqliteJournal::open(&path).unwrap(), clock, OnGone::Mark).await;
+    let passage = Passage::at(&store, &clock, OnGone::Mark).await;
     assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json(), before);
     assert_eq!(passage.row("pid=7").await["observed"]["state"], "gone");
 }

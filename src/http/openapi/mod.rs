@@ -66,6 +66,9 @@ pub fn complete(gathered: &OpenApi) -> Value {
     api["components"]["headers"] = responses::headers();
     schemas::complete(&mut api["components"]["schemas"]);
     webhooks::complete(&mut api["components"]["schemas"]);
+    // It may be left out, and is not null.
+    let body = &mut api["paths"]["/leases/{lease_id}"]["put"]["requestBody"];
+    body["content"]["application/json"]["schema"] = json!({"$ref": "#/components/schemas/EmptyObject"});
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             parameters::complete(path, method, operation);

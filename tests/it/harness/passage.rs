@@ -9,6 +9,7 @@ use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 use serde_json::{Value, json};
 
+use super::durable::Durable;
 use super::server::Setup;
 use super::{Client, Reply, Server};
 
@@ -31,7 +32,16 @@ impl Passage {
 
     /// On a journal and a clock.
     pub(crate) async fn on(journal: impl Journal, clock: Arc<ManualClock>, on_gone: OnGone) -> Passage {
-        let server = Setup { clock: clock.clone(), ..Setup::on(journal) }.start().await;
+        Passage::of(Box::new(journal), clock, on_gone).await
+    }
+
+    /// On a durable store, which may be used by others, too.
+    pub(crate) async fn at(store: &Durable, clock: &Arc<ManualClock>, on_gone: OnGone) -> Passage {
+        Passage::of(store.open(), Arc::clone(clock), on_gone).await
+    }
+
+    async fn of(journal: Box<dyn Journal>, clock: Arc<ManualClock>, on_gone: OnGone) -> Passage {
+        let server = Setup { journal, clock: clock.clone(), ..Setup::in_memory() }.start().await;
         let sweeper = Sweeper::new(server.registry.clone(), on_gone);
         Passage { client: server.client(), server, clock, sweeper }
     }

@@ -166,7 +166,7 @@ proptest! {
                 && instance.is_none_or(|instance| row.kind == ResourceKind::Remote
                     && plugin_of(row).remote_resource.as_ref().unwrap().instance_id.as_deref() == Some(instance))
         }).map(|row| match row.certainty {
-            Certainty::Claimed if host.is_some() && row.host.is_none() => Resource { certainty: Certainty::Doubtful, ..row },
+            Certainty::Claimed | Certainty::Seen if host.is_some() && row.host.is_none() => Resource { certainty: Certainty::Doubtful, ..row },
             _ => row,
         }).collect();
         let mut rows = Vec::new();
