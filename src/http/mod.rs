@@ -13,7 +13,7 @@
 //! | [`list_params`], [`cursor`], [`list_body`] | lists |
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
-//! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
+//! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
 //! | [`openapi`] | the description of the API |
 
@@ -29,6 +29,7 @@ mod event_params;
 mod event_stream;
 mod events;
 mod health;
+pub mod idempotency;
 mod leases;
 pub mod list_body;
 pub mod list_params;

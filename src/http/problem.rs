@@ -94,6 +94,8 @@ kinds! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
     /// 422: the document breaks the rules.
     Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
+    /// 422: the Idempotency-Key belongs to another request.
+    KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
     /// 431
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
     /// 414
@@ -324,6 +326,7 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
             }
             Refusal::Invalid(invalid) => Problem::from(invalid),
+            Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
             Refusal::NotVetted(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::Record;
 use super::finding::Found;
+use super::idempotency::{Answer, Attempt};
 use super::lease::{LeaseId, LeaseTerms, MAX_LEASES};
 use super::observation::ObservedState;
 use super::resources::Slot;
@@ -25,12 +26,14 @@ pub struct Request {
     pub precondition: Precondition,
     /// `X-Request-Id` of the HTTP request; kept in the journal.
     pub request_id: Option<Box<str>>,
+    /// What makes it one that may be sent again.
+    pub attempt: Option<Attempt>,
 }
 
 impl Request {
     /// A command without condition, asked by nobody in particular.
     pub fn plain(command: Command) -> Request {
-        Request { command, precondition: Precondition::default(), request_id: None }
+        Request { command, precondition: Precondition::default(), request_id: None, attempt: None }
     }
 }
 
@@ -156,6 +159,8 @@ pub struct Outcome {
     pub record: Option<Arc<Record>>,
     /// Whether the command made a plugin that was not there.
     pub created: bool,
+    /// The answer to the first attempt, when this is another one: nothing was done now.
+    pub repeated: Option<Arc<Answer>>,
 }
 
 /// Why a command was not done. Nothing was changed, and no revision was spent.
@@ -192,6 +197,9 @@ pub enum Refusal {
     /// The document that would stand breaks the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The key of the request was used for another one.
+    #[error("the Idempotency-Key was used for another request within the last 24 hours; use a new one for each")]
+    KeyReused,
     /// The command needs an expensive check, which it has not had.
     /// Never leaves the registry: [`super::Registry::submit`] makes the check and asks again.
     #[error("the schema has to be checked first")]

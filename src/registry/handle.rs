@@ -287,7 +287,12 @@ impl Registry {
         let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
             Foresight::Nothing => None,
             Foresight::Known(vetted) => Some(vetted),
-            Foresight::Ask(question) => Some(vet(&request, question).await?),
+            Foresight::Ask(question) => match vet(&request, question).await {
+                Ok(vetted) => Some(vetted),
+                // It may have been done before, when the check would have gone well: the writer knows.
+                Err(_) if request.attempt.is_some() => None,
+                Err(wrong) => return Err(wrong),
+            },
         };
         let answered = self.send(Arc::clone(&request), vetted).await?;
         Ok(Pending { registry: self.clone(), request, answered })

@@ -13,6 +13,7 @@
 //! | [`change`] | [`Change`]: one entry of the journal |
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
 //! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
+//! | [`idempotency`] | requests that may be sent again |
 //! | [`retention`] | how long the journal is kept |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
@@ -42,6 +43,7 @@ pub mod filter_text;
 pub mod finding;
 pub mod freshness;
 pub mod history;
+pub mod idempotency;
 pub mod index;
 pub mod lease;
 pub mod observation;

@@ -6,6 +6,7 @@
 //! Nothing is published or answered before the commit has returned. State is persistent, so a
 //! batch that could not be committed is undone by forgetting the state that it had led to.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -23,6 +24,7 @@ use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::decide::decide;
 use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
+use super::idempotency::{KEPT, KeptAnswer};
 use super::retention::Retention;
 use super::revision::Revision;
 use super::transition::Transition;
@@ -141,8 +143,14 @@ pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinH
         }
     })?;
     spawn("writer", move || {
-        let mut running =
-            Running { writer, news, old: Revision::default(), looked: Timestamp::MIN, horizon: Revision::default() };
+        let mut running = Running {
+            writer,
+            news,
+            old: Revision::default(),
+            looked: Timestamp::MIN,
+            horizon: Revision::default(),
+            failing: None,
+        };
         if running.load(&messages) {
             running.run(&messages);
         }
@@ -179,6 +187,8 @@ struct Running {
     looked: Timestamp,
     /// After which revision every change is kept, as far as is known.
     horizon: Revision,
+    /// What was logged last of a store that fails, as long as it does.
+    failing: Option<String>,
 }
 
 /// A batch as decided, on top of what others have written.
@@ -189,6 +199,8 @@ struct Decided {
     foreign: Vec<Arc<Transition>>,
     /// The changes to be committed.
     transitions: Vec<Arc<Transition>>,
+    /// The answers to be kept.
+    kept: Vec<KeptAnswer>,
     /// What each submission will be told.
     answers: Vec<Result<Outcome, Refusal>>,
 }
@@ -301,8 +313,7 @@ impl Running {
         let foreign = snapshot.state.advance(foreign);
         // Others may have had the lock for a while.
         inbox.fill(messages);
-        let (transitions, answers) = self.decide_all(&mut snapshot, &inbox.batch);
-        Ok(Decided { snapshot, foreign, transitions, answers })
+        self.decide_all(snapshot, foreign, &inbox.batch)
     }
 
     /// Takes the store's lock; returns the published snapshot, and what others have written since.
@@ -319,17 +330,24 @@ impl Running {
         }
     }
 
-    /// Decides commands one after the other; returns the changes that they come to, and the answers.
+    /// Decides commands one after the other, on top of a snapshot to which `foreign` has led.
     fn decide_all(
-        &self,
-        snapshot: &mut Snapshot,
+        &mut self,
+        mut snapshot: Snapshot,
+        foreign: Vec<Arc<Transition>>,
         batch: &[Submission],
-    ) -> (Vec<Arc<Transition>>, Vec<Result<Outcome, Refusal>>) {
+    ) -> Result<Decided, StoreError> {
         // The clock of the machine may have been set back; the journal's never goes back.
         let at = self.writer.clock.now().max(snapshot.state.at());
-        let mut transitions = Vec::new();
+        let mut known = self.known_answers(batch, at)?;
+        let (mut transitions, mut kept) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         for Submission { request, vetted, .. } in batch {
+            let attempt = request.attempt.as_ref();
+            if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
+                answers.push(first.repeat(attempt, &snapshot.state));
+                continue;
+            }
             let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).map(|decision| {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
@@ -339,19 +357,40 @@ impl Running {
                 }
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();
-                Outcome { state: snapshot.state.clone(), record, created }
+                Outcome { state: snapshot.state.clone(), record, created, repeated: None }
             });
+            if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
+                let first = KeptAnswer::of(attempt, outcome, at);
+                known.insert(first.key.clone(), first.clone());
+                kept.push(first);
+            }
             answers.push(answer);
         }
-        (transitions, answers)
+        Ok(Decided { snapshot, foreign, transitions, kept, answers })
+    }
+
+    /// The answers to earlier attempts of the requests in a batch.
+    fn known_answers(
+        &mut self,
+        batch: &[Submission],
+        now: Timestamp,
+    ) -> Result<HashMap<Box<str>, KeptAnswer>, StoreError> {
+        let attempts = batch.iter().filter_map(|submission| submission.request.attempt.as_ref());
+        let keys: Vec<_> = attempts.map(|attempt| &*attempt.key).collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let known = self.writer.journal.answers(&keys)?.into_iter().filter(|known| known.counts(now));
+        Ok(known.map(|known| (known.key.clone(), known)).collect())
     }
 
     fn commit(&mut self, decided: &Decided) -> Result<(), StoreError> {
-        if decided.transitions.is_empty() {
+        if decided.transitions.is_empty() && decided.kept.is_empty() {
             self.writer.journal.roll_back();
             return Ok(());
         }
-        self.writer.journal.commit(&Batch::new(&decided.transitions, &decided.snapshot.state))?;
+        let batch = Batch::new(&decided.transitions, &decided.snapshot.state).keeping(&decided.kept);
+        self.writer.journal.commit(&batch)?;
         self.note_success();
         Ok(())
     }
@@ -413,6 +452,10 @@ impl Running {
                 Ok(old) => self.old = old.unwrap_or_default(),
                 Err(failure) => debug!(error = failure.chain(), "the journal could not be asked for its age"),
             }
+            let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
+            if let Err(failure) = self.writer.journal.forget_answers(before, FORGOTTEN_AT_A_TIME) {
+                debug!(error = failure.chain(), "old answers could not be forgotten");
+            }
         }
         let target = self.writer.retention.surplus(head).max(self.old);
         if target.0 >= self.horizon.0 + least {
@@ -423,27 +466,20 @@ impl Running {
         }
     }
 
-    fn note_success(&self) {
+    fn note_success(&mut self) {
+        self.failing = None;
         if *self.writer.report.borrow() != WriterHealth::Writable {
             info!("the store can be written again");
             self.writer.report.send_replace(WriterHealth::Writable);
         }
     }
 
-    fn note_failure(&self, failure: &StoreError) {
-        let is_news = self.writer.report.send_if_modified(|health| match health {
-            WriterHealth::Failing { reason, .. } if *reason == failure.reason() => false,
-            WriterHealth::Failing { reason, .. } => {
-                *reason = failure.reason();
-                true
-            }
-            WriterHealth::Writable | WriterHealth::Starting { .. } => {
-                *health = WriterHealth::Failing { reason: failure.reason(), since: self.writer.clock.now() };
-                true
-            }
-        });
+    fn note_failure(&mut self, failure: &StoreError) {
+        let since = self.writer.report.borrow().since().unwrap_or_else(|| self.writer.clock.now());
+        self.writer.report.send_replace(WriterHealth::Failing { reason: failure.reason(), since });
         // One line for each turn for the worse, however many writes fail.
-        if is_news {
+        if self.failing.as_ref().is_none_or(|logged| *logged != failure.to_string()) {
+            self.failing = Some(failure.to_string());
             warn!(error = failure.chain(), "the store cannot be written");
         } else {
             debug!(error = failure.chain(), "the store still cannot be written");
@@ -459,8 +495,7 @@ impl Running {
         let Ok((mut snapshot, foreign)) = self.begin() else { return false };
         let foreign = snapshot.state.advance(foreign);
         let batch = std::mem::take(&mut inbox.batch);
-        let (transitions, answers) = self.decide_all(&mut snapshot, &batch);
-        let mut decided = Decided { snapshot, foreign, transitions, answers };
+        let Ok(mut decided) = self.decide_all(snapshot, foreign, &batch) else { return false };
         self.publish(&decided);
         if crate::planted::publishes_early() {
             drop(self.commit(&decided));

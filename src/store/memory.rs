@@ -1,6 +1,6 @@
 //! A journal that nothing survives: for tests, trials, and as the yardstick of the other stores.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use super::pulses::MemoryPulses;
 use super::webhooks::MemoryWebhooks;
 use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Change, Event, Revision, Snapshot, State, Step, StoreId, Transition};
 
 /// The journal of one process, in its memory.
@@ -17,6 +18,7 @@ pub struct MemoryJournal {
     store: StoreId,
     state: State,
     kept: Arc<Mutex<Kept>>,
+    answers: HashMap<Box<str>, KeptAnswer>,
     webhooks: Arc<MemoryWebhooks>,
     pulses: Arc<MemoryPulses>,
 }
@@ -40,6 +42,7 @@ impl MemoryJournal {
             store: StoreId::generate(),
             state: State::default(),
             kept: Arc::default(),
+            answers: HashMap::new(),
             webhooks: Arc::default(),
             pulses: Arc::default(),
         }
@@ -73,7 +76,17 @@ impl Journal for MemoryJournal {
         self.foreign_changes(known)
     }
 
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        Ok(keys.iter().filter_map(|key| self.answers.get(*key).cloned()).collect())
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, _limit: usize) -> Result<(), StoreError> {
+        self.answers.retain(|_, answer| answer.at >= before);
+        Ok(())
+    }
+
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        self.answers.extend(batch.answers.iter().map(|answer| (answer.key.clone(), answer.clone())));
         let mut kept = lock(&self.kept);
         kept.transitions.extend(batch.transitions.iter().cloned());
         self.state = batch.state.clone();

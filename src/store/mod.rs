@@ -37,6 +37,7 @@ pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, UniqueId};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, Snapshot, State, Transition};
 
 /// Wakes the writer. It may be called from any thread, and as often as one likes.
@@ -66,6 +67,13 @@ pub trait Journal: Send + 'static {
     /// When the lock cannot be had or the head cannot be read, or belongs to another history than `known`; then there
     /// is nothing to roll back.
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
+
+    /// The answers that are kept under some of these keys. Called after `begin`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError>;
 
     /// Makes a batch durable, and gives the lock back. Called after `begin`.
     ///
@@ -102,6 +110,13 @@ pub trait Journal: Send + 'static {
     ///
     /// When the store cannot be written. Nothing is lost by that.
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError>;
+
+    /// Forgets some of the answers that were given before a time, `limit` of them at most.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written. Nothing is lost by that.
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError>;
 
     /// The same journal, to be read beside this.
     fn history(&self) -> Arc<dyn History>;
@@ -144,8 +159,10 @@ pub trait History: Send + Sync + 'static {
 /// The changes of one commit, and what they lead to.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    /// The changes, in order; at least one.
+    /// The changes, in order; there may be none when there are answers.
     pub transitions: &'a [Arc<Transition>],
+    /// The answers that are to be kept.
+    pub answers: &'a [KeptAnswer],
     /// The plugins that stand changed.
     pub standing: Vec<Arc<Record>>,
     /// The plugins that were removed.
@@ -180,7 +197,13 @@ impl<'a> Batch<'a> {
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
         let leases = leases.into_iter().map(|id| (id.clone(), state.lease(id.as_str()).cloned())).collect();
-        Batch { transitions, standing, removed, categories, leases, state }
+        Batch { transitions, answers: &[], standing, removed, categories, leases, state }
+    }
+
+    /// The batch with answers that are to be kept.
+    #[must_use]
+    pub fn keeping(self, answers: &'a [KeptAnswer]) -> Batch<'a> {
+        Batch { answers, ..self }
     }
 }
 

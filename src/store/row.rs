@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
+use crate::registry::idempotency::{Answer, KeptAnswer};
 use crate::registry::lease::{LeaseAct, LeaseText};
 use crate::registry::observation::Observed;
 use crate::registry::{Change, ChangeKind, Event, Lease, LeaseId, Record, Revision, Step, Transition};
@@ -209,6 +210,31 @@ pub fn lease_of(id: &str, text: &str, revision: i64) -> Result<Lease, StoreError
 /// When it is damaged.
 pub fn observed_of(text: Option<&str>) -> Result<Observed, StoreError> {
     Observed::from_text(text).map_err(|error| StoreError::unusable("what was seen of a plugin is damaged", error))
+}
+
+/// An answer as it is kept.
+///
+/// # Errors
+///
+/// Never for an answer that was made by this program.
+pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
+    serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
+}
+
+/// A kept answer.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
+    let answer =
+        serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
+    Ok(KeptAnswer {
+        key: key.into(),
+        fingerprint: fingerprint.into(),
+        at: time_from_sql(at)?,
+        answer: Arc::new(answer),
+    })
 }
 
 /// A plugin's document, as it is kept.

@@ -25,6 +25,7 @@ mod event_stream;
 mod events;
 mod findings;
 mod health;
+mod idempotency;
 mod leases;
 mod observations;
 mod plugin;

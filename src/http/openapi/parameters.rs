@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::currency::{CONSISTENCY, is_of_service};
+use crate::http::idempotency::MAX_KEY;
 use crate::http::list_params::{
     DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
     VIEW, Values, filters,
@@ -26,7 +27,20 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         parameters
             .push(header("If-None-Match", "Only if it has none of these entity tags, or `*`: if it does not exist."));
     }
+    if takes_key(path, method) {
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-\\[\\]-~]+$"});
+        let help =
+            "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
+        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
+    }
     operation["parameters"] = parameters.into();
+}
+
+/// Whether an operation looks at Idempotency-Key.
+pub(super) fn takes_key(path: &str, method: &str) -> bool {
+    let others = ["/webhooks", "/leases", "/observations"];
+    let looks = !others.iter().any(|other| path.starts_with(other));
+    method != "get" && looks && !path.ends_with("/config/validate")
 }
 
 /// Whether an operation looks at If-Match and If-None-Match.

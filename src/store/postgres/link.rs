@@ -26,12 +26,12 @@ const END_TIME: Duration = Duration::from_secs(1);
 /// What every session begins with.
 ///
 /// A commit is durable when it is answered, whatever the server's default is. A replica that was stopped, or cut off, in
-/// the middle of a batch loses its lock after 5 s: the server ends its session.
+/// the middle of a batch loses its lock after 2 s: the server ends its session.
 const SESSION: &str = "
     SET search_path = plugin_registry;
     SET statement_timeout = '9s';
     SET lock_timeout = '8s';
-    SET idle_in_transaction_session_timeout = '5s';
+    SET idle_in_transaction_session_timeout = '2s';
     SET client_min_messages = warning;
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";

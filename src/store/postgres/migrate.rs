@@ -9,7 +9,8 @@ use crate::store::StoreError;
 /// Every migration there ever was, in order.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_registry.sql"),
-    include_str!("../../../migrations/postgres/0002_truth.sql"),
+    include_str!("../../../migrations/postgres/0002_answers.sql"),
+    include_str!("../../../migrations/postgres/0003_truth.sql"),
 ];
 
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.

@@ -11,11 +11,13 @@
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
 //! | [`write`] | a batch as a few statements, whatever its size |
+//! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`webhooks`] | where webhooks are kept |
 //! | [`pulses`] | where replicas tell each other who lives |
 
+mod answers;
 mod compact;
 mod error;
 mod history;
@@ -32,6 +34,7 @@ mod write;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use tracing::{error, warn};
@@ -47,6 +50,7 @@ use super::head::{Head, check_time};
 use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, PulseStore, StoreError, Wake, WebhookStore};
 use crate::plugin::Name;
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Lease, Record, Revision, Snapshot, State, StoreId};
 
 /// The least version of the server, as it names itself.
@@ -161,6 +165,15 @@ impl Journal for PostgresJournal {
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         self.again_if_ended(|journal| journal.try_begin(known))
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        let Some(Session { link, .. }) = &mut self.session else { return Err(link::closed()) };
+        link.run(async |client| answers::find(client, keys).await)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.session()?.link.run(async |client| answers::forget(client, before, limit).await)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

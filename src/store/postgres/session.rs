@@ -26,6 +26,7 @@ pub(super) struct Statements {
     pub remove_categories: Statement,
     pub put_leases: Statement,
     pub remove_leases: Statement,
+    pub keep_answers: Statement,
     pub advance: Statement,
 }
 
@@ -58,6 +59,7 @@ impl Statements {
             remove_categories,
             put_leases,
             remove_leases,
+            keep_answers,
             advance,
         ) = try_join!(
             client.prepare("SELECT store, head, head_at, horizon FROM registry"),
@@ -88,6 +90,12 @@ impl Statements {
                  ON CONFLICT (id) DO UPDATE SET document = excluded.document, revision = excluded.revision",
             ),
             client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])"),
+            client.prepare(
+                "INSERT INTO answers (key, fingerprint, at, answer)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+                 ON CONFLICT (key) DO UPDATE SET
+                     fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer",
+            ),
             client.prepare("UPDATE registry SET head = $1, head_at = $2"),
         )?;
         Ok(Statements {
@@ -100,6 +108,7 @@ impl Statements {
             remove_categories,
             put_leases,
             remove_leases,
+            keep_answers,
             advance,
         })
     }

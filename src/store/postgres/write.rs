@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::answers::AnswerColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, UniqueId};
 use crate::registry::{Record, Transition};
@@ -31,6 +32,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
     let categories = CategoryColumns::of(batch);
     let leases = LeaseColumns::of(batch)?;
+    let answers = AnswerColumns::of(batch.answers)?;
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
 
     let mut sent = Vec::new();
@@ -50,6 +52,9 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     }
     if !leases.removed.is_empty() {
         sent.push(execute(client, &statements.remove_leases, vec![&leases.removed]));
+    }
+    if !batch.answers.is_empty() {
+        sent.push(execute(client, &statements.keep_answers, answers.values()));
     }
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));
     // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is

@@ -5,6 +5,7 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
+mod answers;
 mod compact;
 mod error;
 mod history;
@@ -15,6 +16,7 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::{error, warn};
 
@@ -28,6 +30,7 @@ use super::row::{
 };
 use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use crate::plugin::{FreeJson, Name};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
@@ -173,6 +176,7 @@ impl SqliteJournal {
         }
         self.write_categories(&batch.categories)?;
         self.write_leases(&batch.leases)?;
+        answers::keep(&self.connection, batch.answers)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
@@ -257,6 +261,14 @@ impl Journal for SqliteJournal {
             self.roll_back();
         }
         foreign
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        answers::find(&self.connection, keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        answers::forget(&self.connection, before, limit)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

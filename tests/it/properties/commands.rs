@@ -217,6 +217,7 @@ pub(crate) fn requests() -> impl Strategy<Value = Request> {
             command,
             precondition: Precondition { if_match, if_none_match },
             request_id: id.map(Into::into),
+            attempt: None,
         },
     )
 }

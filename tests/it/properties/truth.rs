@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use plugin_registry::clock::{Clock as _, ManualClock};
 use plugin_registry::plugin::{Registration, UniqueId};
+use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::observation::ResourceKind;
 use plugin_registry::registry::{
     Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey, Revision,
@@ -80,6 +81,14 @@ impl Journal for Surviving {
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.lock().unwrap().read(after, limit)
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.0.lock().unwrap().answers(keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.0.lock().unwrap().forget_answers(before, limit)
     }
 
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {

@@ -1,4 +1,4 @@
--- What was seen of what plugins hold, and who holds them: see migrations/sqlite/0004_truth.sql and 0005_pulses.sql.
+-- What was seen of what plugins hold, and who holds them: see migrations/sqlite/0005_truth.sql and 0006_pulses.sql.
 
 -- What is known of the plugin's resources after the change, as a JSON array; null when nothing is.
 ALTER TABLE changes ADD COLUMN observed text;
