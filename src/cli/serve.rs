@@ -9,13 +9,14 @@ use anyhow::Context as _;
 use clap::{ArgAction, Args};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::logging::{self, LogFormat};
 use crate::clock::SystemClock;
 use crate::http::Api;
 use crate::registry::cost::{Watchman, watchman};
-use crate::registry::{Registry, Retention};
+use crate::registry::{OnGone, Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 use crate::webhook::{self, Deliveries, Reach};
@@ -41,6 +42,9 @@ pub struct ServeArgs {
     /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.
     #[arg(long, env = "PLUGIN_REGISTRY_JOURNAL_KEEP", default_value_t = Retention::default(), value_name = "COUNT,DAYSd")]
     pub journal_keep: Retention,
+    /// What becomes of a resource that was seen twice to be gone: `mark` shows it as a ghost, `prune` releases it.
+    #[arg(long, env = "PLUGIN_REGISTRY_ON_GONE", default_value_t = OnGone::default(), value_name = "mark|prune")]
+    pub on_gone: OnGone,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -110,7 +114,14 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let api = Api::new(registry.clone(), webhooks.clone());
+    let sweeping = CancellationToken::new();
+    let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
+    let sweeper = tokio::spawn(sweeper);
     server::run(listener, api, settings, stop).await;
+    sweeping.cancel();
+    if let Err(error) = sweeper.await {
+        error!(%error, "the passes over leases and findings ended by a panic");
+    }
     // Before the store is closed: they write how far they have come.
     webhooks.stop().await;
     budgets.stop().await;

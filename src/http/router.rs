@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 use super::context::SurroundLayer;
 use super::metrics::Requests;
 use super::{
-    budgets, categories, config, costs, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks,
+    budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
+    runtime, stats, webhooks,
 };
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
@@ -78,6 +79,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(costs::read_costs))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))
+        .routes(routes!(leases::list_leases, leases::grant_lease))
+        .routes(routes!(leases::read_lease, leases::renew_lease, leases::release_lease))
+        .routes(routes!(observations::report_observations))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))
