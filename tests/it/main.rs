@@ -64,6 +64,9 @@ mod two_processes;
 mod upgrade;
 mod webhook_store;
 
+// What is really still there.
+mod liveness;
+
 // The code itself.
 mod layers;
 

@@ -1,0 +1,22 @@
+//! What is really still there: probes of processes, containers and remote resources.
+//!
+//! Nothing here decides what follows from a sighting: it is reported, to the registry of this process
+//! or by the client to another, and the rules are there. What cannot be seen is unknown, and never gone.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`identity`] | which process a process id means |
+//! | [`stat`], [`process`], [`family`] | processes, and what belongs to them |
+//! | [`container`] | containers, by the Docker Engine API |
+//! | [`memory`] | what was told already |
+//! | [`prober`] | [`Prober`]: the sweep over what a host holds |
+
+pub mod container;
+pub mod family;
+pub mod identity;
+pub mod memory;
+pub mod prober;
+pub mod process;
+pub mod stat;
+
+pub use prober::{Held, Prober};
