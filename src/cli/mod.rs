@@ -3,13 +3,18 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
+//! | [`agent`] | `agent` |
+//! | [`doctor`] | `doctor` |
 //! | [`health`] | `health` |
-//! | [`logging`] | how the log is written |
+//! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
+pub mod agent;
+pub mod doctor;
 pub mod health;
 pub mod log_writer;
 pub mod logging;
 pub mod serve;
+pub mod signals;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -38,6 +43,10 @@ pub struct Cli {
 enum Command {
     /// Serve the registry over HTTP.
     Serve(serve::ServeArgs),
+    /// Look at what a host holds, and report it to the registry. One on each host.
+    Agent(agent::AgentArgs),
+    /// Tell what can be seen from here, and what to do about what cannot.
+    Doctor(doctor::DoctorArgs),
     /// Ask a running registry whether it is alive; the exit code tells. For containers.
     Health(health::HealthArgs),
     /// Print the description of the API (OpenAPI 3.1).
@@ -54,6 +63,8 @@ pub fn run() -> anyhow::Result<()> {
     match cli.command {
         None => serve::serve(cli.serve),
         Some(Command::Serve(args)) => serve::serve(args),
+        Some(Command::Agent(args)) => agent::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Health(args)) => health::check(&args),
         Some(Command::Openapi) => print_openapi(),
     }

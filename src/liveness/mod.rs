@@ -10,13 +10,19 @@
 //! | [`container`] | containers, by the Docker Engine API |
 //! | [`memory`] | what was told already |
 //! | [`prober`] | [`Prober`]: the sweep over what a host holds |
+//! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
+//! | [`sight`] | what can be seen from here |
 
+pub mod agent;
 pub mod container;
 pub mod family;
+pub mod host;
 pub mod identity;
 pub mod memory;
 pub mod prober;
 pub mod process;
+pub mod sight;
 pub mod stat;
 
+pub use agent::{Agent, AgentSettings};
 pub use prober::{Held, Prober};
