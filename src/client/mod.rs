@@ -80,6 +80,22 @@ impl Client {
         read(self.send(Method::POST, &["plugins"], Some(plugin)).await?).await
     }
 
+    /// Registers a plugin that must be new: `POST /plugins` with `If-None-Match: *`. Returns false when it
+    /// stood already, and is as it was.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
+        let text = serde_json::to_vec(plugin).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let request = self.http.post(self.url(&["plugins"])).header(CONTENT_TYPE, "application/json");
+        match self.judged(request.header(IF_NONE_MATCH, "*").body(text).send().await).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(412) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// One plugin: `GET /plugins/{id}`.
     ///
     /// # Errors
@@ -106,6 +122,26 @@ impl Client {
     pub async fn set_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
         let body = serde_json::json!({ "spawned_pids": pids });
         read(self.send(Method::PUT, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+    }
+
+    /// Adds to the processes that a plugin holds: `POST /plugins/{id}/spawned_pids`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn add_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
+        let body = serde_json::json!({ "spawned_pids": pids });
+        read(self.send(Method::POST, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+    }
+
+    /// Takes one process from those that a plugin holds: `DELETE /plugins/{id}/spawned_pids/{pid}`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn remove_pid(&self, unique_id: &str, pid: Pid) -> Result<(), ClientError> {
+        let path = ["plugins", unique_id, "spawned_pids", &pid.to_string()];
+        self.send(Method::DELETE, &path, None::<&Value>).await.map(drop)
     }
 
     /// Asks for a lease: `POST /leases`.
