@@ -65,6 +65,7 @@ mod upgrade;
 mod webhook_store;
 
 // What is really still there.
+mod exec;
 mod liveness;
 
 // The code itself.

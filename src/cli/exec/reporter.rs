@@ -151,9 +151,13 @@ impl Reporter {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "the registry does not answer".to_owned(),
             };
-            warn!(
-                "the registry was not told that the command has ended; it will find out when the lease ends: {error}"
-            );
+            if self.lease.is_some() {
+                warn!(
+                    "the registry was not told that the command has ended; it finds out when the lease ends: {error}"
+                );
+            } else {
+                warn!("the registry was never told of the command, which has ended: {error}");
+            }
             return;
         }
     }
