@@ -8,6 +8,8 @@
 //! | [`identity`] | which process a process id means |
 //! | [`stat`], [`process`], [`family`] | processes, and what belongs to them |
 //! | [`container`] | containers, by the Docker Engine API |
+//! | [`remote`], [`pace`] | remote resources: by HTTP and TCP, and how often |
+//! | [`provider`] | remote resources: as their provider's own API says |
 //! | [`memory`] | what was told already |
 //! | [`prober`] | [`Prober`]: the sweep over what a host holds |
 //! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
@@ -19,8 +21,11 @@ pub mod family;
 pub mod host;
 pub mod identity;
 pub mod memory;
+pub mod pace;
 pub mod prober;
 pub mod process;
+pub mod provider;
+pub mod remote;
 pub mod sight;
 pub mod stat;
 
