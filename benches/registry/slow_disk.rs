@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 
 /// What each commit takes longer.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
@@ -57,6 +57,10 @@ impl Journal for SlowDisk {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.0.webhooks()
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        self.0.pulses()
     }
 
     fn close(&mut self) {

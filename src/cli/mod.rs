@@ -3,6 +3,7 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
+//! | [`probes`] | the flags of `serve` that are about probes |
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
@@ -15,6 +16,7 @@ pub mod exec;
 pub mod health;
 pub mod log_writer;
 pub mod logging;
+pub mod probes;
 pub mod serve;
 pub mod signals;
 

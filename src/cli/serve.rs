@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
 use tokio::net::{TcpListener, TcpSocket};
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::logging::{self, LogFormat};
+use super::probes::ProbeArgs;
 use super::signals::stop_signal;
 use crate::clock::SystemClock;
 use crate::http::{Api, Limits};
-use crate::registry::{Registry, Retention};
+use crate::registry::{OnGone, Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 use crate::webhook::{self, Deliveries, Reach};
@@ -40,6 +42,12 @@ pub struct ServeArgs {
     /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.
     #[arg(long, env = "PLUGIN_REGISTRY_JOURNAL_KEEP", default_value_t = Retention::default(), value_name = "COUNT,DAYSd")]
     pub journal_keep: Retention,
+    /// What becomes of a resource that was seen twice to be gone: `mark` shows it as a ghost, `prune` releases it.
+    #[arg(long, env = "PLUGIN_REGISTRY_ON_GONE", default_value_t = OnGone::default(), value_name = "mark|prune")]
+    pub on_gone: OnGone,
+    /// What is probed.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -109,9 +117,18 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks())
         .context("the webhooks cannot be read")?;
     let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
+    let sweeping = CancellationToken::new();
+    let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
+    let sweeper = tokio::spawn(sweeper);
+    let probes = args.probes.start(&registry, address, &sweeping)?;
     server::run(listener, api, settings, stop).await;
+    sweeping.cancel();
+    if let Err(error) = sweeper.await {
+        error!(%error, "the passes over leases and findings ended by a panic");
+    }
     // Before the store is closed: they write how far they have come.
     webhooks.stop().await;
+    probes.wait().await;
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())

@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`webhooks`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -28,10 +28,12 @@ mod event_params;
 mod event_stream;
 mod events;
 mod health;
+mod leases;
 pub mod list_body;
 pub mod list_params;
 pub mod ndjson;
 pub mod negotiate;
+mod observations;
 pub mod openapi;
 pub mod params;
 pub mod path;

@@ -8,7 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats, webhooks};
+use super::{
+    categories, config, events, health, leases, observations, openapi, plugins, resources, runtime, stats, webhooks,
+};
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -56,6 +58,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(leases::list_leases, leases::grant_lease))
+        .routes(routes!(leases::read_lease, leases::renew_lease, leases::release_lease))
+        .routes(routes!(observations::report_observations))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))

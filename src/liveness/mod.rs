@@ -12,6 +12,7 @@
 //! | [`provider`] | remote resources: as their provider's own API says |
 //! | [`memory`] | what was told already |
 //! | [`prober`] | [`Prober`]: the sweep over what a host holds |
+//! | [`own_host`] | the sweep of the registry's own host, and of what is remote |
 //! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
 //! | [`sight`] | what can be seen from here |
 
@@ -21,6 +22,7 @@ pub mod family;
 pub mod host;
 pub mod identity;
 pub mod memory;
+pub mod own_host;
 pub mod pace;
 pub mod prober;
 pub mod process;

@@ -113,9 +113,13 @@ impl RemoteProber {
         self.memory.forget_all_but(held.iter().map(|target| &target.key));
         let turns = std::mem::take(&mut self.turns);
         self.turns = held.iter().filter_map(|target| Some((target.key.clone(), *turns.get(&target.key)?))).collect();
-        let this = &*self;
-        let due = held.iter().filter(|target| this.turns.get(&target.key).is_none_or(|turn| turn.at <= now));
-        let probes = due.map(|target| async move { (target, this.probe(target).await) });
+        let mut probes = Vec::new();
+        for target in held {
+            if self.turns.get(&target.key).is_none_or(|turn| turn.at <= now) {
+                let this = &*self;
+                probes.push(async move { (target, this.probe(target).await) });
+            }
+        }
         let answers: Vec<_> = stream::iter(probes).buffer_unordered(self.settings.concurrency.max(1)).collect().await;
         let mut news = Vec::new();
         for (target, (state, detail)) in answers {

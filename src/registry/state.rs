@@ -7,10 +7,14 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use super::change::{Change, ConfigChange, Event};
 use super::document::Record;
+use super::finding::Holder;
 use super::index::{IndexKey, Indexes, Records};
+use super::lease::{Lease, LeaseAct, LeaseId, LeaseState};
+use super::observation::Fact;
+use super::resources::Slot;
 use super::revision::Revision;
 use super::transition::Step;
-use crate::plugin::{Name, UniqueId};
+use crate::plugin::{Name, Plugin, UniqueId};
 
 /// The whole registry at one revision. Cloning it is cheap: its parts are shared.
 #[derive(Debug, Clone)]
@@ -22,7 +26,11 @@ pub struct State {
     by_id: HashTrieMapSync<UniqueId, Arc<Record>>,
     indexes: Indexes,
     categories: RedBlackTreeMapSync<Name, Category>,
+    leases: Leases,
 }
+
+/// Leases by their ids.
+pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
 
 /// A category that was given a display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +50,7 @@ impl Default for State {
             by_id: HashTrieMapSync::default(),
             indexes: Indexes::default(),
             categories: RedBlackTreeMapSync::default(),
+            leases: Leases::default(),
         }
     }
 }
@@ -64,6 +73,15 @@ impl State {
         state
     }
 
+    /// This state with the leases that a store has kept.
+    #[must_use]
+    pub fn with_leases(mut self, leases: impl IntoIterator<Item = Lease>) -> State {
+        for lease in leases {
+            self.leases.insert_mut(lease.id.clone(), Arc::new(lease));
+        }
+        self
+    }
+
     /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
@@ -78,7 +96,9 @@ impl State {
                     ConfigChange::Deleted => None,
                 };
                 let created_at = before.map_or(change.at, |record| record.created_at);
-                let record = Record::new(Arc::clone(plugin), config, change.revision, created_at, change.at);
+                let observed = before.map(|record| record.observed.kept_for(&record.plugin, plugin));
+                let (times, observed) = ((created_at, change.at), observed.unwrap_or_default());
+                let record = Record::observed(Arc::clone(plugin), config, change.revision, times, observed);
                 let after = Some(Arc::new(record));
                 Step::Plugin { before: self.set_plugin(&id, after.clone()), after }
             }
@@ -90,6 +110,56 @@ impl State {
                 self.set_category(name.clone(), category);
                 Step::Category { before, after: display_name.clone() }
             }
+            Event::Lease { id, act } => self.apply_lease(change, id, act),
+            Event::ResourcesObserved { id, seen } => {
+                self.apply_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
+            }
+            Event::FindingsRaised { id, findings } => self.apply_facts(
+                change,
+                id,
+                findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding)))),
+            ),
+            Event::FindingsCleared { id, slots } => {
+                self.apply_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
+            }
+        }
+    }
+
+    fn apply_lease(&mut self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
+        let before = self.leases.get(id).cloned();
+        let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
+        let after = match act {
+            LeaseAct::Granted(terms) => Some(Lease::granted(id.clone(), terms, change.at, change.revision)),
+            LeaseAct::Expired => turned(LeaseState::Lost),
+            LeaseAct::Revived => turned(LeaseState::Active),
+            LeaseAct::Released => turned(LeaseState::Released),
+            LeaseAct::Forgotten => None,
+        };
+        let after = after.map(Arc::new);
+        self.set_lease(id, after.clone());
+        Step::Lease { before, after }
+    }
+
+    /// Changes what is known of what a plugin holds; nothing of a plugin that is not there.
+    fn apply_facts<'a>(
+        &mut self,
+        change: &Change,
+        id: &UniqueId,
+        facts: impl Iterator<Item = (&'a Slot, Fact<'a>)>,
+    ) -> Step {
+        let Some(before) = self.by_id.get(id).cloned() else { return Step::Plugin { before: None, after: None } };
+        let (plugin, config, times) =
+            (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
+        let record = Record::observed(plugin, config, change.revision, times, before.observed.with(facts));
+        let after = Some(Arc::new(record));
+        Step::Plugin { before: self.set_plugin(id, after.clone()), after }
+    }
+
+    /// Lets a lease stand under an id, or nothing.
+    pub(super) fn set_lease(&mut self, id: &LeaseId, lease: Option<Arc<Lease>>) {
+        match lease {
+            Some(lease) => self.leases.insert_mut(id.clone(), lease),
+            None => drop(self.leases.remove_mut(id)),
         }
     }
 
@@ -156,6 +226,24 @@ impl State {
         &self.categories
     }
 
+    /// Every lease, in the order of the ids.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The lease of an id.
+    pub fn lease(&self, id: &str) -> Option<&Arc<Lease>> {
+        self.leases.get(id)
+    }
+
+    /// What is known of the holder of a plugin.
+    pub fn holder_of(&self, plugin: &Plugin) -> Holder<'_> {
+        match plugin.lease_id.as_deref() {
+            None => Holder::None,
+            Some(id) => self.lease(id).map_or(Holder::Unknown, |lease| Holder::Lease(lease, lease.since)),
+        }
+    }
+
     /// The newest change to the plugin of an id.
     pub fn revision_of(&self, id: &UniqueId) -> Option<Revision> {
         self.by_id.get(id).map(|record| record.revision)
@@ -169,5 +257,6 @@ impl PartialEq for State {
             && self.at == other.at
             && self.plugins == other.plugins
             && self.categories == other.categories
+            && self.leases == other.leases
     }
 }

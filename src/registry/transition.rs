@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::change::{Change, Event};
 use super::cloud_event;
 use super::document::Record;
+use super::lease::Lease;
 use super::revision::StoreId;
 use super::state::State;
 
@@ -29,6 +30,8 @@ pub enum Step {
     Plugin { before: Option<Arc<Record>>, after: Option<Arc<Record>> },
     /// Of a category: its display names, where it had or has one.
     Category { before: Option<Box<str>>, after: Option<Box<str>> },
+    /// Of a lease: `None` where there was none, or is none any more.
+    Lease { before: Option<Arc<Lease>>, after: Option<Arc<Lease>> },
 }
 
 impl State {
@@ -52,7 +55,7 @@ impl Transition {
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         let (before, after) = match &self.step {
             Step::Plugin { before, after } => (before.as_ref(), after.as_ref()),
-            Step::Category { .. } => (None, None),
+            Step::Category { .. } | Step::Lease { .. } => (None, None),
         };
         before.into_iter().chain(after)
     }
@@ -61,7 +64,7 @@ impl Transition {
     pub fn before(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { before, .. } => before.as_ref(),
-            Step::Category { .. } => None,
+            Step::Category { .. } | Step::Lease { .. } => None,
         }
     }
 
@@ -69,7 +72,15 @@ impl Transition {
     pub fn after(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { after, .. } => after.as_ref(),
-            Step::Category { .. } => None,
+            Step::Category { .. } | Step::Lease { .. } => None,
+        }
+    }
+
+    /// The lease after the change, or the one that is no more, when the change is about a lease.
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        match &self.step {
+            Step::Lease { before, after } => after.as_ref().or(before.as_ref()),
+            Step::Plugin { .. } | Step::Category { .. } => None,
         }
     }
 

@@ -8,9 +8,11 @@
 //! | [`memory`] | nothing survives the process; for tests and trials |
 //! | [`sqlite`] | the default: one file, one fsync a batch |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
+//! | [`pulses`] | where processes on one store tell each other who lives |
 //! | [`row`] | a change as a row, the same in every SQL store |
 
 pub mod memory;
+pub mod pulses;
 pub mod row;
 pub mod sqlite;
 pub mod webhooks;
@@ -25,11 +27,12 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 use jiff::Timestamp;
+pub use pulses::{Pulse, PulseKind, PulseStore};
 pub use webhooks::{KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, UniqueId};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
-use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State, Transition};
+use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, Snapshot, State, Transition};
 
 /// A durable, ordered, gapless log of changes, together with the documents that it leads to.
 ///
@@ -93,6 +96,9 @@ pub trait Journal: Send + 'static {
     /// The webhooks that are kept in the same store.
     fn webhooks(&self) -> Arc<dyn WebhookStore>;
 
+    /// The signs of life that are shared through the same store.
+    fn pulses(&self) -> Arc<dyn PulseStore>;
+
     /// Leaves the store in its tidiest form. Everything committed is durable without it.
     fn close(&mut self);
 }
@@ -133,6 +139,8 @@ pub struct Batch<'a> {
     pub removed: Vec<UniqueId>,
     /// The categories that were changed; `None` where the display name was taken away.
     pub categories: Vec<(Name, Option<Category>)>,
+    /// The leases that were changed; `None` where one is forgotten.
+    pub leases: Vec<(LeaseId, Option<Arc<Lease>>)>,
     /// The state after the last change.
     pub state: &'a State,
 }
@@ -142,10 +150,15 @@ impl<'a> Batch<'a> {
     pub fn new(transitions: &'a [Arc<Transition>], state: &'a State) -> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
+        let mut leases = BTreeSet::new();
         for transition in transitions {
             match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
-                Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
+                Event::PluginRemoved { id }
+                | Event::ResourcesObserved { id, .. }
+                | Event::FindingsRaised { id, .. }
+                | Event::FindingsCleared { id, .. } => drop(plugins.insert(id.clone())),
+                Event::Lease { id, .. } => drop(leases.insert(id.clone())),
                 Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
             }
         }
@@ -153,7 +166,8 @@ impl<'a> Batch<'a> {
         let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
-        Batch { transitions, standing, removed, categories, state }
+        let leases = leases.into_iter().map(|id| (id.clone(), state.lease(id.as_str()).cloned())).collect();
+        Batch { transitions, standing, removed, categories, leases, state }
     }
 }
 

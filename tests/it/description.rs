@@ -41,6 +41,7 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
     let described: BTreeSet<_> = operations(&description).into_iter().map(|(name, _)| name).collect();
     let expected = [
+        "delete /leases/{lease_id}",
         "delete /plugins/{id}",
         "delete /plugins/{id}/config",
         "delete /plugins/{id}/container_id",
@@ -51,6 +52,8 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "get /categories",
         "get /events",
         "get /healthz",
+        "get /leases",
+        "get /leases/{lease_id}",
         "get /openapi.json",
         "get /plugins",
         "get /plugins/{id}",
@@ -64,12 +67,15 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "patch /plugins/{id}",
         "patch /plugins/{id}/remote_resource",
         "patch /webhooks/{webhook_id}",
+        "post /leases",
+        "post /observations",
         "post /plugins",
         "post /plugins/{id}/config/validate",
         "post /plugins/{id}/spawned_pids",
         "post /webhooks",
         "post /webhooks/{webhook_id}/test",
         "put /categories/{name}",
+        "put /leases/{lease_id}",
         "put /plugins/{id}",
         "put /plugins/{id}/config",
         "put /plugins/{id}/container_id",

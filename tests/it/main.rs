@@ -23,7 +23,10 @@ mod container_id;
 mod description;
 mod event_stream;
 mod events;
+mod findings;
 mod health;
+mod leases;
+mod observations;
 mod plugin;
 mod register;
 mod remote_resource;
@@ -32,6 +35,7 @@ mod spawned_pids;
 mod stats;
 mod webhook_deliveries;
 mod webhooks;
+mod whois;
 
 // Lists.
 mod list;
@@ -65,6 +69,7 @@ mod upgrade;
 mod webhook_store;
 
 // What is really still there.
+mod agent;
 mod exec;
 mod liveness;
 

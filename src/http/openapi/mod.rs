@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub use schemas::{PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
+pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 use super::reply;
@@ -59,6 +59,7 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "categories", "description": "Kinds of plugins and their display names"},
         {"name": "events", "description": "What has changed: as a list, live, and by plugin"},
         {"name": "resources", "description": "Everything that is held, as rows"},
+        {"name": "leases", "description": "Who holds them, and whether they live"},
         {"name": "webhooks", "description": "Changes, told by HTTP requests that this service makes"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);

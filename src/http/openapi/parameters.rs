@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::http::list_params::{
-    DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST, VIEW, Values,
-    filters,
+    DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
+    VIEW, Values, filters,
 };
 use crate::plugin::identity::MAX_NAME_CHARS;
 use crate::registry::PluginDocument;
@@ -29,7 +29,8 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 pub(super) fn is_conditional(path: &str) -> bool {
     let plain =
         ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
-    !plain.contains(&path) && !path.starts_with("/webhooks")
+    let others = ["/webhooks", "/leases", "/observations"];
+    !plain.contains(&path) && !others.iter().any(|other| path.starts_with(other))
 }
 
 /// Whether an operation can wait, or look back.
@@ -51,6 +52,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     add("id", "The plugin's unique_id, percent-encoded.", id);
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
     add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
+    add("lease_id", "The lease's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
         "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
@@ -64,6 +66,7 @@ fn query_of(path: &str, method: &str) -> Vec<&'static Parameter> {
         ("get", "/plugins") => PLUGIN_LIST.iter().chain(VIEW).collect(),
         ("get", "/resources") => RESOURCE_LIST.iter().chain(VIEW).collect(),
         ("get", "/plugins/{id}" | "/stats") => VIEW.iter().collect(),
+        ("get", "/leases") => LEASE_LIST.iter().collect(),
         ("get", "/events") => filters().chain(EVENT_LIST).collect(),
         ("get", "/plugins/{id}/history") => VERSION_LIST.iter().collect(),
         ("delete", "/plugins/{id}") => REMOVAL.iter().collect(),

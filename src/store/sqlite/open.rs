@@ -19,6 +19,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../../migrations/sqlite/0002_history.sql"),
     include_str!("../../../migrations/sqlite/0003_webhooks.sql"),
+    include_str!("../../../migrations/sqlite/0005_truth.sql"),
+    include_str!("../../../migrations/sqlite/0006_pulses.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.

@@ -1,6 +1,7 @@
 //! `plugin-registry exec`, with the real binary.
 
 mod command;
+mod registry;
 mod terminal;
 
 use std::io::{BufRead as _, BufReader, Read as _};

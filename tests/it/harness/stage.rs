@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
 use plugin_registry::registry::{Change, Revision, Snapshot};
-use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -112,6 +112,10 @@ impl Journal for Stage {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.inner.webhooks()
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        self.inner.pulses()
     }
 
     fn close(&mut self) {

@@ -5,12 +5,14 @@
 //! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
 //! | [`lists`] | an index answers what a full scan does; pages are the whole |
 //! | [`parsers`] | no bytes make a parser panic, and each agrees with another implementation |
+//! | [`truth`] | any order of leases, sightings, restarts and jumps of the clock: what was never seen gone stays |
 //! | [`commands`] | the commands that the others are about |
 
 pub(crate) mod commands;
 mod core;
 mod lists;
 mod parsers;
+mod truth;
 
 use proptest::prelude::ProptestConfig;
 
