@@ -37,7 +37,12 @@ impl Server {
         let api = {
             let _runtime = runtime.enter();
             let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default())?;
-            Api { registry, webhooks, limits: Limits::default() }
+            Api {
+                registry,
+                webhooks,
+                sight: plugin_registry::liveness::sight::Sight::default(),
+                limits: Limits::default(),
+            }
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
         Ok(Server { address, name, runtime: Some(runtime) })

@@ -15,8 +15,12 @@ use crate::liveness::host::this_host;
 use crate::liveness::own_host::{OwnHost, RemoteSweep};
 use crate::liveness::provider::Providers;
 use crate::liveness::remote::{RemoteProber, RemoteSettings};
+use crate::liveness::sight::Sight;
 use crate::registry::Registry;
 use crate::webhook::Reach;
+
+/// How often it is looked what can be seen at all.
+const SIGHT: Duration = Duration::from_mins(1);
 
 /// Whether remote resources are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,6 +69,7 @@ impl ProbeArgs {
     pub fn start(
         &self,
         registry: &Registry,
+        sight: &Sight,
         address: SocketAddr,
         stop: &CancellationToken,
     ) -> anyhow::Result<TaskTracker> {
@@ -76,6 +81,7 @@ impl ProbeArgs {
             info!(host, unnamed, "looking at the processes and containers of this host");
             let own = OwnHost::new(registry.clone(), host, unnamed, &self.docker);
             tasks.spawn(own.run(interval, stop.clone()));
+            tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
         }
         let providers = self.providers()?;
         if let Some(reach) = self.reach(providers.as_ref()) {
@@ -102,5 +108,16 @@ impl ProbeArgs {
         let place = || format!("the providers in {}", path.display());
         let text = std::fs::read_to_string(path).with_context(place)?;
         Providers::read(&text).map(Some).map_err(|why| anyhow!(why)).with_context(place)
+    }
+}
+
+/// Keeps up to date what `/readyz` says can be seen.
+async fn look_around(sight: Sight, engine: String, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SIGHT);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => sight.refresh(&engine).await,
+            () = stop.cancelled() => return,
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::probes::ProbeArgs;
 use super::signals::stop_signal;
 use crate::clock::SystemClock;
 use crate::http::{Api, Limits};
+use crate::liveness::sight::Sight;
 use crate::registry::{OnGone, Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
@@ -116,11 +117,13 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks())
         .context("the webhooks cannot be read")?;
-    let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
+    let (registry_of_api, sight) = (registry.clone(), Sight::default());
+    let api =
+        Api { registry: registry_of_api, webhooks: webhooks.clone(), sight: sight.clone(), limits: Limits::default() };
     let sweeping = CancellationToken::new();
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
-    let probes = args.probes.start(&registry, address, &sweeping)?;
+    let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
     server::run(listener, api, settings, stop).await;
     sweeping.cancel();
     if let Err(error) = sweeper.await {

@@ -33,6 +33,8 @@ pub struct Report {
     pub by: String,
     /// Of which host.
     pub host: Option<String>,
+    /// What time it is by the agent's clock, so that its times can be set right.
+    pub at: Timestamp,
     /// What it has seen: at most 10,000.
     pub observations: Vec<ReportedSighting>,
 }

@@ -10,6 +10,7 @@ use super::context::Now;
 use super::problem::Problem;
 use super::reply;
 use super::router::Api;
+use crate::liveness::sight::Point;
 use crate::registry::{Revision, WriterHealth};
 
 /// The process lives.
@@ -39,6 +40,8 @@ pub(super) struct Readiness {
     /// Since when it cannot.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     since: Option<Timestamp>,
+    /// What the registry can see of its own host, and what to do about what it cannot; empty when it does not look.
+    sight: Vec<Point>,
 }
 
 /// Is the process alive?
@@ -57,5 +60,6 @@ pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<R
         WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),
     };
     let (revision, plugins) = (now.state.revision(), now.state.plugins().size());
-    Ok(reply::json(&Readiness { status, version: env!("CARGO_PKG_VERSION"), revision, plugins, reason, since }))
+    let sight = api.sight.points().to_vec();
+    Ok(reply::json(&Readiness { status, version: env!("CARGO_PKG_VERSION"), revision, plugins, reason, since, sight }))
 }

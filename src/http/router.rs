@@ -11,6 +11,7 @@ use super::context::SurroundLayer;
 use super::{
     categories, config, events, health, leases, observations, openapi, plugins, resources, runtime, stats, webhooks,
 };
+use crate::liveness::sight::Sight;
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -21,6 +22,8 @@ pub struct Api {
     pub registry: Registry,
     /// The webhooks.
     pub webhooks: Deliveries,
+    /// What the registry can see of its own host.
+    pub sight: Sight,
     /// What a request may take.
     pub limits: Limits,
 }
@@ -109,7 +112,8 @@ mod tests {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default()).unwrap();
-        let service = surrounded(routes, Api { registry, webhooks, limits: Limits::default() });
+        let service =
+            surrounded(routes, Api { registry, webhooks, sight: Sight::default(), limits: Limits::default() });
         let ask =
             |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());
         let failed = ask("/broken").await.unwrap();

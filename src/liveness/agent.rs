@@ -106,7 +106,7 @@ impl<C: Clock> Agent<C> {
             let sightings = batch.iter().filter_map(|key| self.outbox.get(key));
             let observations: Vec<ReportedSighting> = sightings.map(ReportedSighting::from).collect();
             let (by, host) = (self.settings.by.clone(), Some(self.settings.host.clone()));
-            match self.client.observe(&Report { by, host, observations }).await {
+            match self.client.observe(&Report { by, host, at: self.clock.now(), observations }).await {
                 Ok(accepted) => {
                     self.stands(Standing::Welcome);
                     for ignored in &accepted.ignored {

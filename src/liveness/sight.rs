@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustix::fs::{Access, access};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,6 +34,22 @@ impl Point {
 
     fn hidden(what: &'static str, detail: String, advice: &str) -> Point {
         Point { what, visible: false, detail, advice: Some(advice.to_owned()) }
+    }
+}
+
+/// What could be seen lately, for those who ask again and again. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Sight(Arc<ArcSwap<Vec<Point>>>);
+
+impl Sight {
+    /// What was seen; nothing as long as nobody has looked.
+    pub fn points(&self) -> Arc<Vec<Point>> {
+        self.0.load_full()
+    }
+
+    /// Looks, with the Docker engine at `engine`.
+    pub async fn refresh(&self, engine: &str) {
+        self.0.store(Arc::new(look_around(engine).await));
     }
 }
 

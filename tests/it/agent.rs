@@ -164,5 +164,8 @@ async fn the_registry_looks_at_its_own_host() {
     assert!(alive["by"].as_str().unwrap().starts_with("registry of own"), "{alive}");
     sleeper.end();
     seen(&daemon.client(), "gone").await;
+    let ready = daemon.client().get("/readyz").answers(200).await.json();
+    let sight = ready["sight"].as_array().unwrap();
+    assert!(sight.iter().any(|point| point["what"] == "processes" && point["visible"] == true), "{ready}");
     daemon.stop().await;
 }

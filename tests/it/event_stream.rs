@@ -290,7 +290,12 @@ struct Unread(Body);
 impl Unread {
     async fn open(server: &Server, after: u64) -> Unread {
         let webhooks = server.webhooks.clone();
-        let api = Api { registry: server.registry.clone(), webhooks, limits: Limits::default() };
+        let api = Api {
+            registry: server.registry.clone(),
+            webhooks,
+            sight: plugin_registry::liveness::sight::Sight::default(),
+            limits: Limits::default(),
+        };
         let request = hyper::Request::get("/events").header("host", "x").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
         let response = router(api).oneshot(request).await.unwrap();

@@ -15,7 +15,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("webhook", &["plugin", "registry", "store", "clock"]),
         ("client", &["plugin", "registry"]),
         ("liveness", &["plugin", "registry", "webhook", "client", "clock", "planted"]),
-        ("http", &["plugin", "registry", "webhook", "clock"]),
+        ("http", &["plugin", "registry", "webhook", "liveness", "clock"]),
         ("server", &["http"]),
         ("cli", &["client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "webhook"]),
     ])

@@ -36,7 +36,8 @@ fn pids(plugin: &Value) -> Vec<u64> {
 async fn a_command_is_a_plugin_for_as_long_as_it_runs() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("r.db")).await;
-    let script = "sleep 1000 & echo $$ $!; wait";
+    // What has left for a session of its own does not hear of the signal.
+    let script = "setsid sleep 1000 & echo $$ $!; wait";
     let flags = ["--title", "A command", "--label", "team=speech", "--ttl", "30"];
     let mut running = Running::start(exec(&server(&daemon), &flags, script));
     let (mut running, said) = blocking(move || {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::{Api, Limits};
+use plugin_registry::liveness::sight::Sight;
 use plugin_registry::registry::{Registry, Retention};
 use plugin_registry::server::{self, Settings};
 use plugin_registry::store::Journal;
@@ -68,7 +69,12 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks).expect("unreadable webhooks");
-        let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: self.limits };
+        let api = Api {
+            registry: registry.clone(),
+            webhooks: webhooks.clone(),
+            sight: Sight::default(),
+            limits: self.limits,
+        };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.

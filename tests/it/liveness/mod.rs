@@ -3,6 +3,7 @@
 //! Some of these need a world of their own (a pid namespace, another user): see [`world`].
 
 mod processes;
+mod remotes;
 pub(crate) mod world;
 
 use jiff::{SignedDuration, Timestamp};

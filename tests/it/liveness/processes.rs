@@ -216,3 +216,14 @@ async fn a_container_cannot_be_judged_without_an_engine() {
     assert_eq!(seen.state, Unknown);
     assert!(detail(&seen).contains("/nonexistent/docker.sock"), "{seen:?}");
 }
+
+/// The test of reuse can fail: it does when start ticks are ignored.
+#[cfg(feature = "planted-bugs")]
+#[tokio::test]
+async fn a_probe_that_ignores_start_ticks_is_found_out() {
+    let name = "liveness::processes::a_number_that_was_given_to_another_process_is_reused";
+    let launcher = ["env", "PLUGIN_REGISTRY_PLANT=ignore-start-ticks", "unshare", "--pid", "--fork", "--mount-proc"];
+    let (passed, said) = super::world::try_inside(&launcher, name).await;
+    // It is taken for the first one, of which there is no news.
+    assert!(!passed && said.contains("1 failed") && said.contains("left: 0"), "{said}");
+}
