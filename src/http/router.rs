@@ -13,6 +13,7 @@ use super::{
     budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
     runtime, stats, webhooks,
 };
+use crate::liveness::sight::Sight;
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -23,6 +24,8 @@ pub struct Api {
     pub registry: Registry,
     /// The webhooks.
     pub webhooks: Deliveries,
+    /// What the registry can see of its own host.
+    pub sight: Sight,
     /// What a request may take.
     pub limits: Limits,
     /// The requests that were answered.
@@ -30,9 +33,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// What serves a registry with its webhooks, within the usual limits.
+    /// What serves a registry with its webhooks, within the usual limits, and sees nothing of its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
-        Api { registry, webhooks, limits: Limits::default(), requests: Requests::default() }
+        let (sight, limits, requests) = (Sight::default(), Limits::default(), Requests::default());
+        Api { registry, webhooks, sight, limits, requests }
     }
 }
 

@@ -72,6 +72,11 @@ mod two_processes;
 mod upgrade;
 mod webhook_store;
 
+// What is really still there.
+mod agent;
+mod exec;
+mod liveness;
+
 // The code itself.
 mod layers;
 
