@@ -59,7 +59,7 @@ pub(super) async fn list_resources(
     let snapshot = &seen.snapshot;
     let mut page = page_of(snapshot, query).await?;
     if seen.is_present() {
-        api.registry.freshen(&snapshot.state, &mut page.items);
+        api.registry.freshen(&mut page.items);
     }
     let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
     let link = next.as_ref().and_then(|next| reply::next_page(uri.query(), next));

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::cost::MicroUsd;
 use super::document::Record;
 use super::lease::{Lease, LeaseState};
 use super::observation::{Facts, Observation, ObservedState, Slot};
@@ -45,6 +46,10 @@ pub struct Finding {
     /// What was seen, when and by whom, and what of its holder is known; in words.
     #[schema(value_type = String)]
     pub evidence: Box<str>,
+    /// What the plugin's remote resources had cost by then, in USD: at least, and at most. Absent for what has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<f64>>)]
+    pub cost: Option<[MicroUsd; 2]>,
 }
 
 /// A finding of one of the resources of a plugin.
@@ -163,7 +168,7 @@ impl Case<'_> {
     fn finding(&self, kind: FindingKind, since: Timestamp) -> Finding {
         match self.raised() {
             Some(raised) if raised.finding == kind => raised.clone(),
-            _ => Finding { finding: kind, since, evidence: self.evidence().into() },
+            _ => Finding { finding: kind, since, evidence: self.evidence().into(), cost: None },
         }
     }
 
@@ -292,7 +297,7 @@ mod tests {
     ) -> Result<Option<FindingKind>, NotYet> {
         let record = record(status);
         let held = held_by(&record.plugin).next().unwrap();
-        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into() });
+        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
         let facts = Facts { observation: seen.map(|(state, since)| observation(state, since)), finding };
         let lease = lease.map(|(state, since)| {
             let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };

@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::command::{Command, Look, Outcome, Refusal, Request, SubmitError};
-use super::cost::Spend;
-use super::cost::version::is_unpriced;
 use super::finding::Looks;
 use super::handle::{Pending, Registry};
 use super::observation::{ObservedState, Sighting};
@@ -15,7 +13,6 @@ use super::observation_rules::{read, transition};
 use super::resource_row::Resource;
 use super::resources::ResourceKind;
 use super::revision::Revision;
-use super::state::State;
 use crate::plugin::UniqueId;
 
 /// What came of a report.
@@ -101,18 +98,10 @@ impl Registry {
         Ok(newest)
     }
 
-    /// Completes rows of the present with when what was seen of them was seen last, and with what they have cost.
-    pub fn freshen(&self, state: &State, rows: &mut [Resource]) {
-        let now = self.now();
+    /// Completes rows of the present with when what was seen of them was seen last.
+    pub fn freshen(&self, rows: &mut [Resource]) {
         for row in rows {
             let key = row.key();
-            let priced = state
-                .plugin(row.plugin.as_str())
-                .filter(|record| row.kind == ResourceKind::Remote && !is_unpriced(&record.plugin));
-            if let (Some(record), Some(evidence)) = (priced, &mut row.evidence) {
-                let Spend { low, high } = state.accrued(record, now);
-                evidence.cost = Some([low, high]);
-            }
             if let Some(observed) = &mut row.observed {
                 let Looks { last, .. } = self.vitals().looks(&key, observed.state);
                 observed.at = last.map_or(observed.at, |last| last.max(observed.at));

@@ -106,8 +106,8 @@ pub struct Evidence {
     pub text: String,
     /// What can safely be done next. The registry itself stops nothing.
     pub next_step: String,
-    /// What the plugin's remote resources have cost so far by their declared prices, in USD, at least and at most; null
-    /// for what has no price, and in the past.
+    /// What the plugin's remote resources had cost by their declared prices when this was found, in USD: at least, and at
+    /// most. Null for what has no price.
     #[schema(value_type = Option<Vec<f64>>, required)]
     pub cost: Option<[MicroUsd; 2]>,
 }
@@ -128,7 +128,8 @@ impl Resource {
                 None => finding::unseen(held, record, holder),
             };
             let next_step = next_step(finding, &held.slot(), record.unique_id.as_str(), host.as_deref());
-            Evidence { since: raised.map(|raised| raised.since), text, next_step, cost: None }
+            let cost = raised.and_then(|raised| raised.cost);
+            Evidence { since: raised.map(|raised| raised.since), text, next_step, cost }
         });
         let lease = record.plugin.lease_id.as_ref().map(|id| LeaseRow {
             lease_id: id.clone(),

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 
 use super::command::{Command, Ground, Look};
+use super::cost::version::is_unpriced;
+use super::cost::{MicroUsd, Spend};
 use super::document::Record;
 use super::finding::{Case, Found, Holder, Verdict};
 use super::index::IndexKey;
@@ -53,6 +55,9 @@ impl Round {
             let mut deed = Deed::default();
             for held in held_by(&record.plugin) {
                 round.judge(record, held, holder, vitals, now, on_gone, &mut deed);
+            }
+            for found in deed.found.iter_mut().filter(|found| found.slot.kind == ResourceKind::Remote) {
+                found.finding.cost = money_of(state, record, now);
             }
             let ground = Ground {
                 plugin: record.revision,
@@ -105,6 +110,12 @@ impl Round {
             Verdict::Wait(Some(due)) => self.due = self.due.min(due),
         }
     }
+}
+
+/// What a plugin has cost up to a time, at least and at most, if its price is known.
+fn money_of(state: &State, record: &Record, now: Timestamp) -> Option<[MicroUsd; 2]> {
+    let Spend { low, high } = state.accrued(record, now);
+    (!is_unpriced(&record.plugin)).then_some([low, high])
 }
 
 impl Deed {

@@ -150,7 +150,12 @@ fn observed_and_found(machine: &mut Machine) {
     let ground = |revision| Ground { plugin: Revision(revision), lease: Some(Revision(20)) };
     let found = |pid, finding, second| Found {
         slot: slot(pid),
-        finding: Finding { finding, since: look(pid, ObservedState::Gone, second).at, evidence: "seen".into() },
+        finding: Finding {
+            finding,
+            since: look(pid, ObservedState::Gone, second).at,
+            evidence: "seen".into(),
+            cost: None,
+        },
     };
     let findings = vec![found(9, FindingKind::Ghost, 2), found(1, FindingKind::Orphan, 3)];
     machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(25), findings });

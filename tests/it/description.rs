@@ -58,6 +58,7 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "get /healthz",
         "get /leases",
         "get /leases/{lease_id}",
+        "get /metrics",
         "get /openapi.json",
         "get /plugins",
         "get /plugins/{id}",

@@ -145,7 +145,7 @@ fn looks() -> impl Strategy<Value = Look> {
 fn findings() -> impl Strategy<Value = Found> {
     (slots(), select(FindingKind::ALL.to_vec()), 0_i64..20).prop_map(|(slot, finding, second)| {
         let since = Timestamp::from_second(1_800_000_000 + second).unwrap();
-        Found { slot, finding: Finding { finding, since, evidence: "seen".into() } }
+        Found { slot, finding: Finding { finding, since, evidence: "seen".into(), cost: None } }
     })
 }
 
