@@ -19,6 +19,7 @@
 //! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
 //! - [`watchers`]: what they cost the writer, and how soon they know.
 //! - [`replicas`]: several of them on one PostgreSQL.
+//! - [`truth`]: looking at processes, leases, agents.
 //! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
 //!
 //! What they are made of, in reading order:
@@ -40,6 +41,7 @@ mod documents;
 mod list_active;
 mod load;
 mod machine;
+mod process;
 mod raw_sqlite;
 mod read_one;
 mod register;
@@ -52,6 +54,7 @@ mod slow_disk;
 mod start_up;
 mod stores;
 mod table;
+mod truth;
 mod watchers;
 mod wire;
 
@@ -89,12 +92,13 @@ fn measure() -> anyhow::Result<()> {
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
-    let measurements: [(&str, Measurement); 6] = [
+    let measurements: [(&str, Measurement); 7] = [
         ("read_one", read_one::measure),
         ("list_active", list_active::measure),
         ("register", register::measure),
         ("watchers", watchers::measure),
         ("replicas", replicas::measure),
+        ("truth", truth::measure),
         ("start_up", start_up::measure),
     ];
     for (name, measure) in measurements.into_iter().filter(|(name, _)| settings.includes(name)) {

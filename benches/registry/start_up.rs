@@ -1,20 +1,13 @@
 //! The real binary on a full store: how soon it answers, and how much memory a plugin takes.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use anyhow::{Context as _, ensure};
 use plugin_registry::store::StoreUrl;
-use tokio::time::Instant;
 
 use crate::documents::unique_id;
+use crate::process::Process;
 use crate::samples::Samples;
 use crate::settings::Settings;
 use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
-use crate::wire::{Connection, get};
 
 /// Measures it.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
@@ -45,53 +38,4 @@ fn mean_length(stores: &Stores) -> anyhow::Result<f64> {
     let plugins = snapshot.state.plugins();
     let sum: usize = plugins.values().map(|record| record.json.len()).sum();
     Ok(sum as f64 / plugins.size() as f64)
-}
-
-/// `plugin-registry serve`, killed when it is dropped.
-struct Process {
-    child: Child,
-    /// From before it was started until its first answer had arrived.
-    ready_after: Duration,
-}
-
-impl Process {
-    /// Starts it on a store, and asks for `path`.
-    fn start(store: &Path, path: &str) -> anyhow::Result<Process> {
-        let begin = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--probe-own-host=false", "--store"])
-            .arg(format!("sqlite:{}", store.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("the binary cannot be started")?;
-        let mut process = Process { child, ready_after: Duration::ZERO };
-        let output = process.child.stdout.take().context("the binary has no output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let address = line.trim().rsplit_once("http://").context("the binary does not say where it listens")?.1;
-        let mut connection = Connection::open(address.parse()?)?;
-        connection.send(&get(path))?;
-        let status = connection.receive()?.status;
-        process.ready_after = begin.elapsed();
-        ensure!(status == 200, "the binary answered {status}");
-        Ok(process)
-    }
-
-    /// The memory that it has in use, in bytes (proc(5): `VmRSS`).
-    fn memory(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: f64 = field.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kilobytes * 1024.0)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already; there is nothing to save in either case.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }

@@ -74,6 +74,40 @@ async fn nothing_costs_nothing() {
     );
 }
 
+/// Claimed to run all the same: it has ended between the last sight of it and the first of its absence.
+#[tokio::test]
+async fn what_was_seen_to_be_gone_costs_nothing_any_more() {
+    let clock = clock();
+    let server = server(&clock).await;
+    let client = server.client();
+    let mut document = renting("a", "aws", "running", json!(2));
+    document["remote_resource"]["instance_id"] = json!("i-1");
+    client.register(&document).await;
+    let see = async |state: &str| {
+        let seen = json!({"kind": "remote", "plugin": "c_a", "id": "i-1", "state": state});
+        client.post("/observations", &json!({"by": "probe", "observations": [seen]})).answers(200).await;
+    };
+    hours(&clock, 1);
+    see("alive").await;
+    hours(&clock, 2);
+    see("alive").await;
+    assert_eq!(exactly(&client, "").await, 6.0);
+    hours(&clock, 1);
+    see("gone").await;
+    for _ in 0..2 {
+        let costs = costs(&client, "?hours=24").await;
+        assert_eq!(spent(&costs), (6.0, 8.0), "{costs}");
+        assert_eq!((&costs["burn_usd_per_hour"], &costs["estimate"]["usd"]), (&json!(0), &json!(0)), "{costs}");
+        hours(&clock, 5);
+    }
+    assert_eq!(spent(&costs(&client, "?from=2030-01-01T02:00:00Z").await), (2.0, 4.0));
+    client.patch("/plugins/c_a", &json!({"title": "New"})).answers(200).await;
+    assert_eq!(spent(&costs(&client, "").await), (6.0, 8.0));
+    see("alive").await;
+    hours(&clock, 1);
+    assert_eq!(spent(&costs(&client, "").await), (8.0, 10.0), "it is back, and so is its price");
+}
+
 #[tokio::test]
 async fn what_bills_burns_and_what_runs_is_estimated() {
     let clock = clock();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::money::{MicroUsd, Rate, Spend};
-use super::version::{Extent, Window, is_unpriced, rate_of, spend};
+use super::version::{Extent, Window, is_unpriced, rate_now, spend};
 use crate::plugin::PluginKey;
 use crate::registry::document::Record;
 
@@ -125,7 +125,7 @@ impl Statement {
         hours: i128,
         window: Option<Window>,
     ) {
-        let Some(rate) = rate_of(&record.plugin) else { return };
+        let Some(rate) = rate_now(record) else { return };
         let is_running = record.plugin.remote_resource.as_ref().is_some_and(crate::plugin::RemoteResource::is_running);
         let running = if is_running { rate } else { Rate::default() };
         let line = Line {

@@ -75,6 +75,12 @@ pub fn rate_of(plugin: &Plugin) -> Option<Rate> {
     Some(remote.estimated_cost_per_hour.map(Rate::of).unwrap_or_default())
 }
 
+/// What a plugin costs now: nothing, when what it claims was seen to be gone.
+pub fn rate_now(record: &Record) -> Option<Rate> {
+    let rate = rate_of(&record.plugin)?;
+    Some(if seen_gone(record).is_some() { Rate::default() } else { rate })
+}
+
 /// Returns true if and only if a provider may be charging for a plugin, and nobody has said how much.
 pub fn is_unpriced(plugin: &Plugin) -> bool {
     let remote = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable());

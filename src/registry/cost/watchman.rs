@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::books::Books;
 use super::budget::Account;
 use super::money::{MicroUsd, Spend};
-use super::version::{Extent, Window, rate_of, spend};
+use super::version::{Extent, Window, rate_now, spend};
 use crate::registry::command::{Command, Request, SubmitError};
 use crate::registry::document::Record;
 use crate::registry::handle::Registry;
@@ -124,7 +124,7 @@ impl State {
 
     /// What an hour costs now of what counts for a budget.
     pub fn burn(&self, account: &Account) -> MicroUsd {
-        self.counting(account).filter_map(|record| rate_of(&record.plugin)).map(super::money::Rate::hourly).sum()
+        self.counting(account).filter_map(|record| rate_now(record)).map(super::money::Rate::hourly).sum()
     }
 
     fn counting(&self, account: &Account) -> impl Iterator<Item = &Arc<Record>> {
