@@ -4,12 +4,17 @@
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
 //! | [`health`] | `health` |
+//! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
+//! | [`verify`] | `store verify` |
 //! | [`logging`] | how the log is written |
 
+pub mod export;
 pub mod health;
+pub mod import;
 pub mod log_writer;
 pub mod logging;
 pub mod serve;
+pub mod verify;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -24,6 +29,9 @@ use clap::{Parser, Subcommand};
   plugin-registry                                       serve on 127.0.0.1:8080, keep plugin-registry.db here
   plugin-registry serve --listen 0.0.0.0:8080 --store sqlite:/data/plugin-registry.db
   plugin-registry serve --store memory                  keep nothing
+  plugin-registry serve --store postgres://registry@db.example/registry
+                                                        be one of several replicas
+  plugin-registry export --output registry.ndjson       write everything to a file; `import` reads it
   curl 'localhost:8080/plugins?active=true'             what holds resources right now
 
 Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
@@ -40,8 +48,21 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Ask a running registry whether it is alive; the exit code tells. For containers.
     Health(health::HealthArgs),
+    /// Write the whole registry to a file, as of one moment, also while servers use it.
+    Export(export::ExportArgs),
+    /// Fill an empty store with what was exported from any other.
+    Import(import::ImportArgs),
+    /// Look after a store.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print the description of the API (OpenAPI 3.1).
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Replay the journal and compare what it leads to with what is kept; print digests of both.
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs the command line of this process.
@@ -55,6 +76,9 @@ pub fn run() -> anyhow::Result<()> {
         None => serve::serve(cli.serve),
         Some(Command::Serve(args)) => serve::serve(args),
         Some(Command::Health(args)) => health::check(&args),
+        Some(Command::Export(args)) => export::export(&args),
+        Some(Command::Import(args)) => import::import(&args),
+        Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
         Some(Command::Openapi) => print_openapi(),
     }
 }

@@ -11,7 +11,9 @@
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
 //! | [`row`] | a change as a row, the same in every SQL store |
+//! | [`archive`] | a whole store as a file |
 
+pub mod archive;
 pub mod head;
 pub mod memory;
 pub mod postgres;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use archive::Archived;
 pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
@@ -219,6 +222,24 @@ impl StoreUrl {
             StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
             StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
         }
+    }
+
+    /// Opens a store that is to be read or filled as a whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreUrl::open`]; and of `memory`, which holds nothing before and after.
+    pub fn open_archived(&self) -> Result<Box<dyn Archived>, StoreError> {
+        match self {
+            StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; name another")),
+            StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
+            StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
+        }
+    }
+
+    /// Whether there is a store to be read; a database tells when it is asked.
+    pub fn may_exist(&self) -> bool {
+        !matches!(self, StoreUrl::Sqlite(path) if !path.exists())
     }
 }
 

@@ -13,8 +13,10 @@
 //! | [`write`] | a batch as a few statements, whatever its size |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
+//! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
 
+mod archive;
 mod compact;
 mod error;
 mod history;

@@ -1,0 +1,158 @@
+//! Whether the changes of a journal lead to the documents that are kept beside it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::plugin::Name;
+use crate::registry::{Category, Change, ChangeKind, Record, Revision, State, Step};
+use crate::store::StoreError;
+use crate::store::row::{ChangeRow, revision_from_sql, time_from_sql};
+
+/// Replays changes, oldest first, and compares what they lead to.
+pub struct Replay {
+    /// What they must lead to.
+    wanted: State,
+    horizon: Revision,
+    /// What stood at the horizon, of what was taken so far.
+    plugins: Vec<Record>,
+    categories: Vec<(Name, Category)>,
+    /// The changes after the horizon, made on what stood at it.
+    replayed: Option<State>,
+    newest: Revision,
+    at: Timestamp,
+}
+
+impl Replay {
+    /// Begins to replay changes that must lead to `wanted`.
+    pub fn new(wanted: State, horizon: Revision) -> Replay {
+        Replay {
+            wanted,
+            horizon,
+            plugins: Vec::new(),
+            categories: Vec::new(),
+            replayed: None,
+            newest: Revision(0),
+            at: Timestamp::MIN,
+        }
+    }
+
+    /// Takes the next change.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, or cannot be the next.
+    pub fn take(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let (revision, at) = (revision_from_sql(row.revision)?, time_from_sql(row.at)?);
+        if revision <= self.newest {
+            return Err(StoreError::refused(format!("change {revision} comes after change {}", self.newest)));
+        }
+        if at < self.at {
+            return Err(StoreError::refused(format!("change {revision} was made before the one before it")));
+        }
+        if revision <= self.horizon {
+            self.take_standing(row)?;
+        } else {
+            self.make(row)?;
+        }
+        (self.newest, self.at) = (revision, at);
+        Ok(())
+    }
+
+    /// Takes a change that is there for what stood at the horizon.
+    fn take_standing(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let revision = revision_from_sql(row.revision)?;
+        if row.kind == ChangeKind::CategoryNamed.as_str() {
+            let damaged =
+                |wrong| StoreError::refused(format!("change {revision} names a category, whose name {wrong}"));
+            if let Some(display_name) = row.detail.as_deref() {
+                let category = Category { display_name: display_name.into(), revision };
+                self.categories.push((Name::new(&row.subject).map_err(damaged)?, category));
+            }
+        } else if let Some(stood) = row.record()? {
+            // The journal does not tell the configuration of then. If it was changed since, so will it be here; if not,
+            // it is that of now.
+            let config = self.wanted.plugin(stood.unique_id.as_str()).and_then(|record| record.config.clone());
+            let plugin = Arc::clone(&stood.plugin);
+            self.plugins.push(Record::new(plugin, config, stood.revision, stood.created_at, stood.updated_at));
+        }
+        Ok(())
+    }
+
+    /// Makes a change that was made after the horizon.
+    fn make(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let state = self.replayed.take();
+        let mut state = state.unwrap_or_else(|| self.begun());
+        let change = Change::try_from(row.clone())?;
+        if change.revision != state.revision().next() {
+            return Err(StoreError::refused(format!("change {} is missing", state.revision().next())));
+        }
+        let step = state.apply(&change);
+        if let Step::Plugin { after: Some(after), .. } = step
+            && row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond())
+        {
+            return Err(StoreError::refused(format!("change {} is wrong about when its plugin came", change.revision)));
+        }
+        self.replayed = Some(state);
+        Ok(())
+    }
+
+    /// What stood at the horizon.
+    fn begun(&mut self) -> State {
+        let (plugins, categories) = (std::mem::take(&mut self.plugins), std::mem::take(&mut self.categories));
+        State::restore(self.horizon, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
+    }
+
+    /// Compares what the changes have led to.
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        let replayed = self.replayed.take();
+        let replayed = replayed.unwrap_or_else(|| self.begun());
+        match difference(&replayed, &self.wanted, self.newest) {
+            Some(difference) => Err(StoreError::refused(difference)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first difference between what the changes have led to, the newest of which is `newest`, and what is kept.
+fn difference(replayed: &State, kept: &State, newest: Revision) -> Option<String> {
+    if newest != kept.revision() {
+        return Some(format!("the head is revision {}, but the newest change is {newest}", kept.revision()));
+    }
+    if replayed.at() != kept.at() {
+        return Some(format!("the head was made at {}, but its change at {}", kept.at(), replayed.at()));
+    }
+    plugin_difference(replayed, kept).or_else(|| category_difference(replayed, kept))
+}
+
+fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
+    for record in kept.plugins().values() {
+        let id = &record.unique_id;
+        let Some(made) = replayed.plugin(id.as_str()) else {
+            return Some(format!("the plugin {id} is kept, but no change leads to it"));
+        };
+        if made.revision != record.revision {
+            let (kept, made) = (record.revision, made.revision);
+            return Some(format!("the plugin {id} is kept as of revision {kept}, but its newest change is {made}"));
+        }
+        if made.config != record.config {
+            return Some(format!("the configuration of the plugin {id} is not the one that its changes lead to"));
+        }
+        if made.json != record.json {
+            return Some(format!("the plugin {id} is not what change {} has made of it", record.revision));
+        }
+    }
+    let lost = replayed.plugins().keys().find(|id| kept.plugin(id.as_str()).is_none())?;
+    Some(format!("the plugin {lost} is not kept, but the changes lead to it"))
+}
+
+fn category_difference(replayed: &State, kept: &State) -> Option<String> {
+    let (made, kept) = (replayed.named_categories(), kept.named_categories());
+    let of_either = kept.keys().chain(made.keys());
+    let name = of_either.into_iter().find(|name| made.get(*name) != kept.get(*name))?;
+    Some(format!("the name of the category {} is not the one that the changes lead to", name.as_str()))
+}
