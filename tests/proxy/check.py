@@ -8,12 +8,12 @@ Starts the binary that is named on the command line, and an nginx of its own.
 import http.client
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from ports import free_port, wait_for
 
 # How long an event may take, in seconds: far less than a buffer that waits, far more than a busy machine.
 PATIENCE = 10
@@ -31,21 +31,6 @@ http {{
     }}
 }}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(port):
-    for _ in range(100):
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-    sys.exit(f"nothing listens on port {port}")
 
 
 def request(port, method, path, body=None, **headers):
