@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`line`] | what a line says; pure |
+//! | [`line`](mod@line) | what a line says; pure |
 //! | [`writer`], [`reader`] | parts to lines, and lines to parts, with a digest of all of them |
 //! | [`standing`] | the changes that stand for a history which was left out |
 //! | [`replay`] | whether the changes lead to the documents |

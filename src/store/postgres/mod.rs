@@ -10,7 +10,7 @@
 //! | [`link`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
-//! | [`write`] | a batch as a few statements, whatever its size |
+//! | [`write`](mod@write) | a batch as a few statements, whatever its size |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`archive`] | told and filled as a whole |
