@@ -5,6 +5,7 @@
 //! cargo bench -- read_one register       only these measurements
 //! BENCH_SMOKE=1 cargo bench              whether it works at all; the figures mean nothing
 //! BENCH_DIR=/data cargo bench            with the stores on that disk
+//! BENCH_POSTGRES=postgres://… cargo bench     with replicas on that server: see [`replicas`]
 //! ```
 //!
 //! Every figure stands beside one that was measured in the same run: the whole service as it runs in production
@@ -17,6 +18,7 @@
 //! - [`read_one`], [`list_active`]: reads, against bare axum.
 //! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
 //! - [`watchers`]: what they cost the writer, and how soon they know.
+//! - [`replicas`]: several of them on one PostgreSQL.
 //! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
 //!
 //! What they are made of, in reading order:
@@ -41,6 +43,7 @@ mod machine;
 mod raw_sqlite;
 mod read_one;
 mod register;
+mod replicas;
 mod samples;
 mod server;
 mod settings;
@@ -86,11 +89,12 @@ fn measure() -> anyhow::Result<()> {
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
-    let measurements: [(&str, Measurement); 5] = [
+    let measurements: [(&str, Measurement); 6] = [
         ("read_one", read_one::measure),
         ("list_active", list_active::measure),
         ("register", register::measure),
         ("watchers", watchers::measure),
+        ("replicas", replicas::measure),
         ("start_up", start_up::measure),
     ];
     for (name, measure) in measurements.into_iter().filter(|(name, _)| settings.includes(name)) {

@@ -17,6 +17,11 @@ impl Samples {
         Samples(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 
+    /// The value of the newest round.
+    pub(crate) fn last(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
     /// The middle value.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();

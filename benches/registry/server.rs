@@ -11,7 +11,7 @@ use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use plugin_registry::clock::SystemClock;
-use plugin_registry::http::{Api, Limits};
+use plugin_registry::http::Api;
 use plugin_registry::registry::Registry;
 use plugin_registry::server::{self, Settings};
 use plugin_registry::webhook::{self, Deliveries};
@@ -37,7 +37,7 @@ impl Server {
         let api = {
             let _runtime = runtime.enter();
             let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default());
-            Api { registry, webhooks, limits: Limits::default() }
+            Api::new(registry, webhooks)
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
         Ok(Server { address, name, runtime: Some(runtime) })

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
 
@@ -33,6 +35,14 @@ impl Journal for SlowDisk {
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
         std::thread::sleep(SYNC_TIME);
         self.0.commit(batch)
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.0.answers(keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.0.forget_answers(before, limit)
     }
 
     fn roll_back(&mut self) {

@@ -13,7 +13,8 @@ use tracing::{info, warn};
 
 use super::logging::{self, LogFormat};
 use crate::clock::SystemClock;
-use crate::http::{Api, Limits};
+use crate::http::Api;
+use crate::registry::cost::{Watchman, watchman};
 use crate::registry::{Registry, Retention};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
@@ -108,10 +109,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
-    let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: Limits::default() };
+    let budgets = Watchman::start(registry.clone(), watchman::LOOK);
+    let api = Api::new(registry.clone(), webhooks.clone());
     server::run(listener, api, settings, stop).await;
     // Before the store is closed: they write how far they have come.
     webhooks.stop().await;
+    budgets.stop().await;
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())

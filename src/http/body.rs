@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::idempotency::BodyDigest;
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::json;
@@ -88,10 +89,24 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
 }
 
 async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
-    let limit = api.limits.body_bytes;
     let waits_for_go_ahead = request.headers().contains_key(EXPECT);
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let mut reader = BodyReader::new(request.into_body(), api.limits.body_time);
+    let digest = request.extensions().get::<BodyDigest>().cloned();
+    let whole = read_bytes(request.into_body(), declared, waits_for_go_ahead, api).await?;
+    if let Some(digest) = digest {
+        digest.add(&whole);
+    }
+    Ok(whole)
+}
+
+async fn read_bytes(
+    body: Body,
+    declared: Option<usize>,
+    waits_for_go_ahead: bool,
+    api: &Api,
+) -> Result<Bytes, Problem> {
+    let limit = api.limits.body_bytes;
+    let mut reader = BodyReader::new(body, api.limits.body_time);
     if declared.is_some_and(|length| length > limit) {
         if !waits_for_go_ahead {
             reader.drain().await;

@@ -64,10 +64,10 @@ pub(super) async fn name_category(
     }
     let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
     let store = write.store().clone();
-    let make = |outcome: &Outcome| {
+    let make = move |outcome: &Outcome| {
         let mut response = reply::json(&CategoryView::of(&outcome.state, &name));
         if let Some(named) = outcome.state.named_categories().get(&name) {
-            reply::tag(&mut response, &EntityTag { store, revision: named.revision }.to_string());
+            reply::tag(&mut response, &EntityTag { store: store.clone(), revision: named.revision }.to_string());
         }
         response
     };

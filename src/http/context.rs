@@ -128,7 +128,9 @@ where
         headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
         currency::tell_age(api, Instant::now(), headers);
     }
-    log(&method, route.as_ref().map_or("-", MatchedPath::as_str), response.status(), began.elapsed(), &id);
+    let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());
+    api.requests.count(&method, route, response.status(), took);
+    log(&method, route, response.status(), took, &id);
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
 }
@@ -243,7 +245,7 @@ fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: 
             )
         };
     }
-    let is_check = matches!(route, "/healthz" | "/readyz");
+    let is_check = matches!(route, "/healthz" | "/readyz" | "/metrics");
     if is_check && status.is_success() { line!(debug) } else { line!(info) }
 }
 

@@ -23,6 +23,8 @@ pub struct EventList {
     pub filters: Vec<Filter>,
     /// A digest of all of it: a cursor belongs to this.
     pub list: String,
+    /// Whether anybody has said how many.
+    is_limited: bool,
 }
 
 impl EventList {
@@ -67,6 +69,9 @@ impl EventList {
     pub fn versions(params: Params, id: &UniqueId, store: &StoreId) -> Result<EventList, Problem> {
         let params = params.only(&names(VERSION_LIST))?;
         let mut events = EventList::of(&params, store, true)?;
+        // What has an id of its own that is no plugin's has no history here.
+        let of_plugins = |kind: &&ChangeKind| !kind.as_str().starts_with("budget.");
+        events.range.kinds = ChangeKind::ALL.iter().filter(of_plugins).copied().collect();
         events.range.subject = Some(id.to_string());
         events.range.of_categories = Some(false);
         Ok(events)
@@ -77,7 +82,9 @@ impl EventList {
         let list = digest(params);
         let order = |value: &str| named("order", value, &["asc", "desc"], |value| Some(value == "desc"));
         let descending = params.single("order")?.map(order).transpose()?.unwrap_or(descending);
-        let limit = params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT);
+        let limit = params.single("limit")?.map(limit_of).transpose()?;
+        let is_limited = limit.is_some();
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
         let mut range = ChangeRange { descending, limit, ..ChangeRange::default() };
         let mut begin = None;
         if let Some(cursor) = params.single("cursor")? {
@@ -89,7 +96,7 @@ impl EventList {
                 begin = Some(Revision(place));
             }
         }
-        Ok(EventList { range, begin, filters: Vec::new(), list })
+        Ok(EventList { range, begin, filters: Vec::new(), list, is_limited })
     }
 
     /// What a live stream cannot do.
@@ -99,9 +106,9 @@ impl EventList {
     /// 400, naming the parameter.
     pub fn require_live(&self) -> Result<(), Problem> {
         let ChangeRange { until, from, to, descending, .. } = &self.range;
-        if until.is_some() || from.is_some() || to.is_some() || *descending {
+        if until.is_some() || from.is_some() || to.is_some() || *descending || self.is_limited {
             return Err(bad(
-                "a live stream has no end and no other order: leave out `until`, `from`, `to` and `order`",
+                "a live stream has no end and no other order: leave out `until`, `from`, `to`, `limit` and `order`",
             ));
         }
         Ok(())

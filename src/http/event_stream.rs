@@ -28,9 +28,6 @@ pub const EVENT_STREAM: &str = "text/event-stream";
 /// The last event that a client has received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How often a stream without news says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// How many changes are taken at a time: a reader that stops reading holds no more.
 const AT_A_TIME: usize = 64;
 
@@ -53,8 +50,10 @@ pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &Header
     }
     let registry = api.registry.clone();
     let store = now.store.clone();
-    let heartbeat = Instant::now() + HEARTBEAT;
-    let stream = Stream { registry, store, events, subscription, position, heartbeat, stage: Stage::Opening };
+    let interval = api.limits.heartbeat;
+    let heartbeat = Instant::now() + interval;
+    let stage = Stage::Opening;
+    let stream = Stream { registry, store, events, subscription, position, interval, heartbeat, stage };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), stream))
@@ -88,6 +87,8 @@ struct Stream {
     subscription: Subscription,
     /// Everything up to here has been told.
     position: Revision,
+    /// See [`super::Limits::heartbeat`].
+    interval: Duration,
     heartbeat: Instant,
     stage: Stage,
 }
@@ -129,7 +130,7 @@ impl Stream {
                 }
             };
             if !piece.is_empty() {
-                self.heartbeat = Instant::now() + HEARTBEAT;
+                self.heartbeat = Instant::now() + self.interval;
                 return Some(piece.freeze());
             }
         }

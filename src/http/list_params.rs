@@ -62,6 +62,10 @@ pub enum Values {
     Limit,
     /// A field to sort by.
     Sort,
+    /// A number of hours.
+    Hours,
+    /// What to group by.
+    Group,
     /// Names of fields.
     Fields,
 }
@@ -139,8 +143,20 @@ pub const EVENT_LIST: &[Parameter] = &[
     parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
     parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
     parameter("order", Values::Name(&["asc", "desc"]), "The oldest first (`asc`, by default), or the newest."),
-    parameter("limit", Values::Limit, "The most items to return."),
+    parameter("limit", Values::Limit, "The most items to return; refused for a live stream, which has no end."),
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+];
+
+/// The parameters of `GET /costs` beside the filters of [`PLUGIN_LIST`].
+pub const COST_LIST: &[Parameter] = &[
+    parameter(
+        "group_by",
+        Values::Group,
+        "By what to group: plugin, category, provider, gpu_type, host, or label.<key>; as the plugins were when it was spent.",
+    ),
+    parameter("hours", Values::Hours, "Also estimate so many hours of all that has the status `running`."),
+    parameter("from", Values::Time, "What was spent at or after this time; by default, ever."),
+    parameter("to", Values::Time, "What was spent before this time; by default, up to now."),
 ];
 
 /// The parameters of `GET /plugins/{id}/history`.

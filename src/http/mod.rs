@@ -6,31 +6,36 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
 //! | [`list_params`], [`cursor`], [`list_body`] | lists |
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
-//! | [`mod@write`], [`reply`] | what writes, and replies, have in common |
+//! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
+//! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
+mod budgets;
 mod categories;
 pub mod compress;
 pub mod conditional;
 mod config;
 pub mod context;
+mod costs;
 pub mod currency;
 pub mod cursor;
 mod event_params;
 mod event_stream;
 mod events;
 mod health;
+pub mod idempotency;
 pub mod list_body;
 pub mod list_params;
+pub mod metrics;
 pub mod ndjson;
 pub mod negotiate;
 pub mod openapi;
@@ -38,6 +43,7 @@ pub mod params;
 pub mod path;
 mod plugins;
 pub mod problem;
+mod process;
 pub mod refusal;
 pub mod reply;
 pub mod request_id;

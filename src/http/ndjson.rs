@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, BytesMut};
 use hyper::header::CONTENT_TYPE;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::body::{BodyReader, require_type};
 use super::context::revision_header;
@@ -18,6 +18,7 @@ use super::problem::{Kind, Problem, ProblemDocument};
 use super::router::Api;
 use super::write::Write;
 use crate::plugin::{Registration, json};
+use crate::registry::idempotency::Answer;
 use crate::registry::{Command, Outcome, Pending, Precondition, Revision, SubmitError};
 
 /// The media type: one JSON document a line.
@@ -64,10 +65,11 @@ pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Res
             break;
         }
         let number = lines.read;
-        match line.and_then(|text| registration(&text)) {
+        match line.and_then(|text| Ok((registration(&text)?, text))) {
             Err(problem) => results.settle(number, Err(problem)).await,
-            Ok(registration) => {
-                let request = write.one_of_many(Command::Register(Box::new(registration)));
+            Ok((registration, text)) => {
+                let command = Command::Register(Box::new(registration));
+                let request = write.one_of_many(command, number, &text, kept);
                 let enqueued = api.registry.enqueue(request).await;
                 results.wait_for(number, enqueued).await;
             }
@@ -77,6 +79,26 @@ pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Res
         }
     }
     results.finish(lines.broken).await
+}
+
+/// What is kept of a line that was sent with an `Idempotency-Key`.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    unique_id: String,
+    revision: Revision,
+    registry: Revision,
+}
+
+fn kept(outcome: &Outcome) -> Answer {
+    let record = outcome.record.as_deref();
+    let kept = Kept {
+        unique_id: record.map(|record| record.unique_id.to_string()).unwrap_or_default(),
+        revision: record.map(|record| record.revision).unwrap_or_default(),
+        registry: outcome.state.revision(),
+    };
+    let status = if outcome.created { 201 } else { 200 };
+    // Serialising to memory fails for no value of this type.
+    Answer { status, headers: Vec::new(), body: serde_json::to_string(&kept).unwrap_or_default().into() }
 }
 
 fn registration(text: &[u8]) -> Result<Registration, Problem> {
@@ -120,7 +142,14 @@ impl Results {
     fn write(&mut self, line: usize, result: &Result<Outcome, Problem>) {
         let line = line.min(MAX_LINES + 1);
         let written = match result {
-            Ok(Outcome { state, record, created }) => {
+            Ok(Outcome { repeated: Some(first), .. }) => {
+                let kept = serde_json::from_str::<Kept>(&first.body).unwrap_or_default();
+                self.newest = self.newest.max(kept.registry);
+                let (unique_id, revision) = (Some(&*kept.unique_id), Some(kept.revision));
+                let status = first.status;
+                serde_json::to_writer(&mut self.text, &LineResult { line, status, unique_id, revision, problem: None })
+            }
+            Ok(Outcome { state, record, created, repeated: None }) => {
                 self.newest = self.newest.max(state.revision());
                 let unique_id = record.as_ref().map(|record| record.unique_id.as_str());
                 let revision = record.as_ref().map(|record| record.revision);

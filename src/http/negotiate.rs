@@ -22,6 +22,7 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
         "/events" => &[JSON, EVENT_STREAM],
+        "/metrics" => &["application/openmetrics-text", "text/plain"],
         // The API browser's pages, scripts and styles.
         _ if path == "/docs" || path.starts_with("/docs/") => return Ok(()),
         _ => &[JSON],

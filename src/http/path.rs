@@ -22,6 +22,9 @@ pub struct PidPath {
 /// The webhook that a path addresses; whether there is one is not known yet.
 pub struct WebhookPath(pub String);
 
+/// The budget that a path addresses; whether there is one is for the registry to say.
+pub struct BudgetPath(pub Box<str>);
+
 /// The category that a path addresses.
 pub struct CategoryPath(pub Name);
 
@@ -51,6 +54,14 @@ impl FromRequestParts<Api> for WebhookPath {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         Ok(WebhookPath(segment(parts, api, "webhook_id").await?))
+    }
+}
+
+impl FromRequestParts<Api> for BudgetPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(BudgetPath(segment(parts, api, "budget_id").await?.into()))
     }
 }
 

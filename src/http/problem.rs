@@ -76,6 +76,8 @@ kinds! {
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// 409: there are as many webhooks as there can be.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    /// 409: there are as many budgets as there can be.
+    TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// 410: the journal does not go back so far.
@@ -88,6 +90,8 @@ kinds! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
     /// 422: the document breaks the rules.
     Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
+    /// 422: the Idempotency-Key belongs to another request.
+    KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
     /// 431
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
     /// 414
@@ -293,7 +297,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NotFound(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::NotFound(_) | Refusal::NoBudget(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::IdTaken { .. } => {
                 Problem::new(Kind::IdTaken, format!("{detail}; choose another category or name, or remove that plugin"))
             }
@@ -312,6 +317,7 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
             }
             Refusal::Invalid(invalid) => Problem::from(invalid),
+            Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
             Refusal::NotVetted(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
         }
     }

@@ -8,7 +8,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
-use super::{categories, config, events, health, openapi, plugins, resources, runtime, stats, webhooks};
+use super::metrics::Requests;
+use super::{
+    budgets, categories, config, costs, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks,
+};
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -21,6 +24,15 @@ pub struct Api {
     pub webhooks: Deliveries,
     /// What a request may take.
     pub limits: Limits,
+    /// The requests that were answered.
+    pub requests: Requests,
+}
+
+impl Api {
+    /// What serves a registry with its webhooks, within the usual limits.
+    pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
+        Api { registry, webhooks, limits: Limits::default(), requests: Requests::default() }
+    }
 }
 
 /// What a request may take.
@@ -32,11 +44,18 @@ pub struct Limits {
     pub body_time: Duration,
     /// How long a request may take until its answer begins; NDJSON bodies excepted.
     pub request_time: Duration,
+    /// How often a live stream without news says that it lives.
+    pub heartbeat: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { body_bytes: 1024 * 1024, body_time: Duration::from_secs(10), request_time: Duration::from_secs(30) }
+        Limits {
+            body_bytes: 1024 * 1024,
+            body_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+        }
     }
 }
 
@@ -56,12 +75,16 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(costs::read_costs))
+        .routes(routes!(budgets::list_budgets, budgets::create_budget))
+        .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(stats::read_stats))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
+        .routes(routes!(metrics::read_metrics))
         .routes(routes!(openapi::read_openapi))
 }
 
@@ -104,7 +127,7 @@ mod tests {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
-        let service = surrounded(routes, Api { registry, webhooks, limits: Limits::default() });
+        let service = surrounded(routes, Api::new(registry, webhooks));
         let ask =
             |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());
         let failed = ask("/broken").await.unwrap();

@@ -90,6 +90,11 @@ impl View {
         Ok(view)
     }
 
+    /// Whether it is asked how things stood in the past.
+    pub fn looks_back(&self) -> bool {
+        self.as_of.is_some()
+    }
+
     /// Whether a request asks to be answered late: it may take as long as its `wait`.
     pub fn waits(method: &Method, query: Option<&str>) -> bool {
         let is_read = matches!(*method, Method::GET | Method::HEAD);

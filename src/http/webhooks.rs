@@ -18,8 +18,8 @@ use super::path::WebhookPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Api;
+use crate::registry::filters::Filters;
 use crate::registry::{ChangeKind, Revision};
-use crate::webhook::filters::Filters;
 use crate::webhook::{Secret, View, WebhookError};
 
 /// When to ask again after the store did not take something.

@@ -1,16 +1,20 @@
 //! What every write has in common: who asks, on what condition, and how it is answered.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use hyper::http::request::Parts;
 
 use super::conditional::precondition;
 use super::context::{Now, revision_header};
+use super::idempotency::{self, Key};
 use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::request_id::RequestId;
 use super::router::Api;
+use crate::registry::idempotency::Answer;
 use crate::registry::{Command, Outcome, Precondition, Request, StoreId};
 
 /// A write, before it is known what is to be written.
@@ -19,6 +23,7 @@ pub struct Write {
     now: Now,
     precondition: Precondition,
     request_id: Option<Box<str>>,
+    key: Option<Key>,
     params: Params,
 }
 
@@ -31,7 +36,8 @@ impl FromRequestParts<Api> for Write {
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
         let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
         let params = Params::from_request_parts(parts, api).await?;
-        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id, params })
+        let key = Key::of(parts)?;
+        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id, key, params })
     }
 }
 
@@ -42,8 +48,8 @@ impl Write {
     ///
     /// What the registry has answered instead.
     pub async fn run(self, command: Command) -> Result<Response, Problem> {
-        let snapshot = self.now.clone();
-        self.run_for(command, |outcome| reply::written(&snapshot, outcome)).await
+        let snapshot = Arc::clone(&self.now);
+        self.run_for(command, move |outcome| reply::written(&snapshot, outcome)).await
     }
 
     /// Does a command, and answers with what `make` makes of its outcome.
@@ -51,10 +57,18 @@ impl Write {
     /// # Errors
     ///
     /// What the registry has answered instead.
-    pub async fn run_for(self, command: Command, make: impl FnOnce(&Outcome) -> Response) -> Result<Response, Problem> {
-        let Write { api, precondition, request_id, params, .. } = self;
+    pub async fn run_for(
+        self,
+        command: Command,
+        make: impl Fn(&Outcome) -> Response + Clone + Send + Sync + 'static,
+    ) -> Result<Response, Problem> {
+        let Write { api, precondition, request_id, key, params, .. } = self;
         params.only(&[])?;
-        let outcome = api.registry.submit(Request { command, precondition, request_id }).await?;
+        let attempt = key.map(|key| key.attempt(make.clone()));
+        let outcome = api.registry.submit(Request { command, precondition, request_id, attempt }).await?;
+        if let Some(first) = &outcome.repeated {
+            return Ok(idempotency::repeated(first));
+        }
         let mut response = make(&outcome);
         let (name, value) = revision_header(outcome.state.revision());
         response.headers_mut().insert(name, value);
@@ -80,8 +94,10 @@ impl Write {
         &self.precondition
     }
 
-    /// The request of a command, without condition: one of many.
-    pub fn one_of_many(&self, command: Command) -> Request {
-        Request { command, precondition: Precondition::default(), request_id: self.request_id.clone() }
+    /// The request of a command, without condition: the `number`th of many, which was sent as `text`. `answer` makes what
+    /// is kept of it.
+    pub fn one_of_many(&self, command: Command, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Request {
+        let attempt = self.key.as_ref().map(|key| key.part(number, text, answer));
+        Request { command, precondition: Precondition::default(), request_id: self.request_id.clone(), attempt }
     }
 }

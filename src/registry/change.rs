@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::cost::BudgetEvent;
 use super::revision::Revision;
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
@@ -31,6 +32,8 @@ pub enum Event {
     PluginRemoved { id: UniqueId },
     /// The category has this display name, or none any more.
     CategoryNamed { name: Name, display_name: Option<Box<str>> },
+    /// Something happened to the budget of this id, which is no plugin's: it has no underscore.
+    Budget { id: Box<str>, event: BudgetEvent },
 }
 
 /// What a change does to a plugin's saved configuration.
@@ -67,6 +70,12 @@ wire_names! {
         PluginRemoved = "plugin.removed",
         /// A category was given a display name, or lost it.
         CategoryNamed = "category.named",
+        /// A budget was made, or its owner has changed it.
+        BudgetSaved = "budget.saved",
+        /// A budget is no more.
+        BudgetRemoved = "budget.removed",
+        /// A threshold of a budget was reached.
+        BudgetThresholdReached = "budget.threshold_reached",
     }
 }
 
@@ -77,15 +86,21 @@ impl Event {
             Event::PluginPut { kind, .. } => *kind,
             Event::PluginRemoved { .. } => ChangeKind::PluginRemoved,
             Event::CategoryNamed { .. } => ChangeKind::CategoryNamed,
+            Event::Budget { event, .. } => match event {
+                BudgetEvent::Saved(_) => ChangeKind::BudgetSaved,
+                BudgetEvent::Removed => ChangeKind::BudgetRemoved,
+                BudgetEvent::Reached(_) => ChangeKind::BudgetThresholdReached,
+            },
         }
     }
 
-    /// The plugin's unique_id, or the category's name.
+    /// The plugin's unique_id, the category's name, or the budget's id.
     pub fn subject(&self) -> String {
         match self {
             Event::PluginPut { plugin, .. } => plugin.unique_id().to_string(),
             Event::PluginRemoved { id } => id.to_string(),
             Event::CategoryNamed { name, .. } => name.to_string(),
+            Event::Budget { id, .. } => id.to_string(),
         }
     }
 }

@@ -4,10 +4,12 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::change::ChangeKind;
+use super::change::{ChangeKind, Event};
+use super::cost::BudgetEvent;
 use super::document::Record;
 use super::revision::{Revision, StoreId};
 use super::transition::{Step, Transition};
@@ -32,7 +34,7 @@ pub struct CloudEvent<'a> {
     /// What kind of change it is.
     #[serde(rename = "type")]
     kind: ChangeKind,
-    /// The plugin's unique_id, or the category's name.
+    /// The plugin's unique_id, the category's name, or the budget's id.
     subject: String,
     /// When the change was made (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
@@ -49,12 +51,17 @@ pub struct EventData<'a> {
     /// The revision of the change.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// The plugin after the change; null when it is no more, or the event is about a category.
+    /// The plugin after the change; null when it is no more, or the event is not about a plugin.
     #[schema(value_type = Option<Object>, required)]
     plugin: Option<&'a RawValue>,
     /// What changed, by field of the plugin (or `display_name` of the category); nothing when the plugin is new.
     #[schema(value_type = std::collections::BTreeMap<String, FieldChange>)]
     changed: IndexMap<&'a str, FieldChange<'a>>,
+    /// The budget after the change, or the threshold that it has reached, with what was spent by then. Only in the events
+    /// of budgets; null when it is no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    budget: Option<Value>,
     /// `X-Request-Id` of the request that asked for it.
     #[schema(required)]
     request_id: Option<&'a str>,
@@ -81,11 +88,17 @@ pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
             let (before, after) = (names.before.as_deref(), names.after.as_deref());
             IndexMap::from([("display_name", FieldChange { before, after })])
         }
+        Step::Budget => IndexMap::new(),
+    };
+    let budget = match &change.event {
+        Event::Budget { event, .. } => Some(budget_data(event)),
+        _ => None,
     };
     let data = EventData {
         revision: change.revision,
         plugin: transition.after().and_then(|record| raw(record)),
         changed,
+        budget,
         request_id: change.request_id.as_deref(),
     };
     let event = CloudEvent {
@@ -100,6 +113,15 @@ pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
     };
     // Serialising to memory fails for no value of these types.
     serde_json::to_vec(&event).unwrap_or_default().into()
+}
+
+fn budget_data(event: &BudgetEvent) -> Value {
+    match event {
+        BudgetEvent::Saved(budget) => budget.document(),
+        // Making a value of it fails for no value of its type.
+        BudgetEvent::Reached(reached) => serde_json::to_value(reached).unwrap_or_default(),
+        BudgetEvent::Removed => Value::Null,
+    }
 }
 
 /// The `source` of a store's events.
@@ -117,7 +139,7 @@ impl DisplayNames {
     fn of(step: &Step) -> DisplayNames {
         let json = |name: &Option<Box<str>>| name.as_ref().and_then(|name| serde_json::value::to_raw_value(name).ok());
         match step {
-            Step::Plugin { .. } => DisplayNames { before: None, after: None },
+            Step::Plugin { .. } | Step::Budget => DisplayNames { before: None, after: None },
             Step::Category { before, after } => DisplayNames { before: json(before), after: json(after) },
         }
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::cost::{Budget, Reached};
 use super::document::Record;
+use super::idempotency::{Answer, Attempt};
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::vet::Question;
@@ -20,12 +22,14 @@ pub struct Request {
     pub precondition: Precondition,
     /// `X-Request-Id` of the HTTP request; kept in the journal.
     pub request_id: Option<Box<str>>,
+    /// What makes it one that may be sent again.
+    pub attempt: Option<Attempt>,
 }
 
 impl Request {
     /// A command without condition, asked by nobody in particular.
     pub fn plain(command: Command) -> Request {
-        Request { command, precondition: Precondition::default(), request_id: None }
+        Request { command, precondition: Precondition::default(), request_id: None, attempt: None }
     }
 }
 
@@ -59,6 +63,14 @@ pub enum Command {
     DeleteConfig { id: UniqueId },
     /// Gives a category a display name, or takes it away.
     NameCategory { name: Name, display_name: Option<Box<str>> },
+    /// Lets a budget stand under an id, new or standing already.
+    MakeBudget { id: Box<str>, budget: Box<Budget> },
+    /// Merges a patch (RFC 7396) into a budget.
+    PatchBudget { id: Box<str>, patch: Map<String, Value> },
+    /// Removes a budget.
+    RemoveBudget { id: Box<str> },
+    /// Tells that a budget has reached a threshold, unless it was told before.
+    ReachBudget { id: Box<str>, reached: Box<Reached> },
 }
 
 /// Conditions of a request (RFC 9110 section 13.1) on the thing that it is about.
@@ -109,6 +121,8 @@ pub struct Outcome {
     pub record: Option<Arc<Record>>,
     /// Whether the command made a plugin that was not there.
     pub created: bool,
+    /// The answer to the first attempt, when this is another one: nothing was done now.
+    pub repeated: Option<Arc<Answer>>,
 }
 
 /// Why a command was not done. Nothing was changed, and no revision was spent.
@@ -118,6 +132,12 @@ pub enum Refusal {
     /// There is no such plugin.
     #[error("there is no plugin `{0}`")]
     NotFound(UniqueId),
+    /// There is no such budget.
+    #[error("there is no budget `{0}`")]
+    NoBudget(Box<str>),
+    /// There are as many budgets as there can be.
+    #[error("there are {} budgets already, which is the most; remove one first", super::cost::budget::MAX_BUDGETS)]
+    TooManyBudgets,
     /// The unique_id belongs to another (category, name).
     #[error("the unique_id `{unique_id}` belongs to {holder}")]
     IdTaken { unique_id: UniqueId, holder: PluginKey },
@@ -133,6 +153,9 @@ pub enum Refusal {
     /// The document that would stand breaks the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The key of the request was used for another one.
+    #[error("the Idempotency-Key was used for another request within the last 24 hours; use a new one for each")]
+    KeyReused,
     /// The command needs an expensive check, which it has not had.
     /// Never leaves the registry: [`super::Registry::submit`] makes the check and asks again.
     #[error("the schema has to be checked first")]

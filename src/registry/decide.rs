@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::change::{ChangeKind, ConfigChange, Event};
 use super::command::{Command, Refusal, Request};
+use super::cost::budget::MAX_BUDGETS;
+use super::cost::{Account, Budget, BudgetEvent, Reached};
 use super::document::Record;
 use super::revision::StoreId;
 use super::state::State;
@@ -58,6 +60,10 @@ pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<
         Command::SaveConfig { id, config } => rules.save_config(id, config),
         Command::DeleteConfig { id } => rules.delete_config(id),
         Command::NameCategory { name, display_name } => rules.name_category(name, display_name.as_deref()),
+        Command::MakeBudget { id, budget } => rules.make_budget(id, budget),
+        Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
+        Command::RemoveBudget { id } => rules.remove_budget(id),
+        Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
     }
 }
 
@@ -182,6 +188,44 @@ impl Rules<'_> {
         Ok(Decision { event: (!stands).then_some(event), subject: None })
     }
 
+    fn make_budget(&self, id: &str, budget: &Budget) -> Result<Decision, Refusal> {
+        match self.account(id) {
+            Ok(account) if account.budget == *budget => return Ok(Decision { event: None, subject: None }),
+            Err(_) if self.state.books().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
+            Ok(_) | Err(_) => {}
+        }
+        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget.clone()))))
+    }
+
+    fn patch_budget(&self, id: &str, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = &self.account(id)?.budget;
+        let budget = current.patched(patch)?;
+        if budget == *current {
+            return Ok(Decision { event: None, subject: None });
+        }
+        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget))))
+    }
+
+    fn remove_budget(&self, id: &str) -> Result<Decision, Refusal> {
+        self.account(id)?;
+        Ok(budget_event(id, BudgetEvent::Removed))
+    }
+
+    /// Another process may have told of it, or its owner have changed it meanwhile: then there is nothing to tell.
+    fn reach_budget(&self, id: &str, reached: &Reached) -> Decision {
+        if self.account(id).is_ok_and(|account| account.is_news(reached)) {
+            return budget_event(id, BudgetEvent::Reached(Box::new(reached.clone())));
+        }
+        Decision { event: None, subject: None }
+    }
+
+    fn account(&self, id: &str) -> Result<&Account, Refusal> {
+        let account = self.state.books().budgets().get(id);
+        account
+            .map(|account| &**account)
+            .ok_or_else(|| Refusal::NoBudget(id.chars().take(64).collect::<String>().into()))
+    }
+
     /// The plugin of an id, once the precondition has been found to hold.
     fn standing(&self, id: &UniqueId) -> Result<&Arc<Record>, Refusal> {
         let current = self.state.plugin(id.as_str());
@@ -246,6 +290,10 @@ impl Rules<'_> {
         };
         Ok(Decision { event: Some(Event::PluginPut { kind, plugin: Arc::new(plugin), config }), subject })
     }
+}
+
+fn budget_event(id: &str, event: BudgetEvent) -> Decision {
+    Decision { event: Some(Event::Budget { id: id.into(), event }), subject: None }
 }
 
 /// The document that a merge patch is applied to, with its numbers and key order exact.

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::freshness::Freshness;
+use super::measures::Measures;
 use super::past::READERS;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
@@ -98,10 +99,12 @@ struct Inner {
     topics: Arc<Topics>,
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
+    clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
     stretches: Stretches,
     freshness: Arc<Freshness>,
+    measures: Measures,
     places: Arc<Semaphore>,
     queue: std::sync::mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -146,17 +149,19 @@ impl Registry {
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let (report, health) = watch::channel(health);
         let freshness = Arc::new(Freshness::new());
+        let measures = Measures::default();
         let history = journal.history();
         let webhooks = journal.webhooks();
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
-            clock,
+            clock: Arc::clone(&clock),
             published: Arc::clone(&published),
             report,
             topics: Arc::clone(&topics),
             retention,
             freshness: Arc::clone(&freshness),
+            measures: measures.clone(),
         };
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
@@ -167,10 +172,12 @@ impl Registry {
             topics,
             history,
             webhooks,
+            clock,
             health,
             readers,
             stretches,
             freshness,
+            measures,
             places,
             queue,
             thread,
@@ -181,6 +188,11 @@ impl Registry {
     /// The newest published state. Never waits, and never shows what is not durable.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.load_full()
+    }
+
+    /// What time it is: never before the newest change.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now().max(self.snapshot().state.at())
     }
 
     /// What can be followed.
@@ -232,6 +244,11 @@ impl Registry {
         &self.0.freshness
     }
 
+    /// What the writer counts and times.
+    pub fn measures(&self) -> &Measures {
+        &self.0.measures
+    }
+
     /// Returns once everything is published that anybody has committed before the call.
     ///
     /// # Errors
@@ -264,7 +281,12 @@ impl Registry {
         let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
             Foresight::Nothing => None,
             Foresight::Known(vetted) => Some(vetted),
-            Foresight::Ask(question) => Some(vet(&request, question).await?),
+            Foresight::Ask(question) => match vet(&request, question).await {
+                Ok(vetted) => Some(vetted),
+                // It may have been done before, when the check would have gone well: the writer knows.
+                Err(_) if request.attempt.is_some() => None,
+                Err(wrong) => return Err(wrong),
+            },
         };
         let answered = self.send(Arc::clone(&request), vetted).await?;
         Ok(Pending { registry: self.clone(), request, answered })
@@ -277,6 +299,7 @@ impl Registry {
             .map_err(|_| SubmitError::Closed)?;
         let (answer, answered) = oneshot::channel();
         let submission = Submission { request, vetted, answer, _place: place };
+        self.0.measures.queue.inc();
         self.0.queue.send(Message::Submit(submission)).map_err(|_| SubmitError::Closed)?;
         Ok(answered)
     }

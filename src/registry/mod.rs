@@ -13,28 +13,35 @@
 //! | [`change`] | [`Change`]: one entry of the journal |
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
 //! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
+//! | [`idempotency`] | requests that may be sent again |
 //! | [`retention`] | how long the journal is kept |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
+//! | [`cost`] | what plugins cost, and budgets |
 //! | [`index`] | which plugins have a property, kept up to date by every change |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
-//! | [`filter_text`] | the filters of a list as texts |
+//! | [`filter_text`], [`filters`] | the filters of a list as texts, and in a document |
 //! | [`resources`], [`stats`] | what is held; counts |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
+//! | [`measures`] | what the writer counts and times |
 //! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod change;
 pub mod cloud_event;
 pub mod command;
 pub mod concern;
+pub mod cost;
 pub mod decide;
 pub mod document;
 pub mod filter_text;
+pub mod filters;
 pub mod freshness;
 pub mod history;
+pub mod idempotency;
 pub mod index;
+pub mod measures;
 pub mod past;
 pub mod query;
 pub mod resources;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use super::change::{Change, ConfigChange, Event};
+use super::cost::{Books, Extent};
 use super::document::Record;
 use super::index::{IndexKey, Indexes, Records};
 use super::revision::Revision;
@@ -22,6 +23,7 @@ pub struct State {
     by_id: HashTrieMapSync<UniqueId, Arc<Record>>,
     indexes: Indexes,
     categories: RedBlackTreeMapSync<Name, Category>,
+    pub(super) books: Books,
 }
 
 /// A category that was given a display name.
@@ -42,6 +44,7 @@ impl Default for State {
             by_id: HashTrieMapSync::default(),
             indexes: Indexes::default(),
             categories: RedBlackTreeMapSync::default(),
+            books: Books::default(),
         }
     }
 }
@@ -64,6 +67,12 @@ impl State {
         state
     }
 
+    /// This state with the books that the store has kept beside it.
+    #[must_use]
+    pub fn with_books(self, books: Books) -> State {
+        State { books, ..self }
+    }
+
     /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
@@ -80,9 +89,15 @@ impl State {
                 let created_at = before.map_or(change.at, |record| record.created_at);
                 let record = Record::new(Arc::clone(plugin), config, change.revision, created_at, change.at);
                 let after = Some(Arc::new(record));
-                Step::Plugin { before: self.set_plugin(&id, after.clone()), after }
+                let before = self.set_plugin(&id, after.clone());
+                self.close_books(before.as_deref(), after.as_deref());
+                Step::Plugin { before, after }
             }
-            Event::PluginRemoved { id } => Step::Plugin { before: self.set_plugin(id, None), after: None },
+            Event::PluginRemoved { id } => {
+                let before = self.set_plugin(id, None);
+                self.close_books(before.as_deref(), None);
+                Step::Plugin { before, after: None }
+            }
             Event::CategoryNamed { name, display_name } => {
                 let before = self.categories.get(name).map(|category| category.display_name.clone());
                 let category =
@@ -90,6 +105,18 @@ impl State {
                 self.set_category(name.clone(), category);
                 Step::Category { before, after: display_name.clone() }
             }
+            Event::Budget { id, event } => {
+                self.books.enter(id, event, change.at, change.revision);
+                Step::Budget
+            }
+        }
+    }
+
+    /// Counts what a plugin has cost as it stood until this change.
+    fn close_books(&mut self, before: Option<&Record>, after: Option<&Record>) {
+        if let Some(before) = before {
+            let extent = Extent::of(before, after, self.at);
+            self.books.close(before, extent, self.at, self.revision);
         }
     }
 
@@ -169,5 +196,6 @@ impl PartialEq for State {
             && self.at == other.at
             && self.plugins == other.plugins
             && self.categories == other.categories
+            && self.books == other.books
     }
 }

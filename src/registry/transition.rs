@@ -29,6 +29,8 @@ pub enum Step {
     Plugin { before: Option<Arc<Record>>, after: Option<Arc<Record>> },
     /// Of a category: its display names, where it had or has one.
     Category { before: Option<Box<str>>, after: Option<Box<str>> },
+    /// Of a budget: the change says it all.
+    Budget,
 }
 
 impl State {
@@ -52,7 +54,7 @@ impl Transition {
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         let (before, after) = match &self.step {
             Step::Plugin { before, after } => (before.as_ref(), after.as_ref()),
-            Step::Category { .. } => (None, None),
+            Step::Category { .. } | Step::Budget => (None, None),
         };
         before.into_iter().chain(after)
     }
@@ -61,7 +63,7 @@ impl Transition {
     pub fn before(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { before, .. } => before.as_ref(),
-            Step::Category { .. } => None,
+            Step::Category { .. } | Step::Budget => None,
         }
     }
 
@@ -69,7 +71,7 @@ impl Transition {
     pub fn after(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { after, .. } => after.as_ref(),
-            Step::Category { .. } => None,
+            Step::Category { .. } | Step::Budget => None,
         }
     }
 

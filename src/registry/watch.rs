@@ -189,6 +189,11 @@ impl Topics {
         Subscription { topics: Arc::clone(self), topic: topic.clone(), shelf: Arc::clone(shelf), wake: Some(wake) }
     }
 
+    /// How many follow a topic at the moment.
+    pub fn followers(&self) -> usize {
+        lock(&self.filed).topics.values().map(|shelf| shelf.wake.receiver_count()).sum()
+    }
+
     /// Waits until everything up to `revision` has been filed, or there will be no more.
     pub async fn reached(&self, revision: Revision) {
         let (mut reached, mut closed) = (self.revision.subscribe(), self.closed.subscribe());

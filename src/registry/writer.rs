@@ -6,6 +6,7 @@
 //! Nothing is published or answered before the commit has returned. State is persistent, so a
 //! batch that could not be committed is undone by forgetting the state that it had led to.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -23,6 +24,8 @@ use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::decide::decide;
 use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
+use super::idempotency::{KEPT, KeptAnswer};
+use super::measures::Measures;
 use super::retention::Retention;
 use super::revision::Revision;
 use super::transition::Transition;
@@ -125,6 +128,7 @@ pub(super) struct Writer {
     pub topics: Arc<Topics>,
     pub retention: Retention,
     pub freshness: Arc<Freshness>,
+    pub measures: Measures,
 }
 
 /// Starts the writer on a thread of its own; it ends at [`Message::Stop`].
@@ -197,6 +201,8 @@ struct Decided {
     foreign: Vec<Arc<Transition>>,
     /// The changes to be committed.
     transitions: Vec<Arc<Transition>>,
+    /// The answers to be kept.
+    kept: Vec<KeptAnswer>,
     /// What each submission will be told.
     answers: Vec<Result<Outcome, Refusal>>,
 }
@@ -272,12 +278,14 @@ impl Running {
         if self.writes_wrongly(&mut inbox) {
             return inbox.is_stop;
         }
+        let begun = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| {
             let decided = self.decide(&mut inbox, messages)?;
             self.commit(&decided)?;
             self.publish(&decided);
             Ok(decided.answers)
         }));
+        self.measure(inbox.batch.len(), begun, matches!(written, Ok(Ok(_))));
         let stopped = inbox.is_stop;
         match written {
             Ok(Ok(answers)) => {
@@ -303,14 +311,26 @@ impl Running {
         stopped
     }
 
+    /// Counts a batch of so many commands.
+    fn measure(&self, commands: usize, begun: Instant, is_done: bool) {
+        let measures = &self.writer.measures;
+        measures.queue.dec_by(i64::try_from(commands).unwrap_or(i64::MAX));
+        if is_done {
+            measures.commits.inc();
+            measures.commit_time.observe(begun.elapsed().as_secs_f64());
+            measures.batch.observe(u32::try_from(commands).unwrap_or(u32::MAX).into());
+        } else {
+            measures.failed_commits.inc();
+        }
+    }
+
     /// Takes the store's lock, and decides all that waits by then on the newest state.
     fn decide(&mut self, inbox: &mut Inbox, messages: &Receiver<Message>) -> Result<Decided, StoreError> {
         let (mut snapshot, foreign) = self.begin()?;
         let foreign = snapshot.state.advance(foreign);
         // Others may have had the lock for a while.
         inbox.fill(messages);
-        let (transitions, answers) = self.decide_all(&mut snapshot, &inbox.batch);
-        Ok(Decided { snapshot, foreign, transitions, answers })
+        self.decide_all(snapshot, foreign, &inbox.batch)
     }
 
     /// Takes the store's lock; returns the published snapshot, and what others have written since.
@@ -327,17 +347,24 @@ impl Running {
         }
     }
 
-    /// Decides commands one after the other; returns the changes that they come to, and the answers.
+    /// Decides commands one after the other, on top of a snapshot to which `foreign` has led.
     fn decide_all(
-        &self,
-        snapshot: &mut Snapshot,
+        &mut self,
+        mut snapshot: Snapshot,
+        foreign: Vec<Arc<Transition>>,
         batch: &[Submission],
-    ) -> (Vec<Arc<Transition>>, Vec<Result<Outcome, Refusal>>) {
+    ) -> Result<Decided, StoreError> {
         // The clock of the machine may have been set back; the journal's never goes back.
         let at = self.writer.clock.now().max(snapshot.state.at());
-        let mut transitions = Vec::new();
+        let mut known = self.known_answers(batch, at)?;
+        let (mut transitions, mut kept) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         for Submission { request, vetted, .. } in batch {
+            let attempt = request.attempt.as_ref();
+            if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
+                answers.push(first.repeat(attempt, &snapshot.state));
+                continue;
+            }
             let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).map(|decision| {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
@@ -347,19 +374,40 @@ impl Running {
                 }
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();
-                Outcome { state: snapshot.state.clone(), record, created }
+                Outcome { state: snapshot.state.clone(), record, created, repeated: None }
             });
+            if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
+                let first = KeptAnswer::of(attempt, outcome, at);
+                known.insert(first.key.clone(), first.clone());
+                kept.push(first);
+            }
             answers.push(answer);
         }
-        (transitions, answers)
+        Ok(Decided { snapshot, foreign, transitions, kept, answers })
+    }
+
+    /// The answers to earlier attempts of the requests in a batch.
+    fn known_answers(
+        &mut self,
+        batch: &[Submission],
+        now: Timestamp,
+    ) -> Result<HashMap<Box<str>, KeptAnswer>, StoreError> {
+        let attempts = batch.iter().filter_map(|submission| submission.request.attempt.as_ref());
+        let keys: Vec<_> = attempts.map(|attempt| &*attempt.key).collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let known = self.writer.journal.answers(&keys)?.into_iter().filter(|known| known.counts(now));
+        Ok(known.map(|known| (known.key.clone(), known)).collect())
     }
 
     fn commit(&mut self, decided: &Decided) -> Result<(), StoreError> {
-        if decided.transitions.is_empty() {
+        if decided.transitions.is_empty() && decided.kept.is_empty() {
             self.writer.journal.roll_back();
             return Ok(());
         }
-        self.writer.journal.commit(&Batch::new(&decided.transitions, &decided.snapshot.state))?;
+        let batch = Batch::new(&decided.transitions, &decided.snapshot.state).keeping(&decided.kept);
+        self.writer.journal.commit(&batch)?;
         self.note_success();
         Ok(())
     }
@@ -421,6 +469,10 @@ impl Running {
                 Ok(old) => self.old = old.unwrap_or_default(),
                 Err(failure) => debug!(error = failure.chain(), "the journal could not be asked for its age"),
             }
+            let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
+            if let Err(failure) = self.writer.journal.forget_answers(before, FORGOTTEN_AT_A_TIME) {
+                debug!(error = failure.chain(), "old answers could not be forgotten");
+            }
         }
         let target = self.writer.retention.surplus(head).max(self.old);
         if target.0 >= self.horizon.0 + least {
@@ -460,8 +512,7 @@ impl Running {
         let Ok((mut snapshot, foreign)) = self.begin() else { return false };
         let foreign = snapshot.state.advance(foreign);
         let batch = std::mem::take(&mut inbox.batch);
-        let (transitions, answers) = self.decide_all(&mut snapshot, &batch);
-        let mut decided = Decided { snapshot, foreign, transitions, answers };
+        let Ok(mut decided) = self.decide_all(snapshot, foreign, &batch) else { return false };
         self.publish(&decided);
         if crate::planted::publishes_early() {
             drop(self.commit(&decided));

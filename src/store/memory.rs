@@ -1,6 +1,6 @@
 //! A journal that nothing survives: for tests, trials, and as the yardstick of the other stores.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::webhooks::MemoryWebhooks;
 use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Change, Revision, Snapshot, State, StoreId, Transition};
 
 /// The journal of one process, in its memory.
@@ -16,6 +17,7 @@ pub struct MemoryJournal {
     store: StoreId,
     state: State,
     kept: Arc<Mutex<Kept>>,
+    answers: HashMap<Box<str>, KeptAnswer>,
     webhooks: Arc<MemoryWebhooks>,
 }
 
@@ -24,6 +26,8 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Kept {
     horizon: Revision,
+    /// When the change at the horizon was made; `None` as long as nothing was forgotten.
+    horizon_at: Option<Timestamp>,
     transitions: VecDeque<Arc<Transition>>,
 }
 
@@ -38,6 +42,7 @@ impl MemoryJournal {
             store: StoreId::generate(),
             state: State::default(),
             kept: Arc::default(),
+            answers: HashMap::new(),
             webhooks: Arc::default(),
         }
     }
@@ -70,7 +75,17 @@ impl Journal for MemoryJournal {
         self.foreign_changes(known)
     }
 
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        Ok(keys.iter().filter_map(|key| self.answers.get(*key).cloned()).collect())
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, _limit: usize) -> Result<(), StoreError> {
+        self.answers.retain(|_, answer| answer.at >= before);
+        Ok(())
+    }
+
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        self.answers.extend(batch.answers.iter().map(|answer| (answer.key.clone(), answer.clone())));
         let mut kept = lock(&self.kept);
         kept.transitions.extend(batch.transitions.iter().cloned());
         self.state = batch.state.clone();
@@ -95,8 +110,10 @@ impl Journal for MemoryJournal {
         let mut kept = lock(&self.kept);
         let surplus = horizon.0.min(self.state.revision().0).saturating_sub(kept.horizon.0);
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(steps);
-        kept.transitions.drain(..surplus);
-        kept.horizon.0 += surplus as u64;
+        let last = kept.transitions.drain(..surplus).next_back();
+        if let Some(last) = last {
+            (kept.horizon, kept.horizon_at) = (last.change.revision, Some(last.change.at));
+        }
         Ok(kept.horizon)
     }
 
@@ -142,6 +159,8 @@ impl History for MemoryHistory {
         let kept = lock(&self.0);
         let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
         let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
-        Ok(newest.map(|transition| transition.change.revision))
+        // What stood at the horizon can be told, though the change that led to it cannot.
+        let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.horizon);
+        Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
     }
 }

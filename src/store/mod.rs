@@ -10,10 +10,11 @@
 //! | [`postgres`] | for several replicas: one database |
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
-//! | [`row`] | a change as a row, the same in every SQL store |
+//! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
 //! | [`archive`] | a whole store as a file |
 
 pub mod archive;
+pub mod book_row;
 pub mod head;
 pub mod memory;
 pub mod postgres;
@@ -35,8 +36,10 @@ use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
-use crate::plugin::{Name, UniqueId};
+use crate::plugin::{Name, PluginKey, UniqueId};
+use crate::registry::cost::{Account, Meter};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State, Transition};
 
 /// Wakes the writer. It may be called from any thread, and as often as one likes.
@@ -66,6 +69,13 @@ pub trait Journal: Send + 'static {
     /// When the lock cannot be had or the head cannot be read, or belongs to another history than `known`; then there
     /// is nothing to roll back.
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
+
+    /// The answers that are kept under some of these keys. Called after `begin`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError>;
 
     /// Makes a batch durable, and gives the lock back. Called after `begin`.
     ///
@@ -103,6 +113,13 @@ pub trait Journal: Send + 'static {
     /// When the store cannot be written. Nothing is lost by that.
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError>;
 
+    /// Forgets some of the answers that were given before a time, `limit` of them at most.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written. Nothing is lost by that.
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError>;
+
     /// The same journal, to be read beside this.
     fn history(&self) -> Arc<dyn History>;
 
@@ -130,7 +147,8 @@ pub trait History: Send + Sync + 'static {
     /// When the store cannot be read.
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError>;
 
-    /// The newest revision that was made at or before a time; of those that are kept.
+    /// The newest revision that was made at or before a time, when it is the horizon or a later one; `None` when it is
+    /// an earlier one, or there is none.
     ///
     /// # Errors
     ///
@@ -141,14 +159,20 @@ pub trait History: Send + Sync + 'static {
 /// The changes of one commit, and what they lead to.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    /// The changes, in order; at least one.
+    /// The changes, in order; there may be none when there are answers.
     pub transitions: &'a [Arc<Transition>],
+    /// The answers that are to be kept.
+    pub answers: &'a [KeptAnswer],
     /// The plugins that stand changed.
     pub standing: Vec<Arc<Record>>,
     /// The plugins that were removed.
     pub removed: Vec<UniqueId>,
     /// The categories that were changed; `None` where the display name was taken away.
     pub categories: Vec<(Name, Option<Category>)>,
+    /// What the plugins have cost that were changed.
+    pub meters: Vec<(PluginKey, Meter)>,
+    /// The budgets that were changed, or that something counts for; `None` where one was removed.
+    pub budgets: Vec<(Box<str>, Option<Arc<Account>>)>,
     /// The state after the last change.
     pub state: &'a State,
 }
@@ -158,18 +182,49 @@ impl<'a> Batch<'a> {
     pub fn new(transitions: &'a [Arc<Transition>], state: &'a State) -> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
+        let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
         for transition in transitions {
             match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
                 Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
                 Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
+                Event::Budget { id, .. } => drop(ids.insert(id.clone())),
             }
+            keys.extend(transition.before().map(|record| record.plugin.key()));
         }
         let standing = plugins.iter().filter_map(|id| state.plugin(id.as_str()).cloned()).collect();
         let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
-        Batch { transitions, standing, removed, categories, state }
+        let books = state.books();
+        let meters = keys.into_iter().filter_map(|key| books.meters().get(&key).map(|meter| (key, *meter))).collect();
+        let first = transitions.first().map(|first| first.change.revision).unwrap_or_default();
+        let touched = books.budgets().iter().filter(|(_, account)| account.touched >= first);
+        ids.extend(touched.map(|(id, _)| id.clone()));
+        let budgets = ids.into_iter().map(|id| (id.clone(), books.budgets().get(&id).cloned())).collect();
+        Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, state }
+    }
+
+    /// All that stands in `state`, for a store that has nothing yet; its changes are written apart.
+    pub fn whole(state: &'a State) -> Batch<'a> {
+        let books = state.books();
+        let named = state.named_categories().iter();
+        Batch {
+            transitions: &[],
+            answers: &[],
+            standing: state.plugins().values().cloned().collect(),
+            removed: Vec::new(),
+            categories: named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect(),
+            meters: books.meters().iter().map(|(key, meter)| (key.clone(), *meter)).collect(),
+            budgets: books.budgets().iter().map(|(id, account)| (id.clone(), Some(Arc::clone(account)))).collect(),
+            state,
+        }
+    }
+
+    /// The batch with answers that are to be kept.
+    #[must_use]
+    pub fn keeping(self, answers: &'a [KeptAnswer]) -> Batch<'a> {
+        Batch { answers, ..self }
     }
 }
 

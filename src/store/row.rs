@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
+use crate::registry::cost::{Budget, BudgetEvent};
+use crate::registry::idempotency::{Answer, KeptAnswer};
 use crate::registry::{Change, ChangeKind, Event, Record, Revision, Transition};
 
 /// The columns of the table `changes`.
@@ -18,13 +20,13 @@ pub struct ChangeRow {
     pub at: i64,
     /// [`ChangeKind::as_str`].
     pub kind: String,
-    /// The plugin's unique_id, or the category's name.
+    /// The plugin's unique_id, the category's name, or the budget's id.
     pub subject: String,
     /// `X-Request-Id`.
     pub request_id: Option<String>,
     /// The plugin's document after the change.
     pub document: Option<String>,
-    /// The saved configuration, or the category's display name.
+    /// The saved configuration, the category's display name, or what happened to the budget.
     pub detail: Option<String>,
     /// When the plugin was registered, in microseconds since the Unix epoch.
     pub created_at: Option<i64>,
@@ -45,6 +47,7 @@ impl TryFrom<&Transition> for ChangeRow {
             }
             Event::PluginRemoved { .. } => (None, None),
             Event::CategoryNamed { display_name, .. } => (None, display_name.as_deref().map(str::to_owned)),
+            Event::Budget { event, .. } => (None, budget_text(event)?),
         };
         Ok(ChangeRow {
             revision: revision_to_sql(change.revision),
@@ -71,6 +74,10 @@ impl TryFrom<ChangeRow> for Change {
                 name: Name::new(&row.subject).map_err(|_| damaged("names no category"))?,
                 display_name: row.detail.as_deref().map(Into::into),
             },
+            ChangeKind::BudgetSaved | ChangeKind::BudgetRemoved | ChangeKind::BudgetThresholdReached => {
+                let event = budget_event(kind, row.detail.as_deref())?;
+                Event::Budget { id: row.subject.as_str().into(), event: event.ok_or_else(|| damaged("has no budget"))? }
+            }
             kind => {
                 let document = row.document.as_deref().ok_or_else(|| damaged("has no document"))?;
                 let config = match (kind, row.detail.as_deref()) {
@@ -103,6 +110,58 @@ impl ChangeRow {
         let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
         Ok(Some(Arc::new(Record::new(plugin_of(document)?.into(), None, revision, created_at, at))))
     }
+}
+
+/// What happened to a budget, as it is kept.
+fn budget_text(event: &BudgetEvent) -> Result<Option<String>, StoreError> {
+    let text = match event {
+        BudgetEvent::Saved(budget) => budget.document().to_string(),
+        BudgetEvent::Reached(reached) => serde_json::to_string(reached)
+            .map_err(|error| StoreError::unusable("a budget's threshold cannot be written", error))?,
+        BudgetEvent::Removed => return Ok(None),
+    };
+    Ok(Some(text))
+}
+
+/// What happened to a budget; `None` when the text for it is missing.
+fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEvent>, StoreError> {
+    if kind == ChangeKind::BudgetRemoved {
+        return Ok(Some(BudgetEvent::Removed));
+    }
+    let Some(text) = text else { return Ok(None) };
+    let damaged = |error: String| StoreError::unusable("a budget in the journal is damaged", error);
+    if kind == ChangeKind::BudgetThresholdReached {
+        let reached = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        return Ok(Some(BudgetEvent::Reached(reached)));
+    }
+    let document = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    let budget = Budget::read(document).map_err(|invalid| damaged(invalid.to_string()))?;
+    Ok(Some(BudgetEvent::Saved(Arc::new(budget))))
+}
+
+/// An answer as it is kept.
+///
+/// # Errors
+///
+/// Never for an answer that was made by this program.
+pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
+    serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
+}
+
+/// A kept answer.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
+    let answer =
+        serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
+    Ok(KeptAnswer {
+        key: key.into(),
+        fingerprint: fingerprint.into(),
+        at: time_from_sql(at)?,
+        answer: Arc::new(answer),
+    })
 }
 
 /// A plugin's document, as it is kept.

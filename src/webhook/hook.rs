@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::filters::{Filters, is_of_kind};
 use super::secret::Secret;
 use super::target::{self, Reach};
 use crate::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
 use crate::plugin::{Invalid, merge_patch};
+use crate::registry::filters::{Filters, is_of_kind};
 use crate::registry::{ChangeKind, Revision, Transition};
 use crate::store::{KeptWebhook, Progress, StoreError};
 

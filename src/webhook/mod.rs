@@ -18,7 +18,6 @@
 //! | file | idea |
 //! |---|---|
 //! | [`hook`] | [`Webhook`]: what is wanted; read strictly |
-//! | [`filters`] | which changes are of concern |
 //! | [`secret`] | [`Secret`], and signing with it |
 //! | [`target`] | where deliveries may go |
 //! | [`courier`] | one request to a target |
@@ -31,7 +30,6 @@ pub mod back_off;
 pub mod courier;
 pub mod deliveries;
 pub mod delivery;
-pub mod filters;
 pub mod hook;
 pub mod message;
 pub mod secret;

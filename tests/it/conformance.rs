@@ -1,8 +1,10 @@
 //! What every journal must do, asked of each of them.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
+use jiff::Timestamp;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use plugin_registry::registry::idempotency::{Answer, KeptAnswer};
 use plugin_registry::registry::{Command, Revision, Snapshot, State};
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, Journal};
@@ -74,6 +76,7 @@ on_every_journal! {
     begin_returns_what_the_caller_does_not_know,
     changes_that_are_still_unknown_are_told_again,
     replaying_what_is_read_makes_what_is_loaded,
+    answers_are_kept_with_what_was_done_and_forgotten_by_age,
     any_history_is_kept_exactly,
 }
 
@@ -221,6 +224,40 @@ fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
     commit(&mut *journal, &machine, 0, 4);
     let replayed = replay(&journal.read(Revision(0), usize::MAX).unwrap());
     assert_eq!(replayed, journal.load().unwrap().state);
+}
+
+fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
+    let answer = |key: &str, second| KeptAnswer {
+        key: key.into(),
+        fingerprint: format!("of {key} at {second}").into(),
+        at: Timestamp::from_second(second).unwrap(),
+        answer: Arc::new(Answer {
+            status: 201,
+            headers: vec![("etag".into(), "\"x-1\"".into())],
+            body: "{\"n\":1.50}".into(),
+        }),
+    };
+    let mut journal = kind.open();
+    let mut state = State::default();
+    let transitions = state.advance(history().changes[..1].to_vec());
+    let kept = [answer("a", 10), answer("b", 20), answer("ü", 30)];
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
+    assert_eq!(journal.answers(&["a"]).unwrap(), []);
+    journal.commit(&Batch::new(&transitions, &state).keeping(&kept)).unwrap();
+    let mut journal = kind.reopened(journal);
+    journal.begin(&state).unwrap();
+    let mut found = journal.answers(&["ü", "nobody's", "a"]).unwrap();
+    found.sort_by_key(|answer| answer.at);
+    assert_eq!(found, [answer("a", 10), answer("ü", 30)]);
+    // An answer alone, without a change, and in place of an older one.
+    journal.commit(&Batch::new(&[], &state).keeping(&[answer("a", 40)])).unwrap();
+    assert_eq!(journal.load().unwrap().state, state);
+    journal.forget_answers(Timestamp::from_second(30).unwrap(), 100).unwrap();
+    journal.begin(&state).unwrap();
+    let mut found = journal.answers(&["a", "b", "ü"]).unwrap();
+    found.sort_by_key(|answer| answer.at);
+    assert_eq!(found, [answer("ü", 30), answer("a", 40)]);
+    journal.roll_back();
 }
 
 fn any_history_is_kept_exactly(kind: &Kind) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use plugin_registry::http::list_params::{PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
+use plugin_registry::http::list_params::{COST_LIST, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
@@ -41,6 +41,7 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
     let described: BTreeSet<_> = operations(&description).into_iter().map(|(name, _)| name).collect();
     let expected = [
+        "delete /budgets/{budget_id}",
         "delete /plugins/{id}",
         "delete /plugins/{id}/config",
         "delete /plugins/{id}/container_id",
@@ -48,7 +49,10 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "delete /plugins/{id}/spawned_pids",
         "delete /plugins/{id}/spawned_pids/{pid}",
         "delete /webhooks/{webhook_id}",
+        "get /budgets",
+        "get /budgets/{budget_id}",
         "get /categories",
+        "get /costs",
         "get /events",
         "get /healthz",
         "get /openapi.json",
@@ -61,9 +65,11 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "get /stats",
         "get /webhooks",
         "get /webhooks/{webhook_id}",
+        "patch /budgets/{budget_id}",
         "patch /plugins/{id}",
         "patch /plugins/{id}/remote_resource",
         "patch /webhooks/{webhook_id}",
+        "post /budgets",
         "post /plugins",
         "post /plugins/{id}/config/validate",
         "post /plugins/{id}/spawned_pids",
@@ -118,6 +124,7 @@ async fn every_parameter_that_is_read_is_described() {
     for path in ["/plugins", "/plugins/{id}", "/resources", "/stats"] {
         assert!(of(path, "get", "query").is_superset(&expected(VIEW)), "{path}");
     }
+    assert!(of("/costs", "get", "query").is_superset(&expected(COST_LIST)));
     assert!(of("/plugins/{id}", "delete", "query").is_superset(&expected(REMOVAL)));
     assert!(of("/plugins/{id}", "put", "header").contains("If-Match"));
     for (name, operation) in operations(&description) {

@@ -6,13 +6,15 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use plugin_registry::http::{Api, Limits, router};
 use plugin_registry::registry::Revision;
+use plugin_registry::server::Settings;
 use rstest::rstest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::harness::{Client, Daemon, Received, Server, minimal, named, within_patience};
+use crate::harness::server::Setup;
+use crate::harness::{Client, Daemon, RawConnection, Received, Server, minimal, named, within_patience};
 
 fn change(revision: u64) -> (String, u64) {
     ("change".to_owned(), revision)
@@ -122,6 +124,7 @@ async fn an_event_of_another_store_is_gone() {
 #[case("from=2030-01-01T00:00:00Z")]
 #[case("to=2030-01-01T00:00:00Z")]
 #[case("order=desc")]
+#[case("limit=1000")]
 #[tokio::test]
 async fn a_stream_has_no_end_and_no_other_order(#[case] query: &str) {
     let server = Server::in_memory().await;
@@ -290,7 +293,7 @@ struct Unread(Body);
 impl Unread {
     async fn open(server: &Server, after: u64) -> Unread {
         let webhooks = server.webhooks.clone();
-        let api = Api { registry: server.registry.clone(), webhooks, limits: Limits::default() };
+        let api = Api::new(server.registry.clone(), webhooks);
         let request = hyper::Request::get("/events").header("host", "x").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
         let response = router(api).oneshot(request).await.unwrap();
@@ -338,4 +341,67 @@ async fn a_reader_that_is_too_slow_is_cut_off_and_can_come_back() {
     assert!(slow.piece().await.is_none(), "the stream has ended");
     let mut again = Unread::open(&server, 3).await;
     assert_eq!(again.take_until(5_003).await, (4..=5_003).collect::<Vec<_>>());
+}
+
+/// Over TCP, and beside others: the kernel's buffers are full, and the server has to wait for the reader.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_stops_reading_is_cut_off_and_others_are_served() {
+    const NUMBER: usize = 3_000;
+    const AT_A_TIME: usize = 250;
+    // A machine that is slow must not end the connection before the stream does.
+    let settings = Settings { write_time: Duration::from_secs(600), ..Settings::default() };
+    let server = Setup { settings, ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    let on_host = |n: usize| {
+        let mut document = named("d", &n.to_string());
+        document["host"] = json!("h");
+        document["description"] = json!("long ".repeat(1_600));
+        document
+    };
+    let mut slow = RawConnection::narrow(server.address).await;
+    slow.send("GET /events?host=h HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n").await;
+    server.follows("Host(\"h\")").await;
+    client.register(&on_host(0)).await;
+    // It has come to the present, and from now on it takes nothing.
+    slow.until("-1\nevent: change").await;
+    let mut other = client.watch("/events?host=h&after=0").await;
+    assert_eq!(other.told(1).await, [change(1)]);
+    for from in (1..=NUMBER).step_by(AT_A_TIME) {
+        let lines: String = (from..from + AT_A_TIME).map(|n| on_host(n).to_string() + "\n").collect();
+        client.import(lines).await;
+        let expected: Vec<_> = (from as u64 + 1..=(from + AT_A_TIME) as u64).map(change).collect();
+        assert_eq!(other.told(AT_A_TIME).await, expected, "others get theirs meanwhile");
+    }
+    let body = String::from_utf8(slow.reply().await.body).unwrap();
+    let (events, end) = body.rsplit_once("event: cut_off\ndata: ").expect("a last event says so");
+    let end: Value = serde_json::from_str(end.trim_end()).expect("nothing comes after it");
+    let after = end["after"].as_u64().unwrap();
+    assert_eq!(told(events), (1..=after).collect::<Vec<_>>());
+    assert!(end["reason"].as_str().unwrap().contains("Last-Event-ID"), "{end}");
+    let last = events.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let mut again = client.get("/events?host=h").header("last-event-id", last).opens().await;
+    let missed = NUMBER + 1 - usize::try_from(after).unwrap();
+    assert!(missed > 0);
+    assert_eq!(again.told(missed).await, (after + 1..=NUMBER as u64 + 1).map(change).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stream_without_news_says_now_and_then_that_it_lives() {
+    assert_eq!(Limits::default().heartbeat, Duration::from_secs(15));
+    let limits = Limits { heartbeat: Duration::from_millis(10), ..Limits::default() };
+    let server = Setup { limits, ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    client.register(&named("c", "1")).await;
+    let store = client.get("/stats").answers(200).await.store().to_owned();
+    let mut stream = client.watch("/events?category=other").await;
+    stream.block().await.unwrap();
+    for _ in 0..3 {
+        // No data: a browser dispatches nothing, and takes the id.
+        assert_eq!(stream.block().await.unwrap(), format!(": heartbeat\nid: {store}-1\n\n"));
+    }
+    client.register(&named("c", "2")).await;
+    let moved_on = async { while stream.block().await.unwrap() != format!(": heartbeat\nid: {store}-2\n\n") {} };
+    within_patience("whoever comes back skips what was of no concern", moved_on).await;
+    client.register(&named("other", "3")).await;
+    assert_eq!(stream.told(1).await, [change(3)]);
 }

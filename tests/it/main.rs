@@ -17,13 +17,17 @@
 mod harness;
 
 // The routes.
+mod budgets;
 mod categories;
 mod config;
 mod container_id;
+mod costs;
 mod description;
 mod event_stream;
 mod events;
 mod health;
+mod idempotency;
+mod metrics;
 mod plugin;
 mod register;
 mod remote_resource;

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use plugin_registry::clock::ManualClock;
 use plugin_registry::registry::history::ChangeRange;
-use plugin_registry::registry::{Change, ChangeKind, Request, Revision, State, Transition};
+use plugin_registry::registry::{Change, ChangeKind, Request, Retention, Revision, State, Transition};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::store::{Batch, Journal};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree as _;
+use rstest::rstest;
 use serde_json::json;
 
 use crate::conformance::{Kind, commit, history, on_every_journal};
-use crate::harness::{Daemon, Machine, Trace, minimal, within_patience};
+use crate::harness::server::Setup;
+use crate::harness::{Client, Daemon, Machine, Trace, minimal, named, within_patience};
 use crate::properties::commands::requests;
 
 on_every_journal! {
@@ -220,13 +225,8 @@ fn any_history_forgotten_in_any_steps_is_told_as_it_was(kind: &Kind) {
         for second in 0..40 {
             let at = time((second, 0));
             let newest = model.changes[..head].iter().rev().find(|change| change.at <= at).map(|change| change.revision);
-            // Before the horizon, it is enough to hear that it is before it.
-            let found = history.revision_at(at).unwrap();
-            if newest > Some(horizon) {
-                prop_assert_eq!(found, newest);
-            } else {
-                prop_assert!(found.unwrap_or_default() <= horizon, "{found:?}, after {newest:?}");
-            }
+            // At the horizon, too, and nothing before it: every journal answers alike.
+            prop_assert_eq!(history.revision_at(at).unwrap(), newest.filter(|newest| *newest >= horizon));
         }
         let mut journal = kind.reopened(journal);
         model.assert_told(&mut *journal, horizon, head, &ranges);
@@ -269,4 +269,55 @@ async fn a_process_keeps_as_many_changes_as_it_is_told_to() {
     assert_eq!(Trace::of(&daemon.client()).await, before);
     assert_eq!(daemon.client().get("/events?after=6").refused(410).await.kind(), "no-longer-kept");
     daemon.stop().await;
+}
+
+/// Waits until everything up to `horizon` is forgotten. Each look is an event of its own: the server is asked, not the clock.
+async fn forgotten(client: &Client, horizon: u64) {
+    let forgets = async { while client.get("/events").answers(200).await.json()["horizon"] != horizon {} };
+    within_patience("what is too old is forgotten", forgets).await;
+}
+
+#[rstest]
+#[case::memory(false)]
+#[case::sqlite(true)]
+#[tokio::test]
+async fn changes_that_are_too_old_are_forgotten_and_what_stands_is_not(#[case] sqlite: bool) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let setup = if sqlite { Setup::on(SqliteJournal::open(&path).unwrap()) } else { Setup::on(MemoryJournal::new()) };
+    let clock = Arc::new(ManualClock::new("2030-01-01T00:00:00Z".parse().unwrap()));
+    let retention = Retention { changes: 100_000, days: 2 };
+    let server = Setup { clock: clock.clone(), retention, ..setup }.start().await;
+    let client = server.client();
+    for n in 1..=3 {
+        client.register(&named("c", &n.to_string())).await;
+        clock.advance(SignedDuration::from_hours(1));
+    }
+    clock.advance(SignedDuration::from_hours(21));
+    // 2030-01-02T00:00:00Z
+    client.patch("/plugins/c_1", &json!({"title": "New"})).answers(200).await;
+    clock.advance(SignedDuration::from_hours(25));
+    // 2030-01-03T01:00:00Z: the first two are two days old.
+    forgotten(&client, 2).await;
+    let problem = client.get("/events?after=1").refused(410).await;
+    assert_eq!(problem.kind(), "no-longer-kept");
+    assert!(problem.detail().contains("after 2"), "the oldest revision is named: {}", problem.detail());
+    let live = client.get("/events?after=2").header("accept", "text/event-stream").opens().await.told(2).await;
+    assert_eq!(live.iter().map(|(_, revision)| *revision).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(client.get("/plugins").answers(200).await.items().len(), 3, "what stands is kept");
+    // The horizon itself can be looked at, by its revision and by its time, and nothing before it.
+    for moment in ["2", "2030-01-01T01:00:00Z", "2030-01-01T01:59:59Z"] {
+        let then = client.get(&format!("/plugins?as_of={moment}")).answers(200).await;
+        assert_eq!((then.ids(), then.revision()), (vec!["c_1".into(), "c_2".into()], 2), "{moment}");
+    }
+    for moment in ["1", "2030-01-01T00:59:59.999999Z"] {
+        let problem = client.get(&format!("/plugins?as_of={moment}")).refused(410).await;
+        assert!(problem.detail().contains("after 2"), "{}", problem.detail());
+    }
+    clock.advance(SignedDuration::from_hours(24));
+    forgotten(&client, 4).await;
+    assert_eq!(client.get("/events").answers(200).await.items(), Vec::<serde_json::Value>::new());
+    let stands = client.get("/plugins").answers(200).await.items();
+    assert_eq!((stands.len(), &stands[0]["title"]), (3, &json!("New")));
+    server.stop().await;
 }

@@ -30,6 +30,23 @@ impl Cluster {
 
     /// Makes a cluster that does not run yet.
     pub(crate) fn make() -> Cluster {
+        let cluster = Cluster::empty();
+        let data = cluster.data();
+        cluster.order("initdb", &["-D", &data, "-U", "postgres", "--auth", "trust", "--no-sync"]);
+        cluster
+    }
+
+    /// Another server on a port, with the data of this one, which is stopped: a standby that has everything.
+    pub(crate) fn twin_at(&self, port: u16) -> Cluster {
+        let mut twin = Cluster::empty();
+        twin.port = port;
+        // As root: the server's own folders are closed to others.
+        let copied = Command::new("cp").args(["-a", &self.data(), &twin.data()]).status();
+        assert!(copied.expect("cp can be started").success(), "the data can be copied");
+        twin
+    }
+
+    fn empty() -> Cluster {
         let folder = TempDir::new().expect("a temporary folder");
         if geteuid().is_root() {
             // The server refuses to run as root: Debian's package has a user for it.
@@ -38,10 +55,7 @@ impl Cluster {
         }
         let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = socket.local_addr().expect("it is bound").port();
-        let cluster = Cluster { folder, programs: programs(), port };
-        let data = cluster.data();
-        cluster.order("initdb", &["-D", &data, "-U", "postgres", "--auth", "trust", "--no-sync"]);
-        cluster
+        Cluster { folder, programs: programs(), port }
     }
 
     /// The URL of its database.
@@ -51,9 +65,25 @@ impl Cluster {
 
     /// Starts the server, and waits until it takes connections.
     pub(crate) fn run(&self) {
+        self.run_with("");
+    }
+
+    /// Starts the server with TLS, which it demands of everybody; returns the file of the authority that it is known by.
+    pub(crate) fn run_with_tls(&self) -> PathBuf {
+        let data = self.data();
+        self.shell(&format!(
+            "cd {data} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout server.key \
+             -out server.crt -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2> /dev/null \
+             && chmod 600 server.key && echo 'hostssl all all 127.0.0.1/32 trust' > pg_hba.conf"
+        ));
+        self.run_with("-c ssl=on");
+        self.folder.path().join("data/server.crt")
+    }
+
+    fn run_with(&self, more: &str) {
         let folder = self.folder.path().display();
         let options = format!(
-            "-p {} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c log_min_messages=fatal",
+            "-p {} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c log_min_messages=fatal {more}",
             self.port
         );
         let log = format!("{folder}/server.log");

@@ -41,6 +41,27 @@ async fn an_acknowledged_write_is_seen_everywhere_by_those_who_ask_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_key_is_done_once_whichever_replicas_it_is_sent_to() {
+    let cluster = Cluster::start();
+    let replicas = Replica::start_many(&cluster.url(), 3).await;
+    for round in 0..20 {
+        let (body, key) = (plugin(&format!("k{round}")), format!("key-{round}"));
+        let requests = replicas.iter().cycle().take(9).map(|replica| {
+            let (client, body, key) = (replica.client(), &body, &key);
+            async move { client.try_to_ask(Method::POST, "/plugins", Some(body), &[("idempotency-key", key)]).await }
+        });
+        let answers = futures_util::future::join_all(requests).await;
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("an answer")).collect();
+        let first = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_none()).count();
+        assert_eq!(first, 1, "round {round}");
+        for answer in &answers {
+            assert_eq!((answer.status.as_u16(), &answer.body), (201, &answers[0].body), "round {round}");
+            assert_eq!(answer.header("etag"), answers[0].header("etag"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_register_one_unique_id_at_all_replicas_one_does() {
     let cluster = Cluster::start();
     let replicas = Replica::start_many(&cluster.url(), 3).await;

@@ -172,6 +172,27 @@ async fn a_replica_that_is_cut_off_refuses_writes_and_comes_back() {
     assert_eq!(cut_off.client().register("r").await.status, 201);
 }
 
+/// The URL names two servers. The first one ends, and the second, which has everything, takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_everything_takes_over() {
+    let first = Cluster::make();
+    let second = Cluster::make();
+    let (one, other) = (first.port, second.port);
+    drop(second);
+    first.run();
+    let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres?sslmode=disable");
+    let replica = Replica::start(&url).await;
+    let client = replica.client();
+    assert_eq!(client.register("p").await.status, 201);
+    first.stop();
+    let second = first.twin_at(other);
+    second.run();
+    client.until("it has found the other", "/plugins?consistency=strong", |answer| answer.status == 200).await;
+    let written = client.register("q").await;
+    assert_eq!((written.status.as_u16(), written.revision()), (201, 2));
+    replica.stop().await;
+}
+
 /// A server that was behind takes over: what replicas have shown and acknowledged is not there any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_went_back_is_refused_loudly_and_never_merged() {

@@ -8,6 +8,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "indexing a JSON value by a key makes the entry, and never panics")]
 
+mod budgets;
 mod parameters;
 mod responses;
 mod schemas;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+pub use budgets::{BudgetPatch, BudgetRequest};
 pub use schemas::{PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
@@ -59,12 +61,14 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "categories", "description": "Kinds of plugins and their display names"},
         {"name": "events", "description": "What has changed: as a list, live, and by plugin"},
         {"name": "resources", "description": "Everything that is held, as rows"},
+        {"name": "costs", "description": "What plugins cost by their declared prices, and budgets"},
         {"name": "webhooks", "description": "Changes, told by HTTP requests that this service makes"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);
     api["components"]["headers"] = responses::headers();
     schemas::complete(&mut api["components"]["schemas"]);
     webhooks::complete(&mut api["components"]["schemas"]);
+    budgets::complete(&mut api["components"]["schemas"]);
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             parameters::complete(path, method, operation);

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::http::costs::MAX_HOURS;
 use crate::http::currency::{CONSISTENCY, is_of_service};
+use crate::http::idempotency::MAX_KEY;
 use crate::http::list_params::{
-    DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST, VIEW, Values,
-    filters,
+    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
+    VIEW, Values, filters,
 };
 use crate::plugin::identity::MAX_NAME_CHARS;
 use crate::registry::PluginDocument;
@@ -26,14 +28,33 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         parameters
             .push(header("If-None-Match", "Only if it has none of these entity tags, or `*`: if it does not exist."));
     }
+    if takes_key(path, method) {
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-\\[\\]-~]+$"});
+        let help =
+            "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
+        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
+    }
     operation["parameters"] = parameters.into();
+}
+
+/// Whether an operation looks at Idempotency-Key.
+pub(super) fn takes_key(path: &str, method: &str) -> bool {
+    method != "get" && !path.starts_with("/webhooks") && !path.ends_with("/config/validate")
 }
 
 /// Whether an operation looks at If-Match and If-None-Match.
 pub(super) fn is_conditional(path: &str) -> bool {
-    let plain =
-        ["/healthz", "/readyz", "/openapi.json", "/plugins/{id}/config/validate", "/plugins/{id}/history", "/events"];
-    !plain.contains(&path) && !path.starts_with("/webhooks")
+    let plain = [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/plugins/{id}/config/validate",
+        "/plugins/{id}/history",
+        "/events",
+        "/costs",
+    ];
+    !plain.contains(&path) && !path.starts_with("/webhooks") && !path.starts_with("/budgets")
 }
 
 /// Whether an operation can wait, or look back.
@@ -54,6 +75,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
     add("id", "The plugin's unique_id, percent-encoded.", id);
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
+    add("budget_id", "The budget's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
@@ -69,6 +91,11 @@ fn query_of(path: &str, method: &str) -> Vec<&'static Parameter> {
         ("get", "/resources") => RESOURCE_LIST.iter().chain(VIEW).collect(),
         ("get", "/plugins/{id}" | "/stats") => VIEW.iter().collect(),
         ("get", "/events") => filters().chain(EVENT_LIST).collect(),
+        ("get", "/costs") => {
+            // What was spent changes with every moment: there is nothing to wait for.
+            let view = VIEW.iter().filter(|parameter| parameter.name != "since");
+            filters().chain(COST_LIST).chain(view).collect()
+        }
         ("get", "/plugins/{id}/history") => VERSION_LIST.iter().collect(),
         ("delete", "/plugins/{id}") => REMOVAL.iter().collect(),
         _ => Vec::new(),
@@ -101,8 +128,12 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Moment => json!({"anyOf": [
             {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
-        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$"}),
+        Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s?|[0-5]m)$"}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
+        Values::Hours => json!({"type": "number", "minimum": 0, "maximum": MAX_HOURS}),
+        Values::Group => {
+            json!({"type": "string", "pattern": r"^(plugin|category|provider|gpu_type|host|label\.[a-z]+)$"})
+        }
         Values::Sort => {
             let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
             json!({"type": "string", "enum": both.collect::<Vec<_>>(), "default": "unique_id"})

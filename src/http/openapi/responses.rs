@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::parameters::{has_view, is_conditional};
+use super::parameters::{has_view, is_conditional, takes_key};
 use crate::http::currency::is_of_service;
 
 /// Adds the answers of an operation that its handler does not name.
@@ -23,6 +23,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     add(has_body, "413", "The body is too large");
     add(has_body, "415", "The body's media type is not supported");
     add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
+    add(takes_key(path, method), "422", "The Idempotency-Key was used for another request");
     let has_view = has_view(path, method);
     add(has_view, "410", "What is asked for is no longer kept, or the cursor belongs to another store");
     add(!is_of_service(path), "503", "The store cannot be read or written at the moment; ask again");

@@ -83,7 +83,7 @@ pub(super) fn complete(schemas: &mut Value) {
 }
 
 /// The filters as a schema; in a patch, null takes one away.
-fn filters(description: &Value, nullable: bool) -> Value {
+pub(super) fn filters(description: &Value, nullable: bool) -> Value {
     let known = PLUGIN_LIST.iter().filter(|parameter| filter_text::NAMES.contains(&parameter.name));
     let described = |parameter: &Parameter| (parameter.name.to_owned(), filter(parameter, nullable));
     let properties: Map<String, Value> = known.map(described).collect();

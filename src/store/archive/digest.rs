@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::line::{CategoryLine, ChangeLine, Line, PluginLine};
+use super::line::{ChangeLine, Line, PluginLine, lines_beside};
 use crate::registry::{Revision, State};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
@@ -51,8 +51,8 @@ pub fn of_state(state: &State) -> Result<String, StoreError> {
     for record in state.plugins().values() {
         digest.add(&Line::Plugin(PluginLine::with_config(record)?).encode()?);
     }
-    for (name, category) in state.named_categories() {
-        digest.add(&Line::Category(CategoryLine::new(name, category)).encode()?);
+    for line in lines_beside(state) {
+        digest.add(&line.encode()?);
     }
     Ok(digest.finish())
 }

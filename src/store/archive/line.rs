@@ -5,8 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::plugin::Name;
-use crate::registry::{Category, Record, Revision};
+use crate::registry::cost::Account;
+use crate::registry::{Category, Record, Revision, State};
 use crate::store::StoreError;
+use crate::store::book_row::{MeterRow, account_of};
 use crate::store::row::{
     ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
 };
@@ -24,6 +26,10 @@ pub enum Line {
     Plugin(PluginLine),
     /// A category with a display name as of the head, in the order of the names.
     Category(CategoryLine),
+    /// What a plugin has cost up to its newest change, in the order of the names.
+    Meter(MeterRow),
+    /// A budget, in the order of the ids.
+    Budget(BudgetLine),
     /// A change that is kept, in the order of the revisions.
     Change(ChangeLine),
     /// The last one.
@@ -76,6 +82,15 @@ pub struct CategoryLine {
     name: String,
     display_name: String,
     revision: u64,
+}
+
+/// A budget, with what was counted for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetLine {
+    id: String,
+    /// As it is kept.
+    account: String,
 }
 
 /// A change: see [`ChangeRow`].
@@ -196,6 +211,22 @@ impl CategoryLine {
     }
 }
 
+impl BudgetLine {
+    /// The line of a budget.
+    pub fn new(id: &str, account: &Account) -> BudgetLine {
+        BudgetLine { id: id.to_owned(), account: account.to_text() }
+    }
+
+    /// The budget.
+    ///
+    /// # Errors
+    ///
+    /// When the line is damaged.
+    pub fn account(&self) -> Result<(Box<str>, Account), StoreError> {
+        account_of(&self.id, &self.account)
+    }
+}
+
 impl ChangeLine {
     /// The line of a change.
     ///
@@ -233,6 +264,15 @@ impl ChangeLine {
             created_at: self.created_at.map(micros).transpose()?,
         })
     }
+}
+
+/// The lines of all that stands beside the plugins, in their order.
+pub fn lines_beside(state: &State) -> impl Iterator<Item = Line> {
+    let named = state.named_categories().iter();
+    let categories = named.map(|(name, category)| Line::Category(CategoryLine::new(name, category)));
+    let meters = state.books().meters().iter().map(|meter| Line::Meter(MeterRow::from(meter)));
+    let budgets = state.books().budgets().iter();
+    categories.chain(meters).chain(budgets.map(|(id, account)| Line::Budget(BudgetLine::new(id, account))))
 }
 
 fn raw(text: String) -> Result<Box<RawValue>, StoreError> {

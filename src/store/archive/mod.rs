@@ -36,7 +36,8 @@ pub enum Part {
     Change(ChangeRow),
 }
 
-/// A store that can be told, and filled, as a whole. Webhooks are no part of it: they hold secrets, and belong to a place.
+/// A store that can be told, and filled, as a whole. Webhooks are no part of it, which hold secrets and belong to a
+/// place, and neither are answers to requests that may be sent again.
 pub trait Archived: Journal {
     /// Tells everything as of one moment, also while others write.
     ///

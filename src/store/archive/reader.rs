@@ -7,6 +7,8 @@ use super::digest::Digest;
 use super::line::{End, FORMAT, Header, Line};
 use super::replay::Replay;
 use super::standing::standing;
+use crate::plugin::PluginKey;
+use crate::registry::cost::{Books, Meter};
 use crate::registry::{Revision, Snapshot, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
@@ -70,22 +72,30 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("it is no archive of plugin-registry"));
         };
         check_header(&header)?;
-        let (mut plugins, mut categories) = (Vec::new(), Vec::new());
+        let (mut plugins, mut categories, mut meters, mut budgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let ahead = loop {
             match self.read_line()? {
-                Line::Plugin(line) if categories.is_empty() => plugins.push(line.record()?),
-                Line::Category(line) => categories.push(line.category()?),
+                Line::Plugin(line) if categories.is_empty() && meters.is_empty() && budgets.is_empty() => {
+                    plugins.push(line.record()?);
+                }
+                Line::Category(line) if meters.is_empty() && budgets.is_empty() => categories.push(line.category()?),
+                Line::Meter(row) if budgets.is_empty() => meters.push(row.try_into()?),
+                Line::Budget(line) => budgets.push(line.account()?),
                 other => break other,
             }
         };
-        let plugins_in_order = plugins.is_sorted_by(|one, other| one.unique_id < other.unique_id);
-        if !plugins_in_order || !categories.is_sorted_by(|(one, _), (other, _)| one < other) {
+        let in_order = plugins.is_sorted_by(|one, other| one.unique_id < other.unique_id)
+            && in_order(&categories)
+            && in_order::<PluginKey, Meter>(&meters)
+            && in_order(&budgets);
+        if !in_order {
             return Err(StoreError::refused("something is there twice, or in the wrong place"));
         }
         if (plugins.len(), categories.len()) != (header.plugins, header.categories) {
             return Err(StoreError::refused("there are not as many plugins and categories as the first line says"));
         }
-        let state = State::restore(Revision(header.revision), header.at, plugins, categories);
+        let state = State::restore(Revision(header.revision), header.at, plugins, categories)
+            .with_books(Books::restore(meters, budgets));
         check_times(&state)?;
         let horizon = Revision(header.horizon);
         if header.with_history {
@@ -134,6 +144,11 @@ impl<R: BufRead> Iterator for Reader<R> {
         let part = self.next_part().map_err(|error| named(error, self.lines));
         part.transpose()
     }
+}
+
+/// Whether there are no two of one key, and each is in its place.
+fn in_order<K: Ord, T>(entries: &[(K, T)]) -> bool {
+    entries.is_sorted_by(|(one, _), (other, _)| one < other)
 }
 
 fn check_header(header: &Header) -> Result<(), StoreError> {

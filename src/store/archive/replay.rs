@@ -113,6 +113,10 @@ impl Replay {
         let replayed = replayed.unwrap_or_else(|| self.begun());
         match difference(&replayed, &self.wanted, self.newest) {
             Some(difference) => Err(StoreError::refused(difference)),
+            // What was spent before the horizon is told by the books alone.
+            None if self.horizon == Revision(0) && replayed != self.wanted => {
+                Err(StoreError::refused("what plugins have cost is not what the changes lead to"))
+            }
             None => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Part;
 use super::digest::Digest;
-use super::line::{CategoryLine, ChangeLine, End, FORMAT, Header, Line, PluginLine};
+use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
 use crate::registry::{Revision, Snapshot};
 use crate::store::StoreError;
 
@@ -71,8 +71,8 @@ impl<W: Write> Writer<W> {
             };
             self.write_line(&Line::Plugin(line))?;
         }
-        for (name, category) in state.named_categories() {
-            self.write_line(&Line::Category(CategoryLine::new(name, category)))?;
+        for line in lines_beside(state) {
+            self.write_line(&line)?;
         }
         Ok(())
     }

@@ -100,7 +100,8 @@ impl History for PostgresHistory {
             }
             let query = format!(
                 "SELECT changed.subject, {}
-                 FROM (SELECT DISTINCT subject FROM changes WHERE revision > $1 AND NOT of_category) AS changed
+                 FROM (SELECT DISTINCT subject FROM changes
+                       WHERE revision > $1 AND NOT of_category AND kind NOT LIKE 'budget.%') AS changed
                  LEFT JOIN LATERAL (
                      SELECT {COLUMNS} FROM changes
                      WHERE subject = changed.subject AND NOT of_category AND revision <= $1
@@ -119,7 +120,12 @@ impl History for PostgresHistory {
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
-        self.reading(&async |client| Ok(Some(revision_before(client, time, true).await?).filter(|found| found.0 > 0)))
+        self.reading(&async |client| {
+            let horizon = horizon(client).await?;
+            // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
+            let found = revision_before(client, time, true).await?;
+            Ok(Some(found).filter(|found| found.0 > 0 && *found >= horizon))
+        })
     }
 }
 
@@ -204,6 +210,8 @@ fn transition(row: ChangeRow, before: Option<ChangeRow>) -> Result<Transition, S
     let step = if row.kind == "category.named" {
         let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
         Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
+    } else if row.kind.starts_with("budget.") {
+        Step::Budget
     } else {
         Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
     };

@@ -7,7 +7,11 @@ use crate::registry::StoreId;
 use crate::store::StoreError;
 
 /// Every migration there ever was, in order.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_registry.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_registry.sql"),
+    include_str!("../../../migrations/postgres/0002_answers.sql"),
+    include_str!("../../../migrations/postgres/0003_costs.sql"),
+];
 
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.
 const LOCK: i64 = 0x7052_6567;

@@ -10,13 +10,16 @@
 //! | [`link`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
-//! | [`write`](mod@write) | a batch as a few statements, whatever its size |
+//! | [`write`](mod@write), [`books`] | a batch as a few statements, whatever its size |
+//! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
 
+mod answers;
 mod archive;
+mod books;
 mod compact;
 mod error;
 mod history;
@@ -32,6 +35,7 @@ mod write;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use tracing::{error, warn};
@@ -46,6 +50,7 @@ use super::head::{Head, check_time};
 use super::row::{config_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, Wake, WebhookStore};
 use crate::plugin::Name;
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
 /// The least version of the server, as it names itself.
@@ -160,6 +165,15 @@ impl Journal for PostgresJournal {
         self.again_if_ended(|journal| journal.try_begin(known))
     }
 
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        let Some(Session { link, .. }) = &mut self.session else { return Err(link::closed()) };
+        link.run(async |client| answers::find(client, keys).await)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.session()?.link.run(async |client| answers::forget(client, before, limit).await)
+    }
+
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
         let Some(Session { link, statements }) = &mut self.session else { return Err(link::closed()) };
         link.run(async |client| write::write(client, statements, batch).await)?;
@@ -247,7 +261,7 @@ async fn load(client: &Client) -> Result<Snapshot, StoreError> {
     let (plugins, categories) = (plugins(client).await?, categories(client).await?);
     Ok(Snapshot {
         store: StoreId::kept(&head.store),
-        state: State::restore(head.revision, head.at, plugins, categories),
+        state: State::restore(head.revision, head.at, plugins, categories).with_books(books::read(client).await?),
     })
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Statements {
     pub remove_plugins: Statement,
     pub put_categories: Statement,
     pub remove_categories: Statement,
+    pub keep_answers: Statement,
     pub advance: Statement,
 }
 
@@ -54,6 +55,7 @@ impl Statements {
             remove_plugins,
             put_categories,
             remove_categories,
+            keep_answers,
             advance,
         ) = try_join!(
             client.prepare("SELECT store, head, head_at, horizon FROM registry"),
@@ -77,6 +79,12 @@ impl Statements {
                  ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, revision = excluded.revision",
             ),
             client.prepare("DELETE FROM categories WHERE name = ANY($1::text[])"),
+            client.prepare(
+                "INSERT INTO answers (key, fingerprint, at, answer)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+                 ON CONFLICT (key) DO UPDATE SET
+                     fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer",
+            ),
             client.prepare("UPDATE registry SET head = $1, head_at = $2"),
         )?;
         Ok(Statements {
@@ -87,6 +95,7 @@ impl Statements {
             remove_plugins,
             put_categories,
             remove_categories,
+            keep_answers,
             advance,
         })
     }

@@ -7,6 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
+use super::answers::AnswerColumns;
+use super::books::BookColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, Name, UniqueId};
 use crate::registry::{Category, Record, State, Transition};
@@ -30,6 +32,8 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
         .collect::<Result<Vec<_>, _>>()?;
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
     let categories = CategoryColumns::of(&batch.categories);
+    let answers = AnswerColumns::of(batch.answers)?;
+    let books = BookColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
 
     let mut sent = Vec::new();
@@ -44,6 +48,10 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     if !categories.removed.is_empty() {
         sent.push(execute(client, &statements.remove_categories, vec![&categories.removed]));
     }
+    if !batch.answers.is_empty() {
+        sent.push(execute(client, &statements.keep_answers, answers.values()));
+    }
+    books.send(client, &mut sent);
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));
     // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is
     // not reached.
@@ -74,13 +82,17 @@ pub(super) async fn put_changes(
 ///
 /// When a statement fails.
 pub(super) async fn put_standing(client: &Client, statements: &Statements, state: &State) -> Result<(), StoreError> {
-    let records: Vec<_> = state.plugins().values().cloned().collect();
-    for part in parts(&records, |record: &Arc<Record>| record.json.len()) {
+    let batch = Batch::whole(state);
+    for part in parts(&batch.standing, |record: &Arc<Record>| record.json.len()) {
         execute(client, &statements.put_plugins, PluginColumns::of(part)?.values()).await?;
     }
-    let named = state.named_categories().iter();
-    let categories: Vec<_> = named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect();
-    Ok(execute(client, &statements.put_categories, CategoryColumns::of(&categories).values()).await?)
+    let (categories, books) = (CategoryColumns::of(&batch.categories), BookColumns::of(&batch));
+    let mut sent = vec![execute(client, &statements.put_categories, categories.values())];
+    books.send(client, &mut sent);
+    for answer in join_all(sent).await {
+        answer?;
+    }
+    Ok(())
 }
 
 /// Sends a statement when it is first polled.

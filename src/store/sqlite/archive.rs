@@ -6,7 +6,7 @@ use super::history::{COLUMNS, change_row, horizon};
 use super::{SqliteJournal, revision_to_sql};
 use crate::registry::StoreId;
 use crate::store::archive::{Archived, Part, change, head, not_empty};
-use crate::store::{Journal as _, StoreError};
+use crate::store::{Batch, Journal as _, StoreError};
 
 impl Archived for SqliteJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -48,21 +48,12 @@ impl SqliteJournal {
             return Err(not_empty());
         }
         let (snapshot, horizon) = head(parts)?;
-        let state = &snapshot.state;
-        self.write_plugins(state.plugins().values())?;
-        let named = state.named_categories().iter();
-        let categories: Vec<_> = named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect();
-        self.write_categories(&categories)?;
+        self.write(&Batch::whole(&snapshot.state))?;
         self.write_changes(parts.map(change))?;
         let store = StoreId::generate();
         self.connection.execute(
-            "UPDATE registry SET store = ?1, head = ?2, head_at = ?3, horizon = ?4",
-            params![
-                store.as_str(),
-                revision_to_sql(state.revision()),
-                state.at().as_microsecond(),
-                revision_to_sql(horizon)
-            ],
+            "UPDATE registry SET store = ?1, horizon = ?2",
+            params![store.as_str(), revision_to_sql(horizon)],
         )?;
         Ok(store)
     }

@@ -99,7 +99,7 @@ impl History for SqliteHistory {
                 // By revision, not by the index of subjects: what has changed since, and no more, is read.
                 let mut changed = connection.prepare_cached(
                     "SELECT DISTINCT subject FROM changes NOT INDEXED
-                     WHERE revision > ?1 AND kind <> 'category.named'",
+                     WHERE revision > ?1 AND kind <> 'category.named' AND kind NOT LIKE 'budget.%'",
                 )?;
                 let mut subjects = changed.query([revision_to_sql(revision)])?;
                 while let Some(row) = subjects.next()? {
@@ -114,7 +114,11 @@ impl History for SqliteHistory {
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
-        self.reading(|connection| Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0)))
+        self.reading(|connection| {
+            let horizon = horizon(connection)?;
+            // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
+            Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= horizon))
+        })
     }
 }
 
@@ -176,6 +180,8 @@ fn transition(connection: &Connection, row: ChangeRow) -> Result<Transition, Sto
     let step = if of_category {
         let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
         Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
+    } else if row.kind.starts_with("budget.") {
+        Step::Budget
     } else {
         Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
     };

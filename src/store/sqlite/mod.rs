@@ -5,7 +5,9 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
+mod answers;
 mod archive;
+mod books;
 mod compact;
 mod error;
 mod history;
@@ -15,6 +17,7 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::{error, warn};
 
@@ -24,6 +27,7 @@ use super::head::{Head, check_time};
 use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, WebhookStore};
 use crate::plugin::{FreeJson, Name};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
@@ -142,7 +146,8 @@ impl SqliteJournal {
             )));
         }
         let state =
-            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?);
+            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
+                .with_books(books::read(&self.connection)?);
         Ok(Snapshot { store: self.store.clone(), state })
     }
 
@@ -154,6 +159,8 @@ impl SqliteJournal {
             delete.execute([id.as_str()])?;
         }
         self.write_categories(&batch.categories)?;
+        answers::keep(&self.connection, batch.answers)?;
+        books::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
@@ -235,6 +242,14 @@ impl Journal for SqliteJournal {
             self.roll_back();
         }
         foreign
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        answers::find(&self.connection, keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        answers::forget(&self.connection, before, limit)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::books;
 use crate::registry::StoreId;
 use crate::store::StoreError;
 
@@ -19,6 +20,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../../migrations/sqlite/0002_history.sql"),
     include_str!("../../../migrations/sqlite/0003_webhooks.sql"),
+    include_str!("../../../migrations/sqlite/0004_answers.sql"),
+    include_str!("../../../migrations/sqlite/0005_costs.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.
@@ -146,6 +149,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // IMMEDIATE: of two processes that start at once, one waits, and then finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let had_books = books::are_there(&transaction)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(applied).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration)?;
     }
@@ -154,6 +158,9 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         let store = StoreId::generate();
         transaction
             .execute("INSERT INTO registry (id, store, head, head_at) VALUES (1, ?1, 0, 0)", [store.as_str()])?;
+    }
+    if applied > 0 && !had_books {
+        books::recount(&transaction)?;
     }
     if applied < newest_schema() {
         transaction.pragma_update(None, "user_version", newest_schema())?;

@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{Problem, within_patience};
 
@@ -29,6 +29,20 @@ pub(crate) struct RawReply {
 impl RawConnection {
     pub(crate) async fn open(address: SocketAddr) -> RawConnection {
         RawConnection { stream: TcpStream::connect(address).await.expect("no connection"), buffer: BytesMut::new() }
+    }
+
+    /// One that takes as little as the kernel lets it, as long as nobody reads.
+    pub(crate) async fn narrow(address: SocketAddr) -> RawConnection {
+        let socket = TcpSocket::new_v4().expect("no socket");
+        socket.set_recv_buffer_size(4096).expect("no smaller buffer");
+        RawConnection { stream: socket.connect(address).await.expect("no connection"), buffer: BytesMut::new() }
+    }
+
+    /// Reads until `text` has come; what has come is kept for [`RawConnection::reply`].
+    pub(crate) async fn until(&mut self, text: &str) {
+        while find(&self.buffer, text.as_bytes()).is_none() {
+            assert!(self.more().await, "the connection was closed before {text:?}: {:?}", self.buffer);
+        }
     }
 
     /// Sends bytes. That the server has closed already is no failure: the reply tells.

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::{Api, Limits};
+use plugin_registry::registry::cost::{Watchman, watchman};
 use plugin_registry::registry::{Registry, Retention};
 use plugin_registry::server::{self, Settings};
 use plugin_registry::store::Journal;
@@ -27,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) registry: Registry,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
+    budgets: Watchman,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Where its store is, as long as the test needs it.
@@ -43,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) webhooks: webhook::Settings,
     pub(crate) retention: Retention,
+    /// How long the watchman pauses between two looks at the budgets.
+    pub(crate) pause: Duration,
 }
 
 impl Setup {
@@ -55,6 +60,7 @@ impl Setup {
             settings: Settings::default(),
             webhooks: webhook::Settings::default(),
             retention: Retention::default(),
+            pause: watchman::LOOK,
         }
     }
 
@@ -71,13 +77,14 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
-        let api = Api { registry: registry.clone(), webhooks: webhooks.clone(), limits: self.limits };
+        let budgets = Watchman::start(registry.clone(), self.pause);
+        let api = Api { limits: self.limits, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.
             drop(stopped.await);
         }));
-        Server { address, registry, webhooks, stop, task, folder: None, _store: None }
+        Server { address, registry, webhooks, budgets, stop, task, folder: None, _store: None }
     }
 }
 
@@ -138,6 +145,7 @@ impl Server {
         drop(self.stop);
         within_patience("the server stops", self.task).await.expect("the server panicked");
         within_patience("the deliveries stop", self.webhooks.stop()).await;
+        within_patience("the watchman stops", self.budgets.stop()).await;
         within_patience("the store closes", self.registry.close()).await;
         self.folder
     }

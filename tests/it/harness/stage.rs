@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
+use jiff::Timestamp;
+use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -88,6 +90,14 @@ impl Journal for Stage {
                 self.inner.commit(batch)
             }
         }
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.inner.answers(keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.inner.forget_answers(before, limit)
     }
 
     fn roll_back(&mut self) {

@@ -1,7 +1,9 @@
 //! Arbitrary commands over few names, so that they meet each other.
 
+use jiff::Timestamp;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
 use plugin_registry::registry::command::TagCondition;
+use plugin_registry::registry::cost::{Budget, MicroUsd, Reached};
 use plugin_registry::registry::{Command, EntityTag, Precondition, Request, Revision, StoreId};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -17,6 +19,8 @@ fn remotes() -> Vec<Value> {
         json!({"provider": "aws", "status": "running", "instance_id": "i-1"}),
         json!({"provider": "gcp", "status": "provisioning", "gpu_type": "A100", "instance_id": "i-2"}),
         json!({"provider": "aws", "status": "stopped", "estimated_cost_per_hour": 0.300_000_000_000_000_04}),
+        json!({"provider": "aws", "status": "running", "estimated_cost_per_hour": 24.5, "gpu_type": "A100"}),
+        json!({"provider": "runpod", "status": "stopping", "estimated_cost_per_hour": 1_234_567.891_234}),
         json!({"provider": "custom", "metadata": {"a": {"b": [1.50, null]}}}),
     ]
 }
@@ -91,6 +95,8 @@ fn remote_patches() -> impl Strategy<Value = Map<String, Value>> {
     let patches = vec![
         json!({"status": "running"}),
         json!({"status": "stopping", "provider": "runpod"}),
+        json!({"status": "running", "provider": "gcp", "estimated_cost_per_hour": 0.7}),
+        json!({"estimated_cost_per_hour": null}),
         json!({"status": null}),
         json!({"provider": null}),
         json!({"metadata": {"a": {"b": null, "c": 1}}}),
@@ -128,9 +134,42 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
         2 => (ids(), remote_patches()).prop_map(|(id, patch)| Command::PatchRemote { id, patch }),
         2 => (ids(), configs()).prop_map(|(id, config)| Command::SaveConfig { id, config }),
         1 => ids().prop_map(|id| Command::DeleteConfig { id }),
+        2 => budget_commands(),
         1 => (category, prop::option::of(select(vec!["N", "M"]))).prop_map(|(name, display_name)| {
             Command::NameCategory { name, display_name: display_name.map(Into::into) }
         }),
+    ]
+}
+
+fn budgets() -> impl Strategy<Value = Budget> {
+    let documents = vec![
+        json!({"name": "all", "limit_usd": 0.01, "period": "total"}),
+        json!({"name": "aws", "limit_usd": 0.01, "period": "day", "filters": {"provider": "aws"}}),
+        json!({"name": "of a", "limit_usd": 1, "period": "week", "filters": {"label.a": ["1", "2"]}, "threshold_percent": [7]}),
+    ];
+    select(documents).prop_map(|document| Budget::read(document).unwrap())
+}
+
+fn budget_commands() -> impl Strategy<Value = Command> {
+    let id = || select(vec!["b1", "b2"]).prop_map(Box::<str>::from);
+    let patches =
+        vec![json!({"limit_usd": 2}), json!({"filters": {"provider": null}}), json!({"period": "x"}), json!({})];
+    let reached = (budgets(), select(vec![7_u32, 50, 100])).prop_map(|(budget, percent)| Reached {
+        name: budget.name.as_str().into(),
+        percent,
+        limit_usd: budget.limit,
+        period: budget.period,
+        period_start: budget.period.start(Timestamp::from_second(1_800_000_001).unwrap()),
+        low_usd: MicroUsd(1),
+        high_usd: MicroUsd(2),
+    });
+    prop_oneof![
+        3 => (id(), budgets()).prop_map(|(id, budget)| Command::MakeBudget { id, budget: Box::new(budget) }),
+        1 => (id(), select(patches)).prop_map(|(id, patch)| {
+            Command::PatchBudget { id, patch: patch.as_object().unwrap().clone() }
+        }),
+        1 => id().prop_map(|id| Command::RemoveBudget { id }),
+        2 => (id(), reached).prop_map(|(id, reached)| Command::ReachBudget { id, reached: Box::new(reached) }),
     ]
 }
 
@@ -150,6 +189,7 @@ pub(crate) fn requests() -> impl Strategy<Value = Request> {
             command,
             precondition: Precondition { if_match, if_none_match },
             request_id: id.map(Into::into),
+            attempt: None,
         },
     )
 }

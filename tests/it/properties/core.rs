@@ -66,7 +66,11 @@ proptest! {
         if machine.submit(&request).is_ok() {
             let state = machine.state.clone();
             let again = machine.submit(&request);
-            let removed = matches!(request.command, Command::Remove { .. }) && matches!(again, Err(Refusal::NotFound(_)));
+            let removed = match &request.command {
+                Command::Remove { .. } => matches!(again, Err(Refusal::NotFound(_))),
+                Command::RemoveBudget { .. } => matches!(again, Err(Refusal::NoBudget(_))),
+                _ => false,
+            };
             prop_assert!(again == Ok(false) || removed, "{again:?}");
             prop_assert_eq!(&machine.state, &state);
         }

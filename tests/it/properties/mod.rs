@@ -3,12 +3,14 @@
 //! | file | what holds |
 //! |---|---|
 //! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
+//! | [`costs`] | any history costs what its versions cost, however it is asked for |
 //! | [`lists`] | an index answers what a full scan does; pages are the whole |
 //! | [`parsers`] | no bytes make a parser panic, and each agrees with another implementation |
 //! | [`commands`] | the commands that the others are about |
 
 pub(crate) mod commands;
 mod core;
+mod costs;
 mod lists;
 mod parsers;
 

@@ -1,12 +1,15 @@
-//! Which changes are of concern to a webhook: the filters of `GET /plugins`, and kinds of changes.
+//! The filters of `GET /plugins` in a document: of which plugins a webhook is told, and what a budget is for.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::change::ChangeKind;
+use super::document::Record;
+use super::filter_text;
+use super::query::Filter;
+use super::transition::Transition;
 use crate::plugin::Invalid;
 use crate::plugin::read::{kind_of, pointer_push, refuse_unknown};
-use crate::registry::query::Filter;
-use crate::registry::{ChangeKind, Transition, filter_text};
 
 /// The longest text of all filters together, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -54,10 +57,15 @@ impl Filters {
         &self.sent
     }
 
+    /// Returns true if and only if a plugin fulfils all of them.
+    pub fn accept(&self, record: &Record) -> bool {
+        self.read.iter().all(|filter| filter.accepts(record))
+    }
+
     /// Returns true if and only if a change is of concern: of a plugin that fulfils the filters after
     /// it, or has done so before it. A change of a category is so only where there is no filter.
     pub fn concern(&self, transition: &Transition) -> bool {
-        self.read.is_empty() || transition.records().any(|record| self.read.iter().all(|filter| filter.accepts(record)))
+        self.read.is_empty() || transition.records().any(|record| self.accept(record))
     }
 }
 

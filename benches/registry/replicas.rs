@@ -1,0 +1,187 @@
+//! Replicas on one PostgreSQL: durable registrations by one of them and by three, and how soon the others know.
+//!
+//! `BENCH_POSTGRES` names the server, as `tests/postgres start FOLDER` prints it; without it, this is left out.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use plugin_registry::plugin::{Registration, json};
+use plugin_registry::registry::{Command, Registry, Request};
+use plugin_registry::store::StoreUrl;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+use tokio_postgres::{Client, NoTls};
+
+use crate::documents;
+use crate::samples::Samples;
+use crate::server::Server;
+use crate::settings::Settings;
+use crate::side::Side;
+use crate::stores::{self, Stores};
+use crate::table::{Aim, Table};
+use crate::wire::post;
+
+/// Connections that register, over all replicas.
+const CLIENTS: usize = 64;
+
+/// How many replicas there are in the end.
+const REPLICAS: usize = 3;
+
+/// Writes whose way to another replica is timed in a round.
+const TIMED: usize = 100;
+
+/// What the yardstick is called.
+const LOOP: &str = "/s, INSERT … COMMIT in a loop";
+
+/// Measures it.
+pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
+    let Ok(server) = std::env::var("BENCH_POSTGRES") else {
+        table.note("Replicas: not measured, because BENCH_POSTGRES names no server.".into());
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let url = |database: &str| format!("{server}/{database}?sslmode=disable");
+    runtime.block_on(async {
+        let admin = connect(&url("postgres")).await?;
+        for database in ["bench_one", "bench_three"] {
+            admin.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
+            admin.batch_execute(&format!("CREATE DATABASE {database}")).await?;
+        }
+        let statement = "DROP TABLE IF EXISTS raw; CREATE TABLE raw (id bigserial PRIMARY KEY, document text NOT NULL)";
+        anyhow::Ok(admin.batch_execute(statement).await?)
+    })?;
+    let mut one = Replicas::start(&url("bench_one"), 1)?;
+    let mut three = Replicas::start(&url("bench_three"), REPLICAS)?;
+    let (mut alone, mut many) = (Samples::default(), Samples::default());
+    let (mut usual, mut slow) = (Samples::default(), Samples::default());
+    for _ in 0..settings.rounds {
+        alone.push(runtime.block_on(inserts_a_second(&url("postgres"), 1, settings.time))?);
+        many.push(runtime.block_on(inserts_a_second(&url("postgres"), CLIENTS, settings.time))?);
+        one.register(settings.time)?;
+        three.register(settings.time)?;
+        let waits = three.time_the_way(&runtime)?;
+        let at = |share: usize| waits.get(waits.len() * share / 100).copied().unwrap_or(f64::NAN);
+        usual.push(at(50));
+        slow.push(at(99));
+    }
+    let what = format!("PostgreSQL: register durably, {CLIENTS} connections");
+    table.compare(&what, (&one.rates, "/s, 1 replica"), (&alone, LOOP), Aim::AtLeast(3.0));
+    table.tell("… against as many loops", (&one.rates, "/s"), (&many, &format!("{LOOP}s of {CLIENTS} connections")));
+    let what = format!("… at {REPLICAS} replicas");
+    table.compare(&what, (&three.rates, "/s"), (&one.rates, "/s, 1 replica"), Aim::AtLeast(0.8));
+    let what = "From the answer of one replica until another shows it: 99 % within";
+    table.judge(what, (&slow, "ms"), (&usual, "ms for half of them"), Aim::AtMost(50.0));
+    table.note(format!(
+        "PostgreSQL: on this machine, with fsync; the clients, the replicas and the database share the processors. The \
+         loop inserts one document of {} bytes a transaction.",
+        documents::idle(0).len()
+    ));
+    Ok(())
+}
+
+/// Replicas on one database, with the clients of each.
+struct Replicas {
+    registries: Vec<Registry>,
+    sides: Vec<Side>,
+    /// Registrations a second at all of them.
+    rates: Samples,
+    registered: usize,
+}
+
+impl Replicas {
+    fn start(url: &str, number: usize) -> anyhow::Result<Replicas> {
+        let store: StoreUrl = url.parse().map_err(anyhow::Error::msg)?;
+        let registries = (0..number).map(|_| stores::open(&store)).collect::<anyhow::Result<Vec<_>>>()?;
+        let threads = std::thread::available_parallelism()?.get();
+        let side = |(place, registry): (usize, &Registry)| {
+            let server = Server::ours("replica", threads, registry.clone())?;
+            let share = CLIENTS / number + usize::from(place < CLIENTS % number);
+            Side::of(server, share)
+        };
+        let sides = registries.iter().enumerate().map(side).collect::<anyhow::Result<_>>()?;
+        Ok(Replicas { registries, sides, rates: Samples::default(), registered: 0 })
+    }
+
+    /// Registers new plugins at all replicas at once.
+    fn register(&mut self, time: Duration) -> anyhow::Result<()> {
+        let begin = self.registered;
+        // No client registers as many in a round.
+        let of_one = 10_000_000;
+        self.registered += of_one * self.sides.len();
+        let rate = std::thread::scope(|threads| {
+            let clients: Vec<_> = self
+                .sides
+                .iter_mut()
+                .enumerate()
+                .map(|(place, side)| {
+                    threads.spawn(move || {
+                        let mut number = begin + place * of_one;
+                        let mut next = |request: &mut Vec<u8>| {
+                            number += 1;
+                            post(request, "/plugins", &documents::idle(number));
+                        };
+                        side.measure(time, 201, &mut next)?;
+                        anyhow::Ok(side.rates.last())
+                    })
+                })
+                .collect();
+            let rates = clients
+                .into_iter()
+                .map(|client| client.join().map_err(|_| anyhow::anyhow!("a client panicked")).and_then(|rate| rate));
+            rates.sum::<anyhow::Result<f64>>()
+        })?;
+        self.rates.push(rate);
+        Ok(())
+    }
+
+    /// How long it takes from the acknowledgment of one replica until the next one shows a write, in milliseconds, sorted.
+    fn time_the_way(&mut self, runtime: &Runtime) -> anyhow::Result<Vec<f64>> {
+        let [near, far, ..] = self.registries.as_slice() else { anyhow::bail!("there are several replicas") };
+        let begin = self.registered;
+        self.registered += TIMED;
+        runtime.block_on(async {
+            let mut waits = Vec::with_capacity(TIMED);
+            for number in begin..begin + TIMED {
+                let registration = Registration::read(json::parse(documents::idle(number).as_bytes())?)?;
+                let outcome = near.submit(Request::plain(Command::Register(Box::new(registration)))).await?;
+                let answered = Instant::now();
+                far.topics().reached(outcome.state.revision()).await;
+                waits.push(answered.elapsed().as_secs_f64() * 1e3);
+            }
+            waits.sort_by(f64::total_cmp);
+            Ok(waits)
+        })
+    }
+}
+
+async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("BENCH_POSTGRES does not answer")?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Inserts one row a transaction over some connections, each as soon as its last one is committed.
+async fn inserts_a_second(url: &str, connections: usize, time: Duration) -> anyhow::Result<f64> {
+    let begin = Instant::now();
+    let inserting = (0..connections).map(|number| {
+        let url = url.to_owned();
+        tokio::spawn(async move {
+            let client = connect(&url).await?;
+            let insert = client.prepare("INSERT INTO raw (document) VALUES ($1)").await?;
+            let mut inserted = 0_u32;
+            let begin = Instant::now();
+            while begin.elapsed() < time {
+                // A statement of its own is a transaction of its own.
+                client.execute(&insert, &[&documents::idle(number)]).await?;
+                inserted += 1;
+            }
+            anyhow::Ok(f64::from(inserted) / begin.elapsed().as_secs_f64())
+        })
+    });
+    let mut rate = 0.0;
+    for client in inserting.collect::<Vec<_>>() {
+        rate += client.await.context("a client panicked")??;
+    }
+    ensure!(begin.elapsed() >= time, "the loop ended early");
+    Ok(rate)
+}

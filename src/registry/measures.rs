@@ -1,0 +1,34 @@
+//! What the writer counts and times, for whoever watches over the service.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+
+/// Counters of one writer. Cloning shares them.
+#[derive(Debug, Clone)]
+pub struct Measures {
+    /// Batches that were made durable.
+    pub commits: Counter,
+    /// Batches that could not be.
+    pub failed_commits: Counter,
+    /// Commands in a batch.
+    pub batch: Histogram,
+    /// Seconds from taking the store's lock until a batch was durable.
+    pub commit_time: Histogram,
+    /// Commands that wait for the writer.
+    pub queue: Gauge,
+}
+
+impl Default for Measures {
+    fn default() -> Measures {
+        Measures {
+            commits: Counter::default(),
+            failed_commits: Counter::default(),
+            // 1 to 1,024.
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            // 0.1 ms to 6.6 s.
+            commit_time: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
+            queue: Gauge::default(),
+        }
+    }
+}

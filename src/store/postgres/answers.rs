@@ -1,0 +1,50 @@
+//! Answers to requests that may be sent again.
+
+use jiff::Timestamp;
+use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::registry::idempotency::KeptAnswer;
+use crate::store::StoreError;
+use crate::store::row::{answer_of, answer_text};
+
+/// See [`crate::store::Journal::answers`].
+pub(super) async fn find(client: &Client, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+    let query = "SELECT key, fingerprint, at, answer FROM answers WHERE key = ANY($1)";
+    let rows = client.query_typed(query, &[(&keys, Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
+}
+
+/// See [`crate::store::Journal::forget_answers`].
+pub(super) async fn forget(client: &Client, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    let (before, limit) = (before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let query = "DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE at < $1 LIMIT $2)";
+    client.execute_typed(query, &[(&before, Type::INT8), (&limit, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// Answers to be kept, a column each.
+#[derive(Default)]
+pub(super) struct AnswerColumns<'a> {
+    keys: Vec<&'a str>,
+    fingerprints: Vec<&'a str>,
+    times: Vec<i64>,
+    answers: Vec<String>,
+}
+
+impl<'a> AnswerColumns<'a> {
+    pub fn of(kept: &'a [KeptAnswer]) -> Result<AnswerColumns<'a>, StoreError> {
+        let mut columns = AnswerColumns::default();
+        for KeptAnswer { key, fingerprint, at, answer } in kept {
+            columns.keys.push(key);
+            columns.fingerprints.push(fingerprint);
+            columns.times.push(at.as_microsecond());
+            columns.answers.push(answer_text(answer)?);
+        }
+        Ok(columns)
+    }
+
+    pub fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.keys, &self.fingerprints, &self.times, &self.answers]
+    }
+}

@@ -1,0 +1,47 @@
+//! Answers to requests that may be sent again.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::registry::idempotency::KeptAnswer;
+use crate::store::StoreError;
+use crate::store::row::{answer_of, answer_text};
+
+/// See [`crate::store::Journal::answers`].
+pub(super) fn find(connection: &Connection, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT fingerprint, at, answer FROM answers WHERE key = ?1")?;
+    let mut found = Vec::new();
+    for key in keys {
+        let row = statement
+            .query_row([key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)));
+        if let Some((fingerprint, at, answer)) = row.optional()? {
+            found.push(answer_of(key, &fingerprint, at, &answer)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes answers, within the transaction of a batch.
+pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO answers (key, fingerprint, at, answer) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, at = ?3, answer = ?4",
+    )?;
+    for KeptAnswer { key, fingerprint, at, answer } in answers {
+        statement.execute(params![key, fingerprint, at.as_microsecond(), answer_text(answer)?])?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Journal::forget_answers`].
+pub(super) fn forget(connection: &Connection, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    let old = params![before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX)];
+    let mut any = connection.prepare_cached("SELECT 1 FROM answers WHERE at < ?1 LIMIT 1")?;
+    // Asked first: a transaction that writes nothing would still wait for the lock.
+    if any.exists([before.as_microsecond()])? {
+        connection
+            .prepare_cached("DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE at < ?1 LIMIT ?2)")?
+            .execute(old)?;
+    }
+    Ok(())
+}
