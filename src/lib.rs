@@ -6,14 +6,17 @@
 //! 1. [`plugin`], the vocabulary;
 //! 2. [`registry`], the rules, the state and the one writer, over the [`store`];
 //! 3. [`webhook`], changes told by HTTP requests that this service makes;
-//! 4. [`http`], all routes, status codes and extractors;
-//! 5. [`server`], connections and their limits, and [`cli`], the command line.
+//! 4. [`liveness`], what is still there: probes of processes, containers and remote resources;
+//! 5. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
+//! 6. [`server`], connections and their limits, and [`cli`], the command line.
 //!
 //! ARCHITECTURE.md has the invariants and the way of a request.
 
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod http;
+pub mod liveness;
 pub mod plugin;
 pub mod registry;
 pub mod server;

@@ -17,6 +17,8 @@ enum Bug {
     SynchronousOff,
     /// Take a topic for whole from the first change on, when it is from the first follower on.
     SubscribeAfterSnapshot,
+    /// Take any process with the number for the one that is held.
+    IgnoreStartTicks,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -27,6 +29,7 @@ fn planted() -> Option<Bug> {
         "synchronous-normal" => Some(Bug::SynchronousNormal),
         "synchronous-off" => Some(Bug::SynchronousOff),
         "subscribe-after-snapshot" => Some(Bug::SubscribeAfterSnapshot),
+        "ignore-start-ticks" => Some(Bug::IgnoreStartTicks),
         _ => None,
     }
 }
@@ -60,4 +63,9 @@ pub(crate) fn synchronous() -> &'static str {
 /// Whether a topic claims to hold what came before its first follower: never, but for the planted bug.
 pub(crate) fn subscribes_after_snapshot() -> bool {
     planted() == Some(Bug::SubscribeAfterSnapshot)
+}
+
+/// Whether a process counts as the one that is held whenever it was started: never, but for the planted bug.
+pub(crate) fn ignores_start_ticks() -> bool {
+    planted() == Some(Bug::IgnoreStartTicks)
 }

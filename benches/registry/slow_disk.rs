@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 
 /// What each commit takes longer.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
@@ -67,6 +67,10 @@ impl Journal for SlowDisk {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.0.webhooks()
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        self.0.pulses()
     }
 
     fn close(&mut self) {

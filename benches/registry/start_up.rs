@@ -59,7 +59,7 @@ impl Process {
     fn start(store: &Path, path: &str) -> anyhow::Result<Process> {
         let begin = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--probe-own-host=false", "--store"])
             .arg(format!("sqlite:{}", store.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

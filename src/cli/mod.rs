@@ -3,18 +3,29 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
+//! | [`probes`] | the flags of `serve` that are about probes |
+//! | [`agent`] | `agent` |
+//! | [`doctor`] | `doctor` |
+//! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
 //! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
 //! | [`verify`] | `store verify` |
-//! | [`logging`] | how the log is written |
+//! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
+pub mod agent;
+pub mod doctor;
+pub mod exec;
 pub mod export;
 pub mod health;
 pub mod import;
 pub mod log_writer;
 pub mod logging;
+pub mod probes;
 pub mod serve;
+pub mod signals;
 pub mod verify;
+
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -46,6 +57,16 @@ pub struct Cli {
 enum Command {
     /// Serve the registry over HTTP.
     Serve(serve::ServeArgs),
+    /// Look at what a host holds, and report it to the registry. One on each host.
+    Agent(agent::AgentArgs),
+    /// Run a command as a plugin: registered, with its process ids, for as long as it runs.
+    Exec(exec::ExecArgs),
+    #[command(hide = true)]
+    ExecGuard(exec::guard::GuardArgs),
+    #[command(hide = true)]
+    ExecStart(exec::start::StartArgs),
+    /// Tell what can be seen from here, and what to do about what cannot.
+    Doctor(doctor::DoctorArgs),
     /// Ask a running registry whether it is alive; the exit code tells. For containers.
     Health(health::HealthArgs),
     /// Write the whole registry to a file, as of one moment, also while servers use it.
@@ -70,16 +91,30 @@ enum StoreCommand {
 /// # Errors
 ///
 /// What went wrong, for people, with its causes.
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
-        None => serve::serve(cli.serve),
+        Some(Command::Exec(args)) => return exec::run(&args),
+        Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
+        command => run_command(command, cli.serve)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Result<()> {
+    match command {
+        None => serve::serve(serve),
         Some(Command::Serve(args)) => serve::serve(args),
+        Some(Command::Agent(args)) => agent::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Health(args)) => health::check(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Import(args)) => import::import(&args),
         Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
+        Some(Command::ExecGuard(args)) => exec::guard::run(&args),
         Some(Command::Openapi) => print_openapi(),
+        // Those that have an exit code of their own.
+        Some(Command::Exec(_) | Command::ExecStart(_)) => Ok(()),
     }
 }
 

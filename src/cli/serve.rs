@@ -8,14 +8,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::logging::{self, LogFormat};
+use super::probes::ProbeArgs;
+use super::signals::stop_signal;
 use crate::clock::SystemClock;
 use crate::http::Api;
+use crate::liveness::sight::Sight;
 use crate::registry::cost::{Watchman, watchman};
-use crate::registry::{Registry, Retention};
+use crate::registry::{OnGone, Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 use crate::webhook::{self, Deliveries, Reach};
@@ -42,6 +45,12 @@ pub struct ServeArgs {
     /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.
     #[arg(long, env = "PLUGIN_REGISTRY_JOURNAL_KEEP", default_value_t = Retention::default(), value_name = "COUNT,DAYSd")]
     pub journal_keep: Retention,
+    /// What becomes of a resource that was seen twice to be gone: `mark` shows it as a ghost, `prune` releases it.
+    #[arg(long, env = "PLUGIN_REGISTRY_ON_GONE", default_value_t = OnGone::default(), value_name = "mark|prune")]
+    pub on_gone: OnGone,
+    /// What is probed.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -110,11 +119,21 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
-    let api = Api::new(registry.clone(), webhooks.clone());
+    let sight = Sight::default();
+    let api = Api { sight: sight.clone(), ..Api::new(registry.clone(), webhooks.clone()) };
+    let sweeping = CancellationToken::new();
+    let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
+    let sweeper = tokio::spawn(sweeper);
+    let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
     server::run(listener, api, settings, stop).await;
+    sweeping.cancel();
+    if let Err(error) = sweeper.await {
+        error!(%error, "the passes over leases and findings ended by a panic");
+    }
     // Before the store is closed: they write how far they have come.
     webhooks.stop().await;
     budgets.stop().await;
+    probes.wait().await;
     registry.close().await;
     info!("stopped; the store is closed");
     Ok(())
@@ -126,18 +145,6 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Completes at the first SIGTERM or SIGINT.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be awaited")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be awaited")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM"),
-            _ = interrupt.recv() => info!("SIGINT"),
-        }
-    })
 }
 
 /// Raises the soft limit of open files to the hard one, and returns how many connections fit.

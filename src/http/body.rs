@@ -15,7 +15,7 @@ use super::idempotency::BodyDigest;
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::json;
-use crate::plugin::read::kind_of;
+use crate::plugin::read::{ObjectReader, kind_of};
 
 /// The media type of a merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -50,6 +50,24 @@ impl<const OUTER: usize> FromRequest<Api> for PatchBody<OUTER> {
             Value::Object(patch) => Ok(PatchBody(patch)),
             other => Err(crate::plugin::Invalid::at("", format!("must be an object, not {}", kind_of(&other))).into()),
         }
+    }
+}
+
+/// No body, or an empty JSON object: for a request that says all by its path.
+pub struct NoBody;
+
+impl FromRequest<Api> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let typed = require_type(request.headers(), &["application/json"]);
+        let bytes = read_whole(request, api).await?;
+        if bytes.is_empty() {
+            return Ok(NoBody);
+        }
+        typed?;
+        ObjectReader::new(json::parse(&bytes)?, "", &[], &[])?.finish()?;
+        Ok(NoBody)
     }
 }
 

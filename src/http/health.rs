@@ -12,6 +12,7 @@ use super::currency::not_read;
 use super::problem::Problem;
 use super::reply;
 use super::router::Api;
+use crate::liveness::sight::Point;
 use crate::registry::{Revision, WriterHealth};
 
 /// The process lives.
@@ -43,6 +44,8 @@ pub(super) struct Readiness {
     since: Option<Timestamp>,
     /// For how many seconds this process has not known whether that revision is the newest.
     age_seconds: u64,
+    /// What the registry can see of its own host, and what to do about what it cannot; empty when it does not look.
+    sight: Vec<Point>,
 }
 
 /// Is the process alive?
@@ -73,5 +76,6 @@ pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<R
         reason,
         since,
         age_seconds: api.registry.freshness().age(Instant::now()).as_secs(),
+        sight: api.sight.points().to_vec(),
     }))
 }

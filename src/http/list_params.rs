@@ -16,7 +16,7 @@ use crate::registry::filter_text;
 use crate::registry::query::{Filter, ListQuery};
 use crate::registry::resources::{ResourceKind, ResourceQuery, RowPosition};
 use crate::registry::sort::{Position, Sort, SortField};
-use crate::registry::{ChangeKind, PluginDocument, StoreId};
+use crate::registry::{ChangeKind, FindingKind, LeaseState, PluginDocument, StoreId};
 
 /// How many items a list has when nothing is said.
 pub const DEFAULT_LIMIT: usize = 1_000;
@@ -97,6 +97,8 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("container_id", Values::Texts, "The container that it holds."),
     parameter("q", Values::Texts, "A part of its id, title or description, in upper or lower case."),
     parameter("updated_since", Values::Time, "Changed at or after this time."),
+    parameter("finding", Values::Names(FindingKind::NAMES), "What is wrong with something that it holds."),
+    parameter("verified", Values::Flag, "Whether something that it holds was seen to be alive."),
     parameter("sort", Values::Sort, "A scalar field to sort by, `-` before it for descending order."),
     parameter("limit", Values::Limit, "The most items to return."),
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
@@ -110,7 +112,22 @@ pub const RESOURCE_LIST: &[Parameter] = &[
     parameter("pid", Values::Pids, "The process of this id."),
     parameter("container_id", Values::Text, "The container of this id."),
     parameter("instance_id", Values::Text, "The remote resource of this instance id."),
+    parameter(
+        "endpoint",
+        Values::Text,
+        "The remote resource that serves at this URL, or is reached by SSH at this host or host:port.",
+    ),
+    parameter("finding", Values::Names(FindingKind::NAMES), "What is wrong with it."),
+    parameter("verified", Values::Flag, "Whether it was seen to be alive."),
     parameter("limit", Values::Limit, "The most rows to return."),
+    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+];
+
+/// The parameters of `GET /leases`.
+pub const LEASE_LIST: &[Parameter] = &[
+    parameter("state", Values::Name(LeaseState::NAMES), "What has become of it."),
+    parameter("host", Values::Text, "The host that its holder runs on."),
+    parameter("limit", Values::Limit, "The most leases to return."),
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
 ];
 
@@ -260,6 +277,13 @@ impl ResourceList {
             pid: params.single("pid")?.map(pid_of).transpose()?,
             container_id: text("container_id")?,
             instance_id: text("instance_id")?,
+            endpoint: text("endpoint")?,
+            finding: params
+                .iter()
+                .find(|(name, _)| *name == "finding")
+                .map(|(name, values)| all(name, values, FindingKind::NAMES, FindingKind::from_name))
+                .transpose()?,
+            verified: params.flag("verified")?,
             limit: params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT),
             after,
         };

@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -33,11 +33,13 @@ mod event_stream;
 mod events;
 mod health;
 pub mod idempotency;
+mod leases;
 pub mod list_body;
 pub mod list_params;
 pub mod metrics;
 pub mod ndjson;
 pub mod negotiate;
+mod observations;
 pub mod openapi;
 pub mod params;
 pub mod path;

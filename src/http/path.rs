@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::plugin::{Name, Pid, UniqueId};
+use crate::registry::LeaseId;
 
 /// The plugin that a path addresses; whether there is one is for the registry to say.
 pub struct PluginPath(pub UniqueId);
@@ -24,6 +25,9 @@ pub struct WebhookPath(pub String);
 
 /// The budget that a path addresses; whether there is one is for the registry to say.
 pub struct BudgetPath(pub Box<str>);
+
+/// The lease that a path addresses; whether there is one is for the registry to say.
+pub struct LeasePath(pub LeaseId);
 
 /// The category that a path addresses.
 pub struct CategoryPath(pub Name);
@@ -62,6 +66,14 @@ impl FromRequestParts<Api> for BudgetPath {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         Ok(BudgetPath(segment(parts, api, "budget_id").await?.into()))
+    }
+}
+
+impl FromRequestParts<Api> for LeasePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(LeasePath(LeaseId::named(&segment(parts, api, "lease_id").await?)))
     }
 }
 

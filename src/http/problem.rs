@@ -78,6 +78,12 @@ kinds! {
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
     /// 409: there are as many budgets as there can be.
     TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
+    /// 409: the lease was given back.
+    LeaseReleased = CONFLICT, "lease-released", "The lease was released";
+    /// 409: there are as many leases as there can be.
+    TooManyLeases = CONFLICT, "too-many-leases", "There are too many leases";
+    /// 409: another agent reports for the same host.
+    AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// 410: the journal does not go back so far.
@@ -297,8 +303,14 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NotFound(_) | Refusal::NoBudget(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::NotFound(_) | Refusal::NoBudget(_) | Refusal::NoLease(_) => Problem::new(Kind::NotFound, detail),
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
+            Refusal::LeaseReleased(_) => Problem::new(Kind::LeaseReleased, detail),
+            Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),
+            Refusal::AnotherAgent { .. } => {
+                Problem::new(Kind::AnotherAgent, format!("{detail}; one agent a host is enough"))
+                    .with_retry_after(Duration::from_mins(1))
+            }
             Refusal::IdTaken { .. } => {
                 Problem::new(Kind::IdTaken, format!("{detail}; choose another category or name, or remove that plugin"))
             }

@@ -1,11 +1,15 @@
 //! The id of a request: its client's, or one that is made here.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::extract::FromRequestParts;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 
+use super::router::Api;
 use crate::clock::new_identity;
 
 /// Names the request, in the reply, the log and the journal.
@@ -17,6 +21,17 @@ const MAX_LENGTH: usize = 128;
 /// The id of a request, for its handler.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub HeaderValue);
+
+/// The id of the request that asks for a change, as the journal keeps it.
+pub struct Asker(pub Option<Box<str>>);
+
+impl FromRequestParts<Api> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Infallible> {
+        Ok(Asker(parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into)))
+    }
+}
 
 /// Makes request ids: one prefix a process, and a count.
 #[derive(Clone)]

@@ -18,7 +18,8 @@ use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Api;
 use super::view::View;
-use crate::registry::resources::{self, Resource, ResourceQuery};
+use crate::registry::resource_row::Resource;
+use crate::registry::resources::{self, ResourceQuery};
 use crate::registry::{Precondition, Revision, Snapshot};
 
 /// A page of held things.
@@ -36,8 +37,10 @@ pub(super) struct ResourcePage {
 
 /// List everything that is held.
 ///
-/// One row a process, a container, a remote resource. With `pid`, `container_id` or `instance_id`:
-/// whose is this?
+/// One row a process, a container, a remote resource, with what its plugin claims, what was seen of it, and what is
+/// wrong. With `pid`, `container_id`, `instance_id` or `endpoint`: whose is this? Then every candidate is a row, with how
+/// certain it is; with `host`, also those whose plugin has not said where they are. Of a container's id, the first 12
+/// digits will do.
 #[utoipa::path(get, path = "/resources", tag = "resources", responses(
     (status = OK, description = "The rows", body = ResourcePage),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
@@ -54,7 +57,10 @@ pub(super) async fn list_resources(
     let ResourceList { query, list } = ResourceList::read(params, &now.store)?;
     let seen = view.of(&api, now.0, &query).await?;
     let snapshot = &seen.snapshot;
-    let page = page_of(snapshot, query).await?;
+    let mut page = page_of(snapshot, query).await?;
+    if seen.is_present() {
+        api.registry.freshen(&snapshot.state, &mut page.items);
+    }
     let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
     let link = next.as_ref().and_then(|next| reply::next_page(uri.query(), next));
     let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };

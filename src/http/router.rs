@@ -10,8 +10,10 @@ use utoipa_axum::routes;
 use super::context::SurroundLayer;
 use super::metrics::Requests;
 use super::{
-    budgets, categories, config, costs, events, health, metrics, openapi, plugins, resources, runtime, stats, webhooks,
+    budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
+    runtime, stats, webhooks,
 };
+use crate::liveness::sight::Sight;
 use crate::registry::Registry;
 use crate::webhook::Deliveries;
 
@@ -22,6 +24,8 @@ pub struct Api {
     pub registry: Registry,
     /// The webhooks.
     pub webhooks: Deliveries,
+    /// What the registry can see of its own host.
+    pub sight: Sight,
     /// What a request may take.
     pub limits: Limits,
     /// The requests that were answered.
@@ -29,9 +33,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// What serves a registry with its webhooks, within the usual limits.
+    /// What serves a registry with its webhooks, within the usual limits, and sees nothing of its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
-        Api { registry, webhooks, limits: Limits::default(), requests: Requests::default() }
+        let (sight, limits, requests) = (Sight::default(), Limits::default(), Requests::default());
+        Api { registry, webhooks, sight, limits, requests }
     }
 }
 
@@ -78,6 +83,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(costs::read_costs))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))
+        .routes(routes!(leases::list_leases, leases::grant_lease))
+        .routes(routes!(leases::read_lease, leases::renew_lease, leases::release_lease))
+        .routes(routes!(observations::report_observations))
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))

@@ -51,9 +51,16 @@ pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     /// Whether anything has changed since the revision that was named.
     is_news: bool,
+    /// Whether it is what stands, and not what stood.
+    is_present: bool,
 }
 
 impl Seen {
+    /// Returns true if and only if it is what stands, and not what stood.
+    pub fn is_present(&self) -> bool {
+        self.is_present
+    }
+
     /// The answer that was made of the snapshot, or 304 when it is not news (RFC 9110 section 15.4.5).
     pub fn answer(&self, mut made: Response) -> Response {
         if self.is_news {
@@ -109,13 +116,13 @@ impl View {
     /// 504 when `min_revision` is not reached in time; 400 or 410 for a moment that is yet to come, or no longer kept.
     pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Concern) -> Result<Seen, Problem> {
         if let Some(moment) = self.as_of {
-            return Ok(Seen { snapshot: as_of(api, now, moment).await?, is_news: true });
+            return Ok(Seen { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
         }
         let mut snapshot = now;
         if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
             snapshot = caught_up(api, wanted, self.wait.unwrap_or(CATCH_UP)).await?;
         }
-        let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true }) };
+        let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true, is_present: true }) };
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
         let end = Instant::now() + wait + random_part_of(wait / 16);
@@ -140,10 +147,10 @@ async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl 
         let snapshot = api.registry.snapshot();
         topics.reached(snapshot.state.revision()).await;
         if touched(&narrow, reached, concern).await.is_some() {
-            return Seen { snapshot, is_news: false };
+            return Seen { snapshot, is_news: false, is_present: true };
         }
     }
-    Seen { snapshot: api.registry.snapshot(), is_news: true }
+    Seen { snapshot: api.registry.snapshot(), is_news: true, is_present: true }
 }
 
 /// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody

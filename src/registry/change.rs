@@ -5,6 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::cost::BudgetEvent;
+use super::finding::Found;
+use super::lease::{LeaseAct, LeaseId};
+use super::observation::Seen;
+use super::resources::Slot;
 use super::revision::Revision;
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
@@ -34,6 +38,14 @@ pub enum Event {
     CategoryNamed { name: Name, display_name: Option<Box<str>> },
     /// Something happened to the budget of this id, which is no plugin's: it has no underscore.
     Budget { id: Box<str>, event: BudgetEvent },
+    /// Something happened to a lease.
+    Lease { id: LeaseId, act: LeaseAct },
+    /// Something was seen of what the plugin holds that had not been seen so before.
+    ResourcesObserved { id: UniqueId, seen: Arc<[Seen]> },
+    /// These things are wrong with what the plugin holds.
+    FindingsRaised { id: UniqueId, findings: Arc<[Found]> },
+    /// Nothing is wrong any more with these.
+    FindingsCleared { id: UniqueId, slots: Arc<[Slot]> },
 }
 
 /// What a change does to a plugin's saved configuration.
@@ -76,6 +88,22 @@ wire_names! {
         BudgetRemoved = "budget.removed",
         /// A threshold of a budget was reached.
         BudgetThresholdReached = "budget.threshold_reached",
+        /// An application process was given a lease.
+        LeaseGranted = "lease.granted",
+        /// A lease was not renewed in time.
+        LeaseExpired = "lease.expired",
+        /// A lease that was thought lost was renewed.
+        LeaseRevived = "lease.revived",
+        /// A lease was given back by its holder.
+        LeaseReleased = "lease.released",
+        /// A lease ended long ago, and no plugin names it any more.
+        LeaseForgotten = "lease.forgotten",
+        /// What a plugin holds was seen to be there, gone, or another.
+        ResourceObserved = "resource.observed",
+        /// Something was found to be wrong with what a plugin holds.
+        FindingRaised = "finding.raised",
+        /// What was found to be wrong is so no more.
+        FindingCleared = "finding.cleared",
     }
 }
 
@@ -91,16 +119,30 @@ impl Event {
                 BudgetEvent::Removed => ChangeKind::BudgetRemoved,
                 BudgetEvent::Reached(_) => ChangeKind::BudgetThresholdReached,
             },
+            Event::Lease { act, .. } => match act {
+                LeaseAct::Granted(_) => ChangeKind::LeaseGranted,
+                LeaseAct::Expired => ChangeKind::LeaseExpired,
+                LeaseAct::Revived => ChangeKind::LeaseRevived,
+                LeaseAct::Released => ChangeKind::LeaseReleased,
+                LeaseAct::Forgotten => ChangeKind::LeaseForgotten,
+            },
+            Event::ResourcesObserved { .. } => ChangeKind::ResourceObserved,
+            Event::FindingsRaised { .. } => ChangeKind::FindingRaised,
+            Event::FindingsCleared { .. } => ChangeKind::FindingCleared,
         }
     }
 
-    /// The plugin's unique_id, the category's name, or the budget's id.
+    /// The plugin's unique_id, the category's name, or the id of the budget or lease.
     pub fn subject(&self) -> String {
         match self {
             Event::PluginPut { plugin, .. } => plugin.unique_id().to_string(),
-            Event::PluginRemoved { id } => id.to_string(),
+            Event::PluginRemoved { id }
+            | Event::ResourcesObserved { id, .. }
+            | Event::FindingsRaised { id, .. }
+            | Event::FindingsCleared { id, .. } => id.to_string(),
             Event::CategoryNamed { name, .. } => name.to_string(),
             Event::Budget { id, .. } => id.to_string(),
+            Event::Lease { id, .. } => id.to_string(),
         }
     }
 }

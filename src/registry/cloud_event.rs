@@ -1,5 +1,7 @@
 //! A change as an event, in the form of CloudEvents 1.0 (structured mode, JSON event format).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -11,6 +13,10 @@ use utoipa::ToSchema;
 use super::change::{ChangeKind, Event};
 use super::cost::BudgetEvent;
 use super::document::Record;
+use super::finding::{FindingKind, Found};
+use super::lease::{Lease, LeaseText};
+use super::observation::{ObservedState, Seen};
+use super::resources::{ResourceKind, Slot};
 use super::revision::{Revision, StoreId};
 use super::transition::{Step, Transition};
 
@@ -34,7 +40,7 @@ pub struct CloudEvent<'a> {
     /// What kind of change it is.
     #[serde(rename = "type")]
     kind: ChangeKind,
-    /// The plugin's unique_id, the category's name, or the budget's id.
+    /// The plugin's unique_id, the category's name, or the id of the budget or lease.
     subject: String,
     /// When the change was made (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
@@ -54,7 +60,8 @@ pub struct EventData<'a> {
     /// The plugin after the change; null when it is no more, or the event is not about a plugin.
     #[schema(value_type = Option<Object>, required)]
     plugin: Option<&'a RawValue>,
-    /// What changed, by field of the plugin (or `display_name` of the category); nothing when the plugin is new.
+    /// What changed, by field of the plugin (or `display_name` of the category, `state` of the lease); nothing when
+    /// the plugin is new.
     #[schema(value_type = std::collections::BTreeMap<String, FieldChange>)]
     changed: IndexMap<&'a str, FieldChange<'a>>,
     /// The budget after the change, or the threshold that it has reached, with what was spent by then. Only in the events
@@ -62,9 +69,86 @@ pub struct EventData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     budget: Option<Value>,
+    /// The lease after the change, or as it was when it is no more; absent when the event is about something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    lease: Option<LeaseText>,
+    /// `resource.observed`: what was seen; `finding.raised` and `finding.cleared`: what is wrong, or is so no more. Absent
+    /// in other events.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    resources: Vec<EventResource<'a>>,
     /// `X-Request-Id` of the request that asked for it.
     #[schema(required)]
     request_id: Option<&'a str>,
+}
+
+/// A resource of the plugin that an event is about.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventResource<'a> {
+    /// What it is.
+    kind: ResourceKind,
+    /// What names it, as in `GET /resources`.
+    id: &'a str,
+    /// What was seen. Only in `resource.observed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    state: Option<ObservedState>,
+    /// Since when it is known to be so. Not in `finding.cleared`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Who has seen it. Only in `resource.observed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    by: Option<&'a str>,
+    /// What is wrong with it, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    finding: Option<FindingKind>,
+    /// Why it is so: what was seen, when and by whom, and what of its holder is known. Only in `finding.raised`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    evidence: Option<&'a str>,
+}
+
+impl<'a> EventResource<'a> {
+    fn at(slot: &'a Slot) -> EventResource<'a> {
+        let (kind, id) = (slot.kind, &*slot.id);
+        EventResource { kind, id, state: None, since: None, by: None, finding: None, evidence: None }
+    }
+
+    /// Those of a transition.
+    fn all(transition: &'a Transition) -> Vec<EventResource<'a>> {
+        let raised = |slot: &Slot| {
+            let facts = transition.before().and_then(|record| record.observed.get(slot));
+            facts.and_then(|facts| facts.finding.as_ref()).map(|raised| raised.finding)
+        };
+        match &transition.change.event {
+            Event::ResourcesObserved { seen, .. } => {
+                let resource = |Seen { slot, observation }: &'a Seen| EventResource {
+                    state: Some(observation.state),
+                    since: Some(observation.since),
+                    by: Some(&observation.by),
+                    ..EventResource::at(slot)
+                };
+                seen.iter().map(resource).collect()
+            }
+            Event::FindingsRaised { findings, .. } => {
+                let resource = |Found { slot, finding }: &'a Found| EventResource {
+                    since: Some(finding.since),
+                    finding: Some(finding.finding),
+                    evidence: Some(&finding.evidence),
+                    ..EventResource::at(slot)
+                };
+                findings.iter().map(resource).collect()
+            }
+            Event::FindingsCleared { slots, .. } => {
+                slots.iter().map(|slot| EventResource { finding: raised(slot), ..EventResource::at(slot) }).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The values of a field before and after a change; null where there was, or is, none.
@@ -81,12 +165,16 @@ pub struct FieldChange<'a> {
 /// The event of a transition, as JSON.
 pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
     let change = &transition.change;
-    let names = DisplayNames::of(&transition.step);
+    let names = Values::of(&transition.step);
     let changed = match &transition.step {
         Step::Plugin { before, after } => differences(before.as_deref(), after.as_deref()),
         Step::Category { .. } => {
             let (before, after) = (names.before.as_deref(), names.after.as_deref());
             IndexMap::from([("display_name", FieldChange { before, after })])
+        }
+        Step::Lease { .. } => {
+            let (before, after) = (names.before.as_deref(), names.after.as_deref());
+            IndexMap::from([("state", FieldChange { before, after })])
         }
         Step::Budget => IndexMap::new(),
     };
@@ -99,6 +187,8 @@ pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
         plugin: transition.after().and_then(|record| raw(record)),
         changed,
         budget,
+        lease: transition.lease().map(|lease| LeaseText::from(&**lease)),
+        resources: EventResource::all(transition),
         request_id: change.request_id.as_deref(),
     };
     let event = CloudEvent {
@@ -129,18 +219,22 @@ pub fn source(store: &StoreId) -> String {
     format!("urn:plugin-registry:{store}")
 }
 
-/// A category's display names, as JSON.
-struct DisplayNames {
+/// A category's display names, or a lease's states, as JSON.
+struct Values {
     before: Option<Box<RawValue>>,
     after: Option<Box<RawValue>>,
 }
 
-impl DisplayNames {
-    fn of(step: &Step) -> DisplayNames {
-        let json = |name: &Option<Box<str>>| name.as_ref().and_then(|name| serde_json::value::to_raw_value(name).ok());
+impl Values {
+    fn of(step: &Step) -> Values {
+        let json = |text: Option<&str>| text.and_then(|text| serde_json::value::to_raw_value(text).ok());
+        let state = |lease: &Option<Arc<Lease>>| json(lease.as_ref().map(|lease| lease.state.as_str()));
         match step {
-            Step::Plugin { .. } | Step::Budget => DisplayNames { before: None, after: None },
-            Step::Category { before, after } => DisplayNames { before: json(before), after: json(after) },
+            Step::Plugin { .. } | Step::Budget => Values { before: None, after: None },
+            Step::Category { before, after } => {
+                Values { before: json(before.as_deref()), after: json(after.as_deref()) }
+            }
+            Step::Lease { before, after } => Values { before: state(before), after: state(after) },
         }
     }
 }

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::cost::{Budget, Reached};
 use super::document::Record;
+use super::finding::Found;
 use super::idempotency::{Answer, Attempt};
+use super::lease::{LeaseId, LeaseTerms, MAX_LEASES};
+use super::observation::ObservedState;
+use super::resources::Slot;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::vet::Question;
@@ -71,6 +76,50 @@ pub enum Command {
     RemoveBudget { id: Box<str> },
     /// Tells that a budget has reached a threshold, unless it was told before.
     ReachBudget { id: Box<str>, reached: Box<Reached> },
+    /// Grants a lease.
+    GrantLease { id: LeaseId, terms: LeaseTerms },
+    /// Renews a lease as far as that is a change: one that is lost is found again.
+    RenewLease { id: LeaseId },
+    /// Gives a lease back.
+    ReleaseLease { id: LeaseId },
+    /// Calls a lease lost, if nothing has happened to it since `revision`.
+    ExpireLease { id: LeaseId, revision: Revision },
+    /// Forgets a lease, if nothing has happened to it since `revision`.
+    ForgetLease { id: LeaseId, revision: Revision },
+    /// Notes what was seen of what a plugin holds, as far as that is news.
+    Observe { id: UniqueId, by: Box<str>, sightings: Vec<Look> },
+    /// Raises findings of what a plugin holds, on the ground of what stood then.
+    RaiseFindings { id: UniqueId, ground: Ground, findings: Vec<Found> },
+    /// Clears findings, on the ground of what stood then.
+    ClearFindings { id: UniqueId, ground: Ground, slots: Vec<Slot> },
+    /// Releases of what a plugin holds those that were seen to be gone.
+    DropGone { id: UniqueId, slots: Vec<Slot> },
+}
+
+/// One look at one of the things that a plugin holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// At which.
+    pub slot: Slot,
+    /// What was seen.
+    pub state: ObservedState,
+    /// When.
+    pub at: Timestamp,
+    /// What there is to say about it.
+    pub detail: Option<Box<str>>,
+    /// What tells it from a stranger of the same name.
+    pub identity: Option<FreeJson>,
+    /// When it was seen to be alive last before this, as far as is known.
+    pub last_alive: Option<Timestamp>,
+}
+
+/// What a judgement rests on: it is void when anything of it has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    /// The newest change to the plugin.
+    pub plugin: Revision,
+    /// The newest change to its lease, if it has one.
+    pub lease: Option<Revision>,
 }
 
 /// Conditions of a request (RFC 9110 section 13.1) on the thing that it is about.
@@ -147,6 +196,18 @@ pub enum Refusal {
     /// The precondition of the request does not hold.
     #[error("the precondition of the request does not hold")]
     PreconditionFailed { current: Option<Revision> },
+    /// There is no such lease.
+    #[error("there is no lease `{0}`")]
+    NoLease(LeaseId),
+    /// The lease was given back.
+    #[error("the lease `{0}` was released; ask for a new one")]
+    LeaseReleased(LeaseId),
+    /// There are as many leases as there can be.
+    #[error("there are {MAX_LEASES} leases already, which is the most")]
+    TooManyLeases,
+    /// Another agent reports for the same host.
+    #[error("{by} reports for the host {host} already, and did so last at {at}")]
+    AnotherAgent { host: Box<str>, by: Box<str>, at: Timestamp },
     /// The plugin holds what may still run or bill.
     #[error("`{id}` still holds {held}")]
     StillHeld { id: UniqueId, held: String },

@@ -1,9 +1,12 @@
 //! Which changes could change an answer: what a long poll waits for.
 
+use std::sync::Arc;
+
 use super::document::Record;
+use super::lease::Lease;
 use super::query::{Filter, ListQuery};
 use super::resources::ResourceQuery;
-use super::transition::Transition;
+use super::transition::{Step, Transition};
 use super::watch::Topic;
 use crate::plugin::UniqueId;
 
@@ -41,10 +44,16 @@ impl Concern for ListQuery {
 /// What is held.
 impl Concern for ResourceQuery {
     fn topic(&self) -> Topic {
-        self.host.as_deref().map_or(Topic::Everything, |host| Topic::Host(host.into()))
+        // A look-up finds what may be on the host, too, because nobody has said where it is.
+        let host = self.host.as_deref().filter(|_| !self.is_look_up());
+        host.map_or(Topic::Everything, |host| Topic::Host(host.into()))
     }
 
     fn is_touched_by(&self, transition: &Transition) -> bool {
+        if let Step::Lease { before, after } = &transition.step {
+            let state = |lease: &Option<Arc<Lease>>| lease.as_ref().map(|lease| lease.state);
+            return state(before) != state(after);
+        }
         let held = |record: &Record| {
             let plugin = &record.plugin;
             (
@@ -52,6 +61,8 @@ impl Concern for ResourceQuery {
                 plugin.container_id.clone(),
                 plugin.remote_resource.clone(),
                 plugin.spawned_pids.clone(),
+                plugin.lease_id.clone(),
+                record.observed.clone(),
             )
         };
         // Most changes are about something else; making rows costs more than comparing what they are made of.

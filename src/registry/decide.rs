@@ -12,6 +12,7 @@ use super::document::Record;
 use super::revision::StoreId;
 use super::state::State;
 use super::vet::{Question, Vetted};
+use super::{lease_rules, observation_rules};
 use crate::plugin::pids::MAX_PIDS;
 use crate::plugin::read::refuse_unknown;
 use crate::plugin::{
@@ -64,6 +65,15 @@ pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<
         Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
         Command::RemoveBudget { id } => rules.remove_budget(id),
         Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
+        Command::GrantLease { id, terms } => lease_rules::grant(state, id, terms),
+        Command::RenewLease { id } => lease_rules::renew(state, id),
+        Command::ReleaseLease { id } => lease_rules::release(state, id),
+        Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),
+        Command::ForgetLease { id, revision } => Ok(lease_rules::forget(state, id, *revision)),
+        Command::Observe { id, by, sightings } => Ok(observation_rules::observe(state, id, by, sightings)),
+        Command::RaiseFindings { id, ground, findings } => Ok(observation_rules::raise(state, id, *ground, findings)),
+        Command::ClearFindings { id, ground, slots } => Ok(observation_rules::clear(state, id, *ground, slots)),
+        Command::DropGone { id, slots } => Ok(observation_rules::drop_gone(state, id, slots)),
     }
 }
 

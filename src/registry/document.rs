@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::observation::{Facts, Observed};
+use super::observed_document::ObservedDocument;
+use super::resources::{Held, ResourceKind, Slot, held_by};
 use super::revision::Revision;
-use crate::plugin::{ExecutionMode, FreeJson, Plugin, RemoteResource, UniqueId};
+use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
 
 /// A plugin with what the registry knows about it.
 #[derive(Debug)]
@@ -25,12 +28,14 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When the newest change to it was made.
     pub updated_at: Timestamp,
+    /// What was seen of what it holds, and what is wrong with it.
+    pub observed: Observed,
     /// The reply document, serialised when the record was made.
     pub json: Bytes,
 }
 
 impl Record {
-    /// Makes a record, and serialises its document.
+    /// Makes a record of a plugin of which nothing was seen, and serialises its document.
     pub fn new(
         plugin: Arc<Plugin>,
         config: Option<FreeJson>,
@@ -38,18 +43,47 @@ impl Record {
         created_at: Timestamp,
         updated_at: Timestamp,
     ) -> Record {
+        Record::observed(plugin, config, revision, (created_at, updated_at), Observed::default())
+    }
+
+    /// Makes a record, and serialises its document. The times are those of the first and of the newest change.
+    pub fn observed(
+        plugin: Arc<Plugin>,
+        config: Option<FreeJson>,
+        revision: Revision,
+        (created_at, updated_at): (Timestamp, Timestamp),
+        observed: Observed,
+    ) -> Record {
         let unique_id = plugin.unique_id();
-        let document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
+        let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
+        document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &observed);
         // Serialising to memory fails for no value of these types: no map has a key that is not a string.
         let json = serde_json::to_vec(&document).unwrap_or_default().into();
-        Record { unique_id, plugin, config, revision, created_at, updated_at, json }
+        Record { unique_id, plugin, config, revision, created_at, updated_at, observed, json }
+    }
+
+    /// Returns true if and only if it holds a thing of this kind and name.
+    pub fn holds(&self, slot: &Slot) -> bool {
+        match slot.kind {
+            ResourceKind::Process => {
+                let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
+                pid.is_some_and(|pid| self.plugin.spawned_pids.contains(pid))
+            }
+            ResourceKind::Container => self.plugin.container() == Some(&slot.id),
+            ResourceKind::Remote => held_by(&self.plugin).any(|held| held.slot() == *slot),
+        }
+    }
+
+    /// What is known of one of the things that it holds.
+    pub fn facts_of(&self, held: Held<'_>) -> Option<&Facts> {
+        if self.observed.is_empty() { None } else { self.observed.get(&held.slot()) }
     }
 }
 
 /// Two records are equal if and only if every reply made of them is.
 impl PartialEq for Record {
     fn eq(&self, other: &Record) -> bool {
-        self.json == other.json && self.config == other.config
+        self.json == other.json && self.config == other.config && self.observed == other.observed
     }
 }
 
@@ -115,8 +149,8 @@ pub struct PluginDocument<'a> {
     /// Whether a provider may be charging: remote status provisioning, running or stopping.
     billable: bool,
     /// What was seen of its resources; null as long as nobody has looked.
-    #[schema(value_type = Option<Object>, required)]
-    observed: Option<()>,
+    #[schema(required)]
+    observed: Option<ObservedDocument<'a>>,
     /// The newest change to it.
     #[schema(value_type = u64)]
     revision: Revision,

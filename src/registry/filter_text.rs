@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::finding::FindingKind;
 use super::query::Filter;
 use crate::plugin::{ExecutionMode, Name, Pid, Provider};
 
@@ -23,6 +24,8 @@ pub const NAMES: &[&str] = &[
     "container_id",
     "q",
     "updated_since",
+    "finding",
+    "verified",
 ];
 
 impl Filter {
@@ -56,6 +59,8 @@ impl Filter {
             "pid" => Filter::Pid(values.iter().map(|value| pid_of(value)).collect::<Result<_, _>>()?),
             "container_id" => Filter::Container(texts()),
             "q" => Filter::Text(values.iter().map(|value| value.to_lowercase()).collect()),
+            "verified" => return flag_filter(name, values, Filter::Verified),
+            "finding" => Filter::Finding(all(name, values, FindingKind::NAMES, FindingKind::from_name)?),
             "updated_since" => Filter::UpdatedSince(time_of(name, values)?),
             _ => match name.strip_prefix("label.") {
                 Some(key) => Filter::Label { key: key.to_owned(), values: texts() },

@@ -17,10 +17,11 @@ use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::stretch::Stretches;
 use super::vet::{Foresight, Question, Vetted};
+use super::vitals::Vitals;
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
 use crate::clock::Clock;
-use crate::store::{History, Journal, StoreError, WebhookStore};
+use crate::store::{History, Journal, PulseStore, StoreError, WebhookStore};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;
@@ -99,6 +100,8 @@ struct Inner {
     topics: Arc<Topics>,
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
+    pulses: Arc<dyn PulseStore>,
+    vitals: Vitals,
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
@@ -151,7 +154,8 @@ impl Registry {
         let freshness = Arc::new(Freshness::new());
         let measures = Measures::default();
         let history = journal.history();
-        let webhooks = journal.webhooks();
+        let (webhooks, pulses) = (journal.webhooks(), journal.pulses());
+        let vitals = Vitals::new(clock.now());
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
@@ -172,6 +176,8 @@ impl Registry {
             topics,
             history,
             webhooks,
+            pulses,
+            vitals,
             clock,
             health,
             readers,
@@ -218,6 +224,21 @@ impl Registry {
     /// The webhooks that are kept in the same store. It waits for a disk, as the past does.
     pub fn webhooks(&self) -> &Arc<dyn WebhookStore> {
         &self.0.webhooks
+    }
+
+    /// Signs of life that other processes on the same store are told of. It waits for a disk.
+    pub(super) fn pulses(&self) -> &Arc<dyn PulseStore> {
+        &self.0.pulses
+    }
+
+    /// Signs of life.
+    pub fn vitals(&self) -> &Vitals {
+        &self.0.vitals
+    }
+
+    /// The clock by which changes are made.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
     }
 
     /// Ends all watching, so that nobody waits for what will not come.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::change::ChangeKind;
 use super::document::Record;
+use super::lease::{Lease, LeaseId};
 use super::revision::Revision;
 use super::state::State;
 use super::transition::Transition;
@@ -18,7 +19,7 @@ pub struct ChangeRange {
     pub after: Revision,
     /// Up to and with this revision.
     pub until: Option<Revision>,
-    /// Of this subject: a plugin's unique_id, or a category's name.
+    /// Of this subject: a plugin's unique_id, a category's name, or a lease's id.
     pub subject: Option<String>,
     /// Of plugins alone, or of categories alone.
     pub of_categories: Option<bool>,
@@ -49,13 +50,15 @@ pub struct Chapter {
 /// How many bytes of documents are read at a time, about: more changes than those follow in the next chapter.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// The plugins that have changed since an earlier revision, as they stood then.
+/// The plugins and leases that have changed since an earlier revision, as they stood then.
 #[derive(Debug, Default)]
 pub struct Earlier {
     /// As of [`Chapter::horizon`].
     pub horizon: Revision,
     /// Each with what stood; `None` for one that was not there.
     pub plugins: Vec<(UniqueId, Option<Arc<Record>>)>,
+    /// The same of leases.
+    pub leases: Vec<(LeaseId, Option<Arc<Lease>>)>,
 }
 
 impl ChangeRange {
@@ -73,12 +76,15 @@ impl ChangeRange {
 }
 
 impl State {
-    /// This state with its plugins as they were at `revision`. The names of categories stay as they are.
+    /// This state with its plugins and leases as they were at `revision`. The names of categories stay as they are.
     #[must_use]
     pub fn rewound(&self, revision: Revision, earlier: Earlier) -> State {
         let mut state = self.clone();
         for (id, record) in earlier.plugins {
             state.set_plugin(&id, record);
+        }
+        for (id, lease) in earlier.leases {
+            state.set_lease(&id, lease);
         }
         state.set_head(revision, self.at());
         state

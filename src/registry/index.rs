@@ -3,6 +3,7 @@
 //! An index maps to the records themselves, so that a list is read without a second look-up. All
 //! maps share their structure with the maps of the state before (rpds), so that a snapshot is free.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync;
 
 use super::document::Record;
-use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, UniqueId};
+use super::finding::{self, FindingKind};
+use super::resources::is_short_id;
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
 
 /// Records by their unique_id, in its order (Unicode code points).
 pub type Records = RedBlackTreeMapSync<UniqueId, Arc<Record>>;
@@ -42,6 +45,16 @@ pub enum IndexKey {
     Container(Box<str>),
     /// Rents this instance.
     Instance(Box<str>),
+    /// Is served at this URL, or reached by SSH at this host.
+    Endpoint(Box<str>),
+    /// Holds a container that was seen to have this whole id.
+    SeenContainer(Box<str>),
+    /// Holds something with this finding.
+    Finding(FindingKind),
+    /// Holds something of which anything is known beside the claim.
+    Observed,
+    /// Holds something that was seen to be alive.
+    Verified,
 }
 
 /// Every index, in one ordered map.
@@ -68,10 +81,34 @@ impl Indexes {
         })
     }
 
+    /// The records that hold a container of this id: it may be the beginning of theirs, or theirs of it.
+    pub fn containers(&self, id: &str) -> Cow<'_, Records> {
+        let claimed = |id: &str| IndexKey::Container(id.into());
+        let seen = |id: &str| IndexKey::SeenContainer(id.into());
+        let mut all = self.get(&claimed(id)).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
+        if !is_short_id(id) {
+            return all;
+        }
+        let parts = (1..id.len()).filter_map(|end| id.get(..end)).filter(|part| is_short_id(part));
+        let shorter = parts.filter_map(|part| self.get(&claimed(part)));
+        let longer = [claimed(id), seen(id)].into_iter().flat_map(|from| {
+            self.0.range((Bound::Included(from), Bound::Unbounded)).map_while(|(key, records)| match key {
+                IndexKey::Container(longer) | IndexKey::SeenContainer(longer) if longer.starts_with(id) => {
+                    Some(records)
+                }
+                _ => None,
+            })
+        });
+        for (id, record) in longer.chain(shorter).flat_map(Records::iter) {
+            all.to_mut().insert_mut(id.clone(), Arc::clone(record));
+        }
+        all
+    }
+
     /// Puts `after` where `before` was.
     pub(super) fn replace(&mut self, before: Option<&Record>, after: Option<&Arc<Record>>) {
-        let kept = after.map(|record| keys_of(&record.plugin)).unwrap_or_default();
-        for key in before.map(|record| keys_of(&record.plugin)).unwrap_or_default() {
+        let kept = after.map(|record| keys_of(record)).unwrap_or_default();
+        for key in before.map(keys_of).unwrap_or_default() {
             if let Some(before) = before.filter(|_| !kept.contains(&key)) {
                 self.remove(&key, &before.unique_id);
             }
@@ -97,7 +134,8 @@ impl Indexes {
 }
 
 /// Every indexed property of a plugin.
-fn keys_of(plugin: &Plugin) -> BTreeSet<IndexKey> {
+fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
+    let plugin = &record.plugin;
     let mut keys = BTreeSet::from([IndexKey::Category(plugin.category.clone()), IndexKey::Mode(plugin.execution_mode)]);
     let flags = [
         (plugin.has_active_resources(), IndexKey::Active),
@@ -113,6 +151,15 @@ fn keys_of(plugin: &Plugin) -> BTreeSet<IndexKey> {
     if let Some(remote) = &plugin.remote_resource {
         keys.insert(IndexKey::Provider(remote.provider));
         keys.extend(remote.instance_id.as_deref().map(|id| IndexKey::Instance(id.into())));
+        let endpoints = [&remote.endpoint_url, &remote.ssh_host];
+        keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
+    }
+    let shown: BTreeSet<_> = finding::shown_of(record).collect();
+    keys.extend(shown.into_iter().map(IndexKey::Finding));
+    keys.extend((!record.observed.is_empty()).then_some(IndexKey::Observed));
+    keys.extend(record.observed.has_alive().then_some(IndexKey::Verified));
+    for (_, facts) in record.observed.iter() {
+        keys.extend(facts.container_id().map(|id| IndexKey::SeenContainer(id.into())));
     }
     keys
 }

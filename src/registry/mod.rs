@@ -22,12 +22,19 @@
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`query`], [`sort`] | lists of plugins |
 //! | [`filter_text`], [`filters`] | the filters of a list as texts, and in a document |
-//! | [`resources`], [`stats`] | what is held; counts |
+//! | [`resources`], [`resource_row`], [`stats`] | what is held, and as a row; counts |
+//! | [`lease`], [`brake`], [`lease_rules`] | who holds it, and whether they live |
+//! | [`observation`], [`observed_document`], [`observation_rules`] | what was seen of it |
+//! | [`finding`] | what is wrong with it: claimed and seen, side by side; pure |
+//! | [`vitals`] | signs of life that are no part of the history |
+//! | [`observe`] | what probes and agents report |
+//! | [`sweep`], [`rounds`] | what follows from time passing |
 //! | [`vet`] | the expensive checks, done before the writer |
 //! | [`writer`] | decides, commits, publishes |
 //! | [`measures`] | what the writer counts and times |
 //! | [`freshness`] | how old the newest snapshot may be |
 
+pub mod brake;
 pub mod change;
 pub mod cloud_event;
 pub mod command;
@@ -37,13 +44,19 @@ pub mod decide;
 pub mod document;
 pub mod filter_text;
 pub mod filters;
+pub mod finding;
 pub mod freshness;
 pub mod history;
 pub mod idempotency;
 pub mod index;
+pub mod lease;
 pub mod measures;
+pub mod observation;
+pub mod observe;
+pub mod observed_document;
 pub mod past;
 pub mod query;
+pub mod resource_row;
 pub mod resources;
 pub mod retention;
 pub mod revision;
@@ -51,18 +64,29 @@ pub mod sort;
 pub mod state;
 pub mod stats;
 pub mod stretch;
+pub mod sweep;
 pub mod transition;
 pub mod vet;
+pub mod vitals;
 pub mod watch;
 pub mod writer;
 
 mod handle;
+mod lease_rules;
+mod leases;
+mod observation_rules;
+mod rounds;
 
 pub use change::{Change, ChangeKind, Event};
 pub use command::{Command, Outcome, Precondition, Refusal, Request, SubmitError};
 pub use document::{PluginDocument, Record};
+pub use finding::FindingKind;
 pub use handle::{Pending, Registry, Snapshot, WriterHealth};
+pub use lease::{Lease, LeaseId, LeaseState, LeaseTerms};
+pub use observation::{ObservedState, ResourceKey, Sighting};
+pub use observe::Seen;
 pub use retention::Retention;
 pub use revision::{EntityTag, Revision, StoreId};
 pub use state::{Category, State};
+pub use sweep::{OnGone, Sweeper};
 pub use transition::{Step, Transition};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::document::Record;
+use super::finding::{self, FindingKind};
 use super::index::{IndexKey, Records};
 use super::sort::{Position, Sort, SortField};
 use super::state::State;
@@ -71,6 +72,10 @@ pub enum Filter {
     Text(Vec<String>),
     /// Changed at or after this time.
     UpdatedSince(Timestamp),
+    /// Holds something with one of these findings.
+    Finding(Vec<FindingKind>),
+    /// Holds something that was seen to be alive.
+    Verified(bool),
 }
 
 /// A part of a list.
@@ -210,6 +215,9 @@ impl Filter {
             // A plugin may hold several of the processes asked for, and must be listed once.
             Filter::Pid(pids) if pids.len() == 1 => pids.iter().copied().map(IndexKey::Pid).collect(),
             Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
+            Filter::Verified(true) => vec![IndexKey::Verified],
+            // As above, of findings.
+            Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::Finding).collect(),
             _ => return None,
         };
         let distinct: std::collections::BTreeSet<_> = keys.into_iter().collect();
@@ -240,6 +248,8 @@ impl Filter {
             Filter::Container(ids) => among(ids, plugin.container()),
             Filter::Text(parts) => mentions(plugin, &record.unique_id, parts),
             Filter::UpdatedSince(time) => record.updated_at >= *time,
+            Filter::Finding(kinds) => finding::shown_of(record).any(|kind| kinds.contains(&kind)),
+            Filter::Verified(wanted) => record.observed.has_alive() == *wanted,
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Everything that is held, as rows: one a process, one a container, one a remote resource.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 
 use super::document::Record;
+use super::finding::{self, FindingKind};
 use super::index::{IndexKey, Records};
+use super::observation::ObservedState;
+use super::resource_row::Certainty;
+pub use super::resource_row::Resource;
 use super::state::State;
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{Pid, Plugin, RemoteResource, UniqueId};
@@ -24,26 +28,18 @@ wire_names! {
     }
 }
 
-/// One thing that a plugin claims to hold.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Resource {
-    /// Whose it is: a unique_id.
-    #[schema(value_type = String)]
-    pub plugin: UniqueId,
+/// A place among the things that a plugin holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot {
     /// What it is.
     pub kind: ResourceKind,
-    /// Where it is; null when the plugin has not said, and for what is remote.
-    #[schema(required)]
-    pub host: Option<String>,
     /// The process id, the container id, or of a remote resource the first that it has of
-    /// instance id, job id, endpoint and SSH host.
-    #[schema(required)]
-    pub id: Option<String>,
-    /// What the plugin says of it: `running` for a process or a container, the status of a remote resource.
-    pub claimed: String,
-    /// Whether a provider may be charging for it.
-    pub billable: bool,
+    /// instance id, job id, endpoint and SSH host; empty when it has none.
+    pub id: Box<str>,
 }
+
+/// The fewest digits that tell a container from another, as Docker shows them.
+const SHORT_CONTAINER_ID: usize = 12;
 
 /// Which of the held things to list. Conditions that are `None` hold for everything.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +54,12 @@ pub struct ResourceQuery {
     pub container_id: Option<String>,
     /// This instance.
     pub instance_id: Option<String>,
+    /// Served at this URL, or reached by SSH at this host or `host:port`.
+    pub endpoint: Option<String>,
+    /// With one of these findings.
+    pub finding: Option<Vec<FindingKind>>,
+    /// Whether it was seen to be alive.
+    pub verified: Option<bool>,
     /// The most rows to return.
     pub limit: usize,
     /// The rows begin after this one.
@@ -85,14 +87,13 @@ pub struct ResourcePage {
 impl ResourceQuery {
     /// Makes the list.
     pub fn run(&self, state: &State) -> ResourcePage {
-        let nothing = Records::default();
-        let candidates = self.candidates(state).unwrap_or(&nothing);
+        let candidates = self.candidates(state);
         let from = match &self.after {
             Some(after) => Bound::Included(after.unique_id.clone()),
             None => Bound::Unbounded,
         };
         let records = candidates.range((from, Bound::Unbounded)).map(|(_, record)| record);
-        let rows = records.flat_map(|record| self.rows_of(record));
+        let rows = records.flat_map(|record| self.rows_of(record, state));
         let mut wanted: Vec<_> =
             rows.filter(|(position, _)| self.follows(position)).take(self.limit.saturating_add(1)).collect();
         let more = wanted.len() > self.limit;
@@ -101,30 +102,50 @@ impl ResourceQuery {
         ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next }
     }
 
-    /// The rows of one plugin that fulfil the conditions.
+    /// The rows of one plugin that fulfil the conditions, without what is known of its lease.
     pub fn rows(&self, record: &Arc<Record>) -> Vec<Resource> {
-        self.rows_of(record).map(|(_, row)| row).collect()
+        self.rows_of(record, &State::default()).map(|(_, row)| row).collect()
     }
 
     /// How many plugins have to be looked at.
     pub fn cost(&self, state: &State) -> usize {
-        self.candidates(state).map_or(0, Records::size)
+        self.candidates(state).size()
     }
 
-    fn candidates<'a>(&self, state: &'a State) -> Option<&'a Records> {
+    /// Whether it asks for one thing: whose is this? Then a candidate need not be certain.
+    pub fn is_look_up(&self) -> bool {
+        self.pid.is_some() || self.container_id.is_some() || self.instance_id.is_some() || self.endpoint.is_some()
+    }
+
+    fn candidates<'a>(&self, state: &'a State) -> Cow<'a, Records> {
+        let having = |key| state.having(&key).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
         if let Some(pid) = self.pid {
-            return state.having(&IndexKey::Pid(pid));
+            return having(IndexKey::Pid(pid));
         }
         if let Some(container) = &self.container_id {
-            return state.having(&IndexKey::Container(container.as_str().into()));
+            return state.indexes().containers(container);
         }
         if let Some(instance) = &self.instance_id {
-            return state.having(&IndexKey::Instance(instance.as_str().into()));
+            return having(IndexKey::Instance(instance.as_str().into()));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
+            let mut found = having(IndexKey::Endpoint(endpoint.as_str().into()));
+            for (id, record) in having(IndexKey::Endpoint(host.into())).iter() {
+                found.to_mut().insert_mut(id.clone(), Arc::clone(record));
+            }
+            return found;
+        }
+        if let Some([finding]) = self.finding.as_deref() {
+            return having(IndexKey::Finding(*finding));
+        }
+        if self.verified == Some(true) {
+            return having(IndexKey::Verified);
         }
         if let Some(host) = &self.host {
-            return state.having(&IndexKey::Host(host.as_str().into()));
+            return having(IndexKey::Host(host.as_str().into()));
         }
-        state.having(&IndexKey::Holding)
+        having(IndexKey::Holding)
     }
 
     fn follows(&self, position: &RowPosition) -> bool {
@@ -132,46 +153,110 @@ impl ResourceQuery {
     }
 
     /// The same, each with its place.
-    fn rows_of<'a>(&'a self, record: &'a Arc<Record>) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
-        let held = held_by(&record.plugin).enumerate().filter(|(_, held)| self.accepts(*held, record));
-        held.map(|(row, held)| {
+    fn rows_of<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        state: &'a State,
+    ) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
+        let rows = held_by(&record.plugin).enumerate();
+        rows.filter_map(|(row, held)| {
+            let certainty = self.certainty(held, record)?;
             let position = RowPosition { unique_id: record.unique_id.clone(), row };
-            (position, held.row(record))
+            Some((position, Resource::of(held, record, state, certainty)))
         })
     }
 
-    fn accepts(&self, held: Held<'_>, record: &Record) -> bool {
-        let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
-        let here = record.plugin.host.as_deref();
-        let (host, pid, container, instance) = match held {
-            Held::Process(pid) => (here, Some(pid), None, None),
-            Held::Container(id) => (here, None, Some(id), None),
-            Held::Remote(remote) => (None, None, None, remote.instance_id.as_deref()),
+    /// How certain it is that a thing is what is asked for; `None` when it is not.
+    fn certainty(&self, held: Held<'_>, record: &Record) -> Option<Certainty> {
+        let facts = record.facts_of(held);
+        let seen = facts.and_then(|facts| facts.observation.as_ref()).map(|seen| seen.state);
+        let is_alive = seen == Some(ObservedState::Alive);
+        let shown = finding::shown(held, facts);
+        let fulfils = self.kind.is_none_or(|kind| kind == held.kind())
+            && self.verified.is_none_or(|wanted| wanted == is_alive)
+            && self.finding.as_ref().is_none_or(|kinds| shown.is_some_and(|kind| kinds.contains(&kind)));
+        if !fulfils || !self.names(held, record) {
+            return None;
+        }
+        let host = if held.kind() == ResourceKind::Remote { None } else { record.plugin.host.as_deref() };
+        let doubt = match (&self.host, host) {
+            (Some(wanted), Some(host)) if wanted == host => false,
+            (None, _) => false,
+            // Where the plugin has not said where it is, it may be there.
+            (Some(_), None) if self.is_look_up() && held.kind() != ResourceKind::Remote => true,
+            _ => return None,
         };
-        self.kind.is_none_or(|kind| kind == held.kind())
-            && (self.pid.is_none() || self.pid == pid)
-            && is(&self.host, host)
-            && is(&self.container_id, container)
-            && is(&self.instance_id, instance)
+        Some(match seen {
+            Some(state) if state.is_end() => Certainty::Ended,
+            _ if doubt => Certainty::Doubtful,
+            Some(ObservedState::Alive) => Certainty::Seen,
+            _ => Certainty::Claimed,
+        })
+    }
+
+    /// Returns true if and only if a thing has the names that are asked for.
+    fn names(&self, held: Held<'_>, record: &Record) -> bool {
+        let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
+        let (pid, container, remote) = match held {
+            Held::Process(pid) => (Some(pid), None, None),
+            Held::Container(id) => (None, Some(id), None),
+            Held::Remote(remote) => (None, None, Some(remote)),
+        };
+        let is_container = |wanted: &String| {
+            let seen = record.facts_of(held).and_then(super::observation::Facts::container_id);
+            let claimed = container.is_some_and(|id| is_same_container(wanted, id));
+            claimed || (container.is_some() && seen.is_some_and(|id| is_same_container(wanted, &id)))
+        };
+        (self.pid.is_none() || self.pid == pid)
+            && self.container_id.as_ref().is_none_or(is_container)
+            && is(&self.instance_id, remote.and_then(|remote| remote.instance_id.as_deref()))
+            && self.endpoint.as_ref().is_none_or(|wanted| remote.is_some_and(|remote| serves_at(remote, wanted)))
     }
 }
 
+/// Whether two ids name one container: one may be the beginning of the other, if it is long enough.
+fn is_same_container(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    short == long || (is_short_id(short) && long.starts_with(short))
+}
+
+/// Whether a text can be the beginning of a container's id.
+pub(super) fn is_short_id(text: &str) -> bool {
+    text.len() >= SHORT_CONTAINER_ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn serves_at(remote: &RemoteResource, wanted: &str) -> bool {
+    let by_ssh = remote.ssh_host.as_deref().is_some_and(|host| {
+        let port = wanted.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+        host == wanted || port == Some(remote.ssh_port.to_string().as_str())
+    });
+    by_ssh || remote.endpoint_url.as_deref() == Some(wanted)
+}
+
 /// One thing that is held, not yet a row.
-#[derive(Clone, Copy)]
-enum Held<'a> {
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names say what they are")]
+pub enum Held<'a> {
     Process(Pid),
     Container(&'a str),
     Remote(&'a RemoteResource),
 }
 
-fn held_by(plugin: &Plugin) -> impl Iterator<Item = Held<'_>> {
+/// The places of all that a plugin holds.
+pub(super) fn held_slots(plugin: &Plugin) -> impl Iterator<Item = Slot> + '_ {
+    held_by(plugin).map(Held::slot)
+}
+
+/// All that a plugin holds: its processes, its container, its remote resource.
+pub fn held_by(plugin: &Plugin) -> impl Iterator<Item = Held<'_>> {
     let processes = plugin.spawned_pids.iter().map(Held::Process);
     let container = plugin.container().map(Held::Container);
     processes.chain(container).chain(plugin.remote_resource.as_ref().map(Held::Remote))
 }
 
-impl Held<'_> {
-    fn kind(self) -> ResourceKind {
+impl<'a> Held<'a> {
+    /// What it is.
+    pub fn kind(self) -> ResourceKind {
         match self {
             Held::Process(_) => ResourceKind::Process,
             Held::Container(_) => ResourceKind::Container,
@@ -179,18 +264,41 @@ impl Held<'_> {
         }
     }
 
-    fn row(self, record: &Record) -> Resource {
-        let plugin = record.unique_id.clone();
-        let local = |id: String| (record.plugin.host.clone(), Some(id), "running".to_owned(), false);
-        let (host, id, claimed, billable) = match self {
-            Held::Process(pid) => local(pid.to_string()),
-            Held::Container(id) => local(id.to_owned()),
+    /// What the plugin says of it: `running` for a process or a container, the status of a remote resource.
+    pub fn claimed(self) -> &'a str {
+        match self {
+            Held::Process(_) | Held::Container(_) => "running",
+            Held::Remote(remote) => &remote.status,
+        }
+    }
+
+    /// Whether a provider may be charging for it.
+    pub fn is_billable(self) -> bool {
+        matches!(self, Held::Remote(remote) if remote.is_billable())
+    }
+
+    /// Whether it may run or bill, as far as the plugin says.
+    pub fn may_run(self) -> bool {
+        match self {
+            Held::Process(_) | Held::Container(_) => true,
+            Held::Remote(remote) => remote.is_billable() || remote.status == "unknown",
+        }
+    }
+
+    /// What names it.
+    pub fn id(self) -> Option<String> {
+        match self {
+            Held::Process(pid) => Some(pid.to_string()),
+            Held::Container(id) => Some(id.to_owned()),
             Held::Remote(remote) => {
                 let ids = [&remote.instance_id, &remote.job_id, &remote.endpoint_url, &remote.ssh_host];
-                let id = ids.into_iter().flatten().next().cloned();
-                (None, id, remote.status.clone(), remote.is_billable())
+                ids.into_iter().flatten().next().cloned()
             }
-        };
-        Resource { plugin, kind: self.kind(), host, id, claimed, billable }
+        }
+    }
+
+    /// Its place among what the plugin holds.
+    pub fn slot(self) -> Slot {
+        Slot { kind: self.kind(), id: self.id().unwrap_or_default().into() }
     }
 }

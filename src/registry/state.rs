@@ -8,10 +8,14 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use super::change::{Change, ConfigChange, Event};
 use super::cost::{Books, Extent};
 use super::document::Record;
+use super::finding::Holder;
 use super::index::{IndexKey, Indexes, Records};
+use super::lease::{Lease, LeaseAct, LeaseId, LeaseState};
+use super::observation::Fact;
+use super::resources::Slot;
 use super::revision::Revision;
 use super::transition::Step;
-use crate::plugin::{Name, UniqueId};
+use crate::plugin::{Name, Plugin, UniqueId};
 
 /// The whole registry at one revision. Cloning it is cheap: its parts are shared.
 #[derive(Debug, Clone)]
@@ -24,7 +28,11 @@ pub struct State {
     indexes: Indexes,
     categories: RedBlackTreeMapSync<Name, Category>,
     pub(super) books: Books,
+    leases: Leases,
 }
+
+/// Leases by their ids.
+pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
 
 /// A category that was given a display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +53,7 @@ impl Default for State {
             indexes: Indexes::default(),
             categories: RedBlackTreeMapSync::default(),
             books: Books::default(),
+            leases: Leases::default(),
         }
     }
 }
@@ -73,6 +82,15 @@ impl State {
         State { books, ..self }
     }
 
+    /// This state with the leases that a store has kept.
+    #[must_use]
+    pub fn with_leases(mut self, leases: impl IntoIterator<Item = Lease>) -> State {
+        for lease in leases {
+            self.leases.insert_mut(lease.id.clone(), Arc::new(lease));
+        }
+        self
+    }
+
     /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
@@ -87,7 +105,9 @@ impl State {
                     ConfigChange::Deleted => None,
                 };
                 let created_at = before.map_or(change.at, |record| record.created_at);
-                let record = Record::new(Arc::clone(plugin), config, change.revision, created_at, change.at);
+                let observed = before.map(|record| record.observed.kept_for(&record.plugin, plugin));
+                let (times, observed) = ((created_at, change.at), observed.unwrap_or_default());
+                let record = Record::observed(Arc::clone(plugin), config, change.revision, times, observed);
                 let after = Some(Arc::new(record));
                 let before = self.set_plugin(&id, after.clone());
                 self.close_books(before.as_deref(), after.as_deref());
@@ -109,6 +129,18 @@ impl State {
                 self.books.enter(id, event, change.at, change.revision);
                 Step::Budget
             }
+            Event::Lease { id, act } => self.apply_lease(change, id, act),
+            Event::ResourcesObserved { id, seen } => {
+                self.apply_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
+            }
+            Event::FindingsRaised { id, findings } => self.apply_facts(
+                change,
+                id,
+                findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding)))),
+            ),
+            Event::FindingsCleared { id, slots } => {
+                self.apply_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
+            }
         }
     }
 
@@ -117,6 +149,46 @@ impl State {
         if let Some(before) = before {
             let extent = Extent::of(before, after, self.at);
             self.books.close(before, extent, self.at, self.revision);
+        }
+    }
+
+    fn apply_lease(&mut self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
+        let before = self.leases.get(id).cloned();
+        let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
+        let after = match act {
+            LeaseAct::Granted(terms) => Some(Lease::granted(id.clone(), terms, change.at, change.revision)),
+            LeaseAct::Expired => turned(LeaseState::Lost),
+            LeaseAct::Revived => turned(LeaseState::Active),
+            LeaseAct::Released => turned(LeaseState::Released),
+            LeaseAct::Forgotten => None,
+        };
+        let after = after.map(Arc::new);
+        self.set_lease(id, after.clone());
+        Step::Lease { before, after }
+    }
+
+    /// Changes what is known of what a plugin holds; nothing of a plugin that is not there.
+    fn apply_facts<'a>(
+        &mut self,
+        change: &Change,
+        id: &UniqueId,
+        facts: impl Iterator<Item = (&'a Slot, Fact<'a>)>,
+    ) -> Step {
+        let Some(before) = self.by_id.get(id).cloned() else { return Step::Plugin { before: None, after: None } };
+        let (plugin, config, times) =
+            (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
+        let record = Record::observed(plugin, config, change.revision, times, before.observed.with(facts));
+        let after = Some(Arc::new(record));
+        self.set_plugin(id, after.clone());
+        self.close_books(Some(&before), after.as_deref());
+        Step::Plugin { before: Some(before), after }
+    }
+
+    /// Lets a lease stand under an id, or nothing.
+    pub(super) fn set_lease(&mut self, id: &LeaseId, lease: Option<Arc<Lease>>) {
+        match lease {
+            Some(lease) => self.leases.insert_mut(id.clone(), lease),
+            None => drop(self.leases.remove_mut(id)),
         }
     }
 
@@ -183,6 +255,24 @@ impl State {
         &self.categories
     }
 
+    /// Every lease, in the order of the ids.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The lease of an id.
+    pub fn lease(&self, id: &str) -> Option<&Arc<Lease>> {
+        self.leases.get(id)
+    }
+
+    /// What is known of the holder of a plugin.
+    pub fn holder_of(&self, plugin: &Plugin) -> Holder<'_> {
+        match plugin.lease_id.as_deref() {
+            None => Holder::None,
+            Some(id) => self.lease(id).map_or(Holder::Unknown, |lease| Holder::Lease(lease, lease.since)),
+        }
+    }
+
     /// The newest change to the plugin of an id.
     pub fn revision_of(&self, id: &UniqueId) -> Option<Revision> {
         self.by_id.get(id).map(|record| record.revision)
@@ -197,5 +287,6 @@ impl PartialEq for State {
             && self.plugins == other.plugins
             && self.categories == other.categories
             && self.books == other.books
+            && self.leases == other.leases
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::change::{Change, Event};
 use super::cloud_event;
 use super::document::Record;
+use super::lease::Lease;
 use super::revision::StoreId;
 use super::state::State;
 
@@ -31,6 +32,8 @@ pub enum Step {
     Category { before: Option<Box<str>>, after: Option<Box<str>> },
     /// Of a budget: the change says it all.
     Budget,
+    /// Of a lease: `None` where there was none, or is none any more.
+    Lease { before: Option<Arc<Lease>>, after: Option<Arc<Lease>> },
 }
 
 impl State {
@@ -54,7 +57,7 @@ impl Transition {
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         let (before, after) = match &self.step {
             Step::Plugin { before, after } => (before.as_ref(), after.as_ref()),
-            Step::Category { .. } | Step::Budget => (None, None),
+            Step::Category { .. } | Step::Lease { .. } | Step::Budget => (None, None),
         };
         before.into_iter().chain(after)
     }
@@ -63,7 +66,7 @@ impl Transition {
     pub fn before(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { before, .. } => before.as_ref(),
-            Step::Category { .. } | Step::Budget => None,
+            Step::Category { .. } | Step::Lease { .. } | Step::Budget => None,
         }
     }
 
@@ -71,7 +74,15 @@ impl Transition {
     pub fn after(&self) -> Option<&Arc<Record>> {
         match &self.step {
             Step::Plugin { after, .. } => after.as_ref(),
-            Step::Category { .. } | Step::Budget => None,
+            Step::Category { .. } | Step::Lease { .. } | Step::Budget => None,
+        }
+    }
+
+    /// The lease after the change, or the one that is no more, when the change is about a lease.
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        match &self.step {
+            Step::Lease { before, after } => after.as_ref().or(before.as_ref()),
+            Step::Plugin { .. } | Step::Category { .. } | Step::Budget => None,
         }
     }
 

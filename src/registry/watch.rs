@@ -213,6 +213,10 @@ impl Filed {
             for record in transition.records() {
                 topics.extend(Topic::of(record));
             }
+            if let Some(lease) = transition.lease() {
+                topics.push(Topic::Lease(lease.id.as_str().into()));
+                topics.extend(lease.host.as_deref().map(|host| Topic::Host(host.into())));
+            }
             // A change is filed once under a topic that it was of before and is of after.
             topics.sort_unstable();
             topics.dedup();

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::pulses::MemoryPulses;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, History, Journal, StoreError, WebhookStore};
+use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Change, Revision, Snapshot, State, StoreId, Transition};
+use crate::registry::{Change, Event, Revision, Snapshot, State, Step, StoreId, Transition};
 
 /// The journal of one process, in its memory.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct MemoryJournal {
     kept: Arc<Mutex<Kept>>,
     answers: HashMap<Box<str>, KeptAnswer>,
     webhooks: Arc<MemoryWebhooks>,
+    pulses: Arc<MemoryPulses>,
 }
 
 /// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
@@ -44,6 +46,7 @@ impl MemoryJournal {
             kept: Arc::default(),
             answers: HashMap::new(),
             webhooks: Arc::default(),
+            pulses: Arc::default(),
         }
     }
 }
@@ -125,6 +128,10 @@ impl Journal for MemoryJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    }
+
     fn close(&mut self) {}
 }
 
@@ -145,13 +152,19 @@ impl History for MemoryHistory {
             return Ok(earlier);
         }
         let mut plugins = BTreeMap::new();
+        let mut leases = BTreeMap::new();
         for transition in kept.after(revision) {
             // The first change after that revision knows what stood then.
             if let Some(id) = transition.records().next().map(|record| record.unique_id.clone()) {
                 plugins.entry(id).or_insert_with(|| transition.before().cloned());
             }
+            if let (Event::Lease { id, .. }, Step::Lease { before, .. }) = (&transition.change.event, &transition.step)
+            {
+                leases.entry(id.clone()).or_insert_with(|| before.clone());
+            }
         }
         earlier.plugins = plugins.into_iter().collect();
+        earlier.leases = leases.into_iter().collect();
         Ok(earlier)
     }
 

@@ -10,6 +10,7 @@
 //! | [`postgres`] | for several replicas: one database |
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
+//! | [`pulses`] | where processes on one store tell each other who lives |
 //! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
 //! | [`archive`] | a whole store as a file |
 
@@ -18,6 +19,7 @@ pub mod book_row;
 pub mod head;
 pub mod memory;
 pub mod postgres;
+pub mod pulses;
 pub mod row;
 pub mod sqlite;
 pub mod webhooks;
@@ -34,13 +36,14 @@ use archive::Archived;
 pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
+pub use pulses::{Pulse, PulseKind, PulseStore};
 pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, PluginKey, UniqueId};
 use crate::registry::cost::{Account, Meter};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Event, Record, Revision, Snapshot, State, Transition};
+use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, Snapshot, State, Transition};
 
 /// Wakes the writer. It may be called from any thread, and as often as one likes.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -126,6 +129,9 @@ pub trait Journal: Send + 'static {
     /// The webhooks that are kept in the same store.
     fn webhooks(&self) -> Arc<dyn WebhookStore>;
 
+    /// The signs of life that are shared through the same store.
+    fn pulses(&self) -> Arc<dyn PulseStore>;
+
     /// Leaves the store in its tidiest form. Everything committed is durable without it.
     fn close(&mut self);
 }
@@ -173,6 +179,8 @@ pub struct Batch<'a> {
     pub meters: Vec<(PluginKey, Meter)>,
     /// The budgets that were changed, or that something counts for; `None` where one was removed.
     pub budgets: Vec<(Box<str>, Option<Arc<Account>>)>,
+    /// The leases that were changed; `None` where one is forgotten.
+    pub leases: Vec<(LeaseId, Option<Arc<Lease>>)>,
     /// The state after the last change.
     pub state: &'a State,
 }
@@ -183,10 +191,15 @@ impl<'a> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
         let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        let mut leases = BTreeSet::new();
         for transition in transitions {
             match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
-                Event::PluginRemoved { id } => drop(plugins.insert(id.clone())),
+                Event::PluginRemoved { id }
+                | Event::ResourcesObserved { id, .. }
+                | Event::FindingsRaised { id, .. }
+                | Event::FindingsCleared { id, .. } => drop(plugins.insert(id.clone())),
+                Event::Lease { id, .. } => drop(leases.insert(id.clone())),
                 Event::CategoryNamed { name, .. } => drop(names.insert(name.clone())),
                 Event::Budget { id, .. } => drop(ids.insert(id.clone())),
             }
@@ -202,7 +215,8 @@ impl<'a> Batch<'a> {
         let touched = books.budgets().iter().filter(|(_, account)| account.touched >= first);
         ids.extend(touched.map(|(id, _)| id.clone()));
         let budgets = ids.into_iter().map(|id| (id.clone(), books.budgets().get(&id).cloned())).collect();
-        Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, state }
+        let leases = leases.into_iter().map(|id| (id.clone(), state.lease(id.as_str()).cloned())).collect();
+        Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, leases, state }
     }
 
     /// All that stands in `state`, for a store that has nothing yet; its changes are written apart.
@@ -217,6 +231,7 @@ impl<'a> Batch<'a> {
             categories: named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect(),
             meters: books.meters().iter().map(|(key, meter)| (key.clone(), *meter)).collect(),
             budgets: books.budgets().iter().map(|(id, account)| (id.clone(), Some(Arc::clone(account)))).collect(),
+            leases: state.leases().iter().map(|(id, lease)| (id.clone(), Some(Arc::clone(lease)))).collect(),
             state,
         }
     }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use crate::registry::change::ConfigChange;
 use crate::registry::cost::{Budget, BudgetEvent};
 use crate::registry::idempotency::{Answer, KeptAnswer};
-use crate::registry::{Change, ChangeKind, Event, Record, Revision, Transition};
+use crate::registry::lease::{LeaseAct, LeaseText};
+use crate::registry::observation::Observed;
+use crate::registry::{Change, ChangeKind, Event, Lease, LeaseId, Record, Revision, Step, Transition};
 
 /// The columns of the table `changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +24,19 @@ pub struct ChangeRow {
     pub at: i64,
     /// [`ChangeKind::as_str`].
     pub kind: String,
-    /// The plugin's unique_id, the category's name, or the budget's id.
+    /// The plugin's unique_id, the category's name, or the id of the budget or lease.
     pub subject: String,
     /// `X-Request-Id`.
     pub request_id: Option<String>,
     /// The plugin's document after the change.
     pub document: Option<String>,
-    /// The saved configuration, the category's display name, or what happened to the budget.
+    /// The saved configuration, the category's display name, what happened to the budget, the lease after the change; what
+    /// was seen, found, or found no more.
     pub detail: Option<String>,
     /// When the plugin was registered, in microseconds since the Unix epoch.
     pub created_at: Option<i64>,
+    /// What is known of the plugin's resources after the change.
+    pub observed: Option<String>,
 }
 
 impl TryFrom<&Transition> for ChangeRow {
@@ -48,6 +55,10 @@ impl TryFrom<&Transition> for ChangeRow {
             Event::PluginRemoved { .. } => (None, None),
             Event::CategoryNamed { display_name, .. } => (None, display_name.as_deref().map(str::to_owned)),
             Event::Budget { event, .. } => (None, budget_text(event)?),
+            Event::Lease { .. } => (None, lease_after(transition)?),
+            Event::ResourcesObserved { seen, .. } => (document_after(transition)?, Some(text_of(seen)?)),
+            Event::FindingsRaised { findings, .. } => (document_after(transition)?, Some(text_of(findings)?)),
+            Event::FindingsCleared { slots, .. } => (document_after(transition)?, Some(text_of(slots)?)),
         };
         Ok(ChangeRow {
             revision: revision_to_sql(change.revision),
@@ -58,6 +69,7 @@ impl TryFrom<&Transition> for ChangeRow {
             document,
             detail,
             created_at: transition.after().map(|record| record.created_at.as_microsecond()),
+            observed: transition.after().and_then(|record| record.observed.to_text()),
         })
     }
 }
@@ -78,6 +90,23 @@ impl TryFrom<ChangeRow> for Change {
                 let event = budget_event(kind, row.detail.as_deref())?;
                 Event::Budget { id: row.subject.as_str().into(), event: event.ok_or_else(|| damaged("has no budget"))? }
             }
+            ChangeKind::LeaseGranted
+            | ChangeKind::LeaseExpired
+            | ChangeKind::LeaseRevived
+            | ChangeKind::LeaseReleased
+            | ChangeKind::LeaseForgotten => {
+                let act = match kind {
+                    ChangeKind::LeaseExpired => LeaseAct::Expired,
+                    ChangeKind::LeaseRevived => LeaseAct::Revived,
+                    ChangeKind::LeaseReleased => LeaseAct::Released,
+                    ChangeKind::LeaseForgotten => LeaseAct::Forgotten,
+                    _ => LeaseAct::Granted(row.lease()?.ok_or_else(|| damaged("has no lease"))?.terms()),
+                };
+                Event::Lease { id: LeaseId::named(&row.subject), act }
+            }
+            ChangeKind::ResourceObserved => Event::ResourcesObserved { id: row.plugin_id(), seen: row.list()? },
+            ChangeKind::FindingRaised => Event::FindingsRaised { id: row.plugin_id(), findings: row.list()? },
+            ChangeKind::FindingCleared => Event::FindingsCleared { id: row.plugin_id(), slots: row.list()? },
             kind => {
                 let document = row.document.as_deref().ok_or_else(|| damaged("has no document"))?;
                 let config = match (kind, row.detail.as_deref()) {
@@ -108,8 +137,85 @@ impl ChangeRow {
         let Some(document) = &self.document else { return Ok(None) };
         let (revision, at) = (revision_from_sql(self.revision)?, time_from_sql(self.at)?);
         let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
-        Ok(Some(Arc::new(Record::new(plugin_of(document)?.into(), None, revision, created_at, at))))
+        let observed = observed_of(self.observed.as_deref())?;
+        Ok(Some(Arc::new(Record::observed(plugin_of(document)?.into(), None, revision, (created_at, at), observed))))
     }
+
+    /// The lease that stood after the change, if the change is about one; `None` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// When the row is damaged.
+    pub fn lease(&self) -> Result<Option<Lease>, StoreError> {
+        let Some(text) = self.detail.as_deref().filter(|_| self.is_of_lease()) else { return Ok(None) };
+        Ok(Some(lease_of(&self.subject, text, self.revision)?))
+    }
+
+    /// Whether the change is about a lease.
+    pub fn is_of_lease(&self) -> bool {
+        self.kind.starts_with(LEASE_KINDS)
+    }
+
+    fn plugin_id(&self) -> UniqueId {
+        UniqueId::from_client(&self.subject)
+    }
+
+    /// The parts of what was seen or found.
+    fn list<T: DeserializeOwned>(&self) -> Result<Arc<[T]>, StoreError> {
+        let text = self.detail.as_deref().unwrap_or("[]");
+        let parts: Vec<T> = serde_json::from_str(text).map_err(|error| {
+            StoreError::unusable(format!("what change {} says of resources is damaged", self.revision), error)
+        })?;
+        Ok(parts.into())
+    }
+}
+
+/// What the kinds of changes of leases begin with.
+pub const LEASE_KINDS: &str = "lease.";
+
+fn text_of(parts: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(parts).map_err(|error| StoreError::unusable("a change cannot be written", error))
+}
+
+/// The plugin's document after a change of what is known of it.
+fn document_after(transition: &Transition) -> Result<Option<String>, StoreError> {
+    transition.after().map(|record| document_text(&record.plugin)).transpose()
+}
+
+fn lease_after(transition: &Transition) -> Result<Option<String>, StoreError> {
+    match &transition.step {
+        Step::Lease { after: Some(lease), .. } => lease_text(lease).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A lease, as it is kept.
+///
+/// # Errors
+///
+/// Never for a lease that was made by this program.
+pub fn lease_text(lease: &Lease) -> Result<String, StoreError> {
+    text_of(&LeaseText::from(lease))
+}
+
+/// A kept lease.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn lease_of(id: &str, text: &str, revision: i64) -> Result<Lease, StoreError> {
+    let text: LeaseText =
+        serde_json::from_str(text).map_err(|error| StoreError::unusable("a lease is damaged", error))?;
+    Ok(text.named(LeaseId::named(id), revision_from_sql(revision)?))
+}
+
+/// What is known of a plugin's resources, as it was kept.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn observed_of(text: Option<&str>) -> Result<Observed, StoreError> {
+    Observed::from_text(text).map_err(|error| StoreError::unusable("what was seen of a plugin is damaged", error))
 }
 
 /// What happened to a budget, as it is kept.

@@ -84,7 +84,8 @@ pub struct Courier {
     time: Duration,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
+/// An HTTP client that connects to nothing beyond its [`Reach`]; for all that others can make this service ask.
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
 
 impl Courier {
     /// A courier that goes nowhere beyond `reach`, and gives an attempt so much time.
@@ -138,7 +139,7 @@ fn judge(status: StatusCode) -> Attempt {
 }
 
 /// An error with its causes, each told once.
-fn reason_of(error: &hyper_util::client::legacy::Error) -> String {
+pub(crate) fn reason_of(error: &hyper_util::client::legacy::Error) -> String {
     let mut parts: Vec<String> = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -151,7 +152,8 @@ fn reason_of(error: &hyper_util::client::legacy::Error) -> String {
     parts.join(": ").chars().take(MAX_REASON).collect()
 }
 
-fn client(reach: Reach) -> Result<HttpClient, rustls::Error> {
+/// Makes such a client.
+pub(crate) fn client(reach: Reach) -> Result<HttpClient, rustls::Error> {
     let mut connector = HttpConnector::new_with_resolver(GuardedResolver::new(reach));
     connector.enforce_http(false);
     connector.set_nodelay(true);
@@ -172,7 +174,7 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let (taken, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if taken == 0 {
-        warn!("the system trusts no certificate authority; webhooks cannot be delivered by https");
+        warn!("the system trusts no certificate authority; nothing can be sent by https");
     }
     // The provider is named: another one in the same program would leave no default.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

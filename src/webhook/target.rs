@@ -34,6 +34,27 @@ pub struct Forbidden {
     what: &'static str,
 }
 
+impl Forbidden {
+    /// What it is, instead of public.
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// The refusal among an error and its causes, if that is what it comes from.
+    pub fn among<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Forbidden> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            // An I/O error counts what is in it not among its sources.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            if let Some(forbidden) = inner.and_then(|inner| inner.downcast_ref::<Forbidden>()) {
+                return Some(forbidden);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
 /// Reads the address of a target.
 ///
 /// # Errors
@@ -162,6 +183,26 @@ impl GuardedResolver {
     /// A resolver that gives nothing beyond `reach`.
     pub fn new(reach: Reach) -> GuardedResolver {
         GuardedResolver { reach }
+    }
+
+    /// The addresses of a host that may be connected to: of a name, or of an address written as such.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or none of them is allowed.
+    pub async fn addresses(self, host: &str) -> std::io::Result<Vec<IpAddr>> {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return match not_public(address).filter(|_| self.reach == Reach::Public) {
+                Some(what) => {
+                    let forbidden = Forbidden { host: host.to_owned(), what };
+                    Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, forbidden))
+                }
+                None => Ok(vec![address]),
+            };
+        }
+        let name = host.parse::<Name>().map_err(std::io::Error::other)?;
+        Ok(self.resolve(name).await?.map(|address| address.ip()).collect())
     }
 
     async fn resolve(self, name: Name) -> std::io::Result<std::vec::IntoIter<SocketAddr>> {

@@ -50,7 +50,7 @@ impl Launch {
         let mut store = OsString::from("sqlite:");
         store.push(&self.store);
         let mut child = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--store"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--probe-own-host=false", "--log-level", "warn", "--store"])
             .arg(store)
             .env_clear()
             .envs(self.environment.iter().cloned())

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::conformance::{commit, history};
+use crate::harness::passage::process;
 use crate::harness::process::{complaint, run};
 use crate::harness::{Client, Daemon, Durable, Machine, blocking, holding_everything, minimal, named, within_patience};
 use crate::properties::commands::requests;
@@ -177,6 +178,16 @@ fn an_archive_that_was_cut_or_altered_anywhere_leaves_nothing_behind() {
 
 type Lines = Vec<Value>;
 
+/// What the line of the only lease says.
+fn of_lease(lines: &mut Lines) -> &mut Value {
+    lines.iter_mut().find_map(|line| line.get_mut("lease")).unwrap()
+}
+
+/// Where that line is.
+fn place_of_lease(lines: &Lines) -> usize {
+    lines.iter().position(|line| line.get("lease").is_some()).unwrap()
+}
+
 /// What is wrong with a line although its digest is right.
 #[rstest]
 #[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "not as many")]
@@ -189,6 +200,15 @@ type Lines = Vec<Value>;
 #[case::no_such_field(|lines: &mut Lines| lines[1]["plugin"]["revisions"] = json!(1), "unknown field")]
 #[case::a_revision_of_0(|lines: &mut Lines| lines[1]["plugin"]["revision"] = json!(0), "no change has the revision 0")]
 #[case::twice(|lines: &mut Lines| lines.insert(1, lines[1].clone()), "there twice")]
+#[case::a_lease_twice(|lines: &mut Lines| lines.insert(place_of_lease(lines), lines[place_of_lease(lines)].clone()), "there twice")]
+#[case::a_lease_in_the_wrong_place(|lines: &mut Lines| {
+    let place = place_of_lease(lines);
+    lines[1..=place].rotate_right(1);
+}, "wrong place")]
+#[case::no_lease(|lines: &mut Lines| drop(lines.remove(place_of_lease(lines))), "the lease one is not the one")]
+#[case::another_lease(|lines: &mut Lines| of_lease(lines)["document"]["ttl_seconds"] = json!(9), "the lease one")]
+#[case::a_lease_of_tomorrow(|lines: &mut Lines| of_lease(lines)["revision"] = json!(99), "times of the lease one cannot be")]
+#[case::not_seen(|lines: &mut Lines| drop(lines[2]["plugin"].as_object_mut().unwrap().remove("observed")), "what was seen of the plugin")]
 fn an_archive_that_contradicts_itself_is_refused(#[case] alter: fn(&mut Lines), #[case] what: &str) {
     let (_store, mut from) = filled(&history(), 0);
     let archive = written(&dump(&mut *from), Content::History);
@@ -216,6 +236,27 @@ async fn furnish(client: &Client) {
     client.register(&named("音声", "認識/🎙")).await;
     client.register(&named("c", "short-lived")).await;
     client.delete("/plugins/c_short-lived").answers(204).await;
+    let terms = json!({"holder": "app", "host": "h", "ttl_seconds": 3600});
+    let lease = client.post("/leases", &terms).answers(201).await.json()["lease_id"].clone();
+    let held = json!({"host": "h", "lease_id": lease});
+    client.patch("/plugins/transcription_whisper", &held).answers(200).await;
+    let report = json!({"by": "agent@h", "host": "h", "observations": [process("transcription_whisper", 7, "alive")]});
+    assert_eq!(client.post("/observations", &report).answers(200).await.json()["accepted"], 1);
+    let budget = json!({"name": "none", "limit_usd": 5, "period": "month", "filters": {"label.team": "none"}});
+    assert_eq!(client.post("/budgets", &budget).answers(201).await.revision(), FURNISHED);
+}
+
+/// The revision that [`furnish`] ends with.
+const FURNISHED: u64 = 12;
+
+/// What is told of the only lease, but for the times that a process has heard of it.
+async fn lease(client: &Client) -> Value {
+    let mut leases = client.get("/leases").answers(200).await.items();
+    assert_eq!(leases.len(), 1);
+    let lease = leases[0].as_object_mut().unwrap();
+    lease.retain(|field, _| !["renewed_at", "expires_at"].contains(&field.as_str()));
+    assert_eq!((&lease["state"], &lease["plugins"]), (&json!("active"), &json!(["transcription_whisper"])));
+    leases.remove(0)
 }
 
 fn url(path: &Path) -> String {
@@ -256,9 +297,11 @@ async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>
 
 const PRESENT: &[&str] = &[
     "/plugins",
-    "/resources",
+    // What a remote one has cost grows.
+    "/resources?kind=process",
     "/stats",
     "/categories",
+    "/budgets",
     "/plugins/transcription_whisper",
     "/plugins/finetuning_trainer",
 ];
@@ -268,6 +311,8 @@ const PAST: &[&str] = &[
     "/plugins?as_of=2",
     "/stats?as_of=7",
     "/plugins?active=true&as_of=4",
+    "/plugins/transcription_whisper?as_of=11",
+    "/resources?kind=process&as_of=11",
 ];
 
 #[tokio::test]
@@ -279,19 +324,21 @@ async fn a_registry_is_the_same_after_it_was_moved() {
     let daemon = Daemon::start(&from).await;
     furnish(&daemon.client()).await;
     let (present, past) = (answers(&daemon.client(), PRESENT).await, answers(&daemon.client(), PAST).await);
+    let held = lease(&daemon.client()).await;
     daemon.stop().await;
     let whole = digests(&url(&from)).await;
 
     done(&["export", "--store", &url(&from), "--with-configs", "--with-history", "--output", file]).await;
     let said = done(&["import", "--store", &url(&to), "--input", file]).await;
-    assert!(said.contains("imported revision 8"), "{said}");
+    assert!(said.contains(&format!("imported revision {FURNISHED}")), "{said}");
     assert_eq!(digests(&url(&to)).await, whole);
     let moved = Daemon::start(&to).await;
     assert_eq!(answers(&moved.client(), PRESENT).await, present);
     assert_eq!(answers(&moved.client(), PAST).await, past);
+    assert_eq!(lease(&moved.client()).await, held);
     let config = moved.client().get("/plugins/transcription_whisper/config").answers(200).await;
     assert_eq!(config.text(), r#"{"token":"canary-config","n":1}"#);
-    assert_eq!(moved.client().register(&named("c", "next")).await.revision(), 9);
+    assert_eq!(moved.client().register(&named("c", "next")).await.revision(), FURNISHED + 1);
     moved.stop().await;
 
     // A second time: not into a store that holds something.
@@ -316,15 +363,20 @@ async fn without_its_history_a_registry_begins_at_its_head() {
     let moved = Daemon::start(&to).await;
     let client = moved.client();
     assert_eq!(answers(&client, PRESENT).await, present);
-    client.get("/events?after=7").refused(410).await;
-    client.get("/plugins?as_of=7").refused(410).await;
-    assert_eq!(client.get("/plugins?as_of=8").answers(200).await.items().len(), 3);
+    client.get(&format!("/events?after={}", FURNISHED - 1)).refused(410).await;
+    client.get(&format!("/plugins?as_of={}", FURNISHED - 1)).refused(410).await;
+    assert_eq!(client.get(&format!("/plugins?as_of={FURNISHED}")).answers(200).await.items().len(), 3);
     // What stood before the next change is known.
     client.patch("/plugins/transcription_whisper", &json!({"title": "New"})).answers(200).await;
-    let event = client.get("/events?after=8").answers(200).await.items().remove(0);
+    let event = client.get(&format!("/events?after={FURNISHED}")).answers(200).await.items().remove(0);
     assert_eq!(event["data"]["changed"]["title"], json!({"before": "Title", "after": "New"}), "{event}");
-    let earlier = client.get("/plugins/transcription_whisper?as_of=8").answers(200).await;
-    assert_eq!(earlier.json()["title"], "Title");
+    let earlier = client.get(&format!("/plugins/transcription_whisper?as_of={FURNISHED}")).answers(200).await.json();
+    assert_eq!((&earlier["title"], &earlier["observed"]["alive"]), (&json!("Title"), &json!(1)));
+    // And so is who held it, and what the event tells of a lease before it.
+    let held = lease(&client).await;
+    client.delete(&format!("/leases/{}", held["lease_id"].as_str().unwrap())).answers(204).await;
+    let event = client.get(&format!("/events?after={}", FURNISHED + 1)).answers(200).await.items().remove(0);
+    assert_eq!(event["type"], "lease.released", "{event}");
     moved.stop().await;
     done(&["store", "verify", "--store", &url(&to)]).await;
 }
@@ -432,6 +484,20 @@ async fn an_export_while_a_server_writes_is_one_revision() {
 )]
 #[case::lost("DELETE FROM plugins WHERE unique_id = 'transcription_whisper'", "transcription_whisper is not kept")]
 #[case::category("UPDATE categories SET display_name = 'Other'", "the name of the category transcription")]
+#[case::lease(
+    "UPDATE leases SET document = replace(document, 'active', 'lost')",
+    "is not the one that the changes lead to"
+)]
+#[case::no_lease("DELETE FROM leases", "the lease ")]
+#[case::observed(
+    "UPDATE plugins SET observed = replace(observed, 'alive', 'gone')",
+    "what was seen of the plugin transcription_whisper"
+)]
+#[case::seen("UPDATE changes SET observed = NULL WHERE revision = 11", "change 11 is wrong about what was seen")]
+#[case::granted(
+    "UPDATE changes SET detail = replace(detail, 'active', 'lost') WHERE revision = 9",
+    "change 9 is wrong about its lease"
+)]
 #[case::gap("DELETE FROM changes WHERE revision = 4", "damaged")]
 #[case::history("UPDATE changes SET at = 1 WHERE revision = 4", "change 4 was made before")]
 #[case::head("UPDATE registry SET head_at = head_at + 1", "the head was made at")]

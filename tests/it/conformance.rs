@@ -4,10 +4,13 @@ use std::sync::{Arc, mpsc};
 
 use jiff::Timestamp;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use plugin_registry::registry::command::{Ground, Look};
+use plugin_registry::registry::finding::{Finding, Found};
 use plugin_registry::registry::idempotency::{Answer, KeptAnswer};
-use plugin_registry::registry::{Command, Revision, Snapshot, State};
+use plugin_registry::registry::observation::{ResourceKind, Slot};
+use plugin_registry::registry::{Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Revision, Snapshot, State};
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, Journal};
+use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -78,6 +81,7 @@ on_every_journal! {
     replaying_what_is_read_makes_what_is_loaded,
     answers_are_kept_with_what_was_done_and_forgotten_by_age,
     any_history_is_kept_exactly,
+    of_signs_of_life_the_newest_of_each_name_is_shared,
 }
 
 fn register(body: Value) -> Command {
@@ -110,8 +114,55 @@ pub(crate) fn history() -> Machine {
     for command in commands {
         machine.done(command);
     }
-    assert_eq!(machine.changes.len(), 16, "every command has changed something");
+    observed_and_found(&mut machine);
+    machine.done(register(named("at", "the end")));
+    assert_eq!(machine.changes.len(), HISTORY, "every command has changed something");
     machine
+}
+
+/// How many changes [`history`] makes.
+pub(crate) const HISTORY: usize = 32;
+
+/// Every kind of change of what is seen of what is held, and of who holds it.
+fn observed_and_found(machine: &mut Machine) {
+    let (trainer, lease) = (UniqueId::from_client("finetuning_trainer"), |name: &str| LeaseId::named(name));
+    let terms = |host: Option<&str>| LeaseTerms { holder: "app".into(), host: host.map(Into::into), ttl_seconds: 30 };
+    let slot = |pid: u32| Slot { kind: ResourceKind::Process, id: pid.to_string().into() };
+    let look = |pid: u32, state: ObservedState, second: i64| Look {
+        slot: slot(pid),
+        state,
+        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+        detail: (state == ObservedState::Gone).then(|| "exit code 137".into()),
+        identity: Some(FreeJson::from(&json!({"start_ticks": pid, "boot_id": "b"}))),
+        last_alive: None,
+    };
+    let observe = |sightings: Vec<Look>| Command::Observe { id: trainer.clone(), by: "agent".into(), sightings };
+    machine.done(Command::GrantLease { id: lease("one"), terms: terms(Some("h")) });
+    machine.done(Command::GrantLease { id: lease("two"), terms: terms(None) });
+    machine.done(Command::ExpireLease { id: lease("one"), revision: Revision(17) });
+    machine.done(Command::RenewLease { id: lease("one") });
+    machine.done(Command::ReleaseLease { id: lease("two") });
+    machine.done(Command::ForgetLease { id: lease("two"), revision: Revision(21) });
+    machine
+        .done(Command::Patch { id: trainer.clone(), patch: json!({"lease_id": "one"}).as_object().unwrap().clone() });
+    machine.done(observe(vec![look(9, ObservedState::Alive, 1), look(1, ObservedState::Alive, 1)]));
+    machine.done(observe(vec![look(9, ObservedState::Gone, 2), look(1, ObservedState::Alive, 2)]));
+    let ground = |revision| Ground { plugin: Revision(revision), lease: Some(Revision(20)) };
+    let found = |pid, finding, second| Found {
+        slot: slot(pid),
+        finding: Finding { finding, since: look(pid, ObservedState::Gone, second).at, evidence: "seen".into() },
+    };
+    let findings = vec![found(9, FindingKind::Ghost, 2), found(1, FindingKind::Orphan, 3)];
+    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(25), findings });
+    machine.done(Command::ClearFindings { id: trainer.clone(), ground: ground(26), slots: vec![slot(1)] });
+    machine.done(Command::SetContainer { id: trainer.clone(), container_id: Some("c1".into()) });
+    machine.done(Command::DropGone { id: trainer.clone(), slots: vec![slot(9), slot(1)] });
+    let pids = &machine.state.plugin(trainer.as_str()).unwrap().plugin.spawned_pids;
+    assert_eq!(pids.iter().collect::<Vec<_>>(), [1], "only what was seen to be gone is dropped");
+    // Something that nobody has looked at, and is found all the same.
+    let unseen = found(1, FindingKind::Orphan, 4);
+    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(29), findings: vec![unseen] });
+    machine.done(Command::SaveConfig { id: trainer, config: FreeJson::from(&json!({"device": "cpu"})) });
 }
 
 /// Commits the changes of `machine` after `from`, at most `batch` at a time.
@@ -185,7 +236,7 @@ fn changes_are_read_from_any_place_and_in_any_number(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 5);
-    for after in 0..=17 {
+    for after in 0..=HISTORY + 1 {
         for limit in [0, 1, 3, 100, usize::MAX] {
             let read = journal.read(Revision(after as u64), limit).unwrap();
             let expected: Vec<_> = machine.changes.iter().skip(after).take(limit).cloned().collect();
@@ -199,7 +250,7 @@ fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
     let mut journal = kind.open();
     // As after a commit whose outcome was not known: it is there, but the caller stands before it.
     commit(&mut *journal, &machine, 0, 100);
-    for known in [0, 1, 15, 16] {
+    for known in [0, 1, 15, 26, HISTORY] {
         assert_eq!(journal.begin(&replay(&machine.changes[..known])).unwrap(), machine.changes[known..]);
         journal.roll_back();
     }
@@ -209,7 +260,7 @@ fn changes_that_are_still_unknown_are_told_again(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
-    for known in [3, 3, 0, 16, 16] {
+    for known in [3, 3, 0, HISTORY, HISTORY] {
         assert_eq!(
             journal.foreign_changes(&replay(&machine.changes[..known])).unwrap(),
             machine.changes[known..],
@@ -224,6 +275,31 @@ fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
     commit(&mut *journal, &machine, 0, 4);
     let replayed = replay(&journal.read(Revision(0), usize::MAX).unwrap());
     assert_eq!(replayed, journal.load().unwrap().state);
+}
+
+fn of_signs_of_life_the_newest_of_each_name_is_shared(kind: &Kind) {
+    let mut journal = kind.open();
+    journal.load().unwrap();
+    let pulses = journal.pulses();
+    let pulse = |kind, name: &str, second: i64| Pulse {
+        kind,
+        name: name.to_owned(),
+        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+    };
+    let sorted = |mut pulses: Vec<Pulse>| {
+        pulses.sort_by_key(|pulse| (pulse.kind, pulse.name.clone()));
+        pulses
+    };
+    pulses.share(&[]).unwrap();
+    let (one, agent) = (pulse(PulseKind::Lease, "one", 7), pulse(PulseKind::Agent, "one", 5));
+    pulses.share(&[pulse(PulseKind::Lease, "one", 3), one.clone(), agent.clone()]).unwrap();
+    pulses.share(&[pulse(PulseKind::Lease, "one", 4)]).unwrap();
+    let all = sorted(pulses.shared(jiff::Timestamp::UNIX_EPOCH).unwrap());
+    assert_eq!(all, [one.clone(), agent.clone()], "the newest of each");
+    assert_eq!(pulses.shared(agent.at).unwrap(), std::slice::from_ref(&one), "after that moment");
+    pulses.forget(one.at).unwrap();
+    assert_eq!(pulses.shared(jiff::Timestamp::UNIX_EPOCH).unwrap(), [one]);
+    journal.close();
 }
 
 fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {

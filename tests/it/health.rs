@@ -19,7 +19,7 @@ async fn readiness_tells_what_there_is() {
         client.get("/readyz").answers(200).await.json(),
         json!({
             "status": "ready", "version": env!("CARGO_PKG_VERSION"), "revision": 1, "plugins": 1,
-            "reason": null, "since": null, "age_seconds": 0,
+            "reason": null, "since": null, "age_seconds": 0, "sight": [],
         })
     );
 }

@@ -13,9 +13,11 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("registry", &["plugin", "store", "clock", "planted"]),
         ("store", &["plugin", "registry", "planted"]),
         ("webhook", &["plugin", "registry", "store", "clock"]),
-        ("http", &["plugin", "registry", "webhook", "clock"]),
+        ("client", &["plugin", "registry"]),
+        ("liveness", &["plugin", "registry", "webhook", "client", "clock", "planted"]),
+        ("http", &["plugin", "registry", "webhook", "liveness", "clock"]),
         ("server", &["http"]),
-        ("cli", &["clock", "http", "registry", "server", "store", "webhook"]),
+        ("cli", &["client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "webhook"]),
     ])
 }
 

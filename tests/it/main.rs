@@ -25,9 +25,12 @@ mod costs;
 mod description;
 mod event_stream;
 mod events;
+mod findings;
 mod health;
 mod idempotency;
+mod leases;
 mod metrics;
+mod observations;
 mod plugin;
 mod register;
 mod remote_resource;
@@ -36,6 +39,7 @@ mod spawned_pids;
 mod stats;
 mod webhook_deliveries;
 mod webhooks;
+mod whois;
 
 // Lists.
 mod list;
@@ -68,6 +72,11 @@ mod store_opening;
 mod two_processes;
 mod upgrade;
 mod webhook_store;
+
+// What is really still there.
+mod agent;
+mod exec;
+mod liveness;
 
 // The code itself.
 mod layers;

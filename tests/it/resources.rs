@@ -25,6 +25,17 @@ fn row(plugin: &str, kind: &str, host: Option<&str>, id: &str, claimed: &str, bi
     json!({"plugin": plugin, "kind": kind, "host": host, "id": id, "claimed": claimed, "billable": billable})
 }
 
+/// What a plugin claims, without what is known beside it: `findings` and `whois` are about that.
+fn claims(rows: &[Value]) -> Vec<Value> {
+    let known = ["observed", "finding", "lease", "certainty", "evidence"];
+    let claim = |row: &Value| {
+        let mut fields = row.as_object().unwrap().clone();
+        known.iter().for_each(|name| drop(fields.remove(*name).unwrap_or_else(|| panic!("{name} is missing"))));
+        Value::Object(fields)
+    };
+    rows.iter().map(claim).collect()
+}
+
 fn every_row() -> Vec<Value> {
     let (host, trainer) = (Some("workstation"), "finetuning_trainer");
     vec![
@@ -43,7 +54,8 @@ fn every_row() -> Vec<Value> {
 async fn every_held_thing_is_a_row() {
     let (_server, client) = with_three().await;
     let reply = client.get("/resources").answers(200).await;
-    assert_eq!(reply.json(), json!({"items": every_row(), "next_cursor": null, "revision": 4}));
+    assert_eq!(claims(&reply.items()), every_row());
+    assert_eq!((&reply.json()["next_cursor"], &reply.json()["revision"]), (&Value::Null, &json!(4)));
 }
 
 #[tokio::test]
@@ -68,7 +80,7 @@ async fn look_ups_say_whose_it_is() {
         ("container_id=f00dfeedbabe&host=gpu-1", &[]),
     ] {
         let reply = client.get(&format!("/resources?{query}")).answers(200).await;
-        assert_eq!(reply.items(), pick(places), "{query}");
+        assert_eq!(claims(&reply.items()), pick(places), "{query}");
     }
 }
 
@@ -92,7 +104,7 @@ async fn pages_concatenated_are_the_whole() {
             let Some(next) = page.next_cursor() else { break };
             query = format!("limit={limit}&cursor={next}");
         }
-        assert_eq!(rows, every_row(), "limit {limit}");
+        assert_eq!(claims(&rows), every_row(), "limit {limit}");
     }
 }
 

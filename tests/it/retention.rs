@@ -15,7 +15,7 @@ use proptest::strategy::ValueTree as _;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::conformance::{Kind, commit, history, on_every_journal};
+use crate::conformance::{HISTORY, Kind, commit, history, on_every_journal};
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, Machine, Trace, minimal, named, within_patience};
 use crate::properties::commands::requests;
@@ -71,6 +71,7 @@ impl Model {
             let rewound = state.rewound(Revision(revision), earlier);
             assert_eq!(rewound.revision(), Revision(revision));
             assert_eq!(documents(&rewound), documents(&self.states[revision as usize]), "at revision {revision}");
+            assert_eq!(rewound.leases(), self.states[revision as usize].leases(), "at revision {revision}");
         }
         for range in ranges {
             let mut range = range.clone();
@@ -109,15 +110,15 @@ fn what_is_kept_is_told_as_if_nothing_had_been_forgotten(kind: &Kind) {
         let mut journal = kind.open();
         commit(&mut *journal, &machine, 0, 4);
         let mut horizon = Revision(0);
-        for target in 0..=16 {
+        for target in 0..=HISTORY as u64 {
             let reached = journal.compact(Revision(target), steps).unwrap();
             assert_eq!(reached, Revision(target.min(horizon.0 + steps as u64)).max(horizon));
             horizon = reached;
-            model.assert_told(&mut *journal, horizon, 16, &[everything()]);
+            model.assert_told(&mut *journal, horizon, HISTORY, &[everything()]);
         }
         assert_eq!(journal.compact(Revision(3), 100).unwrap(), horizon, "what is forgotten does not come back");
         let mut journal = kind.reopened(journal);
-        model.assert_told(&mut *journal, horizon, 16, &[everything()]);
+        model.assert_told(&mut *journal, horizon, HISTORY, &[everything()]);
     }
 }
 
@@ -125,7 +126,7 @@ fn nothing_beyond_the_head_is_forgotten(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
-    assert_eq!(journal.compact(Revision(1000), 1000).unwrap(), Revision(16));
+    assert_eq!(journal.compact(Revision(1000), 1000).unwrap(), Revision(HISTORY as u64));
     let mut journal = kind.reopened(journal);
     assert_eq!(journal.load().unwrap().state, machine.state);
     assert_eq!(journal.begin(&machine.state).unwrap(), []);
@@ -137,10 +138,10 @@ fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
-    journal.compact(Revision(15), 100).unwrap();
+    journal.compact(Revision(HISTORY as u64 - 1), 100).unwrap();
     let chapter = journal.history().read(&ChangeRange { limit: 2, ..ChangeRange::default() }).unwrap();
     let revisions: Vec<_> = chapter.transitions.iter().map(|transition| transition.change.revision.0).collect();
-    assert_eq!((chapter.horizon, revisions), (Revision(15), vec![16]));
+    assert_eq!((chapter.horizon, revisions), (Revision(HISTORY as u64 - 1), vec![HISTORY as u64]));
 }
 
 /// A part of a journal's life.

@@ -2,8 +2,10 @@
 
 use plugin_registry::registry::cost::{MicroUsd, Spend};
 use plugin_registry::registry::history::ChangeRange;
-use plugin_registry::store::Journal as _;
+use plugin_registry::registry::lease::LeaseAct;
+use plugin_registry::registry::{Change, Event, LeaseId, LeaseTerms, Revision};
 use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::store::{Batch, Journal as _};
 use rusqlite::{Connection, params};
 
 /// The schema as the first version made it.
@@ -100,4 +102,39 @@ fn a_store_of_the_first_schema_is_brought_to_the_newest_with_its_history() {
     assert_eq!(registered, [Some(10), Some(20), Some(10), Some(10), None, Some(60)]);
     assert_eq!(read[3].before().unwrap().plugin.spawned_pids.len(), 1);
     assert!(read[5].before().is_none());
+}
+
+#[test]
+fn a_store_from_before_leases_and_observations_takes_them() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(FIRST).unwrap();
+    file.execute_batch(include_str!("../../migrations/sqlite/0002_history.sql")).unwrap();
+    file.execute_batch(include_str!("../../migrations/sqlite/0003_webhooks.sql")).unwrap();
+    file.pragma_update(None, "application_id", 0x7052_6567).unwrap();
+    file.pragma_update(None, "user_version", 3).unwrap();
+    let insert = "INSERT INTO changes (revision, at, kind, subject, document, created_at)
+                  VALUES (1, 10, 'plugin.registered', 'c_a', ?1, 10)";
+    file.execute(insert, [document("a", "7")]).unwrap();
+    let insert =
+        "INSERT INTO plugins (unique_id, document, revision, created_at, updated_at) VALUES ('c_a', ?1, 1, 10, 10)";
+    file.execute(insert, [document("a", "7")]).unwrap();
+    let insert =
+        "INSERT INTO registry (id, store, head, head_at) VALUES (1, '0123456789abcdef0123456789abcdef', 1, 10)";
+    file.execute(insert, []).unwrap();
+    drop(file);
+
+    let mut journal = SqliteJournal::open(&path).unwrap();
+    let mut state = journal.load().unwrap().state;
+    assert!(state.leases().is_empty() && state.plugin("c_a").unwrap().observed.is_empty());
+    let read = journal.read(Revision(0), 10).unwrap();
+    assert_eq!(read.len(), 1, "the old journal is read");
+    let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+    let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms) };
+    let change = Change { revision: Revision(2), at: read[0].at, request_id: None, event };
+    journal.begin(&state).unwrap();
+    let transitions = state.advance([change]);
+    journal.commit(&Batch::new(&transitions, &state)).unwrap();
+    assert_eq!(SqliteJournal::open(&path).unwrap().load().unwrap().state, state);
 }

@@ -51,17 +51,48 @@ async fn furnish(replica: &Replica, name: &str) {
         assert!(answer.status.is_success(), "{answer:?}");
     }
     assert_eq!(client.ask(Method::DELETE, "/plugins/c_gone", None).await.status, 204);
+    let terms = json!({"holder": name, "host": "h", "ttl_seconds": 3600});
+    let granted = client.ask(Method::POST, "/leases", Some(&terms)).await;
+    let held = json!({"host": "h", "lease_id": granted.body["lease_id"]});
+    assert_eq!(client.ask(Method::PATCH, &format!("/plugins/c_{name}"), Some(&held)).await.status, 200);
+    let seen = json!({"kind": "process", "plugin": format!("c_{name}"), "id": "1", "state": "alive",
+        "identity": {"machine_id": "m", "boot_id": "b", "pid_namespace": 1, "pid": 1, "start_ticks": 100}});
+    let report = json!({"by": "agent@h", "host": "h", "observations": [seen]});
+    assert_eq!(client.ask(Method::POST, "/observations", Some(&report)).await.body["accepted"], 1);
+    let budget = json!({"name": name, "limit_usd": 5, "period": "month", "filters": {"label.team": "none"}});
+    assert_eq!(client.ask(Method::POST, "/budgets", Some(&budget)).await.status, 201);
+}
+
+/// What is told of the leases, but for the times that a process has heard of them.
+async fn leases(replica: &Replica) -> Value {
+    let mut leases = replica.client().get("/leases").await.body["items"].take();
+    for lease in leases.as_array_mut().expect("a list") {
+        let lease = lease.as_object_mut().expect("an object");
+        lease.retain(|field, _| !["renewed_at", "expires_at"].contains(&field.as_str()));
+        assert_eq!(lease["plugins"].as_array().map(Vec::len), Some(1));
+    }
+    leases
 }
 
 async fn told(replica: &Replica) -> Vec<Value> {
     let mut told = Vec::new();
-    for path in ["/plugins", "/categories", "/stats", "/plugins?as_of=3", "/events?limit=1000"] {
+    for path in [
+        "/plugins",
+        "/categories",
+        "/stats",
+        "/resources",
+        "/budgets",
+        "/plugins?as_of=3",
+        "/resources?as_of=8",
+        "/events?limit=1000",
+    ] {
         let answer = replica.client().get(path).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         let store = answer.header("registry-store").expect("every answer has it").to_owned();
         let text = answer.body.to_string().replace(&store, "<store>");
         told.push(serde_json::from_str(&text).expect("it was JSON"));
     }
+    told.push(leases(replica).await);
     told
 }
 

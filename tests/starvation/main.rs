@@ -43,7 +43,7 @@ async fn slow_connections_are_closed_while_a_good_client_is_served() {
 
     let home = tempfile::tempdir().expect("a temporary folder");
     let mut daemon = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--store"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--probe-own-host=false", "--log-level", "warn", "--store"])
         .arg(format!("sqlite:{}", home.path().join("registry.db").display()))
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -51,7 +51,7 @@ impl Service {
 
 async fn spawn(folder: &TempDir, plant: Option<&str>, listen: &str) -> (Child, SocketAddr) {
     let mut daemon = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
-        .args(["serve", "--listen", listen, "--log-level", "warn", "--store"])
+        .args(["serve", "--listen", listen, "--probe-own-host=false", "--log-level", "warn", "--store"])
         .arg(format!("sqlite:{}", folder.path().join("registry.db").display()))
         .env_clear()
         .envs(plant.map(|bug| ("PLUGIN_REGISTRY_PLANT", bug)))

@@ -24,7 +24,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use budgets::{BudgetPatch, BudgetRequest};
-pub use schemas::{PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
+pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 use super::reply;
@@ -62,6 +62,7 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "events", "description": "What has changed: as a list, live, and by plugin"},
         {"name": "resources", "description": "Everything that is held, as rows"},
         {"name": "costs", "description": "What plugins cost by their declared prices, and budgets"},
+        {"name": "leases", "description": "Who holds them, and whether they live"},
         {"name": "webhooks", "description": "Changes, told by HTTP requests that this service makes"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);
@@ -69,6 +70,9 @@ pub fn complete(gathered: &OpenApi) -> Value {
     schemas::complete(&mut api["components"]["schemas"]);
     webhooks::complete(&mut api["components"]["schemas"]);
     budgets::complete(&mut api["components"]["schemas"]);
+    // It may be left out, and is not null.
+    let body = &mut api["paths"]["/leases/{lease_id}"]["put"]["requestBody"];
+    body["content"]["application/json"]["schema"] = json!({"$ref": "#/components/schemas/EmptyObject"});
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             parameters::complete(path, method, operation);

@@ -6,8 +6,8 @@ use crate::http::costs::MAX_HOURS;
 use crate::http::currency::{CONSISTENCY, is_of_service};
 use crate::http::idempotency::MAX_KEY;
 use crate::http::list_params::{
-    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST, VERSION_LIST,
-    VIEW, Values, filters,
+    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST,
+    VERSION_LIST, VIEW, Values, filters,
 };
 use crate::plugin::identity::MAX_NAME_CHARS;
 use crate::registry::PluginDocument;
@@ -39,7 +39,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// Whether an operation looks at Idempotency-Key.
 pub(super) fn takes_key(path: &str, method: &str) -> bool {
-    method != "get" && !path.starts_with("/webhooks") && !path.ends_with("/config/validate")
+    let others = ["/webhooks", "/leases", "/observations"];
+    let looks = !others.iter().any(|other| path.starts_with(other));
+    method != "get" && looks && !path.ends_with("/config/validate")
 }
 
 /// Whether an operation looks at If-Match and If-None-Match.
@@ -54,7 +56,8 @@ pub(super) fn is_conditional(path: &str) -> bool {
         "/events",
         "/costs",
     ];
-    !plain.contains(&path) && !path.starts_with("/webhooks") && !path.starts_with("/budgets")
+    let others = ["/webhooks", "/budgets", "/leases", "/observations"];
+    !plain.contains(&path) && !others.iter().any(|other| path.starts_with(other))
 }
 
 /// Whether an operation can wait, or look back.
@@ -77,6 +80,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
     add("budget_id", "The budget's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
+    add("lease_id", "The lease's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],
         "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
@@ -90,6 +94,7 @@ fn query_of(path: &str, method: &str) -> Vec<&'static Parameter> {
         ("get", "/plugins") => PLUGIN_LIST.iter().chain(VIEW).collect(),
         ("get", "/resources") => RESOURCE_LIST.iter().chain(VIEW).collect(),
         ("get", "/plugins/{id}" | "/stats") => VIEW.iter().collect(),
+        ("get", "/leases") => LEASE_LIST.iter().collect(),
         ("get", "/events") => filters().chain(EVENT_LIST).collect(),
         ("get", "/costs") => {
             // What was spent changes with every moment: there is nothing to wait for.

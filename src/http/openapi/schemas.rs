@@ -25,6 +25,12 @@ pub struct RemoteResourcePatch(Value);
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub struct RemoteResourceRequest(Value);
 
+/// An object without fields.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub struct EmptyObject(Value);
+
 /// Fields that cannot be cleared, because they have no default.
 const WITHOUT_DEFAULT: &[&str] = &["name", "category", "title", "config_schema", "provider"];
 
@@ -71,6 +77,10 @@ pub(super) fn complete(schemas: &mut Value) {
         "RemoteResourcePatch",
         "SpawnedPids",
         "ContainerId",
+        "EmptyObject",
+        "LeaseRequest",
+        "ObservationReport",
+        "Observation",
     ];
     for request in requests {
         schemas[request]["additionalProperties"] = false.into();

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use super::money::{Rate, Spend};
 use crate::plugin::Plugin;
 use crate::registry::document::Record;
+use crate::registry::observation::Observation;
+use crate::registry::resources::{ResourceKind, held_by};
 
 /// A stretch of time, from its beginning up to its end, and without that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +34,19 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Of a version that stood up to `end`, and of what stood after it, if it was that which ended it. Nobody looks yet:
-    /// it is as was claimed.
-    pub fn of(_version: &Record, _after: Option<&Record>, end: Timestamp) -> Extent {
-        Extent::claimed(end)
+    /// Of a version that stood up to `end`, and of what stood after it, if it was that which ended it.
+    ///
+    /// What nobody has looked at is as was claimed. What was seen to be gone has ended between the last sight of it and
+    /// the first of its absence, and costs nothing after that, whatever is claimed.
+    pub fn of(version: &Record, after: Option<&Record>, end: Timestamp) -> Extent {
+        let began = version.updated_at;
+        if seen_gone(version).is_some() {
+            return Extent::claimed(began);
+        }
+        match after.and_then(seen_gone) {
+            Some(gone) => Extent::seen_gone(end, gone.last_alive.unwrap_or(began).max(began), gone.since),
+            None => Extent::claimed(end),
+        }
     }
 
     /// Of a version that was claimed to run up to `end`, and that nobody has looked at: claims are taken at their word.
@@ -49,6 +60,12 @@ impl Extent {
         let possible = gone.min(end);
         Extent { certain: alive.min(possible), possible }
     }
+}
+
+/// What was seen of the end of a plugin's remote resource.
+fn seen_gone(record: &Record) -> Option<&Observation> {
+    let held = held_by(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
+    record.facts_of(held)?.observation.as_ref().filter(|seen| seen.state.is_end())
 }
 
 /// What a plugin costs by its declared price; `None` when no provider may be charging for it. What has no price costs

@@ -52,7 +52,7 @@ pub fn of_state(state: &State) -> Result<String, StoreError> {
         digest.add(&Line::Plugin(PluginLine::with_config(record)?).encode()?);
     }
     for line in lines_beside(state) {
-        digest.add(&line.encode()?);
+        digest.add(&line?.encode()?);
     }
     Ok(digest.finish())
 }

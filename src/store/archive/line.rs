@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use crate::plugin::Name;
 use crate::registry::cost::Account;
-use crate::registry::{Category, Record, Revision, State};
+use crate::registry::{Category, Lease, Record, Revision, State};
 use crate::store::StoreError;
 use crate::store::book_row::{MeterRow, account_of};
 use crate::store::row::{
-    ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
+    ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
+    revision_to_sql, time_from_sql,
 };
 
 /// The form of the archives that this version writes, and the only one that it reads.
@@ -30,6 +31,8 @@ pub enum Line {
     Meter(MeterRow),
     /// A budget, in the order of the ids.
     Budget(BudgetLine),
+    /// A lease, in the order of the ids.
+    Lease(LeaseLine),
     /// A change that is kept, in the order of the revisions.
     Change(ChangeLine),
     /// The last one.
@@ -73,6 +76,9 @@ pub struct PluginLine {
     /// Absent when there is none: null is a configuration like any other.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     config: Option<Box<RawValue>>,
+    /// What was seen of what it holds, as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    observed: Option<Box<RawValue>>,
 }
 
 /// A category.
@@ -93,6 +99,16 @@ pub struct BudgetLine {
     account: String,
 }
 
+/// A lease.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseLine {
+    id: String,
+    revision: u64,
+    /// As it is kept.
+    document: Box<RawValue>,
+}
+
 /// A change: see [`ChangeRow`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +125,9 @@ pub struct ChangeLine {
     detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
+    /// What is known of the plugin's resources after it, as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    observed: Option<Box<RawValue>>,
 }
 
 /// That nothing is missing, and nothing was altered.
@@ -126,6 +145,20 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
 }
 
 impl Line {
+    /// What comes before what: no line comes after one of a later place.
+    pub fn place(&self) -> u8 {
+        match self {
+            Line::Archive(_) => 0,
+            Line::Plugin(_) => 1,
+            Line::Category(_) => 2,
+            Line::Meter(_) => 3,
+            Line::Budget(_) => 4,
+            Line::Lease(_) => 5,
+            Line::Change(_) => 6,
+            Line::End(_) => 7,
+        }
+    }
+
     /// The line as text, with its end.
     ///
     /// # Errors
@@ -161,6 +194,7 @@ impl PluginLine {
             updated_at: record.updated_at,
             document: raw(document_text(&record.plugin)?)?,
             config: None,
+            observed: record.observed.to_text().map(raw).transpose()?,
         })
     }
 
@@ -180,12 +214,12 @@ impl PluginLine {
     ///
     /// When the line is damaged.
     pub fn record(&self) -> Result<Record, StoreError> {
-        Ok(Record::new(
+        Ok(Record::observed(
             plugin_of(self.document.get())?.into(),
             self.config.as_deref().map(|config| config_of(config.get())).transpose()?,
             revision(self.revision)?,
-            whole_micros(self.created_at)?,
-            whole_micros(self.updated_at)?,
+            (whole_micros(self.created_at)?, whole_micros(self.updated_at)?),
+            observed_of(self.observed.as_deref().map(RawValue::get))?,
         ))
     }
 }
@@ -227,6 +261,29 @@ impl BudgetLine {
     }
 }
 
+impl LeaseLine {
+    /// The line of a lease.
+    ///
+    /// # Errors
+    ///
+    /// Never for what was made by this program.
+    pub fn new(lease: &Lease) -> Result<LeaseLine, StoreError> {
+        let (id, revision) = (lease.id.as_str().to_owned(), lease.revision.0);
+        Ok(LeaseLine { id, revision, document: raw(lease_text(lease)?)? })
+    }
+
+    /// The lease.
+    ///
+    /// # Errors
+    ///
+    /// When the line is damaged.
+    pub fn lease(&self) -> Result<Lease, StoreError> {
+        let lease = lease_of(&self.id, self.document.get(), revision_to_sql(revision(self.revision)?))?;
+        whole_micros(lease.granted_at).and(whole_micros(lease.since))?;
+        Ok(lease)
+    }
+}
+
 impl ChangeLine {
     /// The line of a change.
     ///
@@ -243,6 +300,7 @@ impl ChangeLine {
             document: row.document.clone().map(raw).transpose()?,
             detail: row.detail.clone(),
             created_at: row.created_at.map(time_from_sql).transpose()?,
+            observed: row.observed.clone().map(raw).transpose()?,
         })
     }
 
@@ -262,17 +320,24 @@ impl ChangeLine {
             document: self.document.map(|document| document.get().to_owned()),
             detail: self.detail,
             created_at: self.created_at.map(micros).transpose()?,
+            observed: self.observed.map(|observed| observed.get().to_owned()),
         })
     }
 }
 
 /// The lines of all that stands beside the plugins, in their order.
-pub fn lines_beside(state: &State) -> impl Iterator<Item = Line> {
+///
+/// # Errors
+///
+/// Never for a state that was made by this program.
+pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<Line, StoreError>> {
     let named = state.named_categories().iter();
     let categories = named.map(|(name, category)| Line::Category(CategoryLine::new(name, category)));
     let meters = state.books().meters().iter().map(|meter| Line::Meter(MeterRow::from(meter)));
     let budgets = state.books().budgets().iter();
-    categories.chain(meters).chain(budgets.map(|(id, account)| Line::Budget(BudgetLine::new(id, account))))
+    let budgets = budgets.map(|(id, account)| Line::Budget(BudgetLine::new(id, account)));
+    let leases = state.leases().values().map(|lease| LeaseLine::new(lease).map(Line::Lease));
+    categories.chain(meters).chain(budgets).map(Ok).chain(leases)
 }
 
 fn raw(text: String) -> Result<Box<RawValue>, StoreError> {

@@ -37,7 +37,7 @@ pub enum Part {
 }
 
 /// A store that can be told, and filled, as a whole. Webhooks are no part of it, which hold secrets and belong to a
-/// place, and neither are answers to requests that may be sent again.
+/// place, and neither are answers to requests that may be sent again, nor signs of life.
 pub trait Archived: Journal {
     /// Tells everything as of one moment, also while others write.
     ///

@@ -9,7 +9,7 @@ use super::replay::Replay;
 use super::standing::standing;
 use crate::plugin::PluginKey;
 use crate::registry::cost::{Books, Meter};
-use crate::registry::{Revision, Snapshot, State, StoreId};
+use crate::registry::{Lease, Revision, Snapshot, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
 
@@ -72,22 +72,29 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("it is no archive of plugin-registry"));
         };
         check_header(&header)?;
-        let (mut plugins, mut categories, mut meters, mut budgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut plugins, mut categories) = (Vec::new(), Vec::new());
+        let (mut meters, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
+        let mut place = 0;
         let ahead = loop {
-            match self.read_line()? {
-                Line::Plugin(line) if categories.is_empty() && meters.is_empty() && budgets.is_empty() => {
-                    plugins.push(line.record()?);
-                }
-                Line::Category(line) if meters.is_empty() && budgets.is_empty() => categories.push(line.category()?),
-                Line::Meter(row) if budgets.is_empty() => meters.push(row.try_into()?),
+            let line = self.read_line()?;
+            let before = std::mem::replace(&mut place, line.place());
+            if before > place {
+                return Err(StoreError::refused("a line is in the wrong place"));
+            }
+            match line {
+                Line::Plugin(line) => plugins.push(line.record()?),
+                Line::Category(line) => categories.push(line.category()?),
+                Line::Meter(row) => meters.push(row.try_into()?),
                 Line::Budget(line) => budgets.push(line.account()?),
+                Line::Lease(line) => leases.push(line.lease()?),
                 other => break other,
             }
         };
         let in_order = plugins.is_sorted_by(|one, other| one.unique_id < other.unique_id)
             && in_order(&categories)
             && in_order::<PluginKey, Meter>(&meters)
-            && in_order(&budgets);
+            && in_order(&budgets)
+            && leases.is_sorted_by(|one: &Lease, other| one.id < other.id);
         if !in_order {
             return Err(StoreError::refused("something is there twice, or in the wrong place"));
         }
@@ -95,7 +102,8 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("there are not as many plugins and categories as the first line says"));
         }
         let state = State::restore(Revision(header.revision), header.at, plugins, categories)
-            .with_books(Books::restore(meters, budgets));
+            .with_books(Books::restore(meters, budgets))
+            .with_leases(leases);
         check_times(&state)?;
         let horizon = Revision(header.horizon);
         if header.with_history {
@@ -171,8 +179,16 @@ fn check_times(state: &State) -> Result<(), StoreError> {
     let wrong = state.plugins().values().find(|record| {
         record.revision > state.revision() || record.updated_at > state.at() || record.created_at > record.updated_at
     });
-    wrong.map_or(Ok(()), |record| {
-        Err(StoreError::refused(format!("the revision or the times of the plugin {} cannot be", record.unique_id)))
+    if let Some(record) = wrong {
+        let id = &record.unique_id;
+        return Err(StoreError::refused(format!("the revision or the times of the plugin {id} cannot be")));
+    }
+    let wrong = state
+        .leases()
+        .values()
+        .find(|lease| lease.revision > state.revision() || lease.since > state.at() || lease.granted_at > lease.since);
+    wrong.map_or(Ok(()), |lease| {
+        Err(StoreError::refused(format!("the revision or the times of the lease {} cannot be", lease.id)))
     })
 }
 

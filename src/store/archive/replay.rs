@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::plugin::Name;
-use crate::registry::{Category, Change, ChangeKind, Record, Revision, State, Step};
+use crate::registry::{Category, Change, ChangeKind, Lease, Record, Revision, State, Step};
 use crate::store::StoreError;
-use crate::store::row::{ChangeRow, revision_from_sql, time_from_sql};
+use crate::store::row::{ChangeRow, observed_of, revision_from_sql, time_from_sql};
 
 /// Replays changes, oldest first, and compares what they lead to.
 pub struct Replay {
@@ -17,6 +17,7 @@ pub struct Replay {
     /// What stood at the horizon, of what was taken so far.
     plugins: Vec<Record>,
     categories: Vec<(Name, Category)>,
+    leases: Vec<Lease>,
     /// The changes after the horizon, made on what stood at it.
     replayed: Option<State>,
     newest: Revision,
@@ -31,6 +32,7 @@ impl Replay {
             horizon,
             plugins: Vec::new(),
             categories: Vec::new(),
+            leases: Vec::new(),
             replayed: None,
             newest: Revision(0),
             at: Timestamp::MIN,
@@ -69,12 +71,15 @@ impl Replay {
                 let category = Category { display_name: display_name.into(), revision };
                 self.categories.push((Name::new(&row.subject).map_err(damaged)?, category));
             }
+        } else if row.is_of_lease() {
+            self.leases.extend(row.lease()?);
         } else if let Some(stood) = row.record()? {
             // The journal does not tell the configuration of then. If it was changed since, so will it be here; if not,
             // it is that of now.
             let config = self.wanted.plugin(stood.unique_id.as_str()).and_then(|record| record.config.clone());
             let plugin = Arc::clone(&stood.plugin);
-            self.plugins.push(Record::new(plugin, config, stood.revision, stood.created_at, stood.updated_at));
+            let (times, observed) = ((stood.created_at, stood.updated_at), stood.observed.clone());
+            self.plugins.push(Record::observed(plugin, config, stood.revision, times, observed));
         }
         Ok(())
     }
@@ -88,10 +93,8 @@ impl Replay {
             return Err(StoreError::refused(format!("change {} is missing", state.revision().next())));
         }
         let step = state.apply(&change);
-        if let Step::Plugin { after: Some(after), .. } = step
-            && row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond())
-        {
-            return Err(StoreError::refused(format!("change {} is wrong about when its plugin came", change.revision)));
+        if let Some(what) = contradiction(row, &step)? {
+            return Err(StoreError::refused(format!("change {} is wrong about {what}", change.revision)));
         }
         self.replayed = Some(state);
         Ok(())
@@ -101,6 +104,7 @@ impl Replay {
     fn begun(&mut self) -> State {
         let (plugins, categories) = (std::mem::take(&mut self.plugins), std::mem::take(&mut self.categories));
         State::restore(self.horizon, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
+            .with_leases(std::mem::take(&mut self.leases))
     }
 
     /// Compares what the changes have led to.
@@ -122,6 +126,24 @@ impl Replay {
     }
 }
 
+/// What a change says of what it has led to that is not so.
+fn contradiction(row: &ChangeRow, step: &Step) -> Result<Option<&'static str>, StoreError> {
+    match step {
+        Step::Plugin { after: Some(after), .. } => {
+            if row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond()) {
+                return Ok(Some("when its plugin came"));
+            }
+            let is_seen = observed_of(row.observed.as_deref())? == after.observed;
+            Ok((!is_seen).then_some("what was seen of its plugin"))
+        }
+        Step::Lease { after, .. } => {
+            let is_so = row.lease()?.as_ref() == after.as_deref();
+            Ok((!is_so).then_some("its lease"))
+        }
+        Step::Plugin { after: None, .. } | Step::Category { .. } | Step::Budget => Ok(None),
+    }
+}
+
 /// The first difference between what the changes have led to, the newest of which is `newest`, and what is kept.
 fn difference(replayed: &State, kept: &State, newest: Revision) -> Option<String> {
     if newest != kept.revision() {
@@ -130,7 +152,9 @@ fn difference(replayed: &State, kept: &State, newest: Revision) -> Option<String
     if replayed.at() != kept.at() {
         return Some(format!("the head was made at {}, but its change at {}", kept.at(), replayed.at()));
     }
-    plugin_difference(replayed, kept).or_else(|| category_difference(replayed, kept))
+    plugin_difference(replayed, kept)
+        .or_else(|| category_difference(replayed, kept))
+        .or_else(|| lease_difference(replayed, kept))
 }
 
 fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
@@ -146,6 +170,9 @@ fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
         if made.config != record.config {
             return Some(format!("the configuration of the plugin {id} is not the one that its changes lead to"));
         }
+        if made.observed != record.observed {
+            return Some(format!("what was seen of the plugin {id} is not what its changes lead to"));
+        }
         if made.json != record.json {
             return Some(format!("the plugin {id} is not what change {} has made of it", record.revision));
         }
@@ -159,4 +186,10 @@ fn category_difference(replayed: &State, kept: &State) -> Option<String> {
     let of_either = kept.keys().chain(made.keys());
     let name = of_either.into_iter().find(|name| made.get(*name) != kept.get(*name))?;
     Some(format!("the name of the category {} is not the one that the changes lead to", name.as_str()))
+}
+
+fn lease_difference(replayed: &State, kept: &State) -> Option<String> {
+    let of_either = kept.leases().keys().chain(replayed.leases().keys());
+    let id = of_either.into_iter().find(|id| replayed.lease(id.as_str()) != kept.lease(id.as_str()))?;
+    Some(format!("the lease {id} is not the one that the changes lead to"))
 }

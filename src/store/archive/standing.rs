@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::row::{ChangeRow, document_text, revision_to_sql};
-use crate::registry::{ChangeKind, Record, Revision, State};
+use super::super::row::{ChangeRow, document_text, lease_text, revision_to_sql};
+use crate::registry::lease::LeaseState;
+use crate::registry::{ChangeKind, Lease, Record, Revision, State};
 use crate::store::StoreError;
 
 /// The changes that a journal begins with whose horizon is the head, oldest first.
@@ -33,6 +34,9 @@ pub fn standing(state: &State) -> Result<Vec<ChangeRow>, StoreError> {
         let named = row(category.revision, at, ChangeKind::CategoryNamed, name.as_str());
         add(category.revision, ChangeRow { detail: Some(category.display_name.clone().into()), ..named })?;
     }
+    for lease in state.leases().values() {
+        add(lease.revision, of_lease(lease)?)?;
+    }
     if state.revision() > Revision(0) && !rows.contains_key(&state.revision()) {
         // Of something that is no more: the time of the head is told by it.
         rows.insert(state.revision(), row(state.revision(), at, ChangeKind::PluginRemoved, ""));
@@ -45,7 +49,20 @@ fn of_plugin(record: &Record) -> Result<ChangeRow, StoreError> {
     let kind = if is_new { ChangeKind::PluginRegistered } else { ChangeKind::PluginUpdated };
     let row = row(record.revision, record.updated_at.as_microsecond(), kind, record.unique_id.as_str());
     let created_at = Some(record.created_at.as_microsecond());
-    Ok(ChangeRow { document: Some(document_text(&record.plugin)?), created_at, ..row })
+    let observed = record.observed.to_text();
+    Ok(ChangeRow { document: Some(document_text(&record.plugin)?), created_at, observed, ..row })
+}
+
+/// The newest change of a lease is the one that its state comes from.
+fn of_lease(lease: &Lease) -> Result<ChangeRow, StoreError> {
+    let kind = match lease.state {
+        LeaseState::Active if lease.since == lease.granted_at => ChangeKind::LeaseGranted,
+        LeaseState::Active => ChangeKind::LeaseRevived,
+        LeaseState::Lost => ChangeKind::LeaseExpired,
+        LeaseState::Released => ChangeKind::LeaseReleased,
+    };
+    let row = row(lease.revision, lease.since.as_microsecond(), kind, lease.id.as_str());
+    Ok(ChangeRow { detail: Some(lease_text(lease)?), ..row })
 }
 
 fn row(revision: Revision, at: i64, kind: ChangeKind, subject: &str) -> ChangeRow {
@@ -58,6 +75,7 @@ fn row(revision: Revision, at: i64, kind: ChangeKind, subject: &str) -> ChangeRo
         document: None,
         detail: None,
         created_at: None,
+        observed: None,
     }
 }
 

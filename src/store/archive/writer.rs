@@ -72,7 +72,7 @@ impl<W: Write> Writer<W> {
             self.write_line(&Line::Plugin(line))?;
         }
         for line in lines_beside(state) {
-            self.write_line(&line)?;
+            self.write_line(&line?)?;
         }
         Ok(())
     }

@@ -32,7 +32,8 @@ async fn compact_locked(client: &Client, target: Revision, steps: usize) -> Resu
     client.execute_typed(superseded, &[(&least, Type::INT8), (&most, Type::INT8)]).await?;
     // The end of what is no more; but not that at the horizon itself, whose time tells what came before it.
     let ended = "DELETE FROM changes WHERE revision >= $1 AND revision < $2
-                     AND (kind IN ('plugin.removed', 'budget.removed') OR (of_category AND detail IS NULL))";
+                     AND (kind IN ('plugin.removed', 'budget.removed', 'lease.forgotten')
+                          OR (of_category AND detail IS NULL))";
     client.execute_typed(ended, &[(&least, Type::INT8), (&most, Type::INT8)]).await?;
     client.execute_typed("UPDATE registry SET horizon = $1", &[(&most, Type::INT8)]).await?;
     Ok(to)

@@ -11,15 +11,15 @@ use super::link::Link;
 use super::url::PostgresUrl;
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{Change, Revision, Step, Transition};
+use crate::registry::{Change, LeaseId, Revision, Step, Transition};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
 /// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at";
+pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at, observed";
 
 /// How many they are.
-const WIDTH: usize = 8;
+const WIDTH: usize = 9;
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 4;
@@ -99,8 +99,8 @@ impl History for PostgresHistory {
                 return Ok(earlier);
             }
             let query = format!(
-                "SELECT changed.subject, {}
-                 FROM (SELECT DISTINCT subject FROM changes
+                "SELECT changed.subject, changed.of_lease, {}
+                 FROM (SELECT DISTINCT subject, kind LIKE 'lease.%' AS of_lease FROM changes
                        WHERE revision > $1 AND NOT of_category AND kind NOT LIKE 'budget.%') AS changed
                  LEFT JOIN LATERAL (
                      SELECT {COLUMNS} FROM changes
@@ -112,8 +112,14 @@ impl History for PostgresHistory {
             let mut rows =
                 std::pin::pin!(client.query_typed_raw(&query, [(&revision as &(dyn ToSql + Sync), Type::INT8)]).await?);
             while let Some(row) = rows.try_next().await? {
-                let record = optional_row(&row, 1)?.map(|stood| stood.record()).transpose()?.flatten();
-                earlier.plugins.push((UniqueId::from_client(row.try_get(0)?), record));
+                let stood = optional_row(&row, 2)?;
+                if row.try_get(1)? {
+                    let lease = stood.map(|stood| stood.lease()).transpose()?.flatten();
+                    earlier.leases.push((LeaseId::named(row.try_get(0)?), lease.map(Arc::new)));
+                } else {
+                    let record = stood.map(|stood| stood.record()).transpose()?.flatten();
+                    earlier.plugins.push((UniqueId::from_client(row.try_get(0)?), record));
+                }
             }
             Ok(earlier)
         })
@@ -212,6 +218,9 @@ fn transition(row: ChangeRow, before: Option<ChangeRow>) -> Result<Transition, S
         Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
     } else if row.kind.starts_with("budget.") {
         Step::Budget
+    } else if row.is_of_lease() {
+        let before = before.map(|row| row.lease()).transpose()?.flatten();
+        Step::Lease { before: before.map(Arc::new), after: row.lease()?.map(Arc::new) }
     } else {
         Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
     };
@@ -240,6 +249,7 @@ pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreErro
         document: row.try_get(first + 5)?,
         detail: row.try_get(first + 6)?,
         created_at: row.try_get(first + 7)?,
+        observed: row.try_get(first + 8)?,
     })
 }
 

@@ -16,6 +16,7 @@
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
+//! | [`pulses`] | where replicas tell each other who lives |
 
 mod answers;
 mod archive;
@@ -26,6 +27,7 @@ mod history;
 mod link;
 mod listen;
 mod migrate;
+mod pulses;
 mod session;
 mod tls;
 pub mod url;
@@ -43,15 +45,16 @@ use tracing::{error, warn};
 use self::history::{COLUMNS, PostgresHistory, change_row};
 use self::link::LOAD_TIME;
 use self::listen::Listener;
+use self::pulses::PostgresPulses;
 use self::session::Session;
 use self::url::PostgresUrl;
 use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
-use super::row::{config_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, StoreError, Wake, WebhookStore};
+use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
+use super::{Batch, History, Journal, PulseStore, StoreError, Wake, WebhookStore};
 use crate::plugin::Name;
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
+use crate::registry::{Category, Change, Lease, Record, Revision, Snapshot, State, StoreId};
 
 /// The least version of the server, as it names itself.
 const LEAST_VERSION: i32 = 12_00_00;
@@ -64,6 +67,7 @@ pub struct PostgresJournal {
     store: Option<StoreId>,
     history: Arc<PostgresHistory>,
     webhooks: Arc<PostgresWebhooks>,
+    pulses: Arc<PostgresPulses>,
     listener: Option<Listener>,
     is_begun: bool,
 }
@@ -74,6 +78,7 @@ impl PostgresJournal {
         PostgresJournal {
             history: Arc::new(PostgresHistory::new(url.clone())),
             webhooks: Arc::new(PostgresWebhooks::new(url.clone())),
+            pulses: Arc::new(PostgresPulses::new(url.clone())),
             url,
             session: None,
             store: None,
@@ -217,12 +222,17 @@ impl Journal for PostgresJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    }
+
     fn close(&mut self) {
         if let Some(listener) = self.listener.take() {
             listener.stop();
         }
         self.history.close();
         self.webhooks.close();
+        self.pulses.close();
         if let Some(session) = self.session.take() {
             session.link.close();
         }
@@ -259,28 +269,36 @@ async fn load(client: &Client) -> Result<Snapshot, StoreError> {
         )));
     }
     let (plugins, categories) = (plugins(client).await?, categories(client).await?);
+    let leases = leases(client).await?;
     Ok(Snapshot {
         store: StoreId::kept(&head.store),
-        state: State::restore(head.revision, head.at, plugins, categories).with_books(books::read(client).await?),
+        state: State::restore(head.revision, head.at, plugins, categories)
+            .with_books(books::read(client).await?)
+            .with_leases(leases),
     })
 }
 
 async fn plugins(client: &Client) -> Result<Vec<Record>, StoreError> {
-    let query = "SELECT document, config, revision, created_at, updated_at FROM plugins ORDER BY unique_id";
+    let query = "SELECT document, config, revision, created_at, updated_at, observed FROM plugins ORDER BY unique_id";
     let rows = client.query_typed_raw(query, Vec::<(&str, Type)>::new()).await?;
     let mut rows = std::pin::pin!(rows);
     let mut records = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let config = row.try_get::<_, Option<&str>>(1)?.map(config_of).transpose()?;
-        records.push(Record::new(
+        records.push(Record::observed(
             plugin_of(row.try_get(0)?)?.into(),
             config,
             revision_from_sql(row.try_get(2)?)?,
-            time_from_sql(row.try_get(3)?)?,
-            time_from_sql(row.try_get(4)?)?,
+            (time_from_sql(row.try_get(3)?)?, time_from_sql(row.try_get(4)?)?),
+            observed_of(row.try_get(5)?)?,
         ));
     }
     Ok(records)
+}
+
+async fn leases(client: &Client) -> Result<Vec<Lease>, StoreError> {
+    let rows = client.query_typed("SELECT id, document, revision FROM leases", &[]).await?;
+    rows.iter().map(|row| lease_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)).collect()
 }
 
 async fn categories(client: &Client) -> Result<Vec<(Name, Category)>, StoreError> {

@@ -24,6 +24,8 @@ pub(super) struct Statements {
     pub remove_plugins: Statement,
     pub put_categories: Statement,
     pub remove_categories: Statement,
+    pub put_leases: Statement,
+    pub remove_leases: Statement,
     pub keep_answers: Statement,
     pub advance: Statement,
 }
@@ -55,22 +57,25 @@ impl Statements {
             remove_plugins,
             put_categories,
             remove_categories,
+            put_leases,
+            remove_leases,
             keep_answers,
             advance,
         ) = try_join!(
             client.prepare("SELECT store, head, head_at, horizon FROM registry"),
             client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE"),
             client.prepare(
-                "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at)
+                "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[],
-                                      $5::text[], $6::text[], $7::text[], $8::bigint[])",
+                                      $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])",
             ),
             client.prepare(
-                "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+                "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
+                                      $7::text[])
                  ON CONFLICT (unique_id) DO UPDATE SET
                      document = excluded.document, config = excluded.config, revision = excluded.revision,
-                     created_at = excluded.created_at, updated_at = excluded.updated_at",
+                     created_at = excluded.created_at, updated_at = excluded.updated_at, observed = excluded.observed",
             ),
             client.prepare("DELETE FROM plugins WHERE unique_id = ANY($1::text[])"),
             client.prepare(
@@ -79,6 +84,12 @@ impl Statements {
                  ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, revision = excluded.revision",
             ),
             client.prepare("DELETE FROM categories WHERE name = ANY($1::text[])"),
+            client.prepare(
+                "INSERT INTO leases (id, document, revision)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+                 ON CONFLICT (id) DO UPDATE SET document = excluded.document, revision = excluded.revision",
+            ),
+            client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])"),
             client.prepare(
                 "INSERT INTO answers (key, fingerprint, at, answer)
                  SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
@@ -95,6 +106,8 @@ impl Statements {
             remove_plugins,
             put_categories,
             remove_categories,
+            put_leases,
+            remove_leases,
             keep_answers,
             advance,
         })

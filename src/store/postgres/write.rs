@@ -11,8 +11,8 @@ use super::answers::AnswerColumns;
 use super::books::BookColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, Name, UniqueId};
-use crate::registry::{Category, Record, State, Transition};
-use crate::store::row::{ChangeRow, document_text, revision_to_sql};
+use crate::registry::{Category, Lease, LeaseId, Record, State, Transition};
+use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};
 
 /// How many bytes of documents one statement takes, about. PostgreSQL refuses messages of a gigabyte.
@@ -32,6 +32,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
         .collect::<Result<Vec<_>, _>>()?;
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
     let categories = CategoryColumns::of(&batch.categories);
+    let leases = LeaseColumns::of(&batch.leases)?;
     let answers = AnswerColumns::of(batch.answers)?;
     let books = BookColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
@@ -47,6 +48,12 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     }
     if !categories.removed.is_empty() {
         sent.push(execute(client, &statements.remove_categories, vec![&categories.removed]));
+    }
+    if !leases.ids.is_empty() {
+        sent.push(execute(client, &statements.put_leases, leases.values()));
+    }
+    if !leases.removed.is_empty() {
+        sent.push(execute(client, &statements.remove_leases, vec![&leases.removed]));
     }
     if !batch.answers.is_empty() {
         sent.push(execute(client, &statements.keep_answers, answers.values()));
@@ -87,7 +94,11 @@ pub(super) async fn put_standing(client: &Client, statements: &Statements, state
         execute(client, &statements.put_plugins, PluginColumns::of(part)?.values()).await?;
     }
     let (categories, books) = (CategoryColumns::of(&batch.categories), BookColumns::of(&batch));
-    let mut sent = vec![execute(client, &statements.put_categories, categories.values())];
+    let leases = LeaseColumns::of(&batch.leases)?;
+    let mut sent = vec![
+        execute(client, &statements.put_categories, categories.values()),
+        execute(client, &statements.put_leases, leases.values()),
+    ];
     books.send(client, &mut sent);
     for answer in join_all(sent).await {
         answer?;
@@ -130,6 +141,7 @@ struct ChangeColumns {
     documents: Vec<Option<String>>,
     details: Vec<Option<String>>,
     created_at: Vec<Option<i64>>,
+    observed: Vec<Option<String>>,
 }
 
 impl ChangeColumns {
@@ -145,6 +157,7 @@ impl ChangeColumns {
             columns.documents.push(row.document);
             columns.details.push(row.detail);
             columns.created_at.push(row.created_at);
+            columns.observed.push(row.observed);
         }
         Ok(columns)
     }
@@ -159,6 +172,7 @@ impl ChangeColumns {
             &self.documents,
             &self.details,
             &self.created_at,
+            &self.observed,
         ]
     }
 }
@@ -172,6 +186,7 @@ struct PluginColumns<'a> {
     revisions: Vec<i64>,
     created_at: Vec<i64>,
     updated_at: Vec<i64>,
+    observed: Vec<Option<String>>,
 }
 
 impl<'a> PluginColumns<'a> {
@@ -184,12 +199,21 @@ impl<'a> PluginColumns<'a> {
             columns.revisions.push(revision_to_sql(record.revision));
             columns.created_at.push(record.created_at.as_microsecond());
             columns.updated_at.push(record.updated_at.as_microsecond());
+            columns.observed.push(record.observed.to_text());
         }
         Ok(columns)
     }
 
     fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
-        vec![&self.ids, &self.documents, &self.configs, &self.revisions, &self.created_at, &self.updated_at]
+        vec![
+            &self.ids,
+            &self.documents,
+            &self.configs,
+            &self.revisions,
+            &self.created_at,
+            &self.updated_at,
+            &self.observed,
+        ]
     }
 }
 
@@ -220,6 +244,36 @@ impl<'a> CategoryColumns<'a> {
 
     fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
         vec![&self.names, &self.display_names, &self.revisions]
+    }
+}
+
+/// Leases that stand, a column each; and those that are forgotten.
+#[derive(Default)]
+struct LeaseColumns<'a> {
+    ids: Vec<&'a str>,
+    documents: Vec<String>,
+    revisions: Vec<i64>,
+    removed: Vec<&'a str>,
+}
+
+impl<'a> LeaseColumns<'a> {
+    fn of(leases: &'a [(LeaseId, Option<Arc<Lease>>)]) -> Result<LeaseColumns<'a>, StoreError> {
+        let mut columns = LeaseColumns::default();
+        for (id, lease) in leases {
+            match lease {
+                Some(lease) => {
+                    columns.ids.push(id.as_str());
+                    columns.documents.push(lease_text(lease)?);
+                    columns.revisions.push(revision_to_sql(lease.revision));
+                }
+                None => columns.removed.push(id.as_str()),
+            }
+        }
+        Ok(columns)
+    }
+
+    fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.ids, &self.documents, &self.revisions]
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usiz
     transaction
         .prepare_cached(
             "DELETE FROM changes WHERE revision >= ?1 AND revision < ?2
-             AND (kind IN ('plugin.removed', 'budget.removed') OR (kind = 'category.named' AND detail IS NULL))",
+             AND (kind IN ('plugin.removed', 'budget.removed', 'lease.forgotten')
+                  OR (kind = 'category.named' AND detail IS NULL))",
         )?
         .execute(range)?;
     transaction.prepare_cached("UPDATE registry SET horizon = ?1")?.execute([revision_to_sql(to)])?;

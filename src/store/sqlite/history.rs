@@ -11,12 +11,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, param
 use super::open::BUSY_TIMEOUT;
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{Change, Revision, Step, Transition};
+use crate::registry::{Change, LeaseId, Revision, Step, Transition};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
 /// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at";
+pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at, observed";
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 4;
@@ -94,22 +94,27 @@ impl History for SqliteHistory {
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
         self.reading(|connection| {
             let horizon = horizon(connection)?;
-            let mut plugins = Vec::new();
+            let (mut plugins, mut leases) = (Vec::new(), Vec::new());
             if revision >= horizon {
                 // By revision, not by the index of subjects: what has changed since, and no more, is read.
                 let mut changed = connection.prepare_cached(
-                    "SELECT DISTINCT subject FROM changes NOT INDEXED
+                    "SELECT DISTINCT subject, kind LIKE 'lease.%' FROM changes NOT INDEXED
                      WHERE revision > ?1 AND kind <> 'category.named' AND kind NOT LIKE 'budget.%'",
                 )?;
                 let mut subjects = changed.query([revision_to_sql(revision)])?;
                 while let Some(row) = subjects.next()? {
                     let subject: String = row.get(0)?;
                     let stood = newest(connection, &subject, false, revision_to_sql(revision))?;
-                    let record = stood.map(|row| row.record()).transpose()?.flatten();
-                    plugins.push((UniqueId::from_client(&subject), record));
+                    if row.get(1)? {
+                        let lease = stood.map(|row| row.lease()).transpose()?.flatten();
+                        leases.push((LeaseId::named(&subject), lease.map(Arc::new)));
+                    } else {
+                        let record = stood.map(|row| row.record()).transpose()?.flatten();
+                        plugins.push((UniqueId::from_client(&subject), record));
+                    }
                 }
             }
-            Ok(Earlier { horizon, plugins })
+            Ok(Earlier { horizon, plugins, leases })
         })
     }
 
@@ -182,6 +187,9 @@ fn transition(connection: &Connection, row: ChangeRow) -> Result<Transition, Sto
         Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
     } else if row.kind.starts_with("budget.") {
         Step::Budget
+    } else if row.is_of_lease() {
+        let before = before.map(|row| row.lease()).transpose()?.flatten();
+        Step::Lease { before: before.map(Arc::new), after: row.lease()?.map(Arc::new) }
     } else {
         Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
     };
@@ -219,5 +227,6 @@ pub(super) fn change_row(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
         document: row.get(5)?,
         detail: row.get(6)?,
         created_at: row.get(7)?,
+        observed: row.get(8)?,
     })
 }

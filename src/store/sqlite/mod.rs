@@ -12,6 +12,7 @@ mod compact;
 mod error;
 mod history;
 mod open;
+mod pulses;
 mod webhooks;
 
 use std::path::Path;
@@ -22,13 +23,17 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tracing::{error, warn};
 
 use self::history::{COLUMNS, SqliteHistory, change_row};
+use self::pulses::SqlitePulses;
 use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
-use super::row::{ChangeRow, config_of, document_text, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, StoreError, WebhookStore};
+use super::row::{
+    ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
+    revision_to_sql, time_from_sql,
+};
+use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Record, Revision, Snapshot, State, StoreId};
+use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub struct SqliteJournal {
     connection: Connection,
     history: Arc<SqliteHistory>,
     webhooks: Arc<SqliteWebhooks>,
+    pulses: Arc<SqlitePulses>,
     store: StoreId,
     /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
     /// connection commits, and asking for it costs no I/O.
@@ -56,7 +62,8 @@ impl SqliteJournal {
             .map_err(StoreError::from)?;
         let history = Arc::new(SqliteHistory::new(path));
         let webhooks = Arc::new(SqliteWebhooks::new(path));
-        Ok(SqliteJournal { connection, history, webhooks, store: StoreId::kept(&store), seen: None })
+        let pulses = Arc::new(SqlitePulses::new(path));
+        Ok(SqliteJournal { connection, history, webhooks, pulses, store: StoreId::kept(&store), seen: None })
     }
 
     fn head(&self) -> Result<Head, StoreError> {
@@ -105,9 +112,9 @@ impl SqliteJournal {
     }
 
     fn plugins(&self) -> Result<Vec<Record>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT document, config, revision, created_at, updated_at FROM plugins ORDER BY unique_id")?;
+        let mut statement = self.connection.prepare(
+            "SELECT document, config, revision, created_at, updated_at, observed FROM plugins ORDER BY unique_id",
+        )?;
         let mut rows = statement.query([])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
@@ -147,7 +154,8 @@ impl SqliteJournal {
         }
         let state =
             State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
-                .with_books(books::read(&self.connection)?);
+                .with_books(books::read(&self.connection)?)
+                .with_leases(self.leases()?);
         Ok(Snapshot { store: self.store.clone(), state })
     }
 
@@ -159,6 +167,7 @@ impl SqliteJournal {
             delete.execute([id.as_str()])?;
         }
         self.write_categories(&batch.categories)?;
+        self.write_leases(&batch.leases)?;
         answers::keep(&self.connection, batch.answers)?;
         books::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
@@ -168,8 +177,8 @@ impl SqliteJournal {
 
     fn write_changes(&self, rows: impl Iterator<Item = Result<ChangeRow, StoreError>>) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         for row in rows {
             let row = row?;
@@ -181,7 +190,8 @@ impl SqliteJournal {
                 row.request_id,
                 row.document,
                 row.detail,
-                row.created_at
+                row.created_at,
+                row.observed
             ])?;
         }
         Ok(())
@@ -189,10 +199,10 @@ impl SqliteJournal {
 
     fn write_plugins<'a>(&self, records: impl IntoIterator<Item = &'a Arc<Record>>) -> Result<(), StoreError> {
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (unique_id) DO UPDATE SET document = ?2, config = ?3, revision = ?4,
-                                                   created_at = ?5, updated_at = ?6",
+                                                   created_at = ?5, updated_at = ?6, observed = ?7",
         )?;
         for record in records {
             upsert.execute(params![
@@ -202,7 +212,35 @@ impl SqliteJournal {
                 revision_to_sql(record.revision),
                 record.created_at.as_microsecond(),
                 record.updated_at.as_microsecond(),
+                record.observed.to_text(),
             ])?;
+        }
+        Ok(())
+    }
+
+    fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT id, document, revision FROM leases")?;
+        let mut rows = statement.query([])?;
+        let mut leases = Vec::new();
+        while let Some(row) = rows.next()? {
+            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+            leases.push(lease_of(text(0)?, text(1)?, row.get(2)?)?);
+        }
+        Ok(leases)
+    }
+
+    fn write_leases(&self, leases: &[(LeaseId, Option<Arc<Lease>>)]) -> Result<(), StoreError> {
+        for (id, lease) in leases {
+            match lease {
+                Some(lease) => self
+                    .connection
+                    .prepare_cached(
+                        "INSERT INTO leases (id, document, revision) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (id) DO UPDATE SET document = ?2, revision = ?3",
+                    )?
+                    .execute(params![id.as_str(), lease_text(lease)?, revision_to_sql(lease.revision)])?,
+                None => self.connection.prepare_cached("DELETE FROM leases WHERE id = ?1")?.execute([id.as_str()])?,
+            };
         }
         Ok(())
     }
@@ -298,9 +336,14 @@ impl Journal for SqliteJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    }
+
     fn close(&mut self) {
         self.history.close();
         self.webhooks.close();
+        self.pulses.close();
         // The last one to close moves the log into the database; a reader of the file may prevent it.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");
@@ -315,5 +358,7 @@ fn record_of(row: &Row<'_>) -> Result<Record, StoreError> {
         None => None,
     };
     let revision = revision_from_sql(row.get(2)?)?;
-    Ok(Record::new(plugin.into(), config, revision, time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?))
+    let times = (time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?);
+    let observed = observed_of(row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?)?;
+    Ok(Record::observed(plugin.into(), config, revision, times, observed))
 }

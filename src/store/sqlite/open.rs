@@ -22,6 +22,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0003_webhooks.sql"),
     include_str!("../../../migrations/sqlite/0004_answers.sql"),
     include_str!("../../../migrations/sqlite/0005_costs.sql"),
+    include_str!("../../../migrations/sqlite/0006_truth.sql"),
+    include_str!("../../../migrations/sqlite/0007_pulses.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.

@@ -8,6 +8,7 @@
 //! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
+//! | [`passage`] | a server on a clock of ours, and the passes that are made over it |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
 //! | [`receiver`] | a target of webhooks, which answers as it is told |
 //! | [`stage`] | a journal that fails, panics or waits on command |
@@ -21,6 +22,7 @@ pub(crate) mod client;
 pub(crate) mod durable;
 pub(crate) mod event_stream;
 pub(crate) mod machine;
+pub(crate) mod passage;
 pub(crate) mod problem;
 pub(crate) mod process;
 pub(crate) mod raw;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use jiff::Timestamp;
 use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -122,6 +122,10 @@ impl Journal for Stage {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.inner.webhooks()
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        self.inner.pulses()
     }
 
     fn close(&mut self) {

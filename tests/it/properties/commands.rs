@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
-use plugin_registry::registry::command::TagCondition;
+use plugin_registry::registry::command::{Ground, Look, TagCondition};
 use plugin_registry::registry::cost::{Budget, MicroUsd, Reached};
-use plugin_registry::registry::{Command, EntityTag, Precondition, Request, Revision, StoreId};
+use plugin_registry::registry::finding::{Finding, Found};
+use plugin_registry::registry::observation::{ResourceKind, Slot};
+use plugin_registry::registry::{
+    Command, EntityTag, FindingKind, LeaseId, LeaseTerms, ObservedState, Precondition, Request, Revision, StoreId,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
@@ -112,6 +116,68 @@ fn configs() -> impl Strategy<Value = FreeJson> {
         .prop_map(|config| FreeJson::from(&config))
 }
 
+fn leases() -> impl Strategy<Value = LeaseId> {
+    select(vec!["l1", "x", "l3"]).prop_map(LeaseId::named)
+}
+
+fn slots() -> impl Strategy<Value = Slot> {
+    let remotes = select(vec!["i-1", "i-2", ""]).prop_map(|id| (ResourceKind::Remote, id.to_owned()));
+    let containers = select(vec!["c1", "x"]).prop_map(|id| (ResourceKind::Container, id.to_owned()));
+    let processes = (1_u32..6).prop_map(|pid| (ResourceKind::Process, pid.to_string()));
+    prop_oneof![3 => processes, 1 => containers, 1 => remotes].prop_map(|(kind, id)| Slot { kind, id: id.into() })
+}
+
+fn looks() -> impl Strategy<Value = Look> {
+    let identity = prop::option::of(select(vec![json!({"start_ticks": 1}), json!({"start_ticks": 2})]));
+    let detail = prop::option::of(Just("exit code 1"));
+    (slots(), select(ObservedState::ALL.to_vec()), 0_i64..20, identity, detail).prop_map(
+        |(slot, state, second, identity, detail)| Look {
+            slot,
+            state,
+            at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
+            detail: detail.map(Into::into),
+            identity: identity.map(|identity| FreeJson::from(&identity)),
+            last_alive: None,
+        },
+    )
+}
+
+fn findings() -> impl Strategy<Value = Found> {
+    (slots(), select(FindingKind::ALL.to_vec()), 0_i64..20).prop_map(|(slot, finding, second)| {
+        let since = Timestamp::from_second(1_800_000_000 + second).unwrap();
+        Found { slot, finding: Finding { finding, since, evidence: "seen".into() } }
+    })
+}
+
+/// What a judgement rests on: mostly on what does not stand any more.
+fn grounds() -> impl Strategy<Value = Ground> {
+    let revisions = || (0_u64..12).prop_map(Revision);
+    (revisions(), prop::option::weighted(0.1, revisions())).prop_map(|(plugin, lease)| Ground { plugin, lease })
+}
+
+/// Commands about what is seen of what is held, and about who holds it.
+fn commands_of_truth() -> impl Strategy<Value = Command> {
+    let revisions = || (0_u64..20).prop_map(Revision);
+    let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
+    prop_oneof![
+        3 => leases().prop_map(move |id| Command::GrantLease { id, terms: terms.clone() }),
+        1 => leases().prop_map(|id| Command::RenewLease { id }),
+        1 => leases().prop_map(|id| Command::ReleaseLease { id }),
+        2 => (leases(), revisions()).prop_map(|(id, revision)| Command::ExpireLease { id, revision }),
+        2 => (leases(), revisions()).prop_map(|(id, revision)| Command::ForgetLease { id, revision }),
+        6 => (ids(), prop::collection::vec(looks(), 0..4)).prop_map(|(id, sightings)| {
+            Command::Observe { id, by: "agent".into(), sightings }
+        }),
+        6 => (ids(), grounds(), prop::collection::vec(findings(), 0..3)).prop_map(|(id, ground, findings)| {
+            Command::RaiseFindings { id, ground, findings }
+        }),
+        3 => (ids(), grounds(), prop::collection::vec(slots(), 0..3)).prop_map(|(id, ground, slots)| {
+            Command::ClearFindings { id, ground, slots }
+        }),
+        2 => (ids(), prop::collection::vec(slots(), 0..4)).prop_map(|(id, slots)| Command::DropGone { id, slots }),
+    ]
+}
+
 pub(crate) fn commands() -> impl Strategy<Value = Command> {
     let remote = prop::option::of(select(remotes()))
         .prop_map(|remote| remote.map(|remote| Box::new(RemoteResource::read(remote, "").unwrap())));
@@ -138,6 +204,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
         1 => (category, prop::option::of(select(vec!["N", "M"]))).prop_map(|(name, display_name)| {
             Command::NameCategory { name, display_name: display_name.map(Into::into) }
         }),
+        8 => commands_of_truth(),
     ]
 }
 

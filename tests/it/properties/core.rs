@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use plugin_registry::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration};
 use plugin_registry::registry::index::IndexKey;
+use plugin_registry::registry::resources::ResourceQuery;
 use plugin_registry::registry::stats::Stats;
-use plugin_registry::registry::{Command, Record, Refusal, Request, Revision, State};
+use plugin_registry::registry::{Command, FindingKind, ObservedState, Record, Refusal, Request, Revision, State};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -154,6 +155,19 @@ fn indexes_are_a_full_scan(state: &State) -> Result<(), TestCaseError> {
     scan(IndexKey::Active, &|record| record.plugin.has_active_resources());
     scan(IndexKey::Billable, &|record| record.plugin.is_billable());
     scan(IndexKey::Configured, &|record| record.plugin.is_configured);
+    let states = |record: &Record| {
+        let facts: Vec<_> = record.observed.iter().map(|(_, facts)| facts.clone()).collect();
+        facts.into_iter().filter_map(|facts| facts.observation).map(|seen| seen.state).collect::<Vec<_>>()
+    };
+    scan(IndexKey::Observed, &|record| record.observed.iter().next().is_some());
+    scan(IndexKey::Verified, &|record| states(record).contains(&ObservedState::Alive));
+    for kind in FindingKind::ALL {
+        let query = ResourceQuery { limit: usize::MAX, ..ResourceQuery::default() };
+        scan(IndexKey::Finding(*kind), &|record| {
+            let record = state.plugin(record.unique_id.as_str()).unwrap();
+            query.rows(record).iter().any(|row| row.finding == Some(*kind))
+        });
+    }
     scan(IndexKey::Holding, &|record| record.plugin.holds_anything());
     for name in ["a", "a_b", "z", "unused"] {
         scan(IndexKey::Category(Name::new(name).unwrap()), &|record| record.plugin.category.as_str() == name);

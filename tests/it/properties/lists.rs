@@ -2,7 +2,8 @@
 
 use plugin_registry::plugin::{ExecutionMode, Name, Provider};
 use plugin_registry::registry::query::{Filter, ListQuery};
-use plugin_registry::registry::resources::{ResourceKind, ResourceQuery};
+use plugin_registry::registry::resource_row::Certainty;
+use plugin_registry::registry::resources::{Resource, ResourceKind, ResourceQuery};
 use plugin_registry::registry::sort::{Sort, SortField};
 use plugin_registry::registry::{Command, State};
 use proptest::prelude::*;
@@ -151,17 +152,22 @@ proptest! {
             container_id: container.map(str::to_owned),
             instance_id: instance.map(str::to_owned),
             limit,
-            after: None,
+            ..ResourceQuery::default()
         };
-        let plugin_of = |row: &plugin_registry::registry::resources::Resource| state.plugin(row.plugin.as_str()).unwrap().plugin.clone();
+        let is_look_up = query.is_look_up();
+        let may_be_there = |row: &Resource| is_look_up && row.host.is_none() && row.kind != ResourceKind::Remote;
+        let plugin_of = |row: &Resource| state.plugin(row.plugin.as_str()).unwrap().plugin.clone();
         let expected: Vec<_> = everything.items.into_iter().filter(|row| {
             let is = |wanted: ResourceKind, id: Option<String>| id.is_none_or(|id| row.kind == wanted && row.id == Some(id));
             kind.is_none_or(|kind| row.kind == kind)
-                && host.is_none_or(|host| row.host.as_deref() == Some(host))
+                && host.is_none_or(|host| row.host.as_deref() == Some(host) || may_be_there(row))
                 && is(ResourceKind::Process, pid.map(|pid| pid.to_string()))
                 && is(ResourceKind::Container, container.map(str::to_owned))
                 && instance.is_none_or(|instance| row.kind == ResourceKind::Remote
                     && plugin_of(row).remote_resource.as_ref().unwrap().instance_id.as_deref() == Some(instance))
+        }).map(|row| match row.certainty {
+            Certainty::Claimed | Certainty::Seen if host.is_some() && row.host.is_none() => Resource { certainty: Certainty::Doubtful, ..row },
+            _ => row,
         }).collect();
         let mut rows = Vec::new();
         loop {

@@ -6,6 +6,7 @@
 //! | [`costs`] | any history costs what its versions cost, however it is asked for |
 //! | [`lists`] | an index answers what a full scan does; pages are the whole |
 //! | [`parsers`] | no bytes make a parser panic, and each agrees with another implementation |
+//! | [`truth`] | any order of leases, sightings, restarts and jumps of the clock: what was never seen gone stays |
 //! | [`commands`] | the commands that the others are about |
 
 pub(crate) mod commands;
@@ -13,6 +14,7 @@ mod core;
 mod costs;
 mod lists;
 mod parsers;
+mod truth;
 
 use proptest::prelude::ProptestConfig;
 

@@ -1,0 +1,86 @@
+//! `plugin-registry agent`: looks at what a host holds, and reports it.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::logging::{self, LogFormat};
+use super::signals;
+use crate::client::Client;
+use crate::clock::SystemClock;
+use crate::liveness::container::DEFAULT_ENGINE;
+use crate::liveness::host::{OnlyAgent, agent_name, this_host};
+use crate::liveness::{Agent, AgentSettings};
+
+/// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
+const REFRESH: SignedDuration = SignedDuration::from_secs(30);
+
+/// The flags of `agent`.
+#[derive(Debug, Clone, Args)]
+pub struct AgentArgs {
+    /// The address of the registry.
+    #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    server: String,
+    /// What plugins call this host, in their field `host`; without it, the name that the machine has.
+    #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
+    host: Option<String>,
+    /// How often to look, in seconds.
+    #[arg(long, env = "PLUGIN_REGISTRY_PROBE_INTERVAL", default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
+    interval: f64,
+    /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
+    #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
+    docker: String,
+    /// The form of the log, which goes to standard error.
+    #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// The least important lines to log: error, warn, info, debug or trace.
+    #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+}
+
+/// Looks and reports until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When there is an agent of this host on this machine already, or a setting makes no sense.
+pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
+    let _log = logging::start(args.log_format, &args.log_level)?;
+    let host = args.host.clone().unwrap_or_else(this_host);
+    let client = Client::new(&args.server)?;
+    let _only = match OnlyAgent::of(&host, client.server().as_str()) {
+        Ok(only) => only,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            bail!("an agent of the host `{host}` runs on this machine already, for {}", args.server)
+        }
+        Err(error) => return Err(error).context("it cannot be told whether there is another agent"),
+    };
+    let settings = AgentSettings {
+        by: agent_name(&host),
+        host,
+        engine: args.docker.clone(),
+        interval: Duration::from_secs_f64(args.interval),
+        refresh: REFRESH,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = signals::stop_signal()?;
+        let stop = CancellationToken::new();
+        info!(server = %client.server(), host = settings.host, agent.name = settings.by, "looking");
+        let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
+        tokio::select! {
+            () = agent => {}
+            () = signals => stop.cancel(),
+        }
+        Ok(())
+    })
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    if (0.1..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be from 0.1 to 3600 seconds".into()) }
+}

@@ -1,0 +1,123 @@
+//! The flags of `serve` that are about probes, and the tasks that they start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::{ArgAction, Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::liveness::container::DEFAULT_ENGINE;
+use crate::liveness::host::this_host;
+use crate::liveness::own_host::{OwnHost, RemoteSweep};
+use crate::liveness::provider::Providers;
+use crate::liveness::remote::{RemoteProber, RemoteSettings};
+use crate::liveness::sight::Sight;
+use crate::registry::Registry;
+use crate::webhook::Reach;
+
+/// How often it is looked what can be seen at all.
+const SIGHT: Duration = Duration::from_mins(1);
+
+/// Whether remote resources are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RemoteProbes {
+    /// They are not.
+    Off,
+    /// At public addresses alone.
+    Public,
+    /// At private, loopback, link-local and metadata addresses, too.
+    Everything,
+}
+
+/// What is probed by the registry itself.
+#[derive(Debug, Clone, Args)]
+pub struct ProbeArgs {
+    /// What plugins call this host, in their field `host`; without it, the name that the machine has.
+    #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
+    host: Option<String>,
+    /// Look at the processes and containers of this host. Of plugins without a host, too, when the address that is
+    /// listened on is the loopback: then they can only be here. `false` when an agent does it.
+    #[arg(long, env = "PLUGIN_REGISTRY_PROBE_OWN_HOST", value_name = "BOOL", default_value_t = true,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+    probe_own_host: bool,
+    /// How often to look, in seconds.
+    #[arg(long, env = "PLUGIN_REGISTRY_PROBE_INTERVAL", default_value_t = 5, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    probe_interval: u64,
+    /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
+    #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
+    docker: String,
+    /// Ask endpoints and SSH hosts of remote resources whether they are there: `off`, `public`, or `everything`, with
+    /// which whoever may register a plugin can make this host connect to what only it can reach.
+    #[arg(long, env = "PLUGIN_REGISTRY_PROBE_REMOTES", value_enum, default_value = "off", value_name = "WHERE")]
+    probe_remotes: RemoteProbes,
+    /// A file (TOML or JSON) that says how providers' APIs are asked for what they rent out.
+    #[arg(long, env = "PLUGIN_REGISTRY_PROVIDERS", value_name = "FILE")]
+    providers: Option<PathBuf>,
+}
+
+impl ProbeArgs {
+    /// Starts what is to be probed, until `stop`.
+    ///
+    /// # Errors
+    ///
+    /// When the file of providers cannot be read.
+    pub fn start(
+        &self,
+        registry: &Registry,
+        sight: &Sight,
+        address: SocketAddr,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<TaskTracker> {
+        let tasks = TaskTracker::new();
+        let interval = Duration::from_secs(self.probe_interval);
+        if self.probe_own_host {
+            let host = self.host.clone().unwrap_or_else(this_host);
+            let unnamed = address.ip().is_loopback();
+            info!(host, unnamed, "looking at the processes and containers of this host");
+            let own = OwnHost::new(registry.clone(), host, unnamed, &self.docker);
+            tasks.spawn(own.run(interval, stop.clone()));
+            tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
+        }
+        let providers = self.providers()?;
+        if let Some(reach) = self.reach(providers.as_ref()) {
+            let settings = RemoteSettings { reach, ..RemoteSettings::default() };
+            let prober = RemoteProber::new(settings, providers.unwrap_or_default());
+            let endpoints = self.probe_remotes != RemoteProbes::Off;
+            tasks.spawn(RemoteSweep::new(registry.clone(), prober, endpoints).run(interval, stop.clone()));
+        }
+        tasks.close();
+        Ok(tasks)
+    }
+
+    /// `None` when nothing remote is probed.
+    fn reach(&self, providers: Option<&Providers>) -> Option<Reach> {
+        match self.probe_remotes {
+            RemoteProbes::Off => providers.is_some().then_some(Reach::Public),
+            RemoteProbes::Public => Some(Reach::Public),
+            RemoteProbes::Everything => Some(Reach::Everything),
+        }
+    }
+
+    fn providers(&self) -> anyhow::Result<Option<Providers>> {
+        let Some(path) = &self.providers else { return Ok(None) };
+        let place = || format!("the providers in {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(place)?;
+        Providers::read(&text).map(Some).map_err(|why| anyhow!(why)).with_context(place)
+    }
+}
+
+/// Keeps up to date what `/readyz` says can be seen.
+async fn look_around(sight: Sight, engine: String, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SIGHT);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => sight.refresh(&engine).await,
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can go wrong when the registry is asked.
+
+use serde::Deserialize;
+
+/// Why a call has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// What was given is no address of a registry.
+    #[error("`{address}` is no address of a registry: {why}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No answer came.
+    #[error("the registry at {server} cannot be reached")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The registry has said no: with a problem document (RFC 9457), of which this is the gist.
+    #[error("the registry has answered {status}: {detail}")]
+    Refused {
+        /// The status code.
+        status: u16,
+        /// What to mend, in the registry's words.
+        detail: String,
+    },
+    /// The answer cannot be understood: that is no registry, or one of another version.
+    #[error("the registry's answer cannot be understood: {0}")]
+    Answer(String),
+}
+
+/// The parts of a problem document that are told on.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+    #[serde(default)]
+    errors: Vec<Field>,
+}
+
+#[derive(Deserialize)]
+struct Field {
+    pointer: String,
+    detail: String,
+}
+
+impl ClientError {
+    pub(super) fn refused(status: u16, body: &[u8]) -> ClientError {
+        let detail = match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if problem.errors.len() > 1 => {
+                let errors = problem.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail));
+                errors.collect::<Vec<_>>().join("; ")
+            }
+            Ok(problem) => problem.detail,
+            // A proxy's page, perhaps: not for a log.
+            Err(_) => "without a problem document".into(),
+        };
+        ClientError::Refused { status, detail }
+    }
+
+    /// Returns true if and only if the same call may succeed later: the registry is down, busy, or restarting.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            ClientError::Unreachable { .. } => true,
+            ClientError::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
+            ClientError::Address { .. } | ClientError::Answer(_) => false,
+        }
+    }
+
+    /// The status code, when the registry has answered.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            ClientError::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_registrys_words() {
+        let one =
+            br#"{"detail":"/name: must not be empty","errors":[{"pointer":"/name","detail":"must not be empty"}]}"#;
+        assert_eq!(
+            ClientError::refused(422, one).to_string(),
+            "the registry has answered 422: /name: must not be empty"
+        );
+        let two =
+            br#"{"detail":"x (and 1 more)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
+        assert_eq!(ClientError::refused(422, two).to_string(), "the registry has answered 422: /a: x; /b: y");
+        assert!(ClientError::refused(502, b"<html>").to_string().contains("502"));
+    }
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        for (status, passes) in [(400, false), (404, false), (409, false), (422, false), (429, true), (503, true)] {
+            assert_eq!(ClientError::refused(status, b"{}").may_pass(), passes, "{status}");
+        }
+    }
+}

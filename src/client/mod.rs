@@ -1,0 +1,288 @@
+//! A client of the registry's own API: for the agent, for `exec`, and for programs that use this crate.
+//!
+//! It shares the vocabulary with the service, and nothing else. Each call is one request; whoever calls
+//! decides whether to try again. It speaks HTTP without TLS, as the service does; a proxy that the
+//! environment names is not used.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`wire`] | what is sent and answered |
+//! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
+
+pub mod error;
+pub mod wire;
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+pub use error::ClientError;
+pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
+
+use crate::plugin::Pid;
+
+/// How long a connection may take to be made.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+
+/// How long a request may take until its answer is complete, as long as the service itself gives it.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Speaks to one registry.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// What a list was when it was last asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ListTag(Option<HeaderValue>);
+
+impl Client {
+    /// A client of the registry at `server`, for example `http://localhost:8080`.
+    ///
+    /// # Errors
+    ///
+    /// When that is no address of a registry.
+    pub fn new(server: &str) -> Result<Client, ClientError> {
+        let wrong = |why: String| ClientError::Address { address: server.to_owned(), why };
+        let base = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
+        if base.scheme() != "http" || base.host().is_none() {
+            return Err(wrong("it must begin with `http://`".into()));
+        }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIME)
+            .timeout(REQUEST_TIME)
+            .user_agent(concat!("plugin-registry/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Client { http, base })
+    }
+
+    /// The address of the registry.
+    pub fn server(&self) -> &Url {
+        &self.base
+    }
+
+    /// Registers a plugin: `POST /plugins`. Returns it as the registry has it now.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn register(&self, plugin: &Value) -> Result<Value, ClientError> {
+        read(self.send(Method::POST, &["plugins"], Some(plugin)).await?).await
+    }
+
+    /// Registers a plugin that must be new: `POST /plugins` with `If-None-Match: *`. Returns false when it
+    /// stood already, and is as it was.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
+        let text = serde_json::to_vec(plugin).map_err(|error| ClientError::Answer(error.to_string()))?;
+        let request = self.http.post(self.url(&["plugins"])).header(CONTENT_TYPE, "application/json");
+        match self.judged(request.header(IF_NONE_MATCH, "*").body(text).send().await).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(412) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One plugin: `GET /plugins/{id}`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the registry cannot be asked.
+    pub async fn plugin(&self, unique_id: &str) -> Result<Value, ClientError> {
+        read(self.send(Method::GET, &["plugins", unique_id], None::<&Value>).await?).await
+    }
+
+    /// Changes a plugin: `PATCH /plugins/{id}`, a merge patch (RFC 7396).
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn patch_plugin(&self, unique_id: &str, patch: &Value) -> Result<Value, ClientError> {
+        read(self.send(Method::PATCH, &["plugins", unique_id], Some(patch)).await?).await
+    }
+
+    /// Says which processes a plugin holds: `PUT /plugins/{id}/spawned_pids`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn set_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
+        let body = serde_json::json!({ "spawned_pids": pids });
+        read(self.send(Method::PUT, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+    }
+
+    /// Adds to the processes that a plugin holds: `POST /plugins/{id}/spawned_pids`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn add_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
+        let body = serde_json::json!({ "spawned_pids": pids });
+        read(self.send(Method::POST, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+    }
+
+    /// Takes one process from those that a plugin holds: `DELETE /plugins/{id}/spawned_pids/{pid}`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn remove_pid(&self, unique_id: &str, pid: Pid) -> Result<(), ClientError> {
+        let path = ["plugins", unique_id, "spawned_pids", &pid.to_string()];
+        self.send(Method::DELETE, &path, None::<&Value>).await.map(drop)
+    }
+
+    /// Asks for a lease: `POST /leases`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it, or cannot be asked.
+    pub async fn grant_lease(&self, request: &LeaseRequest) -> Result<Lease, ClientError> {
+        read(self.send(Method::POST, &["leases"], Some(request)).await?).await
+    }
+
+    /// Renews a lease: `PUT /leases/{id}`.
+    ///
+    /// # Errors
+    ///
+    /// When it was released, there is none, or the registry cannot be asked.
+    pub async fn renew_lease(&self, lease_id: &str) -> Result<Lease, ClientError> {
+        read(self.send(Method::PUT, &["leases", lease_id], Some(&serde_json::json!({}))).await?).await
+    }
+
+    /// Releases a lease, the clean end: `DELETE /leases/{id}`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the registry cannot be asked.
+    pub async fn release_lease(&self, lease_id: &str) -> Result<(), ClientError> {
+        self.send(Method::DELETE, &["leases", lease_id], None::<&Value>).await.map(drop)
+    }
+
+    /// Reports what was seen: `POST /observations`.
+    ///
+    /// # Errors
+    ///
+    /// When another agent reports for the host (409), or the registry cannot be asked.
+    pub async fn observe(&self, report: &Report) -> Result<Accepted, ClientError> {
+        read(self.send(Method::POST, &["observations"], Some(report)).await?).await
+    }
+
+    /// What a host holds: `GET /resources?host=`, all pages. `None` when it is what `tag` stands for.
+    ///
+    /// # Errors
+    ///
+    /// When the registry cannot be asked.
+    pub async fn resources_of_host(
+        &self,
+        host: &str,
+        tag: &mut ListTag,
+    ) -> Result<Option<Vec<ResourceRow>>, ClientError> {
+        let (mut rows, mut cursor, mut first) = (Vec::new(), None::<String>, ListTag::default());
+        loop {
+            let mut url = self.url(&["resources"]);
+            url.query_pairs_mut().append_pair("host", host).append_pair("limit", "10000");
+            if let Some(cursor) = &cursor {
+                url.query_pairs_mut().append_pair("cursor", cursor);
+            }
+            let mut request = self.http.get(url);
+            if let (None, Some(tag)) = (&cursor, &tag.0) {
+                request = request.header(IF_NONE_MATCH, tag);
+            }
+            let response = self.judged(request.send().await).await?;
+            if response.status() == StatusCode::NOT_MODIFIED {
+                return Ok(None);
+            }
+            if cursor.is_none() {
+                first = ListTag(response.headers().get(ETAG).cloned());
+            }
+            let page: wire::ResourcePage = read(response).await?;
+            rows.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                *tag = first;
+                return Ok(Some(rows));
+            }
+        }
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // A base with a host can always have a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    async fn send<B: Serialize>(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<&B>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let media_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let mut request = self.http.request(method, self.url(segments));
+        if let Some(body) = body {
+            let text = serde_json::to_vec(body).map_err(|error| ClientError::Answer(error.to_string()))?;
+            request = request.header(CONTENT_TYPE, media_type).body(text);
+        }
+        self.judged(request.send().await).await
+    }
+
+    async fn judged(&self, sent: reqwest::Result<reqwest::Response>) -> Result<reqwest::Response, ClientError> {
+        let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
+        let response = sent.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let text = response.bytes().await.map_err(unreachable)?;
+        Err(ClientError::refused(status.as_u16(), &text))
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
+    let wrong = |error: &dyn std::fmt::Display| ClientError::Answer(error.to_string());
+    let text = response.bytes().await.map_err(|error| wrong(&error))?;
+    serde_json::from_slice(&text).map_err(|error| wrong(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_one_segment_whatever_they_hold() {
+        let client = Client::new("http://localhost:8080/registry/").unwrap();
+        let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]);
+        assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/a%2Fb_c%20d%3F%23/spawned_pids");
+    }
+
+    #[test]
+    fn what_is_no_registry_is_refused() {
+        for server in ["", "localhost:8080", "https://localhost", "ftp://localhost", "/plugins"] {
+            assert!(matches!(Client::new(server), Err(ClientError::Address { .. })), "{server}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_down_is_unreachable() {
+        // Port 1 of the loopback is nobody's.
+        let down = Client::new("http://127.0.0.1:1").unwrap();
+        let error = down.plugin("a_b").await.unwrap_err();
+        assert!(error.may_pass() && error.to_string().contains("127.0.0.1:1"), "{error}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Which processes belong to one that is held: what it has started, whoever waits for it now.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::stat::Stat;
+use crate::plugin::Pid;
+
+/// How many processes are named in a detail; the others are counted.
+const NAMED: usize = 20;
+
+/// The processes that there were at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    processes: HashMap<Pid, Stat>,
+    children: HashMap<Pid, Vec<Pid>>,
+    sessions: HashMap<Pid, Vec<Pid>>,
+}
+
+/// A process that belongs to another, told from every later one with its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Relative {
+    /// Its number.
+    pub pid: Pid,
+    /// When it was started.
+    pub start_ticks: u64,
+}
+
+impl Table {
+    /// Adds a process.
+    pub fn insert(&mut self, pid: Pid, stat: Stat) {
+        self.processes.insert(pid, stat);
+        self.children.entry(stat.parent).or_default().push(pid);
+        self.sessions.entry(stat.session).or_default().push(pid);
+    }
+
+    /// A process.
+    pub fn get(&self, pid: Pid) -> Option<&Stat> {
+        self.processes.get(&pid)
+    }
+
+    /// The processes that belong to `pid` and run: its descendants, and those of the session that it
+    /// has begun. Sessions that others have begun are not followed: a login shell is nobody's child.
+    ///
+    /// It may itself have ended: a session keeps its number for as long as it has members
+    /// (credentials(7)), so that what it leaves behind is found.
+    pub fn relatives(&self, pid: Pid) -> Vec<Relative> {
+        let mut found = BTreeSet::new();
+        let mut waiting = vec![pid];
+        if let Some(members) = self.sessions.get(&pid) {
+            waiting.extend(members);
+        }
+        while let Some(next) = waiting.pop() {
+            if next != pid && !found.insert(next) {
+                continue;
+            }
+            // Process 0 is the kernel's own; and the children of what ends meanwhile go to others.
+            if let Some(children) = self.children.get(&next) {
+                waiting.extend(children.iter().filter(|child| !found.contains(*child) && **child != pid));
+            }
+        }
+        found.into_iter().filter_map(|pid| self.running(pid)).collect()
+    }
+
+    /// The descendants of `pid` that run, nearest first.
+    pub fn descendants(&self, pid: Pid) -> Vec<Relative> {
+        let mut found = vec![pid];
+        let mut next = 0;
+        while let Some(parent) = found.get(next) {
+            let children = self.children.get(parent).into_iter().flatten();
+            let new: Vec<Pid> = children.copied().filter(|child| !found.contains(child)).collect();
+            found.extend(new);
+            next += 1;
+        }
+        found.into_iter().skip(1).filter_map(|pid| self.running(pid)).collect()
+    }
+
+    /// Those of `once` that still run.
+    pub fn still_running(&self, once: &[Relative]) -> Vec<Relative> {
+        once.iter().copied().filter(|relative| self.running(relative.pid) == Some(*relative)).collect()
+    }
+
+    fn running(&self, pid: Pid) -> Option<Relative> {
+        let stat = self.get(pid).filter(|stat| !stat.has_ended())?;
+        Some(Relative { pid, start_ticks: stat.start_ticks })
+    }
+
+    /// Those processes of a control group that were started no earlier than `pid`; none when it is not
+    /// the oldest there, because then the group was made for somebody else.
+    ///
+    /// `groups` is where the control groups are mounted, normally /sys/fs/cgroup (cgroups(7)).
+    pub fn of_its_control_group(&self, pid: Pid, groups: &Path, group: &str) -> Vec<Relative> {
+        let Some(began) = self.get(pid).map(|stat| stat.start_ticks) else { return Vec::new() };
+        let Some(inside) = group.strip_prefix('/').filter(|inside| !inside.is_empty()) else { return Vec::new() };
+        let Ok(members) = std::fs::read_to_string(groups.join(inside).join("cgroup.procs")) else {
+            return Vec::new();
+        };
+        let members: Vec<Relative> =
+            members.lines().filter_map(|line| self.running(line.parse().ok()?)).filter(|one| one.pid != pid).collect();
+        if members.iter().any(|one| one.start_ticks < began) { Vec::new() } else { members }
+    }
+}
+
+/// The control group of a process in the unified hierarchy: a line of /proc/PID/cgroup (cgroups(7)).
+pub fn control_group(lines: &str) -> Option<&str> {
+    lines.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
+/// Processes, in words: `3 more: 41, 42, 43`; nothing when there are none.
+pub fn in_words(relatives: &[Relative]) -> Option<String> {
+    let first = relatives.first()?;
+    let mut words = format!("{} more: {}", relatives.len(), first.pid);
+    for relative in relatives.iter().take(NAMED).skip(1) {
+        // Writing to a String cannot fail.
+        let _written = write!(words, ", {}", relative.pid);
+    }
+    if relatives.len() > NAMED {
+        words.push_str(" …");
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(processes: &[(Pid, Pid, Pid)]) -> Table {
+        let mut table = Table::default();
+        for &(pid, parent, session) in processes {
+            let state = if pid == 99 { b'Z' } else { b'S' };
+            table.insert(pid, Stat { state, parent, session, threads: 1, start_ticks: u64::from(pid) });
+        }
+        table
+    }
+
+    fn pids(relatives: &[Relative]) -> Vec<Pid> {
+        relatives.iter().map(|relative| relative.pid).collect()
+    }
+
+    #[test]
+    fn children_and_the_own_session_are_found_and_no_stranger() {
+        // 10 is a login shell; 20 a plugin of its own session with a child and a grandchild; 23 has lost
+        // its parent and stays in the session; 24 has left the session and is still a child.
+        let table = table(&[
+            (1, 0, 1),
+            (10, 1, 10),
+            (11, 10, 10),
+            (20, 10, 20),
+            (21, 20, 20),
+            (22, 21, 20),
+            (23, 1, 20),
+            (24, 20, 24),
+            (99, 20, 20),
+        ]);
+        assert_eq!(pids(&table.relatives(20)), [21, 22, 23, 24]);
+        // Of the shell's session, but not its beginner: only what it has started.
+        assert_eq!(pids(&table.relatives(11)), [] as [Pid; 0]);
+        assert_eq!(pids(&table.descendants(20)), [21, 24, 22]);
+    }
+
+    #[test]
+    fn what_a_dead_session_leader_leaves_behind_is_found() {
+        let table = table(&[(1, 0, 1), (21, 1, 20), (22, 21, 20), (30, 1, 30)]);
+        assert_eq!(pids(&table.relatives(20)), [21, 22]);
+    }
+
+    #[test]
+    fn a_number_that_was_given_again_is_not_the_one_that_was_remembered() {
+        let table = table(&[(21, 1, 20)]);
+        let remembered = [Relative { pid: 21, start_ticks: 21 }, Relative { pid: 21, start_ticks: 5 }];
+        assert_eq!(table.still_running(&remembered), remembered[..1]);
+    }
+
+    #[test]
+    fn a_control_group_counts_when_it_was_made_for_the_process() {
+        let groups = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(groups.path().join("plugin")).unwrap();
+        std::fs::write(groups.path().join("plugin/cgroup.procs"), "20\n23\n4000\n").unwrap();
+        let table = table(&[(20, 1, 20), (23, 1, 23), (30, 1, 30)]);
+        assert_eq!(pids(&table.of_its_control_group(20, groups.path(), "/plugin")), [23]);
+        // 23 joined a group that was there before it.
+        assert_eq!(table.of_its_control_group(23, groups.path(), "/plugin"), []);
+        assert_eq!(table.of_its_control_group(20, groups.path(), "/"), []);
+        assert_eq!(table.of_its_control_group(20, groups.path(), "/none"), []);
+        assert_eq!(control_group("9:name=systemd:/a\n0::/b/c\n"), Some("/b/c"));
+    }
+
+    #[test]
+    fn long_families_are_counted() {
+        let many: Vec<Relative> = (1..=25).map(|pid| Relative { pid, start_ticks: 1 }).collect();
+        let words = in_words(&many).unwrap();
+        assert!(words.starts_with("25 more: 1, 2,") && words.ends_with("20 …"), "{words}");
+        assert_eq!(in_words(&many[..2]).as_deref(), Some("2 more: 1, 2"));
+        assert_eq!(in_words(&[]), None);
+    }
+}

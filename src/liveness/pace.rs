@@ -1,0 +1,54 @@
+//! How often something far away is asked: pure arithmetic.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The pause while it answers. A longer one finds out later; a shorter one asks more of it.
+    pub interval: SignedDuration,
+    /// The longest pause, to which it is doubled with every failure in a row.
+    pub longest: SignedDuration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { interval: SignedDuration::from_secs(60), longest: SignedDuration::from_mins(2) }
+    }
+}
+
+impl Pace {
+    /// When to ask again after `failures` in a row.
+    ///
+    /// `chance`, from 0 to 1, makes the pause up to a tenth shorter or longer, so that what was begun at
+    /// once does not stay together.
+    pub fn next(&self, failures: u32, now: Timestamp, chance: f64) -> Timestamp {
+        let doubled = self.interval.checked_mul(1 << failures.min(20)).unwrap_or(self.longest);
+        let pause = doubled.min(self.longest.max(self.interval));
+        now.saturating_add(pause.mul_f64(0.9 + chance.clamp(0.0, 1.0) / 5.0)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(0, 0.5, 60)]
+    #[case(0, 0.0, 54)]
+    #[case(0, 1.0, 66)]
+    #[case(1, 0.5, 120)]
+    #[case(2, 0.5, 240)]
+    #[case(3, 0.5, 300)]
+    #[case(u32::MAX, 0.5, 300)]
+    // What is no chance is taken for the nearest one.
+    #[case(0, 9.0, 66)]
+    #[case(0, -9.0, 54)]
+    fn pauses_double_and_differ_a_little(#[case] failures: u32, #[case] chance: f64, #[case] seconds: i64) {
+        let pace = Pace { longest: SignedDuration::from_secs(300), ..Pace::default() };
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        assert_eq!(pace.next(failures, now, chance).duration_since(now), SignedDuration::from_secs(seconds));
+    }
+}

@@ -1,0 +1,235 @@
+//! The sweep over what a host holds: processes and containers. The same for the registry's own host and
+//! for the agent of another.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+use super::container::{ContainerIdentity, ContainerProbe, Containers};
+use super::family::{Relative, Table, control_group, in_words};
+use super::identity::ProcessIdentity;
+use super::memory::{Memory, Seen};
+use super::process::{Look, ProcessProbe, ProcessSight};
+use crate::plugin::{FreeJson, Pid};
+use crate::registry::observation::{ObservedState, ResourceKey, ResourceKind, Sighting};
+
+/// Where control groups are mounted.
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+
+/// The longest detail that a registry takes, in characters.
+const MAX_DETAIL: usize = 1024;
+
+/// A resource that is held, and what tells it from a stranger of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Which.
+    pub key: ResourceKey,
+    /// What the registry knows; `None` before the first sighting.
+    pub identity: Option<FreeJson>,
+}
+
+/// Looks at the processes and containers of this host.
+#[derive(Debug)]
+pub struct Prober {
+    /// `None` while a sweep has it, or when there is no /proc that we could read.
+    processes: Option<ProcessProbe>,
+    containers: ContainerProbe,
+    memory: Memory,
+    families: HashMap<ResourceKey, Vec<Relative>>,
+}
+
+impl Prober {
+    /// A prober that asks `engine` for containers and tells again what has not changed when `refresh` has passed.
+    pub fn new(engine: &str, refresh: SignedDuration) -> Prober {
+        Prober {
+            processes: None,
+            containers: ContainerProbe::new(engine),
+            memory: Memory::new(refresh),
+            families: HashMap::new(),
+        }
+    }
+
+    /// Looks at everything of `held`, and returns what is news.
+    pub async fn sweep(&mut self, held: &[Held], now: Timestamp) -> Vec<Sighting> {
+        self.memory.forget_all_but(held.iter().map(|held| &held.key));
+        let mut seen = self.sweep_processes(held, now).await;
+        seen.extend(self.sweep_containers(held, now).await);
+        seen.into_iter().filter_map(|seen| self.memory.news(seen)).collect()
+    }
+
+    /// Lets the next sweep tell everything: for a registry that has lost what it was told.
+    pub fn tell_everything_again(&mut self) {
+        self.memory.tell_everything_again();
+    }
+
+    fn known(&self, held: &Held) -> Option<FreeJson> {
+        held.identity.clone().or_else(|| self.memory.identity(&held.key).cloned())
+    }
+
+    async fn sweep_processes(&mut self, held: &[Held], now: Timestamp) -> Vec<Seen> {
+        let of_processes = held.iter().filter(|held| held.key.kind == ResourceKind::Process);
+        let wanted: Vec<Wanted> = of_processes.filter_map(|held| Wanted::of(held, self.known(held).as_ref())).collect();
+        if wanted.is_empty() {
+            self.families.clear();
+            return Vec::new();
+        }
+        let probe = self.processes.take();
+        let families = std::mem::take(&mut self.families);
+        // Thousands of reads of /proc take a while; the runtime's thread has others to serve.
+        let swept = tokio::task::spawn_blocking(move || {
+            let probe = probe.map_or_else(ProcessProbe::new, Ok);
+            probe.map(|mut probe| {
+                let (seen, families) = look_at(&mut probe, wanted, &families, now);
+                (probe, seen, families)
+            })
+        });
+        match swept.await {
+            Ok(Ok((probe, seen, families))) => {
+                self.processes = Some(probe);
+                self.families = families;
+                seen
+            }
+            Ok(Err(error)) => {
+                let blind = held.iter().filter(|held| held.key.kind == ResourceKind::Process);
+                blind.map(|held| unknown(held, now, &format!("processes cannot be seen from here: {error}"))).collect()
+            }
+            Err(_) => {
+                warn!("a sweep over the processes has panicked; it is made anew");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn sweep_containers(&self, held: &[Held], now: Timestamp) -> Vec<Seen> {
+        let wanted: Vec<&Held> = held.iter().filter(|held| held.key.kind == ResourceKind::Container).collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        match self.containers.look_at_all().await {
+            Ok(containers) => {
+                let mut seen = Vec::with_capacity(wanted.len());
+                for held in wanted {
+                    seen.push(self.look_at_container(&containers, held, now).await);
+                }
+                seen
+            }
+            Err(reason) => wanted.into_iter().map(|held| unknown(held, now, &reason)).collect(),
+        }
+    }
+
+    async fn look_at_container(&self, containers: &Containers, held: &Held, now: Timestamp) -> Seen {
+        let known = self.known(held).as_ref().and_then(ContainerIdentity::from_json);
+        let sight = containers.probe(&held.key.id, known.as_ref()).await;
+        let detail: Option<Box<str>> = sight.detail.map(bounded);
+        let identity = sight.identity.map(|identity| identity.to_json());
+        let sighting =
+            Sighting { key: held.key.clone(), state: sight.state, at: now, detail: detail.clone(), identity };
+        Seen { sighting, headline: detail }
+    }
+}
+
+/// A process to look at.
+struct Wanted {
+    key: ResourceKey,
+    pid: Pid,
+    known: Option<ProcessIdentity>,
+}
+
+impl Wanted {
+    fn of(held: &Held, known: Option<&FreeJson>) -> Option<Wanted> {
+        let known = known.and_then(ProcessIdentity::from_json);
+        Some(Wanted { key: held.key.clone(), pid: held.key.id.parse().ok()?, known })
+    }
+}
+
+type Families = HashMap<ResourceKey, Vec<Relative>>;
+
+fn look_at(probe: &mut ProcessProbe, wanted: Vec<Wanted>, before: &Families, now: Timestamp) -> (Vec<Seen>, Families) {
+    let table = probe.look_at_all().unwrap_or_else(|error| {
+        warn!(%error, "/proc cannot be listed; each process is looked for by itself, and none for its children");
+        Table::default()
+    });
+    let mut families = Families::new();
+    let mut seen = Vec::with_capacity(wanted.len());
+    for Wanted { key, pid, known } in wanted {
+        let look = table.get(pid).map_or_else(|| probe.look(pid), |stat| Look::There(*stat));
+        let sight = probe.judge(pid, look, known.as_ref());
+        let family = match sight.state {
+            ObservedState::Alive => family(&table, pid),
+            // Those who were its family, as far as they are still there; and what is left of its session.
+            ObservedState::Gone => {
+                let mut left = before.get(&key).map(|family| table.still_running(family)).unwrap_or_default();
+                left.extend(
+                    table
+                        .relatives(pid)
+                        .into_iter()
+                        .filter(|one| known.is_some() && !left.contains(one))
+                        .collect::<Vec<_>>(),
+                );
+                left
+            }
+            _ => Vec::new(),
+        };
+        seen.push(described(&key, sight, &family, now));
+        families.insert(key, family);
+    }
+    (seen, families)
+}
+
+/// The processes that belong to one that runs.
+fn family(table: &Table, pid: Pid) -> Vec<Relative> {
+    let mut family = table.relatives(pid);
+    let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
+    let (Ok(its), Ok(ours)) = (groups(&pid.to_string()), groups("self")) else { return family };
+    // A group that is ours, too, was not made for it.
+    if let Some(group) = control_group(&its).filter(|group| control_group(&ours) != Some(*group)) {
+        let more = table.of_its_control_group(pid, Path::new(CONTROL_GROUPS), group);
+        let more: Vec<Relative> = more.into_iter().filter(|one| !family.contains(one)).collect();
+        family.extend(more);
+    }
+    family
+}
+
+fn described(key: &ResourceKey, sight: ProcessSight, family: &[Relative], now: Timestamp) -> Seen {
+    let words = in_words(family);
+    let join = |detail: Option<&str>, words: &str| match detail {
+        Some(detail) => format!("{detail}; {words}"),
+        None => words.to_owned(),
+    };
+    let (headline, detail) = match (sight.state, words) {
+        (ObservedState::Gone, Some(words)) => {
+            // That something is left is news, and so is who.
+            let detail = join(sight.detail.as_deref(), &format!("what it has started still runs, {words}"));
+            (Some(detail.clone()), Some(detail))
+        }
+        (_, Some(words)) => {
+            let detail = join(sight.detail.as_deref(), &format!("with {words}"));
+            (sight.detail, Some(detail))
+        }
+        (_, None) => (sight.detail.clone(), sight.detail),
+    };
+    let identity = sight.identity.map(|identity| identity.to_json());
+    let sighting = Sighting { key: key.clone(), state: sight.state, at: now, detail: detail.map(bounded), identity };
+    Seen { sighting, headline: headline.map(bounded) }
+}
+
+fn unknown(held: &Held, now: Timestamp, why: &str) -> Seen {
+    let detail = Some(bounded(why.to_owned()));
+    let sighting = Sighting {
+        key: held.key.clone(),
+        state: ObservedState::Unknown,
+        at: now,
+        detail: detail.clone(),
+        identity: None,
+    };
+    Seen { sighting, headline: detail }
+}
+
+fn bounded(detail: String) -> Box<str> {
+    match detail.char_indices().nth(MAX_DETAIL) {
+        Some((end, _)) => detail.get(..end).unwrap_or_default().into(),
+        None => detail.into(),
+    }
+}

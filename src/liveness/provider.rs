@@ -1,0 +1,284 @@
+//! What a provider's own API says of what it rents out: any API that answers JSON, without its SDK.
+//!
+//! Which addresses are asked is for a file to say that only the operator can write: a plugin chooses
+//! none, and its ids are percent-encoded. Credentials stay in the files and variables that are named
+//! there; they are read for each request, and never kept, logged or told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json_path::JsonPath;
+use url::Url;
+
+use crate::plugin::{Provider, RemoteResource};
+use crate::registry::observation::ObservedState;
+
+/// The APIs that can be asked, by provider.
+#[derive(Debug, Default)]
+pub struct Providers(BTreeMap<Provider, Api>);
+
+/// How to ask one provider's API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Whose.
+    provider: Provider,
+    /// The address, with `{instance_id}`, `{job_id}` or `{region}` in its path or query.
+    url: String,
+    /// Where in the answer the status stands: a JSONPath (RFC 9535).
+    status: JsonPath,
+    /// Which of the provider's words means that it is there, and which that it is gone. Others are unknown.
+    states: BTreeMap<String, Meaning>,
+    /// What 404 means. Some providers forget what has ended, others answer so to a wrong credential.
+    #[serde(default)]
+    missing: Meaning,
+    /// The header for the credential.
+    #[serde(default = "authorization")]
+    header: String,
+    /// What stands before the credential, for example `Bearer `.
+    #[serde(default)]
+    prefix: String,
+    /// Where the credential is.
+    credential: Option<Credential>,
+}
+
+/// What a provider's word means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Meaning {
+    Alive,
+    Gone,
+    #[default]
+    Unknown,
+}
+
+/// Where a credential is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Credential {
+    /// In an environment variable of this process.
+    Env(String),
+    /// In a file, white space at its ends left out.
+    File(PathBuf),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    #[serde(default)]
+    provider: Vec<Api>,
+}
+
+/// A request that can be sent. Its header holds a credential: no Debug.
+pub struct ProviderRequest {
+    /// Where to.
+    pub url: Url,
+    /// The header with the credential.
+    pub header: Option<(String, String)>,
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
+}
+
+impl Providers {
+    /// Reads the settings: TOML, or JSON when they begin with `{`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, for the operator.
+    pub fn read(text: &str) -> Result<Providers, String> {
+        let settings: Settings = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| error.to_string())?
+        } else {
+            toml::from_str(text).map_err(|error| error.to_string())?
+        };
+        let mut apis = BTreeMap::new();
+        for api in settings.provider {
+            let provider = api.provider.as_str();
+            api.check().map_err(|why| format!("provider {provider}: {why}"))?;
+            if apis.insert(api.provider, api).is_some() {
+                return Err(format!("provider {provider} is there twice"));
+            }
+        }
+        Ok(Providers(apis))
+    }
+
+    /// The API of a resource's provider, if one is set.
+    pub fn of(&self, resource: &RemoteResource) -> Option<&Api> {
+        self.0.get(&resource.provider)
+    }
+}
+
+impl Api {
+    fn check(&self) -> Result<(), String> {
+        let url = Url::parse(&self.url).map_err(|error| format!("the url is none: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("the url must begin with `https://` or `http://`".into());
+        }
+        let authority = self.url.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
+        if authority.is_none_or(|authority| authority.contains(['{', '@'])) {
+            return Err("the host of the url must stand there as it is, without a placeholder or a password".into());
+        }
+        let mut rest = self.url.as_str();
+        while let Some((_, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("a placeholder of the url has no end")?;
+            if !matches!(name, "instance_id" | "job_id" | "region") {
+                return Err(format!("`{{{name}}}` is none of {{instance_id}}, {{job_id}}, {{region}}"));
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// The request for a resource; `None` when it lacks what the address needs.
+    ///
+    /// # Errors
+    ///
+    /// Why the credential cannot be had, without any of it.
+    pub fn request(&self, resource: &RemoteResource) -> Result<Option<ProviderRequest>, String> {
+        let mut url = self.url.clone();
+        let ids =
+            [("{instance_id}", &resource.instance_id), ("{job_id}", &resource.job_id), ("{region}", &resource.region)];
+        for (placeholder, id) in ids {
+            if url.contains(placeholder) {
+                let Some(id) = id.as_deref().filter(|id| !id.is_empty()) else { return Ok(None) };
+                url = url.replace(placeholder, &utf8_percent_encode(id, NON_ALPHANUMERIC).to_string());
+            }
+        }
+        let url =
+            Url::parse(&url).map_err(|_| "the address makes no sense with the ids of this resource".to_owned())?;
+        let credential = self.credential.as_ref().map(Credential::read).transpose()?;
+        let header = credential.map(|credential| (self.header.clone(), format!("{}{credential}", self.prefix)));
+        Ok(Some(ProviderRequest { url, header }))
+    }
+
+    /// What an answer says.
+    pub fn judge(&self, status: u16, body: &[u8]) -> (ObservedState, String) {
+        let provider = self.provider.as_str();
+        if status == 404 {
+            return (self.missing.state(), format!("{provider} answers 404: it knows no such resource"));
+        }
+        if !(200..300).contains(&status) {
+            return (ObservedState::Unknown, format!("{provider} answers {status}"));
+        }
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+            return (ObservedState::Unknown, format!("the answer of {provider} is no JSON"));
+        };
+        let found = self.status.query(&answer).at_most_one();
+        let Some(word) = found.ok().flatten().and_then(Value::as_str) else {
+            return (ObservedState::Unknown, format!("the answer of {provider} has no status at {}", self.status));
+        };
+        let meaning = self.states.get(word).copied().unwrap_or_default();
+        (meaning.state(), format!("{provider} says `{}`", word.chars().take(100).collect::<String>()))
+    }
+}
+
+impl Meaning {
+    fn state(self) -> ObservedState {
+        match self {
+            Meaning::Alive => ObservedState::Alive,
+            Meaning::Gone => ObservedState::Gone,
+            Meaning::Unknown => ObservedState::Unknown,
+        }
+    }
+}
+
+impl Credential {
+    fn read(&self) -> Result<String, String> {
+        let (text, place) = match self {
+            Credential::Env(name) => (std::env::var(name).ok(), format!("the variable {name}")),
+            Credential::File(path) => (std::fs::read_to_string(path).ok(), format!("the file {}", path.display())),
+        };
+        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        text.ok_or_else(|| format!("{place}, which should hold the credential, cannot be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    const LAMBDA: &str = r#"
+        [[provider]]
+        provider = "lambda_labs"
+        url = "https://api.example/v1/{region}/instances/{instance_id}?full=1"
+        status = "$.data.status"
+        prefix = "Bearer "
+        credential = { file = "/nonexistent" }
+        missing = "gone"
+        [provider.states]
+        active = "alive"
+        terminated = "gone"
+    "#;
+
+    fn resource(id: Option<&str>) -> RemoteResource {
+        let document = json!({"provider": "lambda_labs", "instance_id": id, "region": "us/west"});
+        RemoteResource::read(document, "").unwrap()
+    }
+
+    #[test]
+    fn ids_are_encoded_and_never_choose_the_host() {
+        let providers = Providers::read(&LAMBDA.replace("credential =", "#")).unwrap();
+        let api = providers.of(&resource(None)).unwrap();
+        let request = api.request(&resource(Some("../a?b#c@evil"))).unwrap().unwrap();
+        assert_eq!(request.url.as_str(), "https://api.example/v1/us%2Fwest/instances/%2E%2E%2Fa%3Fb%23c%40evil?full=1");
+        assert!(request.header.is_none());
+        assert!(api.request(&resource(None)).unwrap().is_none(), "nothing to ask for");
+    }
+
+    #[test]
+    fn credentials_are_read_for_each_request_and_told_to_nobody() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = LAMBDA.replace("/nonexistent", &file.path().display().to_string());
+        let providers = Providers::read(&text).unwrap();
+        let api = providers.of(&resource(None)).unwrap();
+        assert!(api.request(&resource(Some("1"))).is_err(), "it is empty");
+        std::fs::write(file.path(), "s3cret\n").unwrap();
+        let request = api.request(&resource(Some("1"))).unwrap().unwrap();
+        assert_eq!(request.header.unwrap(), ("authorization".to_owned(), "Bearer s3cret".to_owned()));
+        assert!(!format!("{providers:?}").contains("s3cret"));
+    }
+
+    #[rstest]
+    #[case(200, r#"{"data":{"status":"active"}}"#, ObservedState::Alive)]
+    #[case(200, r#"{"data":{"status":"terminated"}}"#, ObservedState::Gone)]
+    #[case(200, r#"{"data":{"status":"unhealthy"}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{"status":1}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{}}"#, ObservedState::Unknown)]
+    #[case(200, "<html>", ObservedState::Unknown)]
+    #[case(404, "", ObservedState::Gone)]
+    #[case(401, r#"{"data":{"status":"terminated"}}"#, ObservedState::Unknown)]
+    #[case(500, "", ObservedState::Unknown)]
+    fn answers_are_judged(#[case] status: u16, #[case] body: &str, #[case] state: ObservedState) {
+        let providers = Providers::read(LAMBDA).unwrap();
+        assert_eq!(providers.of(&resource(None)).unwrap().judge(status, body.as_bytes()).0, state);
+    }
+
+    #[rstest]
+    #[case("https://{instance_id}.example/", "host")]
+    #[case("https://user@api.example/{instance_id}", "host")]
+    #[case("https://api.example/{name}", "{name}")]
+    #[case("https://api.example/{instance_id", "no end")]
+    #[case("ftp://api.example/", "https://")]
+    #[case("api.example", "url")]
+    fn addresses_that_a_plugin_could_turn_are_refused(#[case] url: &str, #[case] told: &str) {
+        let text = LAMBDA.replace("https://api.example/v1/{region}/instances/{instance_id}?full=1", url);
+        let refused = Providers::read(&text).unwrap_err();
+        assert!(refused.contains(told), "{refused}");
+    }
+
+    #[test]
+    fn json_is_read_as_well_and_unknown_settings_are_refused() {
+        let json = json!({"provider": [{"provider": "aws", "url": "http://h/", "status": "$.s", "states": {}}]});
+        assert!(Providers::read(&json.to_string()).is_ok());
+        assert!(Providers::read(&LAMBDA.replace("prefix", "prefixes")).is_err());
+        assert!(Providers::read(&format!("{LAMBDA}{LAMBDA}")).unwrap_err().contains("twice"));
+    }
+}

@@ -1,0 +1,330 @@
+//! Does what is rented elsewhere still answer? By HTTP, by TCP, and by what its provider says.
+//!
+//! That nobody answers does not mean that nothing runs, or bills: it is unreachable, and only a
+//! provider's own word makes it gone. Plugins name the addresses, so that these probes are off unless a
+//! setting allows them, and connect to nothing beyond its reach, as webhooks do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request;
+use hyper::header::{ACCEPT, HeaderValue, USER_AGENT};
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpStream;
+use url::Url;
+
+use super::memory::{Memory, Seen};
+use super::pace::Pace;
+use super::provider::Providers;
+use crate::plugin::{Plugin, RemoteResource};
+use crate::registry::observation::{ObservedState, ResourceKey, Sighting};
+use crate::webhook::courier::{HttpClient, client, reason_of};
+use crate::webhook::target::{self, Forbidden, GuardedResolver, Reach};
+
+/// How much of a provider's answer is read, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// How remote resources are probed.
+#[derive(Debug, Clone, Copy)]
+pub struct RemoteSettings {
+    /// Where endpoints and SSH hosts may be; providers' addresses are the operator's own.
+    pub reach: Reach,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// How often each is probed.
+    pub pace: Pace,
+    /// How many are probed at a time.
+    pub concurrency: usize,
+    /// When what has not changed is told again.
+    pub refresh: SignedDuration,
+}
+
+impl Default for RemoteSettings {
+    fn default() -> RemoteSettings {
+        RemoteSettings {
+            reach: Reach::Public,
+            timeout: Duration::from_secs(5),
+            pace: Pace::default(),
+            concurrency: 16,
+            refresh: SignedDuration::from_secs(50),
+        }
+    }
+}
+
+/// A remote resource that is held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Which.
+    pub key: ResourceKey,
+    /// What its plugin says of it.
+    pub resource: RemoteResource,
+    /// What to ask its endpoint for, when not for the endpoint itself.
+    pub health_path: Option<String>,
+}
+
+impl Target {
+    /// The remote resource of a plugin. `health_path` is a label of the plugin, or in the resource's `metadata`.
+    pub fn of(key: ResourceKey, plugin: &Plugin, resource: &RemoteResource) -> Target {
+        let metadata = resource.metadata.to_value();
+        let said = metadata.get("health_path").and_then(serde_json::Value::as_str).map(str::to_owned);
+        let health_path = said.or_else(|| plugin.labels.get("health_path").map(str::to_owned));
+        Target { key, resource: resource.clone(), health_path }
+    }
+}
+
+/// Looks at remote resources.
+pub struct RemoteProber {
+    guarded: Result<HttpClient, String>,
+    operators: Result<HttpClient, String>,
+    settings: RemoteSettings,
+    providers: Providers,
+    turns: HashMap<ResourceKey, Turn>,
+    memory: Memory,
+}
+
+/// When a target is looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    failures: u32,
+    at: Timestamp,
+}
+
+type Answer = (ObservedState, String);
+
+impl RemoteProber {
+    /// A prober that has looked at nothing yet.
+    pub fn new(settings: RemoteSettings, providers: Providers) -> RemoteProber {
+        let client = |reach| client(reach).map_err(|error| format!("TLS cannot be set up: {error}"));
+        RemoteProber {
+            guarded: client(settings.reach),
+            operators: client(Reach::Everything),
+            settings,
+            providers,
+            turns: HashMap::new(),
+            memory: Memory::new(settings.refresh),
+        }
+    }
+
+    /// Looks at those of `held` whose turn it is, and returns what is news. `chance` spreads the next turns.
+    pub async fn sweep(&mut self, held: &[Target], now: Timestamp, chance: impl Fn() -> f64) -> Vec<Sighting> {
+        self.memory.forget_all_but(held.iter().map(|target| &target.key));
+        let turns = std::mem::take(&mut self.turns);
+        self.turns = held.iter().filter_map(|target| Some((target.key.clone(), *turns.get(&target.key)?))).collect();
+        let mut probes = Vec::new();
+        for target in held {
+            if self.turns.get(&target.key).is_none_or(|turn| turn.at <= now) {
+                let this = &*self;
+                probes.push(async move { (target, this.probe(target).await) });
+            }
+        }
+        let answers: Vec<_> = stream::iter(probes).buffer_unordered(self.settings.concurrency.max(1)).collect().await;
+        let mut news = Vec::new();
+        for (target, (state, detail)) in answers {
+            let before = self.turns.get(&target.key).map_or(0, |turn| turn.failures);
+            let failures = if state == ObservedState::Alive { 0 } else { before.saturating_add(1) };
+            let at = self.settings.pace.next(failures, now, chance());
+            self.turns.insert(target.key.clone(), Turn { failures, at });
+            let detail: Option<Box<str>> = Some(detail.chars().take(1024).collect::<String>().into());
+            let sighting = Sighting { key: target.key.clone(), state, at: now, detail: detail.clone(), identity: None };
+            news.extend(self.memory.news(Seen { sighting, headline: detail }));
+        }
+        news
+    }
+
+    /// The provider's word counts most; then the endpoint; then SSH.
+    async fn probe(&self, target: &Target) -> Answer {
+        let mut answers = Vec::new();
+        match self.ask_provider(&target.resource).await {
+            Some(answer @ (ObservedState::Alive | ObservedState::Gone, _)) => return answer,
+            Some(answer) => answers.push(answer),
+            None => {}
+        }
+        if let Some(endpoint) = &target.resource.endpoint_url {
+            let answer = self.ask_endpoint(endpoint, target.health_path.as_deref()).await;
+            if answer.0 == ObservedState::Alive {
+                return answer;
+            }
+            answers.push(answer);
+        }
+        if let Some(host) = &target.resource.ssh_host {
+            let answer = self.knock(host, target.resource.ssh_port).await;
+            if answer.0 == ObservedState::Alive {
+                return answer;
+            }
+            answers.push(answer);
+        }
+        together(answers)
+    }
+
+    async fn ask_provider(&self, resource: &RemoteResource) -> Option<Answer> {
+        let api = self.providers.of(resource)?;
+        let request = match api.request(resource) {
+            Ok(request) => request?,
+            Err(why) => return Some((ObservedState::Unknown, why)),
+        };
+        let header = request.header.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+        let answered = get(&self.operators, &request.url, header, self.settings.timeout).await;
+        Some(match answered {
+            Ok((status, body)) => api.judge(status, &body),
+            Err(why) => (ObservedState::Unknown, format!("{} cannot be asked: {why}", resource.provider.as_str())),
+        })
+    }
+
+    async fn ask_endpoint(&self, endpoint: &str, path: Option<&str>) -> Answer {
+        let url = match target::read(endpoint, Reach::Everything) {
+            Ok(url) => url,
+            Err(why) => return (ObservedState::Unknown, format!("the endpoint {why}")),
+        };
+        // An address that is written as such is never resolved.
+        if let Err(forbidden) = target::check(&url, self.settings.reach) {
+            return out_of_reach("the endpoint", &forbidden);
+        }
+        let url = match path.map(|path| url.join(path)) {
+            None => url,
+            Some(Ok(there)) if there.origin() == url.origin() => there,
+            Some(_) => return (ObservedState::Unknown, "`health_path` is no path of the endpoint".into()),
+        };
+        match get(&self.guarded, &url, None, self.settings.timeout).await {
+            Ok((status, _)) => healthy(status),
+            Err(why) => why.of("the endpoint"),
+        }
+    }
+
+    async fn knock(&self, host: &str, port: u16) -> Answer {
+        // Some write it as for ssh(1).
+        let host = host.rsplit('@').next().unwrap_or(host);
+        let connected = tokio::time::timeout(self.settings.timeout, async {
+            let addresses = GuardedResolver::new(self.settings.reach).addresses(host).await?;
+            let mut last = std::io::Error::other("the name has no address");
+            for address in addresses {
+                match TcpStream::connect((address, port)).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        });
+        match connected.await {
+            Ok(Ok(())) => (ObservedState::Alive, format!("port {port} takes connections")),
+            Ok(Err(error)) => match Forbidden::among(&error) {
+                Some(forbidden) => out_of_reach("the SSH host", forbidden),
+                None => (ObservedState::Unreachable, format!("port {port} takes no connection: {error}")),
+            },
+            Err(_) => (ObservedState::Unreachable, format!("port {port} does not answer")),
+        }
+    }
+}
+
+/// Why there was no answer.
+enum NoAnswer {
+    OutOfReach(&'static str),
+    Failed(String),
+}
+
+impl NoAnswer {
+    fn of(self, what: &str) -> Answer {
+        match self {
+            NoAnswer::OutOfReach(is) => (ObservedState::Unknown, beyond(what, is)),
+            NoAnswer::Failed(why) => (ObservedState::Unreachable, format!("{what} does not answer: {why}")),
+        }
+    }
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoAnswer::OutOfReach(is) => write!(f, "it is {is}"),
+            NoAnswer::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+async fn get(
+    client: &Result<HttpClient, String>,
+    url: &Url,
+    header: Option<(&str, &str)>,
+    time: Duration,
+) -> Result<(u16, Bytes), NoAnswer> {
+    let client = client.as_ref().map_err(|why| NoAnswer::Failed(why.clone()))?;
+    let mut request = Request::get(url.as_str())
+        .header(USER_AGENT, concat!("plugin-registry/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT, "application/json, */*;q=0.1");
+    if let Some((name, value)) = header {
+        // Not from the text: an error would show it.
+        let mut value =
+            HeaderValue::from_str(value).map_err(|_| NoAnswer::Failed("the credential is no header".into()))?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::default()).map_err(|_| NoAnswer::Failed("it cannot be asked for".into()))?;
+    let answer = tokio::time::timeout(time, async {
+        let response = client.request(request).await.map_err(|error| match Forbidden::among(&error) {
+            Some(forbidden) => NoAnswer::OutOfReach(forbidden.what()),
+            None => NoAnswer::Failed(reason_of(&error)),
+        })?;
+        let status = response.status().as_u16();
+        // Of a body that is too long or breaks off, the status has been said.
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        Ok((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
+    });
+    answer.await.unwrap_or_else(|_| Err(NoAnswer::Failed(format!("no answer within {} s", time.as_secs()))))
+}
+
+fn healthy(status: u16) -> Answer {
+    match status {
+        200..=299 => (ObservedState::Alive, format!("the endpoint answers {status}")),
+        401 | 403 => (ObservedState::Alive, format!("the endpoint answers {status}: it is there, and gated")),
+        _ => (ObservedState::Unreachable, format!("the endpoint is not healthy: it answers {status}")),
+    }
+}
+
+fn out_of_reach(what: &str, forbidden: &Forbidden) -> Answer {
+    (ObservedState::Unknown, beyond(what, forbidden.what()))
+}
+
+fn beyond(what: &str, is: &str) -> String {
+    format!("{what} is {is}, where probes may not go (--probe-remotes everything)")
+}
+
+/// What several answers come to, none of which says that it is alive.
+fn together(answers: Vec<Answer>) -> Answer {
+    let state = answers.iter().map(|(state, _)| *state);
+    let state = state.reduce(|one, other| if one == other { one } else { ObservedState::Unreachable });
+    let details: Vec<String> = answers.into_iter().map(|(_, detail)| detail).collect();
+    match state {
+        Some(state) => (state, details.join("; ")),
+        None => (ObservedState::Unknown, "it has no endpoint, no SSH host and no provider that can be asked".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(200, ObservedState::Alive)]
+    #[case(204, ObservedState::Alive)]
+    #[case(401, ObservedState::Alive)]
+    #[case(403, ObservedState::Alive)]
+    #[case(301, ObservedState::Unreachable)]
+    #[case(404, ObservedState::Unreachable)]
+    #[case(503, ObservedState::Unreachable)]
+    fn statuses_are_judged(#[case] status: u16, #[case] state: ObservedState) {
+        assert_eq!(healthy(status).0, state);
+    }
+
+    #[test]
+    fn what_does_not_answer_is_never_gone() {
+        use ObservedState::{Unknown, Unreachable};
+        let of = |states: &[ObservedState]| together(states.iter().map(|state| (*state, "why".into())).collect()).0;
+        assert_eq!(of(&[]), Unknown);
+        assert_eq!(of(&[Unknown, Unknown]), Unknown);
+        assert_eq!(of(&[Unreachable]), Unreachable);
+        assert_eq!(of(&[Unknown, Unreachable]), Unreachable);
+    }
+}

@@ -1,0 +1,97 @@
+//! The registry's side of leases: granted, renewed and given back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::command::{Command, Refusal, Request, SubmitError};
+use super::handle::Registry;
+use super::lease::{Lease, LeaseId, LeaseState, LeaseTerms};
+use super::revision::Revision;
+
+/// A lease with what is known beside its newest change.
+#[derive(Debug, Clone)]
+pub struct LeaseView {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    /// When it was renewed last, as far as this process knows.
+    pub renewed_at: Timestamp,
+    /// When it ends, or has ended, unless it is renewed.
+    pub expires_at: Timestamp,
+    /// Until when it is held although it has run out.
+    pub held_until: Option<Timestamp>,
+}
+
+impl Registry {
+    /// A lease with what is known beside its newest change.
+    pub fn view_lease(&self, lease: &Arc<Lease>) -> LeaseView {
+        let now = self.clock().now();
+        let vitals = self.vitals();
+        let ends_at = vitals.ends_at(lease, now);
+        let (expires_at, held_until) = match lease.state {
+            LeaseState::Active if ends_at <= now => (ends_at, vitals.held_until(lease.host.as_deref(), now)),
+            LeaseState::Active => (ends_at, None),
+            LeaseState::Lost | LeaseState::Released => (lease.since, None),
+        };
+        LeaseView { lease: Arc::clone(lease), renewed_at: vitals.renewed(lease), expires_at, held_until }
+    }
+
+    /// Grants a lease.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many, or the store cannot be written.
+    pub async fn grant_lease(
+        &self,
+        terms: LeaseTerms,
+        request_id: Option<Box<str>>,
+    ) -> Result<(Arc<Lease>, Revision), SubmitError> {
+        let id = LeaseId::generate();
+        let granted = self.change_lease(&id, Command::GrantLease { id: id.clone(), terms }, request_id).await?;
+        self.vitals().renew(&id, self.clock().now());
+        Ok(granted)
+    }
+
+    /// Renews a lease. That is no change and waits for no disk, unless it was lost, and is found again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such lease, when it was given back, or when one that was lost cannot be written.
+    pub async fn renew_lease(
+        &self,
+        id: &LeaseId,
+        request_id: Option<Box<str>>,
+    ) -> Result<(Arc<Lease>, Revision), SubmitError> {
+        let snapshot = self.snapshot();
+        let now = self.clock().now();
+        if let Some(lease) = snapshot.state.lease(id.as_str()).filter(|lease| lease.state == LeaseState::Active) {
+            self.vitals().renew(id, now);
+            return Ok((Arc::clone(lease), snapshot.state.revision()));
+        }
+        // One that another process has granted a moment ago is not known here yet: the writer knows.
+        let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, request_id).await?;
+        self.vitals().renew(id, now);
+        Ok(renewed)
+    }
+
+    /// Gives a lease back: a clean end. That it was given back before is no error.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such lease, or the store cannot be written.
+    pub async fn release_lease(&self, id: &LeaseId, request_id: Option<Box<str>>) -> Result<Revision, SubmitError> {
+        let (_, revision) = self.change_lease(id, Command::ReleaseLease { id: id.clone() }, request_id).await?;
+        Ok(revision)
+    }
+
+    async fn change_lease(
+        &self,
+        id: &LeaseId,
+        command: Command,
+        request_id: Option<Box<str>>,
+    ) -> Result<(Arc<Lease>, Revision), SubmitError> {
+        let outcome = self.submit(Request { request_id, ..Request::plain(command) }).await?;
+        let lease = outcome.state.lease(id.as_str()).cloned().ok_or_else(|| Refusal::NoLease(id.clone()))?;
+        Ok((lease, outcome.state.revision()))
+    }
+}

@@ -1,0 +1,122 @@
+//! What probes and agents report, on its way into the registry.
+//!
+//! Most of a report says that all is as it was. That is noted in [`super::vitals`] and costs nothing; what is news
+//! becomes one change a plugin.
+
+use std::collections::BTreeMap;
+
+use super::command::{Command, Look, Outcome, Refusal, Request, SubmitError};
+use super::cost::Spend;
+use super::cost::version::is_unpriced;
+use super::finding::Looks;
+use super::handle::{Pending, Registry};
+use super::observation::{ObservedState, Sighting};
+use super::observation_rules::{read, transition};
+use super::resource_row::Resource;
+use super::resources::ResourceKind;
+use super::revision::Revision;
+use super::state::State;
+use crate::plugin::UniqueId;
+
+/// What came of a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How many of the sightings were taken in.
+    pub accepted: usize,
+    /// Those that were not, by their place in the report, each with the reason.
+    pub ignored: Vec<(usize, String)>,
+    /// The newest revision that the report has led to, if it had any news.
+    pub revision: Option<Revision>,
+}
+
+/// What the sightings of one plugin come to.
+#[derive(Default)]
+struct News {
+    looks: Vec<Look>,
+    is_news: bool,
+}
+
+impl Registry {
+    /// Takes in what `by` has seen of resources on `host`; returns when what is news is durable.
+    ///
+    /// Sightings of what is not held, or not any more, and those that are older than what is known are left out.
+    ///
+    /// # Errors
+    ///
+    /// When another agent reports for the same host, or the store cannot be written.
+    pub async fn observe(&self, by: &str, host: Option<&str>, sightings: Vec<Sighting>) -> Result<Seen, SubmitError> {
+        let now = self.clock().now();
+        if let Some(host) = host
+            && let Some((by, at)) = self.vitals().other_agent(host, by, now)
+        {
+            return Err(Refusal::AnotherAgent { host: host.into(), by, at }.into());
+        }
+        self.vitals().heard(host, by, now);
+        let snapshot = self.snapshot();
+        let mut seen = Seen::default();
+        let mut news: BTreeMap<UniqueId, News> = BTreeMap::new();
+        for (index, sighting) in sightings.into_iter().enumerate() {
+            let Sighting { key, state, at, detail, identity } = sighting;
+            let slot = key.slot();
+            let Some(record) = snapshot.state.plugin(key.plugin.as_str()).filter(|record| record.holds(&slot)) else {
+                seen.ignored.push((index, format!("{key} is not held")));
+                continue;
+            };
+            // Nobody sees what is yet to come, nor the plugin's before there was one.
+            let at = at.max(record.created_at).min(now);
+            let last_alive = self.vitals().looks(&key, ObservedState::Alive).last;
+            let look = Look { slot, state, at, detail, identity, last_alive };
+            let elsewhere = record.plugin.host.as_deref().filter(|claimed| host.is_some_and(|host| host != *claimed));
+            if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
+                seen.ignored.push((index, format!("{key} is on the host {claimed}")));
+                continue;
+            }
+            let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
+            if let Some(known) = known.filter(|known| look.at < known.since) {
+                seen.ignored.push((index, format!("{key} was seen after that, at {}", known.since)));
+                continue;
+            }
+            seen.accepted += 1;
+            self.vitals().saw(key.clone(), read(known, &look), look.at);
+            let of_plugin = news.entry(key.plugin).or_default();
+            of_plugin.is_news |= transition(record, by, &look).is_some();
+            of_plugin.looks.push(look);
+        }
+        seen.revision = self.note(by, news).await?;
+        Ok(seen)
+    }
+
+    /// Writes what is news; returns the newest revision.
+    async fn note(&self, by: &str, news: BTreeMap<UniqueId, News>) -> Result<Option<Revision>, SubmitError> {
+        let mut pending: Vec<Pending> = Vec::new();
+        for (id, News { looks, .. }) in news.into_iter().filter(|(_, news)| news.is_news) {
+            let command = Command::Observe { id, by: by.into(), sightings: looks };
+            pending.push(self.enqueue(Request::plain(command)).await?);
+        }
+        let mut newest = None;
+        for pending in pending {
+            let Outcome { state, .. } = pending.outcome().await?;
+            newest = newest.max(Some(state.revision()));
+        }
+        Ok(newest)
+    }
+
+    /// Completes rows of the present with when what was seen of them was seen last, and with what they have cost.
+    pub fn freshen(&self, state: &State, rows: &mut [Resource]) {
+        let now = self.now();
+        for row in rows {
+            let key = row.key();
+            let priced = state
+                .plugin(row.plugin.as_str())
+                .filter(|record| row.kind == ResourceKind::Remote && !is_unpriced(&record.plugin));
+            if let (Some(record), Some(evidence)) = (priced, &mut row.evidence) {
+                let Spend { low, high } = state.accrued(record, now);
+                evidence.cost = Some([low, high]);
+            }
+            if let Some(observed) = &mut row.observed {
+                let Looks { last, .. } = self.vitals().looks(&key, observed.state);
+                observed.at = last.map_or(observed.at, |last| last.max(observed.at));
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The fire drill: three plugins run under `exec`, an agent looks at them, and everything is killed in turn.
+//!
+//! Within the stated time every survivor is an orphan, with evidence; nothing that lives is ever called
+//! gone, and no stranger is named. With the real binary, in real time: about half a minute.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// Within which every survivor must be an orphan: the lease's 5 s, the grace of findings, two looks, and as
+/// much again for a busy machine.
+const STATED: Duration = Duration::from_mins(1);
+
+fn binary(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-registry"));
+    command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A process of the drill, which is killed at its end.
+struct Running(Child);
+
+impl Running {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn send(pid: u64, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// The registry, at an address that stays the same.
+fn serve(address: &str, store: &str) -> Running {
+    let mut command = binary(&["serve", "--listen", address, "--store", store, "--probe-own-host=false"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    Running(child)
+}
+
+fn agent(server: &str) -> Running {
+    Running(binary(&["agent", "--server", server, "--host", "drill", "--interval", "0.3"]).spawn().unwrap())
+}
+
+/// Runs a script as a plugin; returns the wrapper, and the numbers that the script says.
+fn exec(server: &str, name: &str, script: &str) -> (Running, Vec<u64>) {
+    let mut command = binary(&["exec", "--server", server, "--host", "drill", "--ttl", "5", "--grace", "0"]);
+    command.args(["--category", "drill", "--name", name, "--", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Running(child), line.split_whitespace().map(|number| number.parse().unwrap()).collect())
+}
+
+/// Who looks on, and cries out when something that lives is called gone, or a stranger is named.
+struct Witness {
+    http: reqwest::Client,
+    server: String,
+    alive: BTreeSet<u64>,
+    ours: BTreeSet<u64>,
+}
+
+impl Witness {
+    /// Waits until what is held is as it should be.
+    async fn until(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let waited = timeout(STATED, async {
+            let mut since = None;
+            loop {
+                let wait = since.map(|since| format!("?since={since}&wait=2s")).unwrap_or_default();
+                let answer = self.http.get(format!("{}/resources{wait}", self.server)).send().await.unwrap();
+                if answer.status() == 304 {
+                    // That something was seen again as it was is no revision, and has to be asked for.
+                    since = None;
+                    continue;
+                }
+                let page: Value = answer.json().await.unwrap();
+                since = page["revision"].as_u64();
+                rows.clone_from(page["items"].as_array().unwrap());
+                self.check(&rows);
+                if wanted(&rows) {
+                    return;
+                }
+            }
+        });
+        assert!(waited.await.is_ok(), "{what}: not within {STATED:?}: {rows:#?}");
+        rows
+    }
+
+    fn check(&self, rows: &[Value]) {
+        for row in rows {
+            let pid = number(row);
+            assert!(self.ours.contains(&pid), "a stranger is named: {row}");
+            let state = row["observed"]["state"].as_str().unwrap_or("unknown");
+            assert!(!self.alive.contains(&pid) || !matches!(state, "gone" | "reused"), "it lives: {row}");
+        }
+    }
+}
+
+fn number(row: &Value) -> u64 {
+    row["id"].as_str().unwrap().parse().unwrap()
+}
+
+fn row(rows: &[Value], pid: u64) -> Option<&Value> {
+    rows.iter().find(|row| number(row) == pid)
+}
+
+fn is_orphan(rows: &[Value], pid: u64) -> bool {
+    row(rows, pid).is_some_and(|row| row["finding"] == "orphan" && row["observed"]["state"] == "alive")
+}
+
+fn is_well(rows: &[Value], pid: u64) -> bool {
+    row(rows, pid).is_some_and(|row| {
+        row["finding"].is_null() && row["observed"]["state"] == "alive" && row["lease"]["state"] == "active"
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("r.db").display());
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let server = format!("http://{address}");
+    let mut registry = serve(&address, &store);
+    let mut looking = agent(&server);
+
+    // Of the first, one process has left for a session of its own, and will survive.
+    let (mut first, said) = exec(&server, "first", "setsid sleep 1000 & echo $PPID $$ $!; exec sleep 1000");
+    let [guard, command, survivor] = said[..] else { panic!("{said:?}") };
+    let (mut second, said) = exec(&server, "second", "echo $$; exec sleep 1000");
+    let ended = said[0];
+    let (third, said) = exec(&server, "third", "echo $$; exec sleep 1000");
+    let well = said[0];
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ours = BTreeSet::from([command, survivor, ended, well]);
+    let witness = Witness { http, server: server.clone(), alive: BTreeSet::from([survivor, well]), ours };
+    witness.until("all are seen", |rows| witness.ours.iter().all(|pid| is_well(rows, *pid))).await;
+
+    // The first with its guard at once, so that neither can do anything about it; the second alone.
+    send(first.0.id().into(), Signal::STOP);
+    send(guard, Signal::KILL);
+    first.kill();
+    second.kill();
+    let gone = |rows: &[Value], pid| row(rows, pid).is_some_and(|row| row["observed"]["state"] == "gone");
+    let found =
+        |rows: &[Value]| is_orphan(rows, survivor) && gone(rows, command) && gone(rows, ended) && is_well(rows, well);
+    let rows = witness.until("the wrappers were killed", found).await;
+    let evidence = &row(&rows, survivor).unwrap()["evidence"];
+    assert!(evidence["text"].as_str().unwrap().contains("agent of drill"), "{evidence}");
+    assert!(!evidence["next_step"].as_str().unwrap().is_empty(), "{evidence}");
+
+    // The agent: what it has said is not forgotten, and another one goes on.
+    looking.kill();
+    let stale = row(&rows, well).unwrap()["observed"]["at"].as_str().unwrap().to_owned();
+    drop(looking);
+    looking = agent(&server);
+    registry.kill();
+    drop(registry);
+    registry = serve(&address, &store);
+    let seen_since = |rows: &[Value]| row(rows, well).is_some_and(|row| row["observed"]["at"].as_str() > Some(&*stale));
+    witness
+        .until("agent and registry were killed", |rows| {
+            is_orphan(rows, survivor) && is_well(rows, well) && seen_since(rows)
+        })
+        .await;
+    send(survivor, Signal::KILL);
+    drop((third, looking, registry));
+}

@@ -1,0 +1,219 @@
+//! Any order of leases, sightings, restarts and jumps of the clock: what was never seen gone is never dropped, and
+//! nothing is found that was not seen twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use plugin_registry::clock::{Clock as _, ManualClock};
+use plugin_registry::plugin::{Registration, UniqueId};
+use plugin_registry::registry::idempotency::KeptAnswer;
+use plugin_registry::registry::observation::ResourceKind;
+use plugin_registry::registry::{
+    Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey, Revision,
+    Sighting, Snapshot, State, Sweeper,
+};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::json;
+
+use super::cases;
+use crate::harness::passage::new_clock;
+
+/// The processes that the plugin holds at first.
+const PIDS: [u32; 3] = [7, 8, 9];
+
+/// What may happen.
+#[derive(Debug, Clone)]
+enum Happening {
+    /// So many seconds pass, with passes over it.
+    Passes(i64),
+    /// The clock is set by so many seconds.
+    ClockIsSet(i64),
+    /// A process is seen in a state.
+    Seen(u32, ObservedState),
+    Renewed,
+    Released,
+    Granted,
+    /// The process ends and begins again, so many seconds later.
+    Restarted(i64),
+}
+
+fn happenings() -> impl Strategy<Value = Happening> {
+    let states = select(ObservedState::ALL.to_vec());
+    prop_oneof![
+        4 => (1_i64..200).prop_map(Happening::Passes),
+        1 => (-4000_i64..4000).prop_map(Happening::ClockIsSet),
+        8 => (select(PIDS.to_vec()), states).prop_map(|(pid, state)| Happening::Seen(pid, state)),
+        2 => Just(Happening::Renewed),
+        1 => Just(Happening::Released),
+        1 => Just(Happening::Granted),
+        2 => (0_i64..4000).prop_map(Happening::Restarted),
+    ]
+}
+
+/// A journal that outlives the registry on it.
+#[derive(Clone)]
+struct Surviving(Arc<Mutex<MemoryJournal>>);
+
+impl Journal for Surviving {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.0.lock().unwrap().load()
+    }
+
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.0.lock().unwrap().begin(known)
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        self.0.lock().unwrap().commit(batch)
+    }
+
+    fn roll_back(&mut self) {
+        self.0.lock().unwrap().roll_back();
+    }
+
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.0.lock().unwrap().foreign_changes(known)
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.0.lock().unwrap().read(after, limit)
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.0.lock().unwrap().answers(keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.0.lock().unwrap().forget_answers(before, limit)
+    }
+
+    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.0.lock().unwrap().compact(horizon, steps)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        self.0.lock().unwrap().history()
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        self.0.lock().unwrap().webhooks()
+    }
+
+    fn pulses(&self) -> Arc<dyn PulseStore> {
+        self.0.lock().unwrap().pulses()
+    }
+
+    fn close(&mut self) {}
+}
+
+/// A registry that prunes, and what was seen of the processes that one plugin holds.
+struct World {
+    journal: Surviving,
+    clock: Arc<ManualClock>,
+    registry: Registry,
+    sweeper: Sweeper,
+    lease: LeaseId,
+    seen: BTreeMap<u32, Vec<ObservedState>>,
+}
+
+impl World {
+    async fn new() -> World {
+        let (journal, clock) = (Surviving(Arc::new(Mutex::new(MemoryJournal::new()))), new_clock());
+        let registry = Registry::start(Box::new(journal.clone()), clock.clone()).unwrap();
+        let sweeper = Sweeper::new(registry.clone(), OnGone::Prune);
+        let mut world = World { journal, clock, registry, sweeper, lease: LeaseId::named(""), seen: BTreeMap::new() };
+        world.happens(&Happening::Granted).await;
+        let body = json!({
+            "name": "a", "category": "c", "title": "T", "config_schema": {}, "host": "h", "spawned_pids": PIDS,
+            "lease_id": world.lease.as_str(),
+        });
+        let register = Command::Register(Box::new(Registration::read(body).unwrap()));
+        world.registry.submit(Request::plain(register)).await.unwrap();
+        world
+    }
+
+    async fn happens(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Passes(seconds) => {
+                for _ in 0..*seconds / 10 + 1 {
+                    self.clock.advance(SignedDuration::from_secs(10.min(*seconds)));
+                    self.sweeper.sweep().await;
+                }
+            }
+            Happening::ClockIsSet(seconds) => self.clock.advance(SignedDuration::from_secs(*seconds)),
+            Happening::Seen(pid, state) => {
+                let key = ResourceKey {
+                    plugin: UniqueId::from_client("c_a"),
+                    kind: ResourceKind::Process,
+                    id: pid.to_string().into(),
+                };
+                let look = Sighting { key, state: *state, at: self.clock.now(), detail: None, identity: None };
+                let seen = self.registry.observe("agent", Some("h"), vec![look]).await.unwrap();
+                if seen.accepted == 1 {
+                    self.seen.entry(*pid).or_default().push(*state);
+                }
+            }
+            // One that is released, or is none, is refused.
+            Happening::Renewed => drop(self.registry.renew_lease(&self.lease, None).await),
+            Happening::Released => drop(self.registry.release_lease(&self.lease, None).await),
+            Happening::Granted => {
+                let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
+                self.lease = self.registry.grant_lease(terms, None).await.unwrap().0.id.clone();
+            }
+            Happening::Restarted(seconds) => {
+                self.registry.close().await;
+                self.clock.advance(SignedDuration::from_secs(*seconds));
+                self.registry = Registry::start(Box::new(self.journal.clone()), self.clock.clone()).unwrap();
+                self.sweeper = Sweeper::new(self.registry.clone(), OnGone::Prune);
+            }
+        }
+    }
+
+    fn was_seen(&self, pid: u32, state: ObservedState) -> usize {
+        self.seen.get(&pid).into_iter().flatten().filter(|seen| **seen == state).count()
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        let snapshot = self.registry.snapshot();
+        let record = snapshot.state.plugin("c_a").unwrap();
+        let held: BTreeSet<_> = record.plugin.spawned_pids.iter().collect();
+        for pid in PIDS.into_iter().filter(|pid| !held.contains(pid)) {
+            let times = self.was_seen(pid, ObservedState::Gone);
+            prop_assert!(times >= 2, "{pid} was dropped, and seen to be gone {times} times");
+        }
+        for (slot, facts) in record.observed.iter() {
+            let pid: u32 = slot.id.parse().unwrap();
+            let needed = match facts.finding.as_ref().map(|finding| finding.finding) {
+                Some(FindingKind::Ghost) => Some(ObservedState::Gone),
+                Some(FindingKind::Reused) => Some(ObservedState::Reused),
+                _ => None,
+            };
+            if let Some(needed) = needed {
+                prop_assert!(self.was_seen(pid, needed) >= 2, "{slot:?}: {facts:?}");
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn what_was_never_seen_gone_is_never_dropped(happenings in prop::collection::vec(happenings(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for happening in &happenings {
+                world.happens(happening).await;
+                world.check()?;
+            }
+            world.registry.close().await;
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+}
