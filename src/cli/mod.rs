@@ -8,17 +8,22 @@
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
+//! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
+//! | [`verify`] | `store verify` |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
 pub mod agent;
 pub mod doctor;
 pub mod exec;
+pub mod export;
 pub mod health;
+pub mod import;
 pub mod log_writer;
 pub mod logging;
 pub mod probes;
 pub mod serve;
 pub mod signals;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -35,6 +40,9 @@ use clap::{Parser, Subcommand};
   plugin-registry                                       serve on 127.0.0.1:8080, keep plugin-registry.db here
   plugin-registry serve --listen 0.0.0.0:8080 --store sqlite:/data/plugin-registry.db
   plugin-registry serve --store memory                  keep nothing
+  plugin-registry serve --store postgres://registry@db.example/registry
+                                                        be one of several replicas
+  plugin-registry export --output registry.ndjson       write everything to a file; `import` reads it
   curl 'localhost:8080/plugins?active=true'             what holds resources right now
 
 Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
@@ -61,8 +69,21 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Ask a running registry whether it is alive; the exit code tells. For containers.
     Health(health::HealthArgs),
+    /// Write the whole registry to a file, as of one moment, also while servers use it.
+    Export(export::ExportArgs),
+    /// Fill an empty store with what was exported from any other.
+    Import(import::ImportArgs),
+    /// Look after a store.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print the description of the API (OpenAPI 3.1).
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Replay the journal and compare what it leads to with what is kept; print digests of both.
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs the command line of this process.
@@ -87,6 +108,9 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Agent(args)) => agent::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Health(args)) => health::check(&args),
+        Some(Command::Export(args)) => export::export(&args),
+        Some(Command::Import(args)) => import::import(&args),
+        Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
         Some(Command::ExecGuard(args)) => exec::guard::run(&args),
         Some(Command::Openapi) => print_openapi(),
         // Those that have an exit code of their own.

@@ -38,7 +38,8 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes any free one.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
-    /// Where the registry is kept: `sqlite:PATH`, or `memory` to keep nothing.
+    /// Where the registry is kept: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` for several replicas, or `memory` to
+    /// keep nothing.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     pub store: StoreUrl,
     /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::StoreError;
 use super::row::time_from_sql;
 use crate::plugin::{Name, PluginKey};
 use crate::registry::cost::{Account, Meter, MicroUsd, Spend};
 
 /// The columns of the table `meters`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MeterRow {
     /// The plugin's category.
     pub category: String,

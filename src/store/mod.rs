@@ -12,7 +12,9 @@
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
 //! | [`pulses`] | where processes on one store tell each other who lives |
 //! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
+//! | [`archive`] | a whole store as a file |
 
+pub mod archive;
 pub mod book_row;
 pub mod head;
 pub mod memory;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use archive::Archived;
 pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
@@ -216,6 +219,23 @@ impl<'a> Batch<'a> {
         Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, leases, state }
     }
 
+    /// All that stands in `state`, for a store that has nothing yet; its changes are written apart.
+    pub fn whole(state: &'a State) -> Batch<'a> {
+        let books = state.books();
+        let named = state.named_categories().iter();
+        Batch {
+            transitions: &[],
+            answers: &[],
+            standing: state.plugins().values().cloned().collect(),
+            removed: Vec::new(),
+            categories: named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect(),
+            meters: books.meters().iter().map(|(key, meter)| (key.clone(), *meter)).collect(),
+            budgets: books.budgets().iter().map(|(id, account)| (id.clone(), Some(Arc::clone(account)))).collect(),
+            leases: state.leases().iter().map(|(id, lease)| (id.clone(), Some(Arc::clone(lease)))).collect(),
+            state,
+        }
+    }
+
     /// The batch with answers that are to be kept.
     #[must_use]
     pub fn keeping(self, answers: &'a [KeptAnswer]) -> Batch<'a> {
@@ -272,6 +292,24 @@ impl StoreUrl {
             StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
             StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
         }
+    }
+
+    /// Opens a store that is to be read or filled as a whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreUrl::open`]; and of `memory`, which holds nothing before and after.
+    pub fn open_archived(&self) -> Result<Box<dyn Archived>, StoreError> {
+        match self {
+            StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; name another")),
+            StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
+            StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
+        }
+    }
+
+    /// Whether there is a store to be read; a database tells when it is asked.
+    pub fn may_exist(&self) -> bool {
+        !matches!(self, StoreUrl::Sqlite(path) if !path.exists())
     }
 }
 

@@ -3,7 +3,8 @@
 # Uses $image, $container, $url, $work, `fail`, `docker` and `beside_engine`.
 
 # How the image is told to be run in all that follows; the published port is on the engine's network.
-readonly usual=(--publish 127.0.0.1:8080:8080 --volume registry-data:/data)
+# The process id that it is told is made up.
+readonly usual=(--publish 127.0.0.1:8080:8080 --volume registry-data:/data --env PLUGIN_REGISTRY_PROBE_OWN_HOST=false)
 
 # The value of the Go template $2 on the image or container $1.
 inspect() {

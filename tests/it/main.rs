@@ -60,6 +60,7 @@ mod snapshots;
 mod vectors;
 
 // Writing, keeping, and the process.
+mod archive;
 mod concurrency;
 mod conformance;
 mod failing_store;

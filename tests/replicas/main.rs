@@ -9,6 +9,7 @@
 //! | [`linearizable`] | many clients at all replicas while everything fails; what they saw is checked by a checker that is not ours |
 //! | [`consistency`] | what one replica's reader sees of another's writes |
 //! | [`outages`] | the database is away: at the start, for a while, in the middle of a commit, or it comes back older |
+//! | [`moving`] | a registry moves from SQLite to PostgreSQL and back |
 //! | [`tls`] | TLS to the database, by `sslmode` |
 //! | [`webhooks`] | one of several replicas delivers |
 //!
@@ -24,6 +25,7 @@
 mod cluster;
 mod consistency;
 mod linearizable;
+mod moving;
 mod network;
 mod outages;
 mod replica;

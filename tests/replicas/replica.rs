@@ -27,6 +27,11 @@ impl Replica {
     /// Starts one on the database at a URL, and waits until it listens.
     pub(crate) async fn start(url: &str) -> Replica {
         assert!(matches!(url.parse(), Ok(StoreUrl::Postgres(_))), "{url}");
+        Replica::start_on(url).await
+    }
+
+    /// Starts one on any store.
+    pub(crate) async fn start_on(url: &str) -> Replica {
         let log = NamedTempFile::new().expect("a temporary file");
         let (child, address) = spawn(url, "127.0.0.1:0", &log).await;
         Replica { url: url.to_owned(), child, log, address }
@@ -88,6 +93,8 @@ async fn spawn(url: &str, listen: &str, log: &NamedTempFile) -> (Child, SocketAd
         .env_clear()
         // Not on the command line: a URL may hold a password, and everybody can read the arguments of a process.
         .env("PLUGIN_REGISTRY_STORE", url)
+        // The process ids that it is told are made up.
+        .env("PLUGIN_REGISTRY_PROBE_OWN_HOST", "false")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

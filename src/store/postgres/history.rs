@@ -228,7 +228,7 @@ fn transition(row: ChangeRow, before: Option<ChangeRow>) -> Result<Transition, S
 }
 
 /// See [`Chapter::horizon`].
-async fn horizon(client: &Client) -> Result<Revision, StoreError> {
+pub(super) async fn horizon(client: &Client) -> Result<Revision, StoreError> {
     let row = client.query_typed_one("SELECT horizon FROM registry", &[]).await?;
     revision_from_sql(row.try_get(0)?)
 }

@@ -10,14 +10,16 @@
 //! | [`link`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
-//! | [`write`], [`books`] | a batch as a few statements, whatever its size |
+//! | [`write`](mod@write), [`books`] | a batch as a few statements, whatever its size |
 //! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
+//! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
 //! | [`pulses`] | where replicas tell each other who lives |
 
 mod answers;
+mod archive;
 mod books;
 mod compact;
 mod error;

@@ -10,8 +10,8 @@ use tokio_postgres::{Client, Error, Statement};
 use super::answers::AnswerColumns;
 use super::books::BookColumns;
 use super::session::Statements;
-use crate::plugin::{FreeJson, UniqueId};
-use crate::registry::{Record, Transition};
+use crate::plugin::{FreeJson, Name, UniqueId};
+use crate::registry::{Category, Lease, LeaseId, Record, State, Transition};
 use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};
 
@@ -25,14 +25,14 @@ const STATEMENT_BYTES: usize = 32 << 20;
 /// When any statement fails. The transaction has then not been committed, unless it was the connection that failed.
 pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batch<'_>) -> Result<(), StoreError> {
     let changes = parts(batch.transitions, |transition: &Arc<Transition>| transition.bytes())
-        .map(ChangeColumns::of)
+        .map(|part| ChangeColumns::of(part.iter().map(|transition| ChangeRow::try_from(&**transition))))
         .collect::<Result<Vec<_>, _>>()?;
     let plugins = parts(&batch.standing, |record: &Arc<Record>| record.json.len())
         .map(PluginColumns::of)
         .collect::<Result<Vec<_>, _>>()?;
     let removed: Vec<_> = batch.removed.iter().map(UniqueId::as_str).collect();
-    let categories = CategoryColumns::of(batch);
-    let leases = LeaseColumns::of(batch)?;
+    let categories = CategoryColumns::of(&batch.categories);
+    let leases = LeaseColumns::of(&batch.leases)?;
     let answers = AnswerColumns::of(batch.answers)?;
     let books = BookColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
@@ -63,6 +63,43 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is
     // not reached.
     sent.push(client.batch_execute("NOTIFY plugin_registry; COMMIT").boxed());
+    for answer in join_all(sent).await {
+        answer?;
+    }
+    Ok(())
+}
+
+/// Writes changes that were made elsewhere, within the transaction that was begun.
+///
+/// # Errors
+///
+/// When the statement fails.
+pub(super) async fn put_changes(
+    client: &Client,
+    statements: &Statements,
+    rows: Vec<ChangeRow>,
+) -> Result<(), StoreError> {
+    let columns = ChangeColumns::of(rows.into_iter().map(Ok))?;
+    Ok(execute(client, &statements.insert_changes, columns.values()).await?)
+}
+
+/// Writes what stands as of a state that was led to elsewhere, within the transaction that was begun.
+///
+/// # Errors
+///
+/// When a statement fails.
+pub(super) async fn put_standing(client: &Client, statements: &Statements, state: &State) -> Result<(), StoreError> {
+    let batch = Batch::whole(state);
+    for part in parts(&batch.standing, |record: &Arc<Record>| record.json.len()) {
+        execute(client, &statements.put_plugins, PluginColumns::of(part)?.values()).await?;
+    }
+    let (categories, books) = (CategoryColumns::of(&batch.categories), BookColumns::of(&batch));
+    let leases = LeaseColumns::of(&batch.leases)?;
+    let mut sent = vec![
+        execute(client, &statements.put_categories, categories.values()),
+        execute(client, &statements.put_leases, leases.values()),
+    ];
+    books.send(client, &mut sent);
     for answer in join_all(sent).await {
         answer?;
     }
@@ -108,10 +145,10 @@ struct ChangeColumns {
 }
 
 impl ChangeColumns {
-    fn of(transitions: &[Arc<Transition>]) -> Result<ChangeColumns, StoreError> {
+    fn of(rows: impl Iterator<Item = Result<ChangeRow, StoreError>>) -> Result<ChangeColumns, StoreError> {
         let mut columns = ChangeColumns::default();
-        for transition in transitions {
-            let row = ChangeRow::try_from(&**transition)?;
+        for row in rows {
+            let row = row?;
             columns.revisions.push(row.revision);
             columns.times.push(row.at);
             columns.kinds.push(row.kind);
@@ -190,9 +227,9 @@ struct CategoryColumns<'a> {
 }
 
 impl<'a> CategoryColumns<'a> {
-    fn of(batch: &'a Batch<'_>) -> CategoryColumns<'a> {
+    fn of(categories: &'a [(Name, Option<Category>)]) -> CategoryColumns<'a> {
         let mut columns = CategoryColumns::default();
-        for (name, category) in &batch.categories {
+        for (name, category) in categories {
             match category {
                 Some(category) => {
                     columns.names.push(name.as_str());
@@ -220,9 +257,9 @@ struct LeaseColumns<'a> {
 }
 
 impl<'a> LeaseColumns<'a> {
-    fn of(batch: &'a Batch<'_>) -> Result<LeaseColumns<'a>, StoreError> {
+    fn of(leases: &'a [(LeaseId, Option<Arc<Lease>>)]) -> Result<LeaseColumns<'a>, StoreError> {
         let mut columns = LeaseColumns::default();
-        for (id, lease) in &batch.leases {
+        for (id, lease) in leases {
             match lease {
                 Some(lease) => {
                     columns.ids.push(id.as_str());

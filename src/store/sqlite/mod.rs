@@ -6,6 +6,7 @@
 //! tells each what the others have written.
 
 mod answers;
+mod archive;
 mod books;
 mod compact;
 mod error;
@@ -135,13 +136,52 @@ impl SqliteJournal {
         Ok(categories)
     }
 
+    /// Everything as of the head. Within a transaction, so that the parts belong together.
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let (head, head_at) = self
+            .connection
+            .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let horizon = revision_to_sql(history::horizon(&self.connection)?);
+        let (count, newest): (i64, i64) = self.connection.query_row(
+            "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
+            [horizon],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        if newest != head || count != head - horizon {
+            return Err(StoreError::refused(format!(
+                "the store is damaged: its head is {head}, but after revision {horizon} it holds {count} changes up to {newest}",
+            )));
+        }
+        let state =
+            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
+                .with_books(books::read(&self.connection)?)
+                .with_leases(self.leases()?);
+        Ok(Snapshot { store: self.store.clone(), state })
+    }
+
     fn write(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        self.write_changes(batch.transitions.iter().map(|transition| ChangeRow::try_from(&**transition)))?;
+        self.write_plugins(&batch.standing)?;
+        let mut delete = self.connection.prepare_cached("DELETE FROM plugins WHERE unique_id = ?1")?;
+        for id in &batch.removed {
+            delete.execute([id.as_str()])?;
+        }
+        self.write_categories(&batch.categories)?;
+        self.write_leases(&batch.leases)?;
+        answers::keep(&self.connection, batch.answers)?;
+        books::write(&self.connection, batch)?;
+        let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
+        advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
+        Ok(())
+    }
+
+    fn write_changes(&self, rows: impl Iterator<Item = Result<ChangeRow, StoreError>>) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        for transition in batch.transitions {
-            let row = ChangeRow::try_from(&**transition)?;
+        for row in rows {
+            let row = row?;
             insert.execute(params![
                 row.revision,
                 row.at,
@@ -154,13 +194,17 @@ impl SqliteJournal {
                 row.observed
             ])?;
         }
+        Ok(())
+    }
+
+    fn write_plugins<'a>(&self, records: impl IntoIterator<Item = &'a Arc<Record>>) -> Result<(), StoreError> {
         let mut upsert = self.connection.prepare_cached(
             "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (unique_id) DO UPDATE SET document = ?2, config = ?3, revision = ?4,
                                                    created_at = ?5, updated_at = ?6, observed = ?7",
         )?;
-        for record in &batch.standing {
+        for record in records {
             upsert.execute(params![
                 record.unique_id.as_str(),
                 document_text(&record.plugin)?,
@@ -171,16 +215,6 @@ impl SqliteJournal {
                 record.observed.to_text(),
             ])?;
         }
-        let mut delete = self.connection.prepare_cached("DELETE FROM plugins WHERE unique_id = ?1")?;
-        for id in &batch.removed {
-            delete.execute([id.as_str()])?;
-        }
-        self.write_categories(&batch.categories)?;
-        self.write_leases(&batch.leases)?;
-        answers::keep(&self.connection, batch.answers)?;
-        books::write(&self.connection, batch)?;
-        let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
-        advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
     }
 
@@ -233,28 +267,10 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
-        // One read transaction, so that the parts belong together.
-        self.connection.execute_batch("BEGIN")?;
-        let (head, head_at) = self
-            .connection
-            .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let horizon = revision_to_sql(history::horizon(&self.connection)?);
-        let (count, newest): (i64, i64) = self.connection.query_row(
-            "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
-            [horizon],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        if newest != head || count != head - horizon {
-            return Err(StoreError::refused(format!(
-                "the store is damaged: its head is {head}, but after revision {horizon} it holds {count} changes up to {newest}",
-            )));
-        }
-        let state =
-            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
-                .with_books(books::read(&self.connection)?)
-                .with_leases(self.leases()?);
-        self.connection.execute_batch("COMMIT")?;
-        Ok(Snapshot { store: self.store.clone(), state })
+        let reading = self.connection.unchecked_transaction()?;
+        let snapshot = self.snapshot()?;
+        reading.finish()?;
+        Ok(snapshot)
     }
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {

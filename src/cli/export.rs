@@ -1,0 +1,107 @@
+//! `plugin-registry export`.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::store::StoreUrl;
+use crate::store::archive::writer::{Content, Writer};
+use crate::store::archive::{Part, digest};
+
+/// The flags of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The store: `sqlite:PATH` or `postgres://…`.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    store: StoreUrl,
+    /// The file to write, which only its owner can read; without it, standard output. It is replaced once all is written.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Include saved configurations, which may hold secrets.
+    #[arg(long)]
+    with_configs: bool,
+    /// Include the changes that are kept; these tell which configurations were saved, and so need --with-configs.
+    #[arg(long, requires = "with_configs")]
+    with_history: bool,
+}
+
+impl ExportArgs {
+    fn content(&self) -> Content {
+        match (self.with_configs, self.with_history) {
+            (_, true) => Content::History,
+            (true, false) => Content::Configs,
+            (false, false) => Content::Plugins,
+        }
+    }
+}
+
+/// Writes everything but the webhooks, as of one moment.
+///
+/// # Errors
+///
+/// When the store cannot be read, or the output cannot be written.
+pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
+    match &args.output {
+        None => drop(write(args, std::io::stdout().lock())?),
+        Some(path) => {
+            let partial = beside(path);
+            let written = write_file(args, &partial).and_then(|()| {
+                std::fs::rename(&partial, path).with_context(|| format!("{} cannot be made", path.display()))
+            });
+            if written.is_err() {
+                // The first failure is what counts.
+                drop(std::fs::remove_file(&partial));
+            }
+            written?;
+        }
+    }
+    Ok(())
+}
+
+/// Where an archive is written until it is whole.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".partial");
+    name.into()
+}
+
+fn write_file(args: &ExportArgs, path: &Path) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+    let file: File = write(args, file)?;
+    file.sync_all().with_context(|| format!("{} cannot be synced", path.display()))
+}
+
+fn write<W: Write>(args: &ExportArgs, output: W) -> anyhow::Result<W> {
+    if !args.store.may_exist() {
+        bail!("there is no store {}", args.store);
+    }
+    let open = || format!("the store {} cannot be opened", args.store);
+    let mut store = args.store.open_archived().with_context(open)?;
+    let mut writer = Writer::new(BufWriter::new(output), args.content(), SystemClock.now());
+    let mut summary = String::new();
+    let dumped = store.dump(&mut |part| {
+        if let Part::Head { snapshot, .. } = &part {
+            let (state, digest) = (&snapshot.state, digest::of_state(&snapshot.state)?);
+            let (revision, plugins) = (state.revision(), state.plugins().size());
+            summary = format!("exported revision {revision}: {plugins} plugins, state sha256:{digest}");
+        }
+        writer.write(&part)
+    });
+    store.close();
+    dumped.with_context(|| format!("the store {} cannot be exported", args.store))?;
+    let output = writer
+        .finish()?
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)
+        .context("the archive is not whole")?;
+    // Standard output may be the archive.
+    drop(writeln!(std::io::stderr(), "{summary}"));
+    Ok(output)
+}

@@ -1,0 +1,57 @@
+//! `plugin-registry import`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::store::StoreUrl;
+use crate::store::archive::reader::Reader;
+use crate::store::archive::{Part, digest};
+
+/// The flags of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The store, which must be empty, and is made when it is not there: `sqlite:PATH` or `postgres://…`.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    store: StoreUrl,
+    /// The file that `export` has written; without it, standard input.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+/// Fills an empty store: all of it, or nothing.
+///
+/// # Errors
+///
+/// When the input is not whole, or the store is not empty or cannot be written.
+pub fn import(args: &ImportArgs) -> anyhow::Result<()> {
+    match &args.input {
+        None => fill(args, std::io::stdin().lock()),
+        Some(path) => {
+            let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            fill(args, BufReader::new(file))
+        }
+    }
+}
+
+fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
+    let open = || format!("the store {} cannot be opened", args.store);
+    let mut store = args.store.open_archived().with_context(open)?;
+    let mut state = None;
+    let mut parts = Reader::new(input).inspect(|part| {
+        if let Ok(Part::Head { snapshot, .. }) = part {
+            state = Some(snapshot.state.clone());
+        }
+    });
+    let restored = store.restore(&mut parts);
+    drop(parts);
+    store.close();
+    let id = restored.with_context(|| format!("nothing was imported into the store {}", args.store))?;
+    let state = state.unwrap_or_default();
+    let (revision, plugins, digest) = (state.revision(), state.plugins().size(), digest::of_state(&state)?);
+    let said = format!("imported revision {revision} into store {id}: {plugins} plugins, state sha256:{digest}");
+    writeln!(std::io::stdout(), "{said}").context("the summary could not be written")
+}

@@ -1,0 +1,58 @@
+//! Digests of what a store holds, equal for equal registries, whatever keeps them.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::line::{ChangeLine, Line, PluginLine, lines_beside};
+use crate::registry::{Revision, State};
+use crate::store::StoreError;
+use crate::store::row::ChangeRow;
+
+/// Takes bytes, and comes to a digest of them.
+#[derive(Debug, Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// Takes more bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Takes a change.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn add_change(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        self.add(&Line::Change(ChangeLine::new(row)?).encode()?);
+        Ok(())
+    }
+
+    /// Takes a position in the history, and its time.
+    fn add_position(&mut self, revision: Revision, at: Timestamp) {
+        self.add(&revision.0.to_be_bytes());
+        self.add(&at.as_microsecond().to_be_bytes());
+    }
+
+    /// The digest, in hexadecimal.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+/// The digest of everything that stands, configurations included, with its revisions and times.
+///
+/// # Errors
+///
+/// Never for a state that was made by this program.
+pub fn of_state(state: &State) -> Result<String, StoreError> {
+    let mut digest = Digest::default();
+    digest.add_position(state.revision(), state.at());
+    for record in state.plugins().values() {
+        digest.add(&Line::Plugin(PluginLine::with_config(record)?).encode()?);
+    }
+    for line in lines_beside(state) {
+        digest.add(&line?.encode()?);
+    }
+    Ok(digest.finish())
+}

@@ -1,0 +1,203 @@
+//! Lines as parts of a store. Each is checked as it comes; the last one tells whether it was all.
+
+use std::io::{BufRead, Read as _};
+
+use super::Part;
+use super::digest::Digest;
+use super::line::{End, FORMAT, Header, Line};
+use super::replay::Replay;
+use super::standing::standing;
+use crate::plugin::PluginKey;
+use crate::registry::cost::{Books, Meter};
+use crate::registry::{Lease, Revision, Snapshot, State, StoreId};
+use crate::store::StoreError;
+use crate::store::row::ChangeRow;
+
+/// The most bytes of a line; far more than a plugin and its configuration may have.
+const MAX_LINE: u64 = 64 << 20;
+
+/// Reads an archive. What comes out of it is to be thrown away when an error comes.
+pub struct Reader<R> {
+    input: R,
+    digest: Digest,
+    lines: u64,
+    stage: Stage,
+}
+
+/// How far it has come.
+enum Stage {
+    /// Nothing was read.
+    Begun,
+    /// Changes are read; the first of them, if it was read already.
+    Changes(Box<Replay>, Option<Line>),
+    /// Changes are made up, and everything was read.
+    Standing(std::vec::IntoIter<ChangeRow>),
+    /// Everything was read, or an error has come.
+    Done,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads from `input`.
+    pub fn new(input: R) -> Reader<R> {
+        Reader { input, digest: Digest::default(), lines: 0, stage: Stage::Begun }
+    }
+
+    fn next_part(&mut self) -> Result<Option<Part>, StoreError> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Begun => self.read_head().map(Some),
+            Stage::Changes(mut replay, ahead) => {
+                let line = ahead.map_or_else(|| self.read_line(), Ok)?;
+                let Line::Change(line) = line else {
+                    self.check_end(line)?;
+                    replay.finish()?;
+                    return Ok(None);
+                };
+                let row = line.row()?;
+                replay.take(&row)?;
+                self.stage = Stage::Changes(replay, None);
+                Ok(Some(Part::Change(row)))
+            }
+            Stage::Standing(mut rows) => {
+                let row = rows.next();
+                self.stage = Stage::Standing(rows);
+                Ok(row.map(Part::Change))
+            }
+            Stage::Done => Ok(None),
+        }
+    }
+
+    /// Reads all that comes before the changes.
+    fn read_head(&mut self) -> Result<Part, StoreError> {
+        let Line::Archive(header) = self.read_line()? else {
+            return Err(StoreError::refused("it is no archive of plugin-registry"));
+        };
+        check_header(&header)?;
+        let (mut plugins, mut categories) = (Vec::new(), Vec::new());
+        let (mut meters, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
+        let mut place = 0;
+        let ahead = loop {
+            let line = self.read_line()?;
+            let before = std::mem::replace(&mut place, line.place());
+            if before > place {
+                return Err(StoreError::refused("a line is in the wrong place"));
+            }
+            match line {
+                Line::Plugin(line) => plugins.push(line.record()?),
+                Line::Category(line) => categories.push(line.category()?),
+                Line::Meter(row) => meters.push(row.try_into()?),
+                Line::Budget(line) => budgets.push(line.account()?),
+                Line::Lease(line) => leases.push(line.lease()?),
+                other => break other,
+            }
+        };
+        let in_order = plugins.is_sorted_by(|one, other| one.unique_id < other.unique_id)
+            && in_order(&categories)
+            && in_order::<PluginKey, Meter>(&meters)
+            && in_order(&budgets)
+            && leases.is_sorted_by(|one: &Lease, other| one.id < other.id);
+        if !in_order {
+            return Err(StoreError::refused("something is there twice, or in the wrong place"));
+        }
+        if (plugins.len(), categories.len()) != (header.plugins, header.categories) {
+            return Err(StoreError::refused("there are not as many plugins and categories as the first line says"));
+        }
+        let state = State::restore(Revision(header.revision), header.at, plugins, categories)
+            .with_books(Books::restore(meters, budgets))
+            .with_leases(leases);
+        check_times(&state)?;
+        let horizon = Revision(header.horizon);
+        if header.with_history {
+            self.stage = Stage::Changes(Box::new(Replay::new(state.clone(), horizon)), Some(ahead));
+        } else {
+            self.check_end(ahead)?;
+            self.stage = Stage::Standing(standing(&state)?.into_iter());
+        }
+        Ok(Part::Head { snapshot: Snapshot { store: StoreId::kept(&header.store), state }, horizon })
+    }
+
+    fn read_line(&mut self) -> Result<Line, StoreError> {
+        let mut text = Vec::new();
+        let read = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut text);
+        read.map_err(|error| StoreError::unusable("the archive cannot be read", error))?;
+        if text.last() != Some(&b'\n') {
+            return Err(StoreError::refused("it ends before its last line"));
+        }
+        let line = Line::decode(&text)?;
+        if !matches!(line, Line::End(_)) {
+            self.digest.add(&text);
+            self.lines += 1;
+        }
+        Ok(line)
+    }
+
+    /// Checks the last line, after which nothing may come.
+    fn check_end(&mut self, line: Line) -> Result<(), StoreError> {
+        let Line::End(end) = line else { return Err(StoreError::refused("a line is in the wrong place")) };
+        let sha256 = std::mem::take(&mut self.digest).finish();
+        if end != (End { lines: self.lines, sha256 }) {
+            return Err(StoreError::refused("it was altered: its digest is another"));
+        }
+        let rest = self.input.fill_buf().map_err(|error| StoreError::unusable("the archive cannot be read", error))?;
+        if !rest.is_empty() {
+            return Err(StoreError::refused("something comes after its last line"));
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = Result<Part, StoreError>;
+
+    fn next(&mut self) -> Option<Result<Part, StoreError>> {
+        let part = self.next_part().map_err(|error| named(error, self.lines));
+        part.transpose()
+    }
+}
+
+/// Whether there are no two of one key, and each is in its place.
+fn in_order<K: Ord, T>(entries: &[(K, T)]) -> bool {
+    entries.is_sorted_by(|(one, _), (other, _)| one < other)
+}
+
+fn check_header(header: &Header) -> Result<(), StoreError> {
+    if header.format != FORMAT {
+        return Err(StoreError::refused(format!(
+            "it is of format {}, and this version reads format {FORMAT}",
+            header.format
+        )));
+    }
+    let is_right = i64::try_from(header.revision).is_ok()
+        && (header.horizon <= header.revision)
+        && (header.with_history || header.horizon == header.revision)
+        && (header.with_configs || !header.with_history)
+        && header.at.subsec_nanosecond() % 1_000 == 0;
+    if is_right { Ok(()) } else { Err(StoreError::refused("its first line contradicts itself")) }
+}
+
+/// Refuses what was made after the head, or changed before it was made.
+fn check_times(state: &State) -> Result<(), StoreError> {
+    let wrong = state.plugins().values().find(|record| {
+        record.revision > state.revision() || record.updated_at > state.at() || record.created_at > record.updated_at
+    });
+    if let Some(record) = wrong {
+        let id = &record.unique_id;
+        return Err(StoreError::refused(format!("the revision or the times of the plugin {id} cannot be")));
+    }
+    let wrong = state
+        .leases()
+        .values()
+        .find(|lease| lease.revision > state.revision() || lease.since > state.at() || lease.granted_at > lease.since);
+    wrong.map_or(Ok(()), |lease| {
+        Err(StoreError::refused(format!("the revision or the times of the lease {} cannot be", lease.id)))
+    })
+}
+
+/// An error with the place where it came up.
+fn named(error: StoreError, line: u64) -> StoreError {
+    match error {
+        StoreError::Unusable { what, source } => {
+            StoreError::Unusable { what: format!("the archive, after {line} lines: {what}"), source }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,195 @@
+//! Whether the changes of a journal lead to the documents that are kept beside it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::plugin::Name;
+use crate::registry::{Category, Change, ChangeKind, Lease, Record, Revision, State, Step};
+use crate::store::StoreError;
+use crate::store::row::{ChangeRow, observed_of, revision_from_sql, time_from_sql};
+
+/// Replays changes, oldest first, and compares what they lead to.
+pub struct Replay {
+    /// What they must lead to.
+    wanted: State,
+    horizon: Revision,
+    /// What stood at the horizon, of what was taken so far.
+    plugins: Vec<Record>,
+    categories: Vec<(Name, Category)>,
+    leases: Vec<Lease>,
+    /// The changes after the horizon, made on what stood at it.
+    replayed: Option<State>,
+    newest: Revision,
+    at: Timestamp,
+}
+
+impl Replay {
+    /// Begins to replay changes that must lead to `wanted`.
+    pub fn new(wanted: State, horizon: Revision) -> Replay {
+        Replay {
+            wanted,
+            horizon,
+            plugins: Vec::new(),
+            categories: Vec::new(),
+            leases: Vec::new(),
+            replayed: None,
+            newest: Revision(0),
+            at: Timestamp::MIN,
+        }
+    }
+
+    /// Takes the next change.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, or cannot be the next.
+    pub fn take(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let (revision, at) = (revision_from_sql(row.revision)?, time_from_sql(row.at)?);
+        if revision <= self.newest {
+            return Err(StoreError::refused(format!("change {revision} comes after change {}", self.newest)));
+        }
+        if at < self.at {
+            return Err(StoreError::refused(format!("change {revision} was made before the one before it")));
+        }
+        if revision <= self.horizon {
+            self.take_standing(row)?;
+        } else {
+            self.make(row)?;
+        }
+        (self.newest, self.at) = (revision, at);
+        Ok(())
+    }
+
+    /// Takes a change that is there for what stood at the horizon.
+    fn take_standing(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let revision = revision_from_sql(row.revision)?;
+        if row.kind == ChangeKind::CategoryNamed.as_str() {
+            let damaged =
+                |wrong| StoreError::refused(format!("change {revision} names a category, whose name {wrong}"));
+            if let Some(display_name) = row.detail.as_deref() {
+                let category = Category { display_name: display_name.into(), revision };
+                self.categories.push((Name::new(&row.subject).map_err(damaged)?, category));
+            }
+        } else if row.is_of_lease() {
+            self.leases.extend(row.lease()?);
+        } else if let Some(stood) = row.record()? {
+            // The journal does not tell the configuration of then. If it was changed since, so will it be here; if not,
+            // it is that of now.
+            let config = self.wanted.plugin(stood.unique_id.as_str()).and_then(|record| record.config.clone());
+            let plugin = Arc::clone(&stood.plugin);
+            let (times, observed) = ((stood.created_at, stood.updated_at), stood.observed.clone());
+            self.plugins.push(Record::observed(plugin, config, stood.revision, times, observed));
+        }
+        Ok(())
+    }
+
+    /// Makes a change that was made after the horizon.
+    fn make(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
+        let state = self.replayed.take();
+        let mut state = state.unwrap_or_else(|| self.begun());
+        let change = Change::try_from(row.clone())?;
+        if change.revision != state.revision().next() {
+            return Err(StoreError::refused(format!("change {} is missing", state.revision().next())));
+        }
+        let step = state.apply(&change);
+        if let Some(what) = contradiction(row, &step)? {
+            return Err(StoreError::refused(format!("change {} is wrong about {what}", change.revision)));
+        }
+        self.replayed = Some(state);
+        Ok(())
+    }
+
+    /// What stood at the horizon.
+    fn begun(&mut self) -> State {
+        let (plugins, categories) = (std::mem::take(&mut self.plugins), std::mem::take(&mut self.categories));
+        State::restore(self.horizon, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
+            .with_leases(std::mem::take(&mut self.leases))
+    }
+
+    /// Compares what the changes have led to.
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        let replayed = self.replayed.take();
+        let replayed = replayed.unwrap_or_else(|| self.begun());
+        match difference(&replayed, &self.wanted, self.newest) {
+            Some(difference) => Err(StoreError::refused(difference)),
+            // What was spent before the horizon is told by the books alone.
+            None if self.horizon == Revision(0) && replayed != self.wanted => {
+                Err(StoreError::refused("what plugins have cost is not what the changes lead to"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a change says of what it has led to that is not so.
+fn contradiction(row: &ChangeRow, step: &Step) -> Result<Option<&'static str>, StoreError> {
+    match step {
+        Step::Plugin { after: Some(after), .. } => {
+            if row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond()) {
+                return Ok(Some("when its plugin came"));
+            }
+            let is_seen = observed_of(row.observed.as_deref())? == after.observed;
+            Ok((!is_seen).then_some("what was seen of its plugin"))
+        }
+        Step::Lease { after, .. } => {
+            let is_so = row.lease()?.as_ref() == after.as_deref();
+            Ok((!is_so).then_some("its lease"))
+        }
+        Step::Plugin { after: None, .. } | Step::Category { .. } | Step::Budget => Ok(None),
+    }
+}
+
+/// The first difference between what the changes have led to, the newest of which is `newest`, and what is kept.
+fn difference(replayed: &State, kept: &State, newest: Revision) -> Option<String> {
+    if newest != kept.revision() {
+        return Some(format!("the head is revision {}, but the newest change is {newest}", kept.revision()));
+    }
+    if replayed.at() != kept.at() {
+        return Some(format!("the head was made at {}, but its change at {}", kept.at(), replayed.at()));
+    }
+    plugin_difference(replayed, kept)
+        .or_else(|| category_difference(replayed, kept))
+        .or_else(|| lease_difference(replayed, kept))
+}
+
+fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
+    for record in kept.plugins().values() {
+        let id = &record.unique_id;
+        let Some(made) = replayed.plugin(id.as_str()) else {
+            return Some(format!("the plugin {id} is kept, but no change leads to it"));
+        };
+        if made.revision != record.revision {
+            let (kept, made) = (record.revision, made.revision);
+            return Some(format!("the plugin {id} is kept as of revision {kept}, but its newest change is {made}"));
+        }
+        if made.config != record.config {
+            return Some(format!("the configuration of the plugin {id} is not the one that its changes lead to"));
+        }
+        if made.observed != record.observed {
+            return Some(format!("what was seen of the plugin {id} is not what its changes lead to"));
+        }
+        if made.json != record.json {
+            return Some(format!("the plugin {id} is not what change {} has made of it", record.revision));
+        }
+    }
+    let lost = replayed.plugins().keys().find(|id| kept.plugin(id.as_str()).is_none())?;
+    Some(format!("the plugin {lost} is not kept, but the changes lead to it"))
+}
+
+fn category_difference(replayed: &State, kept: &State) -> Option<String> {
+    let (made, kept) = (replayed.named_categories(), kept.named_categories());
+    let of_either = kept.keys().chain(made.keys());
+    let name = of_either.into_iter().find(|name| made.get(*name) != kept.get(*name))?;
+    Some(format!("the name of the category {} is not the one that the changes lead to", name.as_str()))
+}
+
+fn lease_difference(replayed: &State, kept: &State) -> Option<String> {
+    let of_either = kept.leases().keys().chain(replayed.leases().keys());
+    let id = of_either.into_iter().find(|id| replayed.lease(id.as_str()) != kept.lease(id.as_str()))?;
+    Some(format!("the lease {id} is not the one that the changes lead to"))
+}

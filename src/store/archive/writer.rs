@@ -1,0 +1,106 @@
+//! Parts of a store as lines.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::Part;
+use super::digest::Digest;
+use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
+use crate::registry::{Revision, Snapshot};
+use crate::store::StoreError;
+
+/// What goes into an archive, beside what stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing: no configurations, no changes.
+    Plugins,
+    /// Configurations.
+    Configs,
+    /// Configurations, and the changes that are kept; these tell which configurations were saved.
+    History,
+}
+
+/// Writes an archive.
+pub struct Writer<W> {
+    output: W,
+    content: Content,
+    exported_at: Timestamp,
+    digest: Digest,
+    lines: u64,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes to `output`, at the time `exported_at`.
+    pub fn new(output: W, content: Content, exported_at: Timestamp) -> Writer<W> {
+        Writer { output, content, exported_at, digest: Digest::default(), lines: 0 }
+    }
+
+    /// Writes the next part.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write(&mut self, part: &Part) -> Result<(), StoreError> {
+        match part {
+            Part::Head { snapshot, horizon } => self.write_head(snapshot, *horizon),
+            Part::Change(_) if self.content != Content::History => Ok(()),
+            Part::Change(row) => self.write_line(&Line::Change(ChangeLine::new(row)?)),
+        }
+    }
+
+    fn write_head(&mut self, snapshot: &Snapshot, horizon: Revision) -> Result<(), StoreError> {
+        let state = &snapshot.state;
+        let with_history = self.content == Content::History;
+        self.write_line(&Line::Archive(Header {
+            format: FORMAT,
+            exported_at: self.exported_at,
+            store: snapshot.store.as_str().to_owned(),
+            revision: state.revision().0,
+            at: state.at(),
+            horizon: if with_history { horizon.0 } else { state.revision().0 },
+            plugins: state.plugins().size(),
+            categories: state.named_categories().size(),
+            with_configs: self.content != Content::Plugins,
+            with_history,
+        }))?;
+        for record in state.plugins().values() {
+            let line = match self.content {
+                Content::Plugins => PluginLine::bare(record)?,
+                Content::Configs | Content::History => PluginLine::with_config(record)?,
+            };
+            self.write_line(&Line::Plugin(line))?;
+        }
+        for line in lines_beside(state) {
+            self.write_line(&line?)?;
+        }
+        Ok(())
+    }
+
+    fn write_line(&mut self, line: &Line) -> Result<(), StoreError> {
+        let text = line.encode()?;
+        self.digest.add(&text);
+        self.lines += 1;
+        self.write_text(&text)
+    }
+
+    fn write_text(&mut self, text: &[u8]) -> Result<(), StoreError> {
+        self.output.write_all(text).map_err(cannot_write)
+    }
+
+    /// Writes the last line, and gives the output back.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn finish(mut self) -> Result<W, StoreError> {
+        let end = End { lines: self.lines, sha256: std::mem::take(&mut self.digest).finish() };
+        self.write_text(&Line::End(end).encode()?)?;
+        self.output.flush().map_err(cannot_write)?;
+        Ok(self.output)
+    }
+}
+
+fn cannot_write(error: std::io::Error) -> StoreError {
+    StoreError::unusable("the archive cannot be written", error)
+}
