@@ -109,7 +109,7 @@ struct Inner {
     freshness: Arc<Freshness>,
     measures: Measures,
     places: Arc<Semaphore>,
-    queue: std::sync::mpsc::Sender<Message>,
+    queue: Arc<std::sync::mpsc::Sender<Message>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -137,9 +137,10 @@ impl Registry {
         retention: Retention,
     ) -> Result<Registry, StoreError> {
         let (queue, submissions) = std::sync::mpsc::channel();
-        let waking = queue.clone();
-        // The writer may have ended.
-        journal.on_news(Arc::new(move || drop(waking.send(Message::News))));
+        let queue = Arc::new(queue);
+        // Not one that keeps the queue open: the writer ends with the last one who holds the registry.
+        let waking = Arc::downgrade(&queue);
+        journal.on_news(Arc::new(move || drop(waking.upgrade().map(|queue| queue.send(Message::News)))));
         let (snapshot, health) = match journal.load() {
             Ok(snapshot) => (snapshot, WriterHealth::Writable),
             Err(failure) if failure.may_pass() => {
