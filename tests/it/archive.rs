@@ -297,7 +297,6 @@ async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>
 
 const PRESENT: &[&str] = &[
     "/plugins",
-    // What a remote one has cost grows.
     "/resources",
     "/stats",
     "/categories",
@@ -312,7 +311,7 @@ const PAST: &[&str] = &[
     "/stats?as_of=7",
     "/plugins?active=true&as_of=4",
     "/plugins/transcription_whisper?as_of=11",
-    "/resources&as_of=11",
+    "/resources?as_of=11",
 ];
 
 #[tokio::test]

@@ -134,7 +134,9 @@ async fn only_registration_takes_many() {
 
 #[tokio::test]
 async fn what_came_before_the_body_broke_off_stands() {
-    let server = Server::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let server = Server::on(&store).await;
     let client = server.client();
     let line = named("c", "whole").to_string() + "\n";
     let half = &named("c", "half").to_string()[..20];
@@ -148,8 +150,8 @@ async fn what_came_before_the_body_broke_off_stands() {
     raw.finish_sending().await;
     raw.rest().await;
     // The connection has ended; what the server had begun ends with its stop.
-    let folder = server.stop().await.unwrap();
-    let again = Server::on(&folder.path().join("registry.db")).await;
+    server.stop().await;
+    let again = Server::on(&store).await;
     drop(client);
     assert_eq!(again.client().get("/plugins").answers(200).await.ids(), ["c_whole"]);
 }

@@ -34,7 +34,7 @@ async fn each_request_has_its_own() {
 
 #[tokio::test]
 async fn a_change_says_which_request_asked_for_it() {
-    let server = Server::start().await;
+    let server = Server::in_file().await;
     let client = server.client();
     client.post("/plugins", &minimal()).header("x-request-id", "who-asked").answers(201).await;
     let folder = server.stop().await.unwrap();

@@ -21,7 +21,7 @@ async fn fill(client: &Client) {
 
 #[tokio::test]
 async fn a_stop_and_a_start_change_nothing_that_a_reader_sees() {
-    let server = Server::start().await;
+    let server = Server::in_file().await;
     let client = server.client();
     fill(&client).await;
     let before = Trace::of(&client).await;
@@ -59,7 +59,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
 
 #[tokio::test]
 async fn a_cost_is_the_same_number_after_a_restart() {
-    let server = Server::start().await;
+    let server = Server::in_file().await;
     let client = server.client();
     // Numbers whose shortest text has 16 or 17 digits are where a careless parser is off by one bit.
     let costs = [

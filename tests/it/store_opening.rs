@@ -50,7 +50,7 @@ fn in_folder() -> (TempDir, PathBuf) {
 
 /// A store with some plugins in it, closed.
 async fn a_store() -> (TempDir, PathBuf) {
-    let server = Server::start().await;
+    let server = Server::in_file().await;
     let lines: String = (0..300).map(|n| named("c", &format!("{n}-{}", "x".repeat(200))).to_string() + "\n").collect();
     server.client().import(lines).await;
     let path = server.store_path();

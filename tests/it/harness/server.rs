@@ -100,6 +100,14 @@ impl Server {
         server
     }
 
+    /// On a fresh SQLite file, for tests that look at the file, or open it again.
+    pub(crate) async fn in_file() -> Server {
+        let folder = TempDir::new().expect("no temporary folder");
+        let mut server = Server::on(&folder.path().join("registry.db")).await;
+        server.folder = Some(folder);
+        server
+    }
+
     /// On a fresh store in memory, for tests that make many changes and ask nothing of the store.
     pub(crate) async fn in_memory() -> Server {
         Setup::in_memory().start().await
