@@ -18,6 +18,9 @@ COPY . .
 # by itself it would look the C function up at run time, which a static binary cannot do. Both are
 # set for the target alone (`--target`), because procedural macros are never static.
 ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"'
+# `off` builds much sooner what is larger and somewhat slower: for trying the image.
+ARG LTO=thin
+ENV CARGO_PROFILE_RELEASE_LTO=${LTO}
 # Cargo tells by the times of files whether what the cache holds is still right, and COPY keeps
 # those of the checkout, which may be older than the last build: hence `touch`.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
