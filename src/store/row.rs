@@ -128,6 +128,26 @@ impl TryFrom<ChangeRow> for Change {
 }
 
 impl ChangeRow {
+    /// The change with what it has done. `before` is the newest change of the same subject before it.
+    ///
+    /// # Errors
+    ///
+    /// When either row is damaged.
+    pub fn transition(self, before: Option<ChangeRow>) -> Result<Transition, StoreError> {
+        let step = if self.kind == "category.named" {
+            let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
+            Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&self) }
+        } else if self.kind.starts_with("budget.") {
+            Step::Budget
+        } else if self.is_of_lease() {
+            let before = before.map(|row| row.lease()).transpose()?.flatten();
+            Step::Lease { before: before.map(Arc::new), after: self.lease()?.map(Arc::new) }
+        } else {
+            Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: self.record()? }
+        };
+        Ok(Transition::new(Change::try_from(self)?, step))
+    }
+
     /// The record that stood after the change, without its saved configuration; `None` when there was none.
     ///
     /// # Errors

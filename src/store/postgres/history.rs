@@ -11,7 +11,7 @@ use super::link::Link;
 use super::url::PostgresUrl;
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{Change, LeaseId, Revision, Step, Transition};
+use crate::registry::{LeaseId, Revision};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
@@ -181,7 +181,7 @@ async fn read(client: &Client, range: &ChangeRange, horizon: Revision) -> Result
     let mut chapter = Chapter { horizon, ..Chapter::default() };
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
-        let row = transition(change_row(&row, 0)?, optional_row(&row, WIDTH)?)?;
+        let row = change_row(&row, 0)?.transition(optional_row(&row, WIDTH)?)?;
         bytes += row.bytes();
         chapter.transitions.push(Arc::new(row));
     }
@@ -209,22 +209,6 @@ async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Resul
     let micros = time.as_microsecond();
     let row = client.query_typed_one(query, &[(&micros, Type::INT8), (&or_at, Type::BOOL)]).await?;
     revision_from_sql(row.try_get(0)?)
-}
-
-/// A change with what it has done.
-fn transition(row: ChangeRow, before: Option<ChangeRow>) -> Result<Transition, StoreError> {
-    let step = if row.kind == "category.named" {
-        let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
-        Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
-    } else if row.kind.starts_with("budget.") {
-        Step::Budget
-    } else if row.is_of_lease() {
-        let before = before.map(|row| row.lease()).transpose()?.flatten();
-        Step::Lease { before: before.map(Arc::new), after: row.lease()?.map(Arc::new) }
-    } else {
-        Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
-    };
-    Ok(Transition::new(Change::try_from(row)?, step))
 }
 
 /// See [`Chapter::horizon`].

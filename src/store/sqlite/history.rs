@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, param
 use super::open::BUSY_TIMEOUT;
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{Change, LeaseId, Revision, Step, Transition};
+use crate::registry::{LeaseId, Revision, Transition};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
@@ -180,20 +180,8 @@ fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Res
 
 /// A change with what it has done.
 fn transition(connection: &Connection, row: ChangeRow) -> Result<Transition, StoreError> {
-    let of_category = row.kind == "category.named";
-    let before = newest(connection, &row.subject, of_category, row.revision - 1)?;
-    let step = if of_category {
-        let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
-        Step::Category { before: before.as_ref().and_then(display_name), after: display_name(&row) }
-    } else if row.kind.starts_with("budget.") {
-        Step::Budget
-    } else if row.is_of_lease() {
-        let before = before.map(|row| row.lease()).transpose()?.flatten();
-        Step::Lease { before: before.map(Arc::new), after: row.lease()?.map(Arc::new) }
-    } else {
-        Step::Plugin { before: before.map(|row| row.record()).transpose()?.flatten(), after: row.record()? }
-    };
-    Ok(Transition::new(Change::try_from(row)?, step))
+    let before = newest(connection, &row.subject, row.kind == "category.named", row.revision - 1)?;
+    row.transition(before)
 }
 
 /// The newest change of a subject up to a revision.
