@@ -1,6 +1,5 @@
 //! The writer's connection, with the statements of a batch, prepared once.
 
-use futures_util::try_join;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::link::Link;
@@ -15,7 +14,7 @@ pub(super) struct Session {
     pub statements: Statements,
 }
 
-/// The statements of a batch.
+/// The statements of a batch. Each is prepared by a round trip, once a connection.
 pub(super) struct Statements {
     pub read_head: Statement,
     pub lock_head: Statement,
@@ -48,68 +47,42 @@ impl Session {
 
 impl Statements {
     async fn prepare(client: &Client) -> Result<Statements, StoreError> {
-        // Sent together: they cost one round trip.
-        let (
-            read_head,
-            lock_head,
-            insert_changes,
-            put_plugins,
-            remove_plugins,
-            put_categories,
-            remove_categories,
-            put_leases,
-            remove_leases,
-            keep_answers,
-            advance,
-        ) = try_join!(
-            client.prepare("SELECT store, head, head_at, horizon FROM registry"),
-            client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE"),
-            client.prepare(
+        Ok(Statements {
+            read_head: client.prepare("SELECT store, head, head_at, horizon FROM registry").await?,
+            lock_head: client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE").await?,
+            insert_changes: client.prepare(
                 "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[],
                                       $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])",
-            ),
-            client.prepare(
+            ).await?,
+            put_plugins: client.prepare(
                 "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)
                  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
                                       $7::text[])
                  ON CONFLICT (unique_id) DO UPDATE SET
                      document = excluded.document, config = excluded.config, revision = excluded.revision,
                      created_at = excluded.created_at, updated_at = excluded.updated_at, observed = excluded.observed",
-            ),
-            client.prepare("DELETE FROM plugins WHERE unique_id = ANY($1::text[])"),
-            client.prepare(
+            ).await?,
+            remove_plugins: client.prepare("DELETE FROM plugins WHERE unique_id = ANY($1::text[])").await?,
+            put_categories: client.prepare(
                 "INSERT INTO categories (name, display_name, revision)
                  SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
                  ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, revision = excluded.revision",
-            ),
-            client.prepare("DELETE FROM categories WHERE name = ANY($1::text[])"),
-            client.prepare(
+            ).await?,
+            remove_categories: client.prepare("DELETE FROM categories WHERE name = ANY($1::text[])").await?,
+            put_leases: client.prepare(
                 "INSERT INTO leases (id, document, revision)
                  SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
                  ON CONFLICT (id) DO UPDATE SET document = excluded.document, revision = excluded.revision",
-            ),
-            client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])"),
-            client.prepare(
+            ).await?,
+            remove_leases: client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])").await?,
+            keep_answers: client.prepare(
                 "INSERT INTO answers (key, fingerprint, at, answer)
                  SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
                  ON CONFLICT (key) DO UPDATE SET
                      fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer",
-            ),
-            client.prepare("UPDATE registry SET head = $1, head_at = $2"),
-        )?;
-        Ok(Statements {
-            read_head,
-            lock_head,
-            insert_changes,
-            put_plugins,
-            remove_plugins,
-            put_categories,
-            remove_categories,
-            put_leases,
-            remove_leases,
-            keep_answers,
-            advance,
+            ).await?,
+            advance: client.prepare("UPDATE registry SET head = $1, head_at = $2").await?,
         })
     }
 }
