@@ -14,7 +14,7 @@
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
-//! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
+//! | [`context`], [`currency`], [`request_id`], [`peer`], [`compress`] | what surrounds every request |
 //! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
@@ -43,6 +43,7 @@ mod observations;
 pub mod openapi;
 pub mod params;
 pub mod path;
+pub mod peer;
 mod plugins;
 pub mod problem;
 mod process;

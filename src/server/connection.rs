@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its end.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +22,7 @@ use super::guarded::{Exchange, Guarded, Phase};
 use super::settings::Settings;
 use crate::http::Api;
 use crate::http::context::AmbiguousLength;
+use crate::http::peer::Peer;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusal::Refusals;
 
@@ -49,7 +51,7 @@ impl Connections {
     }
 
     /// Serves a connection to its end.
-    pub async fn serve(self, stream: TcpStream, _place: Place) {
+    pub async fn serve(self, stream: TcpStream, address: IpAddr, _place: Place) {
         // Answers are written whole: waiting for more to send would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY could not be set");
@@ -64,8 +66,10 @@ impl Connections {
         }
         let exchange = Arc::new(Exchange::default());
         let guarded = Guarded::new(stream, Arc::clone(&exchange), self.settings, self.refusals.clone());
-        let service =
-            hyper::service::service_fn(move |request| answer(self.router.clone(), Arc::clone(&exchange), request));
+        let peer = Peer(address.to_canonical());
+        let service = hyper::service::service_fn(move |request| {
+            answer(self.router.clone(), Arc::clone(&exchange), peer, request)
+        });
         let mut connection = std::pin::pin!(self.http.serve_connection(TokioIo::new(guarded), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -93,12 +97,14 @@ impl Connections {
 async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
+    peer: Peer,
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Tracked>, Infallible> {
     exchange.enter(Phase::Serving);
     if exchange.is_ambiguous() {
         request.extensions_mut().insert(AmbiguousLength);
     }
+    request.extensions_mut().insert(peer);
     // A router is always ready, and never fails.
     let response = router.oneshot(request.map(axum::body::Body::new)).await.into_response();
     Ok(response.map(|body| Tracked { body, exchange }))

@@ -49,7 +49,7 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
         };
         match accepted {
             Ok((stream, peer)) => match admission.admit(peer.ip()) {
-                Some(place) => drop(tracker.spawn(connections.clone().serve(stream, place))),
+                Some(place) => drop(tracker.spawn(connections.clone().serve(stream, peer.ip(), place))),
                 None => connections.turn_away(&stream),
             },
             Err(error) => {
