@@ -206,20 +206,24 @@ impl GuardedResolver {
     }
 
     async fn resolve(self, name: Name) -> std::io::Result<std::vec::IntoIter<SocketAddr>> {
-        let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-        if self.reach == Reach::Everything {
-            return Ok(found.into_iter());
+        let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+        permitted(name.as_str(), found, self.reach).map(Vec::into_iter)
+    }
+}
+
+/// Those addresses of a name that may be connected to.
+fn permitted(name: &str, found: Vec<SocketAddr>, reach: Reach) -> std::io::Result<Vec<SocketAddr>> {
+    if reach == Reach::Everything {
+        return Ok(found);
+    }
+    let (forbidden, allowed): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|address| (not_public(address.ip()), address)).partition(|(what, _)| what.is_some());
+    match forbidden.into_iter().find_map(|(what, _)| what) {
+        // Not the address: it would tell an outsider what the names of this network stand for.
+        Some(what) if allowed.is_empty() => {
+            Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, Forbidden { host: name.to_owned(), what }))
         }
-        let (forbidden, allowed): (Vec<_>, Vec<_>) =
-            found.into_iter().map(|address| (not_public(address.ip()), address)).partition(|(what, _)| what.is_some());
-        match forbidden.into_iter().find_map(|(what, _)| what) {
-            // Not the address: it would tell an outsider what the names of this network stand for.
-            Some(what) if allowed.is_empty() => {
-                let host = name.as_str().to_owned();
-                Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, Forbidden { host, what }))
-            }
-            _ => Ok(allowed.into_iter().map(|(_, address)| address).collect::<Vec<_>>().into_iter()),
-        }
+        _ => Ok(allowed.into_iter().map(|(_, address)| address).collect()),
     }
 }
 
@@ -337,5 +341,40 @@ mod tests {
         let refused = GuardedResolver::new(Reach::Public).resolve(name()).await.unwrap_err();
         assert!(refused.to_string().contains("loopback"), "{refused}");
         assert!(GuardedResolver::new(Reach::Everything).resolve(name()).await.unwrap().all(|a| a.ip().is_loopback()));
+    }
+
+    #[test]
+    fn a_name_that_changes_its_mind_is_judged_each_time_and_keeps_what_is_public() {
+        let found = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>();
+        let permitted = |addresses: &[&str]| permitted("rebind.example", found(addresses), Reach::Public);
+        let public = "93.184.215.14:80";
+        assert_eq!(permitted(&[public]).unwrap(), found(&[public]));
+        assert_eq!(permitted(&["127.0.0.1:80", public, "[::1]:80", "169.254.169.254:80"]).unwrap(), found(&[public]));
+        for private in
+            ["127.0.0.1:80", "10.0.0.1:80", "[::ffff:10.0.0.1]:80", "[64:ff9b::a9fe:a9fe]:80", "[fd00::1]:80"]
+        {
+            let refused = permitted(&[private]).unwrap_err();
+            assert!(refused.to_string().contains("rebind.example"), "{refused}");
+            assert!(!refused.to_string().contains(private), "it does not tell what the name stands for: {refused}");
+        }
+    }
+
+    #[rstest]
+    #[case("127.0.0.1")]
+    #[case("127.1")]
+    #[case("2130706433")]
+    #[case("0x7f000001")]
+    #[case("0177.0.0.1")]
+    #[case("0")]
+    #[case("169.254.169.254")]
+    #[case("localhost")]
+    #[case("[::1]")]
+    #[case("::1")]
+    #[case("::ffff:127.0.0.1")]
+    #[case("[::ffff:7f00:1]")]
+    #[tokio::test]
+    async fn a_host_that_is_no_url_is_judged_in_every_spelling_that_the_system_takes(#[case] host: &str) {
+        let refused = GuardedResolver::new(Reach::Public).addresses(host).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied, "{host}: {refused}");
     }
 }
