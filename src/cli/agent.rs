@@ -9,9 +9,9 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::connection::ConnectionArgs;
 use super::logging::{self, LogFormat};
 use super::signals;
-use crate::client::Client;
 use crate::clock::SystemClock;
 use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::host::{OnlyAgent, agent_name, this_host};
@@ -23,9 +23,9 @@ const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 /// The flags of `agent`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
-    /// The address of the registry.
-    #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    server: String,
+    /// Which registry.
+    #[command(flatten)]
+    connection: ConnectionArgs,
     /// What plugins call this host, in their field `host`; without it, the name that the machine has.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     host: Option<String>,
@@ -51,11 +51,11 @@ pub struct AgentArgs {
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let _log = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
-    let client = Client::new(&args.server)?;
+    let client = args.connection.client()?;
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
         Ok(only) => only,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            bail!("an agent of the host `{host}` runs on this machine already, for {}", args.server)
+            bail!("an agent of the host `{host}` runs on this machine already, for {}", args.connection.server)
         }
         Err(error) => return Err(error).context("it cannot be told whether there is another agent"),
     };

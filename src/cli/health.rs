@@ -1,10 +1,18 @@
 //! `plugin-registry health`: for containers, where there is no curl.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
 use clap::Args;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use url::Url;
+
+use super::connection::IdentityArgs;
+use crate::client::{Transport, Trust};
 
 /// The flags of `health`.
 #[derive(Debug, Clone, Args)]
@@ -12,6 +20,13 @@ pub struct HealthArgs {
     /// The address on which the registry listens: the same setting as for `serve`.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+    /// The file with the registry's own certificate, when it speaks TLS: the same setting as for `serve`. That very
+    /// certificate must be shown, whatever host it is for.
+    #[arg(long, env = "PLUGIN_REGISTRY_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Who asks.
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// How long to wait for an answer, in seconds.
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     timeout: u64,
@@ -24,14 +39,17 @@ pub struct HealthArgs {
 /// When it does not answer, or answers anything else.
 pub fn check(args: &HealthArgs) -> anyhow::Result<()> {
     let address = reachable(args.listen);
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{address}/healthz"))?;
+    let security = args.identity.trusting(args.tls_cert.clone().map_or(Trust::System, Trust::Exactly));
+    let time = Duration::from_secs(args.timeout);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Never by a proxy that the environment names: this is about this host.
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(args.timeout)).build()?;
-        let answer = client.get(format!("http://{address}/healthz")).send().await;
-        let status = answer.with_context(|| format!("no answer from {address}"))?.status();
-        if status != reqwest::StatusCode::OK {
-            bail!("{address} answered {status}");
+        let transport = Transport::new(&url, &security, time).map_err(|why| anyhow!(why))?;
+        let request = Request::get(url.as_str()).body(Full::<Bytes>::default())?;
+        let answer = transport.send(request).await.with_context(|| format!("no answer from {address}"))?;
+        if answer.status != StatusCode::OK {
+            bail!("{address} answered {}", answer.status);
         }
         Ok(())
     })

@@ -3,26 +3,30 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
-//! | [`probes`] | the flags of `serve` that are about probes |
+//! | [`probes`], [`tls`], [`limits`] | the flags of `serve` that are about probes, TLS, and what clients may take |
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
 //! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
 //! | [`verify`] | `store verify` |
+//! | [`connection`] | the flags of commands that speak to a registry |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
 pub mod agent;
+pub mod connection;
 pub mod doctor;
 pub mod exec;
 pub mod export;
 pub mod health;
 pub mod import;
+pub mod limits;
 pub mod log_writer;
 pub mod logging;
 pub mod probes;
 pub mod serve;
 pub mod signals;
+pub mod tls;
 pub mod verify;
 
 use std::process::ExitCode;

@@ -11,9 +11,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::limits::LimitArgs;
 use super::logging::{self, LogFormat};
 use super::probes::ProbeArgs;
 use super::signals::stop_signal;
+use super::tls::{self, TlsArgs};
 use crate::clock::SystemClock;
 use crate::http::Api;
 use crate::liveness::sight::Sight;
@@ -51,6 +53,9 @@ pub struct ServeArgs {
     /// What is probed.
     #[command(flatten)]
     pub probes: ProbeArgs,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -63,6 +68,9 @@ pub struct ServeArgs {
     /// The most connections at a time from one address (IPv6: from one /64).
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = Settings::default().max_connections_per_address, value_name = "N")]
     pub max_connections_per_address: usize,
+    /// What clients may take.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// How long requests may run on after SIGTERM or SIGINT, in seconds.
     #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = Settings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
@@ -88,7 +96,7 @@ impl ServeArgs {
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let _log = logging::start(args.log_format, &args.log_level)?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
-    let registry = Registry::start_keeping(journal, Arc::new(SystemClock), args.journal_keep)
+    let registry = Registry::start_within(journal, Arc::new(SystemClock), args.journal_keep, args.limits.quotas())
         .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -108,6 +116,8 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
         shutdown_grace: Duration::from_secs(args.shutdown_grace),
         ..Settings::default()
     };
+    let tls = args.tls.load()?;
+    let gate = args.limits.gate(tls.is_some())?;
     // Before the listener: whoever can connect can also stop it cleanly.
     let stop = stop_signal()?;
     let listener = listen(args.listen)
@@ -116,16 +126,23 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let snapshot = registry.snapshot();
     info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
-    drop(writeln!(std::io::stdout(), "plugin-registry is listening on http://{address}"));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let sight = Sight::default();
-    let api = Api { sight: sight.clone(), ..Api::new(registry.clone(), webhooks.clone()) };
+    let api = Api { sight: sight.clone(), gate, ..Api::new(registry.clone(), webhooks.clone()) };
     let sweeping = CancellationToken::new();
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
     let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
-    server::run(listener, api, settings, stop).await;
+    match tls {
+        Some(tls) => {
+            tls::keep_fresh(tls.clone(), sweeping.clone())?;
+            server::run_tls(listener, api, settings, tls, stop).await;
+        }
+        None => server::run(listener, api, settings, stop).await,
+    }
     sweeping.cancel();
     if let Err(error) = sweeper.await {
         error!(%error, "the passes over leases and findings ended by a panic");

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::transport::TransportError;
+
 /// Why a call has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -13,13 +15,16 @@ pub enum ClientError {
         /// What is wrong with it.
         why: String,
     },
+    /// TLS cannot be spoken with the files that were given.
+    #[error("{0}")]
+    Security(String),
     /// No answer came.
     #[error("the registry at {server} cannot be reached")]
     Unreachable {
         /// Its address.
         server: String,
         /// Why.
-        source: reqwest::Error,
+        source: TransportError,
     },
     /// The registry has said no: with a problem document (RFC 9457), of which this is the gist.
     #[error("the registry has answered {status}: {detail}")]
@@ -67,7 +72,7 @@ impl ClientError {
         match self {
             ClientError::Unreachable { .. } => true,
             ClientError::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
-            ClientError::Address { .. } | ClientError::Answer(_) => false,
+            ClientError::Address { .. } | ClientError::Security(_) | ClientError::Answer(_) => false,
         }
     }
 

@@ -1,33 +1,36 @@
 //! A client of the registry's own API: for the agent, for `exec`, and for programs that use this crate.
 //!
 //! It shares the vocabulary with the service, and nothing else. Each call is one request; whoever calls
-//! decides whether to try again. It speaks HTTP without TLS, as the service does; a proxy that the
-//! environment names is not used.
+//! decides whether to try again. A proxy that the environment names is not used.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`wire`] | what is sent and answered |
+//! | [`transport`], [`security`] | how it travels; whom is trusted |
 //! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
 
 pub mod error;
+pub mod security;
+pub mod transport;
 pub mod wire;
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Method, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
 pub use error::ClientError;
+pub use security::{Security, Trust};
+pub use transport::{Answer, Transport, TransportError};
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
 use crate::plugin::Pid;
-
-/// How long a connection may take to be made.
-const CONNECT_TIME: Duration = Duration::from_secs(3);
 
 /// How long a request may take until its answer is complete, as long as the service itself gives it.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -35,7 +38,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Speaks to one registry.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     base: Url,
 }
 
@@ -44,26 +47,28 @@ pub struct Client {
 pub struct ListTag(Option<HeaderValue>);
 
 impl Client {
-    /// A client of the registry at `server`, for example `http://localhost:8080`.
+    /// A client of the registry at `server`, for example `http://localhost:8080`, that trusts whom the system trusts.
     ///
     /// # Errors
     ///
     /// When that is no address of a registry.
     pub fn new(server: &str) -> Result<Client, ClientError> {
+        Client::secured(server, &Security::default())
+    }
+
+    /// A client of the registry at `server`, which speaks TLS with these files.
+    ///
+    /// # Errors
+    ///
+    /// When that is no address of a registry, or a file cannot be used.
+    pub fn secured(server: &str, security: &Security) -> Result<Client, ClientError> {
         let wrong = |why: String| ClientError::Address { address: server.to_owned(), why };
         let base = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
-        if base.scheme() != "http" || base.host().is_none() {
-            return Err(wrong("it must begin with `http://`".into()));
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(wrong("it must begin with `http://` or `https://`".into()));
         }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .timeout(REQUEST_TIME)
-            .user_agent(concat!("plugin-registry/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| wrong(error.to_string()))?;
-        Ok(Client { http, base })
+        let transport = Transport::new(&base, security, REQUEST_TIME).map_err(ClientError::Security)?;
+        Ok(Client { transport, base })
     }
 
     /// The address of the registry.
@@ -77,7 +82,7 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn register(&self, plugin: &Value) -> Result<Value, ClientError> {
-        read(self.send(Method::POST, &["plugins"], Some(plugin)).await?).await
+        read(&self.send(Method::POST, &["plugins"], Some(plugin)).await?)
     }
 
     /// Registers a plugin that must be new: `POST /plugins` with `If-None-Match: *`. Returns false when it
@@ -87,9 +92,9 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
-        let text = serde_json::to_vec(plugin).map_err(|error| ClientError::Answer(error.to_string()))?;
-        let request = self.http.post(self.url(&["plugins"])).header(CONTENT_TYPE, "application/json");
-        match self.judged(request.header(IF_NONE_MATCH, "*").body(text).send().await).await {
+        let mut request = request_of(Method::POST, &self.url(&["plugins"]), Some(plugin))?;
+        request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        match self.judged(request).await {
             Ok(_) => Ok(true),
             Err(error) if error.status() == Some(412) => Ok(false),
             Err(error) => Err(error),
@@ -102,7 +107,7 @@ impl Client {
     ///
     /// When there is none, or the registry cannot be asked.
     pub async fn plugin(&self, unique_id: &str) -> Result<Value, ClientError> {
-        read(self.send(Method::GET, &["plugins", unique_id], None::<&Value>).await?).await
+        read(&self.send(Method::GET, &["plugins", unique_id], None::<&Value>).await?)
     }
 
     /// Changes a plugin: `PATCH /plugins/{id}`, a merge patch (RFC 7396).
@@ -111,7 +116,7 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn patch_plugin(&self, unique_id: &str, patch: &Value) -> Result<Value, ClientError> {
-        read(self.send(Method::PATCH, &["plugins", unique_id], Some(patch)).await?).await
+        read(&self.send(Method::PATCH, &["plugins", unique_id], Some(patch)).await?)
     }
 
     /// Says which processes a plugin holds: `PUT /plugins/{id}/spawned_pids`.
@@ -121,7 +126,7 @@ impl Client {
     /// When the registry refuses it, or cannot be asked.
     pub async fn set_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
         let body = serde_json::json!({ "spawned_pids": pids });
-        read(self.send(Method::PUT, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+        read(&self.send(Method::PUT, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?)
     }
 
     /// Adds to the processes that a plugin holds: `POST /plugins/{id}/spawned_pids`.
@@ -131,7 +136,7 @@ impl Client {
     /// When the registry refuses it, or cannot be asked.
     pub async fn add_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
         let body = serde_json::json!({ "spawned_pids": pids });
-        read(self.send(Method::POST, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?).await
+        read(&self.send(Method::POST, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?)
     }
 
     /// Takes one process from those that a plugin holds: `DELETE /plugins/{id}/spawned_pids/{pid}`.
@@ -150,7 +155,7 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn grant_lease(&self, request: &LeaseRequest) -> Result<Lease, ClientError> {
-        read(self.send(Method::POST, &["leases"], Some(request)).await?).await
+        read(&self.send(Method::POST, &["leases"], Some(request)).await?)
     }
 
     /// Renews a lease: `PUT /leases/{id}`.
@@ -159,7 +164,7 @@ impl Client {
     ///
     /// When it was released, there is none, or the registry cannot be asked.
     pub async fn renew_lease(&self, lease_id: &str) -> Result<Lease, ClientError> {
-        read(self.send(Method::PUT, &["leases", lease_id], Some(&serde_json::json!({}))).await?).await
+        read(&self.send(Method::PUT, &["leases", lease_id], Some(&serde_json::json!({}))).await?)
     }
 
     /// Releases a lease, the clean end: `DELETE /leases/{id}`.
@@ -177,7 +182,7 @@ impl Client {
     ///
     /// When another agent reports for the host (409), or the registry cannot be asked.
     pub async fn observe(&self, report: &Report) -> Result<Accepted, ClientError> {
-        read(self.send(Method::POST, &["observations"], Some(report)).await?).await
+        read(&self.send(Method::POST, &["observations"], Some(report)).await?)
     }
 
     /// What a host holds: `GET /resources?host=`, all pages. `None` when it is what `tag` stands for.
@@ -197,18 +202,18 @@ impl Client {
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);
             }
-            let mut request = self.http.get(url);
+            let mut request = request_of(Method::GET, &url, None::<&Value>)?;
             if let (None, Some(tag)) = (&cursor, &tag.0) {
-                request = request.header(IF_NONE_MATCH, tag);
+                request.headers_mut().insert(IF_NONE_MATCH, tag.clone());
             }
-            let response = self.judged(request.send().await).await?;
-            if response.status() == StatusCode::NOT_MODIFIED {
+            let answer = self.judged(request).await?;
+            if answer.status == StatusCode::NOT_MODIFIED {
                 return Ok(None);
             }
             if cursor.is_none() {
-                first = ListTag(response.headers().get(ETAG).cloned());
+                first = ListTag(answer.headers.get(ETAG).cloned());
             }
-            let page: wire::ResourcePage = read(response).await?;
+            let page: wire::ResourcePage = read(&answer)?;
             rows.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -232,32 +237,34 @@ impl Client {
         method: Method,
         segments: &[&str],
         body: Option<&B>,
-    ) -> Result<reqwest::Response, ClientError> {
-        let media_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
-        let mut request = self.http.request(method, self.url(segments));
-        if let Some(body) = body {
-            let text = serde_json::to_vec(body).map_err(|error| ClientError::Answer(error.to_string()))?;
-            request = request.header(CONTENT_TYPE, media_type).body(text);
-        }
-        self.judged(request.send().await).await
+    ) -> Result<Answer, ClientError> {
+        self.judged(request_of(method, &self.url(segments), body)?).await
     }
 
-    async fn judged(&self, sent: reqwest::Result<reqwest::Response>) -> Result<reqwest::Response, ClientError> {
+    async fn judged(&self, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
         let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
-        let response = sent.map_err(unreachable)?;
-        let status = response.status();
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
-            return Ok(response);
+        let answer = self.transport.send(request).await.map_err(unreachable)?;
+        if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(answer);
         }
-        let text = response.bytes().await.map_err(unreachable)?;
-        Err(ClientError::refused(status.as_u16(), &text))
+        Err(ClientError::refused(answer.status.as_u16(), &answer.body))
     }
 }
 
-async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
-    let wrong = |error: &dyn std::fmt::Display| ClientError::Answer(error.to_string());
-    let text = response.bytes().await.map_err(|error| wrong(&error))?;
-    serde_json::from_slice(&text).map_err(|error| wrong(&error))
+fn request_of<B: Serialize>(method: Method, url: &Url, body: Option<&B>) -> Result<Request<Full<Bytes>>, ClientError> {
+    let media_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+    let mut request = Request::builder().method(method).uri(url.as_str());
+    let mut text = Vec::new();
+    if let Some(body) = body {
+        text = serde_json::to_vec(body).map_err(|error| ClientError::Answer(error.to_string()))?;
+        request = request.header(CONTENT_TYPE, media_type);
+    }
+    let wrong = |error: hyper::http::Error| ClientError::Address { address: url.to_string(), why: error.to_string() };
+    request.body(Full::from(text)).map_err(wrong)
+}
+
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
+    serde_json::from_slice(&answer.body).map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 #[cfg(test)]
@@ -273,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_no_registry_is_refused() {
-        for server in ["", "localhost:8080", "https://localhost", "ftp://localhost", "/plugins"] {
+        for server in ["", "localhost:8080", "ftp://localhost", "/plugins"] {
             assert!(matches!(Client::new(server), Err(ClientError::Address { .. })), "{server}");
         }
     }

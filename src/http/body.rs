@@ -1,5 +1,6 @@
 //! Request bodies: their media type, their size, the time they take, and their JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,8 +12,10 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::gate::{Gate, Turn};
 use super::idempotency::BodyDigest;
 use super::problem::{Kind, Problem};
+use super::room::Place;
 use super::router::Api;
 use crate::plugin::json;
 use crate::plugin::read::{ObjectReader, kind_of};
@@ -110,7 +113,11 @@ async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
     let waits_for_go_ahead = request.headers().contains_key(EXPECT);
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let digest = request.extensions().get::<BodyDigest>().cloned();
-    let whole = read_bytes(request.into_body(), declared, waits_for_go_ahead, api).await?;
+    let turn = request.extensions().get::<Arc<Turn>>().cloned();
+    let (whole, held) = read_bytes(request.into_body(), declared, waits_for_go_ahead, api).await?;
+    if let Some(turn) = turn {
+        turn.come(held)?;
+    }
     if let Some(digest) = digest {
         digest.add(&whole);
     }
@@ -122,8 +129,9 @@ async fn read_bytes(
     declared: Option<usize>,
     waits_for_go_ahead: bool,
     api: &Api,
-) -> Result<Bytes, Problem> {
+) -> Result<(Bytes, Place), Problem> {
     let limit = api.limits.body_bytes;
+    let mut held = api.gate.bodies.nothing();
     let mut reader = BodyReader::new(body, api.limits.body_time);
     if declared.is_some_and(|length| length > limit) {
         if !waits_for_go_ahead {
@@ -131,7 +139,7 @@ async fn read_bytes(
         }
         return Err(too_large(limit));
     }
-    let Some(first) = reader.next().await? else { return Ok(Bytes::new()) };
+    let Some(first) = reader.next().await? else { return Ok((Bytes::new(), held)) };
     let mut whole = BytesMut::new();
     let mut next = Some(first);
     while let Some(part) = next {
@@ -139,13 +147,14 @@ async fn read_bytes(
             reader.drain().await;
             return Err(too_large(limit));
         }
+        Gate::hold(&mut held, part.len())?;
         if whole.is_empty() && declared == Some(part.len()) {
-            return Ok(part);
+            return Ok((part, held));
         }
         whole.extend_from_slice(&part);
         next = reader.next().await?;
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), held))
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -17,14 +17,12 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::error;
 
-use super::body::media_type;
 use super::compress;
 use super::currency;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
-use super::view::View;
 use crate::registry::{Revision, Snapshot, StoreId};
 
 /// The revision that a reply was made from, or that a write has led to.
@@ -97,10 +95,16 @@ where
     let began = Instant::now();
     let api = &surroundings.api;
     let id = surroundings.ids.of(request.headers());
+    api.gate.proxies.trace_back(&mut request);
     let method = request.method().clone();
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (snapshot, refused) = match currency::snapshot_for(api, &method, &uri).await {
+    let (entry, admitted) = api.gate.enter(&mut request);
+    let current = match admitted {
+        Ok(()) => currency::snapshot_for(api, &method, &uri).await,
+        Err(turned_away) => Err(turned_away),
+    };
+    let (snapshot, refused) = match current {
         Ok(snapshot) => (snapshot, None),
         Err(problem) => (api.registry.snapshot(), Some(problem)),
     };
@@ -110,9 +114,10 @@ where
     request.extensions_mut().insert(snapshot);
     request.extensions_mut().insert(RequestId(id.clone()));
     let answering = async {
-        match refused {
-            Some(problem) => Err(problem),
-            None => answer(api, inner, request).await,
+        match (refused, api.gate.preflight(&request)) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(preflight)) => Ok(preflight),
+            (None, None) => answer(api, inner, request, entry.takes_its_time).await,
         }
     };
     let mut response = match AssertUnwindSafe(answering).catch_unwind().await {
@@ -128,6 +133,7 @@ where
         headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
         currency::tell_age(api, Instant::now(), headers);
     }
+    api.gate.mark(&entry, route.as_ref().map_or("-", MatchedPath::as_str), headers);
     let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());
     api.requests.count(&method, route, response.status(), took);
     log(&method, route, response.status(), took, &id);
@@ -136,12 +142,11 @@ where
 }
 
 /// The handler's answer, if the request is fit for one and the answer comes in time.
-async fn answer<S>(api: &Api, inner: S, request: Request) -> Result<Response, Problem>
+async fn answer<S>(api: &Api, inner: S, request: Request, takes_its_time: bool) -> Result<Response, Problem>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
-    let takes_its_time = is_stream(&request) || View::waits(request.method(), request.uri().query());
     let answer = compress::compressed(inner, request);
     if takes_its_time {
         return Ok(answer.await);
@@ -153,8 +158,15 @@ where
 #[derive(Debug, Clone, Copy)]
 pub struct AmbiguousLength;
 
+/// Marks a request whose header is larger than is taken, where it came in one that could be read all the same.
+#[derive(Debug, Clone, Copy)]
+pub struct OversizedHeader;
+
 /// What is wrong with a request whatever it asks for.
 fn check_head(request: &Request) -> Result<(), Problem> {
+    if request.extensions().get::<OversizedHeader>().is_some() {
+        return Err(Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
     if request.extensions().get::<AmbiguousLength>().is_some() {
         let detail = "the request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.3); send one";
         return Err(Problem::new(Kind::BadRequest, detail).closing());
@@ -187,11 +199,6 @@ fn is_well_encoded(path: &str) -> bool {
         rest = escape.get(2..).unwrap_or_default();
     }
     percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
-}
-
-/// Requests whose bodies may take as long as they keep coming.
-fn is_stream(request: &Request) -> bool {
-    request.method() == Method::POST && media_type(request.headers()).as_deref() == Some(super::ndjson::NDJSON)
 }
 
 /// The problem of a request that has taken too long.

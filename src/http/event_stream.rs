@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::event_params::{EventList, Sight};
 use super::params::revision_of;
 use super::problem::{Kind, Problem};
+use super::room::Place;
 use super::router::Api;
 use crate::registry::history::ChangeRange;
 use crate::registry::past::{PastError, require_kept};
@@ -38,6 +39,7 @@ const AT_A_TIME: usize = 64;
 /// 400 for what a stream cannot do, 410 when it cannot begin where it is asked to.
 pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &HeaderMap) -> Result<Response, Problem> {
     events.require_live()?;
+    let place = api.gate.watch()?;
     let begin = match headers.get(LAST_EVENT_ID) {
         Some(id) => Some(last_event(id.to_str().unwrap_or_default(), &now.store)?),
         None => events.begin,
@@ -53,7 +55,7 @@ pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &Header
     let interval = api.limits.heartbeat;
     let heartbeat = Instant::now() + interval;
     let stage = Stage::Opening;
-    let stream = Stream { registry, store, events, subscription, position, interval, heartbeat, stage };
+    let stream = Stream { registry, store, events, subscription, position, interval, heartbeat, stage, _place: place };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), stream))
@@ -91,6 +93,8 @@ struct Stream {
     interval: Duration,
     heartbeat: Instant,
     stage: Stage,
+    /// Among those who watch.
+    _place: Place,
 }
 
 #[derive(PartialEq, Eq)]

@@ -15,6 +15,8 @@
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`currency`], [`request_id`], [`peer`], [`compress`] | what surrounds every request |
+//! | [`gate`], [`rates`], [`room`] | which requests are let in |
+//! | [`cors`], [`security_headers`] | what browsers may do with answers |
 //! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
@@ -25,12 +27,14 @@ pub mod compress;
 pub mod conditional;
 mod config;
 pub mod context;
+pub mod cors;
 mod costs;
 pub mod currency;
 pub mod cursor;
 mod event_params;
 mod event_stream;
 mod events;
+pub mod gate;
 mod health;
 pub mod idempotency;
 mod leases;
@@ -47,15 +51,19 @@ pub mod peer;
 mod plugins;
 pub mod problem;
 mod process;
+pub mod rates;
 pub mod refusal;
 pub mod reply;
 pub mod request_id;
 mod resources;
+pub mod room;
 pub mod router;
 mod runtime;
+pub mod security_headers;
 mod stats;
 pub mod view;
 mod webhooks;
 pub mod write;
 
+pub use gate::Gate;
 pub use router::{Api, Limits, router};

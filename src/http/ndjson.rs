@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{BodyReader, require_type};
 use super::context::revision_header;
+use super::gate::Gate;
 use super::problem::{Kind, Problem, ProblemDocument};
+use super::room::Place;
 use super::router::Api;
 use super::write::Write;
 use crate::plugin::{Registration, json};
@@ -191,6 +193,8 @@ struct Lines {
     reader: BodyReader,
     limit: usize,
     buffer: BytesMut,
+    /// The memory for as many bytes as there were in the buffer at a time.
+    held: (usize, Place),
     /// How many lines were read, blank ones too.
     read: usize,
     /// Whether the body has ended.
@@ -202,7 +206,15 @@ struct Lines {
 impl Lines {
     fn new(body: Body, api: &Api) -> Lines {
         let reader = BodyReader::new(body, api.limits.body_time);
-        Lines { reader, limit: api.limits.body_bytes, buffer: BytesMut::new(), read: 0, ended: false, broken: false }
+        Lines {
+            reader,
+            limit: api.limits.body_bytes,
+            buffer: BytesMut::new(),
+            held: (0, api.gate.bodies.nothing()),
+            read: 0,
+            ended: false,
+            broken: false,
+        }
     }
 
     /// The next line that is not blank; `None` at the end.
@@ -234,9 +246,9 @@ impl Lines {
                 let line = std::mem::take(&mut self.buffer);
                 return (too_long || !line.is_empty()).then(|| self.finished(line, too_long));
             }
-            match self.reader.next().await {
-                Ok(Some(part)) => self.buffer.extend_from_slice(&part),
-                Ok(None) => self.ended = true,
+            match self.more().await {
+                Ok(true) => {}
+                Ok(false) => self.ended = true,
                 Err(problem) => {
                     (self.ended, self.broken) = (true, true);
                     self.read += 1;
@@ -244,6 +256,17 @@ impl Lines {
                 }
             }
         }
+    }
+
+    /// Reads on. Returns false at the end.
+    async fn more(&mut self) -> Result<bool, Problem> {
+        let Some(part) = self.reader.next().await? else { return Ok(false) };
+        let (most, place) = &mut self.held;
+        let length = self.buffer.len() + part.len();
+        Gate::hold(place, length.saturating_sub(*most))?;
+        *most = length.max(*most);
+        self.buffer.extend_from_slice(&part);
+        Ok(true)
     }
 
     fn finished(&mut self, line: BytesMut, too_long: bool) -> Result<BytesMut, Problem> {

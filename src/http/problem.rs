@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::security_headers;
 use crate::plugin::json::JsonError;
 use crate::plugin::{FieldError, Invalid};
 use crate::registry::past::PastError;
@@ -98,6 +99,8 @@ kinds! {
     Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
     /// 422: the Idempotency-Key belongs to another request.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
+    /// 429
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests were made";
     /// 431
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
     /// 414
@@ -108,6 +111,8 @@ kinds! {
     NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
     /// 503
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
+    /// 507: the registry holds as much as it may.
+    Full = INSUFFICIENT_STORAGE, "registry-full", "The registry holds as much as it may";
     /// 504: a revision was not reached in time.
     Behind = GATEWAY_TIMEOUT, "behind", "The revision that is asked for was not reached in time";
 }
@@ -235,6 +240,7 @@ impl Problem {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, security_headers::NOSNIFF);
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
@@ -307,6 +313,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::LeaseReleased(_) => Problem::new(Kind::LeaseReleased, detail),
             Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),
+            Refusal::TooManyPlugins { .. } | Refusal::TooManyBytes { .. } => Problem::new(Kind::Full, detail),
             Refusal::AnotherAgent { .. } => {
                 Problem::new(Kind::AnotherAgent, format!("{detail}; one agent a host is enough"))
                     .with_retry_after(Duration::from_mins(1))

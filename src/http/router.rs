@@ -1,5 +1,6 @@
 //! All routes on one page.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::context::SurroundLayer;
+use super::gate::Gate;
 use super::metrics::Requests;
 use super::{
     budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
@@ -30,13 +32,15 @@ pub struct Api {
     pub limits: Limits,
     /// The requests that were answered.
     pub requests: Requests,
+    /// Which of them are let in.
+    pub gate: Arc<Gate>,
 }
 
 impl Api {
     /// What serves a registry with its webhooks, within the usual limits, and sees nothing of its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
         let (sight, limits, requests) = (Sight::default(), Limits::default(), Requests::default());
-        Api { registry, webhooks, sight, limits, requests }
+        Api { registry, webhooks, sight, limits, requests, gate: Arc::default() }
     }
 }
 
@@ -114,8 +118,6 @@ fn surrounded(routes: Router, api: Api) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::body::Body;
     use axum::routing::get;
     use hyper::{Request, StatusCode};

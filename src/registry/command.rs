@@ -205,6 +205,12 @@ pub enum Refusal {
     /// There are as many leases as there can be.
     #[error("there are {MAX_LEASES} leases already, which is the most")]
     TooManyLeases,
+    /// There are as many plugins as there may be.
+    #[error("there are {most} plugins, which is the most; remove some, or raise --max-plugins")]
+    TooManyPlugins { most: usize },
+    /// There would be more bytes than there may be.
+    #[error("the registry would hold {would_be} bytes of at most {most}; remove something, or raise --max-bytes")]
+    TooManyBytes { most: u64, would_be: u64 },
     /// Another agent reports for the same host.
     #[error("{by} reports for the host {host} already, and did so last at {at}")]
     AnotherAgent { host: Box<str>, by: Box<str>, at: Timestamp },

@@ -62,6 +62,11 @@ impl Record {
         Record { unique_id, plugin, config, revision, created_at, updated_at, observed, json }
     }
 
+    /// How many bytes its document and its configuration have.
+    pub fn bytes(&self) -> u64 {
+        (self.json.len() + self.config.as_ref().map_or(0, |config| config.as_str().len())) as u64
+    }
+
     /// Returns true if and only if it holds a thing of this kind and name.
     pub fn holds(&self, slot: &Slot) -> bool {
         match slot.kind {

@@ -12,6 +12,7 @@ use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::freshness::Freshness;
 use super::measures::Measures;
 use super::past::READERS;
+use super::quota::Quotas;
 use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
@@ -132,9 +133,23 @@ impl Registry {
     ///
     /// As there.
     pub fn start_keeping(
+        journal: Box<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<Registry, StoreError> {
+        Registry::start_within(journal, clock, retention, Quotas::default())
+    }
+
+    /// As [`Registry::start_keeping`], with no more in it than that.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start_within(
         mut journal: Box<dyn Journal>,
         clock: Arc<dyn Clock>,
         retention: Retention,
+        quotas: Quotas,
     ) -> Result<Registry, StoreError> {
         let (queue, submissions) = std::sync::mpsc::channel();
         let queue = Arc::new(queue);
@@ -165,6 +180,7 @@ impl Registry {
             report,
             topics: Arc::clone(&topics),
             retention,
+            quotas,
             freshness: Arc::clone(&freshness),
             measures: measures.clone(),
         };

@@ -14,7 +14,7 @@
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
 //! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
 //! | [`idempotency`] | requests that may be sent again |
-//! | [`retention`] | how long the journal is kept |
+//! | [`retention`], [`quota`] | how long the journal is kept; how much the registry may hold |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
 //! | [`cost`] | what plugins cost, and budgets |
@@ -56,6 +56,7 @@ pub mod observe;
 pub mod observed_document;
 pub mod past;
 pub mod query;
+pub mod quota;
 pub mod resource_row;
 pub mod resources;
 pub mod retention;
@@ -85,6 +86,7 @@ pub use handle::{Pending, Registry, Snapshot, WriterHealth};
 pub use lease::{Lease, LeaseId, LeaseState, LeaseTerms};
 pub use observation::{ObservedState, ResourceKey, Sighting};
 pub use observe::Seen;
+pub use quota::Quotas;
 pub use retention::Retention;
 pub use revision::{EntityTag, Revision, StoreId};
 pub use state::{Category, State};

@@ -29,7 +29,12 @@ pub struct State {
     categories: RedBlackTreeMapSync<Name, Category>,
     pub(super) books: Books,
     leases: Leases,
+    /// Of all records and categories together.
+    bytes: u64,
 }
+
+/// What the sum for a plugin that has cost something takes, in bytes, also after the plugin's removal.
+const METER_BYTES: u64 = 128;
 
 /// Leases by their ids.
 pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
@@ -54,6 +59,7 @@ impl Default for State {
             categories: RedBlackTreeMapSync::default(),
             books: Books::default(),
             leases: Leases::default(),
+            bytes: 0,
         }
     }
 }
@@ -195,6 +201,8 @@ impl State {
     /// Lets `record` stand under an id, or nothing; returns what stood there.
     pub(super) fn set_plugin(&mut self, id: &UniqueId, record: Option<Arc<Record>>) -> Option<Arc<Record>> {
         let before = self.by_id.get(id).cloned();
+        self.bytes += record.as_ref().map_or(0, |record| record.bytes());
+        self.bytes -= before.as_ref().map_or(0, |record| record.bytes());
         self.indexes.replace(before.as_deref(), record.as_ref());
         if let Some(record) = record {
             self.by_id.insert_mut(id.clone(), Arc::clone(&record));
@@ -208,6 +216,9 @@ impl State {
 
     /// Gives a category a display name, or takes it away.
     pub(super) fn set_category(&mut self, name: Name, category: Option<Category>) {
+        let bytes = |category: &Category| (name.as_str().len() + category.display_name.len()) as u64;
+        self.bytes += category.as_ref().map_or(0, bytes);
+        self.bytes -= self.categories.get(&name).map_or(0, bytes);
         match category {
             Some(category) => self.categories.insert_mut(name, category),
             None => drop(self.categories.remove_mut(&name)),
@@ -238,6 +249,12 @@ impl State {
     /// Every plugin, in the order of the ids.
     pub fn plugins(&self) -> &Records {
         &self.plugins
+    }
+
+    /// How many bytes it holds that others have sent: documents of plugins, as they are shown, their configurations, names
+    /// of categories, and what is remembered of what plugins have cost. In memory it takes a multiple of that.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.books.meters().size() as u64 * METER_BYTES
     }
 
     /// The plugins that have a property, if any has.

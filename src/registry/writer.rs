@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,8 +26,10 @@ use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
 use super::idempotency::{KEPT, KeptAnswer};
 use super::measures::Measures;
+use super::quota::Quotas;
 use super::retention::Retention;
 use super::revision::Revision;
+use super::state::State;
 use super::transition::Transition;
 use super::vet::Vetted;
 use super::watch::Topics;
@@ -36,6 +38,9 @@ use crate::store::{Batch, History, Journal, StoreError};
 
 /// The most commands that one commit takes.
 const MAX_BATCH: usize = 1024;
+
+/// How many batches may wait to be filed for watchers. Beyond that the writer waits, so that they cost no memory without end.
+const UNFILED: usize = 64;
 
 /// How often an idle writer looks whether another process has written.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
@@ -127,6 +132,7 @@ pub(super) struct Writer {
     pub report: watch::Sender<WriterHealth>,
     pub topics: Arc<Topics>,
     pub retention: Retention,
+    pub quotas: Quotas,
     pub freshness: Arc<Freshness>,
     pub measures: Measures,
 }
@@ -134,7 +140,7 @@ pub(super) struct Writer {
 /// Starts the writer on a thread of its own; it ends at [`Message::Stop`].
 pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinHandle<()>, StoreError> {
     // Waking thousands of watchers takes a while, and is not for the writer to wait for.
-    let (news, filed) = std::sync::mpsc::channel();
+    let (news, filed) = sync_channel(UNFILED);
     let topics = Arc::clone(&writer.topics);
     let filing = spawn("watch", move || {
         for news in filed {
@@ -182,7 +188,7 @@ enum News {
 /// The writer at work.
 struct Running {
     writer: Writer,
-    news: Sender<News>,
+    news: SyncSender<News>,
     /// The newest revision that was too old when it was asked last.
     old: Revision,
     /// When that was.
@@ -365,16 +371,16 @@ impl Running {
                 answers.push(first.repeat(attempt, &snapshot.state));
                 continue;
             }
-            let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).map(|decision| {
+            let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).and_then(|decision| {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
                     let revision = snapshot.state.revision().next();
                     let change = Change { revision, at, request_id: request.request_id.clone(), event };
-                    transitions.extend(snapshot.state.advance([change]));
+                    transitions.extend(self.make(change, &mut snapshot.state)?);
                 }
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();
-                Outcome { state: snapshot.state.clone(), record, created, repeated: None }
+                Ok(Outcome { state: snapshot.state.clone(), record, created, repeated: None })
             });
             if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
                 let first = KeptAnswer::of(attempt, outcome, at);
@@ -384,6 +390,17 @@ impl Running {
             answers.push(answer);
         }
         Ok(Decided { snapshot, foreign, transitions, kept, answers })
+    }
+
+    /// Makes a change, unless the registry would then hold more than it may.
+    fn make(&self, change: Change, state: &mut State) -> Result<Vec<Arc<Transition>>, Refusal> {
+        let before = state.clone();
+        let made = state.advance([change]);
+        let checked = made.iter().try_for_each(|made| self.writer.quotas.check(made, &before, state));
+        if checked.is_err() {
+            *state = before;
+        }
+        checked.map(|()| made)
     }
 
     /// The answers to earlier attempts of the requests in a batch.

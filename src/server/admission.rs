@@ -25,7 +25,8 @@ struct Occupied {
 #[derive(Debug)]
 pub struct Place {
     admission: Admission,
-    address: IpAddr,
+    /// `None` for a proxy.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
@@ -44,7 +45,17 @@ impl Admission {
         }
         now.all += 1;
         now.by_address.insert(address, here + 1);
-        Some(Place { admission: self.clone(), address })
+        Some(Place { admission: self.clone(), address: Some(address) })
+    }
+
+    /// A place for a connection from a proxy, if there is one: behind its address are many clients.
+    pub fn admit_proxy(&self) -> Option<Place> {
+        let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.all >= self.0.most {
+            return None;
+        }
+        now.all += 1;
+        Some(Place { admission: self.clone(), address: None })
     }
 }
 
@@ -52,10 +63,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut now = self.admission.0.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.all = now.all.saturating_sub(1);
-        if let Some(here) = now.by_address.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        if let Some(here) = now.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                now.by_address.remove(&self.address);
+                now.by_address.remove(&address);
             }
         }
     }
@@ -87,6 +99,15 @@ mod tests {
         assert!(third.is_some() && admission.admit(b).is_none());
         drop(first);
         assert!(admission.admit(a).is_some());
+    }
+
+    #[test]
+    fn a_proxy_counts_only_in_all() {
+        let admission = Admission::new(3, 1);
+        let (first, second, third) = (admission.admit_proxy(), admission.admit_proxy(), admission.admit_proxy());
+        assert!(first.is_some() && second.is_some() && third.is_some() && admission.admit_proxy().is_none());
+        drop(second);
+        assert!(admission.admit("10.0.0.1".parse().unwrap()).is_some());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -19,7 +20,10 @@ use tracing::debug;
 
 use super::admission::Place;
 use super::guarded::{Exchange, Guarded, Phase};
+use super::http2::Http2;
 use super::settings::Settings;
+use super::steady::Steady;
+use super::tls::{Tls, is_http2};
 use crate::http::Api;
 use crate::http::context::AmbiguousLength;
 use crate::http::peer::Peer;
@@ -27,7 +31,10 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::refusal::Refusals;
 
 /// The most bytes of a request's header.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
+pub(super) const MAX_HEADER_BYTES: u32 = 32 * 1024;
+
+/// How much of a connection is read ahead. hyper's default is six times as much, which ten thousand clients could make it take.
+const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// What all connections have in common.
 #[derive(Clone)]
@@ -36,18 +43,22 @@ pub struct Connections {
     refusals: Refusals,
     settings: Settings,
     stop: CancellationToken,
-    http: http1::Builder,
+    http1: http1::Builder,
+    http2: Http2,
+    tls: Option<Tls>,
 }
 
 impl Connections {
-    /// Connections that are served by `router` until `stop`.
-    pub fn new(router: Router, api: Api, settings: Settings, stop: CancellationToken) -> Connections {
-        let mut http = http1::Builder::new();
+    /// Connections that are served by `router` until `stop`; with `tls`, those that speak it, and without, those that
+    /// do not.
+    pub fn new(router: Router, api: Api, settings: Settings, stop: CancellationToken, tls: Option<Tls>) -> Connections {
+        let mut http1 = http1::Builder::new();
         // Deadlines are kept by `Guarded`, which tells a slow header from an idle connection.
-        http.timer(TokioTimer::new()).header_read_timeout(None);
+        http1.timer(TokioTimer::new()).header_read_timeout(None);
         // At most 100 fields, by hyper's default: naming the number makes it fill two arrays for every request.
-        http.max_header_size(MAX_HEADER_BYTES);
-        Connections { router, refusals: Refusals::new(api), settings, stop, http }
+        http1.max_header_size(MAX_HEADER_BYTES as usize);
+        http1.max_buf_size(MAX_BUFFERED_BYTES);
+        Connections { router, refusals: Refusals::new(api), settings, stop, http1, http2: Http2::new(settings), tls }
     }
 
     /// Serves a connection to its end.
@@ -64,33 +75,82 @@ impl Connections {
         if !matches!(first_byte, Ok(Ok(()))) {
             return;
         }
-        let exchange = Arc::new(Exchange::default());
-        let guarded = Guarded::new(stream, Arc::clone(&exchange), self.settings, self.refusals.clone());
         let peer = Peer(address.to_canonical());
-        let service = hyper::service::service_fn(move |request| {
-            answer(self.router.clone(), Arc::clone(&exchange), peer, request)
-        });
-        let mut connection = std::pin::pin!(self.http.serve_connection(TokioIo::new(guarded), service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let ended = if let Some(tls) = self.tls.clone() {
+            // Apart, so that one without TLS does not take the memory of one with it.
+            Box::pin(self.serve_tls(&tls, stream, peer)).await
+        } else {
+            let stream = Steady::new(stream, self.settings.write_time);
+            self.serve_http1(stream, peer).await
         };
         if let Err(error) = ended {
             // The peer's doing, and nobody's concern unless one is looking.
-            debug!(error = %error, "a connection ended early");
+            debug!(%error, "a connection ended early");
         }
+    }
+
+    async fn serve_tls(self, tls: &Tls, stream: TcpStream, peer: Peer) -> Result<(), Failure> {
+        if tokio::time::timeout(self.settings.handshake_time, speaks_http(&stream)).await? {
+            let problem = Problem::new(Kind::BadRequest, "this port speaks TLS; begin the address with https://");
+            self.refuse(&stream, &problem);
+            return Ok(());
+        }
+        let stream = Steady::new(stream, self.settings.write_time);
+        let stream = tokio::select! {
+            accepted = tls.accept(stream, self.settings.handshake_time) => accepted?,
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        if is_http2(&stream) {
+            let (http2, stop) = (self.http2.clone(), self.stop.clone());
+            return http2.serve(stream, self.router, peer, stop).await;
+        }
+        self.serve_http1(stream, peer).await
+    }
+
+    async fn serve_http1<S>(self, stream: S, peer: Peer) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let exchange = Arc::new(Exchange::default());
+        let guarded = Guarded::new(stream, Arc::clone(&exchange), self.settings, self.refusals.clone());
+        let service = hyper::service::service_fn(move |request| {
+            answer(self.router.clone(), Arc::clone(&exchange), peer, request)
+        });
+        let mut connection = std::pin::pin!(self.http1.serve_connection(TokioIo::new(guarded), service));
+        tokio::select! {
+            ended = connection.as_mut() => ended?,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await?;
+            }
+        }
+        Ok(())
     }
 
     /// Answers a connection for which there is no place, and closes it.
     pub fn turn_away(&self, stream: &TcpStream) {
-        let problem = Problem::new(Kind::Unavailable, "too many connections are open")
-            .with_retry_after(std::time::Duration::from_secs(1));
-        // Written if the socket takes it at once; there is no place to wait.
-        drop(stream.try_write(&self.refusals.write(&problem)));
+        // Who waits for a handshake could not read it.
+        if self.tls.is_none() {
+            let problem = Problem::new(Kind::Unavailable, "too many connections are open")
+                .with_retry_after(std::time::Duration::from_secs(1));
+            self.refuse(stream, &problem);
+        }
     }
+
+    fn refuse(&self, stream: &TcpStream, problem: &Problem) {
+        // Written if the socket takes it at once; there is no place to wait.
+        drop(stream.try_write(&self.refusals.write(problem)));
+    }
+}
+
+/// Why a connection has ended early.
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Returns true if and only if a peer that has sent something begins as a request does. A handshake begins with a
+/// byte that is no letter (RFC 8446 section 5.1).
+async fn speaks_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase()
 }
 
 /// Answers one request.

@@ -1,4 +1,4 @@
-//! A stream that gives up on a peer that is too slow, and that says why in the form of our errors.
+//! HTTP/1.1 on a stream: gives up on a peer that is too slow, and says why in the form of our errors.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::deadline::Deadline;
 use super::settings::Settings;
 use super::smuggling::Scanner;
 use crate::http::problem::Problem;
@@ -55,58 +55,25 @@ impl Exchange {
     }
 }
 
-/// A TCP stream with deadlines.
-pub struct Guarded {
-    stream: TcpStream,
+/// A stream with deadlines for what is read; what is written has its own, see [`super::steady`].
+pub struct Guarded<S> {
+    stream: S,
     exchange: Arc<Exchange>,
     settings: Settings,
     scanner: Scanner,
-    reading: Deadline,
-    writing: Deadline,
+    /// What is waited for, and until when.
+    reading: Option<(Phase, Instant)>,
+    deadline: Deadline,
     refusals: Refusals,
     /// What is written instead of an error that hyper has made, and how much of it was written.
     instead: Option<(Vec<u8>, usize)>,
 }
 
-/// A point in time that is set often and reached seldom: the timer is moved only when it fires.
-#[derive(Default)]
-struct Deadline {
-    phase: Option<Phase>,
-    at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Deadline {
-    /// Ready once the deadline has passed.
-    fn poll_passed(&mut self, at: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        while timer.as_mut().poll(context).is_ready() {
-            if at <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(at);
-        }
-        if timer.deadline() > at {
-            timer.as_mut().reset(at);
-            return self.poll_passed(at, context);
-        }
-        Poll::Pending
-    }
-}
-
-impl Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     /// Guards a stream whose first byte has arrived.
-    pub fn new(stream: TcpStream, exchange: Arc<Exchange>, settings: Settings, refusals: Refusals) -> Guarded {
-        Guarded {
-            stream,
-            exchange,
-            settings,
-            scanner: Scanner::default(),
-            reading: Deadline::default(),
-            writing: Deadline::default(),
-            refusals,
-            instead: None,
-        }
+    pub fn new(stream: S, exchange: Arc<Exchange>, settings: Settings, refusals: Refusals) -> Guarded<S> {
+        let (scanner, deadline) = (Scanner::default(), Deadline::default());
+        Guarded { stream, exchange, settings, scanner, reading: None, deadline, refusals, instead: None }
     }
 
     /// Ready with an error once the peer has been silent, or slow with a header, for too long.
@@ -116,34 +83,17 @@ impl Guarded {
             Phase::Header => self.settings.header_time,
             Phase::Idle => self.settings.idle_time,
             Phase::Serving => {
-                self.reading.phase = None;
+                self.reading = None;
                 return Poll::Pending;
             }
         };
-        if self.reading.phase != Some(phase) {
-            self.reading.phase = Some(phase);
-            self.reading.at = Some(Instant::now() + allowed);
-        }
-        let at = self.reading.at.unwrap_or_else(Instant::now);
-        ready!(self.reading.poll_passed(at, context));
+        let until = match self.reading {
+            Some((waited_for, until)) if waited_for == phase => until,
+            _ => Instant::now() + allowed,
+        };
+        self.reading = Some((phase, until));
+        ready!(self.deadline.poll_passed(until, context));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer was silent or slow for too long"))
-    }
-
-    /// Ready with an error once the peer has taken no byte for too long.
-    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let at = *self.writing.at.get_or_insert_with(|| Instant::now() + self.settings.write_time);
-        ready!(self.writing.poll_passed(at, context));
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer takes no more of the answer"))
-    }
-
-    fn guard_write(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Pending => self.poll_stalled(context).map(Err),
-            Poll::Ready(written) => {
-                self.writing.at = None;
-                Poll::Ready(written)
-            }
-        }
     }
 
     /// Writes what stands instead of hyper's error of `length` bytes.
@@ -156,7 +106,7 @@ impl Guarded {
             }
             match Pin::new(&mut self.stream).poll_write(context, rest) {
                 Poll::Ready(Ok(more)) => *written += more,
-                other => return self.guard_write(other, context),
+                other => return other,
             }
         }
         Poll::Ready(Ok(length))
@@ -182,7 +132,7 @@ fn bare_error(head: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(rest.get(..3)?).ok()
 }
 
-impl AsyncRead for Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -192,7 +142,7 @@ impl AsyncRead for Guarded {
                 if this.exchange.phase() == Phase::Idle && !read.is_empty() {
                     this.exchange.enter(Phase::Header);
                     // The next silence, or header, has a deadline of its own.
-                    this.reading.phase = None;
+                    this.reading = None;
                 }
                 if this.scanner.sees_both(read) {
                     this.exchange.ambiguous.store(true, Ordering::Release);
@@ -205,7 +155,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.instead.is_none() {
@@ -214,8 +164,7 @@ impl AsyncWrite for Guarded {
         if this.instead.is_some() {
             return this.poll_write_instead(buf.len(), context);
         }
-        let written = Pin::new(&mut this.stream).poll_write(context, buf);
-        this.guard_write(written, context)
+        Pin::new(&mut this.stream).poll_write(context, buf)
     }
 
     fn poll_write_vectored(
@@ -228,8 +177,7 @@ impl AsyncWrite for Guarded {
         if bare_error(head).is_some() || this.instead.is_some() {
             return Pin::new(this).poll_write(context, head);
         }
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bufs);
-        this.guard_write(written, context)
+        Pin::new(&mut this.stream).poll_write_vectored(context, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

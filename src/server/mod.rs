@@ -1,21 +1,29 @@
 //! Connections: accepting them, bounding what they may take, and ending them.
 //!
-//! The accept loop is our own, on hyper's HTTP/1.1 connection, because `axum::serve` never closes a
-//! silent or slow connection.
+//! The accept loop is our own, on hyper's connections, because `axum::serve` never closes a silent or slow
+//! connection. HTTP/2 is spoken over TLS alone.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`settings`] | [`Settings`]: every limit, with its price |
 //! | [`admission`] | how many connections, in all and from one address |
 //! | [`connection`] | one connection from its first byte to its end |
-//! | [`guarded`] | a stream that gives up on a peer that is too slow |
-//! | [`smuggling`] | requests that two servers could read differently |
+//! | [`tls`] | certificates, replaced while connections go on; handshakes |
+//! | [`steady`], [`deadline`] | a stream that gives up on a peer that takes nothing |
+//! | [`guarded`] | HTTP/1.1: a stream that gives up on a peer that is too slow |
+//! | [`smuggling`] | HTTP/1.1: requests that two servers could read differently |
+//! | [`http2`], [`streams`] | HTTP/2, and what its requests are about |
 
 pub mod admission;
 pub mod connection;
+pub mod deadline;
 pub mod guarded;
+pub mod http2;
 pub mod settings;
 pub mod smuggling;
+pub mod steady;
+pub mod streams;
+pub mod tls;
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use settings::Settings;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 use self::admission::Admission;
 use self::connection::Connections;
@@ -37,10 +46,31 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `api` on `listener` until `shutdown` completes; then finishes what runs, within the
 /// grace of `settings`, and returns. The store is left open: closing it is for the caller.
 pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: impl Future<Output = ()>) {
+    accept(listener, api, settings, None, shutdown).await;
+}
+
+/// As [`run`], over TLS.
+pub async fn run_tls(
+    listener: TcpListener,
+    api: Api,
+    settings: Settings,
+    tls: Tls,
+    shutdown: impl Future<Output = ()>,
+) {
+    accept(listener, api, settings, Some(tls), shutdown).await;
+}
+
+async fn accept(
+    listener: TcpListener,
+    api: Api,
+    settings: Settings,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()>,
+) {
     let admission = Admission::new(settings.max_connections, settings.max_connections_per_address);
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
-    let connections = Connections::new(router(api.clone()), api.clone(), settings, stop.clone());
+    let connections = Connections::new(router(api.clone()), api.clone(), settings, stop.clone(), tls);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -48,10 +78,14 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, peer)) => match admission.admit(peer.ip()) {
-                Some(place) => drop(tracker.spawn(connections.clone().serve(stream, peer.ip(), place))),
-                None => connections.turn_away(&stream),
-            },
+            Ok((stream, peer)) => {
+                let is_proxy = api.gate.proxies.is_trusted(peer.ip());
+                let place = if is_proxy { admission.admit_proxy() } else { admission.admit(peer.ip()) };
+                match place {
+                    Some(place) => drop(tracker.spawn(connections.clone().serve(stream, peer.ip(), place))),
+                    None => connections.turn_away(&stream),
+                }
+            }
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -12,6 +12,10 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     /// How long a new connection may be silent.
     pub first_byte_time: Duration,
+    /// How long a TLS handshake may take, from its first byte.
+    pub handshake_time: Duration,
+    /// How many requests there may be at a time on one connection of HTTP/2.
+    pub max_streams: u32,
     /// How long a request's header may take to arrive, from its first byte.
     pub header_time: Duration,
     /// How long a connection may be silent between two requests.
@@ -28,6 +32,8 @@ impl Default for Settings {
             max_connections: 16_384,
             max_connections_per_address: 12_288,
             first_byte_time: Duration::from_secs(10),
+            handshake_time: Duration::from_secs(10),
+            max_streams: 100,
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(75),
             write_time: Duration::from_secs(30),

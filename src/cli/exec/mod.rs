@@ -33,14 +33,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::connection::ConnectionArgs;
 use super::logging::{self, LogFormat};
 
 /// The flags of `exec`.
 #[derive(Debug, Clone, Args)]
 pub struct ExecArgs {
-    /// The address of the registry.
-    #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    pub server: String,
+    /// Which registry.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// The plugin's category.
     #[arg(long)]
     pub category: String,

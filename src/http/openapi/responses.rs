@@ -24,9 +24,11 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     add(has_body, "415", "The body's media type is not supported");
     add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
     add(takes_key(path, method), "422", "The Idempotency-Key was used for another request");
+    add(!is_of_service(path), "429", "Too many requests were made; Retry-After says how long to wait");
     let has_view = has_view(path, method);
     add(has_view, "410", "What is asked for is no longer kept, or the cursor belongs to another store");
     add(!is_of_service(path), "503", "The store cannot be read or written at the moment; ask again");
+    add(has_body && !is_of_service(path), "507", "The registry holds as much as it may");
     add(has_view, "504", "The revision that is asked for was not reached in time");
     add(true, "default", "Any other error");
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {

@@ -9,6 +9,7 @@
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
 //! | [`passage`] | a server on a clock of ours, and the passes that are made over it |
+//! | [`secure`] | [`Authority`]: certificates, TLS, HTTP/2 |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
 //! | [`receiver`] | a target of webhooks, which answers as it is told |
 //! | [`stage`] | a journal that fails, panics or waits on command |
@@ -28,6 +29,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod receiver;
 pub(crate) mod samples;
+pub(crate) mod secure;
 pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod trace;
@@ -43,6 +45,7 @@ pub(crate) use problem::Problem;
 pub(crate) use process::Daemon;
 pub(crate) use raw::RawConnection;
 pub(crate) use samples::{holding_everything, minimal, named};
+pub(crate) use secure::Authority;
 pub(crate) use server::Server;
 pub(crate) use trace::Trace;
 

@@ -83,9 +83,9 @@ impl Daemon {
         })
         .await;
         let address =
-            line.strip_prefix("plugin-registry is listening on http://").and_then(|rest| rest.strip_suffix('\n'));
+            line.strip_prefix("plugin-registry is listening on ").and_then(|rest| rest.trim_end().split_once("://"));
         let mut daemon = Daemon { child: Some(child), log, address: "127.0.0.1:0".parse().unwrap() };
-        let address = address.unwrap_or_else(|| panic!("it said {line:?} and logged {}", daemon.log()));
+        let (_, address) = address.unwrap_or_else(|| panic!("it said {line:?} and logged {}", daemon.log()));
         daemon.address = address.parse().expect("an address");
         daemon
     }

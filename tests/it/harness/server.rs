@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_registry::clock::{Clock, SystemClock};
-use plugin_registry::http::{Api, Limits};
+use plugin_registry::http::{Api, Gate, Limits};
 use plugin_registry::registry::cost::{Watchman, watchman};
-use plugin_registry::registry::{Registry, Retention};
-use plugin_registry::server::{self, Settings};
+use plugin_registry::registry::{Quotas, Registry, Retention};
+use plugin_registry::server::{self, Settings, Tls};
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
@@ -46,6 +46,9 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) webhooks: webhook::Settings,
     pub(crate) retention: Retention,
+    pub(crate) quotas: Quotas,
+    pub(crate) gate: Gate,
+    pub(crate) tls: Option<Tls>,
     /// How long the watchman pauses between two looks at the budgets.
     pub(crate) pause: Duration,
 }
@@ -60,6 +63,9 @@ impl Setup {
             settings: Settings::default(),
             webhooks: webhook::Settings::default(),
             retention: Retention::default(),
+            quotas: Quotas::default(),
+            gate: Gate::default(),
+            tls: None,
             pause: watchman::LOOK,
         }
     }
@@ -71,19 +77,23 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Server {
-        let (journal, clock, retention) = (self.journal, Arc::clone(&self.clock), self.retention);
-        let registry = blocking(move || Registry::start_keeping(journal, clock, retention)).await;
+        let (journal, clock) = (self.journal, Arc::clone(&self.clock));
+        let (retention, quotas) = (self.retention, self.quotas);
+        let registry = blocking(move || Registry::start_within(journal, clock, retention, quotas)).await;
         let registry = registry.expect("the journal cannot be read");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
         let budgets = Watchman::start(registry.clone(), self.pause);
-        let api = Api { limits: self.limits, ..Api::new(registry.clone(), webhooks.clone()) };
+        let (limits, gate) = (self.limits, Arc::new(self.gate));
+        let api = Api { limits, gate, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(server::run(listener, api, self.settings, async {
-            // A dropped sender stops the server, too: a test that fails leaves nothing behind.
-            drop(stopped.await);
-        }));
+        // A dropped sender stops the server, too: a test that fails leaves nothing behind.
+        let shutdown = async { drop(stopped.await) };
+        let task = match self.tls {
+            Some(tls) => tokio::spawn(server::run_tls(listener, api, self.settings, tls, shutdown)),
+            None => tokio::spawn(server::run(listener, api, self.settings, shutdown)),
+        };
         Server { address, registry, webhooks, budgets, stop, task, folder: None, _store: None }
     }
 }

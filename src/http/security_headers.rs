@@ -1,0 +1,41 @@
+//! Header fields that keep browsers from doing what nobody has asked for.
+
+use hyper::HeaderMap;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+
+/// A media type is what it says.
+pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Pages load and run what this service serves, from files, and nothing else; nobody frames them. Pictures within a
+/// stylesheet are `data:`.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
+/// Makes an answer safe to be shown to a browser.
+pub fn mark(route: &str, strict_transport: Option<&HeaderValue>, answer: &mut HeaderMap) {
+    answer.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if let Some(strict) = strict_transport {
+        answer.insert(STRICT_TRANSPORT_SECURITY, strict.clone());
+    }
+    if holds_secrets(route) && !answer.contains_key(CACHE_CONTROL) {
+        answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if answer.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html")) {
+        answer.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        answer.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        answer.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+}
+
+/// Routes whose answers are not to be found on a disk afterwards.
+fn holds_secrets(route: &str) -> bool {
+    route.starts_with("/webhooks") || route.starts_with("/tokens") || route.contains("/config")
+}

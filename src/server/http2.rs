@@ -1,0 +1,148 @@
+//! One connection of HTTP/2: its limits, and its deadlines.
+//!
+//! | what a client may do to HTTP/1.1 | and to HTTP/2 |
+//! |---|---|
+//! | say nothing, drip a header | no request for [`Settings::idle_time`]: closed, whatever else it sends |
+//! | drip a body | the body's own time runs out, as on HTTP/1.1: 408 |
+//! | take no answer | closed when a piece waits for [`Settings::write_time`]: see [`super::streams`] |
+//! | ask and not wait | requests that are given up faster than answered close it; hyper's and h2's limits bound what it can have queued |
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hyper::HeaderMap;
+use hyper::body::Incoming;
+use hyper::header::CONNECTION;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::debug;
+
+use super::connection::{Failure, MAX_HEADER_BYTES};
+use super::settings::Settings;
+use super::streams::{Pieces, Streams, Verdict};
+use crate::http::context::OversizedHeader;
+use crate::http::peer::Peer;
+
+/// How often a client is asked whether it is still there while it waits for something, and how long it has to answer.
+const PING: Duration = Duration::from_secs(20);
+
+/// The most header fields of a request, as on HTTP/1.1.
+const MAX_FIELDS: usize = 100;
+
+/// The header that is refused by h2 itself, without a word about it; smaller ones are refused by us.
+const HOPELESS_HEADER_BYTES: u32 = 2 * MAX_HEADER_BYTES;
+
+/// How many bytes of an answer may wait for the client, beside what the kernel holds.
+const MAX_SEND_BYTES: usize = 64 * 1024;
+
+/// How many bytes a client may send of all bodies together, and of one, before we have read them.
+const RECEIVED_BYTES: u32 = 1024 * 1024;
+const RECEIVED_BYTES_OF_ONE: u32 = 256 * 1024;
+
+/// How many requests may be given up by the client before they have reached us, and be refused by us for breaking the
+/// protocol, until the connection is closed.
+const MAX_RESETS: usize = 20;
+
+/// How long a client that has been told that the connection ends may take to see it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/2.
+#[derive(Clone)]
+pub struct Http2 {
+    builder: http2::Builder<TokioExecutor>,
+    settings: Settings,
+}
+
+impl Http2 {
+    /// HTTP/2 within the limits of `settings`.
+    pub fn new(settings: Settings) -> Http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(settings.max_streams)
+            .max_header_list_size(HOPELESS_HEADER_BYTES)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS)
+            .initial_connection_window_size(RECEIVED_BYTES)
+            .initial_stream_window_size(RECEIVED_BYTES_OF_ONE)
+            .max_send_buf_size(MAX_SEND_BYTES)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
+        Http2 { builder, settings }
+    }
+
+    /// Serves a connection to its end.
+    pub(super) async fn serve<S>(
+        self,
+        stream: S,
+        router: Router,
+        peer: Peer,
+        stop: CancellationToken,
+    ) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Settings { header_time, idle_time, write_time, .. } = self.settings;
+        let streams = Streams::new(header_time, idle_time, write_time);
+        let counted = Arc::clone(&streams);
+        let service =
+            hyper::service::service_fn(move |request| answer(router.clone(), Arc::clone(&counted), peer, request));
+        let mut connection = std::pin::pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut is_ending = false;
+        loop {
+            let look_again = match streams.good_until(Instant::now()) {
+                Ok(until) => until,
+                Err(Verdict::Idle) if !is_ending => {
+                    connection.as_mut().graceful_shutdown();
+                    is_ending = true;
+                    Instant::now() + GOODBYE
+                }
+                Err(why) => {
+                    debug!(?why, "a connection was closed");
+                    return Ok(());
+                }
+            };
+            tokio::select! {
+                ended = connection.as_mut() => return Ok(ended?),
+                () = stop.cancelled(), if !is_ending => {
+                    connection.as_mut().graceful_shutdown();
+                    is_ending = true;
+                }
+                () = streams.turned_hasty() => {}
+                () = sleep_until(look_again) => {}
+            }
+        }
+    }
+}
+
+/// Answers one request.
+async fn answer(
+    router: Router,
+    streams: Arc<Streams>,
+    peer: Peer,
+    mut request: hyper::Request<Incoming>,
+) -> Result<Response<Pieces<Body>>, Infallible> {
+    let under_way = streams.begin();
+    request.extensions_mut().insert(peer);
+    if is_too_large(request.headers()) {
+        request.extensions_mut().insert(OversizedHeader);
+    }
+    // A router is always ready, and never fails.
+    let mut response = router.oneshot(request.map(Body::new)).await.into_response();
+    // There is no such field in HTTP/2 (RFC 9113 section 8.2.2).
+    response.headers_mut().remove(CONNECTION);
+    Ok(response.map(|body| Pieces::of(body, under_way)))
+}
+
+fn is_too_large(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers.len() > MAX_FIELDS || bytes > MAX_HEADER_BYTES as usize
+}
