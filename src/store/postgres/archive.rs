@@ -82,7 +82,7 @@ fn fill(
     session: &mut Session,
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<StoreId, StoreError> {
-    let Session { link, statements } = session;
+    let Session { link, statements, .. } = session;
     link.run(async |client| {
         client.batch_execute(&format!("BEGIN; {PATIENT}")).await?;
         let query = "SELECT head > 0 OR EXISTS (SELECT FROM plugins) OR EXISTS (SELECT FROM webhooks)
