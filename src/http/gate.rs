@@ -182,9 +182,10 @@ impl Turn {
     }
 }
 
-/// Whose request it is.
+/// Whose request it is: the one who was named before it came here, by an extension, or else whoever is at the address.
 fn caller(request: &Request) -> Option<Caller> {
-    request.extensions().get::<Peer>().map(|Peer(address)| Caller::at(*address))
+    let named = request.extensions().get::<Caller>().cloned();
+    named.or_else(|| request.extensions().get::<Peer>().map(|Peer(address)| Caller::at(*address)))
 }
 
 /// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
@@ -205,4 +206,36 @@ pub fn is_check(path: &str) -> bool {
 
 fn overloaded() -> Problem {
     Problem::new(Kind::Unavailable, "too many requests are being worked on; send it again").with_retry_after(WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use axum::body::Body;
+
+    use super::super::rates::Rate;
+    use super::*;
+
+    fn request(address: &str, name: Option<&str>) -> Request {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Peer(address.parse().unwrap()));
+        if let Some(name) = name {
+            request.extensions_mut().insert(Caller::Named(name.into()));
+        }
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_has_a_name_is_counted_by_it_wherever_he_is() {
+        let one = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
+        let gate = Gate { rates: Some(Rates::new(one)), ..Gate::default() };
+        let enters = |address, name| gate.enter(&mut request(address, name)).1.is_ok();
+        assert!(enters("192.0.2.1", Some("trainer")));
+        assert!(!enters("192.0.2.2", Some("trainer")), "the name is the same");
+        assert!(enters("192.0.2.1", Some("agent")));
+        assert!(enters("192.0.2.1", None), "nobody has come from there without a name");
+        assert!(!enters("192.0.2.1", None));
+        assert!(enters("192.0.2.2", None));
+    }
 }
