@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,8 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 pub struct Client {
     transport: Transport,
     base: Url,
+    /// What is shown with every request.
+    credential: Option<HeaderValue>,
 }
 
 /// What a list was when it was last asked for.
@@ -68,7 +70,20 @@ impl Client {
             return Err(wrong("it must begin with `http://` or `https://`".into()));
         }
         let transport = Transport::new(&base, security, REQUEST_TIME).map_err(ClientError::Security)?;
-        Ok(Client { transport, base })
+        Ok(Client { transport, base, credential: None })
+    }
+
+    /// The same client, which shows a token with every request.
+    ///
+    /// # Errors
+    ///
+    /// When the token is none.
+    pub fn with_token(self, token: &str) -> Result<Client, ClientError> {
+        let address = self.base.to_string();
+        let wrong = |_| ClientError::Address { address, why: "the token is none".into() };
+        let mut field = HeaderValue::from_str(&format!("Bearer {token}")).map_err(wrong)?;
+        field.set_sensitive(true);
+        Ok(Client { credential: Some(field), ..self })
     }
 
     /// The address of the registry.
@@ -241,7 +256,8 @@ impl Client {
         self.judged(request_of(method, &self.url(segments), body)?).await
     }
 
-    async fn judged(&self, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+    async fn judged(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+        request.headers_mut().extend(self.credential.clone().map(|shown| (AUTHORIZATION, shown)));
         let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
         let answer = self.transport.send(request).await.map_err(unreachable)?;
         if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {

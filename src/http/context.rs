@@ -17,12 +17,16 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::error;
 
+use super::access;
 use super::compress;
 use super::currency;
+use super::gate::Entry;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
+use super::rates::Caller;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
+use super::view::View;
 use crate::registry::{Revision, Snapshot, StoreId};
 
 /// The revision that a reply was made from, or that a write has led to.
@@ -99,10 +103,15 @@ where
     let method = request.method().clone();
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (entry, admitted) = api.gate.enter(&mut request);
+    // A browser that asks whether a page may ask shows no credentials, and does nothing.
+    let preflight = api.gate.preflight(&request);
+    let (entry, admitted) = match &preflight {
+        Some(_) => (api.gate.pass(&request), Ok(())),
+        None => admit(api, &mut request).await,
+    };
     let current = match admitted {
         Ok(()) => currency::snapshot_for(api, &method, &uri).await,
-        Err(turned_away) => Err(turned_away),
+        Err(problem) => Err(problem),
     };
     let (snapshot, refused) = match current {
         Ok(snapshot) => (snapshot, None),
@@ -114,7 +123,7 @@ where
     request.extensions_mut().insert(snapshot);
     request.extensions_mut().insert(RequestId(id.clone()));
     let answering = async {
-        match (refused, api.gate.preflight(&request)) {
+        match (refused, preflight) {
             (Some(problem), _) => Err(problem),
             (None, Some(preflight)) => Ok(preflight),
             (None, None) => answer(api, inner, request, entry.takes_its_time).await,
@@ -141,13 +150,38 @@ where
     response
 }
 
+/// Lets a request in: who asks, is there room, and may they?
+async fn admit(api: &Api, request: &mut Request) -> (Entry, Result<(), Problem>) {
+    let deed = access::deed_of(request);
+    if let Err(problem) = access::identify(api, deed, request).await {
+        // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
+        let (entry, admitted) = api.gate.enter(request);
+        return (entry, admitted.and(Err(problem)));
+    }
+    let principal = access::principal_of(request.extensions());
+    if principal.token.is_some() {
+        request.extensions_mut().insert(Caller::Named(principal.name));
+    }
+    let (entry, admitted) = api.gate.enter(request);
+    let permitted = admitted.and_then(|()| access::permit(deed, request));
+    (entry, permitted)
+}
+
 /// The handler's answer, if the request is fit for one and the answer comes in time.
 async fn answer<S>(api: &Api, inner: S, request: Request, takes_its_time: bool) -> Result<Response, Problem>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
+    let waits = takes_its_time && View::waits(request.method(), request.uri().query());
+    let waiting = waits.then(|| access::principal_of(request.extensions()));
     let answer = compress::compressed(inner, request);
+    if let Some(principal) = waiting {
+        let response = answer.await;
+        // What let it in may have ended while it waited.
+        access::require_still(api, &principal)?;
+        return Ok(response);
+    }
     if takes_its_time {
         return Ok(answer.await);
     }

@@ -17,6 +17,7 @@ use super::params::revision_of;
 use super::problem::{Kind, Problem};
 use super::room::Place;
 use super::router::Api;
+use crate::access::{Principal, Tokens};
 use crate::registry::history::ChangeRange;
 use crate::registry::past::{PastError, require_kept};
 use crate::registry::stretch::Stretch;
@@ -37,7 +38,13 @@ const AT_A_TIME: usize = 64;
 /// # Errors
 ///
 /// 400 for what a stream cannot do, 410 when it cannot begin where it is asked to.
-pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &HeaderMap) -> Result<Response, Problem> {
+pub async fn open(
+    api: &Api,
+    now: &Snapshot,
+    watcher: Principal,
+    events: EventList,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     events.require_live()?;
     let place = api.gate.watch()?;
     let begin = match headers.get(LAST_EVENT_ID) {
@@ -55,7 +62,9 @@ pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &Header
     let interval = api.limits.heartbeat;
     let heartbeat = Instant::now() + interval;
     let stage = Stage::Opening;
-    let stream = Stream { registry, store, events, subscription, position, interval, heartbeat, stage, _place: place };
+    let pass = Pass { tokens: api.access.tokens.clone(), watcher };
+    let stream =
+        Stream { registry, pass, store, events, subscription, position, interval, heartbeat, stage, _place: place };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), stream))
@@ -82,8 +91,22 @@ fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
     }
 }
 
+/// What lets a watcher watch; it may end before the stream does.
+struct Pass {
+    tokens: Tokens,
+    watcher: Principal,
+}
+
+impl Pass {
+    fn holds(&self, registry: &Registry) -> bool {
+        let ring = self.tokens.in_force();
+        ring.as_ref().is_some_and(|ring| ring.still_admits(&self.watcher, registry.clock().now()))
+    }
+}
+
 struct Stream {
     registry: Registry,
+    pass: Pass,
     store: StoreId,
     events: EventList,
     subscription: Subscription,
@@ -118,6 +141,9 @@ impl Stream {
             return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
         }
         while self.stage != Stage::Ended {
+            if !self.pass.holds(&self.registry) {
+                return Some(self.cut_off("the token was revoked, or has expired").freeze());
+            }
             let piece = match self.subscription.news(self.position, AT_A_TIME) {
                 News::Forgotten(_) if self.stage == Stage::Live => {
                     self.cut_off("this reader is too slow; come back with Last-Event-ID")

@@ -87,10 +87,10 @@ impl Gate {
     ///
     /// What the caller is told who is turned away; the entry has what is left for him.
     pub fn enter(&self, request: &mut Request) -> (Entry, Result<(), Problem>) {
-        let origin = request.headers().get(ORIGIN).cloned();
         if is_check(request.uri().path()) {
-            return (Entry { origin, ..Entry::default() }, Ok(()));
+            return (self.pass(request), Ok(()));
         }
+        let origin = request.headers().get(ORIGIN).cloned();
         let mut left = None;
         if let (Some(rates), Some(caller)) = (&self.rates, caller(request)) {
             let now = rates.count(&caller);
@@ -105,6 +105,11 @@ impl Gate {
             Err(problem) => (Held::default(), Err(problem)),
         };
         (Entry { takes_its_time, left, origin, _held: held }, admitted)
+    }
+
+    /// The entry of a request that is let in whatever there is.
+    pub fn pass(&self, request: &Request) -> Entry {
+        Entry { origin: request.headers().get(ORIGIN).cloned(), ..Entry::default() }
     }
 
     /// A place for a request; none for one whose body is still arriving: it takes one when its [`Turn`] has come.

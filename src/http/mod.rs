@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`tokens`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -14,12 +14,14 @@
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
+//! | [`access`](mod@access), [`origin`] | who asks, and whether it is for them |
 //! | [`context`], [`currency`], [`request_id`], [`peer`], [`compress`] | what surrounds every request |
 //! | [`gate`], [`rates`], [`room`] | which requests are let in |
 //! | [`cors`], [`security_headers`] | what browsers may do with answers |
 //! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
+pub mod access;
 pub mod body;
 mod budgets;
 mod categories;
@@ -45,6 +47,7 @@ pub mod ndjson;
 pub mod negotiate;
 mod observations;
 pub mod openapi;
+pub mod origin;
 pub mod params;
 pub mod path;
 pub mod peer;
@@ -61,9 +64,11 @@ pub mod router;
 mod runtime;
 pub mod security_headers;
 mod stats;
+mod tokens;
 pub mod view;
 mod webhooks;
 pub mod write;
 
+pub use access::Access;
 pub use gate::Gate;
 pub use router::{Api, Limits, router};

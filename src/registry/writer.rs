@@ -375,7 +375,8 @@ impl Running {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
                     let revision = snapshot.state.revision().next();
-                    let change = Change { revision, at, request_id: request.request_id.clone(), event };
+                    let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
+                    let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
                     transitions.extend(self.make(change, &mut snapshot.state)?);
                 }
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());

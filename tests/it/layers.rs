@@ -10,14 +10,15 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("plugin", &[] as &[_]),
         ("clock", &[]),
         ("planted", &[]),
-        ("registry", &["plugin", "store", "clock", "planted"]),
-        ("store", &["plugin", "registry", "planted"]),
+        ("access", &["plugin", "store", "clock"]),
+        ("registry", &["plugin", "access", "store", "clock", "planted"]),
+        ("store", &["plugin", "access", "registry", "planted"]),
         ("webhook", &["plugin", "registry", "store", "clock"]),
         ("client", &["plugin", "registry"]),
         ("liveness", &["plugin", "registry", "webhook", "client", "clock", "planted"]),
-        ("http", &["plugin", "registry", "webhook", "liveness", "clock"]),
+        ("http", &["plugin", "access", "registry", "webhook", "liveness", "clock"]),
         ("server", &["http"]),
-        ("cli", &["client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "webhook"]),
+        ("cli", &["access", "client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "webhook"]),
     ])
 }
 

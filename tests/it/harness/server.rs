@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
-use plugin_registry::http::{Api, Gate, Limits};
+use plugin_registry::http::origin::Names;
+use plugin_registry::http::{Access, Api, Gate, Limits};
 use plugin_registry::registry::cost::{Watchman, watchman};
 use plugin_registry::registry::{Quotas, Registry, Retention};
 use plugin_registry::server::{self, Settings, Tls};
@@ -27,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Its registry, for tests that look behind the API.
     pub(crate) registry: Registry,
+    /// Its tokens, for tests that have them read again.
+    pub(crate) tokens: Tokens,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
     budgets: Watchman,
@@ -49,6 +53,10 @@ pub(crate) struct Setup {
     pub(crate) quotas: Quotas,
     pub(crate) gate: Gate,
     pub(crate) tls: Option<Tls>,
+    /// The file of tokens.
+    pub(crate) tokens_file: Option<PathBuf>,
+    /// The names that it goes by.
+    pub(crate) names: Arc<Names>,
     /// How long the watchman pauses between two looks at the budgets.
     pub(crate) pause: Duration,
 }
@@ -66,6 +74,8 @@ impl Setup {
             quotas: Quotas::default(),
             gate: Gate::default(),
             tls: None,
+            tokens_file: None,
+            names: Arc::default(),
             pause: watchman::LOOK,
         }
     }
@@ -85,8 +95,10 @@ impl Setup {
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
         let budgets = Watchman::start(registry.clone(), self.pause);
+        let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file);
+        let access = Access { tokens: tokens.clone(), names: self.names };
         let (limits, gate) = (self.limits, Arc::new(self.gate));
-        let api = Api { limits, gate, ..Api::new(registry.clone(), webhooks.clone()) };
+        let api = Api { limits, access, gate, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
         // A dropped sender stops the server, too: a test that fails leaves nothing behind.
         let shutdown = async { drop(stopped.await) };
@@ -94,7 +106,7 @@ impl Setup {
             Some(tls) => tokio::spawn(server::run_tls(listener, api, self.settings, tls, shutdown)),
             None => tokio::spawn(server::run(listener, api, self.settings, shutdown)),
         };
-        Server { address, registry, webhooks, budgets, stop, task, folder: None, _store: None }
+        Server { address, registry, tokens, webhooks, budgets, stop, task, folder: None, _store: None }
     }
 }
 
