@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::client::{Client, ClientError};
 use crate::clock::new_identity;
@@ -110,6 +110,11 @@ impl Outbox {
             match report.tell(client).await {
                 Ok(()) => info!(plugin = report.unique_id, "the end of an earlier command was reported"),
                 Err(error) if error.may_pass() => return,
+                // An agent's token is not for this; the next `exec` shows one that is.
+                Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                    debug!(plugin = report.unique_id, "the end of an earlier command is for others to report: {error}");
+                    continue;
+                }
                 Err(error) => warn!(plugin = report.unique_id, "the end of an earlier command was refused: {error}"),
             }
             // Somebody else may have been faster.
