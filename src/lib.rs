@@ -4,7 +4,7 @@
 //! Read in this order; each layer uses only those above it:
 //!
 //! 1. [`plugin`], the vocabulary;
-//! 2. [`registry`], the rules, the state and the one writer, over the [`store`];
+//! 2. [`registry`], the rules, the state and the one writer, over the [`store`]; [`telemetry`], traces and the log's level;
 //! 3. [`webhook`], changes told by HTTP requests that this service makes;
 //! 4. [`liveness`], what is still there: probes of processes, containers and remote resources;
 //! 5. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
@@ -21,6 +21,7 @@ pub mod plugin;
 pub mod registry;
 pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod webhook;
 
 mod planted;

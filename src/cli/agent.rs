@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::logging::{self, LogFormat};
+use super::otlp::{self, TraceArgs};
 use super::signals;
 use crate::client::Client;
 use crate::clock::SystemClock;
@@ -19,6 +20,12 @@ use crate::liveness::{Agent, AgentSettings};
 
 /// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
+
+/// The name of an agent in traces.
+const SERVICE: &str = "plugin-registry-agent";
+
+/// How long the end of an agent may wait for those who are told of its traces.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The flags of `agent`.
 #[derive(Debug, Clone, Args)]
@@ -41,6 +48,9 @@ pub struct AgentArgs {
     /// The least important lines to log: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     log_level: String,
+    /// Who is told of traces.
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 /// Looks and reports until SIGTERM or SIGINT.
@@ -49,7 +59,7 @@ pub struct AgentArgs {
 ///
 /// When there is an agent of this host on this machine already, or a setting makes no sense.
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
-    let _log = logging::start(args.log_format, &args.log_level)?;
+    let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
     let client = Client::new(&args.server)?;
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
@@ -69,13 +79,16 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = signals::stop_signal()?;
+        signals::follow_level_signals(&log_level)?;
+        let (traces, origin) = args.traces.origin(SERVICE)?;
         let stop = CancellationToken::new();
         info!(server = %client.server(), host = settings.host, agent.name = settings.by, "looking");
-        let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
+        let agent = Agent::new(client.from_origin(origin), SystemClock, settings).run(stop.clone());
         tokio::select! {
             () = agent => {}
             () = signals => stop.cancel(),
         }
+        otlp::stop(&traces, GRACE).await;
         Ok(())
     })
 }

@@ -10,6 +10,7 @@
 //! | [`health`] | `health` |
 //! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
 //! | [`verify`] | `store verify` |
+//! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
 pub mod agent;
@@ -20,6 +21,8 @@ pub mod health;
 pub mod import;
 pub mod log_writer;
 pub mod logging;
+pub mod metrics;
+pub mod otlp;
 pub mod probes;
 pub mod serve;
 pub mod signals;

@@ -25,6 +25,7 @@ pub use error::ClientError;
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
 use crate::plugin::Pid;
+use crate::telemetry::{KeyValue, Origin};
 
 /// How long a connection may take to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
@@ -37,6 +38,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    origin: Origin,
 }
 
 /// What a list was when it was last asked for.
@@ -63,7 +65,13 @@ impl Client {
             .user_agent(concat!("plugin-registry/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Client { http, base })
+        Ok(Client { http, base, origin: Origin::default() })
+    }
+
+    /// The same client, whose requests are part of traces.
+    #[must_use]
+    pub fn from_origin(self, origin: Origin) -> Client {
+        Client { origin, ..self }
     }
 
     /// The address of the registry.
@@ -89,7 +97,7 @@ impl Client {
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
         let text = serde_json::to_vec(plugin).map_err(|error| ClientError::Answer(error.to_string()))?;
         let request = self.http.post(self.url(&["plugins"])).header(CONTENT_TYPE, "application/json");
-        match self.judged(request.header(IF_NONE_MATCH, "*").body(text).send().await).await {
+        match self.ask(request.header(IF_NONE_MATCH, "*").body(text)).await {
             Ok(_) => Ok(true),
             Err(error) if error.status() == Some(412) => Ok(false),
             Err(error) => Err(error),
@@ -201,7 +209,7 @@ impl Client {
             if let (None, Some(tag)) = (&cursor, &tag.0) {
                 request = request.header(IF_NONE_MATCH, tag);
             }
-            let response = self.judged(request.send().await).await?;
+            let response = self.ask(request).await?;
             if response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(None);
             }
@@ -239,11 +247,26 @@ impl Client {
             let text = serde_json::to_vec(body).map_err(|error| ClientError::Answer(error.to_string()))?;
             request = request.header(CONTENT_TYPE, media_type).body(text);
         }
-        self.judged(request.send().await).await
+        self.ask(request).await
     }
 
-    async fn judged(&self, sent: reqwest::Result<reqwest::Response>) -> Result<reqwest::Response, ClientError> {
+    /// Sends a request, and judges the answer.
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
         let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
+        let mut request = request.build().map_err(unreachable)?;
+        let method = request.method().clone();
+        let mut span = self.origin.send("registry.request", request.headers_mut());
+        let sent = self.http.execute(request).await;
+        if let Some(span) = &mut span {
+            span.add([KeyValue::new("http.request.method", method.to_string())]);
+            match &sent {
+                Ok(response) => {
+                    let status = response.status();
+                    span.add([KeyValue::new("http.response.status_code", i64::from(status.as_u16()))]);
+                }
+                Err(_) => span.fail("the registry cannot be reached"),
+            }
+        }
         let response = sent.map_err(unreachable)?;
         let status = response.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {

@@ -15,12 +15,14 @@
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
 //! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
-//! | [`metrics`], [`process`] | what is counted, and what this process takes |
+//! | [`metrics`], [`figures`], [`requests`], [`process`], [`classic_text`] | what is counted, and what this process takes; as text |
+//! | [`traced`], [`mod@log_level`] | traces of requests; the log's level |
 //! | [`openapi`] | the description of the API |
 
 pub mod body;
 mod budgets;
 mod categories;
+mod classic_text;
 pub mod compress;
 pub mod conditional;
 mod config;
@@ -31,11 +33,13 @@ pub mod cursor;
 mod event_params;
 mod event_stream;
 mod events;
+mod figures;
 mod health;
 pub mod idempotency;
 mod leases;
 pub mod list_body;
 pub mod list_params;
+mod log_level;
 pub mod metrics;
 pub mod ndjson;
 pub mod negotiate;
@@ -49,12 +53,14 @@ mod process;
 pub mod refusal;
 pub mod reply;
 pub mod request_id;
+pub mod requests;
 mod resources;
 pub mod router;
 mod runtime;
 mod stats;
+mod traced;
 pub mod view;
 mod webhooks;
 pub mod write;
 
-pub use router::{Api, Limits, router};
+pub use router::{Api, Limits, Offer, router};

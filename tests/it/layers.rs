@@ -10,14 +10,18 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("plugin", &[] as &[_]),
         ("clock", &[]),
         ("planted", &[]),
-        ("registry", &["plugin", "store", "clock", "planted"]),
+        ("telemetry", &[]),
+        ("registry", &["plugin", "store", "clock", "planted", "telemetry"]),
         ("store", &["plugin", "registry", "planted"]),
-        ("webhook", &["plugin", "registry", "store", "clock"]),
-        ("client", &["plugin", "registry"]),
+        ("webhook", &["plugin", "registry", "store", "clock", "telemetry"]),
+        ("client", &["plugin", "registry", "telemetry"]),
         ("liveness", &["plugin", "registry", "webhook", "client", "clock", "planted"]),
-        ("http", &["plugin", "registry", "webhook", "liveness", "clock"]),
+        ("http", &["plugin", "registry", "webhook", "liveness", "clock", "telemetry"]),
         ("server", &["http"]),
-        ("cli", &["client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "webhook"]),
+        (
+            "cli",
+            &["client", "clock", "http", "liveness", "plugin", "registry", "server", "store", "telemetry", "webhook"],
+        ),
     ])
 }
 

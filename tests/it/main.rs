@@ -29,6 +29,7 @@ mod findings;
 mod health;
 mod idempotency;
 mod leases;
+mod log_level;
 mod metrics;
 mod observations;
 mod plugin;
@@ -57,6 +58,7 @@ mod negotiation;
 mod raw_http;
 mod request_id;
 mod snapshots;
+mod traces;
 mod vectors;
 
 // Writing, keeping, and the process.

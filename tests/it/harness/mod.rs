@@ -11,6 +11,7 @@
 //! | [`passage`] | a server on a clock of ours, and the passes that are made over it |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
 //! | [`receiver`] | a target of webhooks, which answers as it is told |
+//! | [`collector`] | a collector of traces (OTLP) |
 //! | [`stage`] | a journal that fails, panics or waits on command |
 //! | [`machine`] | [`Machine`]: the pure core alone |
 //! | [`trace`] | [`Trace`]: everything a reader can see, to show that a refusal left none |
@@ -19,6 +20,7 @@
 //! Nothing here sleeps or tries again: what has to be awaited is awaited, within [`PATIENCE`].
 
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod durable;
 pub(crate) mod event_stream;
 pub(crate) mod machine;
@@ -36,6 +38,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use client::{Call, Client, Reply};
+pub(crate) use collector::Collector;
 pub(crate) use durable::Durable;
 pub(crate) use event_stream::{EventStream, Received};
 pub(crate) use machine::Machine;
