@@ -4,14 +4,16 @@
 //! Read in this order; each layer uses only those above it:
 //!
 //! 1. [`plugin`], the vocabulary;
-//! 2. [`registry`], the rules, the state and the one writer, over the [`store`]; [`telemetry`], traces and the log's level;
-//! 3. [`webhook`], changes told by HTTP requests that this service makes;
-//! 4. [`liveness`], what is still there: probes of processes, containers and remote resources;
-//! 5. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
-//! 6. [`server`], connections and their limits, and [`cli`], the command line.
+//! 2. [`access`], who may do what: tokens, roles, scopes;
+//! 3. [`registry`], the rules, the state and the one writer, over the [`store`]; [`telemetry`], traces and the log's level;
+//! 4. [`webhook`], changes told by HTTP requests that this service makes;
+//! 5. [`liveness`], what is still there: probes of processes, containers and remote resources;
+//! 6. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
+//! 7. [`server`], connections and their limits, and [`cli`], the command line.
 //!
 //! ARCHITECTURE.md has the invariants and the way of a request.
 
+pub mod access;
 pub mod cli;
 pub mod client;
 pub mod clock;

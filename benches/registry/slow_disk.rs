@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// What each commit takes longer.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
@@ -71,6 +71,10 @@ impl Journal for SlowDisk {
 
     fn pulses(&self) -> Arc<dyn PulseStore> {
         self.0.pulses()
+    }
+
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        self.0.tokens()
     }
 
     fn close(&mut self) {

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::credential::CredentialArgs;
 use super::exec::unreported::Outbox;
 use super::logging::{self, LogFormat};
 use super::otlp::{self, TraceArgs};
@@ -39,6 +40,8 @@ pub struct AgentArgs {
     /// The address of the registry.
     #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     server: String,
+    #[command(flatten)]
+    credential: CredentialArgs,
     /// What plugins call this host, in their field `host`; without it, the name that the machine has.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     host: Option<String>,
@@ -71,7 +74,7 @@ pub struct AgentArgs {
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
-    let client = Client::new(&args.server)?;
+    let client = args.credential.client(&args.server)?;
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
         Ok(only) => only,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

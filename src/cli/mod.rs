@@ -3,17 +3,22 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
+//! | [`access`] | the flags of `serve` that are about who is let in |
 //! | [`probes`] | the flags of `serve` that are about probes |
+//! | [`token`] | `token create`, `list`, `revoke`, `generate` |
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
 //! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
 //! | [`verify`] | `store verify` |
+//! | [`credential`] | the token that a command shows to the registry |
 //! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
+pub mod access;
 pub mod agent;
+pub mod credential;
 pub mod doctor;
 pub mod exec;
 pub mod export;
@@ -26,6 +31,7 @@ pub mod otlp;
 pub mod probes;
 pub mod serve;
 pub mod signals;
+pub mod token;
 pub mod verify;
 
 use std::process::ExitCode;
@@ -76,6 +82,9 @@ enum Command {
     Export(export::ExportArgs),
     /// Fill an empty store with what was exported from any other.
     Import(import::ImportArgs),
+    /// Say who may use the registry, and for what.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Look after a store.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -113,6 +122,7 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Health(args)) => health::check(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Import(args)) => import::import(&args),
+        Some(Command::Token(command)) => token::run(&command),
         Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
         Some(Command::ExecGuard(args)) => exec::guard::run(&args),
         Some(Command::Openapi) => print_openapi(),

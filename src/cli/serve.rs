@@ -11,12 +11,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::access::AccessArgs;
 use super::logging::{self, LogFormat};
 use super::metrics::MetricsArgs;
 use super::otlp::{self, TraceArgs};
 use super::probes::ProbeArgs;
 use super::signals::{follow_level_signals, stop_signal};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::http::Api;
 use crate::liveness::sight::Sight;
 use crate::registry::cost::{Watchman, watchman};
@@ -51,6 +52,9 @@ pub struct ServeArgs {
     /// What becomes of a resource that was seen twice to be gone: `mark` shows it as a ghost, `prune` releases it.
     #[arg(long, env = "PLUGIN_REGISTRY_ON_GONE", default_value_t = OnGone::default(), value_name = "mark|prune")]
     pub on_gone: OnGone,
+    /// Who is let in.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// What is probed.
     #[command(flatten)]
     pub probes: ProbeArgs,
@@ -124,6 +128,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let listener = listen(args.listen)
         .with_context(|| format!("cannot listen on {}; is the port in use? --listen names another", args.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let access = args.access.open(&registry, address).await?;
     let snapshot = registry.snapshot();
     info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
     // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
@@ -131,10 +136,17 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let sight = Sight::default();
-    let api =
-        Api { sight: sight.clone(), traces: traces.clone(), log_level, ..Api::new(registry.clone(), webhooks.clone()) };
+    let tokens = access.tokens.clone();
+    let api = Api {
+        sight: sight.clone(),
+        access,
+        traces: traces.clone(),
+        log_level,
+        ..Api::new(registry.clone(), webhooks.clone())
+    };
     let (api, metrics) = args.metrics.serve(api, settings)?;
     let sweeping = CancellationToken::new();
+    let tokens = tokio::spawn(tokens.run(|| SystemClock.now(), sweeping.clone().cancelled_owned()));
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
     let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
@@ -143,6 +155,9 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     sweeping.cancel();
     if let Err(error) = sweeper.await {
         error!(%error, "the passes over leases and findings ended by a panic");
+    }
+    if let Err(error) = tokens.await {
+        error!(%error, "the reading of tokens ended by a panic");
     }
     // Before the store is closed: they write how far they have come.
     webhooks.stop().await;

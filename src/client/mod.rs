@@ -14,7 +14,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +52,22 @@ impl Client {
     ///
     /// When that is no address of a registry.
     pub fn new(server: &str) -> Result<Client, ClientError> {
+        Client::showing(server, HeaderMap::new())
+    }
+
+    /// A client that shows a token with every request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`]; and when the token is none.
+    pub fn with_token(server: &str, token: &str) -> Result<Client, ClientError> {
+        let wrong = |_| ClientError::Address { address: server.to_owned(), why: "the token is none".into() };
+        let mut field = HeaderValue::from_str(&format!("Bearer {token}")).map_err(wrong)?;
+        field.set_sensitive(true);
+        Client::showing(server, HeaderMap::from_iter([(AUTHORIZATION, field)]))
+    }
+
+    fn showing(server: &str, fields: HeaderMap) -> Result<Client, ClientError> {
         let wrong = |why: String| ClientError::Address { address: server.to_owned(), why };
         let base = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
         if base.scheme() != "http" || base.host().is_none() {
@@ -59,6 +75,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .no_proxy()
+            .default_headers(fields)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIME)
             .timeout(REQUEST_TIME)

@@ -1,9 +1,11 @@
 //! `/plugins/{id}/config`: a saved configuration, which obeys the plugin's `config_schema`.
 
 use axum::response::Response;
+use hyper::header::{CACHE_CONTROL, HeaderValue, VARY};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Who;
 use super::body::JsonBody;
 use super::context::Now;
 use super::params::Params;
@@ -11,7 +13,8 @@ use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::write::Write;
-use crate::plugin::{FieldError, FreeJson, Invalid, schema};
+use crate::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
+use crate::registry::authority::may_see_secrets;
 use crate::registry::{Command, PluginDocument, Precondition, Refusal};
 
 /// Whether a configuration obeys its schema.
@@ -24,12 +27,16 @@ pub(super) struct Verdict {
 }
 
 /// Read the saved configuration.
+///
+/// Properties that the schema marks by `writeOnly: true` or `format: password` are masked (`********`), but for admins and
+/// for those who may change the plugin.
 #[utoipa::path(get, path = "/plugins/{id}/config", tag = "config", responses(
     (status = OK, description = "The configuration, as it was saved", body = serde_json::Value),
     (status = NOT_MODIFIED, description = "The plugin has not changed since the given tag"),
 ))]
 pub(super) async fn read_config(
     now: Now,
+    Who(principal): Who,
     PluginPath(id): PluginPath,
     params: Params,
     precondition: Precondition,
@@ -38,14 +45,27 @@ pub(super) async fn read_config(
     let record = now.state.plugin(id.as_str()).ok_or_else(|| Refusal::NotFound(id.clone()))?;
     let missing = || Problem::new(Kind::NotFound, format!("no configuration is saved for `{id}`"));
     let config = record.config.as_ref().ok_or_else(missing)?;
-    let text = config.as_str().to_owned().into();
-    reply::tagged(&now.tag(record.revision), &precondition, &now, || reply::json_bytes(text))
+    let text = if may_see_secrets(&principal, &now.state, &record.plugin) {
+        config.as_str().to_owned()
+    } else {
+        let (config, schema) = (config.clone(), record.plugin.config_schema.clone());
+        tokio::task::spawn_blocking(move || secrets::masked(&config.to_value(), &schema.to_value()).to_string())
+            .await
+            .map_err(|_| Problem::new(Kind::Internal, "the secrets could not be masked; the fault was logged"))?
+    };
+    let make = || reply::json_bytes(text.into());
+    let mut response = reply::tagged(&now.tag(record.revision), &precondition, &now, make)?;
+    let headers = response.headers_mut();
+    // It may hold secrets, and is not the same for everybody.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("authorization"));
+    Ok(response)
 }
 
 /// Save a configuration.
 ///
 /// It is checked against the plugin's `config_schema`; when it obeys, it is saved, `is_configured`
-/// becomes true, and the plugin is answered.
+/// becomes true, and the plugin is answered. The mask `********` in the place of a secret is refused.
 #[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]

@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 use tracing::error;
 use tracing::field::{Value, display};
 
+use super::access;
 use super::body::media_type;
 use super::compress;
 use super::currency;
@@ -104,7 +105,11 @@ where
     let traced = Traced::begin(&api.traces, &method, request.headers());
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (snapshot, refused) = match currency::snapshot_for(api, &method, &uri).await {
+    let admitted = match admit(api, &mut request).await {
+        Ok(()) => currency::snapshot_for(api, &method, &uri).await,
+        Err(problem) => Err(problem),
+    };
+    let (snapshot, refused) = match admitted {
         Ok(snapshot) => (snapshot, None),
         Err(problem) => (api.registry.snapshot(), Some(problem)),
     };
@@ -148,14 +153,29 @@ where
     response
 }
 
+/// Lets a request in: who asks, and may they?
+async fn admit(api: &Api, request: &mut Request) -> Result<(), Problem> {
+    let deed = access::deed_of(request);
+    access::identify(api, deed, request).await?;
+    access::permit(deed, request)
+}
+
 /// The handler's answer, if the request is fit for one and the answer comes in time.
 async fn answer<S>(api: &Api, inner: S, request: Request) -> Result<Response, Problem>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
-    let takes_its_time = is_stream(&request) || View::waits(request.method(), request.uri().query());
+    let takes_its_time = is_stream(&request);
+    let waits = View::waits(request.method(), request.uri().query());
+    let waiting = waits.then(|| access::principal_of(request.extensions()));
     let answer = compress::compressed(inner, request);
+    if let Some(principal) = waiting {
+        let response = answer.await;
+        // What let it in may have ended while it waited.
+        access::require_still(api, &principal)?;
+        return Ok(response);
+    }
     if takes_its_time {
         return Ok(answer.await);
     }

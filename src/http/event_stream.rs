@@ -16,6 +16,7 @@ use super::event_params::{EventList, Sight};
 use super::params::revision_of;
 use super::problem::{Kind, Problem};
 use super::router::Api;
+use crate::access::{Principal, Tokens};
 use crate::registry::history::ChangeRange;
 use crate::registry::past::{PastError, require_kept};
 use crate::registry::stretch::Stretch;
@@ -36,7 +37,13 @@ const AT_A_TIME: usize = 64;
 /// # Errors
 ///
 /// 400 for what a stream cannot do, 410 when it cannot begin where it is asked to.
-pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &HeaderMap) -> Result<Response, Problem> {
+pub async fn open(
+    api: &Api,
+    now: &Snapshot,
+    watcher: Principal,
+    events: EventList,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     events.require_live()?;
     let begin = match headers.get(LAST_EVENT_ID) {
         Some(id) => Some(last_event(id.to_str().unwrap_or_default(), &now.store)?),
@@ -53,7 +60,8 @@ pub async fn open(api: &Api, now: &Snapshot, events: EventList, headers: &Header
     let interval = api.limits.heartbeat;
     let heartbeat = Instant::now() + interval;
     let stage = Stage::Opening;
-    let stream = Stream { registry, store, events, subscription, position, interval, heartbeat, stage };
+    let pass = Pass { tokens: api.access.tokens.clone(), watcher };
+    let stream = Stream { registry, pass, store, events, subscription, position, interval, heartbeat, stage };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), stream))
@@ -80,8 +88,22 @@ fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
     }
 }
 
+/// What lets a watcher watch; it may end before the stream does.
+struct Pass {
+    tokens: Tokens,
+    watcher: Principal,
+}
+
+impl Pass {
+    fn holds(&self, registry: &Registry) -> bool {
+        let ring = self.tokens.in_force();
+        ring.as_ref().is_some_and(|ring| ring.still_admits(&self.watcher, registry.clock().now()))
+    }
+}
+
 struct Stream {
     registry: Registry,
+    pass: Pass,
     store: StoreId,
     events: EventList,
     subscription: Subscription,
@@ -114,6 +136,9 @@ impl Stream {
             return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
         }
         while self.stage != Stage::Ended {
+            if !self.pass.holds(&self.registry) {
+                return Some(self.cut_off("the token was revoked, or has expired").freeze());
+            }
             let piece = match self.subscription.news(self.position, AT_A_TIME) {
                 News::Forgotten(_) if self.stage == Stage::Live => {
                     self.cut_off("this reader is too slow; come back with Last-Event-ID")

@@ -8,6 +8,7 @@ use hyper::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Who;
 use super::context::Now;
 use super::cursor::Cursor;
 use super::event_params::{EventList, Sight};
@@ -61,6 +62,7 @@ pub(super) struct EventPage<'a> {
     ))]
 pub(super) async fn list_events(
     State(api): State<Api>,
+    Who(principal): Who,
     now: Now,
     uri: Uri,
     headers: HeaderMap,
@@ -68,7 +70,7 @@ pub(super) async fn list_events(
 ) -> Result<Response, Problem> {
     let events = EventList::read(params, &now.store)?;
     let mut response = if prefers(&headers, &[JSON, EVENT_STREAM], EVENT_STREAM) {
-        event_stream::open(&api, &now, events, &headers).await?
+        event_stream::open(&api, &now, principal, events, &headers).await?
     } else {
         let page = page_of(&api, &now, events).await?;
         page.reply(&now, &uri)

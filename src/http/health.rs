@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::access::Who;
 use super::context::Now;
 use super::currency::not_read;
 use super::problem::Problem;
@@ -29,6 +30,15 @@ pub(super) struct Readiness {
     /// `ready`, or `read_only` while the store cannot be written: reads go on.
     #[schema(examples("ready"))]
     status: &'static str,
+    /// The rest, for those who may read.
+    #[serde(flatten)]
+    details: Option<Details>,
+}
+
+/// More of what the service can do at the moment: absent where tokens are configured and the request has none.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadinessDetails)]
+pub(super) struct Details {
     /// The version of the program.
     version: &'static str,
     /// The newest revision.
@@ -57,19 +67,18 @@ pub(super) async fn read_health() -> Response {
 /// Can it serve?
 ///
 /// 200 as long as reads are answered, also while the store cannot be written; the body tells which. 503 until the store
-/// has been read.
+/// has been read. Where tokens are configured, those who send none are told the `status` alone.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses(
     (status = OK, description = "It can", body = Readiness),
     (status = SERVICE_UNAVAILABLE, description = "The store has not been read yet"),
 ))]
-pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<Response, Problem> {
+pub(super) async fn read_readiness(State(api): State<Api>, Who(principal): Who, now: Now) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
         WriterHealth::Writable => ("ready", None, None),
         WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),
         WriterHealth::Starting { .. } => return Err(not_read(&api)),
     };
-    Ok(reply::json(&Readiness {
-        status,
+    let details = || Details {
         version: env!("CARGO_PKG_VERSION"),
         revision: now.state.revision(),
         plugins: now.state.plugins().size(),
@@ -77,5 +86,6 @@ pub(super) async fn read_readiness(State(api): State<Api>, now: Now) -> Result<R
         since,
         age_seconds: api.registry.freshness().age(Instant::now()).as_secs(),
         sight: api.sight.points().to_vec(),
-    }))
+    };
+    Ok(reply::json(&Readiness { status, details: (!principal.is_stranger()).then(details) }))
 }

@@ -12,8 +12,10 @@ use hyper::http::request::Parts;
 use hyper::{StatusCode, Uri};
 use sha2::{Digest as _, Sha256};
 
+use super::access::principal_of;
 use super::context::REGISTRY_REVISION;
 use super::problem::{Kind, Problem};
+use crate::access::Principal;
 use crate::registry::Outcome;
 use crate::registry::idempotency::{Answer, Attempt};
 
@@ -68,6 +70,7 @@ impl Key {
     /// 400 for a key that is none.
     pub fn of(parts: &mut Parts) -> Result<Option<Key>, Problem> {
         let Some(key) = read(&parts.headers)? else { return Ok(None) };
+        let key = owned(key, &principal_of(&parts.extensions));
         let digest = BodyDigest::of(parts.method.as_str(), &parts.uri);
         parts.extensions.insert(digest.clone());
         Ok(Some(Key { key, digest }))
@@ -84,6 +87,12 @@ impl Key {
         let (key, fingerprint) = (format!("{}#{number}", self.key).into(), self.digest.text(text));
         Attempt { key, fingerprint, answer: Arc::new(answer) }
     }
+}
+
+/// A key that a token has sent is its own, and another's of the same text is another one: nobody gets the answer to somebody
+/// else. No key has a space, so that this is none that anybody could send.
+fn owned(key: Box<str>, principal: &Principal) -> Box<str> {
+    if principal.token.is_some() { format!("{key} {}", principal.name).into() } else { key }
 }
 
 /// The key: a structured string (RFC 8941 section 3.3.3), or the same without its quotes.

@@ -20,7 +20,7 @@ use super::params::Params;
 use super::path::LeasePath;
 use super::problem::Problem;
 use super::reply;
-use super::request_id::Asker;
+use super::request_id::By;
 use super::router::Api;
 use crate::plugin::read::{ObjectReader, integer, nullable, string};
 use crate::plugin::{Invalid, UniqueId};
@@ -62,6 +62,9 @@ pub(super) struct LeaseDocument<'a> {
     /// How long it lasts without being renewed, in seconds.
     #[schema(minimum = 5, maximum = 3600)]
     ttl_seconds: u32,
+    /// Who has taken it: the name of a token, or `anonymous`; null when that was before this was kept.
+    #[schema(required)]
+    principal: Option<&'a str>,
     /// What has become of it.
     state: LeaseState,
     /// When to renew it: a third of its time to live.
@@ -107,6 +110,7 @@ impl<'a> LeaseDocument<'a> {
             holder: &lease.holder,
             host: lease.host.as_deref(),
             ttl_seconds: lease.ttl_seconds,
+            principal: lease.principal.as_deref(),
             state: lease.state,
             renew_after_seconds: (lease.ttl_seconds / 3).max(1),
             granted_at: lease.granted_at,
@@ -157,12 +161,12 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
 ))]
 pub(super) async fn grant_lease(
     State(api): State<Api>,
-    asker: Asker,
+    By(asker): By,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let (lease, revision) = api.registry.grant_lease(terms_of(body)?, asker.0).await?;
+    let (lease, revision) = api.registry.grant_lease(terms_of(body)?, asker).await?;
     let mut response = (StatusCode::CREATED, answer(&api, &lease, revision)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/leases/{}", lease.id)) {
         response.headers_mut().insert(LOCATION, location);
@@ -234,12 +238,12 @@ pub(super) async fn read_lease(
 pub(super) async fn renew_lease(
     State(api): State<Api>,
     LeasePath(id): LeasePath,
-    asker: Asker,
+    By(asker): By,
     params: Params,
     _: NoBody,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let (lease, revision) = api.registry.renew_lease(&id, asker.0).await?;
+    let (lease, revision) = api.registry.renew_lease(&id, asker).await?;
     Ok(answer(&api, &lease, revision))
 }
 
@@ -253,11 +257,11 @@ pub(super) async fn renew_lease(
 pub(super) async fn release_lease(
     State(api): State<Api>,
     LeasePath(id): LeasePath,
-    asker: Asker,
+    By(asker): By,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let revision = api.registry.release_lease(&id, asker.0).await?;
+    let revision = api.registry.release_lease(&id, asker).await?;
     let (name, value) = revision_header(revision);
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(name, value);

@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`tokens`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -14,11 +14,13 @@
 //! | [`events`], [`event_params`], [`event_stream`] | what has changed: as a list, and live |
 //! | [`view`] | reads that wait, or look back |
 //! | [`mod@write`], [`idempotency`], [`reply`] | what writes, and replies, have in common |
+//! | [`access`](mod@access), [`origin`] | who asks, and whether it is for them |
 //! | [`context`], [`currency`], [`request_id`], [`compress`] | what surrounds every request |
 //! | [`metrics`], [`figures`], [`requests`], [`process`], [`classic_text`] | what is counted, and what this process takes; as text |
 //! | [`traced`], [`mod@log_level`] | traces of requests; the log's level |
 //! | [`openapi`] | the description of the API |
 
+pub mod access;
 pub mod body;
 mod budgets;
 mod categories;
@@ -45,6 +47,7 @@ pub mod ndjson;
 pub mod negotiate;
 mod observations;
 pub mod openapi;
+pub mod origin;
 pub mod params;
 pub mod path;
 mod plugins;
@@ -58,9 +61,11 @@ mod resources;
 pub mod router;
 mod runtime;
 mod stats;
+mod tokens;
 mod traced;
 pub mod view;
 mod webhooks;
 pub mod write;
 
+pub use access::Access;
 pub use router::{Api, Limits, Offer, router};

@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use hyper::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
+use super::access::require_still;
 use super::body::{BodyReader, require_type};
 use super::context::revision_header;
 use super::problem::{Kind, Problem, ProblemDocument};
@@ -65,6 +66,13 @@ pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Res
             break;
         }
         let number = lines.read;
+        if let Some(principal) = write.principal()
+            && let Err(problem) = require_still(api, principal)
+        {
+            // A body may go on for long; what comes after the end of its token is nobody's.
+            results.settle(number, Err(problem.closing())).await;
+            break;
+        }
         match line.and_then(|text| Ok((registration(&text)?, text))) {
             Err(problem) => results.settle(number, Err(problem)).await,
             Ok((registration, text)) => {

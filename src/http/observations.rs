@@ -13,6 +13,7 @@ use super::leases::text;
 use super::params::Params;
 use super::problem::Problem;
 use super::reply;
+use super::request_id::By;
 use super::router::Api;
 use crate::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use crate::plugin::{FreeJson, Invalid, UniqueId};
@@ -110,12 +111,13 @@ struct Report {
 ))]
 pub(super) async fn report_observations(
     State(api): State<Api>,
+    By(asker): By,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     let Report { by, host, sightings } = read(body, api.registry.clock().now())?;
-    let seen = api.registry.observe(&by, host.as_deref(), sightings).await?;
+    let seen = api.registry.observe_for(&asker, &by, host.as_deref(), sightings).await?;
     let ignored = seen.ignored.into_iter().map(|(index, detail)| IgnoredObservation { index, detail }).collect();
     let mut response = reply::json(&ObservationResult { accepted: seen.accepted, ignored });
     if let Some(revision) = seen.revision {

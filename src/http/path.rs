@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
 use super::router::Api;
+use crate::access::TokenId;
 use crate::plugin::{Name, Pid, UniqueId};
 use crate::registry::LeaseId;
 
@@ -22,6 +23,9 @@ pub struct PidPath {
 
 /// The webhook that a path addresses; whether there is one is not known yet.
 pub struct WebhookPath(pub String);
+
+/// The token that a path addresses; whether there is one is not known yet.
+pub struct TokenPath(pub TokenId);
 
 /// The budget that a path addresses; whether there is one is for the registry to say.
 pub struct BudgetPath(pub Box<str>);
@@ -58,6 +62,14 @@ impl FromRequestParts<Api> for WebhookPath {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         Ok(WebhookPath(segment(parts, api, "webhook_id").await?))
+    }
+}
+
+impl FromRequestParts<Api> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(TokenPath(TokenId::named(&segment(parts, api, "token_id").await?)))
     }
 }
 

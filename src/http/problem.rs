@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +27,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
     close: bool,
 }
 
@@ -60,6 +61,14 @@ kinds! {
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
     /// 400: a query parameter or its value is not known.
     BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
+    /// 401: no token, or none that is in force.
+    Unauthorized = UNAUTHORIZED, "unauthorized", "A token is needed";
+    /// 403: the token is not for this.
+    Forbidden = FORBIDDEN, "forbidden", "The token is not for this";
+    /// 403: a page of somebody else's asks by somebody's browser.
+    ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of that origin may not ask here";
+    /// 421: the name by which the service is asked for is none of its own.
+    Misdirected = MISDIRECTED_REQUEST, "misdirected", "The service does not go by that name";
     /// 404
     NotFound = NOT_FOUND, "not-found", "There is no such thing here";
     /// 405
@@ -76,6 +85,12 @@ kinds! {
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// 409: there are as many webhooks as there can be.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    /// 409: another token has the name.
+    TokenNameTaken = CONFLICT, "token-name-taken", "The name belongs to another token";
+    /// 409: there are as many tokens as there can be.
+    TooManyTokens = CONFLICT, "too-many-tokens", "There are too many tokens";
+    /// 409: the token stands in a file.
+    TokenInFile = CONFLICT, "token-in-file", "The token stands in a file";
     /// 409: there are as many budgets as there can be.
     TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
     /// 409: the lease was given back.
@@ -144,7 +159,7 @@ pub struct ProblemDocument<'a> {
 impl Problem {
     /// A problem of a kind.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, close: false }
+        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, challenge: None, close: false }
     }
 
     /// The kind that fits a bare status code.
@@ -175,6 +190,13 @@ impl Problem {
             _ => (Kind::Internal, "the fault was logged"),
         };
         Problem::new(kind, detail)
+    }
+
+    /// Says how one is let in: `WWW-Authenticate` (RFC 9110 section 11.6.1).
+    #[must_use]
+    pub fn with_challenge(mut self, challenge: &'static str) -> Problem {
+        self.challenge = Some(challenge);
+        self
     }
 
     /// Names the wrong places.
@@ -237,6 +259,11 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        // RFC 6750 section 3.1.
+        let forbidden = r#"Bearer realm="plugin-registry", error="insufficient_scope""#;
+        if let Some(challenge) = self.challenge.or((self.kind == Kind::Forbidden).then_some(forbidden)) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -304,6 +331,7 @@ impl From<Refusal> for Problem {
         let detail = refusal.to_string();
         match refusal {
             Refusal::NotFound(_) | Refusal::NoBudget(_) | Refusal::NoLease(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::Forbidden(_) => Problem::new(Kind::Forbidden, detail),
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::LeaseReleased(_) => Problem::new(Kind::LeaseReleased, detail),
             Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),

@@ -9,8 +9,10 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
+use super::access::principal_of;
 use super::router::Api;
 use crate::clock::new_identity;
+use crate::registry::Asker;
 
 /// Names the request, in the reply, the log and the journal.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,14 +24,15 @@ const MAX_LENGTH: usize = 128;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub HeaderValue);
 
-/// The id of the request that asks for a change, as the journal keeps it.
-pub struct Asker(pub Option<Box<str>>);
+/// Who asks for a change, and by which request, as the journal keeps it.
+pub struct By(pub Asker);
 
-impl FromRequestParts<Api> for Asker {
+impl FromRequestParts<Api> for By {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Infallible> {
-        Ok(Asker(parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into)))
+        let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
+        Ok(By(Asker { principal: Some(principal_of(&parts.extensions)), request_id }))
     }
 }
 

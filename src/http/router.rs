@@ -1,5 +1,6 @@
 //! All routes on one page.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,12 +8,15 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::Access;
 use super::context::SurroundLayer;
+use super::origin::Names;
 use super::requests::Requests;
 use super::{
     budgets, categories, config, costs, events, health, leases, log_level, metrics, observations, openapi, plugins,
-    resources, runtime, stats, webhooks,
+    resources, runtime, stats, tokens, webhooks,
 };
+use crate::access::Tokens;
 use crate::liveness::sight::Sight;
 use crate::registry::Registry;
 use crate::telemetry::{LogLevel, Traces};
@@ -25,6 +29,8 @@ pub struct Api {
     pub registry: Registry,
     /// The webhooks.
     pub webhooks: Deliveries,
+    /// Who is let in.
+    pub access: Access,
     /// What the registry can see of its own host.
     pub sight: Sight,
     /// What a request may take.
@@ -52,11 +58,15 @@ pub enum Offer {
 }
 
 impl Api {
-    /// What serves a registry with its webhooks, within the usual limits, and sees nothing of its host.
+    /// What serves a registry with its webhooks and the tokens of its store, within the usual limits, and sees nothing of
+    /// its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
+        let tokens = Tokens::new(Arc::clone(registry.tokens()), None);
+        let access = Access { tokens, names: Arc::new(Names::default()) };
         Api {
             registry,
             webhooks,
+            access,
             sight: Sight::default(),
             limits: Limits::default(),
             requests: Requests::default(),
@@ -116,6 +126,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::read_token, tokens::revoke_token))
         .routes(routes!(stats::read_stats))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
@@ -145,8 +157,6 @@ fn surrounded(routes: Router, api: Api) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::body::Body;
     use axum::routing::get;
     use hyper::{Request, StatusCode};
@@ -167,8 +177,9 @@ mod tests {
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
         let service = surrounded(routes, Api::new(registry, webhooks));
-        let ask =
-            |path: &str| service.clone().oneshot(Request::get(path).header("host", "x").body(Body::empty()).unwrap());
+        let ask = |path: &str| {
+            service.clone().oneshot(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap())
+        };
         let failed = ask("/broken").await.unwrap();
         assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(failed.headers()["content-type"], super::super::problem::PROBLEM_JSON);

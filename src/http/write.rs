@@ -12,17 +12,18 @@ use super::idempotency::{self, Key};
 use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::request_id::RequestId;
+use super::request_id::By;
 use super::router::Api;
+use crate::access::Principal;
 use crate::registry::idempotency::Answer;
-use crate::registry::{Command, Outcome, Precondition, Request, StoreId};
+use crate::registry::{Asker, Command, Outcome, Precondition, Request, StoreId};
 
 /// A write, before it is known what is to be written.
 pub struct Write {
     api: Api,
     now: Now,
     precondition: Precondition,
-    request_id: Option<Box<str>>,
+    asker: Asker,
     key: Option<Key>,
     params: Params,
 }
@@ -34,10 +35,10 @@ impl FromRequestParts<Api> for Write {
         let now = Now::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
-        let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
+        let Ok(By(asker)) = By::from_request_parts(parts, api).await;
         let params = Params::from_request_parts(parts, api).await?;
         let key = Key::of(parts)?;
-        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, request_id, key, params })
+        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, asker, key, params })
     }
 }
 
@@ -62,10 +63,11 @@ impl Write {
         command: Command,
         make: impl Fn(&Outcome) -> Response + Clone + Send + Sync + 'static,
     ) -> Result<Response, Problem> {
-        let Write { api, precondition, request_id, key, params, .. } = self;
+        let Write { api, precondition, asker, key, params, .. } = self;
         params.only(&[])?;
         let attempt = key.map(|key| key.attempt(make.clone()));
-        let outcome = api.registry.submit(Request { command, precondition, request_id, attempt }).await?;
+        let request = Request { precondition, attempt, ..Request::by(asker, command) };
+        let outcome = api.registry.submit(request).await?;
         if let Some(first) = &outcome.repeated {
             return Ok(idempotency::repeated(first));
         }
@@ -89,6 +91,11 @@ impl Write {
         &self.now.store
     }
 
+    /// Who asks.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.asker.principal.as_ref()
+    }
+
     /// The condition of the request.
     pub fn precondition(&self) -> &Precondition {
         &self.precondition
@@ -98,6 +105,6 @@ impl Write {
     /// is kept of it.
     pub fn one_of_many(&self, command: Command, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Request {
         let attempt = self.key.as_ref().map(|key| key.part(number, text, answer));
-        Request { command, precondition: Precondition::default(), request_id: self.request_id.clone(), attempt }
+        Request { attempt, ..Request::by(self.asker.clone(), command) }
     }
 }

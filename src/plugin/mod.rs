@@ -12,6 +12,7 @@
 //! | [`metadata`] | [`Plugin`]: the whole, with the rules derived from it |
 //! | [`registration`] | [`Registration`]: what a client sends |
 //! | [`schema`] | JSON Schema: is it one, and does a configuration obey it |
+//! | [`secrets`] | which values of a configuration are secret |
 //! | [`merge_patch`] | RFC 7396 |
 
 pub mod execution_mode;
@@ -25,6 +26,7 @@ pub mod read;
 pub mod registration;
 pub mod remote;
 pub mod schema;
+pub mod secrets;
 
 pub(crate) mod wire_names;
 

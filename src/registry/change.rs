@@ -22,6 +22,8 @@ pub struct Change {
     pub at: Timestamp,
     /// `X-Request-Id` of the request that asked for it.
     pub request_id: Option<Box<str>>,
+    /// The name of the one who has asked for it; `None` when the registry has made it by itself, or before this was kept.
+    pub principal: Option<Arc<str>>,
     /// What changed.
     pub event: Event,
 }

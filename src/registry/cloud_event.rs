@@ -45,6 +45,11 @@ pub struct CloudEvent<'a> {
     /// When the change was made (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
+    /// Who has asked for it (an extension attribute): the name of a token, or `anonymous` while none are configured. Absent
+    /// when the registry has made the change by itself, or before this was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    principal: Option<&'a str>,
     /// The media type of `data`.
     datacontenttype: &'static str,
     /// The change itself.
@@ -198,6 +203,7 @@ pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
         kind: change.event.kind(),
         subject: change.event.subject(),
         time: change.at,
+        principal: change.principal.as_deref(),
         datacontenttype: "application/json",
         data,
     };

@@ -16,6 +16,7 @@ use super::resources::Slot;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::vet::Question;
+use crate::access::Principal;
 use crate::plugin::{FreeJson, Invalid, Name, Pid, Pids, PluginKey, Registration, RemoteResource, UniqueId};
 
 /// A command with what comes along with it.
@@ -25,6 +26,8 @@ pub struct Request {
     pub command: Command,
     /// What must be true of the thing for the command to be done.
     pub precondition: Precondition,
+    /// Who asks, with the authority that it has; `None` when it is the registry itself, which may do everything.
+    pub principal: Option<Principal>,
     /// `X-Request-Id` of the HTTP request; kept in the journal.
     pub request_id: Option<Box<str>>,
     /// What makes it one that may be sent again.
@@ -32,10 +35,25 @@ pub struct Request {
 }
 
 impl Request {
-    /// A command without condition, asked by nobody in particular.
+    /// A command without condition, asked by the registry itself.
     pub fn plain(command: Command) -> Request {
-        Request { command, precondition: Precondition::default(), request_id: None, attempt: None }
+        Request { command, precondition: Precondition::default(), principal: None, request_id: None, attempt: None }
     }
+
+    /// A command without condition, asked by somebody.
+    pub fn by(asker: Asker, command: Command) -> Request {
+        let Asker { principal, request_id } = asker;
+        Request { principal, request_id, ..Request::plain(command) }
+    }
+}
+
+/// Who asks, and by which request.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// See [`Request::principal`].
+    pub principal: Option<Principal>,
+    /// See [`Request::request_id`].
+    pub request_id: Option<Box<str>>,
 }
 
 /// What can be asked. Every command changes at most one thing, and so makes at most one revision.
@@ -211,6 +229,9 @@ pub enum Refusal {
     /// The plugin holds what may still run or bill.
     #[error("`{id}` still holds {held}")]
     StillHeld { id: UniqueId, held: String },
+    /// The one who asks has no right to do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The document that would stand breaks the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -12,7 +12,7 @@ use super::document::Record;
 use super::revision::StoreId;
 use super::state::State;
 use super::vet::{Question, Vetted};
-use super::{lease_rules, observation_rules};
+use super::{authority, lease_rules, observation_rules};
 use crate::plugin::pids::MAX_PIDS;
 use crate::plugin::read::refuse_unknown;
 use crate::plugin::{
@@ -40,6 +40,21 @@ pub struct Decision {
 ///
 /// The rule that speaks against it. Then nothing is to be changed.
 pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<&Vetted>) -> Result<Decision, Refusal> {
+    let Some(principal) = &request.principal else { return decide_alone(state, store, request, vetted) };
+    // Before and after: what stands must be the principal's to change, and so must be what would stand.
+    let right = authority::right_to(principal, state, &request.command)?;
+    let decision = decide_alone(state, store, request, vetted)?;
+    right.allows(&decision)?;
+    Ok(decision)
+}
+
+/// Decides as if everybody might do everything.
+fn decide_alone(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    vetted: Option<&Vetted>,
+) -> Result<Decision, Refusal> {
     let rules = Rules { state, store, request, vetted };
     match &request.command {
         Command::Register(registration) => rules.register(registration),

@@ -22,7 +22,7 @@ use super::vitals::Vitals;
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
 use crate::clock::Clock;
-use crate::store::{History, Journal, PulseStore, StoreError, WebhookStore};
+use crate::store::{History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;
@@ -102,6 +102,7 @@ struct Inner {
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
     pulses: Arc<dyn PulseStore>,
+    tokens: Arc<dyn TokenStore>,
     vitals: Vitals,
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
@@ -157,7 +158,7 @@ impl Registry {
         let freshness = Arc::new(Freshness::new());
         let measures = Measures::default();
         let history = journal.history();
-        let (webhooks, pulses) = (journal.webhooks(), journal.pulses());
+        let (webhooks, pulses, tokens) = (journal.webhooks(), journal.pulses(), journal.tokens());
         let vitals = Vitals::new(clock.now());
         let writer = Writer {
             journal,
@@ -180,6 +181,7 @@ impl Registry {
             history,
             webhooks,
             pulses,
+            tokens,
             vitals,
             clock,
             health,
@@ -228,6 +230,11 @@ impl Registry {
     /// The webhooks that are kept in the same store. It waits for a disk, as the past does.
     pub fn webhooks(&self) -> &Arc<dyn WebhookStore> {
         &self.0.webhooks
+    }
+
+    /// The tokens that are kept in the same store. It waits for a disk, as the past does.
+    pub fn tokens(&self) -> &Arc<dyn TokenStore> {
+        &self.0.tokens
     }
 
     /// Signs of life that other processes on the same store are told of. It waits for a disk.

@@ -114,6 +114,8 @@ pub struct Lease {
     pub host: Option<Box<str>>,
     /// How long it lasts without being renewed, in seconds.
     pub ttl_seconds: u32,
+    /// The name of the principal that it was granted to; `None` before this was kept.
+    pub principal: Option<Arc<str>>,
     /// What has become of it.
     pub state: LeaseState,
     /// When it was granted.
@@ -128,7 +130,14 @@ impl Lease {
     /// A lease that is granted.
     pub(super) fn granted(id: LeaseId, terms: &LeaseTerms, at: Timestamp, revision: Revision) -> Lease {
         let LeaseTerms { holder, host, ttl_seconds } = terms.clone();
-        Lease { id, holder, host, ttl_seconds, state: LeaseState::Active, granted_at: at, since: at, revision }
+        let state = LeaseState::Active;
+        Lease { id, holder, host, ttl_seconds, principal: None, state, granted_at: at, since: at, revision }
+    }
+
+    /// This lease as one that was granted to somebody.
+    #[must_use]
+    pub(super) fn to(self, principal: Option<Arc<str>>) -> Lease {
+        Lease { principal, ..self }
     }
 
     /// What its holder has asked for.
@@ -154,6 +163,9 @@ pub struct LeaseText {
     /// What its holder has asked for.
     #[serde(flatten)]
     pub terms: LeaseTerms,
+    /// The name of the principal that it was granted to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Arc<str>>,
     /// What has become of it.
     pub state: LeaseState,
     /// When it was granted.
@@ -165,15 +177,15 @@ pub struct LeaseText {
 impl From<&Lease> for LeaseText {
     fn from(lease: &Lease) -> LeaseText {
         let (state, granted_at, since) = (lease.state, lease.granted_at, lease.since);
-        LeaseText { terms: lease.terms(), state, granted_at, since }
+        LeaseText { terms: lease.terms(), principal: lease.principal.clone(), state, granted_at, since }
     }
 }
 
 impl LeaseText {
     /// The lease of this name that was changed last at `revision`.
     pub fn named(self, id: LeaseId, revision: Revision) -> Lease {
-        let LeaseText { terms: LeaseTerms { holder, host, ttl_seconds }, state, granted_at, since } = self;
-        Lease { id, holder, host, ttl_seconds, state, granted_at, since, revision }
+        let LeaseText { terms: LeaseTerms { holder, host, ttl_seconds }, principal, state, granted_at, since } = self;
+        Lease { id, holder, host, ttl_seconds, principal, state, granted_at, since, revision }
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::command::{Command, Refusal, Request, SubmitError};
+use super::authority;
+use super::command::{Asker, Command, Refusal, Request, SubmitError};
 use super::handle::Registry;
 use super::lease::{Lease, LeaseId, LeaseState, LeaseTerms};
 use super::revision::Revision;
@@ -41,13 +42,9 @@ impl Registry {
     /// # Errors
     ///
     /// When there are too many, or the store cannot be written.
-    pub async fn grant_lease(
-        &self,
-        terms: LeaseTerms,
-        request_id: Option<Box<str>>,
-    ) -> Result<(Arc<Lease>, Revision), SubmitError> {
+    pub async fn grant_lease(&self, terms: LeaseTerms, asker: Asker) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let id = LeaseId::generate();
-        let granted = self.change_lease(&id, Command::GrantLease { id: id.clone(), terms }, request_id).await?;
+        let granted = self.change_lease(&id, Command::GrantLease { id: id.clone(), terms }, asker).await?;
         self.vitals().renew(&id, self.clock().now());
         Ok(granted)
     }
@@ -56,20 +53,19 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When there is no such lease, when it was given back, or when one that was lost cannot be written.
-    pub async fn renew_lease(
-        &self,
-        id: &LeaseId,
-        request_id: Option<Box<str>>,
-    ) -> Result<(Arc<Lease>, Revision), SubmitError> {
+    /// When there is no such lease, it is somebody else's, it was given back, or one that was lost cannot be written.
+    pub async fn renew_lease(&self, id: &LeaseId, asker: Asker) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let snapshot = self.snapshot();
         let now = self.clock().now();
         if let Some(lease) = snapshot.state.lease(id.as_str()).filter(|lease| lease.state == LeaseState::Active) {
+            if let Some(principal) = &asker.principal {
+                authority::require_own(principal, lease)?;
+            }
             self.vitals().renew(id, now);
             return Ok((Arc::clone(lease), snapshot.state.revision()));
         }
         // One that another process has granted a moment ago is not known here yet: the writer knows.
-        let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, request_id).await?;
+        let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, asker).await?;
         self.vitals().renew(id, now);
         Ok(renewed)
     }
@@ -79,8 +75,8 @@ impl Registry {
     /// # Errors
     ///
     /// When there is no such lease, or the store cannot be written.
-    pub async fn release_lease(&self, id: &LeaseId, request_id: Option<Box<str>>) -> Result<Revision, SubmitError> {
-        let (_, revision) = self.change_lease(id, Command::ReleaseLease { id: id.clone() }, request_id).await?;
+    pub async fn release_lease(&self, id: &LeaseId, asker: Asker) -> Result<Revision, SubmitError> {
+        let (_, revision) = self.change_lease(id, Command::ReleaseLease { id: id.clone() }, asker).await?;
         Ok(revision)
     }
 
@@ -88,9 +84,9 @@ impl Registry {
         &self,
         id: &LeaseId,
         command: Command,
-        request_id: Option<Box<str>>,
+        asker: Asker,
     ) -> Result<(Arc<Lease>, Revision), SubmitError> {
-        let outcome = self.submit(Request { request_id, ..Request::plain(command) }).await?;
+        let outcome = self.submit(Request::by(asker, command)).await?;
         let lease = outcome.state.lease(id.as_str()).cloned().ok_or_else(|| Refusal::NoLease(id.clone()))?;
         Ok((lease, outcome.state.revision()))
     }

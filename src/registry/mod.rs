@@ -10,6 +10,7 @@
 //! | [`revision`] | [`Revision`], [`StoreId`], entity tags |
 //! | [`command`] | what can be asked, and how it can be refused |
 //! | [`decide`] | the rules: what a command does to a state; pure |
+//! | [`authority`] | whether the one who asks may do it; pure |
 //! | [`change`] | [`Change`]: one entry of the journal |
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
 //! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
@@ -34,6 +35,7 @@
 //! | [`measures`] | what is counted and timed |
 //! | [`freshness`] | how old the newest snapshot may be |
 
+pub mod authority;
 pub mod brake;
 pub mod change;
 pub mod cloud_event;
@@ -79,7 +81,7 @@ mod rounds;
 mod traced;
 
 pub use change::{Change, ChangeKind, Event};
-pub use command::{Command, Outcome, Precondition, Refusal, Request, SubmitError};
+pub use command::{Asker, Command, Outcome, Precondition, Refusal, Request, SubmitError};
 pub use document::{PluginDocument, Record};
 pub use finding::FindingKind;
 pub use handle::{Pending, Registry, Snapshot, WriterHealth};

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::command::{Command, Look, Outcome, Refusal, Request, SubmitError};
+use super::authority;
+use super::command::{Asker, Command, Look, Outcome, Refusal, Request, SubmitError};
 use super::finding::Looks;
 use super::handle::{Pending, Registry};
 use super::measures::Sighted;
@@ -35,14 +36,34 @@ struct News {
 }
 
 impl Registry {
-    /// Takes in what `by` has seen of resources on `host`; returns when what is news is durable.
-    ///
-    /// Sightings of what is not held, or not any more, and those that are older than what is known are left out.
+    /// Takes in what the registry itself, as `by`, has seen of resources on `host`: see [`Registry::observe_for`].
     ///
     /// # Errors
     ///
-    /// When another agent reports for the same host, or the store cannot be written.
+    /// As there.
     pub async fn observe(&self, by: &str, host: Option<&str>, sightings: Vec<Sighting>) -> Result<Seen, SubmitError> {
+        self.observe_for(&Asker::default(), by, host, sightings).await
+    }
+
+    /// Takes in what `by` has seen of resources on `host`; returns when what is news is durable.
+    ///
+    /// Sightings of what is not held, or not any more, those that are older than what is known, and those of plugins
+    /// outside the asker's scope are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the asker may not report for the host, another agent does, or the store cannot be written.
+    pub async fn observe_for(
+        &self,
+        asker: &Asker,
+        by: &str,
+        host: Option<&str>,
+        sightings: Vec<Sighting>,
+    ) -> Result<Seen, SubmitError> {
+        let principal = asker.principal.as_ref();
+        if let Some(principal) = principal {
+            authority::require_host(principal, host)?;
+        }
         let now = self.clock().now();
         if let Some(host) = host
             && let Some((by, at)) = self.vitals().other_agent(host, by, now)
@@ -60,6 +81,10 @@ impl Registry {
                 seen.ignored.push((index, format!("{key} is not held")));
                 continue;
             };
+            if principal.is_some_and(|principal| !authority::is_in_scope(principal, &record.plugin)) {
+                seen.ignored.push((index, format!("{key} is outside the scope of the token")));
+                continue;
+            }
             // Nobody sees what is yet to come, nor the plugin's before there was one.
             let at = at.max(record.created_at).min(now);
             let last_alive = self.vitals().looks(&key, ObservedState::Alive).last;
@@ -82,16 +107,21 @@ impl Registry {
             of_plugin.is_news |= transition(record, by, &look).is_some();
             of_plugin.looks.push(look);
         }
-        seen.revision = self.note(by, news).await?;
+        seen.revision = self.note(asker, by, news).await?;
         Ok(seen)
     }
 
     /// Writes what is news; returns the newest revision.
-    async fn note(&self, by: &str, news: BTreeMap<UniqueId, News>) -> Result<Option<Revision>, SubmitError> {
+    async fn note(
+        &self,
+        asker: &Asker,
+        by: &str,
+        news: BTreeMap<UniqueId, News>,
+    ) -> Result<Option<Revision>, SubmitError> {
         let mut pending: Vec<Pending> = Vec::new();
         for (id, News { looks, .. }) in news.into_iter().filter(|(_, news)| news.is_news) {
             let command = Command::Observe { id, by: by.into(), sightings: looks };
-            pending.push(self.enqueue(Request::plain(command)).await?);
+            pending.push(self.enqueue(Request::by(asker.clone(), command)).await?);
         }
         let mut newest = None;
         for pending in pending {

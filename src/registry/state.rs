@@ -156,7 +156,10 @@ impl State {
         let before = self.leases.get(id).cloned();
         let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
         let after = match act {
-            LeaseAct::Granted(terms) => Some(Lease::granted(id.clone(), terms, change.at, change.revision)),
+            LeaseAct::Granted(terms) => {
+                let lease = Lease::granted(id.clone(), terms, change.at, change.revision);
+                Some(lease.to(change.principal.clone()))
+            }
             LeaseAct::Expired => turned(LeaseState::Lost),
             LeaseAct::Revived => turned(LeaseState::Active),
             LeaseAct::Released => turned(LeaseState::Released),

@@ -13,7 +13,7 @@ use moka::future::Cache;
 
 use super::command::{Command, Refusal, Request, SubmitError};
 use super::state::State;
-use crate::plugin::{FreeJson, Invalid, schema};
+use crate::plugin::{FreeJson, Invalid, schema, secrets};
 
 /// How much is remembered of schemas that were found to be right, in bytes of their texts.
 const REMEMBERED_BYTES: u64 = 4 << 20;
@@ -129,7 +129,9 @@ impl Question {
         let value = schema.to_value();
         let config = match (command, config) {
             (Command::SaveConfig { .. }, Some(config)) => {
-                schema::check_config(&config.to_value(), &value)?;
+                let document = config.to_value();
+                schema::check_config(&document, &value)?;
+                secrets::refuse_masks(&document, &value)?;
                 Some((config, true))
             }
             (_, config) => {

@@ -385,7 +385,8 @@ impl Running {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
                     let revision = snapshot.state.revision().next();
-                    let change = Change { revision, at, request_id: request.request_id.clone(), event };
+                    let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
+                    let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
                     let made = snapshot.state.advance([change]);
                     if let (Some(traced), Some(transition)) = (traced, made.last()) {
                         transition.is_part_of(traced.trace.clone());

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::pulses::MemoryPulses;
+use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Change, Event, Revision, Snapshot, State, Step, StoreId, Transition};
@@ -21,6 +22,7 @@ pub struct MemoryJournal {
     answers: HashMap<Box<str>, KeptAnswer>,
     webhooks: Arc<MemoryWebhooks>,
     pulses: Arc<MemoryPulses>,
+    tokens: Arc<MemoryTokens>,
 }
 
 /// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
@@ -47,6 +49,7 @@ impl MemoryJournal {
             answers: HashMap::new(),
             webhooks: Arc::default(),
             pulses: Arc::default(),
+            tokens: Arc::default(),
         }
     }
 }
@@ -130,6 +133,10 @@ impl Journal for MemoryJournal {
 
     fn pulses(&self) -> Arc<dyn PulseStore> {
         Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    }
+
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        Arc::clone(&self.tokens) as Arc<dyn TokenStore>
     }
 
     fn close(&mut self) {}

@@ -11,6 +11,7 @@
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
 //! | [`pulses`] | where processes on one store tell each other who lives |
+//! | [`tokens`] | where tokens are kept |
 //! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
 //! | [`archive`] | a whole store as a file |
 
@@ -22,6 +23,7 @@ pub mod postgres;
 pub mod pulses;
 pub mod row;
 pub mod sqlite;
+pub mod tokens;
 pub mod webhooks;
 
 mod error;
@@ -37,6 +39,7 @@ pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 pub use pulses::{Pulse, PulseKind, PulseStore};
+pub use tokens::{Addition, TokenStore};
 pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, PluginKey, UniqueId};
@@ -131,6 +134,9 @@ pub trait Journal: Send + 'static {
 
     /// The signs of life that are shared through the same store.
     fn pulses(&self) -> Arc<dyn PulseStore>;
+
+    /// The tokens that are kept in the same store.
+    fn tokens(&self) -> Arc<dyn TokenStore>;
 
     /// Leaves the store in its tidiest form. Everything committed is durable without it.
     fn close(&mut self);

@@ -37,6 +37,8 @@ pub struct ChangeRow {
     pub created_at: Option<i64>,
     /// What is known of the plugin's resources after the change.
     pub observed: Option<String>,
+    /// The name of the one who has asked for it.
+    pub principal: Option<String>,
 }
 
 impl TryFrom<&Transition> for ChangeRow {
@@ -70,6 +72,7 @@ impl TryFrom<&Transition> for ChangeRow {
             detail,
             created_at: transition.after().map(|record| record.created_at.as_microsecond()),
             observed: transition.after().and_then(|record| record.observed.to_text()),
+            principal: change.principal.as_deref().map(str::to_owned),
         })
     }
 }
@@ -122,6 +125,7 @@ impl TryFrom<ChangeRow> for Change {
             revision: revision_from_sql(row.revision)?,
             at: time_from_sql(row.at)?,
             request_id: row.request_id.map(Into::into),
+            principal: row.principal.map(Into::into),
             event,
         })
     }

@@ -134,7 +134,7 @@ check_kill() {
 # The engine kills after 10 seconds; the registry must give up on such a request before that.
 check_stop_while_busy() {
     beside_engine bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080
-        printf "POST /plugins HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{" >&3
+        printf "POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{" >&3
         cat <&3 >/dev/null' &
     local client=$!
     # Answered after the other's head was sent on the same loopback.

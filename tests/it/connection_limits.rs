@@ -42,7 +42,7 @@ async fn a_header_that_does_not_end_is_given_up() {
 async fn a_connection_that_is_idle_after_a_request_is_closed() {
     let server = short().start().await;
     let mut raw = server.raw().await;
-    assert_eq!(raw.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.status, 200);
+    assert_eq!(raw.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 200);
     assert_eq!(raw.rest().await, "");
 }
 
@@ -53,7 +53,7 @@ async fn a_body_that_does_not_come_is_a_408() {
         let mut raw = server.raw().await;
         let reply = raw
             .ask(format!(
-                "POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 100\r\n\r\n{{"
+                "POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: 100\r\n\r\n{{"
             ))
             .await;
         if media_type == "application/json" {
@@ -72,7 +72,7 @@ async fn one_connection_too_many_is_turned_away_and_places_are_given_back() {
     setup.settings = Settings { max_connections: 2, ..Settings::default() };
     let server = setup.start().await;
     let (mut first, mut second) = (server.raw().await, server.raw().await);
-    let ask = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ask = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!((first.ask(ask).await.status, second.ask(ask).await.status), (200, 200));
     let mut third = server.raw().await;
     let reply = third.reply().await;
@@ -108,7 +108,7 @@ async fn a_client_that_takes_no_answer_is_given_up() {
     let mut raw = server.raw().await;
     // Far more than the sockets hold; not a byte of it is read until the server has stopped.
     for _ in 0..4 {
-        raw.send("GET /plugins HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        raw.send("GET /plugins HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     }
     server.stop().await;
     let taken = raw.rest().await.len();

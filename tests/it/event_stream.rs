@@ -294,7 +294,7 @@ impl Unread {
     async fn open(server: &Server, after: u64) -> Unread {
         let webhooks = server.webhooks.clone();
         let api = Api::new(server.registry.clone(), webhooks);
-        let request = hyper::Request::get("/events").header("host", "x").header("accept", "text/event-stream");
+        let request = hyper::Request::get("/events").header("host", "localhost").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
         let response = router(api).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -359,7 +359,7 @@ async fn a_reader_that_stops_reading_is_cut_off_and_others_are_served() {
         document
     };
     let mut slow = RawConnection::narrow(server.address).await;
-    slow.send("GET /events?host=h HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n").await;
+    slow.send("GET /events?host=h HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n").await;
     server.follows("Host(\"h\")").await;
     client.register(&on_host(0)).await;
     // It has come to the present, and from now on it takes nothing.

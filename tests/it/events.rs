@@ -126,6 +126,7 @@ async fn every_change_is_an_event_that_tells_what_was_before_and_what_is_after()
             "type": kinds[n],
             "subject": if of_category { "transcription" } else { "transcription_whisper" },
             "time": event["time"],
+            "principal": "anonymous",
             "datacontenttype": "application/json",
             "data": {"revision": n + 1, "plugin": plugin, "changed": changed, "request_id": format!("request-{}", n + 1)},
         });

@@ -42,6 +42,15 @@ mod webhook_deliveries;
 mod webhooks;
 mod whois;
 
+// Who may do what.
+mod access;
+mod authorization_matrix;
+mod canary;
+mod masking;
+mod origin;
+mod token_command;
+mod tokens;
+
 // Lists.
 mod list;
 mod list_order;

@@ -142,7 +142,7 @@ async fn what_came_before_the_body_broke_off_stands() {
     let half = &named("c", "half").to_string()[..20];
     let mut raw = server.raw().await;
     raw.send(
-        "POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 10000\r\n\r\n",
+        "POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 10000\r\n\r\n",
     )
     .await;
     raw.send(&line).await;

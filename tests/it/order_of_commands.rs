@@ -55,7 +55,7 @@ async fn a_command_whose_asker_has_gone_is_still_whole() {
     let body = minimal().to_string();
     let mut raw = server.raw().await;
     raw.send(format!(
-        "POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     ))
     .await;

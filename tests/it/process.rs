@@ -82,11 +82,11 @@ async fn a_stop_does_not_wait_for_idle_silent_and_half_spoken_connections() {
     let daemon = Daemon::start_with(&store, &["--shutdown-grace", "1"]).await;
     let mut silent = daemon.raw().await;
     let mut idle = daemon.raw().await;
-    assert_eq!(idle.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.status, 200);
+    assert_eq!(idle.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 200);
     let mut half = daemon.raw().await;
     half.send("GET /healthz HTTP/1.1\r\nHo").await;
     // An answer on a later connection shows that the earlier ones were accepted.
-    assert_eq!(daemon.raw().await.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.status, 200);
+    assert_eq!(daemon.raw().await.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 200);
     let begun = tokio::time::Instant::now();
     daemon.signal(Signal::TERM);
     let (status, log) = daemon.exit().await;
@@ -104,7 +104,7 @@ async fn a_request_that_runs_at_the_signal_is_finished() {
     let body = minimal().to_string();
     let mut raw = daemon.raw().await;
     let head = format!(
-        "POST /plugins HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /plugins HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     // The handler runs: it waits for the body.

@@ -6,7 +6,7 @@ use crate::harness::{Server, minimal};
 
 /// A whole POST of a plugin.
 fn post(extra: &str, body: &str) -> String {
-    format!("POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}\r\n{body}")
+    format!("POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{extra}\r\n{body}")
 }
 
 #[rstest]
@@ -34,7 +34,7 @@ async fn both_lengths_are_refused_with_one_answer_and_the_connection_closed(#[ca
 async fn a_request_smuggled_behind_both_lengths_is_never_served() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
-    let smuggled = "DELETE /plugins/a HTTP/1.1\r\nHost: x\r\n\r\n";
+    let smuggled = "DELETE /plugins/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
     raw.send(post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", &format!("0\r\n\r\n{smuggled}"))).await;
     let answers = raw.rest().await;
     assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
@@ -69,8 +69,8 @@ async fn a_header_that_two_servers_could_read_differently_is_refused(#[case] fie
 #[case::tls("\x16\x03\x01\x02\x00\x01\x00\x01\n\n")]
 #[case::http_9("GET / HTTP/9.9\r\n\r\n")]
 #[case::no_version("GET /\r\n\r\n")]
-#[case::space_in_target("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n")]
-#[case::control_in_target("GET /a\x01 HTTP/1.1\r\nHost: x\r\n\r\n")]
+#[case::space_in_target("GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+#[case::control_in_target("GET /a\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n")]
 #[tokio::test]
 async fn what_is_no_http_is_refused_and_closed(#[case] bytes: &str) {
     let server = Server::start().await;
@@ -99,13 +99,13 @@ async fn bad_utf8_in_the_path_is_refused() {
     for target in
         [&b"/plugins/\xff\xfe"[..], b"/plugins/%ff%fe", b"/plugins/%C3%28", b"/plugins/%E9%9F", b"/plugins/\xe9\x9f"]
     {
-        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: x\r\n\r\n"].concat();
+        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat();
         let reply = server.raw().await.ask(request).await;
         assert_eq!(reply.status, 400, "{target:?}: {reply:?}");
         reply.problem();
     }
     // Whole UTF-8 that was not percent-encoded is no URI, but says clearly what is meant; either answer is right.
-    let reply = server.raw().await.ask("GET /plugins/音 HTTP/1.1\r\nHost: x\r\n\r\n".as_bytes()).await;
+    let reply = server.raw().await.ask("GET /plugins/音 HTTP/1.1\r\nHost: localhost\r\n\r\n".as_bytes()).await;
     assert!([400, 404].contains(&reply.status), "{reply:?}");
     reply.problem();
 }
@@ -116,7 +116,7 @@ async fn bad_percent_encoding_is_refused_in_every_place() {
     for target in
         ["/%", "/plugins/%2", "/plugins/%zz", "/plugins/a%2/config", "/plugins?q=%", "/plugins?%zz=1", "/nowhere/%"]
     {
-        let reply = server.raw().await.ask(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let reply = server.raw().await.ask(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!(reply.status, 400, "{target}");
         reply.problem();
     }
@@ -130,7 +130,7 @@ async fn bad_percent_encoding_is_refused_in_every_place() {
 async fn a_header_that_is_too_large_is_a_431(#[case] fields: String) {
     let server = Server::start().await;
     let mut raw = server.raw().await;
-    let reply = raw.ask(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
+    let reply = raw.ask(format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).await;
     assert_eq!(reply.status, 431, "{reply:?}");
     assert_eq!(reply.problem().kind(), "headers-too-large");
     assert_eq!(raw.rest().await, "");
@@ -139,8 +139,11 @@ async fn a_header_that_is_too_large_is_a_431(#[case] fields: String) {
 #[tokio::test]
 async fn a_target_that_is_too_long_is_refused() {
     let server = Server::start().await;
-    let reply =
-        server.raw().await.ask(format!("GET /plugins?q={} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000))).await;
+    let reply = server
+        .raw()
+        .await
+        .ask(format!("GET /plugins?q={} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(100_000)))
+        .await;
     assert!([414, 431].contains(&reply.status), "{reply:?}");
     reply.problem();
 }
@@ -152,10 +155,10 @@ async fn pipelined_requests_are_answered_in_order() {
     let body = minimal().to_string();
     let requests = [
         post(&format!("Content-Length: {}\r\n", body.len()), &body),
-        "GET /plugins/transcription_whisper HTTP/1.1\r\nHost: x\r\n\r\n".into(),
+        "GET /plugins/transcription_whisper HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
         post("Transfer-Encoding: chunked\r\n", &format!("{:X};ext=1\r\n{body}\r\n0\r\nTrailer: x\r\n\r\n", body.len())),
-        "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n".into(),
-        "HEAD /stats HTTP/1.1\r\nHost: x\r\n\r\n".into(),
+        "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+        "HEAD /stats HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
     ];
     raw.send(requests.concat()).await;
     for status in [201, 200, 200, 404] {
@@ -194,14 +197,14 @@ async fn http_1_0_is_served_and_closed() {
 #[tokio::test]
 async fn a_target_in_absolute_form_is_understood() {
     let server = Server::start().await;
-    let reply = server.raw().await.ask("GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let reply = server.raw().await.ask("GET http://elsewhere/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(reply.status, 200);
 }
 
 #[rstest]
-#[case::asterisk("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")]
+#[case::asterisk("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")]
 #[case::connect("CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n")]
-#[case::trace("TRACE /plugins HTTP/1.1\r\nHost: x\r\n\r\n")]
+#[case::trace("TRACE /plugins HTTP/1.1\r\nHost: localhost\r\n\r\n")]
 #[tokio::test]
 async fn odd_methods_are_problems(#[case] request: &str) {
     let server = Server::start().await;
@@ -264,12 +267,12 @@ async fn the_answer_to_a_large_unwanted_body_arrives() {
     let server = Server::start().await;
     let body = "x".repeat(4 * 1024 * 1024);
     for (head, status) in [
-        ("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n", 404),
-        ("POST /stats HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n", 405),
-        ("POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n", 415),
-        ("POST /plugins HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nContent-Type: application/json\r\n", 406),
-        ("POST /plugins HTTP/1.1\r\nHost: x\r\nIf-Match: x\r\nContent-Type: application/json\r\n", 400),
-        ("POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n", 413),
+        ("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n", 404),
+        ("POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n", 405),
+        ("POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n", 415),
+        ("POST /plugins HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nContent-Type: application/json\r\n", 406),
+        ("POST /plugins HTTP/1.1\r\nHost: localhost\r\nIf-Match: x\r\nContent-Type: application/json\r\n", 400),
+        ("POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n", 413),
     ] {
         let mut raw = server.raw().await;
         let reply = raw.ask(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;

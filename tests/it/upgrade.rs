@@ -132,7 +132,7 @@ fn a_store_from_before_leases_and_observations_takes_them() {
     assert_eq!(read.len(), 1, "the old journal is read");
     let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
     let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms) };
-    let change = Change { revision: Revision(2), at: read[0].at, request_id: None, event };
+    let change = Change { revision: Revision(2), at: read[0].at, request_id: None, principal: None, event };
     journal.begin(&state).unwrap();
     let transitions = state.advance([change]);
     journal.commit(&Batch::new(&transitions, &state)).unwrap();

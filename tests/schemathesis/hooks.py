@@ -4,6 +4,7 @@ Most paths are about a plugin, which must exist for anything behind the 404 to b
 fixture plugin is registered before every call about it, and half of the generated ids become its id.
 """
 
+import os
 import random
 import re
 import urllib.request
@@ -61,7 +62,8 @@ def before_call(context, case, kwargs):
                 case.query["wait"] = "0ms"
     if "{id}" in case.path:
         url = case.operation.base_url or "http://127.0.0.1:8080"
-        request = urllib.request.Request(
-            url.rstrip("/") + "/plugins", data=FIXTURE, headers={"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json"}
+        if token := os.environ.get("SCHEMATHESIS_TOKEN"):
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(url.rstrip("/") + "/plugins", data=FIXTURE, headers=headers)
         urllib.request.urlopen(request, timeout=10).close()

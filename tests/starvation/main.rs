@@ -102,9 +102,9 @@ async fn closed_by_server(address: SocketAddr, kind: Slow) -> Result<(), Slow> {
     let (mut read, mut write) = stream.into_split();
     let first: &[u8] = match kind {
         Slow::Silent => b"",
-        Slow::Header => b"GET /plugins HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        Slow::Header => b"GET /plugins HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
         Slow::Body => {
-            b"POST /plugins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+            b"POST /plugins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
         }
     };
     // The server may end the connection at any moment, so a write may fail.

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::credential::CredentialArgs;
 use super::logging::{self, LogFormat};
 use super::otlp::TraceArgs;
 
@@ -45,6 +46,9 @@ pub struct ExecArgs {
     /// The address of the registry.
     #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub server: String,
+    /// What is shown to the registry.
+    #[command(flatten)]
+    pub credential: CredentialArgs,
     /// The plugin's category.
     #[arg(long)]
     pub category: String,

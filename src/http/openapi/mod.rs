@@ -12,6 +12,7 @@ mod budgets;
 mod parameters;
 mod responses;
 mod schemas;
+mod security;
 mod webhooks;
 
 use std::sync::OnceLock;
@@ -24,7 +25,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use budgets::{BudgetPatch, BudgetRequest};
-pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest};
+pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest, ScopeRequest};
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 use super::reply;
@@ -64,9 +65,11 @@ pub fn complete(gathered: &OpenApi) -> Value {
         {"name": "costs", "description": "What plugins cost by their declared prices, and budgets"},
         {"name": "leases", "description": "Who holds them, and whether they live"},
         {"name": "webhooks", "description": "Changes, told by HTTP requests that this service makes"},
+        {"name": "access", "description": "Tokens: who may use the service, and for what"},
         {"name": "service", "description": "Counts, health, and this description"},
     ]);
     api["components"]["headers"] = responses::headers();
+    api["components"]["securitySchemes"] = security::schemes();
     schemas::complete(&mut api["components"]["schemas"]);
     webhooks::complete(&mut api["components"]["schemas"]);
     budgets::complete(&mut api["components"]["schemas"]);
@@ -76,6 +79,7 @@ pub fn complete(gathered: &OpenApi) -> Value {
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             parameters::complete(path, method, operation);
+            security::complete(path, method, operation);
             responses::complete(path, method, operation);
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// Whether an operation looks at Idempotency-Key.
 pub(super) fn takes_key(path: &str, method: &str) -> bool {
-    let others = ["/webhooks", "/leases", "/observations", "/log-level"];
+    let others = ["/webhooks", "/leases", "/observations", "/tokens", "/log-level"];
     let looks = !others.iter().any(|other| path.starts_with(other));
     method != "get" && looks && !path.ends_with("/config/validate")
 }
@@ -57,7 +57,7 @@ pub(super) fn is_conditional(path: &str) -> bool {
         "/events",
         "/costs",
     ];
-    let others = ["/webhooks", "/budgets", "/leases", "/observations"];
+    let others = ["/webhooks", "/budgets", "/leases", "/observations", "/tokens"];
     !plain.contains(&path) && !others.iter().any(|other| path.starts_with(other))
 }
 
@@ -81,6 +81,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
     add("budget_id", "The budget's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
+    add("token_id", "The token's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     add("lease_id", "The lease's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "examples": ["transcription"],

@@ -5,6 +5,7 @@ use utoipa::{PartialSchema as _, ToSchema};
 
 use crate::http::problem::ProblemDocument;
 use crate::plugin::READ_ONLY_FIELDS;
+use crate::plugin::identity::MAX_NAME_CHARS;
 use crate::plugin::pids::MAX_PIDS;
 
 /// A merge patch (RFC 7396) of a plugin: null clears, what is absent is kept.
@@ -25,6 +26,12 @@ pub struct RemoteResourcePatch(Value);
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub struct RemoteResourceRequest(Value);
 
+/// A part of all plugins: each condition that is there must hold; of its values, any will do.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub struct ScopeRequest(Value);
+
 /// An object without fields.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
@@ -33,6 +40,9 @@ pub struct EmptyObject(Value);
 
 /// Fields that cannot be cleared, because they have no default.
 const WITHOUT_DEFAULT: &[&str] = &["name", "category", "title", "config_schema", "provider"];
+
+/// What a name is.
+const NAME: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
 
 /// Completes the schemas.
 pub(super) fn complete(schemas: &mut Value) {
@@ -69,6 +79,32 @@ pub(super) fn complete(schemas: &mut Value) {
     }
     schemas["PluginRegistration"] = registration;
     schemas["PluginPatch"] = patch;
+    // What strangers are not told is absent as a whole.
+    let mut told = schemas["Readiness"]["allOf"][1].take();
+    if let Some(Value::Object(details)) = schemas.as_object_mut().and_then(|all| all.remove("ReadinessDetails")) {
+        let rest = details.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        told["properties"].as_object_mut().into_iter().for_each(|fields| fields.extend(rest.clone()));
+    }
+    describe(&mut told, &schemas["Readiness"]);
+    schemas["Readiness"] = told;
+    let texts = |least: usize| {
+        json!({
+            "type": "array", "minItems": least, "maxItems": 100,
+            "items": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": NAME},
+        })
+    };
+    let label = json!({"oneOf": [texts(1)["items"].clone(), texts(1)]});
+    let described = schemas["ScopeRequest"]["description"].clone();
+    schemas["ScopeRequest"] = json!({
+        "type": "object", "description": described,
+        "properties": {
+            "categories": texts(0), "hosts": texts(0),
+            "labels": {
+                "type": "object", "maxProperties": 100, "additionalProperties": label,
+                "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_CHARS},
+            },
+        },
+    });
     // Requests are refused for a field that is not known; to replies, fields may be added.
     let requests = [
         "PluginRegistration",
@@ -81,6 +117,8 @@ pub(super) fn complete(schemas: &mut Value) {
         "LeaseRequest",
         "ObservationReport",
         "Observation",
+        "TokenRequest",
+        "ScopeRequest",
     ];
     for request in requests {
         schemas[request]["additionalProperties"] = false.into();

@@ -128,6 +128,8 @@ pub struct ChangeLine {
     /// What is known of the plugin's resources after it, as it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     observed: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
 }
 
 /// That nothing is missing, and nothing was altered.
@@ -301,6 +303,7 @@ impl ChangeLine {
             detail: row.detail.clone(),
             created_at: row.created_at.map(time_from_sql).transpose()?,
             observed: row.observed.clone().map(raw).transpose()?,
+            principal: row.principal.clone(),
         })
     }
 
@@ -321,6 +324,7 @@ impl ChangeLine {
             detail: self.detail,
             created_at: self.created_at.map(micros).transpose()?,
             observed: self.observed.map(|observed| observed.get().to_owned()),
+            principal: self.principal,
         })
     }
 }

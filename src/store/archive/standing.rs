@@ -76,6 +76,8 @@ fn row(revision: Revision, at: i64, kind: ChangeKind, subject: &str) -> ChangeRo
         detail: None,
         created_at: None,
         observed: None,
+        // Who had asked for it is not kept where the changes are not.
+        principal: None,
     }
 }
 

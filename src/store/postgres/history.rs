@@ -16,10 +16,11 @@ use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
 /// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at, observed";
+pub(super) const COLUMNS: &str =
+    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
 /// How many they are.
-const WIDTH: usize = 9;
+const WIDTH: usize = 10;
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 4;
@@ -234,6 +235,7 @@ pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreErro
         detail: row.try_get(first + 6)?,
         created_at: row.try_get(first + 7)?,
         observed: row.try_get(first + 8)?,
+        principal: row.try_get(first + 9)?,
     })
 }
 

@@ -17,6 +17,7 @@
 //! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
 //! | [`pulses`] | where replicas tell each other who lives |
+//! | [`tokens`] | where tokens are kept |
 
 mod answers;
 mod archive;
@@ -30,6 +31,7 @@ mod migrate;
 mod pulses;
 mod session;
 mod tls;
+mod tokens;
 pub mod url;
 mod webhooks;
 mod write;
@@ -48,11 +50,12 @@ use self::link::LOAD_TIME;
 use self::listen::Listener;
 use self::pulses::PostgresPulses;
 use self::session::Session;
+use self::tokens::PostgresTokens;
 use self::url::PostgresUrl;
 use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
 use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, PulseStore, StoreError, Wake, WebhookStore};
+use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, Wake, WebhookStore};
 use crate::plugin::Name;
 use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Lease, Record, Revision, Snapshot, State, StoreId};
@@ -69,6 +72,7 @@ pub struct PostgresJournal {
     history: Arc<PostgresHistory>,
     webhooks: Arc<PostgresWebhooks>,
     pulses: Arc<PostgresPulses>,
+    tokens: Arc<PostgresTokens>,
     listener: Option<Listener>,
     /// [`Session::process`] of the newest session.
     process: Arc<AtomicI32>,
@@ -82,6 +86,7 @@ impl PostgresJournal {
             history: Arc::new(PostgresHistory::new(url.clone())),
             webhooks: Arc::new(PostgresWebhooks::new(url.clone())),
             pulses: Arc::new(PostgresPulses::new(url.clone())),
+            tokens: Arc::new(PostgresTokens::new(url.clone())),
             url,
             session: None,
             store: None,
@@ -232,6 +237,10 @@ impl Journal for PostgresJournal {
         Arc::clone(&self.pulses) as Arc<dyn PulseStore>
     }
 
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        Arc::clone(&self.tokens) as Arc<dyn TokenStore>
+    }
+
     fn close(&mut self) {
         if let Some(listener) = self.listener.take() {
             listener.stop();
@@ -239,6 +248,7 @@ impl Journal for PostgresJournal {
         self.history.close();
         self.webhooks.close();
         self.pulses.close();
+        self.tokens.close();
         if let Some(session) = self.session.take() {
             session.link.close();
         }

@@ -142,6 +142,7 @@ struct ChangeColumns {
     details: Vec<Option<String>>,
     created_at: Vec<Option<i64>>,
     observed: Vec<Option<String>>,
+    principals: Vec<Option<String>>,
 }
 
 impl ChangeColumns {
@@ -158,6 +159,7 @@ impl ChangeColumns {
             columns.details.push(row.detail);
             columns.created_at.push(row.created_at);
             columns.observed.push(row.observed);
+            columns.principals.push(row.principal);
         }
         Ok(columns)
     }
@@ -173,6 +175,7 @@ impl ChangeColumns {
             &self.details,
             &self.created_at,
             &self.observed,
+            &self.principals,
         ]
     }
 }

@@ -16,7 +16,8 @@ use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
 /// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str = "revision, at, kind, subject, request_id, document, detail, created_at, observed";
+pub(super) const COLUMNS: &str =
+    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 4;
@@ -216,5 +217,6 @@ pub(super) fn change_row(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
         detail: row.get(6)?,
         created_at: row.get(7)?,
         observed: row.get(8)?,
+        principal: row.get(9)?,
     })
 }

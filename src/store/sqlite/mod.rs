@@ -13,6 +13,7 @@ mod error;
 mod history;
 mod open;
 mod pulses;
+mod tokens;
 mod webhooks;
 
 use std::path::Path;
@@ -24,13 +25,14 @@ use tracing::{error, warn};
 
 use self::history::{COLUMNS, SqliteHistory, change_row};
 use self::pulses::SqlitePulses;
+use self::tokens::SqliteTokens;
 use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
 use super::row::{
     ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
 };
-use super::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, Snapshot, State, StoreId};
@@ -42,6 +44,7 @@ pub struct SqliteJournal {
     history: Arc<SqliteHistory>,
     webhooks: Arc<SqliteWebhooks>,
     pulses: Arc<SqlitePulses>,
+    tokens: Arc<SqliteTokens>,
     store: StoreId,
     /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
     /// connection commits, and asking for it costs no I/O.
@@ -63,7 +66,8 @@ impl SqliteJournal {
         let history = Arc::new(SqliteHistory::new(path));
         let webhooks = Arc::new(SqliteWebhooks::new(path));
         let pulses = Arc::new(SqlitePulses::new(path));
-        Ok(SqliteJournal { connection, history, webhooks, pulses, store: StoreId::kept(&store), seen: None })
+        let tokens = Arc::new(SqliteTokens::new(path));
+        Ok(SqliteJournal { connection, history, webhooks, pulses, tokens, store: StoreId::kept(&store), seen: None })
     }
 
     fn head(&self) -> Result<Head, StoreError> {
@@ -177,8 +181,8 @@ impl SqliteJournal {
 
     fn write_changes(&self, rows: impl Iterator<Item = Result<ChangeRow, StoreError>>) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed, principal)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
         for row in rows {
             let row = row?;
@@ -191,7 +195,8 @@ impl SqliteJournal {
                 row.document,
                 row.detail,
                 row.created_at,
-                row.observed
+                row.observed,
+                row.principal
             ])?;
         }
         Ok(())
@@ -340,10 +345,15 @@ impl Journal for SqliteJournal {
         Arc::clone(&self.pulses) as Arc<dyn PulseStore>
     }
 
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        Arc::clone(&self.tokens) as Arc<dyn TokenStore>
+    }
+
     fn close(&mut self) {
         self.history.close();
         self.webhooks.close();
         self.pulses.close();
+        self.tokens.close();
         // The last one to close moves the log into the database; a reader of the file may prevent it.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");

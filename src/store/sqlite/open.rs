@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0005_costs.sql"),
     include_str!("../../../migrations/sqlite/0006_truth.sql"),
     include_str!("../../../migrations/sqlite/0007_pulses.sql"),
+    include_str!("../../../migrations/sqlite/0008_access.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.

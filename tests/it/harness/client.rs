@@ -18,6 +18,8 @@ use super::{EventStream, Problem, within_patience};
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
+    /// What it shows with every request.
+    token: Option<String>,
 }
 
 impl Client {
@@ -28,15 +30,23 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client without TLS needs nothing");
-        Client { http, base: format!("http://{address}") }
+        Client { http, base: format!("http://{address}"), token: None }
+    }
+
+    /// The same client, of another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Client {
+        Client { base: format!("http://{address}"), ..self.clone() }
+    }
+
+    /// The same client, with a token.
+    pub(crate) fn with_token(&self, token: &str) -> Client {
+        Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> Call {
-        Call {
-            builder: self.http.request(method.clone(), format!("{}{path}", self.base)),
-            method,
-            path: path.split(['?', '#']).next().unwrap_or_default().to_owned(),
-        }
+        let builder = self.http.request(method.clone(), format!("{}{path}", self.base));
+        let shown = self.token.iter().fold(builder, |builder, token| builder.bearer_auth(token));
+        Call { builder: shown, method, path: path.split(['?', '#']).next().unwrap_or_default().to_owned() }
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {

@@ -40,7 +40,9 @@ impl Machine {
         let decision = self.decide(request)?;
         let Some(event) = decision.event else { return Ok(false) };
         let revision = self.state.revision().next();
-        let change = Change { revision, at: time_of(revision), request_id: request.request_id.clone(), event };
+        let principal = request.principal.as_ref().map(|principal| principal.name.clone());
+        let (at, request_id) = (time_of(revision), request.request_id.clone());
+        let change = Change { revision, at, request_id, principal, event };
         self.state.apply(&change);
         self.changes.push(change);
         Ok(true)

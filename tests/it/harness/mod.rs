@@ -5,6 +5,7 @@
 //! | [`server`] | [`Server`]: the service in this process, on port 0 and a fresh store |
 //! | [`durable`] | [`Durable`]: a store of a test's own, SQLite or PostgreSQL |
 //! | [`client`] | [`Client`]: asserts status, content type, headers and error shape on every call |
+//! | [`bearers`] | [`Bearers`]: a token of each role, and the clients that show them |
 //! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
@@ -19,6 +20,7 @@
 //!
 //! Nothing here sleeps or tries again: what has to be awaited is awaited, within [`PATIENCE`].
 
+pub(crate) mod bearers;
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod durable;
@@ -37,6 +39,7 @@ pub(crate) mod trace;
 use std::future::Future;
 use std::time::Duration;
 
+pub(crate) use bearers::Bearers;
 pub(crate) use client::{Call, Client, Reply};
 pub(crate) use collector::Collector;
 pub(crate) use durable::Durable;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
-use plugin_registry::http::{Api, Limits};
+use plugin_registry::http::origin::Names;
+use plugin_registry::http::{Access, Api, Limits};
 use plugin_registry::registry::cost::{Watchman, watchman};
 use plugin_registry::registry::{Registry, Retention};
 use plugin_registry::server::{self, Settings};
@@ -27,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Its registry, for tests that look behind the API.
     pub(crate) registry: Registry,
+    /// Its tokens, for tests that have them read again.
+    pub(crate) tokens: Tokens,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
     budgets: Watchman,
@@ -46,6 +50,10 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) webhooks: webhook::Settings,
     pub(crate) retention: Retention,
+    /// The file of tokens.
+    pub(crate) tokens_file: Option<PathBuf>,
+    /// The names that it goes by.
+    pub(crate) names: Arc<Names>,
     /// How long the watchman pauses between two looks at the budgets.
     pub(crate) pause: Duration,
 }
@@ -60,6 +68,8 @@ impl Setup {
             settings: Settings::default(),
             webhooks: webhook::Settings::default(),
             retention: Retention::default(),
+            tokens_file: None,
+            names: Arc::default(),
             pause: watchman::LOOK,
         }
     }
@@ -78,13 +88,15 @@ impl Setup {
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
         let budgets = Watchman::start(registry.clone(), self.pause);
-        let api = Api { limits: self.limits, ..Api::new(registry.clone(), webhooks.clone()) };
+        let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file);
+        let access = Access { tokens: tokens.clone(), names: self.names };
+        let api = Api { limits: self.limits, access, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server::run(listener, api, self.settings, async {
             // A dropped sender stops the server, too: a test that fails leaves nothing behind.
             drop(stopped.await);
         }));
-        Server { address, registry, webhooks, budgets, stop, task, folder: None, _store: None }
+        Server { address, registry, tokens, webhooks, budgets, stop, task, folder: None, _store: None }
     }
 }
 

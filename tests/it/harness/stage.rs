@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use jiff::Timestamp;
 use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::{Change, Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -126,6 +126,10 @@ impl Journal for Stage {
 
     fn pulses(&self) -> Arc<dyn PulseStore> {
         self.inner.pulses()
+    }
+
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        self.inner.tokens()
     }
 
     fn close(&mut self) {

@@ -1,6 +1,7 @@
 //! Arbitrary commands over few names, so that they meet each other.
 
 use jiff::Timestamp;
+use plugin_registry::access::Principal;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
 use plugin_registry::registry::command::{Ground, Look, TagCondition};
 use plugin_registry::registry::cost::{Budget, MicroUsd, Reached};
@@ -251,10 +252,12 @@ fn conditions() -> impl Strategy<Value = Option<TagCondition>> {
 
 /// A command, now and then on a condition.
 pub(crate) fn requests() -> impl Strategy<Value = Request> {
-    (commands(), conditions(), conditions(), prop::option::of(Just("r-1"))).prop_map(
-        |(command, if_match, if_none_match, id)| Request {
+    let principals = select(vec![None, Some(Principal::anonymous())]);
+    (commands(), conditions(), conditions(), prop::option::of(Just("r-1")), principals).prop_map(
+        |(command, if_match, if_none_match, id, principal)| Request {
             command,
             precondition: Precondition { if_match, if_none_match },
+            principal,
             request_id: id.map(Into::into),
             attempt: None,
         },

@@ -2,6 +2,7 @@
 //!
 //! | file | what holds |
 //! |---|---|
+//! | [`access`] | any sequence of commands by anybody: nobody changes what is not theirs |
 //! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
 //! | [`costs`] | any history costs what its versions cost, however it is asked for |
 //! | [`lists`] | an index answers what a full scan does; pages are the whole |
@@ -9,6 +10,7 @@
 //! | [`truth`] | any order of leases, sightings, restarts and jumps of the clock: what was never seen gone stays |
 //! | [`commands`] | the commands that the others are about |
 
+mod access;
 pub(crate) mod commands;
 mod core;
 mod costs;

@@ -10,11 +10,11 @@ use plugin_registry::plugin::{Registration, UniqueId};
 use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::observation::ResourceKind;
 use plugin_registry::registry::{
-    Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey, Revision,
-    Sighting, Snapshot, State, Sweeper,
+    Asker, Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey,
+    Revision, Sighting, Snapshot, State, Sweeper,
 };
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
@@ -107,6 +107,10 @@ impl Journal for Surviving {
         self.0.lock().unwrap().pulses()
     }
 
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        self.0.lock().unwrap().tokens()
+    }
+
     fn close(&mut self) {}
 }
 
@@ -158,11 +162,11 @@ impl World {
                 }
             }
             // One that is released, or is none, is refused.
-            Happening::Renewed => drop(self.registry.renew_lease(&self.lease, None).await),
-            Happening::Released => drop(self.registry.release_lease(&self.lease, None).await),
+            Happening::Renewed => drop(self.registry.renew_lease(&self.lease, Asker::default()).await),
+            Happening::Released => drop(self.registry.release_lease(&self.lease, Asker::default()).await),
             Happening::Granted => {
                 let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
-                self.lease = self.registry.grant_lease(terms, None).await.unwrap().0.id.clone();
+                self.lease = self.registry.grant_lease(terms, Asker::default()).await.unwrap().0.id.clone();
             }
             Happening::Restarted(seconds) => {
                 self.registry.close().await;

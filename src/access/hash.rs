@@ -1,0 +1,85 @@
+//! What is kept of a token's secret: enough to know it again, and not to tell it.
+//!
+//! SHA-256 of a salt and the secret. Slow hashes (argon2, scrypt) are for what people think up; a secret of 256 random bits
+//! cannot be guessed, however fast the hash is, and a request must not pay for it. The salt keeps one from seeing that two
+//! stores know the same token.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::clock::new_identity;
+
+/// What the text of a hash begins with: how it was made.
+const SCHEME: &str = "sha256";
+
+/// A salted hash of a secret.
+#[derive(Clone)]
+pub struct SaltedHash {
+    salt: [u8; 16],
+    digest: [u8; 32],
+}
+
+impl SaltedHash {
+    /// The hash of a secret, with a salt that nobody has had before.
+    pub fn of(secret: &str) -> SaltedHash {
+        let salt = new_identity().into_bytes();
+        SaltedHash { salt, digest: digest(&salt, secret) }
+    }
+
+    /// Returns true if and only if it was made of this secret. How long it takes says nothing about either.
+    pub fn is_of(&self, secret: &str) -> bool {
+        digest(&self.salt, secret).ct_eq(&self.digest).into()
+    }
+
+    /// The text, for a store or a file: `sha256:SALT:DIGEST`, both in base64.
+    pub fn to_text(&self) -> String {
+        format!("{SCHEME}:{}:{}", STANDARD_NO_PAD.encode(self.salt), STANDARD_NO_PAD.encode(self.digest))
+    }
+
+    /// Reads such a text; `None` when it is none.
+    pub fn from_text(text: &str) -> Option<SaltedHash> {
+        let (salt, digest) = text.strip_prefix(SCHEME)?.strip_prefix(':')?.split_once(':')?;
+        let bytes = |text: &str| STANDARD_NO_PAD.decode(text).ok();
+        Some(SaltedHash { salt: bytes(salt)?.try_into().ok()?, digest: bytes(digest)?.try_into().ok()? })
+    }
+}
+
+impl fmt::Debug for SaltedHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SaltedHash(…)")
+    }
+}
+
+fn digest(salt: &[u8], secret: &str) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(salt);
+    digest.update(secret);
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_known_again_and_no_other() {
+        let hash = SaltedHash::of("one");
+        let read = SaltedHash::from_text(&hash.to_text()).unwrap();
+        assert!(hash.is_of("one") && read.is_of("one"));
+        for other in ["", "on", "one ", "One", "two"] {
+            assert!(!read.is_of(other), "{other}");
+        }
+        assert_ne!(hash.to_text(), SaltedHash::of("one").to_text(), "the salt differs");
+        assert!(!hash.to_text().contains("one") && !format!("{hash:?}").contains("one"));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_none() {
+        for wrong in ["", "sha256", "sha256:", "sha256::", "sha256:AAAA:AAAA", "sha512:a:b", "plr_0_0"] {
+            assert!(SaltedHash::from_text(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A token as its bearer holds it.
+//!
+//! `plr_<id>_<secret>`: the prefix lets scanners of source code and logs find tokens that were left there, the id names the
+//! token in lists and is no secret, and the secret has 256 random bits.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::hash::SaltedHash;
+use super::token::TokenId;
+use crate::clock::new_identity;
+
+/// What every token begins with.
+pub const PREFIX: &str = "plr_";
+
+/// How long an id is, in hexadecimal digits.
+const ID_DIGITS: usize = 16;
+
+/// How long a secret is, in hexadecimal digits.
+const SECRET_DIGITS: usize = 64;
+
+/// A new token. It is shown by nothing but [`TokenText::reveal`].
+pub struct TokenText {
+    id: TokenId,
+    secret: String,
+}
+
+impl TokenText {
+    /// A token that nobody has had before, and nobody can guess: 366 random bits, condensed to 256.
+    pub fn generate() -> TokenText {
+        let mut digest = Sha256::new();
+        for _ in 0..3 {
+            digest.update(new_identity().as_bytes());
+        }
+        let mut secret = String::with_capacity(SECRET_DIGITS);
+        for byte in digest.finalize() {
+            // Writing to a String cannot fail.
+            let _written = write!(secret, "{byte:02x}");
+        }
+        let id: String = new_identity().simple().to_string().chars().take(ID_DIGITS).collect();
+        TokenText { id: TokenId::named(&id), secret }
+    }
+
+    /// What names it.
+    pub fn id(&self) -> &TokenId {
+        &self.id
+    }
+
+    /// What is kept of its secret.
+    pub fn hash(&self) -> SaltedHash {
+        SaltedHash::of(&self.secret)
+    }
+
+    /// The text, for the one answer that shows it.
+    pub fn reveal(&self) -> String {
+        format!("{PREFIX}{}_{}", self.id, self.secret)
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenText").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The id and the secret of a token's text; `None` when it is none.
+pub fn parts(text: &str) -> Option<(&str, &str)> {
+    let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_token = id.len() == ID_DIGITS && secret.len() == SECRET_DIGITS && is_hex(id) && is_hex(secret);
+    is_token.then_some((id, secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_token_is_one_and_is_not_shown() {
+        let token = TokenText::generate();
+        let text = token.reveal();
+        let (id, secret) = parts(&text).unwrap();
+        assert_eq!(id, token.id().as_str());
+        assert!(token.hash().is_of(secret));
+        assert_ne!(text, TokenText::generate().reveal());
+        assert!(!format!("{token:?}").contains(secret));
+    }
+
+    #[test]
+    fn what_is_no_token_is_none() {
+        let good = format!("plr_{}_{}", "0".repeat(16), "a".repeat(64));
+        assert!(parts(&good).is_some());
+        for wrong in [
+            String::new(),
+            "plr_".into(),
+            good.to_uppercase(),
+            good.replace("plr_", "plr-"),
+            good[..good.len() - 1].into(),
+            format!("{good}0"),
+            good.replace('a', "g"),
+            good.replace('a', "é"),
+        ] {
+            assert!(parts(&wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! All tokens, as the rest of the program holds them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, info, warn};
+
+use super::file;
+use super::keyring::{Key, Keyring};
+use super::token::{MAX_TOKENS, Token, TokenId, TokenTerms};
+use super::token_text::TokenText;
+use crate::plugin::Invalid;
+use crate::store::{Addition, StoreError, TokenStore};
+
+/// How often the store and the file are read again: so long may a token that was revoked at another replica be used.
+const READ_EVERY: Duration = Duration::from_secs(2);
+
+/// How long it may take until the store knows that a token was used.
+const NOTE_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Why something could not be done with tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// There is no such token.
+    #[error("there is no token `{0}`")]
+    NotFound(String),
+    /// Another one has the name.
+    #[error("a token of that name is in force already; revoke it first, or choose another name")]
+    NameTaken,
+    /// There are as many as there can be.
+    #[error("there are {MAX_TOKENS} tokens already, which is the most; revoke one first")]
+    TooMany,
+    /// It stands in the file of tokens.
+    #[error("the token stands in the file of tokens; take it out there")]
+    InFile,
+    /// What is wanted breaks the rules.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The file of tokens cannot be read, or is wrong.
+    #[error("the tokens in {path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The store cannot be read or written.
+    #[error("the tokens in the store cannot be read or written")]
+    Store(#[from] StoreError),
+}
+
+/// The tokens of a store and of a file. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn TokenStore>,
+    path: Option<PathBuf>,
+    /// `None` until they were read.
+    ring: ArcSwapOption<Keyring>,
+    /// Held while they are read, so that what was read first is not shown last.
+    reading: Mutex<Reading>,
+}
+
+#[derive(Default)]
+struct Reading {
+    /// The newest good content of the file.
+    of_file: Option<Vec<Token>>,
+    /// Its text, to see whether it has changed.
+    text: Option<String>,
+    /// What was last told of the file that is wrong.
+    told: Option<String>,
+    /// When the store was told last which tokens were used.
+    noted: Option<Timestamp>,
+}
+
+impl Tokens {
+    /// Those of a store, and of a file, if one is named. They are read when they are first asked for.
+    pub fn new(store: Arc<dyn TokenStore>, path: Option<PathBuf>) -> Tokens {
+        Tokens(Arc::new(Inner { store, path, ring: ArcSwapOption::empty(), reading: Mutex::default() }))
+    }
+
+    /// Those that are in force, if they were read; never waits.
+    pub fn in_force(&self) -> Guard<Option<Arc<Keyring>>> {
+        self.0.ring.load()
+    }
+
+    /// Those that are in force, read if they were not.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub async fn ready(&self) -> Result<Arc<Keyring>, TokensError> {
+        if let Some(ring) = self.0.ring.load_full() {
+            return Ok(ring);
+        }
+        self.refresh().await
+    }
+
+    /// Reads them again.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read; then those that were known stay in force. So they do when the file is
+    /// wrong, but for the first time.
+    pub async fn refresh(&self) -> Result<Arc<Keyring>, TokensError> {
+        let mut reading = self.0.reading.lock().await;
+        self.read_file(&mut reading).await?;
+        let store = Arc::clone(&self.0.store);
+        let stored = blocking(move || store.list()).await?;
+        let before = self.0.ring.load_full();
+        let ring = Arc::new(Keyring::new(stored, reading.of_file.clone(), before.as_deref()));
+        if before.is_some_and(|before| before.is_open() != ring.is_open()) {
+            let open = ring.is_open();
+            info!(open, "whether tokens are needed has changed");
+        }
+        self.0.ring.store(Some(Arc::clone(&ring)));
+        Ok(ring)
+    }
+
+    async fn read_file(&self, reading: &mut Reading) -> Result<(), TokensError> {
+        let Some(path) = &self.0.path else { return Ok(()) };
+        match read_file(path, reading.text.take()).await {
+            Ok((text, tokens)) => {
+                reading.text = Some(text);
+                reading.told = None;
+                if let Some(tokens) = tokens {
+                    info!(file = %path.display(), tokens = tokens.len(), "the file of tokens was read");
+                    reading.of_file = Some(tokens);
+                }
+                Ok(())
+            }
+            Err(error) if reading.of_file.is_none() => Err(error),
+            Err(error) => {
+                let why = error.to_string();
+                if reading.told.as_ref() != Some(&why) {
+                    warn!(error = why, "the file of tokens cannot be used; those that it had stay in force");
+                    reading.told = Some(why);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads them again every two seconds until `stop`, and tells the store now and then which were used.
+    pub async fn run(self, now: impl Fn() -> Timestamp, stop: impl Future<Output = ()>) {
+        let mut ticks = tokio::time::interval(READ_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = ticks.tick() => {
+                    if let Err(error) = self.refresh().await {
+                        debug!(error = &error as &dyn std::error::Error, "the tokens could not be read");
+                    }
+                    self.note_uses(now(), NOTE_EVERY).await;
+                }
+            }
+        }
+        self.note_uses(now(), SignedDuration::ZERO).await;
+    }
+
+    /// Tells the store which tokens were used, if it was told last so long ago.
+    async fn note_uses(&self, now: Timestamp, every: SignedDuration) {
+        let mut reading = self.0.reading.lock().await;
+        if reading.noted.is_some_and(|noted| now.duration_since(noted) < every) {
+            return;
+        }
+        let Some(ring) = self.0.ring.load_full() else { return };
+        let is_news = |key: &&Arc<Key>| !key.is_of_file && key.last_used() > key.token.last_used_at;
+        let uses = ring.keys().filter(is_news).filter_map(|key| Some((key.token.id.clone(), key.last_used()?)));
+        let uses: Vec<_> = uses.collect();
+        reading.noted = Some(now);
+        if uses.is_empty() {
+            return;
+        }
+        let store = Arc::clone(&self.0.store);
+        if let Err(failure) = blocking(move || store.note_uses(&uses)).await {
+            debug!(error = failure.chain(), "it could not be noted when tokens were used");
+        }
+    }
+
+    /// Makes a token; the text is shown by nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, there are too many, or the store cannot be written.
+    pub async fn create(&self, terms: TokenTerms, by: &str, now: Timestamp) -> Result<(Token, TokenText), TokensError> {
+        let ring = self.ready().await?;
+        if ring.keys().any(|key| key.is_of_file && key.token.terms.name == terms.name) {
+            return Err(TokensError::NameTaken);
+        }
+        let text = TokenText::generate();
+        let token = Token {
+            id: text.id().clone(),
+            terms,
+            hash: text.hash(),
+            created_at: Some(now),
+            created_by: Some(by.into()),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let (store, kept) = (Arc::clone(&self.0.store), token.clone());
+        match blocking(move || store.add(&kept)).await? {
+            Addition::Done => {}
+            Addition::NameTaken => return Err(TokensError::NameTaken),
+            Addition::TooMany => return Err(TokensError::TooMany),
+        }
+        self.refresh().await?;
+        Ok((token, text))
+    }
+
+    /// Revokes a token: nothing is answered to its bearer any more, here at once, and elsewhere within two seconds.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this id, it stands in the file, or the store cannot be written.
+    pub async fn revoke(&self, id: &TokenId, now: Timestamp) -> Result<(), TokensError> {
+        let ring = self.ready().await?;
+        if ring.key(id.as_str()).is_some_and(|key| key.is_of_file) {
+            return Err(TokensError::InFile);
+        }
+        let (store, revoked) = (Arc::clone(&self.0.store), id.clone());
+        let is_done = blocking(move || store.revoke(&revoked, now)).await?;
+        self.refresh().await?;
+        if is_done { Ok(()) } else { Err(TokensError::NotFound(id.as_str().chars().take(64).collect())) }
+    }
+}
+
+/// What a file of tokens says; without the tokens when it is as `known`.
+async fn read_file(path: &Path, known: Option<String>) -> Result<(String, Option<Vec<Token>>), TokensError> {
+    let wrong = |why: String| TokensError::File { path: path.display().to_string(), why };
+    let place = path.to_owned();
+    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(place)).await;
+    let text = text.map_err(|error| wrong(error.to_string()))?.map_err(|error| wrong(error.to_string()))?;
+    if known.as_ref() == Some(&text) {
+        return Ok((text, None));
+    }
+    let tokens = file::read(&text).map_err(wrong)?;
+    Ok((text, Some(tokens)))
+}
+
+/// Does what waits for a disk on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::refused("the work on the store was given up")))
+}

@@ -1,0 +1,56 @@
+//! The flags of `serve` that are about who is let in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tracing::{info, warn};
+
+use crate::access::{Tokens, TokensError};
+use crate::http::Access;
+use crate::http::origin::Names;
+use crate::registry::Registry;
+
+/// Who is let in.
+#[derive(Debug, Clone, Args)]
+pub struct AccessArgs {
+    /// A file (TOML or JSON) with tokens, beside those of the store. It is read again when it changes.
+    #[arg(long, env = "PLUGIN_REGISTRY_TOKENS_FILE", value_name = "FILE")]
+    tokens_file: Option<PathBuf>,
+    /// Names by which the service may be asked for while no tokens are configured, beside addresses and `localhost`;
+    /// separated by commas, without ports; `*` for any.
+    #[arg(long, env = "PLUGIN_REGISTRY_ALLOWED_HOSTS", value_name = "NAME,…", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+    /// Origins whose pages may ask while no tokens are configured, beside the service's own: `https://dash.example`,
+    /// separated by commas.
+    #[arg(long, env = "PLUGIN_REGISTRY_ALLOWED_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]
+    allowed_origins: Vec<String>,
+}
+
+impl AccessArgs {
+    /// Reads the tokens, and says who is let in by a service that listens on `address`.
+    ///
+    /// # Errors
+    ///
+    /// When the file of tokens cannot be read, or is wrong.
+    pub async fn open(&self, registry: &Registry, address: SocketAddr) -> Result<Access, TokensError> {
+        let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file.clone());
+        match tokens.refresh().await {
+            Ok(ring) if !ring.is_open() => info!(tokens = ring.keys().count(), "tokens are needed"),
+            Ok(_) if address.ip().is_loopback() => {
+                info!("no tokens are configured: whoever can use this machine may do everything");
+            }
+            Ok(_) => warn!(
+                %address,
+                "NO TOKENS ARE CONFIGURED: WHOEVER CAN REACH THIS ADDRESS MAY DO EVERYTHING. Make one by \
+                 `plugin-registry token create --name admin --role admin`, also while this runs"
+            ),
+            // They are read again, and until then nobody is let in.
+            Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "the tokens cannot be read yet"),
+            Err(error) => return Err(error),
+        }
+        let names = Names::new(self.allowed_hosts.iter().cloned(), self.allowed_origins.iter().cloned());
+        Ok(Access { tokens, names: Arc::new(names) })
+    }
+}

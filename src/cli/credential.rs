@@ -1,0 +1,54 @@
+//! The flags of the commands that ask a registry: what they show it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::access::token_text;
+use crate::client::Client;
+
+/// The token that a command shows to the registry.
+#[derive(Clone, Args)]
+pub struct CredentialArgs {
+    /// The token to show to the registry. Everybody on the machine can read command lines: better give it in the
+    /// environment, or in a file.
+    #[arg(long, env = "PLUGIN_REGISTRY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, env = "PLUGIN_REGISTRY_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+}
+
+impl CredentialArgs {
+    /// A client of the registry at `server` that shows the token, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the address is none, the file cannot be read, or what is given is no token.
+    pub fn client(&self, server: &str) -> anyhow::Result<Client> {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(file)) => {
+                let place = || format!("the token in {} cannot be read", file.display());
+                Some(std::fs::read_to_string(file).with_context(place)?)
+            }
+            (None, None) => None,
+        };
+        let Some(token) = token.as_deref().map(str::trim).filter(|token| !token.is_empty()) else {
+            return Ok(Client::new(server)?);
+        };
+        if token_text::parts(token).is_none() {
+            bail!("what was given is no token; those begin with `{}`", token_text::PREFIX);
+        }
+        Ok(Client::with_token(server, token)?)
+    }
+}
+
+impl fmt::Debug for CredentialArgs {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialArgs").field("token_file", &self.token_file).finish_non_exhaustive()
+    }
+}

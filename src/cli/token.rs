@@ -1,0 +1,230 @@
+//! `plugin-registry token`: tokens made, listed and revoked in the store itself, also while a registry runs on it. So the first
+//! token needs none.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::access::{Role, Token, TokenId, TokenTerms, TokenText};
+use crate::clock::{Clock as _, SystemClock};
+use crate::store::{Addition, Journal, StoreUrl, TokenStore};
+
+/// Who is said to have made a token here.
+const MAKER: &str = "command line";
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token, and print it. It is shown only now.
+    Create(CreateArgs),
+    /// List the tokens.
+    List(StoreArgs),
+    /// Revoke a token. A registry that runs on the store notices within two seconds.
+    Revoke(RevokeArgs),
+    /// Make a token for the file of tokens, and print both: the token, and what to put into the file.
+    Generate(TermsArgs),
+}
+
+/// Where the tokens are.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// The store: `sqlite:PATH` or `postgres://…`.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    store: StoreUrl,
+}
+
+/// The flags of `token create`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
+}
+
+/// The flags of `token revoke`.
+#[derive(Debug, Clone, Args)]
+pub struct RevokeArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The token's name or its id.
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    token: Option<String>,
+    /// Forget all tokens: then whoever can reach the registry may do everything.
+    #[arg(long, conflicts_with = "token")]
+    all: bool,
+}
+
+/// What a token is to be.
+#[derive(Debug, Clone, Args)]
+pub struct TermsArgs {
+    /// What events call its bearer.
+    #[arg(long)]
+    name: String,
+    /// What it is for: viewer, reporter, agent or admin.
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// Bind it to plugins of this category; can be given many times. For reporters and agents.
+    #[arg(long = "category", value_name = "NAME")]
+    categories: Vec<String>,
+    /// Bind it to plugins on this host; can be given many times.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// Bind it to plugins with this label; can be given many times, of one key for any of its values.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// When it ends: a time (2027-01-31T00:00:00Z), or days (90d) or hours (12h) from now; never, when it is not given.
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+}
+
+/// Does what is asked.
+///
+/// # Errors
+///
+/// When the store cannot be used, or it cannot be done.
+pub fn run(command: &TokenCommand) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Create(args) => args.store.with(|store| create(store, &args.terms)),
+        TokenCommand::List(args) => args.with(list),
+        TokenCommand::Revoke(args) => args.store.with(|store| revoke(store, args)),
+        TokenCommand::Generate(terms) => generate(terms),
+    }
+}
+
+impl StoreArgs {
+    fn with(&self, work: impl FnOnce(&dyn TokenStore) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        if self.store == StoreUrl::Memory {
+            bail!(
+                "the store `memory` belongs to one process alone; give it tokens by --tokens-file, or by POST /tokens"
+            );
+        }
+        let open = || format!("the store {} cannot be opened", self.store);
+        let mut journal: Box<dyn Journal> = self.store.open().with_context(open)?;
+        let done = work(&*journal.tokens());
+        journal.close();
+        done
+    }
+}
+
+fn create(store: &dyn TokenStore, args: &TermsArgs) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let terms = args.terms(now)?;
+    let text = TokenText::generate();
+    let token = Token {
+        id: text.id().clone(),
+        terms,
+        hash: text.hash(),
+        created_at: Some(now),
+        created_by: Some(MAKER.into()),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    match store.add(&token)? {
+        Addition::Done => print(&format!("{}\n", text.reveal())),
+        Addition::NameTaken => bail!("a token of the name `{}` is in force already; revoke it first", token.terms.name),
+        Addition::TooMany => bail!("there are as many tokens as there can be; revoke one first"),
+    }
+}
+
+fn list(store: &dyn TokenStore) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let mut text = String::new();
+    for token in store.list()? {
+        let Token { id, terms, .. } = &token;
+        let state = match token.revoked_at {
+            Some(at) => format!("revoked {at}"),
+            None if token.is_expired(now) => "expired".to_owned(),
+            None => terms.expires_at.map_or("in force".to_owned(), |end| format!("until {end}")),
+        };
+        let scope = terms.scope.as_ref().map_or("everything".to_owned(), ToString::to_string);
+        let used = token.last_used_at.map_or("never".to_owned(), |at| at.to_string());
+        // Writing to a String cannot fail.
+        let _written = writeln!(text, "{id}  {}  {}  {scope}  {state}  used: {used}", terms.name, terms.role.as_str());
+    }
+    print(&text)
+}
+
+fn revoke(store: &dyn TokenStore, args: &RevokeArgs) -> anyhow::Result<()> {
+    let Some(named) = &args.token else { return Ok(store.clear()?) };
+    let tokens = store.list()?;
+    let in_force = || tokens.iter().filter(|token| token.revoked_at.is_none());
+    let found = in_force().find(|token| token.terms.name.as_str() == named);
+    let found = found.or_else(|| in_force().find(|token| token.id.as_str() == named));
+    let id: Option<&TokenId> = found.map(|token| &token.id);
+    match id {
+        Some(id) if store.revoke(id, SystemClock.now())? => Ok(()),
+        _ => bail!("no token in force has the name or the id `{named}`"),
+    }
+}
+
+fn generate(args: &TermsArgs) -> anyhow::Result<()> {
+    let document = args.document(SystemClock.now())?;
+    // What would be refused there is refused here.
+    TokenTerms::read(document.clone(), "")?;
+    let text = TokenText::generate();
+    let mut entry = document;
+    if let Some(fields) = entry.as_object_mut() {
+        fields.insert("id".into(), text.id().as_str().into());
+        fields.insert("hash".into(), text.hash().to_text().into());
+    }
+    print(&format!("{}\n{}\n", text.reveal(), json!({ "token": [entry] })))
+}
+
+impl TermsArgs {
+    fn terms(&self, now: Timestamp) -> anyhow::Result<TokenTerms> {
+        Ok(TokenTerms::read(self.document(now)?, "")?)
+    }
+
+    /// As `POST /tokens` takes it.
+    fn document(&self, now: Timestamp) -> anyhow::Result<Value> {
+        let mut labels = Map::new();
+        for (key, value) in &self.labels {
+            match labels.get_mut(key).and_then(Value::as_array_mut) {
+                Some(values) => values.push(value.as_str().into()),
+                None => drop(labels.insert(key.clone(), json!([value]))),
+            }
+        }
+        let mut document = Map::from_iter([
+            ("name".to_owned(), self.name.as_str().into()),
+            ("role".to_owned(), self.role.as_str().into()),
+        ]);
+        if !(self.categories.is_empty() && self.hosts.is_empty() && labels.is_empty()) {
+            let scope = json!({"categories": self.categories, "hosts": self.hosts, "labels": labels});
+            document.insert("scope".to_owned(), scope);
+        }
+        if let Some(end) = &self.expires {
+            document.insert("expires_at".to_owned(), end_of(end, now)?.to_string().into());
+        }
+        Ok(document.into())
+    }
+}
+
+/// A time, or a number of days or hours from now.
+fn end_of(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let number = |unit| text.strip_suffix(unit).and_then(|number: &str| number.parse::<u32>().ok());
+    let hours = number('h').or_else(|| number('d')?.checked_mul(24));
+    let hours =
+        hours.with_context(|| format!("`{text}` is no time (2027-01-31T00:00:00Z), days (90d) or hours (12h)"))?;
+    Ok(now.checked_add(SignedDuration::from_hours(hours.into()))?)
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| format!("must be one of {}", Role::NAMES.join(", ")))
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("the result could not be written")
+}

@@ -1,0 +1,46 @@
+//! Who may do what, for the description: from the same function that decides it.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::access::{Deed, Role};
+use crate::http::access::deed;
+
+/// The ways to prove who one is, for the components of the description.
+pub(super) fn schemes() -> Value {
+    json!({"token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "plr_<id>_<secret>",
+        "description": "A token that an admin has made. Not needed while no tokens are configured.",
+    }})
+}
+
+/// Says who may use an operation, and what everybody else is answered.
+pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+    let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
+    let deed = deed(&method, path);
+    if deed == Deed::Greet {
+        operation["security"] = json!([]);
+        return;
+    }
+    let roles: Vec<_> = Role::that_may(deed).map(Role::as_str).collect();
+    // The empty one: while no tokens are configured, none is needed.
+    operation["security"] = json!([{"token": []}, {}]);
+    operation["x-roles"] = json!(roles);
+    let responses = &mut operation["responses"];
+    responses["401"] = refusal("Tokens are configured, and the request has none that is in force");
+    responses["401"]["headers"]["WWW-Authenticate"] = json!({
+        "description": "The challenge of RFC 6750", "required": true, "schema": {"type": "string"},
+    });
+    responses["403"] = refusal(&format!(
+        "The token is not for this: it takes the role {}{}",
+        roles.join(" or "),
+        if matches!(deed, Deed::Report | Deed::Observe) { ", and a scope that the plugin is in" } else { "" },
+    ));
+}
+
+fn refusal(help: &str) -> Value {
+    let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    json!({"description": help, "content": content})
+}

@@ -1,0 +1,155 @@
+//! Tokens in the SQLite file, on a connection of their own: a request must not wait for the writer's batch to be let in.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, TransactionBehavior, params};
+
+use super::open::configure;
+use crate::access::token::MAX_TOKENS;
+use crate::access::{Token, TokenId};
+use crate::store::tokens::{TokenRow, forgotten_before};
+use crate::store::{Addition, StoreError, TokenStore};
+
+/// The tokens in a SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteTokens {
+    path: PathBuf,
+    connection: Mutex<Link>,
+}
+
+/// The connection, which is made when it is first needed.
+#[derive(Debug)]
+enum Link {
+    Unmade,
+    Open(Connection),
+    Closed,
+}
+
+impl SqliteTokens {
+    pub(super) fn new(path: &Path) -> SqliteTokens {
+        SqliteTokens { path: path.to_owned(), connection: Mutex::new(Link::Unmade) }
+    }
+
+    /// Closes the connection for good: the last one to close tidies up.
+    pub(super) fn close(&self) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Link::Closed;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut link = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*link, Link::Unmade) {
+            *link = Link::Open(self.connect()?);
+        }
+        match &mut *link {
+            Link::Open(connection) => work(connection),
+            Link::Unmade | Link::Closed => Err(StoreError::refused("the store is closed")),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection)?;
+        Ok(connection)
+    }
+}
+
+impl TokenStore for SqliteTokens {
+    fn list(&self) -> Result<Vec<Token>, StoreError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
+                 FROM tokens ORDER BY created_at, id",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut tokens = Vec::new();
+            while let Some(row) = rows.next()? {
+                tokens.push(Token::try_from(token_row(row)?)?);
+            }
+            Ok(tokens)
+        })
+    }
+
+    fn add(&self, token: &Token) -> Result<Addition, StoreError> {
+        let row = TokenRow::try_from(token)?;
+        let old = forgotten_before(token.created_at).as_microsecond();
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let in_force: i64 =
+                transaction.query_row("SELECT count(*) FROM tokens WHERE revoked_at IS NULL", [], |row| row.get(0))?;
+            if usize::try_from(in_force).unwrap_or(usize::MAX) >= MAX_TOKENS {
+                return Ok(Addition::TooMany);
+            }
+            let taken = "SELECT 1 FROM tokens WHERE name = ?1 AND revoked_at IS NULL";
+            if transaction.query_row(taken, [&row.name], |_| Ok(())).optional()?.is_some() {
+                return Ok(Addition::NameTaken);
+            }
+            transaction.execute("DELETE FROM tokens WHERE revoked_at < ?1", [old])?;
+            transaction.execute(
+                "INSERT INTO tokens (id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at,
+                                     revoked_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                params![
+                    row.id,
+                    row.name,
+                    row.role,
+                    row.scope,
+                    row.hash,
+                    row.created_at,
+                    row.created_by,
+                    row.expires_at,
+                    row.last_used_at,
+                    row.revoked_at
+                ],
+            )?;
+            transaction.commit()?;
+            Ok(Addition::Done)
+        })
+    }
+
+    fn revoke(&self, id: &TokenId, at: Timestamp) -> Result<bool, StoreError> {
+        self.with(|connection| {
+            let revoke = "UPDATE tokens SET revoked_at = ?2, hash = NULL WHERE id = ?1 AND revoked_at IS NULL";
+            Ok(connection.execute(revoke, params![id.as_str(), at.as_microsecond()])? > 0)
+        })
+    }
+
+    fn note_uses(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for (id, at) in uses {
+                transaction
+                    .prepare_cached(
+                        "UPDATE tokens SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1",
+                    )?
+                    .execute(params![id.as_str(), at.as_microsecond()])?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        self.with(|connection| {
+            connection.execute("DELETE FROM tokens", [])?;
+            Ok(())
+        })
+    }
+}
+
+fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
+    Ok(TokenRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        role: row.get(2)?,
+        scope: row.get(3)?,
+        hash: row.get(4)?,
+        created_at: row.get(5)?,
+        created_by: row.get(6)?,
+        expires_at: row.get(7)?,
+        last_used_at: row.get(8)?,
+        revoked_at: row.get(9)?,
+    })
+}

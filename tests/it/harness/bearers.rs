@@ -1,0 +1,59 @@
+//! A server with a token of each role, and the clients that show them.
+
+use serde_json::{Value, json};
+
+use super::{Client, Server, minimal};
+
+/// Clients of one server, by the roles of their tokens.
+pub(crate) struct Bearers {
+    pub(crate) admin: Client,
+    pub(crate) viewer: Client,
+    /// Bound to nothing.
+    pub(crate) reporter: Client,
+    pub(crate) agent: Client,
+    /// Without a token.
+    pub(crate) stranger: Client,
+}
+
+impl Bearers {
+    /// Makes the tokens, the admin's first.
+    pub(crate) async fn of(server: &Server) -> Bearers {
+        let stranger = server.client();
+        let admin = stranger.with_token(&token(&stranger, json!({"name": "admin", "role": "admin"})).await);
+        let bearer = async |role: &str| stranger.with_token(&token(&admin, json!({"name": role, "role": role})).await);
+        let (viewer, reporter, agent) = (bearer("viewer").await, bearer("reporter").await, bearer("agent").await);
+        Bearers { admin, viewer, reporter, agent, stranger }
+    }
+
+    /// A client with a token that is made of these terms.
+    pub(crate) async fn bearer(&self, terms: Value) -> Client {
+        self.stranger.with_token(&token(&self.admin, terms).await)
+    }
+
+    /// The client of a role.
+    pub(crate) fn role(&self, role: &str) -> &Client {
+        match role {
+            "viewer" => &self.viewer,
+            "reporter" => &self.reporter,
+            "agent" => &self.agent,
+            "admin" => &self.admin,
+            _ => panic!("there is no role {role}"),
+        }
+    }
+}
+
+/// Makes a token; returns its text.
+pub(crate) async fn token(maker: &Client, terms: Value) -> String {
+    let made = maker.post("/tokens", &terms).answers(201).await.json();
+    made["token"].as_str().expect("the answer has the token").to_owned()
+}
+
+/// A plugin of a category and a name, with more fields.
+pub(crate) fn plugin(category: &str, name: &str, more: Value) -> Value {
+    let mut plugin = minimal();
+    (plugin["category"], plugin["name"]) = (category.into(), name.into());
+    for (field, value) in more.as_object().expect("fields") {
+        plugin[field] = value.clone();
+    }
+    plugin
+}

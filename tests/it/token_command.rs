@@ -1,0 +1,155 @@
+//! `plugin-registry token`, beside a registry that runs; and the commands that show a token.
+
+use std::process::Output;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::process::{binary, complaint, finish, run};
+use crate::harness::{Client, Daemon, minimal, within_patience};
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", complaint(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Asks until the answer has a status: the daemon looks every two seconds.
+async fn until(client: &Client, status: u16) {
+    let asked = async {
+        while client.get("/plugins").send().await.status != status {
+            tokio::task::yield_now().await;
+        }
+    };
+    within_patience("the daemon notices", asked).await;
+}
+
+#[tokio::test]
+async fn tokens_are_made_and_revoked_in_the_store_while_a_registry_runs_on_it() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = format!("sqlite:{}", path.display());
+    let daemon = Daemon::start(&path).await;
+    let open = daemon.client();
+    open.register(&minimal()).await;
+    let create = async |args: &[&str]| run(&[&["token", "create", "--store", &store], args].concat()).await;
+    let admin = said(&create(&["--name", "admin", "--role", "admin"]).await);
+    until(&open, 401).await;
+    let admin = open.with_token(admin.trim());
+    admin.get("/plugins").answers(200).await;
+    let args = [
+        "--name",
+        "trainer",
+        "--role",
+        "reporter",
+        "--category",
+        "c",
+        "--host",
+        "h",
+        "--label",
+        "team=a",
+        "--label",
+        "team=b",
+        "--expires",
+        "90d",
+    ];
+    let trainer = said(&create(&args).await);
+    let trainer = open.with_token(trainer.trim());
+    until(&trainer, 200).await;
+    let listed = admin.get("/tokens").answers(200).await.items();
+    let made = listed.iter().find(|token| token["name"] == "trainer").unwrap();
+    assert_eq!(made["scope"], json!({"categories": ["c"], "hosts": ["h"], "labels": {"team": ["a", "b"]}}));
+    assert_eq!(made["created_by"], "command line");
+    let text = said(&run(&["token", "list", "--store", &store]).await);
+    assert!(text.contains("trainer") && text.contains("category c, host h, label team a or b"), "{text}");
+    for (args, why) in [
+        (vec!["--name", "trainer", "--role", "viewer"], "in force already"),
+        (vec!["--name", "n", "--role", "root"], "must be one of"),
+        (vec!["--name", "n", "--role", "viewer", "--host", "h"], "only reporters and agents"),
+        (vec!["--name", "n", "--role", "agent", "--expires", "soon"], "is no time"),
+    ] {
+        let refused = create(&args).await;
+        assert!(!refused.status.success() && complaint(&refused).contains(why), "{}", complaint(&refused));
+    }
+    said(&run(&["token", "revoke", "--store", &store, "trainer"]).await);
+    until(&trainer, 401).await;
+    assert!(!run(&["token", "revoke", "--store", &store, "trainer"]).await.status.success());
+    said(&run(&["token", "revoke", "--store", &store, "--all"]).await);
+    until(&open, 200).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_commands_show_their_token_and_their_name_is_in_the_events() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = format!("sqlite:{}", path.display());
+    let create = async |name: &str, role: &str| {
+        said(&run(&["token", "create", "--store", &store, "--name", name, "--role", role]).await).trim().to_owned()
+    };
+    // Before the first start.
+    let (admin, reporter) = (create("admin", "admin").await, create("app", "reporter").await);
+    let daemon = Daemon::start(&path).await;
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{reporter}\n")).unwrap();
+    let server = format!("http://{}", daemon.address);
+    let exec = async |credential: &[(&str, &str)]| {
+        let mut command = binary();
+        command.args(["exec", "--server", &server, "--category", "c", "--name", "n", "--", "true"]);
+        command.envs(credential.iter().copied());
+        finish(command).await
+    };
+    let admin = daemon.client().with_token(&admin);
+    let by = async || -> Vec<Value> {
+        let events = admin.get("/events").answers(200).await.items();
+        events.iter().map(|event| event["principal"].clone()).collect()
+    };
+    exec(&[]).await;
+    assert!(by().await.is_empty(), "without a token nothing is told");
+    said(&exec(&[("PLUGIN_REGISTRY_TOKEN_FILE", file.to_str().unwrap())]).await);
+    let told = by().await;
+    assert!(!told.is_empty() && told.iter().all(|name| name == "app"), "{told:?}");
+    said(&exec(&[("PLUGIN_REGISTRY_TOKEN", &reporter)]).await);
+    assert!(by().await.len() > told.len());
+    let wrong = exec(&[("PLUGIN_REGISTRY_TOKEN", "hunter2-canary")]).await;
+    assert!(
+        complaint(&wrong).contains("is no token") && !complaint(&wrong).contains("canary"),
+        "{}",
+        complaint(&wrong)
+    );
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_generated_token_and_its_entry_in_a_file_belong_together() {
+    let folder = TempDir::new().unwrap();
+    let made = said(&run(&["token", "generate", "--name", "n", "--role", "agent", "--host", "h"]).await);
+    let (token, entry) = made.trim_end().split_once('\n').unwrap();
+    assert!(!entry.contains(&token[21..]), "the file has a hash alone");
+    let file = folder.path().join("tokens.json");
+    std::fs::write(&file, entry).unwrap();
+    let flags = ["--tokens-file", file.to_str().unwrap()];
+    let daemon = Daemon::start_with(&folder.path().join("registry.db"), &flags).await;
+    daemon.client().get("/plugins").refused(401).await;
+    daemon.client().with_token(token).get("/plugins").answers(200).await;
+    daemon.stop().await;
+    let missing = run(&["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--tokens-file", "/nowhere"]).await;
+    assert!(!missing.status.success() && complaint(&missing).contains("/nowhere"), "{}", complaint(&missing));
+}
+
+#[tokio::test]
+async fn an_open_registry_warns_when_others_can_reach_it() {
+    let folder = TempDir::new().unwrap();
+    let loud = "NO TOKENS ARE CONFIGURED";
+    let mut command = binary();
+    let store = format!("sqlite:{}", folder.path().join("a.db").display());
+    command.args(["serve", "--listen", "0.0.0.0:0", "--store", &store]);
+    let open = Daemon::spawn(command).await;
+    open.signal(Signal::TERM);
+    let (_, log) = open.exit().await;
+    assert!(log.contains(loud), "{log}");
+    let own = Daemon::start(&folder.path().join("b.db")).await;
+    own.signal(Signal::TERM);
+    let (_, log) = own.exit().await;
+    assert!(!log.contains(loud) && log.contains("no tokens are configured"), "{log}");
+}
