@@ -5,7 +5,7 @@
 //!
 //! 1. [`plugin`], the vocabulary;
 //! 2. [`access`], who may do what: tokens, roles, scopes;
-//! 3. [`registry`], the rules, the state and the one writer, over the [`store`];
+//! 3. [`registry`], the rules, the state and the one writer, over the [`store`]; [`telemetry`], traces and the log's level;
 //! 4. [`webhook`], changes told by HTTP requests that this service makes;
 //! 5. [`liveness`], what is still there: probes of processes, containers and remote resources;
 //! 6. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
@@ -23,6 +23,7 @@ pub mod plugin;
 pub mod registry;
 pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod webhook;
 
 mod planted;

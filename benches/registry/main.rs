@@ -20,6 +20,7 @@
 //! - [`watchers`]: what they cost the writer, and how soon they know.
 //! - [`replicas`]: several of them on one PostgreSQL.
 //! - [`truth`]: looking at processes, leases, agents.
+//! - [`operations`]: what it costs that a service can be watched over and is guarded, against one that cannot and is not.
 //! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
 //!
 //! What they are made of, in reading order:
@@ -41,6 +42,7 @@ mod documents;
 mod list_active;
 mod load;
 mod machine;
+mod operations;
 mod process;
 mod raw_sqlite;
 mod read_one;
@@ -92,13 +94,14 @@ fn measure() -> anyhow::Result<()> {
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
-    let measurements: [(&str, Measurement); 7] = [
+    let measurements: [(&str, Measurement); 8] = [
         ("read_one", read_one::measure),
         ("list_active", list_active::measure),
         ("register", register::measure),
         ("watchers", watchers::measure),
         ("replicas", replicas::measure),
         ("truth", truth::measure),
+        ("operations", operations::measure),
         ("start_up", start_up::measure),
     ];
     for (name, measure) in measurements.into_iter().filter(|(name, _)| settings.includes(name)) {
@@ -117,5 +120,5 @@ fn measure() -> anyhow::Result<()> {
 fn log_as_in_production() -> anyhow::Result<LogThread> {
     let sink = std::fs::File::options().write(true).open("/dev/null").context("/dev/null cannot be opened")?;
     rustix::stdio::dup2_stderr(&sink).context("standard error cannot be redirected")?;
-    logging::start(LogFormat::Text, "info")
+    Ok(logging::start(LogFormat::Text, "info")?.0)
 }

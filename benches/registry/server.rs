@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
@@ -32,12 +32,22 @@ pub(crate) struct Server {
 impl Server {
     /// The service, with everything that surrounds a request in production. `threads` serve it.
     pub(crate) fn ours(name: &'static str, threads: usize, registry: Registry) -> anyhow::Result<Server> {
+        Server::ours_with(name, threads, registry, Ok)
+    }
+
+    /// As [`Server::ours`], set up by `set`.
+    pub(crate) fn ours_with(
+        name: &'static str,
+        threads: usize,
+        registry: Registry,
+        set: impl FnOnce(Api) -> anyhow::Result<Api>,
+    ) -> anyhow::Result<Server> {
         let (runtime, listener) = listen(name, threads)?;
         let address = listener.local_addr()?;
         let api = {
             let _runtime = runtime.enter();
             let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default());
-            Api::new(registry, webhooks)
+            set(Api::new(registry, webhooks))?
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
         Ok(Server { address, name, runtime: Some(runtime) })
@@ -53,6 +63,15 @@ impl Server {
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Server { address, name, runtime: Some(runtime) })
+    }
+
+    /// A collector of traces that forgets what it is told.
+    pub(crate) fn collector() -> anyhow::Result<Server> {
+        let (runtime, listener) = listen("collector", 1)?;
+        let address = listener.local_addr()?;
+        let router = Router::new().route("/v1/traces", post(|_: Bytes| std::future::ready(())));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Ok(Server { address, name: "collector", runtime: Some(runtime) })
     }
 
     /// The body with which it answers a request.

@@ -15,6 +15,7 @@ use super::connection::ConnectionArgs;
 use super::credential::CredentialArgs;
 use super::exec::unreported::Outbox;
 use super::logging::{self, LogFormat};
+use super::otlp::{self, TraceArgs};
 use super::signals;
 use crate::client::Client;
 use crate::clock::SystemClock;
@@ -27,6 +28,12 @@ const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often it is looked for ends of commands that `exec` could not report.
 const DELIVERY: Duration = Duration::from_secs(15);
+
+/// The name of an agent in traces.
+const SERVICE: &str = "plugin-registry-agent";
+
+/// How long the end of an agent may wait for those who are told of its traces.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The flags of `agent`.
 #[derive(Debug, Clone, Args)]
@@ -56,6 +63,9 @@ pub struct AgentArgs {
     /// The least important lines to log: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     log_level: String,
+    /// Who is told of traces.
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 /// Looks and reports until SIGTERM or SIGINT.
@@ -64,7 +74,7 @@ pub struct AgentArgs {
 ///
 /// When there is an agent of this host on this machine already, or a setting makes no sense.
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
-    let _log = logging::start(args.log_format, &args.log_level)?;
+    let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
     let client = args.credential.shown_by(args.connection.client()?)?;
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
@@ -84,8 +94,11 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = signals::stop_signal()?;
+        signals::follow_level_signals(&log_level)?;
+        let (traces, origin) = args.traces.origin(SERVICE)?;
         let stop = CancellationToken::new();
         info!(server = %client.server(), host = settings.host, agent.name = settings.by, "looking");
+        let client = client.from_origin(origin);
         let delivering = deliver(Outbox::find(args.unreported.as_deref()), client.clone());
         let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
         tokio::select! {
@@ -93,6 +106,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
             never = delivering => match never {},
             () = signals => stop.cancel(),
         }
+        otlp::stop(&traces, GRACE).await;
         Ok(())
     })
 }

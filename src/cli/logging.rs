@@ -2,9 +2,11 @@
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_writer::{LogThread, LogWriter};
+use crate::telemetry::LogLevel;
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -15,19 +17,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to write the log, to standard error. It ends with what is returned.
+/// Begins to write the log, to standard error. It ends with the thread that is returned; its level can be changed.
 ///
 /// # Errors
 ///
-/// When `level` is not a level and not a filter, or the system has no thread for us.
-pub fn start(format: LogFormat, level: &str) -> anyhow::Result<LogThread> {
-    let filter = EnvFilter::try_new(level)
-        .with_context(|| format!("`{level}` is no log level: error, warn, info, debug or trace"))?;
+/// When `level` is not a level, or the system has no thread for us.
+pub fn start(format: LogFormat, level: &str) -> anyhow::Result<(LogThread, LogLevel)> {
+    let (filter, level) = LogLevel::layer(level)?;
     let (writer, thread) = LogWriter::start().context("the log has no thread")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
+    let log = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+        LogFormat::Text => log.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true).with_span_list(false)).init(),
     }
-    Ok(thread)
+    Ok((thread, level))
 }

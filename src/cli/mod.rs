@@ -14,6 +14,7 @@
 //! | [`verify`] | `store verify` |
 //! | [`connection`] | the flags of commands that speak to a registry |
 //! | [`credential`] | the token that a command shows to the registry |
+//! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
 
 pub mod access;
@@ -28,6 +29,8 @@ pub mod import;
 pub mod limits;
 pub mod log_writer;
 pub mod logging;
+pub mod metrics;
+pub mod otlp;
 pub mod probes;
 pub mod serve;
 pub mod signals;

@@ -80,7 +80,7 @@ impl ProbeArgs {
             let unnamed = address.ip().is_loopback();
             info!(host, unnamed, "looking at the processes and containers of this host");
             let own = OwnHost::new(registry.clone(), host, unnamed, &self.docker);
-            tasks.spawn(own.run(interval, stop.clone()));
+            tasks.spawn(own.timed_by(sight.passes()).run(interval, stop.clone()));
             tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
         }
         let providers = self.providers()?;
@@ -88,7 +88,8 @@ impl ProbeArgs {
             let settings = RemoteSettings { reach, ..RemoteSettings::default() };
             let prober = RemoteProber::new(settings, providers.unwrap_or_default());
             let endpoints = self.probe_remotes != RemoteProbes::Off;
-            tasks.spawn(RemoteSweep::new(registry.clone(), prober, endpoints).run(interval, stop.clone()));
+            let sweep = RemoteSweep::new(registry.clone(), prober, endpoints).timed_by(sight.passes());
+            tasks.spawn(sweep.run(interval, stop.clone()));
         }
         tasks.close();
         Ok(tasks)

@@ -14,8 +14,10 @@ use tracing::{error, info, warn};
 use super::access::AccessArgs;
 use super::limits::LimitArgs;
 use super::logging::{self, LogFormat};
+use super::metrics::MetricsArgs;
+use super::otlp::{self, TraceArgs};
 use super::probes::ProbeArgs;
-use super::signals::stop_signal;
+use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
 use crate::clock::{Clock as _, SystemClock};
 use crate::http::Api;
@@ -24,6 +26,7 @@ use crate::registry::cost::{Watchman, watchman};
 use crate::registry::{OnGone, Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
+use crate::telemetry::LogLevel;
 use crate::webhook::{self, Deliveries, Reach};
 
 /// Files that are no connections: the store's, the log's, the listener.
@@ -66,6 +69,12 @@ pub struct ServeArgs {
     /// The least important lines to log: error, warn, info, debug or trace. At info, a line a request.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
+    /// Who is told of traces.
+    #[command(flatten)]
+    pub traces: TraceArgs,
+    /// Where the metrics are.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// The most connections at a time.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS", default_value_t = Settings::default().max_connections, value_name = "N")]
     pub max_connections: usize,
@@ -98,7 +107,7 @@ impl ServeArgs {
 ///
 /// When the store cannot be opened or the address cannot be listened on.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let _log = logging::start(args.log_format, &args.log_level)?;
+    let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let registry = Registry::start_within(journal, Arc::new(SystemClock), args.journal_keep, args.limits.quotas())
         .with_context(|| format!("the store {} cannot be read", args.store))?;
@@ -107,13 +116,13 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let served = runtime.block_on(serve_registry(args, registry));
+    let served = runtime.block_on(serve_registry(args, registry, log_level));
     // All is closed. A name that is being resolved for a webhook must not hold up the end.
     runtime.shutdown_background();
     served
 }
 
-async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<()> {
+async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel) -> anyhow::Result<()> {
     let settings = Settings {
         max_connections: bounded_by_files(args.max_connections),
         max_connections_per_address: args.max_connections_per_address,
@@ -124,6 +133,8 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let gate = args.limits.gate(tls.is_some())?;
     // Before the listener: whoever can connect can also stop it cleanly.
     let stop = stop_signal()?;
+    follow_level_signals(&log_level)?;
+    let traces = args.traces.start(env!("CARGO_PKG_NAME"))?;
     let listener = listen(args.listen)
         .with_context(|| format!("cannot listen on {}; is the port in use? --listen names another", args.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -137,7 +148,15 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let sight = Sight::default();
     let tokens = access.tokens.clone();
-    let api = Api { sight: sight.clone(), access, gate, ..Api::new(registry.clone(), webhooks.clone()) };
+    let api = Api {
+        sight: sight.clone(),
+        access,
+        gate,
+        traces: traces.clone(),
+        log_level,
+        ..Api::new(registry.clone(), webhooks.clone())
+    };
+    let (api, metrics) = args.metrics.serve(api, settings)?;
     let sweeping = CancellationToken::new();
     let tokens = tokio::spawn(tokens.run(|| SystemClock.now(), sweeping.clone().cancelled_owned()));
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
@@ -150,6 +169,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
         }
         None => server::run(listener, api, settings, stop).await,
     }
+    metrics.end().await;
     sweeping.cancel();
     if let Err(error) = sweeper.await {
         error!(%error, "the passes over leases and findings ended by a panic");
@@ -162,11 +182,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     budgets.stop().await;
     probes.wait().await;
     registry.close().await;
+    otlp::stop(&traces, settings.shutdown_grace).await;
     info!("stopped; the store is closed");
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections of a predecessor that linger in TIME_WAIT do not keep the port.
     socket.set_reuseaddr(true)?;

@@ -31,6 +31,7 @@ pub use transport::{Answer, Transport, TransportError};
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
 use crate::plugin::Pid;
+use crate::telemetry::{KeyValue, Origin};
 
 /// How long a request may take until its answer is complete, as long as the service itself gives it.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -42,6 +43,7 @@ pub struct Client {
     base: Url,
     /// What is shown with every request.
     credential: Option<HeaderValue>,
+    origin: Origin,
 }
 
 /// What a list was when it was last asked for.
@@ -70,7 +72,7 @@ impl Client {
             return Err(wrong("it must begin with `http://` or `https://`".into()));
         }
         let transport = Transport::new(&base, security, REQUEST_TIME).map_err(ClientError::Security)?;
-        Ok(Client { transport, base, credential: None })
+        Ok(Client { transport, base, credential: None, origin: Origin::default() })
     }
 
     /// The same client, which shows a token with every request.
@@ -84,6 +86,12 @@ impl Client {
         let mut field = HeaderValue::from_str(&format!("Bearer {token}")).map_err(wrong)?;
         field.set_sensitive(true);
         Ok(Client { credential: Some(field), ..self })
+    }
+
+    /// The same client, whose requests are part of traces.
+    #[must_use]
+    pub fn from_origin(self, origin: Origin) -> Client {
+        Client { origin, ..self }
     }
 
     /// The address of the registry.
@@ -109,7 +117,7 @@ impl Client {
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
         let mut request = request_of(Method::POST, &self.url(&["plugins"]), Some(plugin))?;
         request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-        match self.judged(request).await {
+        match self.ask(request).await {
             Ok(_) => Ok(true),
             Err(error) if error.status() == Some(412) => Ok(false),
             Err(error) => Err(error),
@@ -221,7 +229,7 @@ impl Client {
             if let (None, Some(tag)) = (&cursor, &tag.0) {
                 request.headers_mut().insert(IF_NONE_MATCH, tag.clone());
             }
-            let answer = self.judged(request).await?;
+            let answer = self.ask(request).await?;
             if answer.status == StatusCode::NOT_MODIFIED {
                 return Ok(None);
             }
@@ -253,13 +261,26 @@ impl Client {
         segments: &[&str],
         body: Option<&B>,
     ) -> Result<Answer, ClientError> {
-        self.judged(request_of(method, &self.url(segments), body)?).await
+        self.ask(request_of(method, &self.url(segments), body)?).await
     }
 
-    async fn judged(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+    /// Sends a request, and judges the answer.
+    async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
         request.headers_mut().extend(self.credential.clone().map(|shown| (AUTHORIZATION, shown)));
+        let method = request.method().clone();
+        let mut span = self.origin.send("registry.request", request.headers_mut());
+        let sent = self.transport.send(request).await;
+        if let Some(span) = &mut span {
+            span.add([KeyValue::new("http.request.method", method.to_string())]);
+            match &sent {
+                Ok(answer) => {
+                    span.add([KeyValue::new("http.response.status_code", i64::from(answer.status.as_u16()))]);
+                }
+                Err(_) => span.fail("the registry cannot be reached"),
+            }
+        }
         let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
-        let answer = self.transport.send(request).await.map_err(unreachable)?;
+        let answer = sent.map_err(unreachable)?;
         if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
             return Ok(answer);
         }

@@ -59,7 +59,9 @@ pub fn deed(method: &Method, route: &str) -> Deed {
         "/healthz" | "/readyz" | "/openapi.json" if is_read => Deed::Greet,
         _ if is_read && is_under("/docs") => Deed::Greet,
         // The URLs of webhooks may be secrets.
-        _ if is_under("/tokens") || is_under("/webhooks") || is_under("/backup") => Deed::Administer,
+        _ if is_under("/tokens") || is_under("/webhooks") || is_under("/backup") || is_under("/log-level") => {
+            Deed::Administer
+        }
         _ if is_read => Deed::Read,
         "/observations" => Deed::Observe,
         _ if is_under("/plugins") || is_under("/leases") => Deed::Report,

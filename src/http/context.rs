@@ -16,6 +16,7 @@ use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::error;
+use tracing::field::{Value, display};
 
 use super::access;
 use super::compress;
@@ -26,8 +27,10 @@ use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::rates::Caller;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::Api;
+use super::traced::{Answered, Traced};
 use super::view::View;
 use crate::registry::{Revision, Snapshot, StoreId};
+use crate::telemetry::Trace;
 
 /// The revision that a reply was made from, or that a write has led to.
 pub const REGISTRY_REVISION: HeaderName = HeaderName::from_static("registry-revision");
@@ -101,6 +104,7 @@ where
     let id = surroundings.ids.of(request.headers());
     api.gate.proxies.trace_back(&mut request);
     let method = request.method().clone();
+    let traced = Traced::begin(&api.traces, &method, request.headers());
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     // A browser that asks whether a page may ask shows no credentials, and does nothing.
@@ -129,9 +133,14 @@ where
             (None, None) => answer(api, inner, request, entry.takes_its_time).await,
         }
     };
-    let mut response = match AssertUnwindSafe(answering).catch_unwind().await {
+    let mut answering = std::pin::pin!(AssertUnwindSafe(answering).catch_unwind());
+    let answered = match &traced {
+        None => answering.await,
+        Some(traced) => traced.trace.around(&mut answering).await,
+    };
+    let mut response = match answered {
         Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
-        Err(panic) => after_panic(&*panic, &id),
+        Err(panic) => after_panic(&*panic, &id, traced.as_ref().map(|traced| &traced.trace)),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         response = as_problem(response, uri.path(), &id);
@@ -144,8 +153,12 @@ where
     }
     api.gate.mark(&entry, route.as_ref().map_or("-", MatchedPath::as_str), headers);
     let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());
-    api.requests.count(&method, route, response.status(), took);
-    log(&method, route, response.status(), took, &id);
+    let status = response.status();
+    api.requests.count(&method, route, status, took);
+    log(&method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
+    if let Some(traced) = traced {
+        traced.end(&Answered { method: &method, uri: &uri, route, status, request_id: &id });
+    }
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
 }
@@ -271,9 +284,10 @@ pub fn revision_header(revision: Revision) -> (HeaderName, HeaderValue) {
 
 /// The log line of a request. Those that only ask whether the service is well, or tell that somebody lives, come every
 /// few seconds, and are of use to nobody as long as it is so.
-fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: &HeaderValue) {
+fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: &HeaderValue, trace: Option<&Trace>) {
     // To the microsecond.
     let milliseconds = (latency.as_secs_f64() * 1e6).round() / 1e3;
+    let (trace_id, span_id) = ids_of(trace);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -282,6 +296,8 @@ fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: 
                 http.status = status.as_u16(),
                 latency_ms = milliseconds,
                 request.id = id.to_str().unwrap_or("-"),
+                trace_id,
+                span_id,
                 "answered"
             )
         };
@@ -291,14 +307,22 @@ fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: 
     if is_sign_of_life && status.is_success() { line!(debug) } else { line!(info) }
 }
 
+/// The ids of a request's trace and span, for the log: under the names that OpenTelemetry gives them in logs of other
+/// formats than its own.
+fn ids_of(trace: Option<&Trace>) -> (Option<impl Value + use<>>, Option<impl Value + use<>>) {
+    (trace.map(|trace| display(trace.trace_id())), trace.map(|trace| display(trace.span_id())))
+}
+
 /// A panic in a handler: the request fails, the process lives.
-fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue) -> Response {
+fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue, trace: Option<&Trace>) -> Response {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    error!(panic = message, request.id = id.to_str().unwrap_or("-"), "a handler panicked");
+    let request_id = id.to_str().unwrap_or("-");
+    let (trace_id, span_id) = ids_of(trace);
+    error!(panic = message, request.id = request_id, trace_id, span_id, "a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 

@@ -33,7 +33,7 @@ pub const CONSISTENCY: Parameter = Parameter {
 
 /// Whether a path is about the service, and not about the registry.
 pub fn is_of_service(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") || path.starts_with("/docs")
+    matches!(path, "/healthz" | "/readyz" | "/metrics" | "/log-level" | "/openapi.json") || path.starts_with("/docs")
 }
 
 /// The snapshot that a request is to see.

@@ -18,13 +18,15 @@
 //! | [`context`], [`currency`], [`request_id`], [`peer`], [`compress`] | what surrounds every request |
 //! | [`gate`], [`rates`], [`room`] | which requests are let in |
 //! | [`cors`], [`security_headers`] | what browsers may do with answers |
-//! | [`metrics`], [`process`] | what is counted, and what this process takes |
+//! | [`metrics`], [`figures`], [`requests`], [`process`], [`classic_text`] | what is counted, and what this process takes; as text |
+//! | [`traced`], [`mod@log_level`] | traces of requests; the log's level |
 //! | [`openapi`] | the description of the API |
 
 pub mod access;
 pub mod body;
 mod budgets;
 mod categories;
+mod classic_text;
 pub mod compress;
 pub mod conditional;
 mod config;
@@ -36,12 +38,14 @@ pub mod cursor;
 mod event_params;
 mod event_stream;
 mod events;
+mod figures;
 pub mod gate;
 mod health;
 pub mod idempotency;
 mod leases;
 pub mod list_body;
 pub mod list_params;
+mod log_level;
 pub mod metrics;
 pub mod ndjson;
 pub mod negotiate;
@@ -58,6 +62,7 @@ pub mod rates;
 pub mod refusal;
 pub mod reply;
 pub mod request_id;
+pub mod requests;
 mod resources;
 pub mod room;
 pub mod router;
@@ -65,10 +70,11 @@ mod runtime;
 pub mod security_headers;
 mod stats;
 mod tokens;
+mod traced;
 pub mod view;
 mod webhooks;
 pub mod write;
 
 pub use access::Access;
 pub use gate::Gate;
-pub use router::{Api, Limits, router};
+pub use router::{Api, Limits, Offer, router};

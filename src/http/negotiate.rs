@@ -4,6 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 
 use super::event_stream::EVENT_STREAM;
+use super::metrics::{OPEN_METRICS, PLAIN_TEXT};
 use super::ndjson::NDJSON;
 use super::problem::{Kind, Problem};
 
@@ -22,7 +23,7 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
         "/events" => &[JSON, EVENT_STREAM],
-        "/metrics" => &["application/openmetrics-text", "text/plain"],
+        "/metrics" => &[OPEN_METRICS, PLAIN_TEXT],
         // The API browser's pages, scripts and styles.
         _ if path == "/docs" || path.starts_with("/docs/") => return Ok(()),
         _ => &[JSON],

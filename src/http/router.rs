@@ -11,15 +11,16 @@ use utoipa_axum::routes;
 use super::access::Access;
 use super::context::SurroundLayer;
 use super::gate::Gate;
-use super::metrics::Requests;
 use super::origin::Names;
+use super::requests::Requests;
 use super::{
-    budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
-    runtime, stats, tokens, webhooks,
+    budgets, categories, config, costs, events, health, leases, log_level, metrics, observations, openapi, plugins,
+    resources, runtime, stats, tokens, webhooks,
 };
 use crate::access::Tokens;
 use crate::liveness::sight::Sight;
 use crate::registry::Registry;
+use crate::telemetry::{LogLevel, Traces};
 use crate::webhook::Deliveries;
 
 /// What the handlers work with.
@@ -39,16 +40,44 @@ pub struct Api {
     pub requests: Requests,
     /// Which of them are let in.
     pub gate: Arc<Gate>,
+    /// Who is told of what requests lead to.
+    pub traces: Traces,
+    /// The log's level.
+    pub log_level: LogLevel,
+    /// Which of the routes there are.
+    pub offer: Offer,
+}
+
+/// Which routes a listener offers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    #[default]
+    Everything,
+    /// All but the metrics, which have an address of their own.
+    AllButMetrics,
+    /// The metrics, at that address.
+    MetricsAlone,
 }
 
 impl Api {
     /// What serves a registry with its webhooks and the tokens of its store, within the usual limits, and sees nothing of
     /// its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
-        let (sight, limits, requests) = (Sight::default(), Limits::default(), Requests::default());
         let tokens = Tokens::new(Arc::clone(registry.tokens()), None);
         let access = Access { tokens, names: Arc::new(Names::default()) };
-        Api { registry, webhooks, access, sight, limits, requests, gate: Arc::default() }
+        Api {
+            registry,
+            webhooks,
+            access,
+            sight: Sight::default(),
+            limits: Limits::default(),
+            requests: Requests::default(),
+            traces: Traces::default(),
+            log_level: LogLevel::default(),
+            gate: Arc::default(),
+            offer: Offer::default(),
+        }
     }
 }
 
@@ -107,6 +136,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
         .routes(routes!(metrics::read_metrics))
+        .routes(routes!(log_level::read_level, log_level::set_level))
         .routes(routes!(openapi::read_openapi))
 }
 
@@ -117,8 +147,11 @@ pub fn description() -> Value {
 
 /// The whole service: routes, description, API browser, and what surrounds all of them.
 pub fn router(api: Api) -> Router {
-    let (routes, _) = routes().split_for_parts();
-    surrounded(routes.merge(openapi::browser()).with_state(api.clone()), api)
+    let routes = match api.offer {
+        Offer::Everything | Offer::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
+        Offer::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
+    };
+    surrounded(routes.with_state(api.clone()), api)
 }
 
 /// Puts around routes what surrounds every request.

@@ -149,7 +149,15 @@ impl<'a> WebhookDocument<'a> {
 }
 
 impl WebhookState {
-    fn of(view: &View) -> WebhookState {
+    /// Every state, with its name in metrics, which is that of the wire.
+    pub const ALL: [(WebhookState, &'static str); 4] = [
+        (WebhookState::Delivering, "delivering"),
+        (WebhookState::Waiting, "waiting"),
+        (WebhookState::Parked, "parked"),
+        (WebhookState::Disabled, "disabled"),
+    ];
+
+    pub fn of(view: &View) -> WebhookState {
         match &view.progress {
             _ if !view.webhook.enabled => WebhookState::Disabled,
             progress if progress.parked_at.is_some() => WebhookState::Parked,

@@ -14,7 +14,7 @@
 //! | [`prober`] | [`Prober`]: the sweep over what a host holds |
 //! | [`own_host`] | the sweep of the registry's own host, and of what is remote |
 //! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
-//! | [`sight`] | what can be seen from here |
+//! | [`sight`], [`passes`] | what can be seen from here, and how long looking takes |
 
 pub mod agent;
 pub mod container;
@@ -24,6 +24,7 @@ pub mod identity;
 pub mod memory;
 pub mod own_host;
 pub mod pace;
+pub mod passes;
 pub mod prober;
 pub mod process;
 pub mod provider;

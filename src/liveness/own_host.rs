@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::host::agent_name;
+use super::passes::{OWN_HOST, Passes, REMOTES};
 use super::prober::{Held, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
@@ -29,6 +30,7 @@ pub struct OwnHost {
     by: String,
     prober: Prober,
     reported: Outcome,
+    passes: Passes,
 }
 
 /// How the last report went: told once when it changes.
@@ -42,7 +44,21 @@ impl OwnHost {
     /// One who looks at what plugins hold on `host`, or, when `unnamed`, on no host that they name.
     pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> OwnHost {
         let by = agent_name(&host).replacen("agent", "registry", 1);
-        OwnHost { registry, host, unnamed, by, prober: Prober::new(engine, REFRESH), reported: Outcome::Taken }
+        OwnHost {
+            registry,
+            host,
+            unnamed,
+            by,
+            prober: Prober::new(engine, REFRESH),
+            reported: Outcome::Taken,
+            passes: Passes::default(),
+        }
+    }
+
+    /// The same, timed by `passes`.
+    #[must_use]
+    pub fn timed_by(self, passes: &Passes) -> OwnHost {
+        OwnHost { passes: passes.clone(), ..self }
     }
 
     /// Looks every `interval` until `stop`.
@@ -51,7 +67,11 @@ impl OwnHost {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.turn().await,
+                _ = ticks.tick() => {
+                    let began = Instant::now();
+                    self.turn().await;
+                    self.passes.note(&OWN_HOST, began.elapsed());
+                }
                 () = stop.cancelled() => return,
             }
         }
@@ -101,12 +121,19 @@ pub struct RemoteSweep {
     registry: Registry,
     prober: RemoteProber,
     endpoints: bool,
+    passes: Passes,
 }
 
 impl RemoteSweep {
     /// One who asks the providers that are set; with `endpoints`, endpoints and SSH hosts, too.
     pub fn new(registry: Registry, prober: RemoteProber, endpoints: bool) -> RemoteSweep {
-        RemoteSweep { registry, prober, endpoints }
+        RemoteSweep { registry, prober, endpoints, passes: Passes::default() }
+    }
+
+    /// The same, timed by `passes`.
+    #[must_use]
+    pub fn timed_by(self, passes: &Passes) -> RemoteSweep {
+        RemoteSweep { passes: passes.clone(), ..self }
     }
 
     /// Looks at those whose turn it is every `interval` until `stop`.
@@ -118,10 +145,12 @@ impl RemoteSweep {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
+            let began = Instant::now();
             tokio::select! {
                 news = self.turn() => self.tell(news).await,
                 () = stop.cancelled() => return,
             }
+            self.passes.note(&REMOTES, began.elapsed());
         }
     }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::container::ContainerProbe;
+use super::passes::Passes;
 use super::process::ProcessProbe;
 
 /// One thing that can be seen, or not.
@@ -37,19 +38,27 @@ impl Point {
     }
 }
 
-/// What could be seen lately, for those who ask again and again. Cheap to clone.
+/// What could be seen lately, for those who ask again and again, and how long it took to look. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Sight(Arc<ArcSwap<Vec<Point>>>);
+pub struct Sight {
+    points: Arc<ArcSwap<Vec<Point>>>,
+    passes: Passes,
+}
 
 impl Sight {
     /// What was seen; nothing as long as nobody has looked.
     pub fn points(&self) -> Arc<Vec<Point>> {
-        self.0.load_full()
+        self.points.load_full()
+    }
+
+    /// How long it took to look at everything once.
+    pub fn passes(&self) -> &Passes {
+        &self.passes
     }
 
     /// Looks, with the Docker engine at `engine`.
     pub async fn refresh(&self, engine: &str) {
-        self.0.store(Arc::new(look_around(engine).await));
+        self.points.store(Arc::new(look_around(engine).await));
     }
 }
 

@@ -17,6 +17,7 @@ use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::stretch::Stretches;
+use super::traced::Traced;
 use super::vet::{Foresight, Vetted, Vetting};
 use super::vitals::Vitals;
 use super::watch::Topics;
@@ -291,7 +292,7 @@ impl Registry {
         &self.0.freshness
     }
 
-    /// What the writer counts and times.
+    /// What is counted and timed.
     pub fn measures(&self) -> &Measures {
         &self.0.measures
     }
@@ -345,7 +346,7 @@ impl Registry {
             .map_err(|_| SubmitError::Overloaded)?
             .map_err(|_| SubmitError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { request, vetted, answer, _place: place };
+        let submission = Submission { request, vetted, answer, traced: Traced::queued(), _place: place };
         self.0.measures.queue.inc();
         self.0.queue.send(Message::Submit(submission)).map_err(|_| SubmitError::Closed)?;
         Ok(answered)

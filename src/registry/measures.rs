@@ -1,10 +1,12 @@
-//! What the writer counts and times, for whoever watches over the service.
+//! What the writer counts and times, and what is reported, for whoever watches over the service.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// Counters of one writer. Cloning shares them.
+/// Counters of one registry. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Measures {
     /// Batches that were made durable.
@@ -17,6 +19,17 @@ pub struct Measures {
     pub commit_time: Histogram,
     /// Commands that wait for the writer.
     pub queue: Gauge,
+    /// Sightings that were taken in.
+    pub sightings: Family<Sighted, Counter>,
+}
+
+/// What was seen of what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Sighted {
+    /// The kind of the resource.
+    pub kind: &'static str,
+    /// What was seen of it.
+    pub state: &'static str,
 }
 
 impl Default for Measures {
@@ -29,6 +42,7 @@ impl Default for Measures {
             // 0.1 ms to 6.6 s.
             commit_time: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
             queue: Gauge::default(),
+            sightings: Family::default(),
         }
     }
 }

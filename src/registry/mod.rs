@@ -31,8 +31,8 @@
 //! | [`observe`] | what probes and agents report |
 //! | [`sweep`], [`rounds`] | what follows from time passing |
 //! | [`vet`] | the expensive checks, done before the writer |
-//! | [`writer`] | decides, commits, publishes |
-//! | [`measures`] | what the writer counts and times |
+//! | [`writer`], [`traced`] | decides, commits, publishes; what of that is told in traces |
+//! | [`measures`] | what is counted and timed |
 //! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod authority;
@@ -79,6 +79,7 @@ mod lease_rules;
 mod leases;
 mod observation_rules;
 mod rounds;
+mod traced;
 
 pub use change::{Change, ChangeKind, Event};
 pub use command::{Asker, Command, Outcome, Precondition, Refusal, Request, SubmitError};

@@ -9,6 +9,7 @@ use super::authority;
 use super::command::{Asker, Command, Look, Outcome, Refusal, Request, SubmitError};
 use super::finding::Looks;
 use super::handle::{Pending, Registry};
+use super::measures::Sighted;
 use super::observation::{ObservedState, Sighting};
 use super::observation_rules::{read, transition};
 use super::resource_row::Resource;
@@ -99,6 +100,8 @@ impl Registry {
                 continue;
             }
             seen.accepted += 1;
+            let sighted = Sighted { kind: key.kind.as_str(), state: look.state.as_str() };
+            self.measures().sightings.get_or_create(&sighted).inc();
             self.vitals().saw(key.clone(), read(known, &look), look.at);
             let of_plugin = news.entry(key.plugin).or_default();
             of_plugin.is_news |= transition(record, by, &look).is_some();

@@ -10,6 +10,7 @@ use super::document::Record;
 use super::lease::Lease;
 use super::revision::StoreId;
 use super::state::State;
+use crate::telemetry::Trace;
 
 /// A change that was made. It is shared by everybody who wants to know of it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Transition {
     pub step: Step,
     /// The event's JSON, serialised when it is first asked for.
     json: OnceLock<Bytes>,
+    /// The trace of the request that has led to it, in the process that has made it.
+    trace: OnceLock<Trace>,
 }
 
 /// What stood before a change, and what stands after it.
@@ -50,7 +53,18 @@ impl State {
 impl Transition {
     /// A change, and what it has done.
     pub fn new(change: Change, step: Step) -> Transition {
-        Transition { change, step, json: OnceLock::new() }
+        Transition { change, step, json: OnceLock::new(), trace: OnceLock::new() }
+    }
+
+    /// Says which trace the request belongs to that has led to it.
+    pub(super) fn is_part_of(&self, trace: Trace) {
+        // Who says so first has made it.
+        drop(self.trace.set(trace));
+    }
+
+    /// The trace of the request that has led to it, if it has one, and this process has made the change.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.get()
     }
 
     /// The records before and after, when the change is about a plugin.

@@ -30,6 +30,7 @@ use super::quota::Quotas;
 use super::retention::Retention;
 use super::revision::Revision;
 use super::state::State;
+use super::traced::{self, Told, Traced};
 use super::transition::Transition;
 use super::vet::Vetted;
 use super::watch::Topics;
@@ -61,6 +62,8 @@ pub(super) struct Submission {
     pub request: Arc<Request>,
     pub vetted: Option<Vetted>,
     pub answer: oneshot::Sender<Result<Outcome, SubmitError>>,
+    /// Its part in the trace of the request that it came with.
+    pub traced: Option<Traced>,
     /// The place in the queue, given back with the answer.
     pub _place: OwnedSemaphorePermit,
 }
@@ -95,7 +98,12 @@ struct Inbox {
 impl Inbox {
     fn take(&mut self, message: Message) {
         match message {
-            Message::Submit(submission) => self.batch.push(submission),
+            Message::Submit(mut submission) => {
+                if let Some(traced) = &mut submission.traced {
+                    traced.taken();
+                }
+                self.batch.push(submission);
+            }
             Message::CatchUp(answer) => self.catching_up.push(answer),
             Message::News => {}
             Message::Stop => self.is_stop = true,
@@ -289,9 +297,14 @@ impl Running {
             let decided = self.decide(&mut inbox, messages)?;
             self.commit(&decided)?;
             self.publish(&decided);
-            Ok(decided.answers)
+            Ok::<_, StoreError>(decided.answers)
         }));
-        self.measure(inbox.batch.len(), begun, matches!(written, Ok(Ok(_))));
+        let failure = match &written {
+            Ok(Ok(_)) => None,
+            Ok(Err(failure)) => Some(failure.reason()),
+            Err(_panic) => Some("the writer panicked"),
+        };
+        self.measure(&mut inbox.batch, begun, failure);
         let stopped = inbox.is_stop;
         match written {
             Ok(Ok(answers)) => {
@@ -317,17 +330,20 @@ impl Running {
         stopped
     }
 
-    /// Counts a batch of so many commands.
-    fn measure(&self, commands: usize, begun: Instant, is_done: bool) {
+    /// Counts a batch, and ends what is told of it in traces. `failure` says why it was not written.
+    fn measure(&self, batch: &mut [Submission], begun: Instant, failure: Option<&'static str>) {
         let measures = &self.writer.measures;
+        let (commands, took) = (batch.len(), begun.elapsed());
         measures.queue.dec_by(i64::try_from(commands).unwrap_or(i64::MAX));
-        if is_done {
+        if failure.is_none() {
             measures.commits.inc();
-            measures.commit_time.observe(begun.elapsed().as_secs_f64());
+            measures.commit_time.observe(took.as_secs_f64());
             measures.batch.observe(u32::try_from(commands).unwrap_or(u32::MAX).into());
         } else {
             measures.failed_commits.inc();
         }
+        let told = Told { commands, took, revision: self.writer.published.load().state.revision(), failure };
+        traced::tell(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
     }
 
     /// Takes the store's lock, and decides all that waits by then on the newest state.
@@ -365,7 +381,7 @@ impl Running {
         let mut known = self.known_answers(batch, at)?;
         let (mut transitions, mut kept) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
-        for Submission { request, vetted, .. } in batch {
+        for Submission { request, vetted, traced, .. } in batch {
             let attempt = request.attempt.as_ref();
             if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
                 answers.push(first.repeat(attempt, &snapshot.state));
@@ -377,7 +393,11 @@ impl Running {
                     let revision = snapshot.state.revision().next();
                     let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
                     let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
-                    transitions.extend(self.make(change, &mut snapshot.state)?);
+                    let made = self.make(change, &mut snapshot.state)?;
+                    if let (Some(traced), Some(transition)) = (traced, made.last()) {
+                        transition.is_part_of(traced.trace.clone());
+                    }
+                    transitions.extend(made);
                 }
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();

@@ -16,11 +16,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::hook::Webhook;
+use super::measures::Measures;
 use super::message::Message;
 use super::target::{self, GuardedResolver, Reach};
+use crate::telemetry::{ActiveSpan, KeyValue};
 
 /// How long the connection to a target may take to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -82,6 +85,7 @@ pub struct Courier {
     client: OnceLock<Result<HttpClient, rustls::Error>>,
     reach: Reach,
     time: Duration,
+    measures: Measures,
 }
 
 /// An HTTP client that connects to nothing beyond its [`Reach`]; for all that others can make this service ask.
@@ -90,11 +94,37 @@ pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector<GuardedResolver
 impl Courier {
     /// A courier that goes nowhere beyond `reach`, and gives an attempt so much time.
     pub fn new(reach: Reach, time: Duration) -> Courier {
-        Courier { client: OnceLock::new(), reach, time }
+        Courier { client: OnceLock::new(), reach, time, measures: Measures::default() }
+    }
+
+    /// What it counts and times.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Makes one attempt.
     pub async fn send(&self, webhook: &Webhook, message: &Message, now: Timestamp) -> Attempt {
+        let (began, mut span) = (Instant::now(), message.span());
+        let attempt = self.attempt(webhook, message, now, span.as_ref()).await;
+        self.measures.count(&attempt, began.elapsed());
+        if let Some(span) = &mut span {
+            // Not where it went: an address may have a secret in it.
+            span.add([KeyValue::new("http.request.method", "POST"), KeyValue::new("webhook.id", webhook.id.clone())]);
+            span.add(attempt.status().map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
+            if let Some(reason) = attempt.reason() {
+                span.fail(reason);
+            }
+        }
+        attempt
+    }
+
+    async fn attempt(
+        &self,
+        webhook: &Webhook,
+        message: &Message,
+        now: Timestamp,
+        span: Option<&ActiveSpan>,
+    ) -> Attempt {
         let failed = |reason: String| Attempt::Failed { status: None, reason };
         // An address that is written as such is never resolved, and the setting may have changed since.
         if let Err(forbidden) = target::check(&webhook.url, self.reach) {
@@ -104,7 +134,7 @@ impl Courier {
             Ok(client) => client,
             Err(error) => return failed(format!("TLS cannot be set up: {error}")),
         };
-        let request = match message.request(webhook, now) {
+        let request = match message.request(webhook, now, span) {
             Ok(request) => request,
             Err(error) => return failed(error.to_string()),
         };

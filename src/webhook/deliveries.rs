@@ -14,6 +14,7 @@ use super::back_off::BackOff;
 use super::courier::{Attempt, Courier};
 use super::delivery::{Delivery, Means, Shared, blocking};
 use super::hook::{Draft, Webhook};
+use super::measures::Measures;
 use super::message::Message;
 use super::target::Reach;
 use crate::clock::{Clock, new_identity};
@@ -144,8 +145,7 @@ impl Deliveries {
     ///
     /// When another process delivers, and the store cannot be read.
     pub async fn list(&self) -> Result<Vec<View>, WebhookError> {
-        let here = self.running().as_ref().map(|running| running.values().map(Running::view).collect::<Vec<_>>());
-        let mut views = match here {
+        let mut views = match self.delivered_here() {
             Some(views) => views,
             None => self.read().await?.into_iter().map(|(webhook, progress)| View::of(webhook, progress)).collect(),
         };
@@ -162,6 +162,16 @@ impl Deliveries {
         let mut views = self.list().await?;
         let place = views.iter().position(|view| view.webhook.id == id);
         place.map(|place| views.swap_remove(place)).ok_or_else(|| not_found(id))
+    }
+
+    /// The webhooks that are delivered from here, without asking the store; `None` while another process delivers.
+    pub fn delivered_here(&self) -> Option<Vec<View>> {
+        self.running().as_ref().map(|running| running.values().map(Running::view).collect())
+    }
+
+    /// What is counted and timed of attempts to deliver.
+    pub fn measures(&self) -> &Measures {
+        self.0.means.courier.measures()
     }
 
     /// Makes a webhook.

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::hook::Webhook;
 use crate::registry::cloud_event::{CLOUD_EVENT, source};
 use crate::registry::{StoreId, Transition};
+use crate::telemetry::{ActiveSpan, SpanKind, Trace, context};
 
 /// The `type` of an event that only tries whether deliveries arrive.
 pub const TEST_EVENT: &str = "webhook.test";
@@ -22,13 +23,15 @@ const AGENT: &str = concat!("plugin-registry/", env!("CARGO_PKG_VERSION"));
 pub struct Message {
     id: String,
     payload: Bytes,
+    /// The trace of the request that it comes from.
+    trace: Option<Trace>,
 }
 
 impl Message {
     /// The message of a change.
     pub fn of(transition: &Transition, store: &StoreId) -> Message {
         let id = format!("{store}-{}", transition.change.revision);
-        Message { id, payload: transition.json(store).clone() }
+        Message { id, payload: transition.json(store).clone(), trace: transition.trace().cloned() }
     }
 
     /// A message that only tries whether deliveries arrive.
@@ -37,7 +40,8 @@ impl Message {
             "specversion": "1.0", "id": id, "source": source(store), "type": TEST_EVENT, "subject": webhook.id,
             "time": now, "datacontenttype": "application/json", "data": {},
         });
-        Message { id: format!("{store}-test-{id}"), payload: event.to_string().into() }
+        let id = format!("{store}-test-{id}");
+        Message { id, payload: event.to_string().into(), trace: Trace::current() }
     }
 
     /// The value of `webhook-id`.
@@ -45,13 +49,23 @@ impl Message {
         &self.id
     }
 
-    /// The request of one attempt, which is signed with the time at which it is made.
+    /// Begins the span of an attempt, if anybody is to be told of it.
+    pub fn span(&self) -> Option<ActiveSpan> {
+        self.trace.as_ref()?.span("webhook.deliver", SpanKind::Client)
+    }
+
+    /// The request of one attempt, which is signed with the time at which it is made, and is a part of `span`.
     ///
     /// # Errors
     ///
     /// When it cannot be put together, which is a fault of ours.
-    pub fn request(&self, webhook: &Webhook, now: Timestamp) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-        Request::post(webhook.url.as_str())
+    pub fn request(
+        &self,
+        webhook: &Webhook,
+        now: Timestamp,
+        span: Option<&ActiveSpan>,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let mut request = Request::post(webhook.url.as_str())
             .header(CONTENT_TYPE, CLOUD_EVENT)
             .header(USER_AGENT, AGENT)
             .header(standardwebhooks::HEADER_WEBHOOK_ID, &self.id)
@@ -60,6 +74,11 @@ impl Message {
                 standardwebhooks::HEADER_WEBHOOK_SIGNATURE,
                 webhook.secret.sign(&self.id, now, &self.payload).unwrap_or_default(),
             )
-            .body(Full::new(self.payload.clone()))
+            .body(Full::new(self.payload.clone()))?;
+        let context = span.map(ActiveSpan::context).or(self.trace.as_ref().map(Trace::context));
+        if let Some(context) = context {
+            context::write_to(request.headers_mut(), context);
+        }
+        Ok(request)
     }
 }

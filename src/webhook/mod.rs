@@ -22,6 +22,7 @@
 //! | [`target`] | where deliveries may go |
 //! | [`courier`] | one request to a target |
 //! | [`message`] | what is sent |
+//! | [`measures`] | what is counted and timed of that |
 //! | [`back_off`] | when a failed delivery is tried again; pure |
 //! | [`delivery`] | the task of one webhook |
 //! | [`deliveries`] | [`Deliveries`]: all of them, as the rest of the program holds them |
@@ -31,6 +32,7 @@ pub mod courier;
 pub mod deliveries;
 pub mod delivery;
 pub mod hook;
+pub mod measures;
 pub mod message;
 pub mod secret;
 pub mod target;

@@ -29,6 +29,7 @@ mod findings;
 mod health;
 mod idempotency;
 mod leases;
+mod log_level;
 mod metrics;
 mod observations;
 mod plugin;
@@ -73,6 +74,7 @@ mod security_headers;
 mod shedding;
 mod snapshots;
 mod tls;
+mod traces;
 mod vectors;
 
 // Writing, keeping, and the process.

@@ -39,6 +39,7 @@ use clap::Args;
 use super::connection::ConnectionArgs;
 use super::credential::CredentialArgs;
 use super::logging::{self, LogFormat};
+use super::otlp::TraceArgs;
 
 /// The flags of `exec`.
 #[derive(Debug, Clone, Args)]
@@ -81,6 +82,9 @@ pub struct ExecArgs {
     /// The least important lines to log, to standard error: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "warn", value_name = "LEVEL")]
     pub log_level: String,
+    /// Who is told of traces.
+    #[command(flatten)]
+    pub traces: TraceArgs,
     /// The command, after `--`.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -100,7 +104,7 @@ pub const NOT_FOUND: u8 = 127;
 ///
 /// Never, so far: what goes wrong is told here, because it has an exit code of its own.
 pub fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
-    let _log = logging::start(LogFormat::Text, &args.log_level)?;
+    let (_log, _level) = logging::start(LogFormat::Text, &args.log_level)?;
     wrapper::run(args).or_else(|error| {
         tracing::error!("{error:#}");
         Ok(ExitCode::from(OWN_FAILURE))

@@ -15,6 +15,7 @@ use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
 use crate::liveness::process::ProcessProbe;
 use crate::plugin::{Name, Pid, PluginKey};
+use crate::telemetry::Origin;
 
 /// How often it is looked which processes there are.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,12 +54,12 @@ struct Held {
 }
 
 impl Reporter {
-    /// A reporter that has told nothing yet.
+    /// A reporter that has told nothing yet, and whose requests come from `origin`.
     ///
     /// # Errors
     ///
     /// When the flags make no sense.
-    pub fn new(args: &ExecArgs) -> anyhow::Result<Reporter> {
+    pub fn new(args: &ExecArgs, origin: Origin) -> anyhow::Result<Reporter> {
         let name = |flag: &str, text: &str| Name::new(text).map_err(|wrong| anyhow::anyhow!("--{flag} {wrong}"));
         let key = PluginKey { category: name("category", &args.category)?, name: name("name", &args.name)? };
         let host = args.host.clone().unwrap_or_else(this_host);
@@ -78,7 +79,7 @@ impl Reporter {
         // What the registry takes for a holder's name is 256 characters.
         let holder = holder.chars().take(256).collect();
         Ok(Reporter {
-            client: args.credential.shown_by(args.connection.client()?)?,
+            client: args.credential.shown_by(args.connection.client()?)?.from_origin(origin),
             unique_id: key.unique_id().to_string(),
             plugin,
             request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl },

@@ -21,10 +21,17 @@ use super::link::{Ending, ToGuard, ToWrapper};
 use super::reporter::Reporter;
 use super::terminal::Terminal;
 use super::{ExecArgs, OWN_FAILURE};
+use crate::cli::otlp;
 use crate::clock::new_identity;
 
 /// How long the guard may take to call back. It is the same program, and does nothing before.
 const CALL_BACK: Duration = Duration::from_secs(10);
+
+/// The name of the wrapper in traces.
+const SERVICE: &str = "plugin-registry-exec";
+
+/// How long the end may wait for those who are told of traces.
+const LAST_TRACES: Duration = Duration::from_secs(1);
 
 /// Runs the command, and returns what to exit with.
 ///
@@ -42,7 +49,8 @@ async fn run_command(args: &ExecArgs) -> anyhow::Result<Ending> {
     // Before the command: what is sent early must reach it.
     let signals = all_signals()?;
     set_child_subreaper(Some(getpid())).context("this process is no subreaper")?;
-    let mut reporter = Reporter::new(args)?;
+    let (traces, origin) = args.traces.origin(SERVICE)?;
+    let mut reporter = Reporter::new(args, origin)?;
     // A mistake in the flags should be told before anything runs; that nobody answers is no mistake.
     reporter.begin().await?;
     let catching_up = tokio::spawn(reporter.catch_up());
@@ -64,6 +72,7 @@ async fn run_command(args: &ExecArgs) -> anyhow::Result<Ending> {
     };
     catching_up.abort();
     reporter.end(Some(ending)).await;
+    otlp::stop(&traces, LAST_TRACES).await;
     // It has said its last word, or is dead.
     drop(guarded.guard.wait());
     Ok(ending)

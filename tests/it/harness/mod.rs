@@ -13,6 +13,7 @@
 //! | [`secure`] | [`Authority`]: certificates, TLS, HTTP/2 |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
 //! | [`receiver`] | a target of webhooks, which answers as it is told |
+//! | [`collector`] | a collector of traces (OTLP) |
 //! | [`stage`] | a journal that fails, panics or waits on command |
 //! | [`machine`] | [`Machine`]: the pure core alone |
 //! | [`trace`] | [`Trace`]: everything a reader can see, to show that a refusal left none |
@@ -22,6 +23,7 @@
 
 pub(crate) mod bearers;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod durable;
 pub(crate) mod event_stream;
 pub(crate) mod machine;
@@ -41,6 +43,7 @@ use std::time::Duration;
 
 pub(crate) use bearers::Bearers;
 pub(crate) use client::{Call, Client, Reply};
+pub(crate) use collector::Collector;
 pub(crate) use durable::Durable;
 pub(crate) use event_stream::{EventStream, Received};
 pub(crate) use machine::Machine;

@@ -1,0 +1,58 @@
+//! The flag of `serve` that gives the metrics an address of their own, and the listener there.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::serve::listen;
+use crate::http::{Api, Offer};
+use crate::server::{self, Settings};
+
+/// Where the metrics are.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsArgs {
+    /// Give GET /metrics an address and port of its own, where there is nothing else; it is not on the other one then.
+    #[arg(long, env = "PLUGIN_REGISTRY_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
+}
+
+/// The listener of the metrics, if they have one.
+pub struct MetricsListener(Option<(JoinHandle<()>, CancellationToken)>);
+
+impl MetricsArgs {
+    /// Serves the metrics of `api` where they are to be; returns what is to be served elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When their address cannot be listened on.
+    pub fn serve(&self, api: Api, settings: Settings) -> anyhow::Result<(Api, MetricsListener)> {
+        let Some(wanted) = self.metrics_listen else { return Ok((api, MetricsListener(None))) };
+        let listener: TcpListener = listen(wanted)
+            .with_context(|| format!("cannot listen on {wanted} for the metrics; --metrics-listen names another"))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        info!(%address, "the metrics have an address of their own");
+        // As for the other address.
+        drop(writeln!(std::io::stdout(), "its metrics are at http://{address}/metrics"));
+        let alone = Api { offer: Offer::MetricsAlone, ..api.clone() };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(server::run(listener, alone, settings, stop.clone().cancelled_owned()));
+        Ok((Api { offer: Offer::AllButMetrics, ..api }, MetricsListener(Some((task, stop)))))
+    }
+}
+
+impl MetricsListener {
+    /// Ends it, after the other one: how the rest of the service ends can be seen until then.
+    pub async fn end(self) {
+        let Some((task, stop)) = self.0 else { return };
+        stop.cancel();
+        if let Err(error) = task.await {
+            error!(%error, "the listener of the metrics ended by a panic");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The flags that are about traces, and the way to their collector: OTLP over HTTP, in protobuf.
+//!
+//! Everything else is set by OpenTelemetry's own environment variables, which its SDK reads: `OTEL_TRACES_SAMPLER`,
+//! `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME` and so on.
+
+use std::env;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt as _, Full, Limited};
+use opentelemetry_http::{HttpError, Request, Response};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use tracing::{debug, info};
+use url::Url;
+
+use crate::clock::new_identity;
+use crate::telemetry::export::Settings;
+use crate::telemetry::{KeyValue, Origin, Traces};
+use crate::webhook::Reach;
+use crate::webhook::courier::{self, HttpClient};
+
+/// How long a collector may take to answer one attempt. How long all attempts may take is `OTEL_EXPORTER_OTLP_TIMEOUT`.
+const ATTEMPT_TIME: Duration = Duration::from_secs(10);
+
+/// How long the end of the process waits for a collector that does not answer, at most.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// The longest answer of a collector that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What is told of in traces, and to whom.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TraceArgs {
+    /// Where traces are sent, by OTLP over HTTP: `http://collector:4318`. Without it, OTEL_EXPORTER_OTLP_ENDPOINT counts,
+    /// and without that, nothing is traced. OTEL_TRACES_SAMPLER and the like are heeded.
+    #[arg(long, env = "PLUGIN_REGISTRY_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<Url>,
+}
+
+impl TraceArgs {
+    /// As if `--otlp-endpoint` were given.
+    pub fn to(endpoint: Url) -> TraceArgs {
+        TraceArgs { otlp_endpoint: Some(endpoint) }
+    }
+
+    /// Begins to send traces in the name of `service`, if they are to be sent anywhere. Call it within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// When what is set makes no sense.
+    pub fn start(&self, service: &'static str) -> anyhow::Result<Traces> {
+        if !self.is_wanted() {
+            return Ok(Traces::default());
+        }
+        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
+            if let Some(protocol) = setting(name).filter(|protocol| protocol != "http/protobuf") {
+                bail!("{name} is `{protocol}`: traces are sent by http/protobuf alone");
+            }
+        }
+        check_sampler()?;
+        let client = courier::client(Reach::Everything).context("TLS cannot be set up for the collector of traces")?;
+        let mut exporter = SpanExporter::builder().with_http().with_http_client(Collector(client));
+        if let Some(base) = &self.otlp_endpoint {
+            exporter = exporter.with_endpoint(format!("{}/v1/traces", base.as_str().trim_end_matches('/')));
+        }
+        let exporter = exporter.build().context("the collector of traces cannot be used")?;
+        // Not where to: an address may have a password in it.
+        info!("traces are sent to a collector");
+        let usual = Settings::default();
+        let settings = Settings {
+            queue: number("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(usual.queue),
+            batch: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(usual.batch),
+            delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(usual.delay, Duration::from_millis),
+        };
+        Ok(Traces::start(exporter, &resource(service), settings))
+    }
+
+    /// Where the requests of this process come from, which is told in the name of `service`.
+    ///
+    /// # Errors
+    ///
+    /// As [`TraceArgs::start`].
+    pub fn origin(&self, service: &'static str) -> anyhow::Result<(Traces, Origin)> {
+        let traces = self.start(service)?;
+        let (parent, state) = (setting("TRACEPARENT"), setting("TRACESTATE"));
+        let origin = Origin::new(traces.clone(), parent.as_deref(), state.as_deref());
+        Ok((traces, origin))
+    }
+
+    fn is_wanted(&self) -> bool {
+        let is_off = setting("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            || setting("OTEL_TRACES_EXPORTER").is_some_and(|exporter| exporter == "none");
+        let endpoints = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+        !is_off && (self.otlp_endpoint.is_some() || endpoints.into_iter().any(|name| setting(name).is_some()))
+    }
+}
+
+/// Sends what is still to be told, within what the end of the process may take.
+pub async fn stop(traces: &Traces, grace: Duration) {
+    traces.stop(grace.min(LAST_WORD)).await;
+}
+
+/// Whose traces they are, unless the environment says otherwise (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`).
+fn resource(service: &'static str) -> Resource {
+    let told = setting("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let is_told = |name: &str| told.split(',').any(|part| part.split('=').next().map(str::trim) == Some(name));
+    let mut usual = vec![
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", new_identity().to_string()),
+    ];
+    if setting("OTEL_SERVICE_NAME").is_none() {
+        usual.push(KeyValue::new("service.name", service));
+    }
+    usual.retain(|attribute| !is_told(attribute.key.as_str()));
+    Resource::builder().with_attributes(usual).build()
+}
+
+/// Refuses what the SDK would pass over in silence, and then sample everything.
+fn check_sampler() -> anyhow::Result<()> {
+    let sampler = setting("OTEL_TRACES_SAMPLER");
+    match sampler.as_deref().map(|name| name.strip_prefix("parentbased_").unwrap_or(name)) {
+        None | Some("always_on" | "always_off") => Ok(()),
+        Some("traceidratio") => match number::<f64>("OTEL_TRACES_SAMPLER_ARG")? {
+            Some(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
+            _ => bail!("OTEL_TRACES_SAMPLER_ARG must be the part that is to be sampled, from 0 to 1"),
+        },
+        Some(_) => bail!(
+            "OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, or one of these after `parentbased_`"
+        ),
+    }
+}
+
+/// A variable of the environment; one that is empty counts as none.
+fn setting(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number<T: FromStr>(name: &str) -> anyhow::Result<Option<T>> {
+    let read = |value: String| value.parse().ok().with_context(|| format!("{name} is `{value}`, which is no number"));
+    setting(name).map(read).transpose()
+}
+
+/// The way to the collector: the client that webhooks use, which follows nobody and knows no proxy. Where it goes has been
+/// set by whoever runs this process, and may be anywhere.
+#[derive(Debug)]
+struct Collector(HttpClient);
+
+#[async_trait::async_trait]
+impl opentelemetry_http::HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let answer = async {
+            let sent = self.0.request(request.map(Full::new)).await;
+            // The exporter only says that it was the network.
+            let sent = sent.inspect_err(|error| debug!(error = courier::reason_of(error), "no way to the collector"));
+            let (parts, body) = sent?.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+            Ok::<_, HttpError>(Response::from_parts(parts, body))
+        };
+        tokio::time::timeout(ATTEMPT_TIME, answer).await?
+    }
+}

@@ -1,0 +1,222 @@
+//! Spans on their way to a collector: a queue that is bounded, and a task that empties it.
+//!
+//! Nobody waits for it: a span that finds no place is dropped, and counted. (The SDK's own processor keeps its count to
+//! itself, and has a thread on which no client of a tokio runtime works.)
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How spans are gathered. The defaults are those of OpenTelemetry's specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many spans may wait (`OTEL_BSP_MAX_QUEUE_SIZE`). More bridge a longer absence of the collector, and cost about
+    /// 1 KiB each.
+    pub queue: usize,
+    /// How many are sent together at most (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
+    pub batch: usize,
+    /// How long spans are gathered before they are sent (`OTEL_BSP_SCHEDULE_DELAY`).
+    pub delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { queue: 2_048, batch: 512, delay: Duration::from_secs(5) }
+    }
+}
+
+/// What has become of spans.
+#[derive(Debug, Default)]
+pub struct Counts {
+    exported: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Counts {
+    /// How many there were of each outcome.
+    pub fn by_outcome(&self) -> [(&'static str, u64); 3] {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [("exported", read(&self.exported)), ("failed", read(&self.failed)), ("dropped", read(&self.dropped))]
+    }
+}
+
+/// Where spans are put that have ended. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Outbox {
+    queue: mpsc::Sender<SpanData>,
+    counts: Arc<Counts>,
+    stop: CancellationToken,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Outbox {
+    pub fn start(exporter: impl SpanExporter + 'static, settings: Settings) -> Outbox {
+        let (queue, waiting) = mpsc::channel(settings.queue.max(1));
+        let (counts, stop) = (Arc::new(Counts::default()), CancellationToken::new());
+        let export = Export { exporter, settings, counts: Arc::clone(&counts), is_failing: false };
+        let task = tokio::spawn(export.run(waiting, stop.clone()));
+        Outbox { queue, counts, stop, task: Arc::new(Mutex::new(Some(task))) }
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub async fn stop(&self, within: Duration) {
+        self.stop.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut task) = task else { return };
+        if tokio::time::timeout(within, &mut task).await.is_err() {
+            task.abort();
+            warn!("the collector of traces has not taken the last of them in time");
+        }
+    }
+}
+
+impl SpanProcessor for Outbox {
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if self.queue.try_send(span).is_err() {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The task.
+struct Export<E> {
+    exporter: E,
+    settings: Settings,
+    counts: Arc<Counts>,
+    is_failing: bool,
+}
+
+impl<E: SpanExporter> Export<E> {
+    /// Sends what comes, until `stop`; then what is left.
+    async fn run(mut self, mut waiting: mpsc::Receiver<SpanData>, stop: CancellationToken) {
+        let most = self.settings.batch.max(1);
+        let mut batch = Vec::new();
+        let mut due = Instant::now();
+        loop {
+            let room = most - batch.len();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                taken = waiting.recv_many(&mut batch, room) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    if batch.len() == taken {
+                        due = Instant::now() + self.settings.delay;
+                    }
+                }
+                () = tokio::time::sleep_until(due), if !batch.is_empty() => {}
+            }
+            if batch.len() >= most || (!batch.is_empty() && Instant::now() >= due) {
+                self.send(std::mem::take(&mut batch)).await;
+            }
+        }
+        waiting.close();
+        while !batch.is_empty() || waiting.recv_many(&mut batch, most).await > 0 {
+            self.send(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn send(&mut self, batch: Vec<SpanData>) {
+        let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let sent = self.exporter.export(batch).await;
+        let count = if sent.is_ok() { &self.counts.exported } else { &self.counts.failed };
+        count.fetch_add(spans, Ordering::Relaxed);
+        let was_failing = std::mem::replace(&mut self.is_failing, sent.is_err());
+        match sent {
+            Err(error) if !was_failing => {
+                warn!(%error, spans, "traces could not be sent; they are dropped until they can be");
+            }
+            Ok(()) if was_failing => info!("traces can be sent again"),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::SpanKind;
+    use opentelemetry_sdk::Resource;
+
+    use super::super::Traces;
+    use super::*;
+
+    /// A collector that takes what it is sent when it is told to.
+    #[derive(Debug)]
+    struct Collector {
+        taken: mpsc::UnboundedSender<usize>,
+        is_open: Arc<tokio::sync::Semaphore>,
+    }
+
+    impl SpanExporter for Collector {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            let _open = self.is_open.acquire().await.unwrap();
+            self.taken.send(batch.len()).unwrap();
+            Ok(())
+        }
+    }
+
+    fn collector(places: usize) -> (Collector, Arc<tokio::sync::Semaphore>, mpsc::UnboundedReceiver<usize>) {
+        let (taken, seen) = mpsc::unbounded_channel();
+        let is_open = Arc::new(tokio::sync::Semaphore::new(places));
+        (Collector { taken, is_open: Arc::clone(&is_open) }, is_open, seen)
+    }
+
+    fn make(traces: &Traces, spans: usize) {
+        (0..spans).for_each(|_| drop(traces.span(None, "work", SpanKind::Internal)));
+    }
+
+    #[tokio::test]
+    async fn spans_are_gathered_and_the_last_ones_sent_at_the_end() {
+        let (collector, _, mut seen) = collector(1);
+        let settings = Settings { batch: 3, delay: Duration::from_millis(1), ..Settings::default() };
+        let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);
+        make(&traces, 4);
+        assert_eq!(seen.recv().await, Some(3), "a full batch goes at once");
+        assert_eq!(seen.recv().await, Some(1), "the rest after a while");
+        make(&traces, 2);
+        traces.stop(Duration::from_secs(1)).await;
+        assert_eq!(seen.recv().await, Some(2));
+        assert_eq!(traces.counts().unwrap().by_outcome(), [("exported", 6), ("failed", 0), ("dropped", 0)]);
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_is_away_makes_nobody_wait_and_what_is_dropped_is_counted() {
+        let (collector, is_open, mut seen) = collector(0);
+        let settings = Settings { queue: 4, batch: 2, ..Settings::default() };
+        let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);
+        make(&traces, 2);
+        make(&traces, 9);
+        is_open.add_permits(1);
+        traces.stop(Duration::from_secs(1)).await;
+        let mut sent = 0;
+        while let Ok(spans) = seen.try_recv() {
+            sent += spans;
+        }
+        let [(_, exported), _, (_, dropped)] = traces.counts().unwrap().by_outcome();
+        assert_eq!((exported, exported + dropped), (u64::try_from(sent).unwrap(), 11));
+        assert!(dropped >= 5, "{dropped}");
+    }
+}
