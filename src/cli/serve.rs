@@ -13,9 +13,10 @@ use tracing::{error, info, warn};
 
 use super::logging::{self, LogFormat};
 use super::probes::ProbeArgs;
+use super::service_manager;
 use super::signals::stop_signal;
 use crate::clock::SystemClock;
-use crate::http::Api;
+use crate::http::{Api, Backups};
 use crate::liveness::sight::Sight;
 use crate::registry::cost::{Watchman, watchman};
 use crate::registry::{OnGone, Registry, Retention, Sweeper};
@@ -120,11 +121,18 @@ async fn serve_registry(args: ServeArgs, registry: Registry) -> anyhow::Result<(
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let sight = Sight::default();
-    let api = Api { sight: sight.clone(), ..Api::new(registry.clone(), webhooks.clone()) };
+    // Nobody has to say who they are: a backup, which holds secrets, is for this machine.
+    let backups = if address.ip().is_loopback() { Backups::Given } else { Backups::Refused };
+    let api = Api { sight: sight.clone(), backups, ..Api::new(registry.clone(), webhooks.clone()) };
     let sweeping = CancellationToken::new();
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
     let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
+    service_manager::tell_ready();
+    let stop = async {
+        stop.await;
+        service_manager::tell_stopping();
+    };
     server::run(listener, api, settings, stop).await;
     sweeping.cancel();
     if let Err(error) = sweeper.await {

@@ -7,8 +7,10 @@
 //! | file | idea |
 //! |---|---|
 //! | [`wire`] | what is sent and answered |
+//! | [`backup`] | a backup, as it comes |
 //! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
 
+pub mod backup;
 pub mod error;
 pub mod wire;
 
@@ -21,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+pub use backup::Backup;
 pub use error::ClientError;
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 

@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`backup`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -18,6 +18,7 @@
 //! | [`metrics`], [`process`] | what is counted, and what this process takes |
 //! | [`openapi`] | the description of the API |
 
+pub mod backup;
 pub mod body;
 mod budgets;
 mod categories;
@@ -57,4 +58,5 @@ pub mod view;
 mod webhooks;
 pub mod write;
 
+pub use backup::Backups;
 pub use router::{Api, Limits, router};

@@ -21,6 +21,7 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     }
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
+        "/backup" => &[NDJSON],
         "/events" => &[JSON, EVENT_STREAM],
         "/metrics" => &["application/openmetrics-text", "text/plain"],
         // The API browser's pages, scripts and styles.

@@ -60,6 +60,8 @@ kinds! {
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
     /// 400: a query parameter or its value is not known.
     BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
+    /// 403: not to those who ask.
+    Forbidden = FORBIDDEN, "forbidden", "This is not for whoever asks";
     /// 404
     NotFound = NOT_FOUND, "not-found", "There is no such thing here";
     /// 405

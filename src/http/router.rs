@@ -7,11 +7,12 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::backup::Backups;
 use super::context::SurroundLayer;
 use super::metrics::Requests;
 use super::{
-    budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins, resources,
-    runtime, stats, webhooks,
+    backup, budgets, categories, config, costs, events, health, leases, metrics, observations, openapi, plugins,
+    resources, runtime, stats, webhooks,
 };
 use crate::liveness::sight::Sight;
 use crate::registry::Registry;
@@ -26,6 +27,8 @@ pub struct Api {
     pub webhooks: Deliveries,
     /// What the registry can see of its own host.
     pub sight: Sight,
+    /// To whom backups are given.
+    pub backups: Backups,
     /// What a request may take.
     pub limits: Limits,
     /// The requests that were answered.
@@ -36,7 +39,7 @@ impl Api {
     /// What serves a registry with its webhooks, within the usual limits, and sees nothing of its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
         let (sight, limits, requests) = (Sight::default(), Limits::default(), Requests::default());
-        Api { registry, webhooks, sight, limits, requests }
+        Api { registry, webhooks, sight, backups: Backups::Given, limits, requests }
     }
 }
 
@@ -90,6 +93,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::read_webhook, webhooks::patch_webhook, webhooks::remove_webhook))
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(stats::read_stats))
+        .routes(routes!(backup::read_backup))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
         .routes(routes!(metrics::read_metrics))

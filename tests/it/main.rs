@@ -61,6 +61,8 @@ mod vectors;
 
 // Writing, keeping, and the process.
 mod archive;
+mod backup;
+mod backup_parts;
 mod concurrency;
 mod conformance;
 mod failing_store;
@@ -71,6 +73,7 @@ mod retention;
 mod store_opening;
 mod two_processes;
 mod upgrade;
+mod upgrades;
 mod webhook_store;
 
 // What is really still there.
@@ -79,6 +82,7 @@ mod exec;
 mod liveness;
 
 // The code itself.
+mod compatibility;
 mod layers;
 
 // The pure core, by properties.
