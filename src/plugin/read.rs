@@ -2,6 +2,7 @@
 //!
 //! A reader goes on after a mistake, so that one answer tells all that has to be mended.
 
+pub use bounded_schema::{kind_of, pointer_push};
 use serde_json::{Map, Value};
 
 /// The longest unknown name that an answer repeats, in bytes.
@@ -35,18 +36,6 @@ impl Invalid {
             [FieldError { pointer, detail }] if pointer.is_empty() => detail.clone(),
             [FieldError { pointer, detail }] => format!("{pointer}: {detail}"),
             [first, rest @ ..] => format!("{}: {} (and {} more)", first.pointer, first.detail, rest.len()),
-        }
-    }
-}
-
-/// Appends a reference token to a JSON Pointer, escaped by RFC 6901 section 3.
-pub fn pointer_push(pointer: &mut String, token: &str) {
-    pointer.push('/');
-    for c in token.chars() {
-        match c {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            c => pointer.push(c),
         }
     }
 }
@@ -151,18 +140,6 @@ pub fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {
     match nearest {
         Some((_, nearest)) => format!("unknown {what} `{shown}`; did you mean `{nearest}`?"),
         None => format!("unknown {what} `{shown}`; known are {}", known.join(", ")),
-    }
-}
-
-/// The JSON type of a value, with its article.
-pub fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 
@@ -275,12 +252,5 @@ mod tests {
         for text in ["0", "-1", "4294967296", "1.5", "1e2", "\"12\"", "null", "true", "[]"] {
             assert!(read(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn pointers_are_escaped() {
-        let mut pointer = String::new();
-        pointer_push(&mut pointer, "a/b~c");
-        assert_eq!(pointer, "/a~1b~0c");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// What a JSON value is within a schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// A schema.
     Schema,
     /// An array of schemas.
@@ -70,7 +70,7 @@ impl Holds {
 }
 
 /// The subschemas of `schema` that are objects, and whether each applies to the same value.
-pub(super) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (bool, &Map<String, Value>)> {
+pub(crate) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (bool, &Map<String, Value>)> {
     schema.iter().filter_map(|(keyword, value)| Some((Holds::of(keyword)?, value))).flat_map(
         |((holds, same), value)| {
             let found: Box<dyn Iterator<Item = &Value>> = match (holds, value) {

@@ -1,4 +1,8 @@
-//! JSON Schema: whether a document is one, and whether a configuration obeys it.
+//! JSON Schema for documents of strangers: whether a document is a schema, and whether a configuration obeys it,
+//! within bounds.
+//!
+//! It is a package of its own, so that it can be compiled for size: it is a tenth of the program, and few
+//! requests meet it.
 //!
 //! Both documents come from strangers. The `jsonschema` crate checks them, but it trusts its
 //! schemas: a few hundred bytes can make it take hours, gigabytes or the whole stack. So a schema
@@ -32,15 +36,15 @@
 //! value of the configuration, which may be secret: the library never gets to put one into a
 //! message.
 //!
-//! Both documents must have been read by [`super::json`], which bounds how deep they are nested.
+//! Whoever reads the two documents bounds how deep they are nested: the checks recurse.
 
 use serde_json::Value;
 
 use self::checker::Checker;
 use self::dialect::Dialect;
+pub use self::mistake::{Invalid, Mistake, kind_of, pointer_push};
 use self::patterns::Patterns;
 use self::structure::Structure;
-use super::read::{Invalid, kind_of};
 
 mod canonical;
 mod checker;
@@ -48,6 +52,7 @@ mod dialect;
 mod fuel;
 mod keywords;
 mod metered;
+mod mistake;
 mod patterns;
 mod references;
 mod structure;

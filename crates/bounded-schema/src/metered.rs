@@ -7,15 +7,15 @@ use jsonschema::JsonType;
 use jsonschema::json::{self, Json, NodeIdentity, SerdeJson};
 use serde_json::{Map, Number, Value};
 
-use super::canonical;
-use super::fuel::{charge, prices};
+use crate::canonical;
+use crate::fuel::{charge, prices};
 
 /// How much memory an error of the library may take for a unit of fuel, in bytes. It collects all
 /// errors before it shows the first.
 const ERROR_BYTES: u64 = 4;
 
 /// The representation of JSON that the library is given.
-pub(super) struct MeteredJson;
+pub(crate) struct MeteredJson;
 
 impl Json for MeteredJson {
     type Node<'a> = Metered<'a>;
@@ -33,7 +33,7 @@ impl Json for MeteredJson {
 
 /// A JSON value.
 #[derive(Clone, Copy)]
-pub(super) struct Metered<'a>(pub &'a Value);
+pub(crate) struct Metered<'a>(pub &'a Value);
 
 impl<'a> json::Node<'a, MeteredJson> for Metered<'a> {
     type Object = Members<'a>;
@@ -106,7 +106,7 @@ impl<'a> json::Node<'a, MeteredJson> for Metered<'a> {
 }
 
 /// A JSON object.
-pub(super) struct Members<'a>(&'a Map<String, Value>);
+pub(crate) struct Members<'a>(&'a Map<String, Value>);
 
 impl<'a> json::Object<'a, MeteredJson> for Members<'a> {
     type Node = Metered<'a>;
@@ -139,7 +139,7 @@ impl<'a> json::Object<'a, MeteredJson> for Members<'a> {
 }
 
 /// A JSON array.
-pub(super) struct Items<'a>(&'a [Value]);
+pub(crate) struct Items<'a>(&'a [Value]);
 
 impl<'a> json::Array<'a, MeteredJson> for Items<'a> {
     type Node = Metered<'a>;

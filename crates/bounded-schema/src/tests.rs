@@ -4,7 +4,6 @@ use rstest::rstest;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::plugin::read::FieldError;
 
 const DRAFTS: [&str; 5] = [
     "http://json-schema.org/draft-04/schema#",
@@ -14,12 +13,12 @@ const DRAFTS: [&str; 5] = [
     "https://json-schema.org/draft/2020-12/schema",
 ];
 
-fn mistakes(checked: Result<(), Invalid>) -> Vec<FieldError> {
+fn mistakes(checked: Result<(), Invalid>) -> Vec<Mistake> {
     checked.err().map(|Invalid(errors)| errors).unwrap_or_default()
 }
 
 #[track_caller]
-fn refused(schema: &Value) -> FieldError {
+fn refused(schema: &Value) -> Mistake {
     mistakes(check(schema, "")).into_iter().next().unwrap_or_else(|| panic!("accepted: {schema:.300}"))
 }
 
@@ -27,7 +26,7 @@ fn refused(schema: &Value) -> FieldError {
 fn too_complex(config: &Value, schema: &Value) {
     check(schema, "").unwrap();
     let found = mistakes(check_config(config, schema));
-    assert_eq!(found, [FieldError { pointer: String::new(), detail: "is too complex to be checked".into() }]);
+    assert_eq!(found, [Mistake { pointer: String::new(), detail: "is too complex to be checked".into() }]);
 }
 
 /// `value`, put `depth` times into what `wrap` makes.

@@ -6,27 +6,27 @@ use serde_json::{Number, Value};
 const MAX_DIGITS: u64 = 10_000;
 
 /// The canonical text of `value`: two values are equal by JSON Schema if and only if their texts are.
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
     text
 }
 
 /// The canonical text of a number.
-pub(super) fn number_text(number: &Number) -> String {
+pub(crate) fn number_text(number: &Number) -> String {
     let mut text = String::new();
     write_number(number.as_str(), &mut text);
     text
 }
 
 /// The exponent in a number's text, without its sign.
-pub(super) fn exponent(number: &str) -> u64 {
+pub(crate) fn exponent(number: &str) -> u64 {
     let exponent = number.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     exponent.trim_start_matches(['+', '-']).parse().unwrap_or(u64::MAX)
 }
 
 /// How many digits the library may take to calculate with `number`; 0 for 64-bit integers.
-pub(super) fn digits(number: &Number) -> u64 {
+pub(crate) fn digits(number: &Number) -> u64 {
     if number.as_i64().is_some() {
         return 0;
     }

@@ -6,13 +6,13 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::super::read::{FieldError, Invalid};
-use super::MAX_ERRORS;
-use super::fuel::{Prices, metered};
-use super::metered::{Metered, MeteredJson};
-use super::patterns::{self, Patterns};
-use super::references::Reach;
-use super::structure::Structure;
+use crate::MAX_ERRORS;
+use crate::fuel::{Prices, metered};
+use crate::metered::{Metered, MeteredJson};
+use crate::mistake::{Invalid, Mistake};
+use crate::patterns::{self, Patterns};
+use crate::references::Reach;
+use crate::structure::Structure;
 
 /// The longest detail of one mistake, in bytes. The library lists every unexpected property.
 const MAX_DETAIL: usize = 500;
@@ -21,7 +21,7 @@ const MAX_DETAIL: usize = 500;
 const ERROR_SIZE: usize = 500;
 
 /// A schema that is ready to check values.
-pub(super) struct Checker {
+pub(crate) struct Checker {
     validator: Validator<MeteredJson>,
     /// What a byte of a property's name costs.
     name_price: u64,
@@ -58,7 +58,7 @@ impl Checker {
         let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| mistake(&error)).collect();
         let first = || self.validator.validate(Metered(value)).err().map(|error| mistake(&error)).into_iter().collect();
         // When there is too much to collect, the first mistake is better than none.
-        let found: Vec<FieldError> = metered(prices, all)
+        let found: Vec<Mistake> = metered(prices, all)
             .or_else(|| metered(prices, first))
             .ok_or_else(|| Invalid::at("", "is too complex to be checked"))?;
         let mut mistakes = Vec::new();
@@ -72,8 +72,8 @@ impl Checker {
     }
 }
 
-fn mistake(error: &ValidationError) -> FieldError {
-    FieldError { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
+fn mistake(error: &ValidationError) -> Mistake {
+    Mistake { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
 }
 
 fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, Invalid> {

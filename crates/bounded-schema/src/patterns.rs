@@ -11,11 +11,11 @@ use std::sync::Arc;
 use jsonschema::{Keyword, PatternOptions, Regex, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use super::super::read::{FieldError, Invalid};
-use super::MAX_ERRORS;
-use super::fuel::charge;
-use super::metered::{Metered, MeteredJson};
-use super::structure::Structure;
+use crate::MAX_ERRORS;
+use crate::fuel::charge;
+use crate::metered::{Metered, MeteredJson};
+use crate::mistake::{Invalid, Mistake};
+use crate::structure::Structure;
 
 /// How many different patterns a schema may have.
 const MAX_PATTERNS: usize = 100;
@@ -29,7 +29,7 @@ const SIZES: [usize; 5] = [512, 2 << 10, 8 << 10, MAX_NAME_PATTERN, MAX_SIZE];
 const MAX_SIZE: usize = 288 << 10;
 
 /// The largest size in `patternProperties`: every name of an object is compared with all of them.
-pub(super) const MAX_NAME_PATTERN: usize = 32 << 10;
+pub(crate) const MAX_NAME_PATTERN: usize = 32 << 10;
 
 /// How large all patterns of a schema may be together, in bytes. Compiling takes up to 100 µs a KiB.
 const MAX_TOTAL_SIZE: usize = 1 << 20;
@@ -43,13 +43,13 @@ const SIZE_PER_UNIT: usize = 200;
 const MAX_NAMES_COST: usize = 1_000_000;
 
 /// How the library compiles a pattern of at most `size` bytes.
-pub(super) fn options(size: usize) -> PatternOptions<Regex> {
+pub(crate) fn options(size: usize) -> PatternOptions<Regex> {
     PatternOptions::regex().size_limit(size).dfa_size_limit(1 << 20)
 }
 
 /// The patterns of one schema.
 #[derive(Clone, Default)]
-pub(super) struct Patterns(HashMap<String, Arc<Pattern>>);
+pub(crate) struct Patterns(HashMap<String, Arc<Pattern>>);
 
 struct Pattern {
     text: String,
@@ -77,7 +77,7 @@ impl Patterns {
                 ),
                 Ok(_) => continue,
             };
-            errors.push(FieldError { pointer: noted.place.clone(), detail });
+            errors.push(Mistake { pointer: noted.place.clone(), detail });
             if total > MAX_TOTAL_SIZE || errors.len() >= MAX_ERRORS {
                 break;
             }

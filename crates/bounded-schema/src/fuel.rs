@@ -17,7 +17,7 @@ const STACK: usize = 1 << 20;
 
 /// What reads cost in one check, besides a unit each.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Prices {
+pub(crate) struct Prices {
     /// For a byte of a property's name, which is compared with the `patternProperties`.
     pub name_byte: u64,
     /// For a number, in digits of the schema's numbers it is calculated with.
@@ -50,7 +50,7 @@ compile_error!("checks of JSON Schema are stopped by unwinding: build with panic
 
 /// Runs `check`, which reads values that [`charge`] for it, on a full tank. `None` when it had to be
 /// stopped.
-pub(super) fn metered<T>(prices: Prices, check: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn metered<T>(prices: Prices, check: impl FnOnce() -> T) -> Option<T> {
     TANK.with(|tank| {
         tank.left.set(FUEL);
         tank.bottom.set(stack_pointer());
@@ -65,7 +65,7 @@ pub(super) fn metered<T>(prices: Prices, check: impl FnOnce() -> T) -> Option<T>
 }
 
 /// Takes fuel for work that is done now. Only within [`metered`].
-pub(super) fn charge(units: u64) {
+pub(crate) fn charge(units: u64) {
     TANK.with(|tank| {
         let deep = tank.bottom.get().saturating_sub(stack_pointer()) > STACK;
         match tank.left.get().checked_sub(units) {
@@ -83,6 +83,6 @@ fn stack_pointer() -> usize {
 }
 
 /// The prices of the check that runs on this thread.
-pub(super) fn prices() -> Prices {
+pub(crate) fn prices() -> Prices {
     TANK.with(|tank| tank.prices.get())
 }

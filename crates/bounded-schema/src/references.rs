@@ -9,10 +9,10 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::super::read::{FieldError, Invalid};
-use super::MAX_ERRORS;
-use super::keywords::children;
-use super::structure::Structure;
+use crate::MAX_ERRORS;
+use crate::keywords::children;
+use crate::mistake::{Invalid, Mistake};
+use crate::structure::Structure;
 
 /// How many subschemas may apply to one value one within the other, references followed. The
 /// library checks by recursion.
@@ -29,7 +29,7 @@ const MAX_UNEVALUATED_DEPTH: usize = 32;
 type Schema = Map<String, Value>;
 
 /// What following the references has shown.
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// The most subschemas that apply to one value one within the other.
     pub height: usize,
     /// The most names in `patternProperties` with which one property's name may be compared.
@@ -39,7 +39,7 @@ pub(super) struct Reach {
 /// Follows every reference of the schema.
 ///
 /// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
-pub(super) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
+pub(crate) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
     let mut walk =
         Walk { targets: HashMap::new(), heights: HashMap::new(), evaluated: 0, name_patterns: 0, open: Vec::new() };
     walk.resolve_all(structure)?;
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
                     structure.read_also(target, &place)?;
                 }
                 Err(detail) if errors.len() < MAX_ERRORS => {
-                    errors.push(FieldError { pointer: reference.place.clone(), detail });
+                    errors.push(Mistake { pointer: reference.place.clone(), detail });
                 }
                 Err(_) => {}
             }

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use jsonschema::Draft;
 use serde_json::{Value, json};
 
-use super::super::read::Invalid;
-use super::checker::Checker;
+use crate::checker::Checker;
+use crate::mistake::Invalid;
 
 /// A draft of JSON Schema.
-pub(super) struct Dialect {
+pub(crate) struct Dialect {
     /// The keyword that names a schema.
     pub id_keyword: &'static str,
     metaschema: LazyLock<Result<Checker, Invalid>>,

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Number, Value};
 
-use super::super::read::{Invalid, pointer_push};
-use super::canonical;
-use super::keywords::Role;
+use crate::canonical;
+use crate::keywords::Role;
+use crate::mistake::{Invalid, pointer_push};
 
 /// The most JSON values that a schema may have. A subschema takes some ten microseconds and a few
 /// kilobytes to compile.
@@ -31,7 +31,7 @@ const MAX_EXPONENT: u64 = 400;
 const VALUE_WEIGHT: usize = 64;
 
 /// A schema that is within the limits, taken apart.
-pub(super) struct Structure<'a> {
+pub(crate) struct Structure<'a> {
     pub root: &'a Value,
     /// Every subschema that is an object.
     pub subschemas: Vec<&'a Map<String, Value>>,
@@ -55,7 +55,7 @@ pub(super) struct Structure<'a> {
 }
 
 /// A `$ref`, or another keyword that refers.
-pub(super) struct NotedReference<'a> {
+pub(crate) struct NotedReference<'a> {
     pub schema: &'a Map<String, Value>,
     pub value: &'a Value,
     /// Where it stands, as a JSON Pointer.
@@ -63,7 +63,7 @@ pub(super) struct NotedReference<'a> {
 }
 
 /// A `pattern`, or a name in `patternProperties`.
-pub(super) struct NotedPattern<'a> {
+pub(crate) struct NotedPattern<'a> {
     pub text: &'a str,
     /// Where it stands, as a JSON Pointer.
     pub place: String,
