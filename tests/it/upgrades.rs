@@ -182,3 +182,20 @@ async fn a_backup_does_not_bring_a_store_up_to_date() {
     assert_eq!(std::fs::read(&store).unwrap(), content[0]);
     assert_eq!(std::fs::read(folder.path().join("registry.db-wal")).unwrap(), content[1]);
 }
+
+/// An older version would not know what a newer one has written, and says so.
+#[test]
+fn a_store_of_a_newer_version_is_refused_whatever_keeps_it() {
+    let store = Durable::fresh();
+    let mut journal = store.open();
+    journal.load().unwrap();
+    journal.close();
+    drop(journal);
+    store.from_the_future();
+    let opened = store.url().open().and_then(|mut journal| journal.load());
+    let refused = opened.expect_err("it is newer").chain();
+    assert!(refused.contains("newer plugin-registry (schema 999;") && refused.contains("start the newer"), "{refused}");
+    let mut nothing = |_| Ok(());
+    let read = store.url().open_history().and_then(|history| history.dump(&mut nothing));
+    assert!(read.expect_err("it is newer").chain().contains("schema 999"));
+}
