@@ -228,8 +228,8 @@ pub fn revision_header(revision: Revision) -> (HeaderName, HeaderValue) {
     (REGISTRY_REVISION, HeaderValue::from(revision.0))
 }
 
-/// The log line of a request. Those that only ask whether the service is well come every few
-/// seconds, and are of use to nobody as long as it is.
+/// The log line of a request. Those that only ask whether the service is well, or tell that somebody lives, come every
+/// few seconds, and are of use to nobody as long as it is so.
 fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: &HeaderValue) {
     // To the microsecond.
     let milliseconds = (latency.as_secs_f64() * 1e6).round() / 1e3;
@@ -245,8 +245,9 @@ fn log(method: &Method, route: &str, status: StatusCode, latency: Duration, id: 
             )
         };
     }
-    let is_check = matches!(route, "/healthz" | "/readyz" | "/metrics");
-    if is_check && status.is_success() { line!(debug) } else { line!(info) }
+    let is_sign_of_life = matches!(route, "/healthz" | "/readyz" | "/metrics")
+        || (route == "/leases/{lease_id}" && *method == Method::PUT);
+    if is_sign_of_life && status.is_success() { line!(debug) } else { line!(info) }
 }
 
 /// A panic in a handler: the request fails, the process lives.

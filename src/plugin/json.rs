@@ -7,6 +7,7 @@
 //! one (`1E400` and `1e400` come back as `1e+400`). Objects keep the order of their keys.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -282,6 +283,12 @@ impl PartialEq for FreeJson {
 }
 
 impl Eq for FreeJson {}
+
+impl Hash for FreeJson {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
 
 impl fmt::Debug for FreeJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ use super::retention::Retention;
 use super::revision::{EntityTag, Revision, StoreId};
 use super::state::State;
 use super::stretch::Stretches;
-use super::vet::{Foresight, Question, Vetted};
+use super::vet::{Foresight, Vetted, Vetting};
 use super::vitals::Vitals;
 use super::watch::Topics;
 use super::writer::{self, Message, Submission, Writer};
@@ -108,6 +108,7 @@ struct Inner {
     readers: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     stretches: Stretches,
+    vetting: Vetting,
     freshness: Arc<Freshness>,
     measures: Measures,
     places: Arc<Semaphore>,
@@ -187,6 +188,7 @@ impl Registry {
             readers,
             backups,
             stretches,
+            vetting: Vetting::new(),
             freshness,
             measures,
             places,
@@ -312,7 +314,7 @@ impl Registry {
         let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
             Foresight::Nothing => None,
             Foresight::Known(vetted) => Some(vetted),
-            Foresight::Ask(question) => match vet(&request, question).await {
+            Foresight::Ask(question) => match self.0.vetting.vet(&request, question).await {
                 Ok(vetted) => Some(vetted),
                 // It may have been done before, when the check would have gone well: the writer knows.
                 Err(_) if request.attempt.is_some() => None,
@@ -368,24 +370,11 @@ impl Pending {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
                 // What was checked has changed since; check what stands now, and ask again.
                 Err(SubmitError::Refused(Refusal::NotVetted(question))) => {
-                    let vetted = vet(&self.request, question).await?;
+                    let vetted = self.registry.0.vetting.vet(&self.request, question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(vetted)).await?;
                 }
                 answer => return answer,
             }
         }
     }
-}
-
-/// Makes an expensive check for a request.
-async fn vet(request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
-    let checked = if question.is_quick() {
-        question.answer(&request.command)
-    } else {
-        let request = Arc::clone(request);
-        tokio::task::spawn_blocking(move || question.answer(&request.command))
-            .await
-            .map_err(|_| SubmitError::WriterFailed)?
-    };
-    Ok(checked.map_err(Refusal::from)?)
 }

@@ -7,9 +7,16 @@
 //!
 //! [`Refusal::NotVetted`]: super::Refusal::NotVetted
 
-use super::command::Command;
+use std::sync::Arc;
+
+use moka::future::Cache;
+
+use super::command::{Command, Refusal, Request, SubmitError};
 use super::state::State;
 use crate::plugin::{FreeJson, Invalid, schema};
+
+/// How much is remembered of schemas that were found to be right, in bytes of their texts.
+const REMEMBERED_BYTES: u64 = 4 << 20;
 
 /// What has to be checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +76,39 @@ impl Foresight {
             }),
             _ => Foresight::Nothing,
         }
+    }
+}
+
+/// Makes the checks, and remembers which schemas were right: many plugins have the same one.
+#[derive(Debug)]
+pub(super) struct Vetting(Cache<FreeJson, ()>);
+
+impl Vetting {
+    pub(super) fn new() -> Vetting {
+        let bytes = |schema: &FreeJson, (): &()| u32::try_from(schema.as_str().len()).unwrap_or(u32::MAX);
+        Vetting(Cache::builder().weigher(bytes).max_capacity(REMEMBERED_BYTES).build())
+    }
+
+    /// Makes an expensive check for a request.
+    ///
+    /// # Errors
+    ///
+    /// What was found to be wrong.
+    pub(super) async fn vet(&self, request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
+        if question.config.is_none() && self.0.get(&question.schema).await.is_some() {
+            return Ok(Vetted { schema: question.schema, config: None });
+        }
+        let checked = if question.is_quick() {
+            question.answer(&request.command)
+        } else {
+            let request = Arc::clone(request);
+            tokio::task::spawn_blocking(move || question.answer(&request.command))
+                .await
+                .map_err(|_| SubmitError::WriterFailed)?
+        };
+        let vetted = checked.map_err(Refusal::from)?;
+        self.0.insert(vetted.schema.clone(), ()).await;
+        Ok(vetted)
     }
 }
 

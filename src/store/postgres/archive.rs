@@ -69,7 +69,8 @@ impl PostgresJournal {
         })?;
         match work(session) {
             Ok(store) => {
-                end(&mut session.link, "COMMIT")?;
+                // Replicas that know what was there before are to notice soon.
+                end(&mut session.link, "NOTIFY plugin_registry; COMMIT")?;
                 self.store = Some(store.clone());
                 Ok(store)
             }
@@ -135,7 +136,7 @@ fn fill(
     session: &mut Session,
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<StoreId, StoreError> {
-    let Session { link, statements } = session;
+    let Session { link, statements, .. } = session;
     let (snapshot, horizon) = head(parts)?;
     let state = &snapshot.state;
     link.run_within(LOAD_TIME, async |client| write::put_standing(client, statements, state).await)?;

@@ -35,6 +35,7 @@ mod webhooks;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub struct PostgresJournal {
     webhooks: Arc<PostgresWebhooks>,
     pulses: Arc<PostgresPulses>,
     listener: Option<Listener>,
+    /// [`Session::process`] of the newest session.
+    process: Arc<AtomicI32>,
     is_begun: bool,
 }
 
@@ -83,6 +86,7 @@ impl PostgresJournal {
             session: None,
             store: None,
             listener: None,
+            process: Arc::default(),
             is_begun: false,
         }
     }
@@ -91,7 +95,9 @@ impl PostgresJournal {
     fn session(&mut self) -> Result<&mut Session, StoreError> {
         if !self.session.as_ref().is_some_and(|session| session.link.stands()) {
             self.session = None;
-            self.session = Some(Session::open(&self.url)?);
+            let session = Session::open(&self.url)?;
+            self.process.store(session.process, Ordering::Relaxed);
+            self.session = Some(session);
         }
         self.session.as_mut().ok_or_else(link::closed)
     }
@@ -129,7 +135,7 @@ impl PostgresJournal {
 
     fn try_begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         let store = self.store.clone();
-        let Session { link, statements } = self.session()?;
+        let Session { link, statements, .. } = self.session()?;
         let begun = link.run(async |client| {
             let (begun, head) =
                 futures_util::join!(client.batch_execute("BEGIN"), client.query_one(&statements.lock_head, &[]));
@@ -145,7 +151,7 @@ impl PostgresJournal {
 
     fn try_foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
         let store = self.store.clone();
-        let Session { link, statements } = self.session()?;
+        let Session { link, statements, .. } = self.session()?;
         link.run(async |client| {
             let head = session::head_of(&client.query_one(&statements.read_head, &[]).await?)?;
             news(client, &head, store.as_ref(), known).await
@@ -155,7 +161,7 @@ impl PostgresJournal {
 
 impl Journal for PostgresJournal {
     fn on_news(&mut self, wake: Wake) {
-        self.listener = Listener::start(self.url.clone(), wake)
+        self.listener = Listener::start(self.url.clone(), wake, Arc::clone(&self.process))
             .inspect_err(|failure| {
                 warn!(error = failure.chain(), "nobody listens to the database; it is asked now and then");
             })
@@ -180,7 +186,7 @@ impl Journal for PostgresJournal {
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        let Some(Session { link, statements }) = &mut self.session else { return Err(link::closed()) };
+        let Some(Session { link, statements, .. }) = &mut self.session else { return Err(link::closed()) };
         link.run(async |client| write::write(client, statements, batch).await)?;
         self.is_begun = false;
         Ok(())
@@ -203,7 +209,7 @@ impl Journal for PostgresJournal {
     }
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let Session { link, statements } = self.session()?;
+        let Session { link, statements, .. } = self.session()?;
         link.run(async |client| {
             session::head_of(&client.query_one(&statements.read_head, &[]).await?)?.require_kept(after)?;
             changes(client, after, limit).await

@@ -11,6 +11,8 @@ use crate::store::row::{revision_from_sql, time_from_sql};
 /// A connection that can write batches.
 pub(super) struct Session {
     pub link: Link,
+    /// The number of the server process that it is served by.
+    pub process: i32,
     pub statements: Statements,
 }
 
@@ -37,11 +39,12 @@ impl Session {
     /// When the database cannot be reached, or is not fit for it.
     pub fn open(url: &PostgresUrl) -> Result<Session, StoreError> {
         let mut link = Link::open(url)?;
-        let statements = link.run(async |client| {
+        let (process, statements) = link.run(async |client| {
             super::migrate::migrate(client).await?;
-            Statements::prepare(client).await
+            let process = client.query_typed_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
+            Ok((process, Statements::prepare(client).await?))
         })?;
-        Ok(Session { link, statements })
+        Ok(Session { link, process, statements })
     }
 }
 
