@@ -191,7 +191,7 @@ fn a_store_of_a_newer_version_is_refused_whatever_keeps_it() {
     journal.load().unwrap();
     journal.close();
     drop(journal);
-    store.from_the_future();
+    store.mark_as_newer();
     let opened = store.url().open().and_then(|mut journal| journal.load());
     let refused = opened.expect_err("it is newer").chain();
     assert!(refused.contains("newer plugin-registry (schema 999;") && refused.contains("start the newer"), "{refused}");

@@ -55,7 +55,7 @@ impl Durable {
     }
 
     /// Marks it as one that a newer version has written, of the schema 999.
-    pub(crate) fn from_the_future(&self) {
+    pub(crate) fn mark_as_newer(&self) {
         match self {
             Durable::Sqlite(folder) => {
                 let file = rusqlite::Connection::open(folder.path().join("registry.db")).expect("it can be opened");
