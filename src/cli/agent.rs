@@ -1,6 +1,8 @@
 //! `plugin-registry agent`: looks at what a host holds, and reports it.
 
+use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -9,6 +11,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::exec::unreported::Outbox;
 use super::logging::{self, LogFormat};
 use super::signals;
 use crate::client::Client;
@@ -19,6 +22,9 @@ use crate::liveness::{Agent, AgentSettings};
 
 /// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often it is looked for ends of commands that `exec` could not report.
+const DELIVERY: Duration = Duration::from_secs(15);
 
 /// The flags of `agent`.
 #[derive(Debug, Clone, Args)]
@@ -35,6 +41,10 @@ pub struct AgentArgs {
     /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
     #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
     docker: String,
+    /// Where `exec` keeps the ends of commands that it could not report. Without it, plugin-registry/unreported in
+    /// $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, env = "PLUGIN_REGISTRY_UNREPORTED", value_name = "FOLDER")]
+    unreported: Option<PathBuf>,
     /// The form of the log, which goes to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
@@ -71,13 +81,24 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         let signals = signals::stop_signal()?;
         let stop = CancellationToken::new();
         info!(server = %client.server(), host = settings.host, agent.name = settings.by, "looking");
+        let delivering = deliver(Outbox::find(args.unreported.as_deref()), client.clone());
         let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
         tokio::select! {
             () = agent => {}
+            never = delivering => match never {},
             () = signals => stop.cancel(),
         }
         Ok(())
     })
+}
+
+/// Tells the ends of commands that `exec` could not report.
+async fn deliver(outbox: Option<Outbox>, client: Client) -> Infallible {
+    let Some(outbox) = outbox else { return std::future::pending().await };
+    loop {
+        outbox.deliver(&client).await;
+        tokio::time::sleep(DELIVERY).await;
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setpgid, setsid, wait,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, set_child_subreaper, setpgid,
+    setsid, wait,
 };
 
 use super::end::end_descendants;
@@ -104,8 +105,8 @@ impl Guard {
     /// The command leads its process group, in a session of its own or not.
     fn signal(self, signal: i32) {
         if let Some(signal) = Signal::from_named_raw(signal) {
-            // A group that has ended is what most signals ask for.
-            let _sent = kill_process_group(self.command, signal);
+            // As long as the starter has not made its group, it is alone. One that has ended is what most signals ask for.
+            let _sent = kill_process_group(self.command, signal).or_else(|_| kill_process(self.command, signal));
         }
     }
 

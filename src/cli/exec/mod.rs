@@ -17,6 +17,7 @@
 //! | [`guard`], [`start`] | the other two |
 //! | [`link`] | what wrapper and guard tell each other |
 //! | [`reporter`] | what the registry is told, also later when it is down |
+//! | [`unreported`] | what it could not be told, kept until it can |
 //! | [`terminal`] | whose terminal it is |
 //! | [`end`] | ending all descendants |
 
@@ -26,9 +27,11 @@ pub mod link;
 pub mod reporter;
 pub mod start;
 pub mod terminal;
+pub mod unreported;
 pub mod wrapper;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -66,6 +69,10 @@ pub struct ExecArgs {
     /// How long to try, in seconds, to tell the registry of the end when it is down.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub report_patience: u64,
+    /// Where the end is kept when the registry is down for longer: the next `exec`, or the agent, tells it. Without it,
+    /// plugin-registry/unreported in $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, env = "PLUGIN_REGISTRY_UNREPORTED", value_name = "FOLDER")]
+    pub unreported: Option<PathBuf>,
     /// The least important lines to log, to standard error: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "warn", value_name = "LEVEL")]
     pub log_level: String,

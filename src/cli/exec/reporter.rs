@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::ExecArgs;
 use super::link::Ending;
+use super::unreported::{Outbox, Unreported};
 use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
 use crate::liveness::process::ProcessProbe;
@@ -32,6 +33,7 @@ pub struct Reporter {
     plugin: serde_json::Value,
     request: LeaseRequest,
     patience: Duration,
+    outbox: Option<Outbox>,
     lease: Option<Held>,
     /// Whether the registry has the plugin, with our lease.
     registered: bool,
@@ -81,6 +83,7 @@ impl Reporter {
             plugin,
             request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl },
             patience: Duration::from_secs(args.report_patience),
+            outbox: Outbox::find(args.unreported.as_deref()),
             lease: None,
             registered: false,
             told: BTreeSet::new(),
@@ -142,7 +145,10 @@ impl Reporter {
             let told = tokio::time::timeout_at(deadline, self.tell_end(ending)).await;
             let error = match told {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) if !error.may_pass() => error.to_string(),
+                Ok(Err(error)) if !error.may_pass() => {
+                    warn!("the registry was not told that the command has ended: {error}");
+                    return;
+                }
                 Ok(Err(error)) if Instant::now() + FIRST_PAUSE < deadline => {
                     info!("{error}");
                     tokio::time::sleep(FIRST_PAUSE).await;
@@ -151,14 +157,38 @@ impl Reporter {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "the registry does not answer".to_owned(),
             };
-            if self.lease.is_some() {
-                warn!(
-                    "the registry was not told that the command has ended; it finds out when the lease ends: {error}"
-                );
-            } else {
-                warn!("the registry was never told of the command, which has ended: {error}");
-            }
+            self.leave_behind(ending, &error);
             return;
+        }
+    }
+
+    /// Keeps what could not be told for somebody who can tell it.
+    fn leave_behind(&self, ending: Option<Ending>, why: &str) {
+        let report = Unreported {
+            server: self.client.server().to_string(),
+            unique_id: self.unique_id.clone(),
+            plugin: self.plugin.clone(),
+            is_registered: self.registered,
+            lease_id: self.lease.as_ref().map(|held| held.lease.lease_id.clone()),
+            pids: self.told.union(&self.perhaps_told).filter(|pid| !self.running.contains(pid)).copied().collect(),
+            exit: ending.map(in_words),
+        };
+        match self.outbox.as_ref().map(|outbox| outbox.keep(&report)) {
+            Some(Ok(())) => warn!("the registry is told later that the command has ended: {why}"),
+            Some(Err(error)) => warn!(%error, "the registry was not told that the command has ended: {why}"),
+            None => warn!(
+                "the registry was not told that the command has ended, and there is no folder to keep it in: {why}"
+            ),
+        }
+    }
+
+    /// Tells what earlier commands could not, for as long as it is polled.
+    pub fn catch_up(&self) -> impl Future<Output = ()> + use<> {
+        let (client, outbox) = (self.client.clone(), self.outbox.clone());
+        async move {
+            if let Some(outbox) = outbox {
+                outbox.deliver(&client).await;
+            }
         }
     }
 

@@ -45,6 +45,7 @@ async fn run_command(args: &ExecArgs) -> anyhow::Result<Ending> {
     let mut reporter = Reporter::new(args)?;
     // A mistake in the flags should be told before anything runs; that nobody answers is no mistake.
     reporter.begin().await?;
+    let catching_up = tokio::spawn(reporter.catch_up());
     let mut guarded = match Guarded::start(args, signals).await {
         Ok(guarded) => guarded,
         Err(error) => {
@@ -61,6 +62,7 @@ async fn run_command(args: &ExecArgs) -> anyhow::Result<Ending> {
         Some(ending) => ending,
         None => without_guard(args.grace).await,
     };
+    catching_up.abort();
     reporter.end(Some(ending)).await;
     // It has said its last word, or is dead.
     drop(guarded.guard.wait());

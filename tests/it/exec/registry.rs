@@ -1,7 +1,8 @@
 //! What the registry is told.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
+use rstest::rstest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,6 +95,42 @@ async fn a_command_that_began_while_the_registry_was_down_is_told_of_later() {
     let daemon = Daemon::spawn(serve).await;
     plugin(&daemon.client(), |plugin| pids(plugin) == [u64::from(pid)]).await;
     drop(running);
+    daemon.stop().await;
+}
+
+/// A registry at a fixed address, over the same store each time.
+async fn registry_at(address: SocketAddr, folder: &TempDir) -> Daemon {
+    let mut serve = binary();
+    let store = format!("sqlite:{}", folder.path().join("r.db").display());
+    serve.args(["serve", "--listen", &address.to_string(), "--store", &store]);
+    Daemon::spawn(serve).await
+}
+
+#[rstest]
+#[case::by_the_next_command(&["exec", "--category", "c", "--name", "next", "--", "sleep", "1000"])]
+#[case::by_the_agent(&["agent", "--host", "test"])]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_nobody_heard_of_is_told_later(#[case] messenger: &[&str]) {
+    let folder = TempDir::new().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (url, unreported) = (format!("http://{address}"), folder.path().join("unreported").display().to_string());
+    let daemon = registry_at(address, &folder).await;
+    let mut running = Running::start(exec(&url, &["--unreported", &unreported], "echo $$; exec sleep 1000"));
+    let held = plugin(&daemon.client(), |plugin| !pids(plugin).is_empty()).await;
+    daemon.stop().await;
+    running.signal(Signal::TERM);
+    assert_eq!(blocking(move || running.code()).await, Some(143));
+    let daemon = registry_at(address, &folder).await;
+    assert_eq!(pids(&plugin(&daemon.client(), |_| true).await), pids(&held));
+    let mut command = binary();
+    command.env("PATH", std::env::var_os("PATH").unwrap()).env("PLUGIN_REGISTRY_SERVER", &url);
+    command.env("PLUGIN_REGISTRY_UNREPORTED", &unreported).args(messenger);
+    let messenger = Running::start(command);
+    let ended = plugin(&daemon.client(), |plugin| plugin["labels"]["exec.exit"] == "signal 15").await;
+    assert!(pids(&ended).is_empty(), "{ended}");
+    let lease = format!("/leases/{}", held["lease_id"].as_str().unwrap());
+    assert_eq!(daemon.client().get(&lease).answers(200).await.json()["state"], "released");
+    drop(messenger);
     daemon.stop().await;
 }
 

@@ -1,0 +1,157 @@
+//! The end of a command that the registry could not be told of: kept in a file, until somebody can tell it.
+//!
+//! Whoever speaks to the same registry from the same account delivers it: the next `exec`, or the agent. What is
+//! delivered twice does no harm, so that nobody has to lock anything. No file has a secret in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use crate::client::{Client, ClientError};
+use crate::clock::new_identity;
+use crate::plugin::Pid;
+
+/// How many reports are kept at most.
+const MOST: usize = 10_000;
+
+/// What is left to be told of a command that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unreported {
+    /// The registry that is to be told.
+    pub server: String,
+    /// The plugin.
+    pub unique_id: String,
+    /// What to register, when the registry has never heard of it.
+    pub plugin: Value,
+    /// Whether the registry has the plugin, with our lease.
+    pub is_registered: bool,
+    /// Our lease, if there is one.
+    pub lease_id: Option<String>,
+    /// Processes that the registry may believe to run.
+    pub pids: Vec<Pid>,
+    /// How the command has ended, in words.
+    pub exit: Option<String>,
+}
+
+impl Unreported {
+    /// Tells it. A plugin that has another lease by now has another holder, who speaks for it: it is left alone.
+    async fn tell(&self, client: &Client) -> Result<(), ClientError> {
+        if let Some(lease) = &self.lease_id {
+            known(client.release_lease(lease).await)?;
+        }
+        if self.is_registered {
+            let plugin = known(client.plugin(&self.unique_id).await)?;
+            if plugin.is_some_and(|plugin| plugin.get("lease_id").and_then(Value::as_str) == self.lease_id.as_deref()) {
+                for pid in &self.pids {
+                    known(client.remove_pid(&self.unique_id, *pid).await)?;
+                }
+                known(client.patch_plugin(&self.unique_id, &json!({ "labels": { "exec.exit": self.exit } })).await)?;
+            }
+        } else {
+            let mut plugin = self.plugin.clone();
+            if let (Some(Value::Object(labels)), Some(exit)) = (plugin.get_mut("labels"), &self.exit) {
+                labels.insert("exec.exit".into(), json!(exit));
+            }
+            client.register_new(&plugin).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the registry has answered, if it knows what was asked for: what is gone needs no end.
+fn known<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if matches!(error.status(), Some(404 | 409 | 410)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The folder in which reports wait, a file each.
+#[derive(Debug, Clone)]
+pub struct Outbox(PathBuf);
+
+impl Outbox {
+    /// The folder that was named, or the account's own (XDG Base Directory Specification: `$XDG_STATE_HOME`). `None` where
+    /// there is no such folder, as for a service without a home.
+    pub fn find(named: Option<&Path>) -> Option<Outbox> {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = || variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+        named.map(Path::to_owned).or_else(|| state().map(|state| state.join("plugin-registry/unreported"))).map(Outbox)
+    }
+
+    /// Keeps a report.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written, or too many wait already.
+    pub fn keep(&self, report: &Unreported) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        if fs::read_dir(&self.0)?.count() >= MOST {
+            return Err(io::Error::other(format!("{} holds {MOST} reports already", self.0.display())));
+        }
+        let path = self.0.join(format!("{}.json", new_identity().simple()));
+        let unfinished = path.with_extension("tmp");
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&serde_json::to_vec(report)?)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Tells a registry all that waits for it, until it cannot be reached.
+    pub async fn deliver(&self, client: &Client) {
+        for (path, report) in self.waiting(client.server().as_str()) {
+            match report.tell(client).await {
+                Ok(()) => info!(plugin = report.unique_id, "the end of an earlier command was reported"),
+                Err(error) if error.may_pass() => return,
+                Err(error) => warn!(plugin = report.unique_id, "the end of an earlier command was refused: {error}"),
+            }
+            // Somebody else may have been faster.
+            drop(fs::remove_file(path));
+        }
+    }
+
+    fn waiting(&self, server: &str) -> Vec<(PathBuf, Unreported)> {
+        let Ok(folder) = fs::read_dir(&self.0) else { return Vec::new() };
+        let paths = folder.filter_map(|entry| Some(entry.ok()?.path()));
+        let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        let read = |path: &PathBuf| serde_json::from_slice::<Unreported>(&fs::read(path).ok()?).ok();
+        let reports = paths.filter_map(|path| Some((read(&path)?, path)));
+        reports.filter(|(report, _)| report.server == server).map(|(report, path)| (path, report)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(server: &str) -> Unreported {
+        Unreported {
+            server: server.into(),
+            unique_id: "c_n".into(),
+            plugin: json!({"name": "n"}),
+            is_registered: true,
+            lease_id: Some("l".into()),
+            pids: vec![7],
+            exit: Some("code 0".into()),
+        }
+    }
+
+    #[test]
+    fn a_report_waits_for_its_own_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::find(Some(&folder.path().join("a/b"))).unwrap();
+        assert!(outbox.waiting("http://one/").is_empty());
+        outbox.keep(&report("http://one/")).unwrap();
+        outbox.keep(&report("http://two/")).unwrap();
+        fs::write(outbox.0.join("torn.json"), "{").unwrap();
+        let waiting: Vec<_> = outbox.waiting("http://one/").into_iter().map(|(_, report)| report).collect();
+        assert_eq!(waiting, [report("http://one/")]);
+    }
+}
