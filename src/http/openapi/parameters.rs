@@ -51,6 +51,7 @@ pub(super) fn is_conditional(path: &str) -> bool {
         "/readyz",
         "/metrics",
         "/openapi.json",
+        "/backup",
         "/plugins/{id}/config/validate",
         "/plugins/{id}/history",
         "/events",
