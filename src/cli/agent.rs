@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::connection::ConnectionArgs;
-use super::credential::CredentialArgs;
 use super::exec::unreported::Outbox;
 use super::logging::{self, LogFormat};
 use super::otlp::{self, TraceArgs};
@@ -41,9 +40,6 @@ pub struct AgentArgs {
     /// Which registry.
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// What is shown to the registry.
-    #[command(flatten)]
-    credential: CredentialArgs,
     /// What plugins call this host, in their field `host`; without it, the name that the machine has.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     host: Option<String>,
@@ -76,7 +72,7 @@ pub struct AgentArgs {
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
-    let client = args.credential.shown_by(args.connection.client()?)?;
+    let client = args.connection.client()?;
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
         Ok(only) => only,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::client::{Client, ClientError, Security, Trust};
+use super::credential::CredentialArgs;
+use crate::client::{Client, Security, Trust};
 
 /// Which registry, and how it is spoken to.
 #[derive(Debug, Clone, Args)]
@@ -12,12 +13,23 @@ pub struct ConnectionArgs {
     /// The address of the registry.
     #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub server: String,
+    /// How it is spoken to.
+    #[command(flatten)]
+    manner: MannerArgs,
+}
+
+/// How a registry is spoken to.
+#[derive(Debug, Clone, Args)]
+pub struct MannerArgs {
     /// For https: trust certificates of the authorities in this file (PEM), and not those that the system trusts.
     #[arg(long, env = "PLUGIN_REGISTRY_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Who this client is.
     #[command(flatten)]
     identity: IdentityArgs,
+    /// What it shows.
+    #[command(flatten)]
+    credential: CredentialArgs,
 }
 
 /// Who a client is, for a registry that asks for a certificate.
@@ -43,9 +55,20 @@ impl ConnectionArgs {
     ///
     /// # Errors
     ///
-    /// When the address is none, or a file cannot be used.
-    pub fn client(&self) -> Result<Client, ClientError> {
+    /// As [`MannerArgs::client`].
+    pub fn client(&self) -> anyhow::Result<Client> {
+        self.manner.client(&self.server)
+    }
+}
+
+impl MannerArgs {
+    /// A client of the registry at `server`.
+    ///
+    /// # Errors
+    ///
+    /// When the address is none, a file cannot be used, or what is given is no token.
+    pub fn client(&self, server: &str) -> anyhow::Result<Client> {
         let trust = self.ca_file.clone().map_or(Trust::System, Trust::Authorities);
-        Client::secured(&self.server, &self.identity.trusting(trust))
+        self.credential.shown_by(Client::secured(server, &self.identity.trusting(trust))?)
     }
 }

@@ -1,14 +1,12 @@
 //! `plugin-registry export`.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::whole_file::write_whole;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
 use crate::store::archive::writer::{Content, Writer};
@@ -41,44 +39,19 @@ impl ExportArgs {
     }
 }
 
-/// Writes everything but the webhooks, as of one moment.
+/// Writes everything but what is kept beside the journal, as of one moment.
 ///
 /// # Errors
 ///
 /// When the store cannot be read, or the output cannot be written.
 pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
     match &args.output {
-        None => drop(write(args, std::io::stdout().lock())?),
-        Some(path) => {
-            let partial = beside(path);
-            let written = write_file(args, &partial).and_then(|()| {
-                std::fs::rename(&partial, path).with_context(|| format!("{} cannot be made", path.display()))
-            });
-            if written.is_err() {
-                // The first failure is what counts.
-                drop(std::fs::remove_file(&partial));
-            }
-            written?;
-        }
+        None => write(args, std::io::stdout().lock()),
+        Some(path) => write_whole(path, |file| write(args, file)),
     }
-    Ok(())
 }
 
-/// Where an archive is written until it is whole.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".partial");
-    name.into()
-}
-
-fn write_file(args: &ExportArgs, path: &Path) -> anyhow::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
-    let file: File = write(args, file)?;
-    file.sync_all().with_context(|| format!("{} cannot be synced", path.display()))
-}
-
-fn write<W: Write>(args: &ExportArgs, output: W) -> anyhow::Result<W> {
+fn write(args: &ExportArgs, output: impl Write) -> anyhow::Result<()> {
     if !args.store.may_exist() {
         bail!("there is no store {}", args.store);
     }
@@ -96,12 +69,8 @@ fn write<W: Write>(args: &ExportArgs, output: W) -> anyhow::Result<W> {
     });
     store.close();
     dumped.with_context(|| format!("the store {} cannot be exported", args.store))?;
-    let output = writer
-        .finish()?
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
-        .context("the archive is not whole")?;
+    writer.finish()?;
     // Standard output may be the archive.
     drop(writeln!(std::io::stderr(), "{summary}"));
-    Ok(output)
+    Ok(())
 }

@@ -41,7 +41,9 @@ fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
     let mut state = None;
-    let mut parts = Reader::new(input).inspect(|part| {
+    // What is kept beside the journal belongs to where it comes from: `restore` takes it, too.
+    let parts = Reader::new(input).filter(|part| !matches!(part, Ok(Part::Beside(_))));
+    let mut parts = parts.inspect(|part| {
         if let Ok(Part::Head { snapshot, .. }) = part {
             state = Some(snapshot.state.clone());
         }

@@ -11,14 +11,18 @@
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
 //! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
+//! | [`backup`], [`restore`] | `backup`, `restore`: all that a restart would find again |
 //! | [`verify`] | `store verify` |
 //! | [`connection`] | the flags of commands that speak to a registry |
 //! | [`credential`] | the token that a command shows to the registry |
 //! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
 //! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
+//! | [`service_manager`] | telling systemd when requests are answered |
+//! | [`whole_file`] | files that are there whole, or not at all |
 
 pub mod access;
 pub mod agent;
+pub mod backup;
 pub mod connection;
 pub mod credential;
 pub mod doctor;
@@ -32,11 +36,14 @@ pub mod logging;
 pub mod metrics;
 pub mod otlp;
 pub mod probes;
+pub mod restore;
 pub mod serve;
+pub mod service_manager;
 pub mod signals;
 pub mod tls;
 pub mod token;
 pub mod verify;
+pub mod whole_file;
 
 use std::process::ExitCode;
 
@@ -55,7 +62,8 @@ use clap::{Parser, Subcommand};
   plugin-registry serve --store memory                  keep nothing
   plugin-registry serve --store postgres://registry@db.example/registry
                                                         be one of several replicas
-  plugin-registry export --output registry.ndjson       write everything to a file; `import` reads it
+  plugin-registry backup registry.backup                all that a restart would find again; `restore` reads it
+  plugin-registry export --output registry.ndjson       what can be moved to another store; `import` reads it
   curl 'localhost:8080/plugins?active=true'             what holds resources right now
 
 Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
@@ -82,7 +90,11 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Ask a running registry whether it is alive; the exit code tells. For containers.
     Health(health::HealthArgs),
-    /// Write the whole registry to a file, as of one moment, also while servers use it.
+    /// Write all that a restart would find again to a file, secrets included, as of one moment, also while servers use it.
+    Backup(backup::BackupArgs),
+    /// Fill an empty store with a backup.
+    Restore(restore::RestoreArgs),
+    /// Write the registry to a file that any other store can import, as of one moment, also while servers use it.
     Export(export::ExportArgs),
     /// Fill an empty store with what was exported from any other.
     Import(import::ImportArgs),
@@ -124,6 +136,8 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Agent(args)) => agent::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Health(args)) => health::check(&args),
+        Some(Command::Backup(args)) => backup::backup(&args),
+        Some(Command::Restore(args)) => restore::restore(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Import(args)) => import::import(&args),
         Some(Command::Token(command)) => token::run(&command),

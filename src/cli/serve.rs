@@ -17,10 +17,11 @@ use super::logging::{self, LogFormat};
 use super::metrics::MetricsArgs;
 use super::otlp::{self, TraceArgs};
 use super::probes::ProbeArgs;
+use super::service_manager;
 use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
 use crate::clock::{Clock as _, SystemClock};
-use crate::http::Api;
+use crate::http::{Api, Backups};
 use crate::liveness::sight::Sight;
 use crate::registry::cost::{Watchman, watchman};
 use crate::registry::{OnGone, Registry, Retention, Sweeper};
@@ -148,9 +149,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let budgets = Watchman::start(registry.clone(), watchman::LOOK);
     let sight = Sight::default();
     let tokens = access.tokens.clone();
+    // Without tokens nobody has to say who they are: a backup, which holds secrets, is for this machine then.
+    let backups = if address.ip().is_loopback() { Backups::Given } else { Backups::ToAdmins };
     let api = Api {
         sight: sight.clone(),
         access,
+        backups,
         gate,
         traces: traces.clone(),
         log_level,
@@ -162,6 +166,11 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
     let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
+    service_manager::tell_ready();
+    let stop = async {
+        stop.await;
+        service_manager::tell_stopping();
+    };
     match tls {
         Some(tls) => {
             tls::keep_fresh(tls.clone(), sweeping.clone())?;

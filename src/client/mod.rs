@@ -6,9 +6,11 @@
 //! | file | idea |
 //! |---|---|
 //! | [`wire`] | what is sent and answered |
+//! | [`backup`] | a backup, as it comes |
 //! | [`transport`], [`security`] | how it travels; whom is trusted |
 //! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
 
+pub mod backup;
 pub mod error;
 pub mod security;
 pub mod transport;
@@ -25,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+pub use backup::Backup;
 pub use error::ClientError;
 pub use security::{Security, Trust};
 pub use transport::{Answer, Transport, TransportError};
@@ -264,9 +267,18 @@ impl Client {
         self.ask(request_of(method, &self.url(segments), body)?).await
     }
 
-    /// Sends a request, and judges the answer.
-    async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+    fn with_credential(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
         request.headers_mut().extend(self.credential.clone().map(|shown| (AUTHORIZATION, shown)));
+        request
+    }
+
+    fn unreachable(&self, source: TransportError) -> ClientError {
+        ClientError::Unreachable { server: self.base.to_string(), source }
+    }
+
+    /// Sends a request, and judges the answer.
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+        let mut request = self.with_credential(request);
         let method = request.method().clone();
         let mut span = self.origin.send("registry.request", request.headers_mut());
         let sent = self.transport.send(request).await;
@@ -279,8 +291,7 @@ impl Client {
                 Err(_) => span.fail("the registry cannot be reached"),
             }
         }
-        let unreachable = |source| ClientError::Unreachable { server: self.base.to_string(), source };
-        let answer = sent.map_err(unreachable)?;
+        let answer = sent.map_err(|source| self.unreachable(source))?;
         if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
             return Ok(answer);
         }

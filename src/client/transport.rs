@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -84,15 +85,36 @@ impl Transport {
     /// # Errors
     ///
     /// When there is none.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, TransportError> {
-        request.headers_mut().insert(USER_AGENT, AGENT);
-        let answered = tokio::time::timeout(self.time, async {
-            let (parts, body) = self.http.request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok(Answer { status: parts.status, headers: parts.headers, body })
-        });
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, TransportError> {
+        let answered = tokio::time::timeout(self.time, async { whole(self.request(request).await?).await });
         answered.await.map_err(|_| TransportError::Late(self.time))?
     }
+
+    /// Sends a request, and returns its answer when it begins.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, TransportError> {
+        let begun = tokio::time::timeout(self.time, self.request(request));
+        begun.await.map_err(|_| TransportError::Late(self.time))?
+    }
+
+    async fn request(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, TransportError> {
+        request.headers_mut().insert(USER_AGENT, AGENT);
+        Ok(self.http.request(request).await?)
+    }
+}
+
+/// An answer that has begun, when it is complete.
+///
+/// # Errors
+///
+/// When it breaks off.
+pub async fn whole(answer: Response<Incoming>) -> Result<Answer, TransportError> {
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await?.to_bytes();
+    Ok(Answer { status: parts.status, headers: parts.headers, body })
 }
 
 /// TLS with nobody, for a server that does not speak it: the system's certificates need not be read.

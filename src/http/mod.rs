@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`tokens`], [`health`] | the handlers, by resource |
+//! | [`plugins`], [`runtime`], [`config`], [`categories`], [`resources`], [`leases`], [`observations`], [`stats`], [`costs`], [`budgets`], [`webhooks`], [`tokens`], [`backup`], [`health`] | the handlers, by resource |
 //! | [`ndjson`] | many registrations in one request |
 //! | [`problem`], [`refusal`] | errors |
 //! | [`body`], [`path`], [`params`], [`conditional`], [`negotiate`] | extractors |
@@ -23,6 +23,7 @@
 //! | [`openapi`] | the description of the API |
 
 pub mod access;
+pub mod backup;
 pub mod body;
 mod budgets;
 mod categories;
@@ -76,5 +77,6 @@ mod webhooks;
 pub mod write;
 
 pub use access::Access;
+pub use backup::Backups;
 pub use gate::Gate;
 pub use router::{Api, Limits, Offer, router};

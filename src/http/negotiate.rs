@@ -22,6 +22,7 @@ pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem
     }
     let offered: &[&str] = match path {
         "/plugins" => &[JSON, NDJSON],
+        "/backup" => &[NDJSON],
         "/events" => &[JSON, EVENT_STREAM],
         "/metrics" => &[OPEN_METRICS, PLAIN_TEXT],
         // The API browser's pages, scripts and styles.

@@ -66,8 +66,8 @@ kinds! {
     BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
     /// 401: no token, or none that is in force.
     Unauthorized = UNAUTHORIZED, "unauthorized", "A token is needed";
-    /// 403: the token is not for this.
-    Forbidden = FORBIDDEN, "forbidden", "The token is not for this";
+    /// 403: not for whoever asks: for another role, or another scope.
+    Forbidden = FORBIDDEN, "forbidden", "This is not for whoever asks";
     /// 403: a page of somebody else's asks by somebody's browser.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of that origin may not ask here";
     /// 421: the name by which the service is asked for is none of its own.

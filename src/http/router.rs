@@ -9,13 +9,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::Access;
+use super::backup::Backups;
 use super::context::SurroundLayer;
 use super::gate::Gate;
 use super::origin::Names;
 use super::requests::Requests;
 use super::{
-    budgets, categories, config, costs, events, health, leases, log_level, metrics, observations, openapi, plugins,
-    resources, runtime, stats, tokens, webhooks,
+    backup, budgets, categories, config, costs, events, health, leases, log_level, metrics, observations, openapi,
+    plugins, resources, runtime, stats, tokens, webhooks,
 };
 use crate::access::Tokens;
 use crate::liveness::sight::Sight;
@@ -34,6 +35,8 @@ pub struct Api {
     pub access: Access,
     /// What the registry can see of its own host.
     pub sight: Sight,
+    /// To whom backups are given.
+    pub backups: Backups,
     /// What a request may take.
     pub limits: Limits,
     /// The requests that were answered.
@@ -71,6 +74,7 @@ impl Api {
             webhooks,
             access,
             sight: Sight::default(),
+            backups: Backups::Given,
             limits: Limits::default(),
             requests: Requests::default(),
             traces: Traces::default(),
@@ -133,6 +137,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::read_token, tokens::revoke_token))
         .routes(routes!(stats::read_stats))
+        .routes(routes!(backup::read_backup))
         .routes(routes!(health::read_health))
         .routes(routes!(health::read_readiness))
         .routes(routes!(metrics::read_metrics))

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
+use super::backup;
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::freshness::Freshness;
 use super::measures::Measures;
@@ -108,6 +109,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     stretches: Stretches,
     vetting: Vetting,
     freshness: Arc<Freshness>,
@@ -190,6 +192,7 @@ impl Registry {
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Arc::new(Semaphore::new(READERS));
+        let backups = Arc::new(Semaphore::new(backup::AT_A_TIME));
         let stretches = Stretches::new();
         let inner = Inner {
             published,
@@ -202,6 +205,7 @@ impl Registry {
             clock,
             health,
             readers,
+            backups,
             stretches,
             vetting: Vetting::new(),
             freshness,
@@ -241,6 +245,11 @@ impl Registry {
     /// The places of those who read the past.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
+    }
+
+    /// The places of those who make backups.
+    pub(super) fn backups(&self) -> &Arc<Semaphore> {
+        &self.0.backups
     }
 
     /// The webhooks that are kept in the same store. It waits for a disk, as the past does.

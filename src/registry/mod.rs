@@ -15,6 +15,7 @@
 //! | [`transition`], [`cloud_event`] | a change with what it changed; the event that tells of it |
 //! | [`history`], [`past`], [`stretch`] | changes that were made, and the state that they had led to; reading them, for one and for many |
 //! | [`idempotency`] | requests that may be sent again |
+//! | [`backup`] | all that is kept, told while it is written to |
 //! | [`retention`], [`quota`] | how long the journal is kept; how much the registry may hold |
 //! | [`watch`], [`concern`] | who is told of changes, and of which |
 //! | [`state`] | [`State`]: what the journal replays to; pure |
@@ -36,6 +37,7 @@
 //! | [`freshness`] | how old the newest snapshot may be |
 
 pub mod authority;
+pub mod backup;
 pub mod brake;
 pub mod change;
 pub mod cloud_event;

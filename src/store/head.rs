@@ -66,3 +66,11 @@ pub fn check_time(at: Timestamp, known: &State) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// Why a store of an earlier schema is not read as it is.
+pub(super) fn older(schema: i64, newest: i64) -> StoreError {
+    StoreError::refused(format!(
+        "was written by an earlier plugin-registry (schema {schema}; this one writes {newest}): use the version that \
+         wrote it, or start this one on it first",
+    ))
+}

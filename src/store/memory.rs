@@ -1,10 +1,12 @@
 //! A journal that nothing survives: for tests, trials, and as the yardstick of the other stores.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::archive::standing::standing;
+use super::archive::{Beside, Part};
 use super::pulses::MemoryPulses;
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
@@ -17,9 +19,7 @@ use crate::registry::{Change, Event, Revision, Snapshot, State, Step, StoreId, T
 #[derive(Debug)]
 pub struct MemoryJournal {
     store: StoreId,
-    state: State,
     kept: Arc<Mutex<Kept>>,
-    answers: HashMap<Box<str>, KeptAnswer>,
     webhooks: Arc<MemoryWebhooks>,
     pulses: Arc<MemoryPulses>,
     tokens: Arc<MemoryTokens>,
@@ -33,20 +33,25 @@ struct Kept {
     /// When the change at the horizon was made; `None` as long as nothing was forgotten.
     horizon_at: Option<Timestamp>,
     transitions: VecDeque<Arc<Transition>>,
+    /// What the changes have led to.
+    state: State,
+    answers: BTreeMap<Box<str>, KeptAnswer>,
 }
 
 /// [`Kept`], to be read beside the writer.
 #[derive(Debug)]
-struct MemoryHistory(Arc<Mutex<Kept>>);
+struct MemoryHistory {
+    store: StoreId,
+    kept: Arc<Mutex<Kept>>,
+    webhooks: Arc<MemoryWebhooks>,
+}
 
 impl MemoryJournal {
     /// An empty journal with a new identity.
     pub fn new() -> MemoryJournal {
         MemoryJournal {
             store: StoreId::generate(),
-            state: State::default(),
             kept: Arc::default(),
-            answers: HashMap::new(),
             webhooks: Arc::default(),
             pulses: Arc::default(),
             tokens: Arc::default(),
@@ -74,7 +79,7 @@ impl Kept {
 
 impl Journal for MemoryJournal {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { store: self.store.clone(), state: self.state.clone() })
+        Ok(Snapshot { store: self.store.clone(), state: lock(&self.kept).state.clone() })
     }
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
@@ -82,19 +87,20 @@ impl Journal for MemoryJournal {
     }
 
     fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
-        Ok(keys.iter().filter_map(|key| self.answers.get(*key).cloned()).collect())
+        let kept = lock(&self.kept);
+        Ok(keys.iter().filter_map(|key| kept.answers.get(*key).cloned()).collect())
     }
 
     fn forget_answers(&mut self, before: Timestamp, _limit: usize) -> Result<(), StoreError> {
-        self.answers.retain(|_, answer| answer.at >= before);
+        lock(&self.kept).answers.retain(|_, answer| answer.at >= before);
         Ok(())
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        self.answers.extend(batch.answers.iter().map(|answer| (answer.key.clone(), answer.clone())));
         let mut kept = lock(&self.kept);
+        kept.answers.extend(batch.answers.iter().map(|answer| (answer.key.clone(), answer.clone())));
         kept.transitions.extend(batch.transitions.iter().cloned());
-        self.state = batch.state.clone();
+        kept.state = batch.state.clone();
         Ok(())
     }
 
@@ -114,7 +120,7 @@ impl Journal for MemoryJournal {
 
     fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
         let mut kept = lock(&self.kept);
-        let surplus = horizon.0.min(self.state.revision().0).saturating_sub(kept.horizon.0);
+        let surplus = horizon.0.min(kept.state.revision().0).saturating_sub(kept.horizon.0);
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(steps);
         let last = kept.transitions.drain(..surplus).next_back();
         if let Some(last) = last {
@@ -124,7 +130,8 @@ impl Journal for MemoryJournal {
     }
 
     fn history(&self) -> Arc<dyn History> {
-        Arc::new(MemoryHistory(Arc::clone(&self.kept)))
+        let (kept, webhooks) = (Arc::clone(&self.kept), Arc::clone(&self.webhooks));
+        Arc::new(MemoryHistory { store: self.store.clone(), kept, webhooks })
     }
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
@@ -144,7 +151,7 @@ impl Journal for MemoryJournal {
 
 impl History for MemoryHistory {
     fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
-        let kept = lock(&self.0);
+        let kept = lock(&self.kept);
         let found = kept.after(range.after.max(kept.horizon)).filter(|transition| range.contains(transition)).cloned();
         let transitions: Vec<_> =
             if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() };
@@ -153,7 +160,7 @@ impl History for MemoryHistory {
     }
 
     fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
-        let kept = lock(&self.0);
+        let kept = lock(&self.kept);
         let mut earlier = Earlier { horizon: kept.horizon, ..Earlier::default() };
         if revision < kept.horizon {
             return Ok(earlier);
@@ -176,11 +183,28 @@ impl History for MemoryHistory {
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
-        let kept = lock(&self.0);
+        let kept = lock(&self.kept);
         let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
         let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
         // What stood at the horizon can be told, though the change that led to it cannot.
         let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.horizon);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
+    }
+
+    /// Of the past, nothing is told: what stood at the horizon is not kept here in a form that others begin with.
+    fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let (state, answers) = {
+            let kept = lock(&self.kept);
+            (kept.state.clone(), kept.answers.clone())
+        };
+        let (changes, horizon) = (standing(&state)?, state.revision());
+        visit(Part::Head { snapshot: Snapshot { store: self.store.clone(), state }, horizon })?;
+        for webhook in self.webhooks.list()? {
+            visit(Part::Beside(Beside::Webhook(webhook)))?;
+        }
+        for answer in answers.into_values() {
+            visit(Part::Beside(Beside::Answer(answer)))?;
+        }
+        changes.into_iter().try_for_each(|row| visit(Part::Change(row)))
     }
 }

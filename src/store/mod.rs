@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use archive::Archived;
+use archive::{Archived, Part};
 pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
@@ -166,6 +166,13 @@ pub trait History: Send + Sync + 'static {
     ///
     /// When the store cannot be read.
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError>;
+
+    /// Shows the whole store as of one moment, also while others write; writes nothing. See [`archive`].
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, was written by another version, or `visit` fails.
+    fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
 }
 
 /// The changes of one commit, and what they lead to.
@@ -310,6 +317,19 @@ impl StoreUrl {
             StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; name another")),
             StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
             StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
+        }
+    }
+
+    /// What is kept, to be read as it is: nothing is made, brought up to date or written.
+    ///
+    /// # Errors
+    ///
+    /// Of `memory`, which holds nothing before and after.
+    pub fn open_history(&self) -> Result<Arc<dyn History>, StoreError> {
+        match self {
+            StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; ask its server")),
+            StoreUrl::Sqlite(path) => Ok(sqlite::SqliteJournal::history_in(path)),
+            StoreUrl::Postgres(url) => Ok(postgres::PostgresJournal::new(PostgresUrl::clone(url)).history()),
         }
     }
 

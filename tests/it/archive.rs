@@ -7,7 +7,7 @@ use plugin_registry::store::StoreError;
 use plugin_registry::store::archive::reader::Reader;
 use plugin_registry::store::archive::replay::Replay;
 use plugin_registry::store::archive::writer::{Content, Writer};
-use plugin_registry::store::archive::{Archived, Part, digest};
+use plugin_registry::store::archive::{Archived, Beside, Part, digest};
 use plugin_registry::store::row::ChangeRow;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -25,31 +25,43 @@ use crate::properties::commands::requests;
 
 /// A store as it was told.
 #[derive(Debug)]
-struct Told {
-    snapshot: Snapshot,
+pub(crate) struct Told {
+    pub(crate) snapshot: Snapshot,
     horizon: Revision,
-    rows: Vec<ChangeRow>,
+    pub(crate) beside: Vec<Beside>,
+    pub(crate) rows: Vec<ChangeRow>,
 }
 
 impl Told {
-    fn by(parts: impl IntoIterator<Item = Part>) -> Told {
+    pub(crate) fn by(parts: impl IntoIterator<Item = Part>) -> Told {
         let mut parts = parts.into_iter();
         let Some(Part::Head { snapshot, horizon }) = parts.next() else { panic!("what stands comes first") };
-        let rows = parts.map(|part| if let Part::Change(row) = part { row } else { panic!("a second head") });
-        Told { snapshot, horizon, rows: rows.collect() }
+        let (mut beside, mut rows) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Part::Head { .. } => panic!("a second head"),
+                Part::Beside(kept) => {
+                    assert!(rows.is_empty(), "what is kept beside the changes comes before them");
+                    beside.push(kept);
+                }
+                Part::Change(row) => rows.push(row),
+            }
+        }
+        Told { snapshot, horizon, beside, rows }
     }
 
     #[track_caller]
-    fn assert_same(&self, other: &Told) {
+    pub(crate) fn assert_same(&self, other: &Told) {
         assert_eq!(self.snapshot.state, other.snapshot.state);
         assert_eq!(self.horizon, other.horizon);
+        assert_eq!(self.beside, other.beside);
         assert_eq!(self.rows, other.rows);
         let digests = [self, other].map(|told| digest::of_state(&told.snapshot.state).unwrap());
         assert_eq!(digests[0], digests[1]);
     }
 }
 
-fn dump(store: &mut dyn Archived) -> Vec<Part> {
+pub(crate) fn dump(store: &mut dyn Archived) -> Vec<Part> {
     let mut parts = Vec::new();
     let told = store.dump(&mut |part| {
         parts.push(part);
@@ -59,7 +71,7 @@ fn dump(store: &mut dyn Archived) -> Vec<Part> {
     parts
 }
 
-fn written(parts: &[Part], content: Content) -> Vec<u8> {
+pub(crate) fn written(parts: &[Part], content: Content) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), content, "2026-01-01T00:00:00Z".parse().unwrap());
     for part in parts {
         writer.write(part).unwrap();
@@ -67,7 +79,7 @@ fn written(parts: &[Part], content: Content) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-fn read(archive: &[u8]) -> Result<Vec<Part>, StoreError> {
+pub(crate) fn read(archive: &[u8]) -> Result<Vec<Part>, StoreError> {
     Reader::new(archive).collect()
 }
 
@@ -80,7 +92,7 @@ fn replayed(told: &Told) -> Result<(), StoreError> {
 }
 
 /// A store that holds the changes of a machine, and has forgotten some.
-fn filled(machine: &Machine, horizon: u64) -> (Durable, Box<dyn Archived>) {
+pub(crate) fn filled(machine: &Machine, horizon: u64) -> (Durable, Box<dyn Archived>) {
     let store = Durable::fresh();
     let mut archived = store.url().open_archived().unwrap();
     archived.load().unwrap();
@@ -101,7 +113,7 @@ fn any_history_with_any_horizon_is_moved_exactly() {
         let parts = dump(&mut *from);
         let told = Told::by(parts.clone());
         replayed(&told).unwrap();
-        for content in [Content::Plugins, Content::Configs, Content::History] {
+        for content in [Content::Plugins, Content::Configs, Content::History, Content::Backup] {
             let archive = written(&parts, content);
             let there = Told::by(read(&archive).unwrap());
             let to = Durable::fresh();
@@ -113,7 +125,7 @@ fn any_history_with_any_horizon_is_moved_exactly() {
             replayed(&back).unwrap();
             prop_assert_eq!(to.load().unwrap().store, id);
             match content {
-                Content::History => told.assert_same(&back),
+                Content::History | Content::Backup => told.assert_same(&back),
                 Content::Configs => prop_assert_eq!(&told.snapshot.state, &back.snapshot.state),
                 Content::Plugins => {
                     for (id, record) in told.snapshot.state.plugins() {
@@ -191,7 +203,12 @@ fn place_of_lease(lines: &Lines) -> usize {
 /// What is wrong with a line although its digest is right.
 #[rstest]
 #[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "not as many")]
-#[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(2), "format 2")]
+#[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(3), "format 3")]
+#[case::no_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(0), "format 0")]
+#[case::no_backup_without_a_history(|lines: &mut Lines| {
+    lines[0]["archive"]["with_secrets"] = json!(true);
+    lines[0]["archive"]["with_history"] = json!(false);
+}, "contradicts itself")]
 #[case::not_as_many(|lines: &mut Lines| lines[0]["archive"]["plugins"] = json!(7), "not as many")]
 #[case::a_change_is_missing(|lines: &mut Lines| drop(lines.remove(lines.len() - 2)), "missing")]
 #[case::another_document(|lines: &mut Lines| lines[1]["plugin"]["document"]["title"] = json!("Altered"), "is not what change")]
@@ -227,7 +244,7 @@ fn an_archive_that_contradicts_itself_is_refused(#[case] alter: fn(&mut Lines), 
 // The real binary.
 
 /// A registry with everything in it, and a history.
-async fn furnish(client: &Client) {
+pub(crate) async fn furnish(client: &Client) {
     client.register(&holding_everything()).await;
     client.register(&minimal()).await;
     client.put("/plugins/transcription_whisper/config", &json!({"token": "canary-config", "n": 1})).answers(200).await;
@@ -247,10 +264,10 @@ async fn furnish(client: &Client) {
 }
 
 /// The revision that [`furnish`] ends with.
-const FURNISHED: u64 = 12;
+pub(crate) const FURNISHED: u64 = 12;
 
 /// What is told of the only lease, but for the times that a process has heard of it.
-async fn lease(client: &Client) -> Value {
+pub(crate) async fn lease(client: &Client) -> Value {
     let mut leases = client.get("/leases").answers(200).await.items();
     assert_eq!(leases.len(), 1);
     let lease = leases[0].as_object_mut().unwrap();
@@ -259,33 +276,33 @@ async fn lease(client: &Client) -> Value {
     leases.remove(0)
 }
 
-fn url(path: &Path) -> String {
+pub(crate) fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
 }
 
 /// Runs a command that must succeed; returns what it printed.
-async fn done(args: &[&str]) -> String {
+pub(crate) async fn done(args: &[&str]) -> String {
     let output = run(args).await;
     assert!(output.status.success(), "{args:?}: {}", complaint(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Runs a command that must fail; returns its complaint.
-async fn refused(args: &[&str]) -> String {
+pub(crate) async fn refused(args: &[&str]) -> String {
     let output = run(args).await;
     assert_eq!(output.status.code(), Some(1), "{args:?}");
     complaint(&output)
 }
 
 /// The digests that `store verify` prints, of the state and of the journal.
-async fn digests(store: &str) -> (String, String) {
+pub(crate) async fn digests(store: &str) -> (String, String) {
     let report = done(&["store", "verify", "--store", store]).await;
     let line = |name| report.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{report}"));
     (line("state sha256:").to_owned(), line("journal sha256:").to_owned())
 }
 
 /// What everybody can read, but for the identity of the store.
-async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>)> {
+pub(crate) async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>)> {
     let mut answers = Vec::new();
     for path in paths {
         let reply = client.get(path).send().await;
@@ -295,7 +312,7 @@ async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>
     answers
 }
 
-const PRESENT: &[&str] = &[
+pub(crate) const PRESENT: &[&str] = &[
     "/plugins",
     "/resources",
     "/stats",
@@ -304,7 +321,7 @@ const PRESENT: &[&str] = &[
     "/plugins/transcription_whisper",
     "/plugins/finetuning_trainer",
 ];
-const PAST: &[&str] = &[
+pub(crate) const PAST: &[&str] = &[
     "/events",
     "/plugins/transcription_whisper/history",
     "/plugins?as_of=2",

@@ -51,6 +51,7 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
         "delete /plugins/{id}/spawned_pids/{pid}",
         "delete /tokens/{token_id}",
         "delete /webhooks/{webhook_id}",
+        "get /backup",
         "get /budgets",
         "get /budgets/{budget_id}",
         "get /categories",

@@ -79,6 +79,8 @@ mod vectors;
 
 // Writing, keeping, and the process.
 mod archive;
+mod backup;
+mod backup_parts;
 mod concurrency;
 mod conformance;
 mod failing_store;
@@ -89,6 +91,7 @@ mod retention;
 mod store_opening;
 mod two_processes;
 mod upgrade;
+mod upgrades;
 mod webhook_store;
 
 // What is really still there.
@@ -97,6 +100,7 @@ mod exec;
 mod liveness;
 
 // The code itself.
+mod compatibility;
 mod layers;
 
 // The pure core, by properties.

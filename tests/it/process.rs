@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::process::{binary, complaint, finish, run};
-use crate::harness::{Daemon, PATIENCE, Server, minimal, named};
+use crate::harness::{Daemon, PATIENCE, Server, minimal, named, within_patience};
 
 fn folder() -> (TempDir, std::path::PathBuf) {
     let folder = TempDir::new().unwrap();
@@ -252,4 +252,26 @@ async fn each_request_is_one_line_in_the_log_without_its_body() {
         assert!(first.contains(part), "{part} is missing in {first}");
     }
     assert!(answered[1].to_string().contains("/plugins/{id}/config"), "the route, not the path: {}", answered[1]);
+}
+
+/// systemd's `Type=notify`: whoever waits for the service waits until it answers, and no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_manager_is_told_when_requests_are_answered_and_when_it_ends() {
+    let (folder, store) = folder();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut command = binary();
+    command.env("NOTIFY_SOCKET", &path).args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--store", &format!("sqlite:{}", store.display())]);
+    let daemon = Daemon::spawn(command).await;
+    let told = async || {
+        let mut message = [0; 64];
+        let length = within_patience("the service manager is told", socket.recv(&mut message)).await.unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    assert_eq!(told().await, "READY=1\n");
+    daemon.client().get("/readyz").answers(200).await;
+    daemon.signal(Signal::TERM);
+    assert_eq!(told().await, "STOPPING=1\n");
+    assert_eq!(daemon.exit().await.0.code(), Some(0));
 }

@@ -166,3 +166,40 @@ async fn a_replica_that_was_there_before_refuses_what_was_imported() {
     again.client().until("it has read the store", "/plugins/c_one", |answer| answer.status == 200).await;
     again.stop().await;
 }
+
+/// The drill: replicas write, a backup is made, the database is lost, and what comes back is what was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_lost_comes_back_from_a_backup() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("registry.backup");
+    let file = file.to_str().expect("a path of ASCII");
+    let lost = Cluster::start();
+    let replicas = Replica::start_many(&lost.url(), 2).await;
+    for (replica, name) in replicas.iter().zip(["one", "two"]) {
+        furnish(replica, name).await;
+    }
+    let hook = json!({"url": "https://hooks.example.com/x", "secret": "whsec_Y2FuYXJ5LXNlY3JldC1jYW5hcnktc2VjcmV0",
+        "enabled": false});
+    assert_eq!(replicas[0].client().ask(Method::POST, "/webhooks", Some(&hook)).await.status, 201);
+    let hooks = replicas[0].client().get("/webhooks").await.body["items"].clone();
+    let before = told(&replicas[0]).await;
+    done(&["backup", file], &lost.url()).await;
+    let whole = digests(&lost.url()).await;
+    for mut replica in replicas {
+        replica.kill().await;
+    }
+    drop(lost);
+
+    let found = Cluster::start();
+    done(&["restore", file], &found.url()).await;
+    assert_eq!(digests(&found.url()).await, whole);
+    let replicas = Replica::start_many(&found.url(), 2).await;
+    for replica in &replicas {
+        replica.client().until_ready().await;
+        assert_eq!(told(replica).await, before);
+    }
+    assert_eq!(replicas[1].client().get("/webhooks").await.body["items"], hooks);
+    for replica in replicas {
+        replica.stop().await;
+    }
+}

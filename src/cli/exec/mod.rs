@@ -37,7 +37,6 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::connection::ConnectionArgs;
-use super::credential::CredentialArgs;
 use super::logging::{self, LogFormat};
 use super::otlp::TraceArgs;
 
@@ -47,9 +46,6 @@ pub struct ExecArgs {
     /// Which registry.
     #[command(flatten)]
     pub connection: ConnectionArgs,
-    /// What is shown to the registry.
-    #[command(flatten)]
-    pub credential: CredentialArgs,
     /// The plugin's category.
     #[arg(long)]
     pub category: String,

@@ -79,7 +79,7 @@ impl Reporter {
         // What the registry takes for a holder's name is 256 characters.
         let holder = holder.chars().take(256).collect();
         Ok(Reporter {
-            client: args.credential.shown_by(args.connection.client()?)?.from_origin(origin),
+            client: args.connection.client()?.from_origin(origin),
             unique_id: key.unique_id().to_string(),
             plugin,
             request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl },

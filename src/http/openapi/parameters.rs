@@ -52,6 +52,7 @@ pub(super) fn is_conditional(path: &str) -> bool {
         "/metrics",
         "/log-level",
         "/openapi.json",
+        "/backup",
         "/plugins/{id}/config/validate",
         "/plugins/{id}/history",
         "/events",

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::beside::{AnswerLine, WebhookLine};
 use crate::plugin::Name;
 use crate::registry::cost::Account;
 use crate::registry::{Category, Lease, Record, Revision, State};
@@ -14,8 +15,9 @@ use crate::store::row::{
     revision_to_sql, time_from_sql,
 };
 
-/// The form of the archives that this version writes, and the only one that it reads.
-pub const FORMAT: u32 = 1;
+/// The form of the archives that this version writes. It reads those before it, too: format 1 has nothing of what is kept
+/// beside the journal.
+pub const FORMAT: u32 = 2;
 
 /// A line: an object with one field, which says what the line is about.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +35,10 @@ pub enum Line {
     Budget(BudgetLine),
     /// A lease, in the order of the ids.
     Lease(LeaseLine),
+    /// A webhook, in the order of the ids.
+    Webhook(WebhookLine),
+    /// An answer that is kept, in the order of the keys.
+    Answer(AnswerLine),
     /// A change that is kept, in the order of the revisions.
     Change(ChangeLine),
     /// The last one.
@@ -43,7 +49,7 @@ pub enum Line {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or an earlier one.
     pub format: u32,
     /// When it was exported.
     pub exported_at: Timestamp,
@@ -63,6 +69,9 @@ pub struct Header {
     pub with_configs: bool,
     /// Whether the changes are in it.
     pub with_history: bool,
+    /// Whether what is kept beside the journal is in it: then it is a backup.
+    #[serde(default)]
+    pub with_secrets: bool,
 }
 
 /// A plugin.
@@ -156,8 +165,10 @@ impl Line {
             Line::Meter(_) => 3,
             Line::Budget(_) => 4,
             Line::Lease(_) => 5,
-            Line::Change(_) => 6,
-            Line::End(_) => 7,
+            Line::Webhook(_) => 6,
+            Line::Answer(_) => 7,
+            Line::Change(_) => 8,
+            Line::End(_) => 9,
         }
     }
 
@@ -344,7 +355,7 @@ pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<Line, StoreErr
     categories.chain(meters).chain(budgets).map(Ok).chain(leases)
 }
 
-fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(|error| StoreError::unusable("what the store has kept is no JSON", error))
 }
 
@@ -356,7 +367,7 @@ fn revision(revision: u64) -> Result<Revision, StoreError> {
 }
 
 /// A time as stores keep it.
-fn whole_micros(time: Timestamp) -> Result<Timestamp, StoreError> {
+pub(super) fn whole_micros(time: Timestamp) -> Result<Timestamp, StoreError> {
     if time.subsec_nanosecond() % 1_000 == 0 {
         return Ok(time);
     }

@@ -1,17 +1,19 @@
-//! A whole registry as a file, to be moved from one store to another.
+//! A whole registry as a file: a backup, or what is moved from one store to another.
 //!
 //! A store is told part by part ([`Archived::dump`]), and filled in the same way ([`Archived::restore`]). In between, the
 //! parts are lines of JSON, or are compared with each other.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`line`](mod@line) | what a line says; pure |
+//! | [`line`](mod@line), [`beside`] | what a line says, of the registry and of what is kept beside it; pure |
 //! | [`writer`], [`reader`] | parts to lines, and lines to parts, with a digest of all of them |
 //! | [`standing`] | the changes that stand for a history which was left out |
 //! | [`replay`] | whether the changes lead to the documents |
-//! | [`digest`] | equal for equal registries, whatever keeps them |
+//! | [`digest`], [`examination`] | equal for equal registries, whatever keeps them; what was found, in a few lines |
 
+pub mod beside;
 pub mod digest;
+pub mod examination;
 pub mod line;
 pub mod reader;
 pub mod replay;
@@ -19,7 +21,8 @@ pub mod standing;
 pub mod writer;
 
 use super::row::ChangeRow;
-use super::{Journal, StoreError};
+use super::{Journal, KeptWebhook, StoreError};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Revision, Snapshot, StoreId};
 
 /// A part of a store.
@@ -32,12 +35,23 @@ pub enum Part {
         /// After which revision every change is kept.
         horizon: Revision,
     },
+    /// What is kept beside the journal: webhooks before answers, each in the order of their ids and keys.
+    Beside(Beside),
     /// A change that is kept, oldest first. Those up to the horizon are there for what stood then.
     Change(ChangeRow),
 }
 
-/// A store that can be told, and filled, as a whole. Webhooks are no part of it, which hold secrets and belong to a
-/// place, and neither are answers to requests that may be sent again, nor signs of life.
+/// What is kept beside the journal. It is part of a backup, which stands for the store that was lost, and of nothing else:
+/// it holds secrets, and belongs to a place. Signs of life are no part of either: after a restart, everybody is given time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// A webhook, with its secret, and how far it has come.
+    Webhook(KeptWebhook),
+    /// An answer to a request that may be sent again.
+    Answer(KeptAnswer),
+}
+
+/// A store that can be told, and filled, as a whole.
 pub trait Archived: Journal {
     /// Tells everything as of one moment, also while others write.
     ///
@@ -52,7 +66,17 @@ pub trait Archived: Journal {
     ///
     /// When the store is not empty, cannot be written, or one of the parts is an error.
     fn restore(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError>;
+
+    /// As [`Archived::restore`], in place of whatever the store holds.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written, or one of the parts is an error.
+    fn replace(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError>;
 }
+
+/// Parts of which the next can be looked at.
+type Ahead<'a> = std::iter::Peekable<&'a mut dyn Iterator<Item = Result<Part, StoreError>>>;
 
 /// The head among the parts, where it must come first.
 ///
@@ -64,19 +88,34 @@ pub(super) fn head(
 ) -> Result<(Snapshot, Revision), StoreError> {
     match parts.next().transpose()? {
         Some(Part::Head { snapshot, horizon }) => Ok((snapshot, horizon)),
-        Some(Part::Change(_)) | None => Err(StoreError::refused("what stands must come before its changes")),
+        Some(Part::Beside(_) | Part::Change(_)) | None => {
+            Err(StoreError::refused("what stands must come before its changes"))
+        }
     }
 }
 
-/// The change of a part after the head.
+/// The next part, if it is of what is kept beside the journal.
 ///
 /// # Errors
 ///
-/// When it is another head, or an error.
+/// When it is an error.
+pub(super) fn next_beside(parts: &mut Ahead<'_>) -> Result<Option<Beside>, StoreError> {
+    match parts.next_if(|part| matches!(part, Ok(Part::Beside(_)) | Err(_))).transpose()? {
+        Some(Part::Beside(beside)) => Ok(Some(beside)),
+        _ => Ok(None),
+    }
+}
+
+/// The change of a part after all others.
+///
+/// # Errors
+///
+/// When it is something else, or an error.
 pub(super) fn change(part: Result<Part, StoreError>) -> Result<ChangeRow, StoreError> {
     match part? {
         Part::Change(row) => Ok(row),
         Part::Head { .. } => Err(StoreError::refused("what stands is told twice")),
+        Part::Beside(_) => Err(StoreError::refused("what is kept beside the changes must come before them")),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::Part;
 use super::digest::Digest;
 use super::line::{End, FORMAT, Header, Line};
 use super::replay::Replay;
 use super::standing::standing;
+use super::{Beside, Part};
 use crate::plugin::PluginKey;
 use crate::registry::cost::{Books, Meter};
 use crate::registry::{Lease, Revision, Snapshot, State, StoreId};
@@ -21,6 +21,9 @@ pub struct Reader<R> {
     input: R,
     digest: Digest,
     lines: u64,
+    /// See [`Line::place`], of the newest line.
+    place: u8,
+    must_be_backup: bool,
     stage: Stage,
 }
 
@@ -28,6 +31,9 @@ pub struct Reader<R> {
 enum Stage {
     /// Nothing was read.
     Begun,
+    /// What is kept beside the journal is read, of an archive up to a revision; the next line; the key of the newest of its
+    /// kind; what comes after it.
+    Beside { head: Revision, ahead: Line, key: Option<Box<str>>, then: Box<Replay> },
     /// Changes are read; the first of them, if it was read already.
     Changes(Box<Replay>, Option<Line>),
     /// Changes are made up, and everything was read.
@@ -39,12 +45,18 @@ enum Stage {
 impl<R: BufRead> Reader<R> {
     /// Reads from `input`.
     pub fn new(input: R) -> Reader<R> {
-        Reader { input, digest: Digest::default(), lines: 0, stage: Stage::Begun }
+        Reader { input, digest: Digest::default(), lines: 0, place: 0, must_be_backup: false, stage: Stage::Begun }
+    }
+
+    /// Reads a backup from `input`, and nothing else.
+    pub fn of_backup(input: R) -> Reader<R> {
+        Reader { must_be_backup: true, ..Reader::new(input) }
     }
 
     fn next_part(&mut self) -> Result<Option<Part>, StoreError> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Begun => self.read_head().map(Some),
+            Stage::Beside { head, ahead, key, then } => self.read_beside(head, ahead, key, then),
             Stage::Changes(mut replay, ahead) => {
                 let line = ahead.map_or_else(|| self.read_line(), Ok)?;
                 let Line::Change(line) = line else {
@@ -72,16 +84,13 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("it is no archive of plugin-registry"));
         };
         check_header(&header)?;
+        if self.must_be_backup && !header.with_secrets {
+            return Err(StoreError::refused("it was exported, and is no backup: `import` takes it"));
+        }
         let (mut plugins, mut categories) = (Vec::new(), Vec::new());
         let (mut meters, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
-        let mut place = 0;
         let ahead = loop {
-            let line = self.read_line()?;
-            let before = std::mem::replace(&mut place, line.place());
-            if before > place {
-                return Err(StoreError::refused("a line is in the wrong place"));
-            }
-            match line {
+            match self.read_line()? {
                 Line::Plugin(line) => plugins.push(line.record()?),
                 Line::Category(line) => categories.push(line.category()?),
                 Line::Meter(row) => meters.push(row.try_into()?),
@@ -107,12 +116,49 @@ impl<R: BufRead> Reader<R> {
         check_times(&state)?;
         let horizon = Revision(header.horizon);
         if header.with_history {
-            self.stage = Stage::Changes(Box::new(Replay::new(state.clone(), horizon)), Some(ahead));
+            let replay = Box::new(Replay::new(state.clone(), horizon));
+            self.stage = if header.with_secrets {
+                Stage::Beside { head: state.revision(), ahead, key: None, then: replay }
+            } else {
+                Stage::Changes(replay, Some(ahead))
+            };
         } else {
             self.check_end(ahead)?;
             self.stage = Stage::Standing(standing(&state)?.into_iter());
         }
         Ok(Part::Head { snapshot: Snapshot { store: StoreId::kept(&header.store), state }, horizon })
+    }
+
+    /// Reads what is kept beside the journal, or else the first change.
+    fn read_beside(
+        &mut self,
+        head: Revision,
+        line: Line,
+        before: Option<Box<str>>,
+        then: Box<Replay>,
+    ) -> Result<Option<Part>, StoreError> {
+        let place = line.place();
+        let (beside, key) = match line {
+            Line::Webhook(line) => {
+                let webhook = line.webhook(head)?;
+                (Beside::Webhook(webhook.clone()), webhook.id.into())
+            }
+            Line::Answer(line) => {
+                let answer = line.answer()?;
+                (Beside::Answer(answer.clone()), answer.key)
+            }
+            other => {
+                self.stage = Stage::Changes(then, Some(other));
+                return self.next_part();
+            }
+        };
+        if before.is_some_and(|before| before >= key) {
+            return Err(StoreError::refused("something is there twice, or in the wrong place"));
+        }
+        let ahead = self.read_line()?;
+        let key = (ahead.place() == place).then_some(key);
+        self.stage = Stage::Beside { head, ahead, key, then };
+        Ok(Some(Part::Beside(beside)))
     }
 
     fn read_line(&mut self) -> Result<Line, StoreError> {
@@ -123,6 +169,10 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("it ends before its last line"));
         }
         let line = Line::decode(&text)?;
+        let before = std::mem::replace(&mut self.place, line.place());
+        if before > self.place {
+            return Err(StoreError::refused("a line is in the wrong place"));
+        }
         if !matches!(line, Line::End(_)) {
             self.digest.add(&text);
             self.lines += 1;
@@ -160,9 +210,9 @@ fn in_order<K: Ord, T>(entries: &[(K, T)]) -> bool {
 }
 
 fn check_header(header: &Header) -> Result<(), StoreError> {
-    if header.format != FORMAT {
+    if !(1..=FORMAT).contains(&header.format) {
         return Err(StoreError::refused(format!(
-            "it is of format {}, and this version reads format {FORMAT}",
+            "it is of format {}, and this version reads up to format {FORMAT}; use the version that wrote it",
             header.format
         )));
     }
@@ -170,6 +220,7 @@ fn check_header(header: &Header) -> Result<(), StoreError> {
         && (header.horizon <= header.revision)
         && (header.with_history || header.horizon == header.revision)
         && (header.with_configs || !header.with_history)
+        && (header.with_history || !header.with_secrets)
         && header.at.subsec_nanosecond() % 1_000 == 0;
     if is_right { Ok(()) } else { Err(StoreError::refused("its first line contradicts itself")) }
 }

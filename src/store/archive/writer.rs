@@ -4,9 +4,10 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::Part;
+use super::beside::{AnswerLine, WebhookLine};
 use super::digest::Digest;
 use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
+use super::{Beside, Part};
 use crate::registry::{Revision, Snapshot};
 use crate::store::StoreError;
 
@@ -19,6 +20,14 @@ pub enum Content {
     Configs,
     /// Configurations, and the changes that are kept; these tell which configurations were saved.
     History,
+    /// All that a restart would find again: that, and what is kept beside the journal, with its secrets.
+    Backup,
+}
+
+impl Content {
+    fn has_history(self) -> bool {
+        matches!(self, Content::History | Content::Backup)
+    }
 }
 
 /// Writes an archive.
@@ -44,14 +53,19 @@ impl<W: Write> Writer<W> {
     pub fn write(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
             Part::Head { snapshot, horizon } => self.write_head(snapshot, *horizon),
-            Part::Change(_) if self.content != Content::History => Ok(()),
+            Part::Beside(beside) if self.content == Content::Backup => self.write_line(&match beside {
+                Beside::Webhook(webhook) => Line::Webhook(WebhookLine::new(webhook)?),
+                Beside::Answer(answer) => Line::Answer(AnswerLine::new(answer)?),
+            }),
+            Part::Beside(_) => Ok(()),
+            Part::Change(_) if !self.content.has_history() => Ok(()),
             Part::Change(row) => self.write_line(&Line::Change(ChangeLine::new(row)?)),
         }
     }
 
     fn write_head(&mut self, snapshot: &Snapshot, horizon: Revision) -> Result<(), StoreError> {
         let state = &snapshot.state;
-        let with_history = self.content == Content::History;
+        let with_history = self.content.has_history();
         self.write_line(&Line::Archive(Header {
             format: FORMAT,
             exported_at: self.exported_at,
@@ -63,11 +77,12 @@ impl<W: Write> Writer<W> {
             categories: state.named_categories().size(),
             with_configs: self.content != Content::Plugins,
             with_history,
+            with_secrets: self.content == Content::Backup,
         }))?;
         for record in state.plugins().values() {
             let line = match self.content {
                 Content::Plugins => PluginLine::bare(record)?,
-                Content::Configs | Content::History => PluginLine::with_config(record)?,
+                Content::Configs | Content::History | Content::Backup => PluginLine::with_config(record)?,
             };
             self.write_line(&Line::Plugin(line))?;
         }

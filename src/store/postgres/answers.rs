@@ -15,6 +15,14 @@ pub(super) async fn find(client: &Client, keys: &[&str]) -> Result<Vec<KeptAnswe
     rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
 }
 
+/// At most `limit` answers whose keys come after `after`, in the order of their keys.
+pub(super) async fn page(client: &Client, after: &str, limit: i64) -> Result<Vec<KeptAnswer>, StoreError> {
+    let query = "SELECT key, fingerprint, at, answer FROM answers
+                 WHERE key COLLATE \"C\" > $1 ORDER BY key COLLATE \"C\" LIMIT $2";
+    let rows = client.query_typed(query, &[(&after, Type::TEXT), (&limit, Type::INT8)]).await?;
+    rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
+}
+
 /// See [`crate::store::Journal::forget_answers`].
 pub(super) async fn forget(client: &Client, before: Timestamp, limit: usize) -> Result<(), StoreError> {
     let (before, limit) = (before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX));

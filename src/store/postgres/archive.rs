@@ -1,18 +1,18 @@
-//! The whole database at one moment; an empty database filled.
+//! The whole database at one moment; an empty database filled, or one with something in it filled anew.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::history::{COLUMNS, change_row, horizon};
-use super::link::LOAD_TIME;
+use super::link::{LOAD_TIME, Link};
 use super::session::Session;
-use super::{PostgresJournal, check_server, load, write};
+use super::{PostgresJournal, answers, check_server, load, webhooks, write};
 use crate::registry::StoreId;
 use crate::store::StoreError;
-use crate::store::archive::{Archived, Part, change, head, not_empty};
+use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::row::{ChangeRow, revision_to_sql};
 
-/// How many changes are read at a time.
+/// How many changes, or answers, are read at a time.
 const PAGE: i64 = 256;
 
 /// About how many bytes of changes are written at a time.
@@ -21,47 +21,101 @@ const STATEMENT_BYTES: usize = 8 << 20;
 /// Whoever reads or writes the file may take their time between two statements.
 const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
+/// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
+const EMPTY: &str = "
+    DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
+    DELETE FROM leases; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
+
 impl Archived for PostgresJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let session = self.session()?;
         session.link.run_within(LOAD_TIME, async |client| check_server(client).await)?;
-        let dumped = dump(session, visit);
-        let ended = end(session, "ROLLBACK");
-        dumped.and(ended)
+        dump(&mut session.link, visit)
     }
 
     fn restore(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
+        self.within_transaction(|session| {
+            session.link.run(async |client| {
+                let query = "SELECT head > 0 OR EXISTS (SELECT FROM plugins) OR EXISTS (SELECT FROM webhooks)
+                             FROM registry FOR UPDATE";
+                let holds = client.query_typed_one(query, &[]).await?.try_get(0)?;
+                if holds { Err(not_empty()) } else { Ok(()) }
+            })?;
+            fill(session, parts)
+        })
+    }
+
+    fn replace(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
+        self.within_transaction(|session| {
+            session.link.run_within(LOAD_TIME, async |client| {
+                client.query_typed_one("SELECT head FROM registry FOR UPDATE", &[]).await?;
+                Ok(client.batch_execute(EMPTY).await?)
+            })?;
+            fill(session, parts)
+        })
+    }
+}
+
+impl PostgresJournal {
+    /// Does all of `work`, or nothing of it; the store has the identity that it returns from then on.
+    fn within_transaction(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<StoreId, StoreError>,
+    ) -> Result<StoreId, StoreError> {
         let session = self.session()?;
-        session.link.run_within(LOAD_TIME, async |client| check_server(client).await)?;
-        match fill(session, parts) {
+        session.link.run_within(LOAD_TIME, async |client| {
+            check_server(client).await?;
+            Ok(client.batch_execute(&format!("BEGIN; {PATIENT}")).await?)
+        })?;
+        match work(session) {
             Ok(store) => {
-                end(session, "COMMIT")?;
+                // Replicas that know what was there before are to notice soon.
+                end(&mut session.link, "NOTIFY plugin_registry; COMMIT")?;
                 self.store = Some(store.clone());
                 Ok(store)
             }
             Err(failure) => {
                 // A connection that has failed has rolled back by that.
-                drop(end(session, "ROLLBACK"));
+                drop(end(&mut session.link, "ROLLBACK"));
                 Err(failure)
             }
         }
     }
 }
 
-fn end(session: &mut Session, statement: &str) -> Result<(), StoreError> {
-    session.link.run(async |client| Ok(client.batch_execute(statement).await?))
+fn end(link: &mut Link, statement: &str) -> Result<(), StoreError> {
+    link.run(async |client| Ok(client.batch_execute(statement).await?))
 }
 
-fn dump(session: &mut Session, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    let begun = session.link.run_within(LOAD_TIME, async |client| {
+/// Shows all that the database holds, as of one moment.
+pub(super) fn dump(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let dumped = dump_within(link, visit);
+    let ended = end(link, "ROLLBACK");
+    dumped.and(ended)
+}
+
+fn dump_within(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let begun = link.run_within(LOAD_TIME, async |client| {
         client.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {PATIENT}")).await?;
-        Ok((load(client).await?, horizon(client).await?))
+        Ok((load(client).await?, horizon(client).await?, webhooks::list(client).await?))
     });
-    let (snapshot, horizon) = begun?;
+    let (snapshot, horizon, webhooks) = begun?;
     visit(Part::Head { snapshot, horizon })?;
+    for webhook in webhooks {
+        visit(Part::Beside(Beside::Webhook(webhook)))?;
+    }
+    let mut after = String::new();
+    loop {
+        let kept = link.run_within(LOAD_TIME, async |client| answers::page(client, &after, PAGE).await)?;
+        let Some(last) = kept.last() else { break };
+        after = last.key.clone().into();
+        for answer in kept {
+            visit(Part::Beside(Beside::Answer(answer)))?;
+        }
+    }
     let mut after = -1;
     loop {
-        let rows = session.link.run_within(LOAD_TIME, async |client| page(client, after).await)?;
+        let rows = link.run_within(LOAD_TIME, async |client| page(client, after).await)?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.revision;
         for row in rows {
@@ -77,23 +131,22 @@ async fn page(client: &Client, after: i64) -> Result<Vec<ChangeRow>, StoreError>
     rows.iter().map(|row| change_row(row, 0)).collect()
 }
 
-/// Writes all parts, within a transaction that it begins.
+/// Writes all parts, within a transaction.
 fn fill(
     session: &mut Session,
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<StoreId, StoreError> {
     let Session { link, statements, .. } = session;
-    link.run(async |client| {
-        client.batch_execute(&format!("BEGIN; {PATIENT}")).await?;
-        let query = "SELECT head > 0 OR EXISTS (SELECT FROM plugins) OR EXISTS (SELECT FROM webhooks)
-                     FROM registry FOR UPDATE";
-        let holds = client.query_typed_one(query, &[]).await?.try_get(0)?;
-        if holds { Err(not_empty()) } else { Ok(()) }
-    })?;
     let (snapshot, horizon) = head(parts)?;
     let state = &snapshot.state;
     link.run_within(LOAD_TIME, async |client| write::put_standing(client, statements, state).await)?;
     let mut parts = parts.peekable();
+    while let Some(beside) = next_beside(&mut parts)? {
+        link.run_within(LOAD_TIME, async |client| match &beside {
+            Beside::Webhook(webhook) => webhooks::put(client, webhook).await,
+            Beside::Answer(answer) => write::put_answers(client, statements, std::slice::from_ref(answer)).await,
+        })?;
+    }
     while parts.peek().is_some() {
         let rows = some(&mut parts)?;
         link.run_within(LOAD_TIME, async |client| write::put_changes(client, statements, rows).await)?;

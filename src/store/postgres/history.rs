@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::link::Link;
+use super::link::{LOAD_TIME, Link};
 use super::url::PostgresUrl;
+use super::{archive, migrate};
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use crate::registry::{LeaseId, Revision};
+use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
@@ -133,6 +135,15 @@ impl History for PostgresHistory {
             let found = revision_before(client, time, true).await?;
             Ok(Some(found).filter(|found| found.0 > 0 && *found >= horizon))
         })
+    }
+
+    fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        // A connection that none of the readers waits for.
+        let mut link = Link::open(&self.url)?;
+        link.run_within(LOAD_TIME, async |client| migrate::check_current(client).await)?;
+        archive::dump(&mut link, visit)?;
+        link.close();
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 
 use crate::registry::StoreId;
 use crate::store::StoreError;
+use crate::store::head::older;
 
 /// Every migration there ever was, in order.
 const MIGRATIONS: &[&str] = &[
@@ -59,6 +60,19 @@ async fn migrate_alone(client: &Client) -> Result<(), StoreError> {
             .await?;
     }
     Ok(())
+}
+
+/// Refuses a database that is not of this version's schema.
+///
+/// # Errors
+///
+/// When there is nothing of ours in it, or it was written by another version.
+pub(super) async fn check_current(client: &Client) -> Result<(), StoreError> {
+    match applied(client).await? {
+        0 => Err(StoreError::refused("the database holds no registry")),
+        applied if applied == newest() => Ok(()),
+        applied => Err(older(applied, newest())),
+    }
 }
 
 /// The newest migration that the database has seen; 0 when it has seen none.

@@ -88,30 +88,11 @@ impl PostgresWebhooks {
 
 impl WebhookStore for PostgresWebhooks {
     fn list(&self) -> Result<Vec<KeptWebhook>, StoreError> {
-        self.with(&async |client| {
-            let query = "SELECT id, document, secret, position, failures, first_failed_at, next_attempt_at, last_error,
-                                last_status, last_delivered_at, parked_at FROM webhooks ORDER BY id";
-            client.query_typed(query, &[]).await?.iter().map(webhook_of).collect()
-        })
+        self.with(&async |client| list(client).await)
     }
 
     fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError> {
-        let KeptWebhook { id, document, secret, progress } = webhook;
-        // One statement, so that a webhook is never there with the progress of another.
-        let query = "
-            INSERT INTO webhooks (id, position, failures, first_failed_at, next_attempt_at, last_error, last_status,
-                                  last_delivered_at, parked_at, document, secret)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (id) DO UPDATE SET
-                position = $2, failures = $3, first_failed_at = $4, next_attempt_at = $5, last_error = $6,
-                last_status = $7, last_delivered_at = $8, parked_at = $9, document = $10, secret = $11";
-        let columns = ProgressColumns::of(progress);
-        self.with(&async |client| {
-            let mut values = columns.values(id);
-            values.extend([(document as &(dyn ToSql + Sync), Type::TEXT), (secret, Type::TEXT)]);
-            client.execute_typed(query, &values).await?;
-            Ok(())
-        })
+        self.with(&async |client| put(client, webhook).await)
     }
 
     fn delete(&self, id: &str) -> Result<(), StoreError> {
@@ -175,6 +156,30 @@ impl WebhookStore for PostgresWebhooks {
         self.note_right(false);
         released.map(|_| ())
     }
+}
+
+/// All webhooks, in the order of their ids.
+pub(super) async fn list(client: &Client) -> Result<Vec<KeptWebhook>, StoreError> {
+    let query = "SELECT id, document, secret, position, failures, first_failed_at, next_attempt_at, last_error,
+                        last_status, last_delivered_at, parked_at FROM webhooks ORDER BY id COLLATE \"C\"";
+    client.query_typed(query, &[]).await?.iter().map(webhook_of).collect()
+}
+
+/// Keeps a webhook, in one statement, so that it is never there with the progress of another.
+pub(super) async fn put(client: &Client, webhook: &KeptWebhook) -> Result<(), StoreError> {
+    let KeptWebhook { id, document, secret, progress } = webhook;
+    let query = "
+        INSERT INTO webhooks (id, position, failures, first_failed_at, next_attempt_at, last_error, last_status,
+                              last_delivered_at, parked_at, document, secret)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ON CONFLICT (id) DO UPDATE SET
+            position = $2, failures = $3, first_failed_at = $4, next_attempt_at = $5, last_error = $6,
+            last_status = $7, last_delivered_at = $8, parked_at = $9, document = $10, secret = $11";
+    let columns = ProgressColumns::of(progress);
+    let mut values = columns.values(id);
+    values.extend([(document as &(dyn ToSql + Sync), Type::TEXT), (secret, Type::TEXT)]);
+    client.execute_typed(query, &values).await?;
+    Ok(())
 }
 
 /// How far a webhook has come, a column each.

@@ -11,6 +11,7 @@ use super::answers::AnswerColumns;
 use super::books::BookColumns;
 use super::session::Statements;
 use crate::plugin::{FreeJson, Name, UniqueId};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Category, Lease, LeaseId, Record, State, Transition};
 use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};
@@ -81,6 +82,20 @@ pub(super) async fn put_changes(
 ) -> Result<(), StoreError> {
     let columns = ChangeColumns::of(rows.into_iter().map(Ok))?;
     Ok(execute(client, &statements.insert_changes, columns.values()).await?)
+}
+
+/// Writes answers that were given elsewhere, within the transaction that was begun.
+///
+/// # Errors
+///
+/// When the statement fails.
+pub(super) async fn put_answers(
+    client: &Client,
+    statements: &Statements,
+    answers: &[KeptAnswer],
+) -> Result<(), StoreError> {
+    let columns = AnswerColumns::of(answers)?;
+    Ok(execute(client, &statements.keep_answers, columns.values()).await?)
 }
 
 /// Writes what stands as of a state that was led to elsewhere, within the transaction that was begun.

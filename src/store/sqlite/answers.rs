@@ -21,6 +21,20 @@ pub(super) fn find(connection: &Connection, keys: &[&str]) -> Result<Vec<KeptAns
     Ok(found)
 }
 
+/// Shows all answers, in the order of their keys.
+pub(super) fn each(
+    connection: &Connection,
+    show: &mut dyn FnMut(KeptAnswer) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare("SELECT key, fingerprint, at, answer FROM answers ORDER BY key")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        show(answer_of(text(0)?, text(1)?, row.get(2)?, text(3)?)?)?;
+    }
+    Ok(())
+}
+
 /// Writes answers, within the transaction of a batch.
 pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(

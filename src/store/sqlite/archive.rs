@@ -1,54 +1,96 @@
-//! The whole file at one moment; an empty file filled.
+//! The whole file at one moment; an empty file filled, or one with something in it filled anew.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::history::{COLUMNS, change_row, horizon};
-use super::{SqliteJournal, revision_to_sql};
+use super::{SqliteJournal, answers, load, revision_to_sql, webhooks};
 use crate::registry::StoreId;
-use crate::store::archive::{Archived, Part, change, head, not_empty};
+use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::{Batch, Journal as _, StoreError};
+
+/// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
+const EMPTY: &str = "
+    DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
+    DELETE FROM leases; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
 
 impl Archived for SqliteJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        // What others write meanwhile goes to the end of the log, where this transaction does not look.
         let reading = self.connection.unchecked_transaction()?;
-        visit(Part::Head { snapshot: self.snapshot()?, horizon: horizon(&self.connection)? })?;
-        let mut statement = self.connection.prepare(&format!("SELECT {COLUMNS} FROM changes ORDER BY revision"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            visit(Part::Change(change_row(row)?))?;
-        }
+        dump(&self.connection, visit)?;
         reading.finish()?;
         Ok(())
     }
 
     fn restore(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let filled = self.fill(parts).and_then(|store| {
-            self.connection.execute_batch("COMMIT")?;
-            Ok(store)
-        });
-        match &filled {
-            Ok(store) => self.store = store.clone(),
-            Err(_) => self.roll_back(),
-        }
-        filled
+        self.within_transaction(
+            |journal| {
+                if journal.holds_something()? { Err(not_empty()) } else { journal.fill(parts) }
+            },
+        )
+    }
+
+    fn replace(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
+        self.within_transaction(|journal| {
+            journal.connection.execute_batch(EMPTY)?;
+            journal.fill(parts)
+        })
     }
 }
 
+/// Shows all that the file holds, within a transaction: what others write meanwhile goes to the end of the log, where it
+/// does not look.
+pub(super) fn dump(
+    connection: &Connection,
+    visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    visit(Part::Head { snapshot: load::snapshot(connection)?, horizon: horizon(connection)? })?;
+    for webhook in webhooks::list(connection)? {
+        visit(Part::Beside(Beside::Webhook(webhook)))?;
+    }
+    answers::each(connection, &mut |answer| visit(Part::Beside(Beside::Answer(answer))))?;
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM changes ORDER BY revision"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(Part::Change(change_row(row)?))?;
+    }
+    Ok(())
+}
+
 impl SqliteJournal {
+    /// Does all of `work`, or nothing of it; the store has the identity that it returns from then on.
+    fn within_transaction(
+        &mut self,
+        work: impl FnOnce(&SqliteJournal) -> Result<StoreId, StoreError>,
+    ) -> Result<StoreId, StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work(self).and_then(|store| {
+            self.connection.execute_batch("COMMIT")?;
+            Ok(store)
+        });
+        match &done {
+            Ok(store) => self.store = store.clone(),
+            Err(_) => self.roll_back(),
+        }
+        done
+    }
+
+    fn holds_something(&self) -> Result<bool, StoreError> {
+        let query =
+            "SELECT head > 0 OR EXISTS (SELECT * FROM plugins) OR EXISTS (SELECT * FROM webhooks) FROM registry";
+        Ok(self.connection.query_row(query, [], |row| row.get(0))?)
+    }
+
     /// Writes all parts, within a transaction.
     fn fill(&self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
-        let holds: bool = self.connection.query_row(
-            "SELECT head > 0 OR EXISTS (SELECT * FROM plugins) OR EXISTS (SELECT * FROM webhooks) FROM registry",
-            [],
-            |row| row.get(0),
-        )?;
-        if holds {
-            return Err(not_empty());
-        }
         let (snapshot, horizon) = head(parts)?;
         self.write(&Batch::whole(&snapshot.state))?;
+        let mut parts = parts.peekable();
+        while let Some(beside) = next_beside(&mut parts)? {
+            match beside {
+                Beside::Webhook(webhook) => webhooks::put(&self.connection, &webhook)?,
+                Beside::Answer(answer) => answers::keep(&self.connection, &[answer])?,
+            }
+        }
         self.write_changes(parts.map(change))?;
         let store = StoreId::generate();
         self.connection.execute(

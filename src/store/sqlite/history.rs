@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use super::open::BUSY_TIMEOUT;
+use super::archive;
+use super::open::{BUSY_TIMEOUT, check_current};
 use crate::plugin::UniqueId;
 use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use crate::registry::{LeaseId, Revision, Transition};
+use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 
@@ -125,6 +127,16 @@ impl History for SqliteHistory {
             // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
             Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= horizon))
         })
+    }
+
+    fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        // A connection that none of the readers waits for.
+        let connection = self.connect()?;
+        let reading = connection.unchecked_transaction()?;
+        check_current(&reading)?;
+        archive::dump(&reading, visit)?;
+        reading.finish()?;
+        Ok(())
     }
 }
 

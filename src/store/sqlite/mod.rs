@@ -11,6 +11,7 @@ mod books;
 mod compact;
 mod error;
 mod history;
+mod load;
 mod open;
 mod pulses;
 mod tokens;
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{error, warn};
 
 use self::history::{COLUMNS, SqliteHistory, change_row};
@@ -28,10 +29,7 @@ use self::pulses::SqlitePulses;
 use self::tokens::SqliteTokens;
 use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
-use super::row::{
-    ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
-    revision_to_sql, time_from_sql,
-};
+use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::idempotency::KeptAnswer;
@@ -68,6 +66,11 @@ impl SqliteJournal {
         let pulses = Arc::new(SqlitePulses::new(path));
         let tokens = Arc::new(SqliteTokens::new(path));
         Ok(SqliteJournal { connection, history, webhooks, pulses, tokens, store: StoreId::kept(&store), seen: None })
+    }
+
+    /// The history in the file `path`, which nobody here writes.
+    pub fn history_in(path: &Path) -> Arc<dyn History> {
+        Arc::new(SqliteHistory::new(path))
     }
 
     fn head(&self) -> Result<Head, StoreError> {
@@ -113,54 +116,6 @@ impl SqliteJournal {
             changes.push(Change::try_from(change_row(row)?)?);
         }
         Ok(changes)
-    }
-
-    fn plugins(&self) -> Result<Vec<Record>, StoreError> {
-        let mut statement = self.connection.prepare(
-            "SELECT document, config, revision, created_at, updated_at, observed FROM plugins ORDER BY unique_id",
-        )?;
-        let mut rows = statement.query([])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            records.push(record_of(row)?);
-        }
-        Ok(records)
-    }
-
-    fn categories(&self) -> Result<Vec<(Name, Category)>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT name, display_name, revision FROM categories")?;
-        let mut rows = statement.query([])?;
-        let mut categories = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name = Name::new(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
-                .map_err(|wrong| StoreError::refused(format!("a category's name in the store {wrong}")))?;
-            let display_name = row.get::<_, Box<str>>(1)?;
-            categories.push((name, Category { display_name, revision: revision_from_sql(row.get(2)?)? }));
-        }
-        Ok(categories)
-    }
-
-    /// Everything as of the head. Within a transaction, so that the parts belong together.
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let (head, head_at) = self
-            .connection
-            .query_row("SELECT head, head_at FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let horizon = revision_to_sql(history::horizon(&self.connection)?);
-        let (count, newest): (i64, i64) = self.connection.query_row(
-            "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
-            [horizon],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        if newest != head || count != head - horizon {
-            return Err(StoreError::refused(format!(
-                "the store is damaged: its head is {head}, but after revision {horizon} it holds {count} changes up to {newest}",
-            )));
-        }
-        let state =
-            State::restore(revision_from_sql(head)?, time_from_sql(head_at)?, self.plugins()?, self.categories()?)
-                .with_books(books::read(&self.connection)?)
-                .with_leases(self.leases()?);
-        Ok(Snapshot { store: self.store.clone(), state })
     }
 
     fn write(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
@@ -223,17 +178,6 @@ impl SqliteJournal {
         Ok(())
     }
 
-    fn leases(&self) -> Result<Vec<Lease>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT id, document, revision FROM leases")?;
-        let mut rows = statement.query([])?;
-        let mut leases = Vec::new();
-        while let Some(row) = rows.next()? {
-            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-            leases.push(lease_of(text(0)?, text(1)?, row.get(2)?)?);
-        }
-        Ok(leases)
-    }
-
     fn write_leases(&self, leases: &[(LeaseId, Option<Arc<Lease>>)]) -> Result<(), StoreError> {
         for (id, lease) in leases {
             match lease {
@@ -273,9 +217,10 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         let reading = self.connection.unchecked_transaction()?;
-        let snapshot = self.snapshot()?;
+        let snapshot = load::snapshot(&self.connection)?;
         reading.finish()?;
-        Ok(snapshot)
+        // Should it have been replaced since it was opened, the first batch finds out.
+        Ok(Snapshot { store: self.store.clone(), ..snapshot })
     }
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
@@ -359,16 +304,4 @@ impl Journal for SqliteJournal {
             warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");
         }
     }
-}
-
-fn record_of(row: &Row<'_>) -> Result<Record, StoreError> {
-    let plugin = plugin_of(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-    let config = match row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        Some(config) => Some(config_of(config)?),
-        None => None,
-    };
-    let revision = revision_from_sql(row.get(2)?)?;
-    let times = (time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?);
-    let observed = observed_of(row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?)?;
-    Ok(Record::observed(plugin.into(), config, revision, times, observed))
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::books;
 use crate::registry::StoreId;
 use crate::store::StoreError;
+use crate::store::head::older;
 
 /// `PRAGMA application_id` of our files: "pReg" in ASCII.
 const APPLICATION_ID: i32 = 0x7052_6567;
@@ -95,7 +96,11 @@ fn holds_something_else(path: &Path) -> bool {
 /// Refuses a file of another program, and one of a newer version of this one.
 fn check_owner(connection: &Connection) -> Result<(), StoreError> {
     // One read transaction: another process may be making the file ours at this moment.
-    let _reading = connection.unchecked_transaction()?;
+    let reading = connection.unchecked_transaction()?;
+    check_owner_within(&reading)
+}
+
+fn check_owner_within(connection: &Connection) -> Result<(), StoreError> {
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let application = number("application_id")?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -110,6 +115,13 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
         )));
     }
     Ok(())
+}
+
+/// Refuses a file that is not of this version's schema. Within a transaction.
+pub(super) fn check_current(connection: &Connection) -> Result<(), StoreError> {
+    check_owner_within(connection)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == newest_schema() { Ok(()) } else { Err(older(version, newest_schema())) }
 }
 
 pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {

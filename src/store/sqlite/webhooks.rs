@@ -57,32 +57,14 @@ impl SqliteWebhooks {
 
 impl WebhookStore for SqliteWebhooks {
     fn list(&self) -> Result<Vec<KeptWebhook>, StoreError> {
-        self.with(|connection| {
-            let mut statement = connection.prepare(
-                "SELECT id, document, secret, position, failures, first_failed_at, next_attempt_at, last_error,
-                        last_status, last_delivered_at, parked_at FROM webhooks ORDER BY id",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut kept = Vec::new();
-            while let Some(row) = rows.next()? {
-                kept.push(webhook_of(row)?);
-            }
-            Ok(kept)
-        })
+        self.with(list)
     }
 
     fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError> {
-        let KeptWebhook { id, document, secret, progress } = webhook;
         self.with(|connection| {
             // One transaction, so that a webhook is never there with the progress of another.
             let transaction = connection.unchecked_transaction()?;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO webhooks (id, document, secret, position, failures) VALUES (?1, ?2, ?3, ?4, 0)
-                     ON CONFLICT (id) DO UPDATE SET document = ?2, secret = ?3",
-                )?
-                .execute(params![id, document, secret, revision_to_sql(progress.position)])?;
-            write_progress(&transaction, id, progress)?;
+            put(&transaction, webhook)?;
             transaction.commit()?;
             Ok(())
         })
@@ -98,6 +80,32 @@ impl WebhookStore for SqliteWebhooks {
     fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
         self.with(|connection| write_progress(connection, id, progress))
     }
+}
+
+/// All webhooks, in the order of their ids.
+pub(super) fn list(connection: &Connection) -> Result<Vec<KeptWebhook>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT id, document, secret, position, failures, first_failed_at, next_attempt_at, last_error,
+                last_status, last_delivered_at, parked_at FROM webhooks ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next()? {
+        kept.push(webhook_of(row)?);
+    }
+    Ok(kept)
+}
+
+/// Keeps a webhook, within a transaction.
+pub(super) fn put(connection: &Connection, webhook: &KeptWebhook) -> Result<(), StoreError> {
+    let KeptWebhook { id, document, secret, progress } = webhook;
+    connection
+        .prepare_cached(
+            "INSERT INTO webhooks (id, document, secret, position, failures) VALUES (?1, ?2, ?3, ?4, 0)
+             ON CONFLICT (id) DO UPDATE SET document = ?2, secret = ?3",
+        )?
+        .execute(params![id, document, secret, revision_to_sql(progress.position)])?;
+    write_progress(connection, id, progress)
 }
 
 fn write_progress(connection: &Connection, id: &str, progress: &Progress) -> Result<(), StoreError> {

@@ -142,6 +142,17 @@ impl Call {
         }
     }
 
+    /// Sends it to a server that may be killed meanwhile; `None` when no whole answer has come.
+    pub(crate) async fn attempted(self) -> Option<Reply> {
+        let asked = format!("{} {}", self.method, self.path);
+        let response = within_patience(&asked, self.builder.send()).await.ok()?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = within_patience("the body", response.bytes()).await.ok()?;
+        let reply = Reply { asked, method: self.method, path: self.path, status, headers, body };
+        reply.check();
+        Some(reply)
+    }
+
     /// Sends it as one who takes a live stream alone, and returns the stream.
     #[track_caller]
     pub(crate) fn opens(self) -> impl Future<Output = EventStream> {

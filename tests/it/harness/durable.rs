@@ -40,6 +40,33 @@ impl Durable {
         url.parse().expect("a store's URL")
     }
 
+    /// Fills it with what a version has left: a SQLite file with its log, or a script of SQL.
+    pub(crate) fn left_by(sqlite: [&[u8]; 2], postgres: Option<&str>) -> Option<Durable> {
+        let store = Durable::fresh();
+        match &store {
+            Durable::Sqlite(folder) => {
+                for (name, content) in ["registry.db", "registry.db-wal"].iter().zip(sqlite) {
+                    std::fs::write(folder.path().join(name), content).expect("a file can be written");
+                }
+            }
+            Durable::Postgres(database) => order(database.url(), postgres?.to_owned()),
+        }
+        Some(store)
+    }
+
+    /// Marks it as one that a newer version has written, of the schema 999.
+    pub(crate) fn mark_as_newer(&self) {
+        match self {
+            Durable::Sqlite(folder) => {
+                let file = rusqlite::Connection::open(folder.path().join("registry.db")).expect("it can be opened");
+                file.pragma_update(None, "user_version", 999).expect("it can be written");
+            }
+            Durable::Postgres(database) => {
+                order(database.url(), "INSERT INTO plugin_registry.migrations (version) VALUES (999)".into());
+            }
+        }
+    }
+
     /// Opens it. A database is reached by a thread that may wait: call this on one.
     pub(crate) fn open(&self) -> Box<dyn Journal> {
         self.url().open().expect("the store cannot be opened")
@@ -59,19 +86,23 @@ impl Database {
         format!("{}/{}?sslmode=disable", self.server, self.name)
     }
 
-    /// Has the server do something, from a thread that may wait.
+    /// Has the server do something.
     fn order(&self, statement: String) {
-        let url = format!("{}/postgres?sslmode=disable", self.server);
-        let done = std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
-                tokio::spawn(connection);
-                client.batch_execute(&statement).await
-            })
-        });
-        done.join().expect("no panic").unwrap_or_else(|error| panic!("{SERVER}: {error:?}"));
+        order(format!("{}/postgres?sslmode=disable", self.server), statement);
     }
+}
+
+/// Has a database do something, from a thread that may wait.
+fn order(url: String, statements: String) {
+    let done = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+            tokio::spawn(connection);
+            client.batch_execute(&statements).await
+        })
+    });
+    done.join().expect("no panic").unwrap_or_else(|error| panic!("{SERVER}: {error:?}"));
 }
 
 impl Drop for Database {

@@ -1,0 +1,84 @@
+//! `plugin-registry backup`.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek as _, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::connection::MannerArgs;
+use super::whole_file::write_whole;
+use crate::client::Client;
+use crate::clock::{Clock as _, SystemClock};
+use crate::store::StoreUrl;
+use crate::store::archive::examination::Examination;
+use crate::store::archive::reader::Reader;
+use crate::store::archive::writer::{Content, Writer};
+
+/// The flags of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// The file to write, which only its owner can read. It is replaced once all is written and was read back.
+    #[arg(value_name = "FILE")]
+    output: PathBuf,
+    /// The store: `sqlite:PATH` or `postgres://…`. Servers may use it meanwhile; nothing is written to it.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    store: StoreUrl,
+    /// Have the server at this address make the backup, instead of reading the store here.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// How it is spoken to.
+    #[command(flatten)]
+    manner: MannerArgs,
+}
+
+/// Writes all that a restart would find again, as of one moment, and reads back what was written.
+///
+/// # Errors
+///
+/// When the store cannot be read or is not right, or the file cannot be written.
+pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
+    let found = write_whole(&args.output, |file| {
+        match &args.server {
+            Some(server) => fetch(&args.manner.client(server)?, file)?,
+            None => copy(&args.store, file)?,
+        }
+        read_back(file).context("what was written is no backup")
+    })?;
+    let said = format!("backed up {}\n{}", args.output.display(), found.report()?);
+    std::io::stdout().write_all(said.as_bytes()).context("the summary could not be written")
+}
+
+fn copy(store: &StoreUrl, file: &File) -> anyhow::Result<()> {
+    if !store.may_exist() {
+        bail!("there is no store {store}");
+    }
+    let mut writer = Writer::new(BufWriter::new(file), Content::Backup, SystemClock.now());
+    let dumped = store.open_history().and_then(|history| history.dump(&mut |part| writer.write(&part)));
+    dumped.with_context(|| format!("the store {store} cannot be backed up"))?;
+    writer.finish()?;
+    Ok(())
+}
+
+fn fetch(client: &Client, file: &File) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut output = BufWriter::new(file);
+        let mut backup = client.backup().await?;
+        while let Some(piece) = backup.next().await? {
+            output.write_all(&piece).context("the backup cannot be written")?;
+        }
+        output.flush().context("the backup cannot be written")
+    })
+}
+
+/// What the file holds, which is replayed: a backup that could not be restored is found out today.
+fn read_back(mut file: &File) -> anyhow::Result<Examination> {
+    file.rewind()?;
+    let mut found = Examination::default();
+    for part in Reader::of_backup(BufReader::new(file)) {
+        found.count(&part?)?;
+    }
+    Ok(found)
+}

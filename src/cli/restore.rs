@@ -1,0 +1,49 @@
+//! `plugin-registry restore`.
+
+use std::fs::File;
+use std::io::{BufReader, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::store::StoreUrl;
+use crate::store::archive::examination::Examination;
+use crate::store::archive::reader::Reader;
+
+/// The flags of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The file that `backup` has written.
+    #[arg(value_name = "FILE")]
+    input: PathBuf,
+    /// The store, which is made when it is not there: `sqlite:PATH` or `postgres://…`.
+    #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
+    store: StoreUrl,
+    /// Throw away what the store holds. Without this, one that holds anything is left as it is.
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Fills a store with a backup: all of it, or nothing. The store has another identity afterwards.
+///
+/// # Errors
+///
+/// When the file is no whole backup, the store holds something, or cannot be written.
+pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    let file = File::open(&args.input).with_context(|| format!("{} cannot be read", args.input.display()))?;
+    let open = || format!("the store {} cannot be opened", args.store);
+    let mut store = args.store.open_archived().with_context(open)?;
+    let mut found = Examination::default();
+    let mut parts = Reader::of_backup(BufReader::new(file)).map(|part| {
+        let part = part?;
+        found.count(&part)?;
+        Ok(part)
+    });
+    let restored = if args.replace { store.replace(&mut parts) } else { store.restore(&mut parts) };
+    drop(parts);
+    store.close();
+    let id = restored.with_context(|| format!("nothing was restored into the store {}", args.store))?;
+    let said = format!("restored into store {id}\n{}", found.report()?);
+    std::io::stdout().write_all(said.as_bytes()).context("the summary could not be written")
+}

@@ -1,0 +1,223 @@
+//! Whether all that fits one schema fits another, as far as our description goes: objects, arrays, enumerations, limits,
+//! and `oneOf` and `anyOf` alike.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+/// Compares schemas of two descriptions: that of the one must be covered by that of the other.
+pub(super) struct Schemas<'a> {
+    /// The description that holds the schemas which are to be covered.
+    of: &'a Value,
+    /// The description that holds those which are to cover them.
+    by: &'a Value,
+    side: Side,
+    /// References that are being compared, or were: what comes back to itself holds if nothing else speaks against it.
+    seen: BTreeSet<(String, String)>,
+}
+
+/// Who must not notice anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Those who send: what they sent before, the new one takes.
+    Requests,
+    /// Those who read: what the new one gives, they know. New fields and new values of enumerations they must tolerate, and
+    /// limits are of no concern to them.
+    Answers,
+}
+
+/// The limits, and whether more is less.
+const LIMITS: [(&str, bool); 6] = [
+    ("minimum", true),
+    ("minLength", true),
+    ("minItems", true),
+    ("maximum", false),
+    ("maxLength", false),
+    ("maxItems", false),
+];
+
+impl<'a> Schemas<'a> {
+    /// What `old` takes must be taken by `new`.
+    pub(super) fn requests(old: &'a Value, new: &'a Value) -> Schemas<'a> {
+        Schemas { of: old, by: new, side: Side::Requests, seen: BTreeSet::new() }
+    }
+
+    /// What `new` gives must be known to those who know `old`.
+    pub(super) fn answers(new: &'a Value, old: &'a Value) -> Schemas<'a> {
+        Schemas { of: new, by: old, side: Side::Answers, seen: BTreeSet::new() }
+    }
+
+    /// What of `one` is not covered by `other`, a line each.
+    pub(super) fn differences(&mut self, place: &str, one: &Value, other: &Value) -> Vec<String> {
+        if let (Some(one), Some(other)) = (one["$ref"].as_str(), other["$ref"].as_str())
+            && !self.seen.insert((one.to_owned(), other.to_owned()))
+        {
+            return Vec::new();
+        }
+        let (one, other) = (resolved(self.of, one), resolved(self.by, other));
+        if let Some(variants) = variants(&one) {
+            return variants.iter().flat_map(|variant| self.differences(place, variant, &other)).collect();
+        }
+        if let Some(variants) = variants(&other) {
+            // Whatever is found on a way that leads nowhere must not count on another.
+            let seen = self.seen.clone();
+            let mut least: Option<Vec<String>> = None;
+            for variant in &variants {
+                self.seen.clone_from(&seen);
+                let found = self.differences(place, &one, variant);
+                if found.is_empty() {
+                    return found;
+                }
+                least = least.filter(|least| least.len() <= found.len()).or(Some(found));
+            }
+            return least.unwrap_or_default();
+        }
+        self.plain(place, &one, &other)
+    }
+
+    /// As [`Schemas::differences`], of schemas that are neither references nor alternatives.
+    fn plain(&mut self, place: &str, one: &Value, other: &Value) -> Vec<String> {
+        if let Some(wanted) = other["type"].as_str() {
+            let is_so = |found: &str| found == wanted || (found, wanted) == ("integer", "number");
+            let others: Vec<_> = types_of(one).into_iter().filter(|found| !is_so(found)).collect();
+            if !others.is_empty() {
+                return vec![format!("{place}: is a {}, and {wanted} is known", others.join(" or a "))];
+            }
+        }
+        let mut found = Vec::new();
+        if let (Side::Requests, Some(known)) = (self.side, other["enum"].as_array()) {
+            let sent = one["enum"].as_array();
+            if !sent.is_some_and(|sent| sent.iter().all(|value| known.contains(value))) {
+                found.push(format!("{place}: takes only {}", other["enum"]));
+            }
+        }
+        if self.side == Side::Requests {
+            found.extend(limits(place, one, other));
+        }
+        if !other["format"].is_null() && one["format"] != other["format"] && one["enum"].is_null() {
+            found.push(format!("{place}: format is {} and {}", one["format"], other["format"]));
+        }
+        if !other["items"].is_null() {
+            found.extend(self.differences(&format!("{place}[]"), &one["items"], &other["items"]));
+        }
+        found.extend(self.fields(place, one, other));
+        found
+    }
+
+    fn fields(&mut self, place: &str, one: &Value, other: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let at = |name: &str| match place {
+            "body" | "200" | "201" | "202" => format!("{place}: {name}"),
+            _ => format!("{place}.{name}"),
+        };
+        let required = |schema: &Value, name: &str| {
+            schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name))
+        };
+        for (name, wanted) in other["properties"].as_object().into_iter().flatten() {
+            let place = at(name);
+            match one["properties"].get(name) {
+                Some(given) => {
+                    if required(other, name) && !required(one, name) {
+                        let what = if self.side == Side::Requests { "is required" } else { "may be missing" };
+                        found.push(format!("{place}: {what}"));
+                    }
+                    found.extend(self.differences(&place, given, wanted));
+                }
+                None if self.side == Side::Answers => found.push(format!("{place}: is gone")),
+                None if required(other, name) => found.push(format!("{place}: is required")),
+                None => {}
+            }
+        }
+        if self.side == Side::Requests && other["additionalProperties"] == false {
+            for (name, _) in one["properties"].as_object().into_iter().flatten() {
+                if other["properties"].get(name).is_none() {
+                    found.push(format!("{}: is refused", at(name)));
+                }
+            }
+            let is_object = other["type"] == "object";
+            if is_object && one["additionalProperties"] != false && one["patternProperties"].is_null() {
+                found.push(format!("{place}: other fields are refused"));
+            }
+        }
+        for (pattern, wanted) in other["patternProperties"].as_object().into_iter().flatten() {
+            // Whoever had no such fields may have had them all the same, unless none but named ones were allowed.
+            let given = &one["patternProperties"][pattern];
+            if !given.is_null() || one["additionalProperties"] != false {
+                found.extend(self.differences(&at(pattern), given, wanted));
+            }
+        }
+        if other["additionalProperties"].is_object() {
+            let given = &one["additionalProperties"];
+            if given != false {
+                found.extend(self.differences(&at("*"), given, &other["additionalProperties"]));
+            }
+        }
+        found
+    }
+}
+
+/// What a schema refers to; a schema that says anything beside its reference says it in words.
+fn resolved(document: &Value, schema: &Value) -> Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => {
+            let target = document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference}"));
+            resolved(document, target)
+        }
+        None => schema.clone(),
+    }
+}
+
+/// The alternatives of a schema, those of several types included.
+fn variants(schema: &Value) -> Option<Vec<Value>> {
+    if let Some(variants) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+        return Some(variants.clone());
+    }
+    let types = schema["type"].as_array()?;
+    let of_type = |wanted: &Value| {
+        let mut variant = schema.clone();
+        variant["type"] = wanted.clone();
+        if let Some(values) = schema["enum"].as_array() {
+            let fits = |value: &&Value| types_of(&json!({"enum": [value]})).iter().any(|found| wanted == found);
+            variant["enum"] = values.iter().filter(fits).cloned().collect();
+        }
+        variant
+    };
+    Some(types.iter().map(of_type).collect())
+}
+
+/// The types of what fits a schema that names one at most.
+fn types_of(schema: &Value) -> Vec<&'static str> {
+    const ALL: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+    if let Some(named) = schema["type"].as_str() {
+        return ALL.into_iter().filter(|known| *known == named).collect();
+    }
+    let Some(values) = schema["enum"].as_array() else { return ALL.to_vec() };
+    let of_value = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    BTreeSet::from_iter(values.iter().map(of_value)).into_iter().collect()
+}
+
+/// The limits of `other` that not all that fits `one` keeps to.
+fn limits(place: &str, one: &Value, other: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, more_is_less) in LIMITS {
+        let Some(limit) = other[name].as_f64() else { continue };
+        let keeps = one[name].as_f64().is_some_and(|own| if more_is_less { own >= limit } else { own <= limit });
+        if !keeps && one["enum"].is_null() {
+            found.push(format!("{place}: {name} is {limit}"));
+        }
+    }
+    for name in ["pattern", "propertyNames"] {
+        if !other[name].is_null() && one[name] != other[name] && one["enum"].is_null() {
+            found.push(format!("{place}: {name} is {}", other[name]));
+        }
+    }
+    found
+}
