@@ -26,7 +26,7 @@ use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 use super::rates::Caller;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
-use super::router::Api;
+use super::router::{Api, Offer};
 use super::traced::{Answered, Traced};
 use super::view::View;
 use crate::registry::{Revision, Snapshot, StoreId};
@@ -117,6 +117,7 @@ where
         Ok(()) => currency::snapshot_for(api, &method, &uri).await,
         Err(problem) => Err(problem),
     };
+    let principal = traced.as_ref().map(|_| access::principal_of(request.extensions()).name);
     let (snapshot, refused) = match current {
         Ok(snapshot) => (snapshot, None),
         Err(problem) => (api.registry.snapshot(), Some(problem)),
@@ -157,7 +158,8 @@ where
     api.requests.count(&method, route, status, took);
     log(&method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
     if let Some(traced) = traced {
-        traced.end(&Answered { method: &method, uri: &uri, route, status, request_id: &id });
+        let principal = principal.as_deref();
+        traced.end(&Answered { method: &method, uri: &uri, route, status, request_id: &id, principal });
     }
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
@@ -165,6 +167,10 @@ where
 
 /// Lets a request in: who asks, is there room, and may they?
 async fn admit(api: &Api, request: &mut Request) -> (Entry, Result<(), Problem>) {
+    if api.offer == Offer::MetricsAlone {
+        // Whom that address is for, those say who have given it one.
+        return api.gate.enter(request);
+    }
     let deed = access::deed_of(request);
     if let Err(problem) = access::identify(api, deed, request).await {
         // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.

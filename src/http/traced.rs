@@ -20,6 +20,7 @@ pub(super) struct Answered<'a> {
     pub route: &'a str,
     pub status: StatusCode,
     pub request_id: &'a HeaderValue,
+    pub principal: Option<&'a str>,
 }
 
 impl Traced {
@@ -39,7 +40,7 @@ impl Traced {
     /// Ends the request's span, with what there is to tell.
     pub fn end(self, answered: &Answered<'_>) {
         let Some(mut span) = self.span else { return };
-        let Answered { method, uri, route, status, request_id } = answered;
+        let Answered { method, uri, route, status, request_id, principal } = answered;
         span.rename(format!("{} {route}", known(method)));
         // Not the query: whoever asks may have put anything there.
         span.add([
@@ -50,6 +51,7 @@ impl Traced {
             KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
             KeyValue::new("request.id", request_id.to_str().unwrap_or("-").to_owned()),
         ]);
+        span.add(principal.map(|name| KeyValue::new("user.name", name.to_owned())));
         if status.is_server_error() {
             span.fail(status.canonical_reason().unwrap_or_default());
         }

@@ -44,6 +44,7 @@ struct MemoryHistory {
     store: StoreId,
     kept: Arc<Mutex<Kept>>,
     webhooks: Arc<MemoryWebhooks>,
+    tokens: Arc<MemoryTokens>,
 }
 
 impl MemoryJournal {
@@ -131,7 +132,7 @@ impl Journal for MemoryJournal {
 
     fn history(&self) -> Arc<dyn History> {
         let (kept, webhooks) = (Arc::clone(&self.kept), Arc::clone(&self.webhooks));
-        Arc::new(MemoryHistory { store: self.store.clone(), kept, webhooks })
+        Arc::new(MemoryHistory { store: self.store.clone(), kept, webhooks, tokens: Arc::clone(&self.tokens) })
     }
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
@@ -199,6 +200,9 @@ impl History for MemoryHistory {
         };
         let (changes, horizon) = (standing(&state)?, state.revision());
         visit(Part::Head { snapshot: Snapshot { store: self.store.clone(), state }, horizon })?;
+        for token in self.tokens.rows()? {
+            visit(Part::Beside(Beside::Token(token)))?;
+        }
         for webhook in self.webhooks.list()? {
             visit(Part::Beside(Beside::Webhook(webhook)))?;
         }

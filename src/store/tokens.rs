@@ -166,6 +166,13 @@ impl MemoryTokens {
     fn kept(&self) -> MutexGuard<'_, Vec<Token>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// All of them, in the order of their ids.
+    pub(super) fn rows(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let mut rows = self.kept().iter().map(TokenRow::try_from).collect::<Result<Vec<_>, _>>()?;
+        rows.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(rows)
+    }
 }
 
 impl TokenStore for MemoryTokens {

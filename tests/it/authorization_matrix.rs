@@ -31,7 +31,7 @@ fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("post", "/observations") => AGENTS,
         ("put", "/categories/{name}") => ADMINS,
         ("post", "/budgets") | ("patch" | "delete", "/budgets/{budget_id}") => ADMINS,
-        ("get" | "post", "/webhooks" | "/tokens") | ("get" | "put", "/log-level") => ADMINS,
+        ("get" | "post", "/webhooks" | "/tokens") | ("get", "/backup") | ("get" | "put", "/log-level") => ADMINS,
         ("get" | "patch" | "delete", "/webhooks/{webhook_id}") | ("post", "/webhooks/{webhook_id}/test") => ADMINS,
         ("get" | "delete", "/tokens/{token_id}") => ADMINS,
         _ => return None,

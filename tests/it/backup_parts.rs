@@ -7,13 +7,14 @@ use plugin_registry::registry::{Command, Revision};
 use plugin_registry::store::archive::Archived;
 use plugin_registry::store::archive::reader::Reader;
 use plugin_registry::store::archive::writer::Content;
-use plugin_registry::store::{Batch, KeptWebhook, Progress};
+use plugin_registry::store::{Addition, Batch, KeptWebhook, Progress};
 
 use crate::archive::{Told, dump, filled, written};
 use crate::conformance::history;
 use crate::harness::{Durable, Machine, named};
+use crate::tokens::new as token;
 
-/// Webhooks with every field and with few, and answers whose keys every database would sort in another way.
+/// Tokens, one of them revoked; webhooks with every field and with few, and answers whose keys every database would sort in another way.
 fn put_beside(store: &mut dyn Archived) {
     let time = |second: i64| Some(Timestamp::from_microsecond(second * 1_000_000 + 1).unwrap());
     let far = Progress {
@@ -32,6 +33,13 @@ fn put_beside(store: &mut dyn Archived) {
             .webhooks()
             .put(&KeptWebhook { id: id.into(), document, secret: format!("whsec_{id}"), progress })
             .unwrap();
+    }
+    let tokens = store.tokens();
+    for token in [token("z", 1), token("a", 2), token("revoked", 3)] {
+        assert_eq!(tokens.add(&token).unwrap(), Addition::Done);
+        if token.terms.name.as_str() == "revoked" {
+            assert!(tokens.revoke(&token.id, time(4).unwrap()).unwrap());
+        }
     }
     let state = store.load().unwrap().state;
     let answer =
@@ -53,7 +61,7 @@ fn a_backup_has_what_is_kept_beside_the_journal_and_nothing_else_has() {
     put_beside(&mut *from);
     let parts = dump(&mut *from);
     let told = Told::by(parts.clone());
-    assert_eq!(told.beside.len(), 9);
+    assert_eq!(told.beside.len(), 12);
     let mut seen = Vec::new();
     from.history()
         .dump(&mut |part| {
@@ -62,7 +70,7 @@ fn a_backup_has_what_is_kept_beside_the_journal_and_nothing_else_has() {
         })
         .unwrap();
     Told::by(seen).assert_same(&told);
-    for (content, beside) in [(Content::Configs, 0), (Content::History, 0), (Content::Backup, 9)] {
+    for (content, beside) in [(Content::Configs, 0), (Content::History, 0), (Content::Backup, 12)] {
         let archive = written(&parts, content);
         assert_eq!(String::from_utf8_lossy(&archive).contains("whsec_"), beside > 0);
         assert_eq!(Reader::of_backup(&*archive).collect::<Result<Vec<_>, _>>().is_ok(), beside > 0);
@@ -73,6 +81,8 @@ fn a_backup_has_what_is_kept_beside_the_journal_and_nothing_else_has() {
         assert_eq!(back.beside.len(), beside);
         if beside > 0 {
             back.assert_same(&told);
+            let names = |store: &dyn Archived| store.tokens().list().unwrap().into_iter().map(|token| token.terms.name);
+            assert!(names(&*to).eq(names(&*from)), "a registry that asked for tokens still does");
         }
         to.close();
     }
@@ -102,6 +112,22 @@ fn what_a_store_holds_is_replaced_by_all_of_a_backup_or_by_nothing_of_it() {
     assert_ne!(id, store);
     Told::by(dump(&mut *to)).assert_same(&told);
     assert_eq!(to.load().unwrap().store, id);
+    from.close();
+    to.close();
+}
+
+#[test]
+fn a_backup_takes_no_place_among_tokens_that_are_there() {
+    let (_from, mut from) = filled(&history(), 9);
+    put_beside(&mut *from);
+    let backup = written(&dump(&mut *from), Content::Backup);
+    let to = Durable::fresh();
+    let mut to = to.url().open_archived().unwrap();
+    to.tokens().add(&token("mine", 1)).unwrap();
+    to.restore(&mut Reader::new(&*backup)).unwrap_err();
+    assert_eq!(to.tokens().list().unwrap().len(), 1);
+    to.replace(&mut Reader::new(&*backup)).unwrap();
+    assert_eq!(to.tokens().list().unwrap().len(), 3);
     from.close();
     to.close();
 }

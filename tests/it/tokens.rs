@@ -201,7 +201,7 @@ on_every_journal! {
     what_was_revoked_long_ago_is_forgotten,
 }
 
-fn new(name: &str, second: i64) -> Token {
+pub(crate) fn new(name: &str, second: i64) -> Token {
     let scope =
         json!({"name": name, "role": "reporter", "scope": {"hosts": ["h"]}, "expires_at": "2027-01-01T00:00:00Z"});
     let text = TokenText::generate();

@@ -7,10 +7,35 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::line::{raw, whole_micros};
+use crate::access::Token;
 use crate::registry::Revision;
 use crate::registry::idempotency::KeptAnswer;
-use crate::store::row::{answer_of, answer_text};
+use crate::store::row::{answer_of, answer_text, time_from_sql};
+use crate::store::tokens::TokenRow;
 use crate::store::{KeptWebhook, Progress, StoreError};
+
+/// A token, as it is known again; nobody can tell from this what it was.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenLine {
+    id: String,
+    name: String,
+    role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Box<RawValue>>,
+    /// Salted. Absent once the token was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
+}
 
 /// A webhook.
 #[derive(Serialize, Deserialize)]
@@ -48,10 +73,66 @@ pub struct AnswerLine {
     answer: Box<RawValue>,
 }
 
+impl fmt::Debug for TokenLine {
+    /// Without the hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenLine").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for WebhookLine {
     /// Without the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookLine").field("id", &self.id).field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl TokenLine {
+    /// The line of a token.
+    ///
+    /// # Errors
+    ///
+    /// When what is kept is damaged.
+    pub fn new(row: &TokenRow) -> Result<TokenLine, StoreError> {
+        let time = |micros: Option<i64>| micros.map(time_from_sql).transpose();
+        let row = row.clone();
+        Ok(TokenLine {
+            id: row.id,
+            name: row.name,
+            role: row.role,
+            scope: row.scope.map(raw).transpose()?,
+            hash: row.hash,
+            created_at: time_from_sql(row.created_at)?,
+            created_by: row.created_by,
+            expires_at: time(row.expires_at)?,
+            last_used_at: time(row.last_used_at)?,
+            revoked_at: time(row.revoked_at)?,
+        })
+    }
+
+    /// The token.
+    ///
+    /// # Errors
+    ///
+    /// When the line is damaged.
+    pub fn token(self) -> Result<TokenRow, StoreError> {
+        let micros = |time: Timestamp| whole_micros(time).map(Timestamp::as_microsecond);
+        let some = |time: Option<Timestamp>| time.map(micros).transpose();
+        let row = TokenRow {
+            id: self.id,
+            name: self.name,
+            role: self.role,
+            scope: self.scope.map(|scope| scope.get().to_owned()),
+            hash: self.hash,
+            created_at: micros(self.created_at)?,
+            created_by: self.created_by,
+            expires_at: some(self.expires_at)?,
+            last_used_at: some(self.last_used_at)?,
+            revoked_at: some(self.revoked_at)?,
+        };
+        // It says what is damaged.
+        Token::try_from(row.clone())?;
+        Ok(row)
     }
 }
 

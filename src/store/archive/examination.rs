@@ -12,6 +12,7 @@ pub struct Examination {
     head: Option<(String, State, Revision)>,
     replay: Option<Replay>,
     journal: Digest,
+    tokens: usize,
     webhooks: usize,
     answers: usize,
 }
@@ -42,6 +43,7 @@ impl Examination {
                 self.journal.add(&horizon.0.to_be_bytes());
                 self.head = Some((snapshot.store.as_str().to_owned(), snapshot.state.clone(), *horizon));
             }
+            Part::Beside(Beside::Token(_)) => self.tokens += 1,
             Part::Beside(Beside::Webhook(_)) => self.webhooks += 1,
             Part::Beside(Beside::Answer(_)) => self.answers += 1,
             Part::Change(row) => self.journal.add_change(row)?,
@@ -68,10 +70,11 @@ impl Examination {
             return Err(StoreError::refused("there is nothing in it"));
         };
         Ok(format!(
-            "store {store}: revision {}, {} plugins, every change after revision {horizon}, {} webhooks, {} kept answers\n\
+            "store {store}: revision {}, {} plugins, every change after revision {horizon}, {} tokens, {} webhooks, {} kept answers\n\
              state sha256:{}\njournal sha256:{}\n",
             state.revision(),
             state.plugins().size(),
+            self.tokens,
             self.webhooks,
             self.answers,
             digest::of_state(state)?,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::beside::{AnswerLine, WebhookLine};
+use super::beside::{AnswerLine, TokenLine, WebhookLine};
 use crate::plugin::Name;
 use crate::registry::cost::Account;
 use crate::registry::{Category, Lease, Record, Revision, State};
@@ -35,6 +35,8 @@ pub enum Line {
     Budget(BudgetLine),
     /// A lease, in the order of the ids.
     Lease(LeaseLine),
+    /// A token, in the order of the ids.
+    Token(TokenLine),
     /// A webhook, in the order of the ids.
     Webhook(WebhookLine),
     /// An answer that is kept, in the order of the keys.
@@ -165,10 +167,11 @@ impl Line {
             Line::Meter(_) => 3,
             Line::Budget(_) => 4,
             Line::Lease(_) => 5,
-            Line::Webhook(_) => 6,
-            Line::Answer(_) => 7,
-            Line::Change(_) => 8,
-            Line::End(_) => 9,
+            Line::Token(_) => 6,
+            Line::Webhook(_) => 7,
+            Line::Answer(_) => 8,
+            Line::Change(_) => 9,
+            Line::End(_) => 10,
         }
     }
 

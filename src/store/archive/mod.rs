@@ -21,6 +21,7 @@ pub mod standing;
 pub mod writer;
 
 use super::row::ChangeRow;
+use super::tokens::TokenRow;
 use super::{Journal, KeptWebhook, StoreError};
 use crate::registry::idempotency::KeptAnswer;
 use crate::registry::{Revision, Snapshot, StoreId};
@@ -35,7 +36,7 @@ pub enum Part {
         /// After which revision every change is kept.
         horizon: Revision,
     },
-    /// What is kept beside the journal: webhooks before answers, each in the order of their ids and keys.
+    /// What is kept beside the journal: tokens, webhooks, answers, each in the order of their ids and keys.
     Beside(Beside),
     /// A change that is kept, oldest first. Those up to the horizon are there for what stood then.
     Change(ChangeRow),
@@ -45,6 +46,8 @@ pub enum Part {
 /// it holds secrets, and belongs to a place. Signs of life are no part of either: after a restart, everybody is given time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beside {
+    /// A token, or rather what it is known again by.
+    Token(TokenRow),
     /// A webhook, with its secret, and how far it has come.
     Webhook(KeptWebhook),
     /// An answer to a request that may be sent again.

@@ -139,6 +139,10 @@ impl<R: BufRead> Reader<R> {
     ) -> Result<Option<Part>, StoreError> {
         let place = line.place();
         let (beside, key) = match line {
+            Line::Token(line) => {
+                let token = line.token()?;
+                (Beside::Token(token.clone()), token.id.into())
+            }
             Line::Webhook(line) => {
                 let webhook = line.webhook(head)?;
                 (Beside::Webhook(webhook.clone()), webhook.id.into())

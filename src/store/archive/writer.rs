@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::beside::{AnswerLine, WebhookLine};
+use super::beside::{AnswerLine, TokenLine, WebhookLine};
 use super::digest::Digest;
 use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
 use super::{Beside, Part};
@@ -54,6 +54,7 @@ impl<W: Write> Writer<W> {
         match part {
             Part::Head { snapshot, horizon } => self.write_head(snapshot, *horizon),
             Part::Beside(beside) if self.content == Content::Backup => self.write_line(&match beside {
+                Beside::Token(token) => Line::Token(TokenLine::new(token)?),
                 Beside::Webhook(webhook) => Line::Webhook(WebhookLine::new(webhook)?),
                 Beside::Answer(answer) => Line::Answer(AnswerLine::new(answer)?),
             }),

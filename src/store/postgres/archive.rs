@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use super::history::{COLUMNS, change_row, horizon};
 use super::link::{LOAD_TIME, Link};
 use super::session::Session;
-use super::{PostgresJournal, answers, check_server, load, webhooks, write};
+use super::{PostgresJournal, answers, check_server, load, tokens, webhooks, write};
 use crate::registry::StoreId;
 use crate::store::StoreError;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
@@ -24,7 +24,7 @@ const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transa
 /// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
-    DELETE FROM leases; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
+    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
 
 impl Archived for PostgresJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -97,10 +97,14 @@ pub(super) fn dump(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), St
 fn dump_within(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let begun = link.run_within(LOAD_TIME, async |client| {
         client.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {PATIENT}")).await?;
-        Ok((load(client).await?, horizon(client).await?, webhooks::list(client).await?))
+        let beside = (tokens::rows(client, "id COLLATE \"C\"").await?, webhooks::list(client).await?);
+        Ok((load(client).await?, horizon(client).await?, beside))
     });
-    let (snapshot, horizon, webhooks) = begun?;
+    let (snapshot, horizon, (tokens, webhooks)) = begun?;
     visit(Part::Head { snapshot, horizon })?;
+    for token in tokens {
+        visit(Part::Beside(Beside::Token(token)))?;
+    }
     for webhook in webhooks {
         visit(Part::Beside(Beside::Webhook(webhook)))?;
     }
@@ -141,8 +145,12 @@ fn fill(
     let state = &snapshot.state;
     link.run_within(LOAD_TIME, async |client| write::put_standing(client, statements, state).await)?;
     let mut parts = parts.peekable();
+    // Those of an import stay: it brings none.
+    let had_tokens = link.run(async |client| tokens::are_there(client).await)?;
     while let Some(beside) = next_beside(&mut parts)? {
         link.run_within(LOAD_TIME, async |client| match &beside {
+            Beside::Token(_) if had_tokens => Err(not_empty()),
+            Beside::Token(token) => tokens::put(client, token).await,
             Beside::Webhook(webhook) => webhooks::put(client, webhook).await,
             Beside::Answer(answer) => write::put_answers(client, statements, std::slice::from_ref(answer)).await,
         })?;

@@ -61,12 +61,7 @@ impl PostgresTokens {
 
 impl TokenStore for PostgresTokens {
     fn list(&self) -> Result<Vec<Token>, StoreError> {
-        self.with(&async |client| {
-            let query =
-                "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
-                         FROM tokens ORDER BY created_at, id";
-            client.query_typed(query, &[]).await?.iter().map(token_of).collect()
-        })
+        self.with(&async |client| rows(client, "created_at, id").await?.into_iter().map(Token::try_from).collect())
     }
 
     fn add(&self, token: &Token) -> Result<Addition, StoreError> {
@@ -126,6 +121,26 @@ async fn add(client: &Client, row: &TokenRow, old: i64) -> Result<Addition, Stor
         return Ok(Addition::NameTaken);
     }
     client.execute_typed("DELETE FROM tokens WHERE revoked_at < $1", &[(&old, Type::INT8)]).await?;
+    put(client, row).await?;
+    Ok(Addition::Done)
+}
+
+/// All tokens, in an order.
+pub(super) async fn rows(client: &Client, order: &str) -> Result<Vec<TokenRow>, StoreError> {
+    let query = format!(
+        "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
+         FROM tokens ORDER BY {order}"
+    );
+    client.query_typed(&query, &[]).await?.iter().map(token_row).collect()
+}
+
+/// Whether there is, or was, any.
+pub(super) async fn are_there(client: &Client) -> Result<bool, StoreError> {
+    Ok(client.query_typed_one("SELECT EXISTS (SELECT FROM tokens)", &[]).await?.try_get(0)?)
+}
+
+/// Keeps a token, within a transaction.
+pub(super) async fn put(client: &Client, row: &TokenRow) -> Result<(), StoreError> {
     let values: [(&(dyn ToSql + Sync), Type); 10] = [
         (&row.id, Type::TEXT),
         (&row.name, Type::TEXT),
@@ -142,11 +157,11 @@ async fn add(client: &Client, row: &TokenRow, old: i64) -> Result<Addition, Stor
                                      revoked_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     client.execute_typed(query, &values).await?;
-    Ok(Addition::Done)
+    Ok(())
 }
 
-fn token_of(row: &Row) -> Result<Token, StoreError> {
-    Token::try_from(TokenRow {
+fn token_row(row: &Row) -> Result<TokenRow, StoreError> {
+    Ok(TokenRow {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
         role: row.try_get(2)?,

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::history::{COLUMNS, change_row, horizon};
-use super::{SqliteJournal, answers, load, revision_to_sql, webhooks};
+use super::{SqliteJournal, answers, load, revision_to_sql, tokens, webhooks};
 use crate::registry::StoreId;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::{Batch, Journal as _, StoreError};
@@ -11,7 +11,7 @@ use crate::store::{Batch, Journal as _, StoreError};
 /// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
-    DELETE FROM leases; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
+    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
 
 impl Archived for SqliteJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -44,6 +44,9 @@ pub(super) fn dump(
     visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     visit(Part::Head { snapshot: load::snapshot(connection)?, horizon: horizon(connection)? })?;
+    for token in tokens::rows(connection, "id")? {
+        visit(Part::Beside(Beside::Token(token)))?;
+    }
     for webhook in webhooks::list(connection)? {
         visit(Part::Beside(Beside::Webhook(webhook)))?;
     }
@@ -85,8 +88,12 @@ impl SqliteJournal {
         let (snapshot, horizon) = head(parts)?;
         self.write(&Batch::whole(&snapshot.state))?;
         let mut parts = parts.peekable();
+        // Those of an import stay: it brings none.
+        let had_tokens = tokens::are_there(&self.connection)?;
         while let Some(beside) = next_beside(&mut parts)? {
             match beside {
+                Beside::Token(_) if had_tokens => return Err(not_empty()),
+                Beside::Token(token) => tokens::put(&self.connection, &token)?,
                 Beside::Webhook(webhook) => webhooks::put(&self.connection, &webhook)?,
                 Beside::Answer(answer) => answers::keep(&self.connection, &[answer])?,
             }

@@ -58,18 +58,7 @@ impl SqliteTokens {
 
 impl TokenStore for SqliteTokens {
     fn list(&self) -> Result<Vec<Token>, StoreError> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
-                 FROM tokens ORDER BY created_at, id",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut tokens = Vec::new();
-            while let Some(row) = rows.next()? {
-                tokens.push(Token::try_from(token_row(row)?)?);
-            }
-            Ok(tokens)
-        })
+        self.with(|connection| rows(connection, "created_at, id")?.into_iter().map(Token::try_from).collect())
     }
 
     fn add(&self, token: &Token) -> Result<Addition, StoreError> {
@@ -87,23 +76,7 @@ impl TokenStore for SqliteTokens {
                 return Ok(Addition::NameTaken);
             }
             transaction.execute("DELETE FROM tokens WHERE revoked_at < ?1", [old])?;
-            transaction.execute(
-                "INSERT INTO tokens (id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at,
-                                     revoked_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                params![
-                    row.id,
-                    row.name,
-                    row.role,
-                    row.scope,
-                    row.hash,
-                    row.created_at,
-                    row.created_by,
-                    row.expires_at,
-                    row.last_used_at,
-                    row.revoked_at
-                ],
-            )?;
+            put(&transaction, &row)?;
             transaction.commit()?;
             Ok(Addition::Done)
         })
@@ -137,6 +110,42 @@ impl TokenStore for SqliteTokens {
             Ok(())
         })
     }
+}
+
+/// All tokens, in an order.
+pub(super) fn rows(connection: &Connection, order: &str) -> Result<Vec<TokenRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
+         FROM tokens ORDER BY {order}",
+    ))?;
+    let rows = statement.query_map([], token_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether there is, or was, any.
+pub(super) fn are_there(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("SELECT EXISTS (SELECT * FROM tokens)", [], |row| row.get(0))?)
+}
+
+/// Keeps a token, within a transaction.
+pub(super) fn put(connection: &Connection, row: &TokenRow) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO tokens (id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            row.id,
+            row.name,
+            row.role,
+            row.scope,
+            row.hash,
+            row.created_at,
+            row.created_by,
+            row.expires_at,
+            row.last_used_at,
+            row.revoked_at
+        ],
+    )?;
+    Ok(())
 }
 
 fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
