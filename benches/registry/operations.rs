@@ -1,16 +1,23 @@
-//! What it costs that the service is fit to be left running: its requests counted and timed, and, where that is set, traced.
-//! The same `GET` of one plugin, against the same service that does nothing of it.
+//! What it costs that the service is fit to be left running: its callers known by tokens and counted by rates, its requests
+//! counted and timed, and, where that is set, traced. The same `GET` of one plugin, against the same service that does nothing
+//! of it.
 //!
-//! | side | counts | traces |
+//! | side | tokens, rates, counts | traces |
 //! |---|---|---|
-//! | bare | nothing | nobody |
-//! | operated | as in production | nobody: no collector is set |
-//! | unsampled | as in production | a collector is set, and the caller has said that the request is not sampled |
-//! | sampled | as in production | each request is a span, sent to a collector on another thread |
+//! | bare | none | nobody |
+//! | operated | all | nobody: no collector is set |
+//! | unsampled | all | a collector is set, and the caller has said that the request is not sampled |
+//! | sampled | all | each request is a span, sent to a collector on another thread |
 
+use std::io::Write as _;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use plugin_registry::access::{TokenText, Tokens};
 use plugin_registry::cli::otlp::TraceArgs;
-use plugin_registry::http::Api;
+use plugin_registry::http::rates::{Rate, Rates};
 use plugin_registry::http::requests::Requests;
+use plugin_registry::http::{Access, Api, Gate};
 use plugin_registry::registry::Registry;
 use plugin_registry::store::StoreUrl;
 
@@ -20,7 +27,7 @@ use crate::settings::Settings;
 use crate::side::Side;
 use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
-use crate::wire::{get, get_in_a_trace};
+use crate::wire::get_with;
 
 /// As in [`crate::read_one`].
 const CONNECTIONS: usize = 32;
@@ -31,45 +38,64 @@ const THREADS: usize = 1;
 /// As in [`crate::read_one`].
 const STRIDE: usize = 61_843;
 
+/// More requests a second than there will be.
+const A_MILLION: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+
 /// Measures it.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let collector = Server::collector()?;
     let traces = TraceArgs::to(format!("http://{}", collector.address).parse()?);
     let registry = stores::open(&StoreUrl::Sqlite(stores.full.clone()))?;
-    let side = |name, set: fn(Api) -> Api, traces: Option<&TraceArgs>| side(name, &registry, set, traces);
-    let mut bare = side("bare", |api| Api { requests: Requests::uncounted(), ..api }, None)?;
-    let mut operated = side("operated", operated, None)?;
-    let mut unsampled = side("unsampled", self::operated, Some(&traces))?;
-    let mut sampled = side("sampled", self::operated, Some(&traces))?;
+    let (access, token) = access(&registry)?;
+    let operated = |name, traces| side(name, &registry, |api| operated(api, access.clone()), traces);
+    let mut bare = side("bare", &registry, |api| Api { requests: Requests::uncounted(), ..api }, None)?;
+    let mut untraced = operated("operated", None)?;
+    let mut unsampled = operated("unsampled", Some(&traces))?;
+    let mut sampled = operated("sampled", Some(&traces))?;
     let mut number = 0;
-    let mut next = |request: &mut Vec<u8>, make: fn(&str) -> Vec<u8>| {
+    let mut next = |request: &mut Vec<u8>, fields: &str| {
         number = (number + STRIDE) % settings.plugins;
-        request.extend_from_slice(&make(&format!("/plugins/{}", unique_id(number))));
+        request.extend_from_slice(&get_with(&format!("/plugins/{}", unique_id(number)), fields));
     };
+    let shown = format!("Authorization: Bearer {token}\r\n");
+    let in_a_trace = format!("{shown}traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n");
     for _ in 0..settings.rounds {
-        bare.measure(settings.time, 200, |request| next(request, get))?;
-        operated.measure(settings.time, 200, |request| next(request, get))?;
-        unsampled.measure(settings.time, 200, |request| next(request, get_in_a_trace))?;
-        sampled.measure(settings.time, 200, |request| next(request, get))?;
+        bare.measure(settings.time, 200, |request| next(request, ""))?;
+        untraced.measure(settings.time, 200, |request| next(request, &shown))?;
+        unsampled.measure(settings.time, 200, |request| next(request, &in_a_trace))?;
+        sampled.measure(settings.time, 200, |request| next(request, &shown))?;
     }
     let against = "µs, nothing of it";
-    let cost = "GET one as in production: processor time";
-    table.compare(cost, (&operated.costs, "µs"), (&bare.costs, against), Aim::AtMost(1.05));
-    table.tell("… answers", (&operated.rates, "/s"), (&bare.rates, "/s, nothing of it"));
+    let cost = "GET one with tokens, rates, counts: processor time";
+    table.compare(cost, (&untraced.costs, "µs"), (&bare.costs, against), Aim::AtMost(1.05));
+    table.tell("… answers", (&untraced.rates, "/s"), (&bare.rates, "/s, nothing of it"));
     table.tell("… with a collector, not sampled", (&unsampled.costs, "µs"), (&bare.costs, against));
     table.tell("… with a collector, every request sampled", (&sampled.costs, "µs"), (&bare.costs, against));
     Ok(())
 }
 
-/// The service as it is in production.
-fn operated(api: Api) -> Api {
-    api
+/// The service as it is in production, with a rate that nobody reaches.
+fn operated(api: Api, access: Access) -> Api {
+    let rate = Rate { per_second: A_MILLION, burst: A_MILLION };
+    Api { access, gate: Arc::new(Gate { rates: Some(Rates::new(rate)), ..Gate::default() }), ..api }
+}
+
+/// What lets in who has a token, and that token.
+fn access(registry: &Registry) -> anyhow::Result<(Access, String)> {
+    let token = TokenText::generate().reveal();
+    let mut file = tempfile::NamedTempFile::new()?;
+    let document = serde_json::json!({"token": [{"name": "bench", "role": "viewer", "token": token}]});
+    file.write_all(document.to_string().as_bytes())?;
+    let tokens = Tokens::new(Arc::clone(registry.tokens()), Some(file.path().to_owned()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(tokens.refresh())?;
+    Ok((Access { tokens, names: Arc::default() }, token))
 }
 
 fn side(
     name: &'static str,
     registry: &Registry,
-    set: fn(Api) -> Api,
+    set: impl FnOnce(Api) -> Api,
     traces: Option<&TraceArgs>,
 ) -> anyhow::Result<Side> {
     let server = Server::ours_with(name, THREADS, registry.clone(), |api| {

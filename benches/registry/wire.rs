@@ -72,13 +72,12 @@ impl Connection {
 
 /// A request for `path`, with the header fields that curl sends.
 pub(crate) fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\n{USUAL_FIELDS}\r\n").into_bytes()
+    get_with(path, "")
 }
 
-/// A request for `path` that is part of somebody else's trace, which is not sampled.
-pub(crate) fn get_in_a_trace(path: &str) -> Vec<u8> {
-    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-    format!("GET {path} HTTP/1.1\r\n{USUAL_FIELDS}traceparent: {parent}\r\n\r\n").into_bytes()
+/// The same with more header fields, each with its end.
+pub(crate) fn get_with(path: &str, fields: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\n{USUAL_FIELDS}{fields}\r\n").into_bytes()
 }
 
 /// Appends a request that posts a JSON document to `path`.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use futures_util::FutureExt as _;
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::access::principal_of;
 use super::context::REGISTRY_REVISION;
 use super::problem::{Kind, Problem};
+use super::router::Api;
 use crate::access::Principal;
 use crate::registry::Outcome;
 use crate::registry::idempotency::{Answer, Attempt};
@@ -38,6 +40,22 @@ fn kept_fields() -> [HeaderName; 4] {
 pub struct Key {
     key: Box<str>,
     digest: BodyDigest,
+}
+
+/// Refuses a key where the answer has a secret, which is not to be kept.
+pub struct NoKey;
+
+impl FromRequestParts<Api> for NoKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            let detail = "the answer has a secret and is not kept: leave Idempotency-Key out, and when no answer comes, \
+                          look whether it was made";
+            return Err(Problem::new(Kind::BadRequest, detail));
+        }
+        Ok(NoKey)
+    }
 }
 
 /// A digest that the body is added to when it is read.

@@ -22,11 +22,12 @@ use super::problem::Problem;
 use super::reply;
 use super::request_id::By;
 use super::router::Api;
+use super::write::Write;
 use crate::plugin::read::{ObjectReader, integer, nullable, string};
 use crate::plugin::{Invalid, UniqueId};
 use crate::registry::index::IndexKey;
 use crate::registry::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
-use crate::registry::{Lease, LeaseId, LeaseState, LeaseTerms, Refusal, Revision, Snapshot};
+use crate::registry::{Command, Lease, LeaseId, LeaseState, LeaseTerms, Outcome, Refusal, Revision, Snapshot};
 
 /// The longest name of a holder, in characters.
 const MAX_HOLDER: usize = 256;
@@ -161,17 +162,20 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
 ))]
 pub(super) async fn grant_lease(
     State(api): State<Api>,
-    By(asker): By,
-    params: Params,
+    write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    params.only(&[])?;
-    let (lease, revision) = api.registry.grant_lease(terms_of(body)?, asker).await?;
-    let mut response = (StatusCode::CREATED, answer(&api, &lease, revision)).into_response();
-    if let Ok(location) = HeaderValue::from_str(&format!("/leases/{}", lease.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let id = LeaseId::generate();
+    let command = Command::GrantLease { id: id.clone(), terms: terms_of(body)? };
+    let granted = move |outcome: &Outcome| {
+        let Some(lease) = outcome.state.lease(id.as_str()) else { return StatusCode::CREATED.into_response() };
+        let mut response = (StatusCode::CREATED, answer(&api, lease, outcome.state.revision())).into_response();
+        if let Ok(location) = HeaderValue::from_str(&format!("/leases/{id}")) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    };
+    write.run_for(command, granted).await
 }
 
 /// List the leases.

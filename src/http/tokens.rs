@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::access::Who;
 use super::body::JsonBody;
+use super::idempotency::NoKey;
 use super::params::Params;
 use super::path::TokenPath;
 use super::problem::{Kind, Problem};
@@ -131,6 +132,7 @@ impl<'a> TokenDocument<'a> {
 pub(super) async fn create_token(
     State(api): State<Api>,
     Who(principal): Who,
+    _: NoKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

@@ -12,6 +12,7 @@ use tracing::warn;
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, PatchBody};
+use super::idempotency::NoKey;
 use super::openapi::WebhookFilters;
 use super::params::Params;
 use super::path::WebhookPath;
@@ -176,6 +177,7 @@ impl WebhookState {
 ))]
 pub(super) async fn create_webhook(
     State(api): State<Api>,
+    _: NoKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 use super::backup;
 use super::command::{Outcome, Refusal, Request, SubmitError};
 use super::freshness::Freshness;
+use super::inbox::{Message, Submission};
 use super::measures::Measures;
 use super::past::READERS;
 use super::quota::Quotas;
@@ -22,7 +23,7 @@ use super::traced::Traced;
 use super::vet::{Foresight, Vetted, Vetting};
 use super::vitals::Vitals;
 use super::watch::Topics;
-use super::writer::{self, Message, Submission, Writer};
+use super::writer::{self, Writer};
 use crate::clock::Clock;
 use crate::store::{History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 

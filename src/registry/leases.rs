@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::authority;
 use super::command::{Asker, Command, Refusal, Request, SubmitError};
 use super::handle::Registry;
-use super::lease::{Lease, LeaseId, LeaseState, LeaseTerms};
+use super::lease::{Lease, LeaseId, LeaseState};
 use super::revision::Revision;
 
 /// A lease with what is known beside its newest change.
@@ -35,18 +35,6 @@ impl Registry {
             LeaseState::Lost | LeaseState::Released => (lease.since, None),
         };
         LeaseView { lease: Arc::clone(lease), renewed_at: vitals.renewed(lease), expires_at, held_until }
-    }
-
-    /// Grants a lease.
-    ///
-    /// # Errors
-    ///
-    /// When there are too many, or the store cannot be written.
-    pub async fn grant_lease(&self, terms: LeaseTerms, asker: Asker) -> Result<(Arc<Lease>, Revision), SubmitError> {
-        let id = LeaseId::generate();
-        let granted = self.change_lease(&id, Command::GrantLease { id: id.clone(), terms }, asker).await?;
-        self.vitals().renew(&id, self.clock().now());
-        Ok(granted)
     }
 
     /// Renews a lease. That is no change and waits for no disk, unless it was lost, and is found again.

@@ -32,7 +32,7 @@
 //! | [`observe`] | what probes and agents report |
 //! | [`sweep`], [`rounds`] | what follows from time passing |
 //! | [`vet`] | the expensive checks, done before the writer |
-//! | [`writer`], [`traced`] | decides, commits, publishes; what of that is told in traces |
+//! | [`inbox`], [`writer`], [`traced`] | decides, commits, publishes; what of that is told in traces |
 //! | [`measures`] | what is counted and timed |
 //! | [`freshness`] | how old the newest snapshot may be |
 
@@ -77,6 +77,7 @@ pub mod watch;
 pub mod writer;
 
 mod handle;
+mod inbox;
 mod lease_rules;
 mod leases;
 mod observation_rules;

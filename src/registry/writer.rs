@@ -15,30 +15,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::change::Change;
-use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::command::{Outcome, Refusal, SubmitError};
 use super::decide::decide;
 use super::freshness::Freshness;
 use super::handle::{Snapshot, WriterHealth};
 use super::idempotency::{KEPT, KeptAnswer};
+use super::inbox::{Inbox, Message, Submission};
 use super::measures::Measures;
 use super::quota::Quotas;
 use super::retention::Retention;
 use super::revision::Revision;
 use super::state::State;
-use super::traced::{self, Told, Traced};
+use super::traced::{self, Told};
 use super::transition::Transition;
-use super::vet::Vetted;
 use super::watch::Topics;
 use crate::clock::Clock;
 use crate::store::{Batch, History, Journal, StoreError};
-
-/// The most commands that one commit takes.
-const MAX_BATCH: usize = 1024;
 
 /// How many batches may wait to be filed for watchers. Beyond that the writer waits, so that they cost no memory without end.
 const UNFILED: usize = 64;
@@ -56,80 +53,6 @@ const LONGEST_LOAD_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often it is asked which changes have become too old.
 const LOOK_FOR_OLD: SignedDuration = SignedDuration::from_mins(1);
-
-/// A command on its way to the writer.
-pub(super) struct Submission {
-    pub request: Arc<Request>,
-    pub vetted: Option<Vetted>,
-    pub answer: oneshot::Sender<Result<Outcome, SubmitError>>,
-    /// Its part in the trace of the request that it came with.
-    pub traced: Option<Traced>,
-    /// The place in the queue, given back with the answer.
-    pub _place: OwnedSemaphorePermit,
-}
-
-impl Submission {
-    fn reply(self, answer: Result<Outcome, SubmitError>) {
-        // Nobody may be waiting any more: the client has gone away.
-        drop(self.answer.send(answer));
-    }
-}
-
-/// What reaches the writer.
-pub(super) enum Message {
-    /// Do a command.
-    Submit(Submission),
-    /// Publish what others have written before this was sent, and tell whether that could be done.
-    CatchUp(oneshot::Sender<Result<(), SubmitError>>),
-    /// Others may have written.
-    News,
-    /// Finish what came before this, close the store, and end.
-    Stop,
-}
-
-/// Messages that are worked on together.
-#[derive(Default)]
-struct Inbox {
-    batch: Vec<Submission>,
-    catching_up: Vec<oneshot::Sender<Result<(), SubmitError>>>,
-    is_stop: bool,
-}
-
-impl Inbox {
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Submit(mut submission) => {
-                if let Some(traced) = &mut submission.traced {
-                    traced.taken();
-                }
-                self.batch.push(submission);
-            }
-            Message::CatchUp(answer) => self.catching_up.push(answer),
-            Message::News => {}
-            Message::Stop => self.is_stop = true,
-        }
-    }
-
-    /// Takes what waits, as far as one commit takes it.
-    fn fill(&mut self, messages: &Receiver<Message>) {
-        while self.batch.len() < MAX_BATCH
-            && let Ok(message) = messages.try_recv()
-        {
-            self.take(message);
-        }
-    }
-
-    /// Tells everybody that nothing was done.
-    fn refuse(self, why: &SubmitError) {
-        for submission in self.batch {
-            submission.reply(Err(why.clone()));
-        }
-        for answer in self.catching_up {
-            // Nobody may be waiting any more.
-            drop(answer.send(Err(why.clone())));
-        }
-    }
-}
 
 /// What the writer works with.
 pub(super) struct Writer {

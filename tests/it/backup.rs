@@ -276,7 +276,7 @@ async fn one_backup_is_made_at_a_time() {
         client.register(&plugin).await;
     }
     let mut slow = RawConnection::narrow(server.address).await;
-    slow.send(b"GET /backup HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    slow.send(b"GET /backup HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     slow.until("HTTP/1.1 200").await;
     let problem = client.get("/backup").refused(503).await;
     assert!(problem.headers.contains_key("retry-after"));

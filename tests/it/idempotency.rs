@@ -161,3 +161,23 @@ async fn an_answer_outlives_a_restart_and_is_forgotten_after_a_day() {
     assert_eq!(anew.header("idempotency-replayed"), None);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_lease_is_granted_once() {
+    let server = Server::start().await;
+    let client = server.client();
+    let terms = json!({"holder": "app", "host": "h"});
+    let first = with_key(client.post("/leases", &terms), "k").answers(201).await;
+    let again = with_key(client.post("/leases", &terms), "k").answers(201).await;
+    assert_eq!(seen(&again), seen(&first));
+    assert_eq!(client.get("/leases").answers(200).await.items().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_with_a_secret_is_not_kept() {
+    let server = Server::start().await;
+    let client = server.client();
+    with_key(client.post("/webhooks", &json!({"url": "https://example.com/hook"})), "k").refused(400).await;
+    with_key(client.post("/tokens", &json!({"name": "n", "role": "admin"})), "k").refused(400).await;
+    assert!(client.get("/webhooks").answers(200).await.items().is_empty());
+}

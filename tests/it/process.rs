@@ -110,6 +110,12 @@ async fn a_request_that_runs_at_the_signal_is_finished() {
     // The handler runs: it waits for the body.
     assert_eq!(raw.ask(head).await.status, 100);
     daemon.signal(Signal::TERM);
+    within_patience("it stops", async {
+        while !daemon.log().contains("finishing what runs") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let reply = raw.ask(body).await;
     assert_eq!(reply.status, 201, "{reply:?}");
     assert_eq!(reply.headers["connection"], "close", "the client learns that this was the last answer");

@@ -39,7 +39,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// Whether an operation looks at Idempotency-Key.
 pub(super) fn takes_key(path: &str, method: &str) -> bool {
-    let others = ["/webhooks", "/leases", "/observations", "/tokens", "/log-level"];
+    let others = ["/webhooks", "/leases/", "/observations", "/tokens", "/log-level"];
     let looks = !others.iter().any(|other| path.starts_with(other));
     method != "get" && looks && !path.ends_with("/config/validate")
 }

@@ -166,7 +166,9 @@ impl World {
             Happening::Released => drop(self.registry.release_lease(&self.lease, Asker::default()).await),
             Happening::Granted => {
                 let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
-                self.lease = self.registry.grant_lease(terms, Asker::default()).await.unwrap().0.id.clone();
+                self.lease = LeaseId::generate();
+                let grant = Command::GrantLease { id: self.lease.clone(), terms };
+                self.registry.submit(Request::plain(grant)).await.unwrap();
             }
             Happening::Restarted(seconds) => {
                 self.registry.close().await;
