@@ -22,10 +22,6 @@ pub struct AccessArgs {
     /// separated by commas, without ports; `*` for any.
     #[arg(long, env = "PLUGIN_REGISTRY_ALLOWED_HOSTS", value_name = "NAME,…", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
-    /// Origins whose pages may ask while no tokens are configured, beside the service's own: `https://dash.example`,
-    /// separated by commas.
-    #[arg(long, env = "PLUGIN_REGISTRY_ALLOWED_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]
-    allowed_origins: Vec<String>,
 }
 
 impl AccessArgs {
@@ -50,7 +46,7 @@ impl AccessArgs {
             Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "the tokens cannot be read yet"),
             Err(error) => return Err(error),
         }
-        let names = Names::new(self.allowed_hosts.iter().cloned(), self.allowed_origins.iter().cloned());
+        let names = Names::new(self.allowed_hosts.iter().cloned());
         Ok(Access { tokens, names: Arc::new(names) })
     }
 }

@@ -21,18 +21,14 @@ use super::problem::{Kind, Problem};
 /// Stands for every name.
 const ANY: &str = "*";
 
-/// By which names the service is asked for, and whose pages may do so.
+/// By which names the service is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
-    hosts: Vec<String>,
-    origins: Vec<String>,
-}
+pub struct Names(Vec<String>);
 
 impl Names {
-    /// These hosts, beside addresses and `localhost`; and pages of these origins, beside its own.
-    pub fn new(hosts: impl IntoIterator<Item = String>, origins: impl IntoIterator<Item = String>) -> Names {
-        let lower = |text: String| text.to_ascii_lowercase();
-        Names { hosts: hosts.into_iter().map(lower).collect(), origins: origins.into_iter().map(lower).collect() }
+    /// These hosts, beside addresses and `localhost`.
+    pub fn new(hosts: impl IntoIterator<Item = String>) -> Names {
+        Names(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 
     /// Refuses a request for a name that is none of the service's, or by a page from elsewhere.
@@ -56,10 +52,10 @@ impl Names {
         // A page that may read answers may ask, too.
         for origin in headers.get_all(ORIGIN).iter().filter(|origin| !cors.allows(origin)) {
             let origin = origin.to_str().unwrap_or_default();
-            if !self.may_ask(origin, asked.unwrap_or_default()) {
+            if !is_own(origin, asked.unwrap_or_default()) {
                 let origin: String = origin.chars().take(256).collect();
                 let detail = format!(
-                    "no tokens are configured, so that only pages of this service and of --allowed-origins may ask, and \
+                    "no tokens are configured, so that only pages of this service and of --cors-origins may ask, and \
                      `{origin}` is none"
                 );
                 return Err(Problem::new(Kind::ForeignOrigin, detail));
@@ -72,24 +68,24 @@ impl Names {
         let name = host.strip_suffix('.').unwrap_or(host);
         let is_localhost = name.eq_ignore_ascii_case("localhost") || ends_with(name, ".localhost");
         let known = |one: &String| one == ANY || one.eq_ignore_ascii_case(name);
-        is_localhost || is_address(host) || self.hosts.iter().any(known)
+        is_localhost || is_address(host) || self.0.iter().any(known)
     }
+}
 
-    fn may_ask(&self, origin: &str, asked: &str) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else { return false };
-        let usual = match scheme {
-            "http" => "80",
-            "https" => "443",
-            _ => "",
-        };
-        let place = |authority: &str| {
-            let host = host_of(authority);
-            let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':')).unwrap_or(usual);
-            (host.to_ascii_lowercase(), port.to_owned())
-        };
-        let is_own = !usual.is_empty() && place(authority) == place(asked);
-        is_own || self.origins.iter().any(|one| one == ANY || one.eq_ignore_ascii_case(origin))
-    }
+/// Whether pages of an origin are those of the service, as it was asked for.
+fn is_own(origin: &str, asked: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let usual = match scheme {
+        "http" => "80",
+        "https" => "443",
+        _ => return false,
+    };
+    let place = |authority: &str| {
+        let host = host_of(authority);
+        let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':')).unwrap_or(usual);
+        (host.to_ascii_lowercase(), port.to_owned())
+    };
+    place(authority) == place(asked)
 }
 
 /// The host of an authority, without its port; an IPv6 address with its brackets.
@@ -120,13 +116,14 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::new(["Registry.example".to_owned()], ["https://dash.example".to_owned()])
+        Names::new(["Registry.example".to_owned()])
     }
 
     fn ask(target: &str, host: &str, origin: Option<&str>) -> Result<(), u16> {
         let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
         headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_str(origin).unwrap())));
-        names().check(&target.parse().unwrap(), &headers, &Cors::default()).map_err(|problem| problem.status().as_u16())
+        let cors = Cors::allowing(["https://dash.example"]).unwrap();
+        names().check(&target.parse().unwrap(), &headers, &cors).map_err(|problem| problem.status().as_u16())
     }
 
     #[test]
@@ -198,19 +195,11 @@ mod tests {
 
     #[test]
     fn a_star_is_every_name() {
-        let all = Names::new(["*".to_owned()], ["*".to_owned()]);
-        let headers = HeaderMap::from_iter([
-            (HOST, HeaderValue::from_static("evil.example")),
-            (ORIGIN, HeaderValue::from_static("null")),
-        ]);
-        assert!(
-            all.check(&"/".parse().unwrap(), &headers, &Cors::default()).is_err(),
-            "an origin that is none is nobody's"
-        );
+        let (all, any) = (Names::new(["*".to_owned()]), Cors::allowing(["*"]).unwrap());
         let headers = HeaderMap::from_iter([
             (HOST, HeaderValue::from_static("evil.example")),
             (ORIGIN, HeaderValue::from_static("http://other.example")),
         ]);
-        assert!(all.check(&"/".parse().unwrap(), &headers, &Cors::default()).is_ok());
+        assert!(all.check(&"/".parse().unwrap(), &headers, &any).is_ok());
     }
 }

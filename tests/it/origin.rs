@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use plugin_registry::http::Gate;
+use plugin_registry::http::cors::Cors;
 use plugin_registry::http::origin::Names;
 use serde_json::json;
 
@@ -10,7 +12,8 @@ use crate::harness::{Bearers, Server, minimal};
 
 fn allowing(hosts: &[&str], origins: &[&str]) -> Setup {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    Setup { names: Arc::new(Names::new(texts(hosts), texts(origins))), ..Setup::in_memory() }
+    let gate = Gate { cors: Cors::allowing(origins.iter().copied()).unwrap(), ..Gate::default() };
+    Setup { names: Arc::new(Names::new(texts(hosts))), gate, ..Setup::in_memory() }
 }
 
 async fn status(server: &Server, fields: &str) -> u16 {
