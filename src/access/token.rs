@@ -10,6 +10,7 @@ use super::hash::SaltedHash;
 use super::principal::{ANONYMOUS, Principal};
 use super::role::Role;
 use super::scope::Scope;
+use super::token_text::TokenText;
 use crate::plugin::read::{ObjectReader, nullable, one_of, string};
 use crate::plugin::{Invalid, Name};
 
@@ -123,6 +124,21 @@ impl TokenTerms {
 }
 
 impl Token {
+    /// A new token, with the text that its bearer shows: told now, or never.
+    pub fn make(terms: TokenTerms, by: &str, now: Timestamp) -> (Token, TokenText) {
+        let text = TokenText::generate();
+        let token = Token {
+            id: text.id().clone(),
+            terms,
+            hash: text.hash(),
+            created_at: Some(now),
+            created_by: Some(by.into()),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        (token, text)
+    }
+
     /// Who its bearer is.
     pub fn principal(&self) -> Principal {
         Principal {

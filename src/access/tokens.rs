@@ -196,16 +196,7 @@ impl Tokens {
         if ring.keys().any(|key| key.is_of_file && key.token.terms.name == terms.name) {
             return Err(TokensError::NameTaken);
         }
-        let text = TokenText::generate();
-        let token = Token {
-            id: text.id().clone(),
-            terms,
-            hash: text.hash(),
-            created_at: Some(now),
-            created_by: Some(by.into()),
-            last_used_at: None,
-            revoked_at: None,
-        };
+        let (token, text) = Token::make(terms, by, now);
         let (store, kept) = (Arc::clone(&self.0.store), token.clone());
         match blocking(move || store.add(&kept)).await? {
             Addition::Done => {}

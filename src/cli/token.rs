@@ -113,17 +113,7 @@ impl StoreArgs {
 
 fn create(store: &dyn TokenStore, args: &TermsArgs) -> anyhow::Result<()> {
     let now = SystemClock.now();
-    let terms = args.terms(now)?;
-    let text = TokenText::generate();
-    let token = Token {
-        id: text.id().clone(),
-        terms,
-        hash: text.hash(),
-        created_at: Some(now),
-        created_by: Some(MAKER.into()),
-        last_used_at: None,
-        revoked_at: None,
-    };
+    let (token, text) = Token::make(args.terms(now)?, MAKER, now);
     match store.add(&token)? {
         Addition::Done => print(&format!("{}\n", text.reveal())),
         Addition::NameTaken => bail!("a token of the name `{}` is in force already; revoke it first", token.terms.name),

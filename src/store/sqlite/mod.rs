@@ -11,6 +11,7 @@ mod books;
 mod compact;
 mod error;
 mod history;
+mod link;
 mod load;
 mod open;
 mod pulses;

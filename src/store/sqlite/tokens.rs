@@ -1,12 +1,11 @@
 //! Tokens in the SQLite file, on a connection of their own: a request must not wait for the writer's batch to be let in.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
-use super::open::configure;
+use super::link::Link;
 use crate::access::token::MAX_TOKENS;
 use crate::access::{Token, TokenId};
 use crate::store::tokens::{TokenRow, forgotten_before};
@@ -14,57 +13,28 @@ use crate::store::{Addition, StoreError, TokenStore};
 
 /// The tokens in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqliteTokens {
-    path: PathBuf,
-    connection: Mutex<Link>,
-}
-
-/// The connection, which is made when it is first needed.
-#[derive(Debug)]
-enum Link {
-    Unmade,
-    Open(Connection),
-    Closed,
-}
+pub(super) struct SqliteTokens(Link);
 
 impl SqliteTokens {
     pub(super) fn new(path: &Path) -> SqliteTokens {
-        SqliteTokens { path: path.to_owned(), connection: Mutex::new(Link::Unmade) }
+        SqliteTokens(Link::new(path, ""))
     }
 
-    /// Closes the connection for good: the last one to close tidies up.
+    /// Closes the connection for good.
     pub(super) fn close(&self) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Link::Closed;
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut link = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*link, Link::Unmade) {
-            *link = Link::Open(self.connect()?);
-        }
-        match &mut *link {
-            Link::Open(connection) => work(connection),
-            Link::Unmade | Link::Closed => Err(StoreError::refused("the store is closed")),
-        }
-    }
-
-    fn connect(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        configure(&connection)?;
-        Ok(connection)
+        self.0.close();
     }
 }
 
 impl TokenStore for SqliteTokens {
     fn list(&self) -> Result<Vec<Token>, StoreError> {
-        self.with(|connection| rows(connection, "created_at, id")?.into_iter().map(Token::try_from).collect())
+        self.0.with(|connection| rows(connection, "created_at, id")?.into_iter().map(Token::try_from).collect())
     }
 
     fn add(&self, token: &Token) -> Result<Addition, StoreError> {
         let row = TokenRow::try_from(token)?;
         let old = forgotten_before(token.created_at).as_microsecond();
-        self.with(|connection| {
+        self.0.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let in_force: i64 =
                 transaction.query_row("SELECT count(*) FROM tokens WHERE revoked_at IS NULL", [], |row| row.get(0))?;
@@ -83,14 +53,14 @@ impl TokenStore for SqliteTokens {
     }
 
     fn revoke(&self, id: &TokenId, at: Timestamp) -> Result<bool, StoreError> {
-        self.with(|connection| {
+        self.0.with(|connection| {
             let revoke = "UPDATE tokens SET revoked_at = ?2, hash = NULL WHERE id = ?1 AND revoked_at IS NULL";
             Ok(connection.execute(revoke, params![id.as_str(), at.as_microsecond()])? > 0)
         })
     }
 
     fn note_uses(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
-        self.with(|connection| {
+        self.0.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (id, at) in uses {
                 transaction
@@ -105,7 +75,7 @@ impl TokenStore for SqliteTokens {
     }
 
     fn clear(&self) -> Result<(), StoreError> {
-        self.with(|connection| {
+        self.0.with(|connection| {
             connection.execute("DELETE FROM tokens", [])?;
             Ok(())
         })

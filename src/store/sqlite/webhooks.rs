@@ -1,67 +1,37 @@
 //! Webhooks in the SQLite file, on a connection of their own: a delivery's progress must not wait
 //! for the writer's batch to be decided, nor the writer for a delivery.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use super::open::configure;
+use super::link::Link;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
 use crate::store::{KeptWebhook, Progress, StoreError, WebhookStore};
 
 /// The webhooks in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqliteWebhooks {
-    path: PathBuf,
-    connection: Mutex<Link>,
-}
-
-/// The connection, which is made when it is first needed.
-#[derive(Debug)]
-enum Link {
-    Unmade,
-    Open(Connection),
-    Closed,
-}
+pub(super) struct SqliteWebhooks(Link);
 
 impl SqliteWebhooks {
     pub(super) fn new(path: &Path) -> SqliteWebhooks {
-        SqliteWebhooks { path: path.to_owned(), connection: Mutex::new(Link::Unmade) }
+        SqliteWebhooks(Link::new(path, ""))
     }
 
-    /// Closes the connection for good: the last one to close tidies up.
+    /// Closes the connection for good.
     pub(super) fn close(&self) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Link::Closed;
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut link = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*link, Link::Unmade) {
-            *link = Link::Open(self.connect()?);
-        }
-        match &*link {
-            Link::Open(connection) => work(connection),
-            Link::Unmade | Link::Closed => Err(StoreError::refused("the store is closed")),
-        }
-    }
-
-    fn connect(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        configure(&connection)?;
-        Ok(connection)
+        self.0.close();
     }
 }
 
 impl WebhookStore for SqliteWebhooks {
     fn list(&self) -> Result<Vec<KeptWebhook>, StoreError> {
-        self.with(list)
+        self.0.with(|connection| list(connection))
     }
 
     fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError> {
-        self.with(|connection| {
+        self.0.with(|connection| {
             // One transaction, so that a webhook is never there with the progress of another.
             let transaction = connection.unchecked_transaction()?;
             put(&transaction, webhook)?;
@@ -71,14 +41,14 @@ impl WebhookStore for SqliteWebhooks {
     }
 
     fn delete(&self, id: &str) -> Result<(), StoreError> {
-        self.with(|connection| {
+        self.0.with(|connection| {
             connection.prepare_cached("DELETE FROM webhooks WHERE id = ?1")?.execute([id])?;
             Ok(())
         })
     }
 
     fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
-        self.with(|connection| write_progress(connection, id, progress))
+        self.0.with(|connection| write_progress(connection, id, progress))
     }
 }
 

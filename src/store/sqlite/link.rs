@@ -1,0 +1,61 @@
+//! A connection of its own beside the writer's, which is made when it is first needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::open::configure;
+use crate::store::StoreError;
+
+/// The connection. Whoever uses it waits for others who do.
+#[derive(Debug)]
+pub(super) struct Link {
+    path: PathBuf,
+    /// What it begins with, after what every connection begins with.
+    begin: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unmade,
+    Open(Connection),
+    Closed,
+}
+
+impl Link {
+    /// A connection to the file that begins with these statements.
+    pub fn new(path: &Path, begin: &'static str) -> Link {
+        Link { path: path.to_owned(), begin, state: Mutex::new(State::Unmade) }
+    }
+
+    /// Closes the connection for good: the last one to close tidies up.
+    pub fn close(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+    }
+
+    /// Works with the connection.
+    ///
+    /// # Errors
+    ///
+    /// As `work`; when the connection cannot be made, or was closed.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Unmade) {
+            *state = State::Open(self.connect()?);
+        }
+        match &mut *state {
+            State::Open(connection) => work(connection),
+            State::Unmade | State::Closed => Err(StoreError::refused("the store is closed")),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection)?;
+        connection.execute_batch(self.begin)?;
+        Ok(connection)
+    }
+}
