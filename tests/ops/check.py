@@ -153,6 +153,8 @@ def check_with_prometheus(metrics, folder):
 
     try:
         wait_for(port)
+        # It listens before it can be asked.
+        wait_until("Prometheus is ready", lambda: "ready" in ask(port, "GET", "/-/ready", expected=(200, 503)).lower())
         wait_until("Prometheus has scraped twice", lambda: result(
             'up{job="plugin-registry"} == 1 and count_over_time(plugin_registry_revision[1m]) > 2'))
         asked = list(questions())
