@@ -145,7 +145,7 @@ impl Replicas {
                 let registration = Registration::read(json::parse(documents::idle(number).as_bytes())?)?;
                 let outcome = near.submit(Request::plain(Command::Register(Box::new(registration)))).await?;
                 let answered = Instant::now();
-                far.topics().reached(outcome.state.revision()).await;
+                far.topics().reached(outcome.revision).await;
                 waits.push(answered.elapsed().as_secs_f64() * 1e3);
             }
             waits.sort_by(f64::total_cmp);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use fnv::FnvBuildHasher;
 use jiff::Timestamp;
 
 use super::principal::Principal;
@@ -45,7 +46,7 @@ pub struct Key {
 /// All tokens that are in force.
 #[derive(Debug, Default)]
 pub struct Keyring {
-    keys: HashMap<TokenId, Arc<Key>>,
+    keys: HashMap<TokenId, Arc<Key>, FnvBuildHasher>,
     is_open: bool,
 }
 

@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 use super::currency::not_read;
 use super::origin::Names;
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::{Api, Shared};
 use crate::access::{Deed, Denial, Keyring, Principal, Tokens, TokensError};
 use crate::registry::authority;
 
@@ -30,10 +30,10 @@ pub struct Access {
 /// Who asks, for a handler.
 pub struct Who(pub Principal);
 
-impl FromRequestParts<Api> for Who {
+impl FromRequestParts<Shared> for Who {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Self::Rejection> {
         Ok(Who(principal_of(&parts.extensions)))
     }
 }
@@ -41,6 +41,12 @@ impl FromRequestParts<Api> for Who {
 /// Who asks; a stranger, if nobody has found out.
 pub fn principal_of(extensions: &Extensions) -> Principal {
     extensions.get::<Principal>().cloned().unwrap_or_else(Principal::stranger)
+}
+
+/// The name of the one who asks; `None` when that was nobody in particular.
+pub fn named(extensions: &Extensions) -> Option<Arc<str>> {
+    let principal = extensions.get::<Principal>().filter(|principal| principal.token.is_some());
+    principal.map(|principal| Arc::clone(&principal.name))
 }
 
 /// What a request asks leave for.

@@ -11,7 +11,7 @@ use super::access::Who;
 use super::ndjson::NDJSON;
 use super::params::Params;
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::Shared;
 use crate::registry::backup::BackupError;
 
 /// To whom backups are given.
@@ -37,7 +37,7 @@ const WAIT: Duration = Duration::from_secs(10);
     (status = SERVICE_UNAVAILABLE, description = "Another backup is being made, or the store cannot be read"),
 ))]
 pub(super) async fn read_backup(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     Who(principal): Who,
     params: Params,
 ) -> Result<Response, Problem> {

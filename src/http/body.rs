@@ -16,7 +16,7 @@ use super::gate::{Gate, Turn};
 use super::idempotency::BodyDigest;
 use super::problem::{Kind, Problem};
 use super::room::Place;
-use super::router::Api;
+use super::router::{Api, Shared};
 use crate::plugin::json;
 use crate::plugin::read::{ObjectReader, kind_of};
 
@@ -33,20 +33,20 @@ pub struct JsonBody<const OUTER: usize = 0>(pub Value);
 /// A request's body, whole, as a merge patch: an object.
 pub struct PatchBody<const OUTER: usize = 0>(pub Map<String, Value>);
 
-impl<const OUTER: usize> FromRequest<Api> for JsonBody<OUTER> {
+impl<const OUTER: usize> FromRequest<Shared> for JsonBody<OUTER> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
         require_type(request.headers(), &["application/json"])?;
         let bytes = read_whole(request, api).await?;
         Ok(JsonBody(json::parse_nested(&bytes, OUTER)?))
     }
 }
 
-impl<const OUTER: usize> FromRequest<Api> for PatchBody<OUTER> {
+impl<const OUTER: usize> FromRequest<Shared> for PatchBody<OUTER> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
         require_type(request.headers(), &[MERGE_PATCH, "application/json"])?;
         let bytes = read_whole(request, api).await?;
         match json::parse_nested(&bytes, OUTER)? {
@@ -59,10 +59,10 @@ impl<const OUTER: usize> FromRequest<Api> for PatchBody<OUTER> {
 /// No body, or an empty JSON object: for a request that says all by its path.
 pub struct NoBody;
 
-impl FromRequest<Api> for NoBody {
+impl FromRequest<Shared> for NoBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
         let typed = require_type(request.headers(), &["application/json"]);
         let bytes = read_whole(request, api).await?;
         if bytes.is_empty() {

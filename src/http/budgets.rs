@@ -15,7 +15,7 @@ use super::params::Params;
 use super::path::BudgetPath;
 use super::problem::Problem;
 use super::reply;
-use super::router::Api;
+use super::router::{Api, Shared};
 use super::write::Write;
 use crate::clock::new_identity;
 use crate::registry::cost::{Account, Budget, MicroUsd, Period};
@@ -115,7 +115,7 @@ impl<'a> BudgetDocument<'a> {
     (status = CONFLICT, description = "There are as many budgets as there can be"),
 ))]
 pub(super) async fn create_budget(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -136,7 +136,7 @@ pub(super) async fn create_budget(
 #[utoipa::path(get, path = "/budgets", tag = "costs", responses(
     (status = OK, description = "The budgets", body = BudgetList),
 ))]
-pub(super) async fn list_budgets(State(api): State<Api>, now: Now, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list_budgets(State(api): State<Shared>, now: Now, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let at = api.registry.now();
     let mut accounts: Vec<_> = now.state.books().budgets().iter().collect();
@@ -151,7 +151,7 @@ pub(super) async fn list_budgets(State(api): State<Api>, now: Now, params: Param
     (status = NOT_FOUND, description = "There is no such budget"),
 ))]
 pub(super) async fn read_budget(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     now: Now,
     BudgetPath(id): BudgetPath,
     params: Params,
@@ -172,7 +172,7 @@ pub(super) async fn read_budget(
         (status = NOT_FOUND, description = "There is no such budget"),
 ))]
 pub(super) async fn patch_budget(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     BudgetPath(id): BudgetPath,
     write: Write,
     PatchBody(patch): PatchBody,
@@ -192,8 +192,9 @@ pub(super) async fn remove_budget(BudgetPath(id): BudgetPath, write: Write) -> R
 
 /// A budget after a command on it.
 fn standing(api: &Api, outcome: &Outcome, id: &str) -> Response {
-    let document = |account: &std::sync::Arc<Account>| {
-        reply::json(&BudgetDocument::of(&outcome.state, id, account, api.registry.now()))
-    };
-    outcome.state.books().budgets().get(id).map_or_else(|| StatusCode::NO_CONTENT.into_response(), document)
+    let document = outcome.state.as_ref().and_then(|state| {
+        let account = state.books().budgets().get(id)?;
+        Some(reply::json(&BudgetDocument::of(state, id, account, api.registry.now())))
+    });
+    document.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
 }

@@ -1,6 +1,7 @@
 //! `/categories`: what kinds of plugin there are, and what people call them.
 
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use hyper::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,8 +66,9 @@ pub(super) async fn name_category(
     let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
     let store = write.store().clone();
     let make = move |outcome: &Outcome| {
-        let mut response = reply::json(&CategoryView::of(&outcome.state, &name));
-        if let Some(named) = outcome.state.named_categories().get(&name) {
+        let Some(state) = &outcome.state else { return StatusCode::NO_CONTENT.into_response() };
+        let mut response = reply::json(&CategoryView::of(state, &name));
+        if let Some(named) = state.named_categories().get(&name) {
             reply::tag(&mut response, &EntityTag { store: store.clone(), revision: named.revision }.to_string());
         }
         response

@@ -6,14 +6,14 @@ use hyper::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use hyper::http::request::Parts;
 
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::Shared;
 use crate::registry::command::TagCondition;
 use crate::registry::{EntityTag, Precondition};
 
-impl FromRequestParts<Api> for Precondition {
+impl FromRequestParts<Shared> for Precondition {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
         precondition(&parts.headers)
     }
 }

@@ -24,9 +24,8 @@ use super::currency;
 use super::gate::Entry;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
-use super::rates::Caller;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
-use super::router::{Api, Offer};
+use super::router::{Api, Offer, Shared};
 use super::traced::{Answered, Traced};
 use super::view::View;
 use crate::registry::{Revision, Snapshot, StoreId};
@@ -46,13 +45,13 @@ pub type Now = Extension<Arc<Snapshot>>;
 pub struct SurroundLayer(Arc<Surroundings>);
 
 struct Surroundings {
-    api: Api,
+    api: Shared,
     ids: RequestIds,
 }
 
 impl SurroundLayer {
     /// What surrounds the routes of `api`.
-    pub fn new(api: Api) -> SurroundLayer {
+    pub fn new(api: Shared) -> SurroundLayer {
         SurroundLayer(Arc::new(Surroundings { api, ids: RequestIds::new() }))
     }
 }
@@ -169,19 +168,16 @@ where
 async fn admit(api: &Api, request: &mut Request) -> (Entry, Result<(), Problem>) {
     if api.offer == Offer::MetricsAlone {
         // Whom that address is for, those say who have given it one.
-        return api.gate.enter(request);
+        return api.gate.enter(request, None);
     }
     let deed = access::deed_of(request);
     if let Err(problem) = access::identify(api, deed, request).await {
         // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
-        let (entry, admitted) = api.gate.enter(request);
+        let (entry, admitted) = api.gate.enter(request, None);
         return (entry, admitted.and(Err(problem)));
     }
-    let principal = access::principal_of(request.extensions());
-    if principal.token.is_some() {
-        request.extensions_mut().insert(Caller::Named(principal.name));
-    }
-    let (entry, admitted) = api.gate.enter(request);
+    let named = access::named(request.extensions());
+    let (entry, admitted) = api.gate.enter(request, named);
     let permitted = admitted.and_then(|()| access::permit(deed, request));
     (entry, permitted)
 }

@@ -14,7 +14,7 @@ use super::params::{Params, bad};
 use super::plugins::LONG_SCAN;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use super::view::View;
 use crate::registry::concern::Counts;
 use crate::registry::cost::{Accrual, CostQuery, GroupBy, Line, MicroUsd, Spend, Statement};
@@ -135,7 +135,7 @@ impl From<Spend> for Range {
 #[utoipa::path(get, path = "/costs", tag = "costs", responses(
     (status = OK, description = "The costs", body = Costs),
 ))]
-pub(super) async fn read_costs(now: Now, State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn read_costs(now: Now, State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
     if params.single("since")?.is_some() {
         return Err(bad("`since` waits for a change, and what was spent changes all the time; ask again instead"));
     }

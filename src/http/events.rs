@@ -18,7 +18,7 @@ use super::params::Params;
 use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply::next_page;
-use super::router::Api;
+use super::router::{Api, Shared};
 use crate::registry::cloud_event::CloudEvent;
 use crate::registry::history::Chapter;
 use crate::registry::past::require_kept;
@@ -61,7 +61,7 @@ pub(super) struct EventPage<'a> {
         (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
     ))]
 pub(super) async fn list_events(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     Who(principal): Who,
     now: Now,
     uri: Uri,
@@ -88,7 +88,7 @@ pub(super) async fn list_events(
     (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
 ))]
 pub(super) async fn read_history(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     now: Now,
     PluginPath(id): PluginPath,
     uri: Uri,

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::time::Instant;
 
-use super::router::Api;
+use super::router::Shared;
 use super::webhooks::WebhookState;
 use crate::plugin::ExecutionMode;
 use crate::registry::cost::CostQuery;
@@ -19,13 +19,13 @@ use crate::registry::{FindingKind, LeaseState, Snapshot, WriterHealth};
 
 /// What stands.
 pub(super) struct Figures {
-    api: Api,
+    api: Shared,
     snapshot: Arc<Snapshot>,
 }
 
 impl Figures {
     /// What stands now.
-    pub fn new(api: &Api) -> Figures {
+    pub fn new(api: &Shared) -> Figures {
         Figures { api: api.clone(), snapshot: api.registry.snapshot() }
     }
 }

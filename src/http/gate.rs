@@ -81,18 +81,18 @@ pub struct Entry {
 type Held = (Option<Place>, Option<Arc<Turn>>);
 
 impl Gate {
-    /// Lets a request in.
+    /// Lets a request in, which somebody has made who has that name, or none.
     ///
     /// # Errors
     ///
     /// What the caller is told who is turned away; the entry has what is left for him.
-    pub fn enter(&self, request: &mut Request) -> (Entry, Result<(), Problem>) {
+    pub fn enter(&self, request: &mut Request, name: Option<Arc<str>>) -> (Entry, Result<(), Problem>) {
         if is_check(request.uri().path()) {
             return (self.pass(request), Ok(()));
         }
         let origin = request.headers().get(ORIGIN).cloned();
         let mut left = None;
-        if let (Some(rates), Some(caller)) = (&self.rates, caller(request)) {
+        if let (Some(rates), Some(caller)) = (&self.rates, caller(request, name)) {
             let now = rates.count(&caller);
             left = Some(now);
             if let Some(wait) = now.wait {
@@ -187,10 +187,10 @@ impl Turn {
     }
 }
 
-/// Whose request it is: the one who was named before it came here, by an extension, or else whoever is at the address.
-fn caller(request: &Request) -> Option<Caller> {
-    let named = request.extensions().get::<Caller>().cloned();
-    named.or_else(|| request.extensions().get::<Peer>().map(|Peer(address)| Caller::at(*address)))
+/// Whose request it is: the one who has that name, or else whoever is at the address.
+fn caller(request: &Request, name: Option<Arc<str>>) -> Option<Caller> {
+    let at = || request.extensions().get::<Peer>().map(|Peer(address)| Caller::at(*address));
+    name.map(Caller::Named).or_else(at)
 }
 
 /// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
@@ -222,12 +222,9 @@ mod tests {
     use super::super::rates::Rate;
     use super::*;
 
-    fn request(address: &str, name: Option<&str>) -> Request {
+    fn request(address: &str) -> Request {
         let mut request = Request::new(Body::empty());
         request.extensions_mut().insert(Peer(address.parse().unwrap()));
-        if let Some(name) = name {
-            request.extensions_mut().insert(Caller::Named(name.into()));
-        }
         request
     }
 
@@ -235,7 +232,7 @@ mod tests {
     async fn one_who_has_a_name_is_counted_by_it_wherever_he_is() {
         let one = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
         let gate = Gate { rates: Some(Rates::new(one)), ..Gate::default() };
-        let enters = |address, name| gate.enter(&mut request(address, name)).1.is_ok();
+        let enters = |address, name: Option<&str>| gate.enter(&mut request(address), name.map(Into::into)).1.is_ok();
         assert!(enters("192.0.2.1", Some("trainer")));
         assert!(!enters("192.0.2.2", Some("trainer")), "the name is the same");
         assert!(enters("192.0.2.1", Some("agent")));

@@ -12,7 +12,7 @@ use super::context::Now;
 use super::currency::not_read;
 use super::problem::Problem;
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use crate::liveness::sight::Point;
 use crate::registry::{Revision, WriterHealth};
 
@@ -72,7 +72,11 @@ pub(super) async fn read_health() -> Response {
     (status = OK, description = "It can", body = Readiness),
     (status = SERVICE_UNAVAILABLE, description = "The store has not been read yet"),
 ))]
-pub(super) async fn read_readiness(State(api): State<Api>, Who(principal): Who, now: Now) -> Result<Response, Problem> {
+pub(super) async fn read_readiness(
+    State(api): State<Shared>,
+    Who(principal): Who,
+    now: Now,
+) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
         WriterHealth::Writable => ("ready", None, None),
         WriterHealth::Failing { reason, since } => ("read_only", Some(reason), Some(since)),

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::access::principal_of;
 use super::context::REGISTRY_REVISION;
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::Shared;
 use crate::access::Principal;
 use crate::registry::Outcome;
 use crate::registry::idempotency::{Answer, Attempt};
@@ -45,10 +45,10 @@ pub struct Key {
 /// Refuses a key where the answer has a secret, which is not to be kept.
 pub struct NoKey;
 
-impl FromRequestParts<Api> for NoKey {
+impl FromRequestParts<Shared> for NoKey {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
         if parts.headers.contains_key(IDEMPOTENCY_KEY) {
             let detail = "the answer has a secret and is not kept: leave Idempotency-Key out, and when no answer comes, \
                           look whether it was made";
@@ -131,7 +131,7 @@ fn read(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
 
 /// A reply as it is kept.
 fn kept(mut response: Response, outcome: &Outcome) -> Answer {
-    response.headers_mut().insert(REGISTRY_REVISION, HeaderValue::from(outcome.state.revision().0));
+    response.headers_mut().insert(REGISTRY_REVISION, HeaderValue::from(outcome.revision.0));
     let field = |name: HeaderName| {
         let value = response.headers().get(&name)?.to_str().ok()?;
         Some((name.as_str().into(), value.into()))

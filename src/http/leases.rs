@@ -21,7 +21,7 @@ use super::path::LeasePath;
 use super::problem::Problem;
 use super::reply;
 use super::request_id::By;
-use super::router::Api;
+use super::router::{Api, Shared};
 use super::write::Write;
 use crate::plugin::read::{ObjectReader, integer, nullable, string};
 use crate::plugin::{Invalid, UniqueId};
@@ -161,15 +161,16 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
     (status = CONFLICT, description = "There are as many leases as there can be"),
 ))]
 pub(super) async fn grant_lease(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id = LeaseId::generate();
     let command = Command::GrantLease { id: id.clone(), terms: terms_of(body)? };
     let granted = move |outcome: &Outcome| {
-        let Some(lease) = outcome.state.lease(id.as_str()) else { return StatusCode::CREATED.into_response() };
-        let mut response = (StatusCode::CREATED, answer(&api, lease, outcome.state.revision())).into_response();
+        let lease = outcome.state.as_ref().and_then(|state| state.lease(id.as_str()));
+        let Some(lease) = lease else { return StatusCode::CREATED.into_response() };
+        let mut response = (StatusCode::CREATED, answer(&api, lease, outcome.revision)).into_response();
         if let Ok(location) = HeaderValue::from_str(&format!("/leases/{id}")) {
             response.headers_mut().insert(LOCATION, location);
         }
@@ -184,7 +185,7 @@ pub(super) async fn grant_lease(
     (status = GONE, description = "The cursor belongs to another store"),
 ))]
 pub(super) async fn list_leases(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     now: Now,
     uri: Uri,
     params: Params,
@@ -221,7 +222,7 @@ pub(super) async fn list_leases(
     (status = NOT_FOUND, description = "There is no such lease"),
 ))]
 pub(super) async fn read_lease(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     now: Now,
     LeasePath(id): LeasePath,
     params: Params,
@@ -240,7 +241,7 @@ pub(super) async fn read_lease(
     (status = CONFLICT, description = "The lease was released; take a new one"),
 ))]
 pub(super) async fn renew_lease(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     LeasePath(id): LeasePath,
     By(asker): By,
     params: Params,
@@ -259,7 +260,7 @@ pub(super) async fn renew_lease(
     (status = NOT_FOUND, description = "There is no such lease"),
 ))]
 pub(super) async fn release_lease(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     LeasePath(id): LeasePath,
     By(asker): By,
     params: Params,

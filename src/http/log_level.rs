@@ -9,7 +9,7 @@ use super::body::JsonBody;
 use super::params::Params;
 use super::problem::Problem;
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use crate::plugin::Invalid;
 use crate::plugin::read::{ObjectReader, string};
 
@@ -28,7 +28,7 @@ pub(super) struct Level {
 #[utoipa::path(get, path = "/log-level", tag = "service", responses(
     (status = OK, description = "The level", body = Level),
 ))]
-pub(super) async fn read_level(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn read_level(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     Ok(reply::json(&Level { level: api.log_level.get().to_string() }))
 }
@@ -40,7 +40,7 @@ pub(super) async fn read_level(State(api): State<Api>, params: Params) -> Result
     (status = OK, description = "The level after the change", body = Level),
 ))]
 pub(super) async fn set_level(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

@@ -17,7 +17,7 @@ use super::negotiate::prefers;
 use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::process::Process;
-use super::router::{Api, Offer};
+use super::router::{Api, Offer, Shared};
 
 /// The media type of OpenMetrics, without and with its parameters.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text";
@@ -38,7 +38,7 @@ const CLASSIC_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     (status = NOT_FOUND, description = "They have an address of their own (`--metrics-listen`)"),
 ))]
 pub(super) async fn read_metrics(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -54,7 +54,7 @@ pub(super) async fn read_metrics(
 }
 
 /// All that is counted, timed, and stands.
-fn gathered(api: &Api) -> Metrics {
+fn gathered(api: &Shared) -> Metrics {
     let mut all = Metrics::default();
     // Under the names that all programs give them, and dashboards look for.
     all.register_collector(Box::new(Process));

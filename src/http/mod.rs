@@ -79,4 +79,4 @@ pub mod write;
 pub use access::Access;
 pub use backup::Backups;
 pub use gate::Gate;
-pub use router::{Api, Limits, Offer, router};
+pub use router::{Api, Limits, Offer, Shared, router};

@@ -104,7 +104,7 @@ fn kept(outcome: &Outcome) -> Answer {
     let kept = Kept {
         unique_id: record.map(|record| record.unique_id.to_string()).unwrap_or_default(),
         revision: record.map(|record| record.revision).unwrap_or_default(),
-        registry: outcome.state.revision(),
+        registry: outcome.revision,
     };
     let status = if outcome.created { 201 } else { 200 };
     // Serialising to memory fails for no value of this type.
@@ -159,8 +159,8 @@ impl Results {
                 let status = first.status;
                 serde_json::to_writer(&mut self.text, &LineResult { line, status, unique_id, revision, problem: None })
             }
-            Ok(Outcome { state, record, created, repeated: None }) => {
-                self.newest = self.newest.max(state.revision());
+            Ok(Outcome { revision, record, created, repeated: None, .. }) => {
+                self.newest = self.newest.max(*revision);
                 let unique_id = record.as_ref().map(|record| record.unique_id.as_str());
                 let revision = record.as_ref().map(|record| record.revision);
                 let status = if *created { 201 } else { 200 };

@@ -14,7 +14,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::reply;
 use super::request_id::By;
-use super::router::Api;
+use super::router::Shared;
 use crate::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use crate::plugin::{FreeJson, Invalid, UniqueId};
 use crate::registry::observation::ResourceKind;
@@ -110,7 +110,7 @@ struct Report {
     (status = CONFLICT, description = "Another agent reports for this host"),
 ))]
 pub(super) async fn report_observations(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     By(asker): By,
     params: Params,
     JsonBody(body): JsonBody,

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::currency::CONSISTENCY;
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::Shared;
 use crate::plugin::read::unknown_name;
 use crate::registry::Revision;
 use crate::registry::filter_text;
@@ -24,10 +24,10 @@ const MAX_VALUES: usize = 1_000;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Vec<String>)>);
 
-impl FromRequestParts<Api> for Params {
+impl FromRequestParts<Shared> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
         let mut params = Params::parse(parts.uri.query().unwrap_or_default())?;
         if matches!(parts.method, Method::GET | Method::HEAD) {
             // It was seen to before any handler.

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
-use super::router::Api;
+use super::router::{Api, Shared};
 use crate::access::TokenId;
 use crate::plugin::{Name, Pid, UniqueId};
 use crate::registry::LeaseId;
@@ -36,18 +36,18 @@ pub struct LeasePath(pub LeaseId);
 /// The category that a path addresses.
 pub struct CategoryPath(pub Name);
 
-impl FromRequestParts<Api> for PluginPath {
+impl FromRequestParts<Shared> for PluginPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         Ok(PluginPath(UniqueId::from_client(&segment(parts, api, "id").await?)))
     }
 }
 
-impl FromRequestParts<Api> for PidPath {
+impl FromRequestParts<Shared> for PidPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let id = UniqueId::from_client(&segment(parts, api, "id").await?);
         let pid = segment(parts, api, "pid").await?;
         let wrong = || Problem::new(Kind::BadRequest, "a process id is an integer from 1 to 4294967295");
@@ -57,42 +57,42 @@ impl FromRequestParts<Api> for PidPath {
     }
 }
 
-impl FromRequestParts<Api> for WebhookPath {
+impl FromRequestParts<Shared> for WebhookPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         Ok(WebhookPath(segment(parts, api, "webhook_id").await?))
     }
 }
 
-impl FromRequestParts<Api> for TokenPath {
+impl FromRequestParts<Shared> for TokenPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         Ok(TokenPath(TokenId::named(&segment(parts, api, "token_id").await?)))
     }
 }
 
-impl FromRequestParts<Api> for BudgetPath {
+impl FromRequestParts<Shared> for BudgetPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         Ok(BudgetPath(segment(parts, api, "budget_id").await?.into()))
     }
 }
 
-impl FromRequestParts<Api> for LeasePath {
+impl FromRequestParts<Shared> for LeasePath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         Ok(LeasePath(LeaseId::named(&segment(parts, api, "lease_id").await?)))
     }
 }
 
-impl FromRequestParts<Api> for CategoryPath {
+impl FromRequestParts<Shared> for CategoryPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let name = segment(parts, api, "name").await?;
         let wrong = |detail| Problem::new(Kind::BadRequest, format!("the category's name {detail}"));
         Ok(CategoryPath(Name::new(&name).map_err(wrong)?))

@@ -21,7 +21,7 @@ use super::params::Params;
 use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use super::view::View;
 use super::write::Write;
 use crate::plugin::Registration;
@@ -63,7 +63,7 @@ pub(super) async fn list_plugins(
     precondition: Precondition,
     uri: Uri,
     headers: HeaderMap,
-    State(api): State<Api>,
+    State(api): State<Shared>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let view = View::take(&mut params)?;
@@ -125,7 +125,7 @@ fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
         (status = CONFLICT, description = "The unique_id belongs to another plugin"),
     ))]
 pub(super) async fn register_plugin(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     write: Write,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -144,7 +144,7 @@ pub(super) async fn register_plugin(
 pub(super) async fn read_plugin(
     now: Now,
     PluginPath(id): PluginPath,
-    State(api): State<Api>,
+    State(api): State<Shared>,
     mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {

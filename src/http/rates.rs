@@ -5,12 +5,13 @@
 //! `RateLimit-Policy` (structured fields, RFC 9651).
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
@@ -110,7 +111,7 @@ impl Rates {
     /// Tells the caller what is left.
     pub fn tell(&self, left: Left, headers: &mut HeaderMap) {
         let text = format!("\"default\";r={};t={}", left.requests, left.whole_again.as_secs());
-        headers.extend(HeaderValue::from_str(&text).ok().map(|text| (RATE_LIMIT, text)));
+        headers.extend(HeaderValue::try_from(text).ok().map(|text| (RATE_LIMIT, text)));
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
     }
 
@@ -137,13 +138,13 @@ impl Clock for Time {
 
 /// Of every caller, when the bucket will be full.
 struct Callers {
-    shards: Vec<Mutex<HashMap<Caller, Nanos>>>,
+    shards: Vec<Mutex<HashMap<Caller, Nanos, RandomState>>>,
     hasher: RandomState,
 }
 
 impl Default for Callers {
     fn default() -> Callers {
-        Callers { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Callers { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
     }
 }
 
@@ -172,7 +173,7 @@ impl StateStore for Callers {
 
 /// Forgets callers when there are too many, for one whose bucket is full at `full` after its first request: first those
 /// who have used no more than that, who lose nothing by it; then the one who has used least.
-fn make_room(callers: &mut HashMap<Caller, Nanos>, full: Nanos) {
+fn make_room(callers: &mut HashMap<Caller, Nanos, RandomState>, full: Nanos) {
     if callers.len() < REMEMBERED / SHARDS {
         return;
     }

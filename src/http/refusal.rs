@@ -3,18 +3,18 @@
 use super::context::{REGISTRY_REVISION, REGISTRY_STORE};
 use super::problem::Problem;
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use super::router::Api;
+use super::router::Shared;
 
 /// Writes refusals as they go over the wire (HTTP/1.1).
 #[derive(Clone)]
 pub struct Refusals {
-    api: Api,
+    api: Shared,
     ids: RequestIds,
 }
 
 impl Refusals {
     /// Refusals of the service that `api` serves.
-    pub fn new(api: Api) -> Refusals {
+    pub fn new(api: Shared) -> Refusals {
         Refusals { api, ids: RequestIds::new() }
     }
 

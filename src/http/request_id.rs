@@ -10,7 +10,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
 use super::access::principal_of;
-use super::router::Api;
+use super::router::Shared;
 use crate::clock::new_identity;
 use crate::registry::Asker;
 
@@ -27,10 +27,10 @@ pub struct RequestId(pub HeaderValue);
 /// Who asks for a change, and by which request, as the journal keeps it.
 pub struct By(pub Asker);
 
-impl FromRequestParts<Api> for By {
+impl FromRequestParts<Shared> for By {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Infallible> {
         let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
         Ok(By(Asker { principal: Some(principal_of(&parts.extensions)), request_id }))
     }

@@ -16,7 +16,7 @@ use super::params::Params;
 use super::plugins::LONG_SCAN;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use super::view::View;
 use crate::registry::resource_row::Resource;
 use crate::registry::resources::{self, ResourceQuery};
@@ -50,7 +50,7 @@ pub(super) async fn list_resources(
     now: Now,
     precondition: Precondition,
     uri: Uri,
-    State(api): State<Api>,
+    State(api): State<Shared>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let view = View::take(&mut params)?;

@@ -1,5 +1,6 @@
 //! All routes on one page.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,25 @@ pub enum Offer {
     MetricsAlone,
 }
 
+/// An [`Api`] that all requests share: cloning it costs a count.
+#[derive(Clone)]
+pub struct Shared(Arc<Api>);
+
+impl Shared {
+    /// Shares it from now on.
+    pub fn new(api: Api) -> Shared {
+        Shared(Arc::new(api))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.0
+    }
+}
+
 impl Api {
     /// What serves a registry with its webhooks and the tokens of its store, within the usual limits, and sees nothing of
     /// its host.
@@ -110,7 +130,7 @@ impl Default for Limits {
 }
 
 /// Every route that does something.
-fn routes() -> OpenApiRouter<Api> {
+fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(plugins::list_plugins, plugins::register_plugin))
         .routes(routes!(plugins::read_plugin, plugins::replace_plugin, plugins::patch_plugin, plugins::remove_plugin))
@@ -151,7 +171,7 @@ pub fn description() -> Value {
 }
 
 /// The whole service: routes, description, API browser, and what surrounds all of them.
-pub fn router(api: Api) -> Router {
+pub fn router(api: Shared) -> Router {
     let routes = match api.offer {
         Offer::Everything | Offer::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
         Offer::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
@@ -160,7 +180,7 @@ pub fn router(api: Api) -> Router {
 }
 
 /// Puts around routes what surrounds every request.
-fn surrounded(routes: Router, api: Api) -> Router {
+fn surrounded(routes: Router, api: Shared) -> Router {
     routes.layer(SurroundLayer::new(api))
 }
 
@@ -185,7 +205,7 @@ mod tests {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
         let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
-        let service = surrounded(routes, Api::new(registry, webhooks));
+        let service = surrounded(routes, Shared::new(Api::new(registry, webhooks)));
         let ask = |path: &str| {
             service.clone().oneshot(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap())
         };

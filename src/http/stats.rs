@@ -7,7 +7,7 @@ use super::context::Now;
 use super::params::Params;
 use super::problem::Problem;
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use super::view::View;
 use crate::registry::Precondition;
 use crate::registry::concern::Counts;
@@ -20,7 +20,7 @@ use crate::registry::stats::Stats;
 ))]
 pub(super) async fn read_stats(
     now: Now,
-    State(api): State<Api>,
+    State(api): State<Shared>,
     mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {

@@ -18,7 +18,7 @@ use super::params::Params;
 use super::path::TokenPath;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use crate::access::keyring::Key;
 use crate::access::{Role, Scope, Token, TokenTerms, TokensError};
 use crate::plugin::Invalid;
@@ -130,7 +130,7 @@ impl<'a> TokenDocument<'a> {
     (status = CONFLICT, description = "The name belongs to another token, or there are as many as there can be"),
 ))]
 pub(super) async fn create_token(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     Who(principal): Who,
     _: NoKey,
     params: Params,
@@ -158,7 +158,7 @@ pub(super) async fn create_token(
 #[utoipa::path(get, path = "/tokens", tag = "access", responses(
     (status = OK, description = "The tokens", body = TokenList),
 ))]
-pub(super) async fn list_tokens(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list_tokens(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let ring = api.access.tokens.ready().await?;
     let mut keys: Vec<_> = ring.keys().collect();
@@ -173,7 +173,7 @@ pub(super) async fn list_tokens(State(api): State<Api>, params: Params) -> Resul
     (status = NOT_FOUND, description = "There is no such token"),
 ))]
 pub(super) async fn read_token(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     TokenPath(id): TokenPath,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -193,7 +193,7 @@ pub(super) async fn read_token(
     (status = CONFLICT, description = "It stands in the file of tokens"),
 ))]
 pub(super) async fn revoke_token(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     Who(principal): Who,
     TokenPath(id): TokenPath,
     params: Params,

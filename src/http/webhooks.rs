@@ -18,7 +18,7 @@ use super::params::Params;
 use super::path::WebhookPath;
 use super::problem::{Kind, Problem};
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 use crate::registry::filters::Filters;
 use crate::registry::{ChangeKind, Revision};
 use crate::webhook::{Secret, View, WebhookError};
@@ -176,7 +176,7 @@ impl WebhookState {
     (status = CONFLICT, description = "There are as many webhooks as there can be"),
 ))]
 pub(super) async fn create_webhook(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     _: NoKey,
     params: Params,
     JsonBody(body): JsonBody,
@@ -197,7 +197,7 @@ pub(super) async fn create_webhook(
 #[utoipa::path(get, path = "/webhooks", tag = "webhooks", responses(
     (status = OK, description = "The webhooks", body = WebhookList),
 ))]
-pub(super) async fn list_webhooks(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list_webhooks(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let views = api.webhooks.list().await?;
     let items = views.iter().map(|view| WebhookDocument::of(view, api.webhooks.lag(view))).collect();
@@ -210,7 +210,7 @@ pub(super) async fn list_webhooks(State(api): State<Api>, params: Params) -> Res
     (status = NOT_FOUND, description = "There is no such webhook"),
 ))]
 pub(super) async fn read_webhook(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     WebhookPath(id): WebhookPath,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -230,7 +230,7 @@ pub(super) async fn read_webhook(
         (status = NOT_FOUND, description = "There is no such webhook"),
 ))]
 pub(super) async fn patch_webhook(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     WebhookPath(id): WebhookPath,
     params: Params,
     PatchBody(patch): PatchBody,
@@ -246,7 +246,7 @@ pub(super) async fn patch_webhook(
     (status = NOT_FOUND, description = "There is no such webhook"),
 ))]
 pub(super) async fn remove_webhook(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     WebhookPath(id): WebhookPath,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -263,7 +263,7 @@ pub(super) async fn remove_webhook(
     (status = NOT_FOUND, description = "There is no such webhook"),
 ))]
 pub(super) async fn test_webhook(
-    State(api): State<Api>,
+    State(api): State<Shared>,
     WebhookPath(id): WebhookPath,
     params: Params,
 ) -> Result<Response, Problem> {

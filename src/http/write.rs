@@ -13,14 +13,14 @@ use super::params::Params;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::request_id::By;
-use super::router::Api;
+use super::router::Shared;
 use crate::access::Principal;
 use crate::registry::idempotency::Answer;
 use crate::registry::{Asker, Command, Outcome, Precondition, Request, StoreId};
 
 /// A write, before it is known what is to be written.
 pub struct Write {
-    api: Api,
+    api: Shared,
     now: Now,
     precondition: Precondition,
     asker: Asker,
@@ -28,10 +28,10 @@ pub struct Write {
     params: Params,
 }
 
-impl FromRequestParts<Api> for Write {
+impl FromRequestParts<Shared> for Write {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let now = Now::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
@@ -72,7 +72,7 @@ impl Write {
             return Ok(idempotency::repeated(first));
         }
         let mut response = make(&outcome);
-        let (name, value) = revision_header(outcome.state.revision());
+        let (name, value) = revision_header(outcome.revision);
         response.headers_mut().insert(name, value);
         Ok(response)
     }

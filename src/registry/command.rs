@@ -182,8 +182,11 @@ impl Precondition {
 /// A command that was done, and is durable.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The state right after the command.
-    pub state: State,
+    /// The newest revision right after the command.
+    pub revision: Revision,
+    /// The whole state right after a command that was not about a plugin. As long as it is kept, whatever is changed
+    /// is copied first; a plugin is all there is to see of a command about it.
+    pub state: Option<State>,
     /// The plugin after the command; `None` when it was removed, or the command was not about one.
     pub record: Option<Arc<Record>>,
     /// Whether the command made a plugin that was not there.

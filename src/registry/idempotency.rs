@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::command::{Outcome, Refusal};
-use super::state::State;
+use super::revision::Revision;
 
 /// How long an answer is kept.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -64,17 +64,17 @@ impl KeptAnswer {
         KeptAnswer { key: attempt.key.clone(), fingerprint: attempt.fingerprint.clone(), at, answer }
     }
 
-    /// What another attempt comes to, at `state`.
+    /// What another attempt comes to, at a revision.
     ///
     /// # Errors
     ///
     /// When it asks for something else.
-    pub(super) fn repeat(&self, attempt: &Attempt, state: &State) -> Result<Outcome, Refusal> {
+    pub(super) fn repeat(&self, attempt: &Attempt, revision: Revision) -> Result<Outcome, Refusal> {
         if attempt.fingerprint != self.fingerprint {
             return Err(Refusal::KeyReused);
         }
         let repeated = Some(Arc::clone(&self.answer));
-        Ok(Outcome { state: state.clone(), record: None, created: false, repeated })
+        Ok(Outcome { revision, state: None, record: None, created: false, repeated })
     }
 
     /// Whether it still counts.

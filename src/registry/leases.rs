@@ -75,7 +75,7 @@ impl Registry {
         asker: Asker,
     ) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let outcome = self.submit(Request::by(asker, command)).await?;
-        let lease = outcome.state.lease(id.as_str()).cloned().ok_or_else(|| Refusal::NoLease(id.clone()))?;
-        Ok((lease, outcome.state.revision()))
+        let lease = outcome.state.as_ref().and_then(|state| state.lease(id.as_str()).cloned());
+        Ok((lease.ok_or_else(|| Refusal::NoLease(id.clone()))?, outcome.revision))
     }
 }

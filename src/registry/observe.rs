@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::authority;
-use super::command::{Asker, Command, Look, Outcome, Refusal, Request, SubmitError};
+use super::command::{Asker, Command, Look, Refusal, Request, SubmitError};
 use super::finding::Looks;
 use super::handle::{Pending, Registry};
 use super::measures::Sighted;
@@ -125,8 +125,7 @@ impl Registry {
         }
         let mut newest = None;
         for pending in pending {
-            let Outcome { state, .. } = pending.outcome().await?;
-            newest = newest.max(Some(state.revision()));
+            newest = newest.max(Some(pending.outcome().await?.revision));
         }
         Ok(newest)
     }

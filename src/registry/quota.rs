@@ -1,13 +1,16 @@
 //! How much a registry may hold. Pure.
 //!
-//! What a change would lead to is compared with what may be: nothing is estimated. A registry that holds more already
+//! What a change would lead to is compared with what may be, before it is made. A registry that holds more already
 //! (a setting was lowered, a store was imported) goes on, and takes what does not make it grow. What was seen, found or
 //! released is always taken: it must not be lost because somebody else has registered too much.
 
+use std::sync::Arc;
+
 use super::change::Event;
 use super::command::Refusal;
-use super::state::State;
-use super::transition::Transition;
+use super::document::Record;
+use super::state::{State, category_bytes};
+use super::transition::Step;
 use crate::plugin::{Invalid, Plugin};
 
 /// The most that a registry may hold.
@@ -28,25 +31,32 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// Checks a change that has led from `before` to `after`.
+    /// Checks what a change would do to a state.
     ///
     /// # Errors
     ///
-    /// When there is more of something than may be, and more than there was.
-    pub fn check(&self, made: &Transition, before: &State, after: &State) -> Result<(), Refusal> {
-        match &made.change.event {
-            Event::PluginPut { plugin, .. } => {
-                self.check_labels(made.before().map(|record| &*record.plugin), plugin)?;
-                let plugins = after.plugins().size();
-                if plugins > self.plugins && plugins > before.plugins().size() {
+    /// When there would be more of something than may be, and more than there is.
+    pub fn check(&self, event: &Event, step: &Step, state: &State) -> Result<(), Refusal> {
+        let (before, after) = match (event, step) {
+            (Event::PluginPut { plugin, .. }, Step::Plugin { before, after }) => {
+                self.check_labels(before.as_ref().map(|record| &*record.plugin), plugin)?;
+                if before.is_none() && state.plugins().size() >= self.plugins {
                     return Err(Refusal::TooManyPlugins { most: self.plugins });
                 }
+                let bytes = |record: &Option<Arc<Record>>| record.as_ref().map_or(0, |record| record.bytes());
+                (bytes(before), bytes(after))
             }
-            Event::CategoryNamed { .. } => {}
+            (Event::CategoryNamed { name, .. }, Step::Category { before, after }) => {
+                let bytes = |display_name: &Option<Box<str>>| {
+                    display_name.as_ref().map_or(0, |display_name| category_bytes(name, display_name))
+                };
+                (bytes(before), bytes(after))
+            }
             _ => return Ok(()),
-        }
-        if after.bytes() > self.bytes && after.bytes() > before.bytes() {
-            return Err(Refusal::TooManyBytes { most: self.bytes, would_be: after.bytes() });
+        };
+        let would_be = state.bytes() + after - before;
+        if would_be > self.bytes && after > before {
+            return Err(Refusal::TooManyBytes { most: self.bytes, would_be });
         }
         Ok(())
     }

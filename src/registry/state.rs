@@ -36,6 +36,11 @@ pub struct State {
 /// What the sum for a plugin that has cost something takes, in bytes, also after the plugin's removal.
 const METER_BYTES: u64 = 128;
 
+/// What the display name of a category takes, in bytes.
+pub(super) fn category_bytes(name: &Name, display_name: &str) -> u64 {
+    (name.as_str().len() + display_name.len()) as u64
+}
+
 /// Leases by their ids.
 pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
 
@@ -99,54 +104,66 @@ impl State {
 
     /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
-        debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
-        self.set_head(change.revision, change.at);
+        let step = self.foresee(change);
+        self.enact(change, &step);
+        step
+    }
+
+    /// What a change would do.
+    pub(super) fn foresee(&self, change: &Change) -> Step {
         match &change.event {
             Event::PluginPut { plugin, config, .. } => {
-                let id = plugin.unique_id();
-                let before = self.by_id.get(&id);
+                let before = self.by_id.get(&plugin.unique_id()).cloned();
                 let config = match config {
-                    ConfigChange::Kept => before.and_then(|record| record.config.clone()),
+                    ConfigChange::Kept => before.as_ref().and_then(|record| record.config.clone()),
                     ConfigChange::Saved(config) => Some(config.clone()),
                     ConfigChange::Deleted => None,
                 };
-                let created_at = before.map_or(change.at, |record| record.created_at);
-                let observed = before.map(|record| record.observed.kept_for(&record.plugin, plugin));
+                let created_at = before.as_ref().map_or(change.at, |record| record.created_at);
+                let observed = before.as_ref().map(|record| record.observed.kept_for(&record.plugin, plugin));
                 let (times, observed) = ((created_at, change.at), observed.unwrap_or_default());
                 let record = Record::observed(Arc::clone(plugin), config, change.revision, times, observed);
-                let after = Some(Arc::new(record));
-                let before = self.set_plugin(&id, after.clone());
-                self.close_books(before.as_deref(), after.as_deref());
-                Step::Plugin { before, after }
+                Step::Plugin { before, after: Some(Arc::new(record)) }
             }
-            Event::PluginRemoved { id } => {
-                let before = self.set_plugin(id, None);
-                self.close_books(before.as_deref(), None);
-                Step::Plugin { before, after: None }
-            }
+            Event::PluginRemoved { id } => Step::Plugin { before: self.by_id.get(id).cloned(), after: None },
             Event::CategoryNamed { name, display_name } => {
                 let before = self.categories.get(name).map(|category| category.display_name.clone());
-                let category =
-                    display_name.clone().map(|name| Category { display_name: name, revision: change.revision });
-                self.set_category(name.clone(), category);
                 Step::Category { before, after: display_name.clone() }
             }
-            Event::Budget { id, event } => {
-                self.books.enter(id, event, change.at, change.revision);
-                Step::Budget
-            }
-            Event::Lease { id, act } => self.apply_lease(change, id, act),
+            Event::Budget { .. } => Step::Budget,
+            Event::Lease { id, act } => self.foresee_lease(change, id, act),
             Event::ResourcesObserved { id, seen } => {
-                self.apply_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
+                self.foresee_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
             }
-            Event::FindingsRaised { id, findings } => self.apply_facts(
-                change,
-                id,
-                findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding)))),
-            ),
+            Event::FindingsRaised { id, findings } => {
+                let found = findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding))));
+                self.foresee_facts(change, id, found)
+            }
             Event::FindingsCleared { id, slots } => {
-                self.apply_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
+                self.foresee_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
             }
+        }
+    }
+
+    /// Makes one change, of which it was foreseen what it does.
+    pub(super) fn enact(&mut self, change: &Change, step: &Step) {
+        debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
+        self.set_head(change.revision, change.at);
+        match (&change.event, step) {
+            (_, Step::Plugin { before, after }) => {
+                // Of a plugin that is not there nothing is known.
+                if let Some(record) = after.as_ref().or(before.as_ref()) {
+                    self.set_plugin(&record.unique_id, after.clone());
+                    self.close_books(before.as_deref(), after.as_deref());
+                }
+            }
+            (Event::CategoryNamed { name, .. }, Step::Category { after, .. }) => {
+                let named = |display_name| Category { display_name, revision: change.revision };
+                self.set_category(name.clone(), after.clone().map(named));
+            }
+            (Event::Lease { id, .. }, Step::Lease { after, .. }) => self.set_lease(id, after.clone()),
+            (Event::Budget { id, event }, _) => self.books.enter(id, event, change.at, change.revision),
+            _ => debug_assert!(false, "a step is of its change"),
         }
     }
 
@@ -158,7 +175,7 @@ impl State {
         }
     }
 
-    fn apply_lease(&mut self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
+    fn foresee_lease(&self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
         let before = self.leases.get(id).cloned();
         let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
         let after = match act {
@@ -171,14 +188,12 @@ impl State {
             LeaseAct::Released => turned(LeaseState::Released),
             LeaseAct::Forgotten => None,
         };
-        let after = after.map(Arc::new);
-        self.set_lease(id, after.clone());
-        Step::Lease { before, after }
+        Step::Lease { before, after: after.map(Arc::new) }
     }
 
-    /// Changes what is known of what a plugin holds; nothing of a plugin that is not there.
-    fn apply_facts<'a>(
-        &mut self,
+    /// What is known of what a plugin holds from now on; nothing of a plugin that is not there.
+    fn foresee_facts<'a>(
+        &self,
         change: &Change,
         id: &UniqueId,
         facts: impl Iterator<Item = (&'a Slot, Fact<'a>)>,
@@ -187,10 +202,7 @@ impl State {
         let (plugin, config, times) =
             (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
         let record = Record::observed(plugin, config, change.revision, times, before.observed.with(facts));
-        let after = Some(Arc::new(record));
-        self.set_plugin(id, after.clone());
-        self.close_books(Some(&before), after.as_deref());
-        Step::Plugin { before: Some(before), after }
+        Step::Plugin { before: Some(before), after: Some(Arc::new(record)) }
     }
 
     /// Lets a lease stand under an id, or nothing.
@@ -219,7 +231,7 @@ impl State {
 
     /// Gives a category a display name, or takes it away.
     pub(super) fn set_category(&mut self, name: Name, category: Option<Category>) {
-        let bytes = |category: &Category| (name.as_str().len() + category.display_name.len()) as u64;
+        let bytes = |category: &Category| category_bytes(&name, &category.display_name);
         self.bytes += category.as_ref().map_or(0, bytes);
         self.bytes -= self.categories.get(&name).map_or(0, bytes);
         match category {

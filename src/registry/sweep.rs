@@ -169,7 +169,8 @@ impl Sweeper {
             if !pulses.is_empty() {
                 store.share(&pulses)?;
             }
-            Ok((store.shared(after)?, pulses.iter().map(|pulse| pulse.at).max()))
+            let heard = if store.has_news()? { store.shared(after)? } else { Vec::new() };
+            Ok((heard, pulses.iter().map(|pulse| pulse.at).max()))
         });
         match exchanged.await {
             Ok(Ok((heard, newest))) => {

@@ -4,7 +4,8 @@
 //! gather; the next batch takes them all, so that the price of durability is paid once for many.
 //!
 //! Nothing is published or answered before the commit has returned. State is persistent, so a
-//! batch that could not be committed is undone by forgetting the state that it had led to.
+//! batch that could not be committed is undone by forgetting the state that it had led to. Within a batch nobody else
+//! holds that state, so that what its first command has copied of the maps is changed in place by the others.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -307,7 +308,7 @@ impl Running {
         for Submission { request, vetted, traced, .. } in batch {
             let attempt = request.attempt.as_ref();
             if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
-                answers.push(first.repeat(attempt, &snapshot.state));
+                answers.push(first.repeat(attempt, snapshot.state.revision()));
                 continue;
             }
             let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).and_then(|decision| {
@@ -317,14 +318,15 @@ impl Running {
                     let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
                     let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
                     let made = self.make(change, &mut snapshot.state)?;
-                    if let (Some(traced), Some(transition)) = (traced, made.last()) {
-                        transition.is_part_of(traced.trace.clone());
+                    if let Some(traced) = traced {
+                        made.is_part_of(traced.trace.clone());
                     }
-                    transitions.extend(made);
+                    transitions.push(made);
                 }
+                let state = decision.subject.is_none().then(|| snapshot.state.clone());
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();
-                Ok(Outcome { state: snapshot.state.clone(), record, created, repeated: None })
+                Ok(Outcome { revision: snapshot.state.revision(), state, record, created, repeated: None })
             });
             if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
                 let first = KeptAnswer::of(attempt, outcome, at);
@@ -337,14 +339,11 @@ impl Running {
     }
 
     /// Makes a change, unless the registry would then hold more than it may.
-    fn make(&self, change: Change, state: &mut State) -> Result<Vec<Arc<Transition>>, Refusal> {
-        let before = state.clone();
-        let made = state.advance([change]);
-        let checked = made.iter().try_for_each(|made| self.writer.quotas.check(made, &before, state));
-        if checked.is_err() {
-            *state = before;
-        }
-        checked.map(|()| made)
+    fn make(&self, change: Change, state: &mut State) -> Result<Arc<Transition>, Refusal> {
+        let step = state.foresee(&change);
+        self.writer.quotas.check(&change.event, &step, state)?;
+        state.enact(&change, &step);
+        Ok(Arc::new(Transition::new(change, step)))
     }
 
     /// The answers to earlier attempts of the requests in a batch.

@@ -24,7 +24,7 @@ use super::http2::Http2;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::tls::{Tls, is_http2};
-use crate::http::Api;
+use crate::http::Shared;
 use crate::http::context::AmbiguousLength;
 use crate::http::peer::Peer;
 use crate::http::problem::{Kind, Problem};
@@ -51,7 +51,13 @@ pub struct Connections {
 impl Connections {
     /// Connections that are served by `router` until `stop`; with `tls`, those that speak it, and without, those that
     /// do not.
-    pub fn new(router: Router, api: Api, settings: Settings, stop: CancellationToken, tls: Option<Tls>) -> Connections {
+    pub fn new(
+        router: Router,
+        api: Shared,
+        settings: Settings,
+        stop: CancellationToken,
+        tls: Option<Tls>,
+    ) -> Connections {
         let mut http1 = http1::Builder::new();
         // Deadlines are kept by `Guarded`, which tells a slow header from an idle connection.
         http1.timer(TokioTimer::new()).header_read_timeout(None);

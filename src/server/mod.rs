@@ -38,7 +38,7 @@ pub use tls::{Tls, TlsError, TlsFiles};
 
 use self::admission::Admission;
 use self::connection::Connections;
-use crate::http::{Api, router};
+use crate::http::{Api, Shared, router};
 
 /// How long to wait after the system could not give us a connection (no file descriptor left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -67,6 +67,7 @@ async fn accept(
     tls: Option<Tls>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let api = Shared::new(api);
     let admission = Admission::new(settings.max_connections, settings.max_connections_per_address);
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();

@@ -41,6 +41,13 @@ pub trait PulseStore: Send + Sync + 'static {
     /// When the store cannot be written.
     fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError>;
 
+    /// Whether others may have told anything since [`PulseStore::shared`] has last been asked.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn has_news(&self) -> Result<bool, StoreError>;
+
     /// Those that are newer than `after`, in no particular order; those of this process among them.
     ///
     /// # Errors
@@ -74,6 +81,11 @@ impl PulseStore for MemoryPulses {
             *newest = (*newest).max(*at);
         }
         Ok(())
+    }
+
+    fn has_news(&self) -> Result<bool, StoreError> {
+        // There are no others.
+        Ok(false)
     }
 
     fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {

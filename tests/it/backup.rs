@@ -8,10 +8,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::archive::{FURNISHED, PAST, PRESENT, Told, answers, digests, done, furnish, lease, read, refused, url};
+use crate::archive::{Told, read};
 use crate::harness::process::{binary, complaint, finish};
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, RawConnection, Server, blocking, minimal, named, within_patience};
+use crate::moving::{FURNISHED, PAST, PRESENT, answers, digests, done, furnish, lease, refused, url};
 
 /// A file in a folder, as a command takes it.
 fn file(folder: &TempDir, name: &str) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use plugin_registry::http::{Api, Limits, router};
+use plugin_registry::http::{Api, Limits, Shared, router};
 use plugin_registry::registry::Revision;
 use plugin_registry::server::Settings;
 use rstest::rstest;
@@ -296,7 +296,7 @@ impl Unread {
         let api = Api::new(server.registry.clone(), webhooks);
         let request = hyper::Request::get("/events").header("host", "localhost").header("accept", "text/event-stream");
         let request = request.header("last-event-id", after.to_string()).body(Body::empty()).unwrap();
-        let response = router(api).oneshot(request).await.unwrap();
+        let response = router(Shared::new(api)).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         Unread(response.into_body())
     }

@@ -84,6 +84,7 @@ mod backup_parts;
 mod concurrency;
 mod conformance;
 mod failing_store;
+mod moving;
 mod order_of_commands;
 mod process;
 mod restart;

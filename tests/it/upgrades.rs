@@ -13,9 +13,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::archive::{done, refused, url};
 use crate::harness::server::Setup;
 use crate::harness::{Durable, blocking};
+use crate::moving::{done, refused, url};
 
 /// What depends on when it is asked for, or is said in words.
 const OF_THE_MOMENT: &[&str] =

@@ -29,7 +29,7 @@ pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceR
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 use super::reply;
-use super::router::Api;
+use super::router::Shared;
 
 /// Read this description.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses(
@@ -42,7 +42,7 @@ pub async fn read_openapi() -> Response {
 }
 
 /// The API browser at `/docs`, served from this binary: no request leaves the service.
-pub fn browser() -> Router<Api> {
+pub fn browser() -> Router<Shared> {
     SwaggerUi::new("/docs").config(Config::new(["/openapi.json"])).into()
 }
 

@@ -6,9 +6,10 @@
 //! would not be on the disk when the log is begun anew.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::link::Link;
 use crate::store::row::time_from_sql;
@@ -16,22 +17,27 @@ use crate::store::{Pulse, PulseKind, PulseStore, StoreError};
 
 /// The signs of life in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqlitePulses(Link);
+pub(super) struct SqlitePulses {
+    link: Link,
+    /// [`data_version`] when they were last read.
+    read: AtomicI64,
+}
 
 impl SqlitePulses {
     pub(super) fn new(path: &Path) -> SqlitePulses {
-        SqlitePulses(Link::new(path, "PRAGMA synchronous = NORMAL"))
+        // No file is of version 0.
+        SqlitePulses { link: Link::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(0) }
     }
 
     /// Closes the connection for good.
     pub(super) fn close(&self) {
-        self.0.close();
+        self.link.close();
     }
 }
 
 impl PulseStore for SqlitePulses {
     fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
-        self.0.with(|connection| {
+        self.link.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut put = transaction.prepare_cached(
@@ -47,8 +53,14 @@ impl PulseStore for SqlitePulses {
         })
     }
 
+    fn has_news(&self) -> Result<bool, StoreError> {
+        self.link.with(|connection| Ok(data_version(connection)? != self.read.load(Ordering::Relaxed)))
+    }
+
     fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
-        self.0.with(|connection| {
+        self.link.with(|connection| {
+            // Before they are read: what comes in between is news.
+            let version = data_version(connection)?;
             let mut statement = connection.prepare_cached("SELECT kind, name, at FROM pulses WHERE at > ?1")?;
             let mut rows = statement.query([after.as_microsecond()])?;
             let mut pulses = Vec::new();
@@ -57,14 +69,21 @@ impl PulseStore for SqlitePulses {
                 let Some(kind) = PulseKind::from_name(&row.get::<_, String>(0)?) else { continue };
                 pulses.push(Pulse { kind, name: row.get(1)?, at: time_from_sql(row.get(2)?)? });
             }
+            self.read.store(version, Ordering::Relaxed);
             Ok(pulses)
         })
     }
 
     fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
-        self.0.with(|connection| {
+        self.link.with(|connection| {
             connection.prepare_cached("DELETE FROM pulses WHERE at < ?1")?.execute([before.as_microsecond()])?;
             Ok(())
         })
     }
+}
+
+/// What is another number whenever another connection, of this process or of another one, has written to the file
+/// (<https://www.sqlite.org/pragma.html#pragma_data_version>).
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
