@@ -24,7 +24,7 @@ pub struct SaltedHash {
     salt: [u8; 16],
     digest: [u8; 32],
     /// The [`tag`] of the secret, once it was shown to this process: SHA-256 would be the dearest part of many requests.
-    shown: OnceLock<[u64; 2]>,
+    shown: OnceLock<u64>,
 }
 
 impl SaltedHash {
@@ -37,7 +37,7 @@ impl SaltedHash {
     /// Returns true if and only if it was made of this secret. How long it takes says nothing about either.
     pub fn is_of(&self, secret: &str) -> bool {
         let tag = tag(secret);
-        if self.shown.get().is_some_and(|shown| shown.as_slice().ct_eq(&tag).into()) {
+        if self.shown.get().is_some_and(|shown| shown.ct_eq(&tag).into()) {
             return true;
         }
         let is_of = digest(&self.salt, secret).ct_eq(&self.digest).into();
@@ -73,11 +73,11 @@ fn digest(salt: &[u8], secret: &str) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// A secret's SipHash under two keys that this process has made for itself and shows nobody: without them it can neither
-/// be guessed which secret has a tag, nor another one be found that has it.
-fn tag(secret: &str) -> [u64; 2] {
-    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
-    KEYS.each_ref().map(|key| key.hash_one(secret))
+/// A secret's SipHash under a key that this process has made for itself and shows nobody. Without the key nobody can tell
+/// which texts have the same one: of those that are tried, one in 2^64 does.
+fn tag(secret: &str) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(secret)
 }
 
 #[cfg(test)]

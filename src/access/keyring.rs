@@ -14,6 +14,9 @@ use super::token_text;
 /// How exactly it is known when a token was used, in microseconds. Finer would have all processors write to one place.
 const USE_GRAIN: i64 = 1_000_000;
 
+/// What an `Authorization` field begins with, in letters of any case.
+const SCHEME: &str = "Bearer ";
+
 /// Why a request has no principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -106,8 +109,8 @@ impl Keyring {
     /// When it has none that is in force.
     pub fn authenticate(&self, authorization: Option<&[u8]>, now: Timestamp) -> Result<&Principal, Denial> {
         let text = str::from_utf8(authorization.ok_or(Denial::NoToken)?).map_err(|_| Denial::Malformed)?;
-        let (scheme, token) = text.split_once(' ').ok_or(Denial::Malformed)?;
-        let parts = token_text::parts(token.trim_matches(' ')).filter(|_| scheme.eq_ignore_ascii_case("bearer"));
+        let (scheme, token) = text.split_at_checked(SCHEME.len()).ok_or(Denial::Malformed)?;
+        let parts = token_text::parts(token.trim_matches(' ')).filter(|_| scheme.eq_ignore_ascii_case(SCHEME));
         let (id, secret) = parts.ok_or(Denial::Malformed)?;
         let key = self.keys.get(id).filter(|key| key.token.hash.is_of(secret)).ok_or(Denial::Unknown)?;
         if key.token.is_expired(now) {

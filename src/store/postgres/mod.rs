@@ -41,8 +41,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 use tracing::{error, warn};
 
 use self::history::{COLUMNS, PostgresHistory, change_row};
@@ -142,10 +142,16 @@ impl PostgresJournal {
         let store = self.store.clone();
         let Session { link, statements, .. } = self.session()?;
         let begun = link.run(async |client| {
-            let (begun, head) =
-                futures_util::join!(client.batch_execute("BEGIN"), client.query_one(&statements.lock_head, &[]));
+            // Sent together: others wait for the lock, and are not to wait for a second round trip.
+            let newest = revision_to_sql(known.revision());
+            let from: [&(dyn ToSql + Sync); 1] = [&newest];
+            let (begun, head, rows) = futures_util::join!(
+                client.batch_execute("BEGIN"),
+                client.query_one(&statements.lock_head, &[]),
+                client.query(&statements.changes_from, &from),
+            );
             begun?;
-            news(client, &session::head_of(&head?)?, store.as_ref(), known).await
+            news(&session::head_of(&head?)?, &rows?, store.as_ref(), known)
         });
         self.is_begun = true;
         if begun.is_err() {
@@ -158,8 +164,13 @@ impl PostgresJournal {
         let store = self.store.clone();
         let Session { link, statements, .. } = self.session()?;
         link.run(async |client| {
-            let head = session::head_of(&client.query_one(&statements.read_head, &[]).await?)?;
-            news(client, &head, store.as_ref(), known).await
+            let newest = revision_to_sql(known.revision());
+            let from: [&(dyn ToSql + Sync); 1] = [&newest];
+            let (head, rows) = futures_util::join!(
+                client.query_one(&statements.read_head, &[]),
+                client.query(&statements.changes_from, &from),
+            );
+            news(&session::head_of(&head?)?, &rows?, store.as_ref(), known)
         })
     }
 }
@@ -328,19 +339,19 @@ async fn categories(client: &Client) -> Result<Vec<(Name, Category)>, StoreError
     Ok(categories)
 }
 
-/// What was written after `known`, if `head` belongs to the same history.
-async fn news(client: &Client, head: &Head, store: Option<&StoreId>, known: &State) -> Result<Vec<Change>, StoreError> {
+/// What was written after `known`, if `head` belongs to the same history. `rows` are the changes from the newest of `known` on.
+fn news(head: &Head, rows: &[Row], store: Option<&StoreId>, known: &State) -> Result<Vec<Change>, StoreError> {
     head.check(store.ok_or_else(|| StoreError::refused("the store was not loaded"))?, known)?;
-    if head.revision == known.revision() {
-        return Ok(Vec::new());
-    }
     head.require_kept(known.revision())?;
-    let newest = revision_to_sql(known.revision());
-    let row = client.query_typed_opt("SELECT at FROM changes WHERE revision = $1", &[(&newest, Type::INT8)]).await?;
-    if let Some(row) = row {
-        check_time(time_from_sql(row.try_get(0)?)?, known)?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let row = change_row(row, 0)?;
+        if row.revision == revision_to_sql(known.revision()) {
+            check_time(time_from_sql(row.at)?, known)?;
+        } else {
+            changes.push(Change::try_from(row)?);
+        }
     }
-    let changes = changes(client, known.revision(), usize::MAX).await?;
     if changes.first().is_some_and(|first| first.revision != known.revision().next()) {
         // Others have compacted the journal since the head was read.
         return Err(StoreError::Compacted { after: known.revision(), horizon: head.horizon });

@@ -2,6 +2,7 @@
 
 use tokio_postgres::{Client, Row, Statement};
 
+use super::history::COLUMNS;
 use super::link::Link;
 use super::url::PostgresUrl;
 use crate::store::StoreError;
@@ -20,6 +21,8 @@ pub(super) struct Session {
 pub(super) struct Statements {
     pub read_head: Statement,
     pub lock_head: Statement,
+    /// The changes from a revision on, that one included.
+    pub changes_from: Statement,
     pub insert_changes: Statement,
     pub put_plugins: Statement,
     pub remove_plugins: Statement,
@@ -53,6 +56,9 @@ impl Statements {
         Ok(Statements {
             read_head: client.prepare("SELECT store, head, head_at, horizon FROM registry").await?,
             lock_head: client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE").await?,
+            changes_from: client.prepare(&format!(
+                "SELECT {COLUMNS} FROM changes WHERE revision >= $1 ORDER BY revision",
+            )).await?,
             insert_changes: client.prepare(
                 "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed,
                                       principal)
