@@ -25,8 +25,8 @@ pub(super) struct SqlitePulses {
 
 impl SqlitePulses {
     pub(super) fn new(path: &Path) -> SqlitePulses {
-        // No file is of version 0.
-        SqlitePulses { link: Link::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(0) }
+        // No version is negative.
+        SqlitePulses { link: Link::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(-1) }
     }
 
     /// Closes the connection for good.
