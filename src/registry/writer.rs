@@ -44,6 +44,9 @@ const UNFILED: usize = 64;
 /// How often an idle writer looks whether another process has written.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
+/// A writer that has written this lately probably does so again soon, and then reads what others have written anyway.
+const SOON: Duration = Duration::from_millis(10);
+
 /// How many changes are forgotten at a time: few enough to take no longer than a commit, and enough
 /// that it is seldom done between two commits.
 const FORGOTTEN_AT_A_TIME: usize = 1_000;
@@ -90,6 +93,7 @@ pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinH
             looked: Timestamp::MIN,
             horizon: Revision::default(),
             failing: None,
+            wrote: None,
         };
         if running.load(&messages) {
             running.run(&messages);
@@ -129,6 +133,8 @@ struct Running {
     horizon: Revision,
     /// What was logged last of a store that fails, as long as it does.
     failing: Option<String>,
+    /// When the last batch was done with.
+    wrote: Option<Instant>,
 }
 
 /// A batch as decided, on top of what others have written.
@@ -181,8 +187,13 @@ impl Running {
 
     fn run(&mut self, messages: &Receiver<Message>) {
         let mut stopped = false;
+        let mut patience = LOOK_FOR_OTHERS;
         while !stopped {
-            let first = match messages.recv_timeout(LOOK_FOR_OTHERS) {
+            let first = match messages.recv_timeout(std::mem::replace(&mut patience, LOOK_FOR_OTHERS)) {
+                Ok(Message::News) if self.wrote.is_some_and(|wrote| wrote.elapsed() < SOON) => {
+                    patience = SOON;
+                    continue;
+                }
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => {
                     // It is asked again before long.
@@ -205,6 +216,7 @@ impl Running {
                 stopped = inbox.is_stop;
             } else {
                 stopped = self.write(inbox, messages);
+                self.wrote = Some(Instant::now());
                 self.forget(FORGOTTEN_AT_A_TIME as u64);
             }
         }

@@ -125,7 +125,10 @@ impl PostgresJournal {
         let snapshot = session.link.run_within(LOAD_TIME, async |client| {
             check_server(client).await?;
             client
-                .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0")
+                .batch_execute(
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+                     SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on",
+                )
                 .await?;
             let loaded = load(client).await;
             client.batch_execute(if loaded.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;

@@ -9,6 +9,10 @@ use crate::store::StoreError;
 use crate::store::head::Head;
 use crate::store::row::{revision_from_sql, time_from_sql};
 
+/// Each statement is planned once: planning takes as long as writing a few rows. A plan that was made for a new store, whose tables
+/// are empty, would read whole tables ever after; all of them find what they want by a key.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+
 /// A connection that can write batches.
 pub(super) struct Session {
     pub link: Link,
@@ -44,6 +48,7 @@ impl Session {
         let mut link = Link::open(url)?;
         let (process, statements) = link.run(async |client| {
             super::migrate::migrate(client).await?;
+            client.batch_execute(PLANS).await?;
             let process = client.query_typed_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
             Ok((process, Statements::prepare(client).await?))
         })?;
@@ -54,8 +59,10 @@ impl Session {
 impl Statements {
     async fn prepare(client: &Client) -> Result<Statements, StoreError> {
         Ok(Statements {
-            read_head: client.prepare("SELECT store, head, head_at, horizon FROM registry").await?,
-            lock_head: client.prepare("SELECT store, head, head_at, horizon FROM registry FOR UPDATE").await?,
+            read_head: client.prepare("SELECT store, head, head_at, horizon FROM registry WHERE id = 1").await?,
+            lock_head: client
+                .prepare("SELECT store, head, head_at, horizon FROM registry WHERE id = 1 FOR UPDATE")
+                .await?,
             changes_from: client.prepare(&format!(
                 "SELECT {COLUMNS} FROM changes WHERE revision >= $1 ORDER BY revision",
             )).await?,
@@ -92,7 +99,7 @@ impl Statements {
                  ON CONFLICT (key) DO UPDATE SET
                      fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer",
             ).await?,
-            advance: client.prepare("UPDATE registry SET head = $1, head_at = $2").await?,
+            advance: client.prepare("UPDATE registry SET head = $1, head_at = $2 WHERE id = 1").await?,
         })
     }
 }
