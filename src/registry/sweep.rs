@@ -35,6 +35,9 @@ const BACK: SignedDuration = SignedDuration::from_secs(2);
 /// How far back signs of life are read again: another process may have written them late.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 
+/// How long it takes at most from the moment of a renewal until it is noted: those of the last moments are told again.
+const NOTING: SignedDuration = SignedDuration::from_millis(100);
+
 /// How often it is looked for what can be forgotten.
 const TIDY_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -165,18 +168,16 @@ impl Sweeper {
         }
         let after = self.read.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
         let store = Arc::clone(self.registry.pulses());
-        let exchanged = tokio::task::spawn_blocking(move || -> Result<(Vec<Pulse>, Option<Timestamp>), StoreError> {
+        let exchanged = tokio::task::spawn_blocking(move || -> Result<Vec<Pulse>, StoreError> {
             if !pulses.is_empty() {
                 store.share(&pulses)?;
             }
-            let heard = if store.has_news()? { store.shared(after)? } else { Vec::new() };
-            Ok((heard, pulses.iter().map(|pulse| pulse.at).max()))
+            if store.has_news()? { store.shared(after) } else { Ok(Vec::new()) }
         });
         match exchanged.await {
-            Ok(Ok((heard, newest))) => {
+            Ok(Ok(heard)) => {
                 self.registry.vitals().take_in(&heard);
-                // A renewal that was noted meanwhile is newer, or as old: it is told again.
-                self.shared = newest.map_or(self.shared, |newest| newest.saturating_sub(MICROSECOND).unwrap_or(newest));
+                self.shared = now.saturating_sub(NOTING).unwrap_or(Timestamp::MIN);
                 self.read = now;
             }
             Ok(Err(failure)) => debug!(error = failure.chain(), "signs of life could not be shared"),
@@ -263,9 +264,6 @@ impl Sweeper {
         Ok(())
     }
 }
-
-/// The step of the clock.
-const MICROSECOND: SignedDuration = SignedDuration::from_micros(1);
 
 /// Leases that ended before a time, and that no plugin names.
 fn forgettable(state: &State, before: Timestamp) -> Vec<Command> {

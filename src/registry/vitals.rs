@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 
 use super::brake::Brakes;
@@ -31,7 +32,7 @@ pub struct Vitals {
     /// Microseconds since the Unix epoch.
     listening: AtomicI64,
     /// When each lease was renewed, in microseconds since the Unix epoch: a renewal takes no lock that another waits for.
-    renewed: RwLock<HashMap<LeaseId, AtomicI64>>,
+    renewed: RwLock<HashMap<LeaseId, AtomicI64, RandomState>>,
     sights: Mutex<HashMap<ResourceKey, Sight>>,
     agents: Mutex<HashMap<Agent, Heard>>,
     brakes: Mutex<Brakes>,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
 use crate::plugin::wire_names::wire_names;
@@ -21,6 +21,10 @@ wire_names! {
     }
 }
 
+/// How long a sign of life is kept at least. Processes ask every second; one that has not for 20 s begins to listen anew, and
+/// gives everybody time to be heard of.
+pub const KEPT: SignedDuration = SignedDuration::from_mins(2);
+
 /// A sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
@@ -34,7 +38,8 @@ pub struct Pulse {
 
 /// The signs of life of a store. It may wait for a disk, and need not: what it was told may be lost.
 pub trait PulseStore: Send + Sync + 'static {
-    /// Tells the others. Of each kind and name the newest stays.
+    /// Tells the others. Of each kind and name the newest stays for as long as anybody who has not stood still may come to ask
+    /// for it: see [`KEPT`].
     ///
     /// # Errors
     ///
@@ -55,7 +60,7 @@ pub trait PulseStore: Send + Sync + 'static {
     /// When the store cannot be read.
     fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError>;
 
-    /// Forgets those that are older than `before`.
+    /// Forgets those that are older than `before`, unless they were told together with newer ones.
     ///
     /// # Errors
     ///

@@ -297,8 +297,8 @@ fn of_signs_of_life_the_newest_of_each_name_is_shared(kind: &Kind) {
     };
     pulses.share(&[]).unwrap();
     let (one, agent) = (pulse(PulseKind::Lease, "one", 7), pulse(PulseKind::Agent, "one", 5));
-    pulses.share(&[pulse(PulseKind::Lease, "one", 3), one.clone(), agent.clone()]).unwrap();
-    pulses.share(&[pulse(PulseKind::Lease, "one", 4)]).unwrap();
+    pulses.share(&[pulse(PulseKind::Lease, "one", 3), one.clone()]).unwrap();
+    pulses.share(&[pulse(PulseKind::Lease, "one", 4), agent.clone()]).unwrap();
     let all = sorted(pulses.shared(jiff::Timestamp::UNIX_EPOCH).unwrap());
     assert_eq!(all, [one.clone(), agent.clone()], "the newest of each");
     assert_eq!(pulses.shared(agent.at).unwrap(), std::slice::from_ref(&one), "after that moment");

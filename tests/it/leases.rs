@@ -2,8 +2,11 @@
 
 use jiff::SignedDuration;
 use plugin_registry::registry::OnGone;
+use plugin_registry::store::sqlite::SqliteJournal;
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::harness::Server;
 use crate::harness::durable::Durable;
@@ -190,6 +193,19 @@ async fn a_renewal_at_one_process_counts_at_the_other() {
     }
     assert_eq!((one.state(&lease).await, other.state(&lease).await), ("active".into(), "active".into()));
     assert_eq!(one.kinds().await, ["lease.granted"]);
+}
+
+#[tokio::test]
+async fn a_sign_of_life_is_told_once() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let mut passage = Passage::on(SqliteJournal::open(&path).unwrap(), new_clock(), OnGone::Mark).await;
+    let lease = passage.lease("trainer", None, 3600).await;
+    passage.renew(&lease).await;
+    passage.pass(60).await;
+    let file = Connection::open(&path).unwrap();
+    let rows: i64 = file.query_row("SELECT count(*) FROM told_pulses", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1, "nothing is written while nobody is heard of");
 }
 
 #[tokio::test]

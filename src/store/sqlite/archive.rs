@@ -11,7 +11,7 @@ use crate::store::{Batch, Journal as _, StoreError};
 /// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
-    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
+    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM told_pulses";
 
 impl Archived for SqliteJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0006_truth.sql"),
     include_str!("../../../migrations/sqlite/0007_pulses.sql"),
     include_str!("../../../migrations/sqlite/0008_access.sql"),
+    include_str!("../../../migrations/sqlite/0009_told_pulses.sql"),
 ];
 
 /// How long to wait for another process to finish its batch.

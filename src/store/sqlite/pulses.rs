@@ -4,7 +4,11 @@
 //! here and not in a request. What a power failure takes is the newest signs of life, and nothing else: the
 //! journal's next commit syncs the log with all that is in it. `OFF` would not do: with it, a checkpoint made here
 //! would not be on the disk when the log is begun anew.
+//!
+//! What a process tells at once is one row, and the rows of the last minutes are all there are: thousands of renewals a
+//! second would otherwise be as many searches in a table.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -12,8 +16,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::link::Link;
+use crate::store::pulses::KEPT;
 use crate::store::row::time_from_sql;
 use crate::store::{Pulse, PulseKind, PulseStore, StoreError};
+
+/// A sign of life in a row: kind, name, and when, in microseconds since the Unix epoch.
+type Told<T> = (T, T, i64);
+
+/// Forgets what was told before a time.
+const FORGET: &str = "DELETE FROM told_pulses WHERE at < ?1";
 
 /// The signs of life in a SQLite file.
 #[derive(Debug)]
@@ -37,19 +48,19 @@ impl SqlitePulses {
 
 impl PulseStore for SqlitePulses {
     fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
+        let Some(newest) = pulses.iter().map(|pulse| pulse.at).max() else { return Ok(()) };
+        let old = newest.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let told: Vec<Told<&str>> =
+            pulses.iter().map(|pulse| (pulse.kind.as_str(), &*pulse.name, pulse.at.as_microsecond())).collect();
+        let text = serde_json::to_string(&told)
+            .map_err(|error| StoreError::unusable("signs of life cannot be written", error))?;
         self.link.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            {
-                let mut put = transaction.prepare_cached(
-                    "INSERT INTO pulses (kind, name, at) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (kind, name) DO UPDATE SET at = max(at, ?3)",
-                )?;
-                for Pulse { kind, name, at } in pulses {
-                    put.execute(params![kind.as_str(), name, at.as_microsecond()])?;
-                }
-            }
-            transaction.commit()?;
-            Ok(())
+            transaction
+                .prepare_cached("INSERT INTO told_pulses (at, pulses) VALUES (?1, ?2)")?
+                .execute(params![newest.as_microsecond(), text])?;
+            transaction.prepare_cached(FORGET)?.execute([old.as_microsecond()])?;
+            Ok(transaction.commit()?)
         })
     }
 
@@ -61,22 +72,30 @@ impl PulseStore for SqlitePulses {
         self.link.with(|connection| {
             // Before they are read: what comes in between is news.
             let version = data_version(connection)?;
-            let mut statement = connection.prepare_cached("SELECT kind, name, at FROM pulses WHERE at > ?1")?;
+            let mut statement = connection.prepare_cached("SELECT pulses FROM told_pulses WHERE at > ?1")?;
             let mut rows = statement.query([after.as_microsecond()])?;
-            let mut pulses = Vec::new();
+            let mut newest = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                // A newer version may know more kinds.
-                let Some(kind) = PulseKind::from_name(&row.get::<_, String>(0)?) else { continue };
-                pulses.push(Pulse { kind, name: row.get(1)?, at: time_from_sql(row.get(2)?)? });
+                let told: Vec<Told<String>> = serde_json::from_str(&row.get::<_, String>(0)?)
+                    .map_err(|error| StoreError::unusable("signs of life are damaged", error))?;
+                for (kind, name, at) in told {
+                    // A newer version may know more kinds.
+                    let Some(kind) = PulseKind::from_name(&kind) else { continue };
+                    let at = time_from_sql(at)?;
+                    if at > after {
+                        let known = newest.entry((kind, name)).or_insert(at);
+                        *known = at.max(*known);
+                    }
+                }
             }
             self.read.store(version, Ordering::Relaxed);
-            Ok(pulses)
+            Ok(newest.into_iter().map(|((kind, name), at)| Pulse { kind, name, at }).collect())
         })
     }
 
     fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
         self.link.with(|connection| {
-            connection.prepare_cached("DELETE FROM pulses WHERE at < ?1")?.execute([before.as_microsecond()])?;
+            connection.prepare_cached(FORGET)?.execute([before.as_microsecond()])?;
             Ok(())
         })
     }
