@@ -1,11 +1,18 @@
 //! How the log is formatted, text or JSON lines, and which lines are left out.
 
+use std::fmt;
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use clap::ValueEnum;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::log_fields::TextFields;
 use super::log_writer::{LogThread, LogWriter};
+use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogLevel;
 
 /// The form of the log.
@@ -25,11 +32,21 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<(LogThread, LogLevel)> {
     let (filter, level) = LogLevel::layer(level)?;
     let (writer, thread) = LogWriter::start().context("the log has no thread")?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_timer(Time).with_writer(writer).with_target(false);
     let log = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => log.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).init(),
+        LogFormat::Text if std::io::stderr().is_terminal() => log.with(lines).init(),
+        LogFormat::Text => log.with(lines.with_ansi(false).fmt_fields(TextFields)).init(),
         LogFormat::Json => log.with(lines.json().flatten_event(true).with_span_list(false)).init(),
     }
     Ok((thread, level))
+}
+
+/// The time of a line, to the microsecond (RFC 3339, UTC).
+struct Time;
+
+impl FormatTime for Time {
+    fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
+        write!(line, "{:.6}", SystemClock.now())
+    }
 }

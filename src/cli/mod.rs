@@ -16,7 +16,8 @@
 //! | [`connection`] | the flags of commands that speak to a registry |
 //! | [`credential`] | the token that a command shows to the registry |
 //! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
-//! | [`logging`], [`signals`] | how the log is written; how a process is asked to end |
+//! | [`logging`], [`log_fields`], [`log_writer`] | how the log is written |
+//! | [`signals`] | how a process is asked to end |
 //! | [`service_manager`] | telling systemd when requests are answered |
 //! | [`whole_file`] | files that are there whole, or not at all |
 
@@ -31,6 +32,7 @@ pub mod export;
 pub mod health;
 pub mod import;
 pub mod limits;
+pub mod log_fields;
 pub mod log_writer;
 pub mod logging;
 pub mod metrics;
