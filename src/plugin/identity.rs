@@ -85,7 +85,7 @@ impl PluginKey {
     /// Not one-to-one: ("a_b", "c") and ("a", "b_c") share one. The registry lets only one of such
     /// a pair in.
     pub fn unique_id(&self) -> UniqueId {
-        UniqueId(format!("{}_{}", self.category, self.name).into())
+        UniqueId([self.category.as_str(), "_", self.name.as_str()].concat().into())
     }
 }
 

@@ -23,8 +23,13 @@ impl Invalid {
 }
 
 /// Appends a reference token to a JSON Pointer, escaped by RFC 6901 section 3.
+#[inline]
 pub fn pointer_push(pointer: &mut String, token: &str) {
     pointer.push('/');
+    if !token.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+        pointer.push_str(token);
+        return;
+    }
     for c in token.chars() {
         match c {
             '~' => pointer.push_str("~0"),
@@ -54,6 +59,8 @@ mod tests {
     fn pointers_are_escaped() {
         let mut pointer = String::new();
         pointer_push(&mut pointer, "a/b~c");
-        assert_eq!(pointer, "/a~1b~0c");
+        pointer_push(&mut pointer, "~/");
+        pointer_push(&mut pointer, "");
+        assert_eq!(pointer, "/a~1b~0c/~0~1/");
     }
 }
