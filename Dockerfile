@@ -21,8 +21,6 @@ COPY . .
 ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" -C link-arg=-Wl,-z,pack-relative-relocs'
 # `quick` builds in a third of the time what is larger and much slower: for trying the image.
 ARG PROFILE=release
-# Optimised as a whole, which takes some minutes more than `cargo build --release` and makes the image smaller.
-ENV CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 # Cargo tells by the times of files whether what the cache holds is still right, and COPY keeps
 # those of the checkout, which may be older than the last build: hence `touch`.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
