@@ -60,7 +60,7 @@ impl Before {
     fn places(self) -> u64 {
         match self {
             Before::EmptyStore => settings::places(),
-            Before::Checkpoint => settings::places().div_ceil(4),
+            Before::Checkpoint => settings::places().div_ceil(8),
         }
     }
 }
