@@ -1,6 +1,6 @@
 //! The fields of a line of the log, as text: `name=value`, in the form of tracing-subscriber's own, without colours.
 //!
-//! There is a line for every request, and the library's way through `fmt::Debug` takes a quarter of the time of a small one.
+//! There is a line for every request, and the library's way through `fmt::Debug` takes a quarter of the instructions of a small one.
 //! What is not quoted has its control characters escaped, so that nobody can forge a line, or drive a terminal.
 
 use std::fmt::{self, Debug, Write};
