@@ -245,6 +245,7 @@ impl Sweeper {
         vitals.keep_leases(|id| state.lease(id.as_str()).is_some());
         rounds::forget_sights(state, vitals);
         let old = now.saturating_sub(FORGOTTEN_AFTER).unwrap_or(Timestamp::MIN);
+        vitals.forget_agents(old);
         let store = Arc::clone(self.registry.pulses());
         if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || store.forget(old)).await {
             debug!(error = failure.chain(), "old signs of life could not be forgotten");

@@ -175,6 +175,11 @@ impl Vitals {
         self.reports.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Forgets the agents that were not heard of since a moment.
+    pub(super) fn forget_agents(&self, before: Timestamp) {
+        lock(&self.agents).retain(|_, heard| heard.here.max(heard.elsewhere).is_some_and(|at| at >= before));
+    }
+
     /// The agent that reports for a host, if it is another than `by`, and when it did so last.
     pub(super) fn other_agent(&self, host: &str, by: &str, now: Timestamp) -> Option<(Box<str>, Timestamp)> {
         let agents = lock(&self.agents);
@@ -235,5 +240,20 @@ impl Vitals {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_has_been_silent_is_forgotten() {
+        let vitals = Vitals::new(time(0));
+        vitals.heard(Some("h"), "silent", time(10));
+        vitals.heard(Some("h"), "talks", time(20));
+        vitals.forget_agents(time(15));
+        let told: Vec<_> = vitals.pulses_after(Timestamp::MIN).into_iter().map(|pulse| pulse.name).collect();
+        assert_eq!(told, [r#"["h","talks"]"#]);
     }
 }
