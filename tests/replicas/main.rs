@@ -10,6 +10,7 @@
 //! | [`consistency`] | what one replica's reader sees of another's writes |
 //! | [`outages`] | the database is away: at the start, for a while, in the middle of a commit, or it comes back older |
 //! | [`moving`] | a registry moves from SQLite to PostgreSQL and back |
+//! | [`plans`] | how the database finds what it is asked for |
 //! | [`tls`] | TLS to the database, by `sslmode` |
 //! | [`webhooks`] | one of several replicas delivers |
 //!
@@ -28,6 +29,7 @@ mod linearizable;
 mod moving;
 mod network;
 mod outages;
+mod plans;
 mod replica;
 mod tls;
 mod webhooks;
