@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tries compose.yaml without the images that it names, which cannot be pulled everywhere.
+"""Tries compose.yaml without an engine; tests/container/run starts it whole.
 
 Compose itself reads it; every setting in it is one of the binary's; and examples/nginx.conf spreads requests over two
 processes, here on one SQLite file, tells events as they happen, and goes on when one of the two is killed.

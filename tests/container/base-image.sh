@@ -7,19 +7,25 @@
 #
 # Uses $root (the checkout), $work, `fail` and `docker`.
 
-# Files of Debian packages, with all that they depend on, as paths without links in their folders.
+# Files of Debian packages that are installed, with all that they depend on, as paths without links in their folders, and
+# those that are in no package: relative to /.
 list_system() {
     local packages
     packages=$(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts \
-        --no-breaks --no-replaces --no-enhances base-files bash dash coreutils findutils sed grep gcc libc6-dev |
+        --no-breaks --no-replaces --no-enhances base-files bash dash coreutils findutils sed grep "$@" |
         grep --extended-regexp '^[a-z0-9]' | sort --unique)
-    # shellcheck disable=SC2086 # one word for each package
-    dpkg-query --listfiles $packages 2>/dev/null |
-        sed --regexp-extended '/^\/usr\/share\/(doc|info|lintian|locale|man)\//d; s#^/(bin|sbin|lib|lib64)(/|$)#/usr/\1\2#' |
-        sort --unique
-    # Not in any package: the merged /usr, the alternative that rustc calls to link, and whom TLS trusts.
-    printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /etc/passwd /etc/group \
-        /etc/ssl/certs/ca-certificates.crt
+    {
+        # Of packages that can stand for each other, only one may be installed.
+        # shellcheck disable=SC2086 # one word for each package
+        { dpkg-query --listfiles $packages 2>/dev/null || true; } |
+            sed --regexp-extended '/^\/usr\/share\/(doc|info|lintian|locale|man)\//d; s#^/(bin|sbin|lib|lib64)(/|$)#/usr/\1\2#' |
+            sort --unique
+        # The merged /usr, the alternative that rustc calls to link, and whom TLS trusts.
+        printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /etc/passwd /etc/group \
+            /etc/ssl/certs/ca-certificates.crt
+    } | while read -r path; do
+        [[ ! -e $path && ! -L $path ]] || printf '%s\n' "${path#/}"
+    done
 }
 
 # The crates that Cargo.lock names, and the index of their registry, below the folder of Cargo.
@@ -36,9 +42,7 @@ make_base_image() {
     local toolchain cargo_home=${CARGO_HOME:-$HOME/.cargo} archive=$work/base.tar
     (cd "$root" && cargo fetch --locked) >"$work/fetch.log" 2>&1 || fail "the crates cannot be downloaded" "$work/fetch.log"
     toolchain=$(cd "$root" && rustc --print sysroot)
-    list_system | while read -r path; do
-        [[ ! -e $path && ! -L $path ]] || printf '%s\n' "${path#/}"
-    done >"$work/system.list"
+    list_system gcc libc6-dev >"$work/system.list"
     (cd "$cargo_home" && list_crates) >"$work/crates.list"
     # Names are moved (flags rh), what symbolic links say is not.
     {

@@ -22,11 +22,15 @@ beside_engine() {
 }
 
 install_engine() {
+    install_programs /usr/sbin/dockerd=docker.io /usr/bin/docker=docker.io /usr/sbin/iptables=iptables /usr/sbin/ip=iproute2 \
+        /usr/bin/curl=curl /usr/bin/ps=procps /usr/bin/readelf=binutils
+}
+
+# install_programs PATH=PACKAGE...: installs Debian's packages of those that are missing; no service is started.
+install_programs() {
     local missing=() program
-    local -A package=([/usr/sbin/dockerd]=docker.io [/usr/bin/docker]=docker.io [/usr/sbin/iptables]=iptables
-        [/usr/sbin/ip]=iproute2 [/usr/bin/curl]=curl [/usr/bin/ps]=procps [/usr/bin/readelf]=binutils)
-    for program in "${!package[@]}"; do
-        [[ -x $program ]] || missing+=("${package[$program]}")
+    for program; do
+        [[ -x ${program%%=*} ]] || missing+=("${program#*=}")
     done
     [[ ${#missing[@]} -gt 0 ]] || return 0
     [[ -x /usr/bin/apt-get ]] || fail "needs ${missing[*]}, and can install them on Debian only"
