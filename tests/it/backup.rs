@@ -298,6 +298,31 @@ async fn one_backup_is_made_at_a_time() {
     server.stop().await;
 }
 
+/// SQLite begins its log anew when nobody reads it any more.
+#[tokio::test]
+async fn a_backup_that_is_taken_slowly_does_not_make_the_log_grow() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let daemon = Daemon::start(&store).await;
+    let client = daemon.client();
+    let long = "x".repeat(900_000);
+    let plugin = |n: usize| json!({"category": "c", "name": n.to_string(), "title": "T", "config_schema": {}, "description": long});
+    // More than what the sockets between us take.
+    for n in 0..16 {
+        client.register(&plugin(n)).await;
+    }
+    let mut slow = RawConnection::narrow(daemon.address).await;
+    slow.send(b"GET /backup HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    slow.until("HTTP/1.1 200").await;
+    for n in 16..48 {
+        client.register(&plugin(n)).await;
+    }
+    let log = std::fs::metadata(store.with_file_name("registry.db-wal")).unwrap().len();
+    assert!(log < 20_000_000, "the log has {log} bytes");
+    drop(slow);
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn an_open_registry_gives_no_backup_to_the_network() {
     let folder = TempDir::new().unwrap();

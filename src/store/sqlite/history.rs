@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
@@ -64,6 +65,17 @@ impl SqliteHistory {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
+    }
+
+    /// The whole file as it is at this moment: a temporary database, which ends with its connection.
+    ///
+    /// Who reads the file itself keeps its write-ahead log from being begun anew for as long as that takes.
+    fn copy(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect()?;
+        let mut copy = Connection::open("")?;
+        // All at once: when something is written between two steps, it would begin again.
+        let copied = Backup::new(&connection, &mut copy)?.step(-1)?;
+        if copied == StepResult::Done { Ok(copy) } else { Err(StoreError::Busy("its file is locked".into())) }
     }
 }
 
@@ -130,13 +142,9 @@ impl History for SqliteHistory {
     }
 
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        // A connection that none of the readers waits for.
-        let connection = self.connect()?;
-        let reading = connection.unchecked_transaction()?;
-        check_current(&reading)?;
-        archive::dump(&reading, visit)?;
-        reading.finish()?;
-        Ok(())
+        let copy = self.copy()?;
+        check_current(&copy)?;
+        archive::dump(&copy, visit)
     }
 }
 
