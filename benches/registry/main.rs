@@ -75,7 +75,7 @@ type Measurement = fn(&Settings, &Stores, &mut Table) -> anyhow::Result<()>;
 
 /// As in the binary: both sides of every comparison allocate with it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match measure() {

@@ -16,7 +16,7 @@ pub(super) async fn compact(client: &Client, target: Revision, steps: usize) -> 
 }
 
 async fn compact_locked(client: &Client, target: Revision, steps: usize) -> Result<Revision, StoreError> {
-    let row = client.query_typed_one("SELECT horizon, head FROM registry FOR UPDATE", &[]).await?;
+    let row = client.query_typed_one("SELECT horizon, head FROM registry WHERE id = 1 FOR UPDATE", &[]).await?;
     let (from, head) = (revision_from_sql(row.try_get(0)?)?, revision_from_sql(row.try_get(1)?)?);
     let to = target.min(head).min(Revision(from.0.saturating_add(steps as u64)));
     if to <= from {
@@ -35,6 +35,6 @@ async fn compact_locked(client: &Client, target: Revision, steps: usize) -> Resu
                      AND (kind IN ('plugin.removed', 'budget.removed', 'lease.forgotten')
                           OR (of_category AND detail IS NULL))";
     client.execute_typed(ended, &[(&least, Type::INT8), (&most, Type::INT8)]).await?;
-    client.execute_typed("UPDATE registry SET horizon = $1", &[(&most, Type::INT8)]).await?;
+    client.execute_typed("UPDATE registry SET horizon = $1 WHERE id = 1", &[(&most, Type::INT8)]).await?;
     Ok(to)
 }
