@@ -6,7 +6,7 @@
 # BuildKit is needed for the cache mounts; it has been Docker's default since version 23
 # (before: DOCKER_BUILDKIT=1). tests/container/run builds this file and tries the image.
 
-# Rust with a C compiler on a glibc that has its static libraries (Debian: libc6-dev).
+# Rust with a C compiler and make on a glibc that has its static libraries (Debian: libc6-dev).
 ARG BUILD_IMAGE=rust:1.95-bookworm
 # What the binary is laid into. It needs nothing; a debugging image with a shell is a use for this.
 ARG RUNTIME_IMAGE=scratch

@@ -2,7 +2,7 @@
 # images: made from this machine's own files. Sourced, not run.
 #
 # It holds what the Dockerfile's build stage needs of rust:1.95-bookworm, and not much more: a shell,
-# the C compiler, the static glibc, the Rust toolchain, and the crates that Cargo.lock names, so that
+# the C compiler and make, the static glibc, the Rust toolchain, and the crates that Cargo.lock names, so that
 # the build asks no network.
 #
 # Uses $root (the checkout), $work, `fail` and `docker`.
@@ -20,9 +20,10 @@ list_system() {
         { dpkg-query --listfiles $packages 2>/dev/null || true; } |
             sed --regexp-extended '/^\/usr\/share\/(doc|info|lintian|locale|man)\//d; s#^/(bin|sbin|lib|lib64)(/|$)#/usr/\1\2#' |
             sort --unique
-        # The merged /usr, the alternative that rustc calls to link, and whom TLS trusts.
-        printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /etc/passwd /etc/group \
-            /etc/ssl/certs/ca-certificates.crt
+        # Not in any package: the merged /usr, the alternatives that rustc calls to link and jemalloc's build to configure
+        # itself, and whom TLS trusts.
+        printf '%s\n' /bin /sbin /lib /lib64 /usr/bin/cc /etc/alternatives/cc /usr/bin/awk /etc/alternatives/awk \
+            /etc/passwd /etc/group /etc/ssl/certs/ca-certificates.crt
     } | while read -r path; do
         [[ ! -e $path && ! -L $path ]] || printf '%s\n' "${path#/}"
     done
@@ -42,7 +43,7 @@ make_base_image() {
     local toolchain cargo_home=${CARGO_HOME:-$HOME/.cargo} archive=$work/base.tar
     (cd "$root" && cargo fetch --locked) >"$work/fetch.log" 2>&1 || fail "the crates cannot be downloaded" "$work/fetch.log"
     toolchain=$(cd "$root" && rustc --print sysroot)
-    list_system gcc libc6-dev >"$work/system.list"
+    list_system gcc libc6-dev make mawk >"$work/system.list"
     (cd "$cargo_home" && list_crates) >"$work/crates.list"
     # Names are moved (flags rh), what symbolic links say is not.
     {
