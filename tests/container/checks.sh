@@ -158,6 +158,9 @@ check_hardened() {
     request 200 "$url/plugins" --header 'Content-Type: application/x-ndjson' --data-binary "@$work/bulk.ndjson" |
         grep --count '"status":201' >"$work/created" || true
     expect 'plugins registered' "$(cat "$work/created")" 2000
+    # It is made of a copy, which must find a place, too.
+    docker exec "$container" /plugin-registry backup /data/hardened.backup >"$work/backup.log" 2>&1 ||
+        fail "no backup can be made" "$work/backup.log"
     stop_within "$longest_stop"
 }
 
