@@ -37,8 +37,8 @@ impl Archived for SqliteJournal {
     }
 }
 
-/// Shows all that the file holds, within a transaction: what others write meanwhile goes to the end of the log, where it
-/// does not look.
+/// Shows all that a database holds: a copy that nobody writes, or the file itself within a transaction, where what others
+/// write meanwhile goes to the end of the log, and is not looked at.
 pub(super) fn dump(
     connection: &Connection,
     visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::archive;
 use super::open::{BUSY_TIMEOUT, check_current};
@@ -74,7 +74,7 @@ impl SqliteHistory {
         let connection = self.connect()?;
         let mut copy = Connection::open("")?;
         // All at once: when something is written between two steps, it would begin again.
-        let copied = Backup::new(&connection, &mut copy)?.step(-1)?;
+        let copied = Backup::new(&connection, &mut copy)?.step(-1).map_err(not_copied)?;
         if copied == StepResult::Done { Ok(copy) } else { Err(StoreError::Busy("its file is locked".into())) }
     }
 }
@@ -145,6 +145,16 @@ impl History for SqliteHistory {
         let copy = self.copy()?;
         check_current(&copy)?;
         archive::dump(&copy, visit)
+    }
+}
+
+/// A failure to copy. The disk that is full is another one than the store's, or may be.
+fn not_copied(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            StoreError::Full("the store is copied first; SQLITE_TMPDIR names the folder for that".into())
+        }
+        _ => error.into(),
     }
 }
 
