@@ -1,8 +1,11 @@
 //! What one replica's reader sees of another's writes.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::json;
+use tokio_postgres::NoTls;
 
 use crate::cluster::{Cluster, url_by};
 use crate::replica::{Client, Replica, plugin};
@@ -35,6 +38,45 @@ async fn an_acknowledged_write_is_seen_everywhere_by_those_who_ask_for_it() {
     assert_eq!(clients[0].ask(Method::POST, "/plugins", Some(&other)).await.status, 201);
     let taken = json!({"name": "p0_y", "category": "c", "title": "t", "config_schema": {}});
     assert_eq!(clients[2].ask(Method::POST, "/plugins", Some(&taken)).await.status, 409);
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_writes_all_the_time_is_told_of_others_once_it_ends() {
+    let cluster = Cluster::start();
+    let replicas = Replica::start_many(&cluster.url(), 2).await;
+    let (client, connection) = tokio_postgres::connect(&cluster.url(), NoTls).await.expect("the server runs");
+    tokio::spawn(connection);
+    let until = async |statement: &str, sessions: i64| {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND state = 'idle'";
+        within_patience(statement, async {
+            while client.query_one(query, &[&statement]).await.expect("an answer").get::<_, i64>(0) != sessions {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    };
+    until("LISTEN plugin_registry", 2).await;
+    let writing = futures_util::future::join_all((0..4).map(|writer| {
+        let client = replicas[0].client();
+        async move {
+            for number in 0_u64.. {
+                assert_eq!(client.register(&format!("w{writer}_{number}")).await.status, 201);
+            }
+        }
+    }));
+    tokio::select! {
+        _ = writing => {}
+        () = until("UNLISTEN plugin_registry", 1) => {}
+    }
+    until("LISTEN plugin_registry", 2).await;
+    assert_eq!(replicas[1].client().register("other").await.status, 201);
+    within_patience("what another has written", async {
+        while replicas[0].client().get("/plugins/c_other").await.status != 200 {}
+    })
+    .await;
     for replica in replicas {
         replica.stop().await;
     }

@@ -37,7 +37,6 @@ mod webhooks;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -47,7 +46,7 @@ use tracing::{error, warn};
 
 use self::history::{COLUMNS, PostgresHistory, change_row};
 use self::link::LOAD_TIME;
-use self::listen::Listener;
+use self::listen::{Listener, Writing};
 use self::pulses::PostgresPulses;
 use self::session::Session;
 use self::tokens::PostgresTokens;
@@ -74,8 +73,7 @@ pub struct PostgresJournal {
     pulses: Arc<PostgresPulses>,
     tokens: Arc<PostgresTokens>,
     listener: Option<Listener>,
-    /// [`Session::process`] of the newest session.
-    process: Arc<AtomicI32>,
+    writing: Arc<Writing>,
     is_begun: bool,
 }
 
@@ -91,7 +89,7 @@ impl PostgresJournal {
             session: None,
             store: None,
             listener: None,
-            process: Arc::default(),
+            writing: Arc::default(),
             is_begun: false,
         }
     }
@@ -101,7 +99,7 @@ impl PostgresJournal {
         if !self.session.as_ref().is_some_and(|session| session.link.stands()) {
             self.session = None;
             let session = Session::open(&self.url)?;
-            self.process.store(session.process, Ordering::Relaxed);
+            self.writing.is_served_by(session.process);
             self.session = Some(session);
         }
         self.session.as_mut().ok_or_else(link::closed)
@@ -180,7 +178,7 @@ impl PostgresJournal {
 
 impl Journal for PostgresJournal {
     fn on_news(&mut self, wake: Wake) {
-        self.listener = Listener::start(self.url.clone(), wake, Arc::clone(&self.process))
+        self.listener = Listener::start(self.url.clone(), wake, Arc::clone(&self.writing))
             .inspect_err(|failure| {
                 warn!(error = failure.chain(), "nobody listens to the database; it is asked now and then");
             })
@@ -208,6 +206,7 @@ impl Journal for PostgresJournal {
         let Some(Session { link, statements, .. }) = &mut self.session else { return Err(link::closed()) };
         link.run(async |client| write::write(client, statements, batch).await)?;
         self.is_begun = false;
+        self.writing.has_committed();
         Ok(())
     }
 
