@@ -112,9 +112,10 @@ impl Rates {
     /// Tells the caller what is left.
     pub fn tell(&self, left: Left, headers: &mut HeaderMap) {
         // With every answer: `format!` was the greater part of this.
-        let requests = HeaderValue::from(left.requests);
-        let seconds = HeaderValue::from(left.whole_again.as_secs());
-        let text = [b"\"default\";r=", requests.as_bytes(), b";t=", seconds.as_bytes()].concat();
+        let (mut requests, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let parts =
+            ["\"default\";r=", requests.format(left.requests), ";t=", seconds.format(left.whole_again.as_secs())];
+        let text = parts.concat();
         headers.extend(HeaderValue::from_maybe_shared(Bytes::from(text)).ok().map(|text| (RATE_LIMIT, text)));
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
     }
