@@ -39,7 +39,7 @@ const LONG: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(super) struct Writing(Mutex<Wrote>);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 struct Wrote {
     /// The server process that the writer's commits are made by: what it tells is no news.
     process: i32,
