@@ -10,15 +10,15 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::wire::{Answer, Connection};
 use plugin_registry::clock::SystemClock;
 use plugin_registry::http::Api;
 use plugin_registry::registry::Registry;
 use plugin_registry::server::{self, Settings};
 use plugin_registry::webhook::{self, Deliveries};
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
-
-use crate::wire::{Answer, Connection};
 
 /// A server with a runtime of its own, on a port of its own. Dropping it ends it.
 pub(crate) struct Server {
@@ -46,7 +46,8 @@ impl Server {
         let address = listener.local_addr()?;
         let api = {
             let _runtime = runtime.enter();
-            let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::Settings::default());
+            let webhooks =
+                Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::deliveries::Settings::default());
             set(Api::new(registry, webhooks))?
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
 use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::{Change, Revision, Snapshot, State};
+use plugin_registry::registry::snapshot::Snapshot;
+use plugin_registry::registry::{Change, Revision, State};
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// What each commit takes longer.

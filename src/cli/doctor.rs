@@ -12,7 +12,8 @@ use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::sight::{self, Point};
 use crate::liveness::{Held, Prober};
 use crate::plugin::UniqueId;
-use crate::registry::observation::{ResourceKey, ResourceKind};
+use crate::registry::observation::ResourceKey;
+use crate::registry::resource::ResourceKind;
 
 /// The flags of `doctor`.
 #[derive(Debug, Clone, Args)]

@@ -24,7 +24,8 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::http::{Api, Backups};
 use crate::liveness::sight::Sight;
 use crate::registry::cost::{Watchman, watchman};
-use crate::registry::{OnGone, Registry, Retention, Sweeper};
+use crate::registry::on_gone::OnGone;
+use crate::registry::{Registry, Retention, Sweeper};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 use crate::telemetry::LogLevel;
@@ -96,9 +97,9 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn webhooks(&self) -> webhook::Settings {
+    fn webhooks(&self) -> webhook::deliveries::Settings {
         let reach = if self.webhooks_allow_private { Reach::Everything } else { Reach::Public };
-        webhook::Settings { reach, ..webhook::Settings::default() }
+        webhook::deliveries::Settings { reach, ..webhook::deliveries::Settings::default() }
     }
 }
 

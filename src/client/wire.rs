@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::FreeJson;
-use crate::registry::observation::{ObservedState, ResourceKind, Sighting};
+use crate::registry::observation::{ObservedState, Sighting};
+use crate::registry::resource::ResourceKind;
 
 /// What `POST /leases` takes.
 #[derive(Debug, Clone, Serialize)]

@@ -20,7 +20,9 @@ use super::write::Write;
 use crate::clock::new_identity;
 use crate::registry::cost::{Account, Budget, MicroUsd, Period};
 use crate::registry::filters::Filters;
-use crate::registry::{self, Command, Outcome, Refusal, Revision};
+use crate::registry::outcome::Outcome;
+use crate::registry::refusal::Refusal;
+use crate::registry::{self, Command, Revision};
 
 /// A budget, with what was spent.
 #[derive(Serialize, ToSchema)]
@@ -81,7 +83,7 @@ pub(super) struct BudgetList<'a> {
 }
 
 impl<'a> BudgetDocument<'a> {
-    fn of(state: &registry::State, id: &'a str, account: &'a Account, now: Timestamp) -> BudgetDocument<'a> {
+    fn of(state: &registry::state::State, id: &'a str, account: &'a Account, now: Timestamp) -> BudgetDocument<'a> {
         let Budget { name, filters, limit, period, thresholds } = &account.budget;
         let spent = state.spent(account, now);
         BudgetDocument {

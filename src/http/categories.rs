@@ -14,8 +14,9 @@ use super::reply;
 use super::write::Write;
 use crate::plugin::read::{ObjectReader, nullable, string};
 use crate::plugin::{Invalid, Name};
+use crate::registry::outcome::Outcome;
 use crate::registry::stats::CategoryView;
-use crate::registry::{Command, EntityTag, Outcome, Precondition, Revision};
+use crate::registry::{Command, EntityTag, Precondition, Revision};
 
 /// Every category.
 #[derive(Serialize, ToSchema)]

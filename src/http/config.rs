@@ -15,7 +15,8 @@ use super::reply;
 use super::write::Write;
 use crate::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
 use crate::registry::authority::may_see_secrets;
-use crate::registry::{Command, PluginDocument, Precondition, Refusal};
+use crate::registry::refusal::Refusal;
+use crate::registry::{Command, PluginDocument, Precondition};
 
 /// Whether a configuration obeys its schema.
 #[derive(Serialize, ToSchema)]

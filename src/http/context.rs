@@ -18,9 +18,6 @@ use tower::{Layer, Service};
 use tracing::error;
 use tracing::field::{Value, display};
 
-use super::access;
-use super::compress;
-use super::currency;
 use super::gate::Entry;
 use super::negotiate::require_acceptable;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
@@ -28,7 +25,9 @@ use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::router::{Api, Offer, Shared};
 use super::traced::{Answered, Traced};
 use super::view::View;
-use crate::registry::{Revision, Snapshot, StoreId};
+use super::{access, compress, currency};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Revision, StoreId};
 use crate::telemetry::Trace;
 
 /// The revision that a reply was made from, or that a write has led to.

@@ -16,10 +16,12 @@ use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Shared;
 use super::view::View;
+use crate::registry::Revision;
 use crate::registry::concern::Counts;
-use crate::registry::cost::{Accrual, CostQuery, GroupBy, Line, MicroUsd, Spend, Statement};
+use crate::registry::cost::query::{Accrual, CostQuery};
+use crate::registry::cost::{GroupBy, Line, MicroUsd, Spend, Statement};
 use crate::registry::index::IndexKey;
-use crate::registry::{Revision, Snapshot};
+use crate::registry::snapshot::Snapshot;
 
 /// The most hours that can be estimated: a hundred years and more.
 pub const MAX_HOURS: f64 = 1_000_000.0;

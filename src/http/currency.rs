@@ -14,7 +14,8 @@ use super::params::{Params, bad};
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::registry::freshness::OLD;
-use crate::registry::{Snapshot, WriterHealth};
+use crate::registry::health::WriterHealth;
+use crate::registry::snapshot::Snapshot;
 
 /// For how many seconds nobody has known whether the answer is from the newest revision. Absent as long as that is
 /// known, or was a moment ago.

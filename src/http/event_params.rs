@@ -7,9 +7,9 @@ use super::list_params::{
 use super::params::{Params, bad, revision_of};
 use super::problem::Problem;
 use crate::plugin::UniqueId;
+use crate::registry::filter::Filter;
 use crate::registry::history::ChangeRange;
-use crate::registry::query::Filter;
-use crate::registry::watch::Topic;
+use crate::registry::topic::Topic;
 use crate::registry::{ChangeKind, Record, Revision, StoreId, Transition};
 
 /// Which events to list.

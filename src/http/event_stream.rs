@@ -20,9 +20,11 @@ use super::router::Api;
 use crate::access::{Principal, Tokens};
 use crate::registry::history::ChangeRange;
 use crate::registry::past::{PastError, require_kept};
+use crate::registry::snapshot::Snapshot;
 use crate::registry::stretch::Stretch;
-use crate::registry::watch::{News, Subscription, Topic};
-use crate::registry::{Registry, Revision, Snapshot, StoreId, Transition};
+use crate::registry::topic::Topic;
+use crate::registry::watch::{News, Subscription};
+use crate::registry::{Registry, Revision, StoreId, Transition};
 
 /// The media type of a stream of events.
 pub const EVENT_STREAM: &str = "text/event-stream";

@@ -22,7 +22,9 @@ use super::router::{Api, Shared};
 use crate::registry::cloud_event::CloudEvent;
 use crate::registry::history::Chapter;
 use crate::registry::past::require_kept;
-use crate::registry::{Refusal, Revision, Snapshot, StoreId};
+use crate::registry::refusal::Refusal;
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Revision, StoreId};
 
 /// How many changes are looked at for one page; a page may so be short, and yet not the last.
 const LOOKED_AT: usize = 10_000;

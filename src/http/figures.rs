@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use super::router::Shared;
 use super::webhooks::WebhookState;
 use crate::plugin::ExecutionMode;
-use crate::registry::cost::CostQuery;
+use crate::registry::cost::query::CostQuery;
+use crate::registry::health::WriterHealth;
 use crate::registry::index::IndexKey;
-use crate::registry::{FindingKind, LeaseState, Snapshot, WriterHealth};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{FindingKind, LeaseState};
 
 /// What stands.
 pub(super) struct Figures {

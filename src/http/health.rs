@@ -14,7 +14,8 @@ use super::problem::Problem;
 use super::reply;
 use super::router::Shared;
 use crate::liveness::sight::Point;
-use crate::registry::{Revision, WriterHealth};
+use crate::registry::Revision;
+use crate::registry::health::WriterHealth;
 
 /// The process lives.
 #[derive(Serialize, ToSchema)]

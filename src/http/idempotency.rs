@@ -18,8 +18,9 @@ use super::context::REGISTRY_REVISION;
 use super::problem::{Kind, Problem};
 use super::router::Shared;
 use crate::access::Principal;
-use crate::registry::Outcome;
-use crate::registry::idempotency::{Answer, Attempt};
+use crate::registry::answer::Answer;
+use crate::registry::idempotency::Attempt;
+use crate::registry::outcome::Outcome;
 
 /// The header field of a request that may be sent again.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -27,7 +27,10 @@ use crate::plugin::read::{ObjectReader, integer, nullable, string};
 use crate::plugin::{Invalid, UniqueId};
 use crate::registry::index::IndexKey;
 use crate::registry::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
-use crate::registry::{Command, Lease, LeaseId, LeaseState, LeaseTerms, Outcome, Refusal, Revision, Snapshot};
+use crate::registry::outcome::Outcome;
+use crate::registry::refusal::Refusal;
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Command, Lease, LeaseId, LeaseState, LeaseTerms, Revision};
 
 /// The longest name of a holder, in characters.
 const MAX_HOLDER: usize = 256;

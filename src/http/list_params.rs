@@ -12,11 +12,12 @@ use super::params::{Params, bad};
 use super::problem::Problem;
 use crate::plugin::read::unknown_name;
 use crate::plugin::{ExecutionMode, Pid, Provider};
-use crate::registry::filter_text;
-use crate::registry::query::{Filter, ListQuery};
-use crate::registry::resources::{ResourceKind, ResourceQuery, RowPosition};
+use crate::registry::filter::Filter;
+use crate::registry::query::ListQuery;
+use crate::registry::resource::ResourceKind;
+use crate::registry::resources::{ResourceQuery, RowPosition};
 use crate::registry::sort::{Position, Sort, SortField};
-use crate::registry::{ChangeKind, FindingKind, LeaseState, PluginDocument, StoreId};
+use crate::registry::{ChangeKind, FindingKind, LeaseState, PluginDocument, StoreId, filter_text};
 
 /// How many items a list has when nothing is said.
 pub const DEFAULT_LIMIT: usize = 1_000;

@@ -21,8 +21,10 @@ use super::room::Place;
 use super::router::Api;
 use super::write::Write;
 use crate::plugin::{Registration, json};
-use crate::registry::idempotency::Answer;
-use crate::registry::{Command, Outcome, Pending, Precondition, Revision, SubmitError};
+use crate::registry::answer::Answer;
+use crate::registry::outcome::Outcome;
+use crate::registry::submit_error::SubmitError;
+use crate::registry::{Command, Pending, Precondition, Revision};
 
 /// The media type: one JSON document a line.
 pub const NDJSON: &str = "application/x-ndjson";

@@ -17,7 +17,7 @@ use super::request_id::By;
 use super::router::Shared;
 use crate::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use crate::plugin::{FreeJson, Invalid, UniqueId};
-use crate::registry::observation::ResourceKind;
+use crate::registry::resource::ResourceKind;
 use crate::registry::{ObservedState, ResourceKey, Sighting};
 
 /// The most observations of one report.

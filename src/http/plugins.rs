@@ -26,7 +26,9 @@ use super::view::View;
 use super::write::Write;
 use crate::plugin::Registration;
 use crate::registry::query::Page;
-use crate::registry::{Command, PluginDocument, Precondition, Refusal, Revision, Snapshot};
+use crate::registry::refusal::Refusal;
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Command, PluginDocument, Precondition, Revision};
 
 /// A list that looks at more plugins than this is made on a thread of its own, so that the
 /// requests beside it need not wait.

@@ -15,7 +15,8 @@ use super::security_headers;
 use crate::plugin::json::JsonError;
 use crate::plugin::{FieldError, Invalid};
 use crate::registry::past::PastError;
-use crate::registry::{Refusal, SubmitError};
+use crate::registry::refusal::Refusal;
+use crate::registry::submit_error::SubmitError;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -13,7 +13,10 @@ use super::context::revision_header;
 use super::negotiate::JSON;
 use super::path::encode_segment;
 use super::problem::Problem;
-use crate::registry::{EntityTag, Outcome, Precondition, Record, Refusal, Snapshot};
+use crate::registry::outcome::Outcome;
+use crate::registry::refusal::Refusal;
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{EntityTag, Precondition, Record};
 
 /// Any document as JSON.
 pub fn json(document: &impl Serialize) -> Response {

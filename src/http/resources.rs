@@ -20,7 +20,8 @@ use super::router::Shared;
 use super::view::View;
 use crate::registry::resource_row::Resource;
 use crate::registry::resources::{self, ResourceQuery};
-use crate::registry::{Precondition, Revision, Snapshot};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Precondition, Revision};
 
 /// A page of held things.
 #[derive(Serialize, ToSchema)]

@@ -14,9 +14,11 @@ use super::params::{Params, bad, revision_of};
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::clock::random_part_of;
+use crate::registry::Revision;
 use crate::registry::concern::Concern;
-use crate::registry::watch::{News, Subscription, Topic};
-use crate::registry::{Revision, Snapshot};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::topic::Topic;
+use crate::registry::watch::{News, Subscription};
 
 /// How long `since` waits when nothing is said.
 const WAIT: Duration = Duration::from_secs(30);

@@ -15,8 +15,9 @@ use super::reply;
 use super::request_id::By;
 use super::router::Shared;
 use crate::access::Principal;
-use crate::registry::idempotency::Answer;
-use crate::registry::{Asker, Command, Outcome, Precondition, Request, StoreId};
+use crate::registry::answer::Answer;
+use crate::registry::outcome::Outcome;
+use crate::registry::{Asker, Command, Precondition, Request, StoreId};
 
 /// A write, before it is known what is to be written.
 pub struct Write {

@@ -92,7 +92,7 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::plugin::UniqueId;
-    use crate::registry::observation::ResourceKind;
+    use crate::registry::resource::ResourceKind;
 
     fn key() -> ResourceKey {
         ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id: "42".into() }

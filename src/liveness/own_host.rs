@@ -15,8 +15,8 @@ use super::prober::{Held, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
 use crate::registry::index::IndexKey;
-use crate::registry::observation::{ResourceKey, ResourceKind, Sighting};
-use crate::registry::resources::held_by;
+use crate::registry::observation::{ResourceKey, Sighting};
+use crate::registry::resource::{ResourceKind, held_by};
 use crate::registry::{Record, Registry};
 
 /// When what has not changed is told again: often enough for a registry that takes three minutes for stale.

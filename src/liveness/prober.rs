@@ -13,7 +13,8 @@ use super::identity::ProcessIdentity;
 use super::memory::{Memory, Seen};
 use super::process::{Look, ProcessProbe, ProcessSight};
 use crate::plugin::{FreeJson, Pid};
-use crate::registry::observation::{ObservedState, ResourceKey, ResourceKind, Sighting};
+use crate::registry::observation::{ObservedState, ResourceKey, Sighting};
+use crate::registry::resource::ResourceKind;
 
 /// Where control groups are mounted.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";

@@ -7,9 +7,10 @@
 //! a scope, or out of one, without being at home on both sides.
 
 use super::change::Event;
-use super::command::{Command, Refusal};
-use super::decide::Decision;
+use super::command::Command;
+use super::decision::Decision;
 use super::lease::{Lease, LeaseState};
+use super::refusal::Refusal;
 use super::state::State;
 use crate::access::{Deed, Principal, Role};
 use crate::plugin::{Plugin, UniqueId};

@@ -8,7 +8,7 @@ use super::cost::BudgetEvent;
 use super::finding::Found;
 use super::lease::{LeaseAct, LeaseId};
 use super::observation::Seen;
-use super::resources::Slot;
+use super::resource::Slot;
 use super::revision::Revision;
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};

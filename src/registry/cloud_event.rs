@@ -10,15 +10,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::change::{ChangeKind, Event};
+use super::change::{Change, ChangeKind, Event};
 use super::cost::BudgetEvent;
 use super::document::Record;
 use super::finding::{FindingKind, Found};
 use super::lease::{Lease, LeaseText};
 use super::observation::{ObservedState, Seen};
-use super::resources::{ResourceKind, Slot};
+use super::resource::{ResourceKind, Slot};
 use super::revision::{Revision, StoreId};
-use super::transition::{Step, Transition};
+use super::step::Step;
 
 /// The media type of one event.
 pub const CLOUD_EVENT: &str = "application/cloudevents+json";
@@ -123,13 +123,13 @@ impl<'a> EventResource<'a> {
         EventResource { kind, id, state: None, since: None, by: None, finding: None, evidence: None }
     }
 
-    /// Those of a transition.
-    fn all(transition: &'a Transition) -> Vec<EventResource<'a>> {
+    /// Those of a change.
+    fn all(change: &'a Change, step: &'a Step) -> Vec<EventResource<'a>> {
         let raised = |slot: &Slot| {
-            let facts = transition.before().and_then(|record| record.observed.get(slot));
+            let facts = step.before().and_then(|record| record.observed.get(slot));
             facts.and_then(|facts| facts.finding.as_ref()).map(|raised| raised.finding)
         };
-        match &transition.change.event {
+        match &change.event {
             Event::ResourcesObserved { seen, .. } => {
                 let resource = |Seen { slot, observation }: &'a Seen| EventResource {
                     state: Some(observation.state),
@@ -167,11 +167,10 @@ pub struct FieldChange<'a> {
     after: Option<&'a RawValue>,
 }
 
-/// The event of a transition, as JSON.
-pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
-    let change = &transition.change;
-    let names = Values::of(&transition.step);
-    let changed = match &transition.step {
+/// The event of a change, as JSON.
+pub(super) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes {
+    let names = Values::of(step);
+    let changed = match step {
         Step::Plugin { before, after } => differences(before.as_deref(), after.as_deref()),
         Step::Category { .. } => {
             let (before, after) = (names.before.as_deref(), names.after.as_deref());
@@ -189,11 +188,11 @@ pub(super) fn serialise(transition: &Transition, store: &StoreId) -> Bytes {
     };
     let data = EventData {
         revision: change.revision,
-        plugin: transition.after().and_then(|record| raw(record)),
+        plugin: step.after().and_then(|record| raw(record)),
         changed,
         budget,
-        lease: transition.lease().map(|lease| LeaseText::from(&**lease)),
-        resources: EventResource::all(transition),
+        lease: step.lease().map(|lease| LeaseText::from(&**lease)),
+        resources: EventResource::all(change, step),
         request_id: change.request_id.as_deref(),
     };
     let event = CloudEvent {

@@ -1,23 +1,17 @@
 //! What can be asked of the registry, what comes of it, and how it can be refused.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::cost::{Budget, Reached};
-use super::document::Record;
 use super::finding::Found;
-use super::idempotency::{Answer, Attempt};
-use super::lease::{LeaseId, LeaseTerms, MAX_LEASES};
+use super::idempotency::Attempt;
+use super::lease::{LeaseId, LeaseTerms};
 use super::observation::ObservedState;
-use super::resources::Slot;
+use super::resource::Slot;
 use super::revision::{EntityTag, Revision, StoreId};
-use super::state::State;
-use super::vet::Question;
 use crate::access::Principal;
-use crate::plugin::{FreeJson, Invalid, Name, Pid, Pids, PluginKey, Registration, RemoteResource, UniqueId};
+use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, UniqueId};
 
 /// A command with what comes along with it.
 #[derive(Debug, Clone)]
@@ -176,113 +170,5 @@ impl Precondition {
     pub fn holds(&self, current: Option<Revision>, store: &StoreId) -> bool {
         self.if_match.as_ref().is_none_or(|wanted| wanted.matches(current, store))
             && !self.if_none_match.as_ref().is_some_and(|unwanted| unwanted.matches(current, store))
-    }
-}
-
-/// A command that was done, and is durable.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The newest revision right after the command.
-    pub revision: Revision,
-    /// The whole state right after a command that was not about a plugin. As long as it is kept, whatever is changed
-    /// is copied first; a plugin is all there is to see of a command about it.
-    pub state: Option<State>,
-    /// The plugin after the command; `None` when it was removed, or the command was not about one.
-    pub record: Option<Arc<Record>>,
-    /// Whether the command made a plugin that was not there.
-    pub created: bool,
-    /// The answer to the first attempt, when this is another one: nothing was done now.
-    pub repeated: Option<Arc<Answer>>,
-}
-
-/// Why a command was not done. Nothing was changed, and no revision was spent.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[expect(missing_docs, reason = "the names of the fields say what they are")]
-pub enum Refusal {
-    /// There is no such plugin.
-    #[error("there is no plugin `{0}`")]
-    NotFound(UniqueId),
-    /// There is no such budget.
-    #[error("there is no budget `{0}`")]
-    NoBudget(Box<str>),
-    /// There are as many budgets as there can be.
-    #[error("there are {} budgets already, which is the most; remove one first", super::cost::budget::MAX_BUDGETS)]
-    TooManyBudgets,
-    /// The unique_id belongs to another (category, name).
-    #[error("the unique_id `{unique_id}` belongs to {holder}")]
-    IdTaken { unique_id: UniqueId, holder: PluginKey },
-    /// The document's name and category do not make the id that is addressed.
-    #[error("the identity of `{id}` is fixed: {detail}")]
-    IdentityFixed { id: UniqueId, field: Option<&'static str>, detail: String },
-    /// The precondition of the request does not hold.
-    #[error("the precondition of the request does not hold")]
-    PreconditionFailed { current: Option<Revision> },
-    /// There is no such lease.
-    #[error("there is no lease `{0}`")]
-    NoLease(LeaseId),
-    /// The lease was given back.
-    #[error("the lease `{0}` was released; ask for a new one")]
-    LeaseReleased(LeaseId),
-    /// There are as many leases as there can be.
-    #[error("there are {MAX_LEASES} leases already, which is the most")]
-    TooManyLeases,
-    /// There are as many plugins as there may be.
-    #[error("there are {most} plugins, which is the most; remove some, or raise --max-plugins")]
-    TooManyPlugins { most: usize },
-    /// There would be more bytes than there may be.
-    #[error("the registry would hold {would_be} bytes of at most {most}; remove something, or raise --max-bytes")]
-    TooManyBytes { most: u64, would_be: u64 },
-    /// Another agent reports for the same host.
-    #[error("{by} reports for the host {host} already, and did so last at {at}")]
-    AnotherAgent { host: Box<str>, by: Box<str>, at: Timestamp },
-    /// The plugin holds what may still run or bill.
-    #[error("`{id}` still holds {held}")]
-    StillHeld { id: UniqueId, held: String },
-    /// The one who asks has no right to do it.
-    #[error("{0}")]
-    Forbidden(String),
-    /// The document that would stand breaks the rules.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The key of the request was used for another one.
-    #[error("the Idempotency-Key was used for another request within the last 24 hours; use a new one for each")]
-    KeyReused,
-    /// The command needs an expensive check, which it has not had.
-    /// Never leaves the registry: [`super::Registry::submit`] makes the check and asks again.
-    #[error("the schema has to be checked first")]
-    NotVetted(Question),
-}
-
-/// Why a submitted command has no outcome.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SubmitError {
-    /// The rules say no.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The store could not be written. Nothing was published; the command may be repeated.
-    #[error("the store cannot be written: {reason}")]
-    StoreUnavailable {
-        /// The kind of failure, in words that give nothing away.
-        reason: &'static str,
-    },
-    /// Too many commands wait already; this one was not taken.
-    #[error("too many changes are waiting to be written")]
-    Overloaded,
-    /// The registry is closing, and takes no more commands.
-    #[error("the registry is shutting down")]
-    Closed,
-    /// A fault of this program.
-    #[error("the writer failed")]
-    WriterFailed,
-}
-
-impl SubmitError {
-    /// How long the one who asked should wait before asking again, where that can help.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            SubmitError::Refused(_) | SubmitError::WriterFailed => None,
-            SubmitError::Overloaded => Some(Duration::from_secs(1)),
-            SubmitError::StoreUnavailable { .. } | SubmitError::Closed => Some(Duration::from_secs(5)),
-        }
     }
 }

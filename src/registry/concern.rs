@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::document::Record;
+use super::filter::Filter;
 use super::lease::Lease;
-use super::query::{Filter, ListQuery};
+use super::query::ListQuery;
 use super::resources::ResourceQuery;
-use super::transition::{Step, Transition};
-use super::watch::Topic;
+use super::step::Step;
+use super::topic::Topic;
+use super::transition::Transition;
 use crate::plugin::UniqueId;
 
 /// An answer that changes can change.

@@ -5,32 +5,25 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::change::{ChangeKind, ConfigChange, Event};
-use super::command::{Command, Refusal, Request};
+use super::command::{Command, Request};
 use super::cost::budget::MAX_BUDGETS;
 use super::cost::{Account, Budget, BudgetEvent, Reached};
 use super::document::Record;
+use super::refusal::Refusal;
 use super::revision::StoreId;
+use super::schema_question::{Question, Vetted};
 use super::state::State;
-use super::vet::{Question, Vetted};
 use super::{authority, lease_rules, observation_rules};
 use crate::plugin::pids::MAX_PIDS;
 use crate::plugin::read::refuse_unknown;
 use crate::plugin::{
     FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
 };
+use crate::registry::decision::Decision;
 
 /// The longest document that changes of its parts may lead to, in bytes: with what replies add to it,
 /// it can be sent back in a body of 1 MiB.
 const MAX_GROWN_BYTES: usize = 1024 * 1024 - 4096;
-
-/// What a command comes to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// The change to be made; `None` when everything stands already as the command wants it.
-    pub event: Option<Event>,
-    /// The plugin that the command is about.
-    pub subject: Option<UniqueId>,
-}
 
 /// Decides what `request` does to `state`, the state of `store`.
 ///

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::observation::{Facts, Observed};
 use super::observed_document::ObservedDocument;
-use super::resources::{Held, ResourceKind, Slot, held_by};
+use super::resource::{Held, ResourceKind, Slot, held_by};
 use super::revision::Revision;
 use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
 

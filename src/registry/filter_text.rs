@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::filter::Filter;
 use super::finding::FindingKind;
-use super::query::Filter;
 use crate::plugin::{ExecutionMode, Name, Pid, Provider};
 
 /// The names of all filters; beside them there is `label.<key>`.

@@ -1,13 +1,13 @@
 //! The filters of `GET /plugins` in a document: of which plugins a webhook is told, and what a budget is for.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::change::ChangeKind;
 use super::document::Record;
+use super::filter::Filter;
 use super::filter_text;
-use super::query::Filter;
-use super::transition::Transition;
 use crate::plugin::Invalid;
 use crate::plugin::read::{kind_of, pointer_push, refuse_unknown};
 
@@ -62,10 +62,9 @@ impl Filters {
         self.read.iter().all(|filter| filter.accepts(record))
     }
 
-    /// Returns true if and only if a change is of concern: of a plugin that fulfils the filters after
-    /// it, or has done so before it. A change of a category is so only where there is no filter.
-    pub fn concern(&self, transition: &Transition) -> bool {
-        self.read.is_empty() || transition.records().any(|record| self.accept(record))
+    /// Returns true if and only if there are no filters, or one of `records` fulfils them all.
+    pub fn accept_any<'a>(&self, mut records: impl Iterator<Item = &'a Arc<Record>>) -> bool {
+        self.read.is_empty() || records.any(|record| self.accept(record))
     }
 }
 
@@ -82,11 +81,6 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
         Value::Array(values) => values.iter().map(text).collect(),
         value => text(value).map(|text| vec![text]),
     }
-}
-
-/// Returns true if and only if a change is of one of these kinds, or there are none.
-pub fn is_of_kind(transition: &Transition, kinds: &[ChangeKind]) -> bool {
-    kinds.is_empty() || kinds.contains(&transition.change.event.kind())
 }
 
 #[cfg(test)]

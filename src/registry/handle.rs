@@ -9,22 +9,27 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::backup;
-use super::command::{Outcome, Refusal, Request, SubmitError};
+use super::command::Request;
 use super::freshness::Freshness;
 use super::inbox::{Message, Submission};
 use super::measures::Measures;
+use super::outcome::Outcome;
 use super::past::READERS;
+use super::prechecks::Vetting;
 use super::quota::Quotas;
+use super::refusal::Refusal;
 use super::retention::Retention;
-use super::revision::{EntityTag, Revision, StoreId};
-use super::state::State;
+use super::schema_question::Vetted;
 use super::stretch::Stretches;
+use super::submit_error::SubmitError;
 use super::traced::Traced;
-use super::vet::{Foresight, Vetted, Vetting};
+use super::vet::Foresight;
 use super::vitals::Vitals;
 use super::watch::Topics;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
+use crate::registry::health::WriterHealth;
+use crate::registry::snapshot::Snapshot;
 use crate::store::{History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// How many commands may wait for the writer before another is turned away.
@@ -32,68 +37,6 @@ const QUEUE: usize = 4096;
 
 /// How long a command may wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
-
-/// One consistent view of the registry. It never changes; newer ones are published beside it.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// Whose history this is a moment of.
-    pub store: StoreId,
-    /// The registry at that moment.
-    pub state: State,
-}
-
-impl Snapshot {
-    /// What is shown before the store has been read.
-    fn unloaded() -> Snapshot {
-        Snapshot { store: StoreId::unknown(), state: State::default() }
-    }
-
-    /// Whether the store has been read. Before that, nothing can be said of any plugin.
-    pub fn is_loaded(&self) -> bool {
-        !self.store.as_str().is_empty()
-    }
-
-    /// The entity tag of what was last changed at `revision`.
-    pub fn tag(&self, revision: Revision) -> EntityTag {
-        EntityTag { store: self.store.clone(), revision }
-    }
-}
-
-/// Whether changes can be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriterHealth {
-    /// The newest attempt succeeded, or there was none.
-    Writable,
-    /// The store has not been read yet.
-    Starting {
-        /// Why, for people.
-        reason: &'static str,
-        /// Since when every attempt has failed.
-        since: Timestamp,
-    },
-    /// The newest attempt failed.
-    Failing {
-        /// Why, for people.
-        reason: &'static str,
-        /// Since when every attempt has failed.
-        since: Timestamp,
-    },
-}
-
-impl WriterHealth {
-    /// Whether it is the way to the store that fails.
-    pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, WriterHealth::Failing { reason, .. } if *reason == StoreError::UNREACHABLE)
-    }
-
-    /// Since when changes cannot be written.
-    pub fn since(&self) -> Option<Timestamp> {
-        match self {
-            WriterHealth::Writable => None,
-            WriterHealth::Starting { since, .. } | WriterHealth::Failing { since, .. } => Some(*since),
-        }
-    }
-}
 
 /// The registry: readers take a snapshot, writers submit a command. Cheap to clone.
 #[derive(Clone)]

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::command::{Outcome, Refusal};
+use super::outcome::Outcome;
+use super::refusal::Refusal;
 use super::revision::Revision;
+use crate::registry::answer::Answer;
 
 /// How long an answer is kept.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -31,17 +33,6 @@ impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt").field("key", &self.key).finish_non_exhaustive()
     }
-}
-
-/// An answer, as the client got it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// Names and values of header fields.
-    pub headers: Vec<(Box<str>, Box<str>)>,
-    /// The body.
-    pub body: Box<str>,
 }
 
 /// An answer that is kept.

@@ -5,9 +5,11 @@ use std::sync::mpsc::Receiver;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::command::{Outcome, Request, SubmitError};
+use super::command::Request;
+use super::outcome::Outcome;
+use super::schema_question::Vetted;
+use super::submit_error::SubmitError;
 use super::traced::Traced;
-use super::vet::Vetted;
 
 /// The most commands that one commit takes.
 const MAX_BATCH: usize = 1024;

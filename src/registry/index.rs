@@ -11,8 +11,8 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync;
 
 use super::document::Record;
-use super::finding::{self, FindingKind};
-use super::resources::is_short_id;
+use super::finding::FindingKind;
+use super::resource::is_short_id;
 use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
 
 /// Records by their unique_id, in its order (Unicode code points).
@@ -154,7 +154,7 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
         let endpoints = [&remote.endpoint_url, &remote.ssh_host];
         keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
     }
-    let shown: BTreeSet<_> = finding::shown_of(record).collect();
+    let shown: BTreeSet<_> = super::finding_rules::shown_of(record).collect();
     keys.extend(shown.into_iter().map(IndexKey::Finding));
     keys.extend((!record.observed.is_empty()).then_some(IndexKey::Observed));
     keys.extend(record.observed.has_alive().then_some(IndexKey::Verified));

@@ -1,10 +1,10 @@
 //! The rules of leases: what a command does to one. Pure.
 
 use super::change::Event;
-use super::command::Refusal;
-use super::decide::Decision;
+use super::decision::Decision;
 use super::index::IndexKey;
 use super::lease::{Lease, LeaseAct, LeaseId, LeaseState, LeaseTerms, MAX_LEASES};
+use super::refusal::Refusal;
 use super::revision::Revision;
 use super::state::State;
 

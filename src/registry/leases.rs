@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::authority;
-use super::command::{Asker, Command, Refusal, Request, SubmitError};
+use super::command::{Asker, Command, Request};
 use super::handle::Registry;
 use super::lease::{Lease, LeaseId, LeaseState};
+use super::refusal::Refusal;
 use super::revision::Revision;
+use super::submit_error::SubmitError;
 
 /// A lease with what is known beside its newest change.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::resources::held_slots;
-pub use super::resources::{ResourceKind, Slot};
+use super::resource::held_slots;
+pub use super::resource::{ResourceKind, Slot};
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 

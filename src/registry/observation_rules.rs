@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::change::{ChangeKind, ConfigChange, Event};
 use super::command::{Ground, Look};
-use super::decide::Decision;
+use super::decision::Decision;
 use super::document::Record;
 use super::finding::Found;
 use super::observation::{Observation, ObservedState, Seen};
-use super::resources::{Held, Slot, held_by};
+use super::resource::{Held, Slot, held_by};
 use super::state::State;
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 
 use super::authority;
-use super::command::{Asker, Command, Look, Refusal, Request, SubmitError};
+use super::command::{Asker, Command, Look, Request};
 use super::finding::Looks;
 use super::handle::{Pending, Registry};
 use super::measures::Sighted;
 use super::observation::{ObservedState, Sighting};
 use super::observation_rules::{read, transition};
+use super::refusal::Refusal;
+use super::resource::ResourceKind;
 use super::resource_row::Resource;
-use super::resources::ResourceKind;
 use super::revision::Revision;
+use super::submit_error::SubmitError;
 use crate::plugin::UniqueId;
 
 /// What came of a report.

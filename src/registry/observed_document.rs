@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::finding::{FindingKind, next_step};
-use super::observation::{Facts, Observed, ObservedState, Slot};
-use super::resources::ResourceKind;
+use super::observation::{Facts, Observed, ObservedState};
+use super::resource::{ResourceKind, Slot};
 use crate::plugin::Plugin;
 
 /// How many resources a plugin's document tells of one by one; `GET /resources` tells of all.

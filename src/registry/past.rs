@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::handle::{Registry, Snapshot};
+use super::handle::Registry;
 use super::history::{ChangeRange, Chapter};
 use super::revision::Revision;
+use super::snapshot::Snapshot;
 use crate::store::{History, StoreError};
 
 /// How many may read the journal at a time.

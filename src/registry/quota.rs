@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use super::change::Event;
-use super::command::Refusal;
 use super::document::Record;
+use super::refusal::Refusal;
 use super::state::{State, category_bytes};
-use super::transition::Step;
+use super::step::Step;
 use crate::plugin::{Invalid, Plugin};
 
 /// The most that a registry may hold.

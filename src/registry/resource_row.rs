@@ -6,10 +6,11 @@ use utoipa::ToSchema;
 
 use super::cost::MicroUsd;
 use super::document::Record;
-use super::finding::{self, FindingKind, Holder, next_step};
+use super::finding::{FindingKind, next_step};
+use super::holder::Holder;
 use super::lease::LeaseState;
 use super::observation::{Observation, ObservedState, ResourceKey};
-use super::resources::{Held, ResourceKind};
+use super::resource::{Held, ResourceKind};
 use super::state::State;
 use crate::plugin::wire_names::wire_names;
 use crate::plugin::{FreeJson, UniqueId};
@@ -119,13 +120,13 @@ impl Resource {
         let kind = held.kind();
         let host = if kind == ResourceKind::Remote { None } else { record.plugin.host.clone() };
         let observed = facts.and_then(|facts| facts.observation.as_ref()).map(ObservedRow::of);
-        let finding = finding::shown(held, facts);
+        let finding = super::finding_rules::shown(held, facts);
         let holder = state.holder_of(&record.plugin);
         let evidence = finding.map(|finding| {
             let raised = facts.and_then(|facts| facts.finding.as_ref());
             let text = match raised {
                 Some(raised) => raised.evidence.to_string(),
-                None => finding::unseen(held, record, holder),
+                None => super::finding_rules::unseen(held, record, holder),
             };
             let next_step = next_step(finding, &held.slot(), record.unique_id.as_str(), host.as_deref());
             let cost = raised.and_then(|raised| raised.cost);

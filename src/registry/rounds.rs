@@ -7,13 +7,15 @@ use super::command::{Command, Ground, Look};
 use super::cost::version::is_unpriced;
 use super::cost::{MicroUsd, Spend};
 use super::document::Record;
-use super::finding::{Case, Found, Holder, Verdict};
+use super::finding::Found;
+use super::finding_rules::{Case, Verdict};
+use super::holder::Holder;
 use super::index::IndexKey;
 use super::lease::LeaseState;
 use super::observation::{Observation, ObservedState, ResourceKey};
-use super::resources::{Held, ResourceKind, Slot, held_by};
+use super::on_gone::OnGone;
+use super::resource::{Held, ResourceKind, Slot, held_by};
 use super::state::State;
-use super::sweep::OnGone;
 use super::vitals::{STALE, Vitals};
 use crate::plugin::UniqueId;
 

@@ -8,13 +8,14 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use super::change::{Change, ConfigChange, Event};
 use super::cost::{Books, Extent};
 use super::document::Record;
-use super::finding::Holder;
+use super::holder::Holder;
 use super::index::{IndexKey, Indexes, Records};
 use super::lease::{Lease, LeaseAct, LeaseId, LeaseState};
 use super::observation::Fact;
-use super::resources::Slot;
+use super::resource::Slot;
 use super::revision::Revision;
-use super::transition::Step;
+use super::step::Step;
+use super::transition::Transition;
 use crate::plugin::{Name, Plugin, UniqueId};
 
 /// The whole registry at one revision. Cloning it is cheap: its parts are shared.
@@ -308,6 +309,17 @@ impl State {
     /// The newest change to the plugin of an id.
     pub fn revision_of(&self, id: &UniqueId) -> Option<Revision> {
         self.by_id.get(id).map(|record| record.revision)
+    }
+}
+
+impl State {
+    /// Makes changes, each of which must be the one that follows, and tells what they have done.
+    pub fn advance(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Arc<Transition>> {
+        let made = changes.into_iter().map(|change| {
+            let step = self.apply(&change);
+            Arc::new(Transition::new(change, step))
+        });
+        made.collect()
     }
 }
 

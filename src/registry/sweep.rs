@@ -4,7 +4,6 @@
 //! look again whether it still holds. A pass that comes late has missed something: see [`Sweeper::sweep`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,16 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
 use super::brake::{Brakes, Count};
-use super::command::{Command, Request, SubmitError};
-use super::handle::{Pending, Registry, WriterHealth};
+use super::command::{Command, Request};
+use super::handle::{Pending, Registry};
+use super::health::WriterHealth;
 use super::index::IndexKey;
 use super::lease::{FORGOTTEN_AFTER, Lease, LeaseState};
 use super::revision::Revision;
 use super::rounds::{self, Round};
 use super::state::State;
+use super::submit_error::SubmitError;
+use crate::registry::on_gone::OnGone;
 use crate::store::{Pulse, StoreError};
 
 /// How often a pass is made.
@@ -40,37 +42,6 @@ const NOTING: SignedDuration = SignedDuration::from_millis(100);
 
 /// How often it is looked for what can be forgotten.
 const TIDY_EVERY: SignedDuration = SignedDuration::from_mins(1);
-
-/// What becomes of a resource that was seen to be gone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnGone {
-    /// It stays, marked as a ghost, until somebody releases it.
-    #[default]
-    Mark,
-    /// It is released once it has been found to be a ghost.
-    Prune,
-}
-
-impl fmt::Display for OnGone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OnGone::Mark => "mark",
-            OnGone::Prune => "prune",
-        })
-    }
-}
-
-impl FromStr for OnGone {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<OnGone, String> {
-        match text {
-            "mark" => Ok(OnGone::Mark),
-            "prune" => Ok(OnGone::Prune),
-            _ => Err("must be `mark` or `prune`".into()),
-        }
-    }
-}
 
 /// Makes the passes. One is enough for a process; several processes on one store do not disturb each other.
 pub struct Sweeper {

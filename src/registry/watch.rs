@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::document::Record;
 use super::revision::Revision;
 use super::transition::Transition;
-use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
+use crate::registry::topic::Topic;
+use crate::telemetry::Trace;
 
 /// How many changes back a topic remembers, of all changes that there are.
 const REMEMBERED: u64 = 4096;
@@ -26,35 +26,12 @@ const REMEMBERED: u64 = 4096;
 /// How many bytes of documents it remembers at most.
 const REMEMBERED_BYTES: usize = 32 << 20;
 
-/// A kind of changes that can be followed by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// All of them.
-    Everything,
-    /// Of one plugin.
-    Plugin(UniqueId),
-    /// Of plugins that hold a process, a container or a running remote resource.
-    Active,
-    /// Of plugins that a provider may be charging for.
-    Billable,
-    /// Of a category.
-    Category(Name),
-    /// Of plugins that do their work so.
-    Mode(ExecutionMode),
-    /// Of plugins that rent from this provider.
-    Provider(Provider),
-    /// Of plugins on this host.
-    Host(Box<str>),
-    /// Of plugins that this lease holds.
-    Lease(Box<str>),
-    /// Of plugins with this label.
-    Label(Box<str>, Box<str>),
-}
-
 /// All topics that anybody follows.
 #[derive(Debug)]
 pub struct Topics {
     filed: Mutex<Filed>,
+    /// The traces of the requests that remembered changes come from.
+    traces: Mutex<BTreeMap<Revision, Trace>>,
     /// How far everything has been filed, for those who wait for a revision.
     revision: watch::Sender<Revision>,
     /// Whether nothing will be filed any more.
@@ -128,12 +105,18 @@ impl Topics {
     fn remembering(head: Revision, remembered: u64) -> Topics {
         let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
         let filed = Filed { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
-        Topics { filed: Mutex::new(filed), revision: watch::Sender::new(head), closed: watch::Sender::new(false) }
+        Topics {
+            filed: Mutex::new(filed),
+            traces: Mutex::default(),
+            revision: watch::Sender::new(head),
+            closed: watch::Sender::new(false),
+        }
     }
 
     /// Files changes that were published, and wakes those who follow them. Called in their order, by one thread.
-    pub(super) fn file(&self, transitions: &[Arc<Transition>]) {
+    pub(super) fn file(&self, transitions: &[Arc<Transition>], traces: Vec<(Revision, Trace)>) {
         let Some(through) = transitions.last().map(|last| last.change.revision) else { return };
+        self.keep_traces(through, traces);
         let mut filed = lock(&self.filed);
         let mut touched: BTreeMap<*const Shelf, Arc<Shelf>> = BTreeMap::new();
         for transition in transitions {
@@ -150,6 +133,21 @@ impl Topics {
             shelf.tell_of_news();
         }
         self.revision.send_replace(through);
+    }
+
+    /// Keeps the traces of the newest changes.
+    fn keep_traces(&self, through: Revision, new: Vec<(Revision, Trace)>) {
+        let mut traces = lock(&self.traces);
+        traces.extend(new);
+        let oldest = Revision(through.0.saturating_sub(REMEMBERED));
+        while let Some(first) = traces.first_entry().filter(|first| *first.key() <= oldest) {
+            first.remove();
+        }
+    }
+
+    /// The trace of the request that has led to a change, if it has one, and this process has made the change lately.
+    pub fn trace_of(&self, revision: Revision) -> Option<Trace> {
+        lock(&self.traces).get(&revision).cloned()
     }
 
     /// Forgets everything: the registry stands at `head` now, and it is not known what has led there. Whoever stands
@@ -221,25 +219,6 @@ impl Filed {
             topics.sort_unstable();
             topics.dedup();
         }
-        topics
-    }
-}
-
-impl Topic {
-    /// The topics of a record.
-    fn of(record: &Record) -> Vec<Topic> {
-        let plugin = &record.plugin;
-        let mut topics = vec![
-            Topic::Plugin(record.unique_id.clone()),
-            Topic::Category(plugin.category.clone()),
-            Topic::Mode(plugin.execution_mode),
-        ];
-        topics.extend(plugin.has_active_resources().then_some(Topic::Active));
-        topics.extend(plugin.is_billable().then_some(Topic::Billable));
-        topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
-        topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
-        topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
-        topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
         topics
     }
 }

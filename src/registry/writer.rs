@@ -21,22 +21,26 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::change::Change;
-use super::command::{Outcome, Refusal, SubmitError};
 use super::decide::decide;
 use super::freshness::Freshness;
-use super::handle::{Snapshot, WriterHealth};
+use super::health::WriterHealth;
 use super::idempotency::{KEPT, KeptAnswer};
 use super::inbox::{Inbox, Message, Submission};
 use super::measures::Measures;
+use super::outcome::Outcome;
 use super::quota::Quotas;
+use super::refusal::Refusal;
 use super::retention::Retention;
 use super::revision::Revision;
+use super::snapshot::Snapshot;
 use super::state::State;
+use super::submit_error::SubmitError;
 use super::traced::{self, Told};
 use super::transition::Transition;
 use super::watch::Topics;
 use crate::clock::Clock;
 use crate::store::{Batch, History, Journal, StoreError};
+use crate::telemetry::Trace;
 
 /// How many batches may wait to be filed for watchers. Beyond that the writer waits, so that they cost no memory without end.
 const UNFILED: usize = 64;
@@ -80,7 +84,7 @@ pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinH
     let filing = spawn("watch", move || {
         for news in filed {
             match news {
-                News::Changes(transitions) => topics.file(&transitions),
+                News::Changes(transitions, traces) => topics.file(&transitions, traces),
                 News::Unknown(head) => topics.restart(head),
             }
         }
@@ -115,8 +119,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// What was published.
 enum News {
-    /// The changes that have led there.
-    Changes(Vec<Arc<Transition>>),
+    /// The changes that have led there, and the traces of those that a request of this process has made.
+    Changes(Vec<Arc<Transition>>, Vec<(Revision, Trace)>),
     /// A state that was read as a whole: nobody here knows what has led there.
     Unknown(Revision),
 }
@@ -145,6 +149,8 @@ struct Decided {
     foreign: Vec<Arc<Transition>>,
     /// The changes to be committed.
     transitions: Vec<Arc<Transition>>,
+    /// The traces of the requests that those changes come from.
+    traces: Vec<(Revision, Trace)>,
     /// The answers to be kept.
     kept: Vec<KeptAnswer>,
     /// What each submission will be told.
@@ -315,7 +321,7 @@ impl Running {
         // The clock of the machine may have been set back; the journal's never goes back.
         let at = self.writer.clock.now().max(snapshot.state.at());
         let mut known = self.known_answers(batch, at)?;
-        let (mut transitions, mut kept) = (Vec::new(), Vec::new());
+        let (mut transitions, mut traces, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         for Submission { request, vetted, traced, .. } in batch {
             let attempt = request.attempt.as_ref();
@@ -330,9 +336,7 @@ impl Running {
                     let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
                     let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
                     let made = self.make(change, &mut snapshot.state)?;
-                    if let Some(traced) = traced {
-                        made.is_part_of(traced.trace.clone());
-                    }
+                    traces.extend(traced.as_ref().map(|traced| (revision, traced.trace.clone())));
                     transitions.push(made);
                 }
                 let state = decision.subject.is_none().then(|| snapshot.state.clone());
@@ -347,7 +351,7 @@ impl Running {
             }
             answers.push(answer);
         }
-        Ok(Decided { snapshot, foreign, transitions, kept, answers })
+        Ok(Decided { snapshot, foreign, transitions, traces, kept, answers })
     }
 
     /// Makes a change, unless the registry would then hold more than it may.
@@ -385,15 +389,15 @@ impl Running {
     }
 
     fn publish(&self, decided: &Decided) {
-        self.show(&decided.snapshot, [&*decided.foreign, &decided.transitions].concat());
+        self.show(&decided.snapshot, [&*decided.foreign, &decided.transitions].concat(), decided.traces.clone());
     }
 
     /// Shows a snapshot that is the newest to readers, and what has led to it to watchers.
-    fn show(&self, snapshot: &Snapshot, transitions: Vec<Arc<Transition>>) {
+    fn show(&self, snapshot: &Snapshot, transitions: Vec<Arc<Transition>>, traces: Vec<(Revision, Trace)>) {
         if !transitions.is_empty() {
             self.writer.published.store(Arc::new(snapshot.clone()));
             // The other thread ends after this one.
-            drop(self.news.send(News::Changes(transitions)));
+            drop(self.news.send(News::Changes(transitions, traces)));
         }
         self.writer.freshness.confirm();
     }
@@ -415,7 +419,7 @@ impl Running {
         let followed = match self.writer.journal.foreign_changes(&snapshot.state) {
             Ok(changes) => {
                 let transitions = snapshot.state.advance(changes);
-                self.show(&snapshot, transitions);
+                self.show(&snapshot, transitions, Vec::new());
                 Ok(())
             }
             Err(StoreError::Compacted { .. }) => self.reload(),

@@ -13,7 +13,9 @@ use super::webhooks::MemoryWebhooks;
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Change, Event, Revision, Snapshot, State, Step, StoreId, Transition};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::step::Step;
+use crate::registry::{Change, Event, Revision, State, StoreId, Transition};
 
 /// The journal of one process, in its memory.
 #[derive(Debug)]

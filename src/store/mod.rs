@@ -35,18 +35,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use archive::{Archived, Part};
-pub use error::StoreError;
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
-pub use pulses::{Pulse, PulseKind, PulseStore};
-pub use tokens::{Addition, TokenStore};
-pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 use crate::plugin::{Name, PluginKey, UniqueId};
 use crate::registry::cost::{Account, Meter};
 use crate::registry::history::{ChangeRange, Chapter, Earlier};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, Snapshot, State, Transition};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Category, Change, Event, Lease, LeaseId, Record, Revision, State, Transition};
+pub use error::StoreError;
+pub use pulses::{Pulse, PulseKind, PulseStore};
+pub use tokens::{Addition, TokenStore};
+pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 
 /// Wakes the writer. It may be called from any thread, and as often as one likes.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;

@@ -8,12 +8,14 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
+use crate::registry::answer::Answer;
 use crate::registry::change::ConfigChange;
 use crate::registry::cost::{Budget, BudgetEvent};
-use crate::registry::idempotency::{Answer, KeptAnswer};
+use crate::registry::idempotency::KeptAnswer;
 use crate::registry::lease::{LeaseAct, LeaseText};
 use crate::registry::observation::Observed;
-use crate::registry::{Change, ChangeKind, Event, Lease, LeaseId, Record, Revision, Step, Transition};
+use crate::registry::step::Step;
+use crate::registry::{Change, ChangeKind, Event, Lease, LeaseId, Record, Revision, Transition};
 
 /// The columns of the table `changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,7 +22,8 @@ use super::hook::Webhook;
 use super::message::Message;
 use crate::clock::{Clock, new_identity};
 use crate::registry::history::ChangeRange;
-use crate::registry::watch::{News, Subscription, Topic};
+use crate::registry::topic::Topic;
+use crate::registry::watch::{News, Subscription};
 use crate::registry::{Registry, Revision, Transition};
 use crate::store::{Progress, StoreError, WebhookStore};
 
@@ -150,7 +151,11 @@ impl Delivery {
 
     /// Makes one attempt; returns whether it was taken.
     async fn deliver(&mut self, transition: &Transition) -> Result<bool, Ended> {
-        let message = Message::of(transition, &self.means.registry.snapshot().store);
+        let message = {
+            let registry = &self.means.registry;
+            let trace = registry.topics().trace_of(transition.change.revision);
+            Message::of(transition, &registry.snapshot().store, trace)
+        };
         let (means, webhook) = (Arc::clone(&self.means), Arc::clone(&self.webhook));
         let attempt = self.unless_stopped(means.courier.send(&webhook, &message, means.clock.now())).await?;
         let Progress { failures, next_attempt_at, .. } = self.note(&attempt);

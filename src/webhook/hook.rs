@@ -9,7 +9,7 @@ use super::secret::Secret;
 use super::target::{self, Reach};
 use crate::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
 use crate::plugin::{Invalid, merge_patch};
-use crate::registry::filters::{Filters, is_of_kind};
+use crate::registry::filters::Filters;
 use crate::registry::{ChangeKind, Revision, Transition};
 use crate::store::{KeptWebhook, Progress, StoreError};
 
@@ -154,7 +154,8 @@ impl Webhook {
 
     /// Returns true if and only if a change is to be told.
     pub fn wants(&self, transition: &Transition) -> bool {
-        is_of_kind(transition, &self.kinds) && self.filters.concern(transition)
+        let is_of_kind = self.kinds.is_empty() || self.kinds.contains(&transition.change.event.kind());
+        is_of_kind && self.filters.accept_any(transition.records())
     }
 
     fn document(&self) -> Document<'_> {

@@ -29,9 +29,9 @@ pub struct Message {
 
 impl Message {
     /// The message of a change.
-    pub fn of(transition: &Transition, store: &StoreId) -> Message {
+    pub fn of(transition: &Transition, store: &StoreId, trace: Option<Trace>) -> Message {
         let id = format!("{store}-{}", transition.change.revision);
-        Message { id, payload: transition.json(store).clone(), trace: transition.trace().cloned() }
+        Message { id, payload: transition.json(store).clone(), trace }
     }
 
     /// A message that only tries whether deliveries arrive.

@@ -1,14 +1,14 @@
 //! Who is let in, and what a role and a scope let them do.
 
 use jiff::SignedDuration;
-use plugin_registry::registry::OnGone;
-use plugin_registry::store::memory::MemoryJournal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::bearers::{plugin, token};
 use crate::harness::passage::{Passage, holding, new_clock, process};
 use crate::harness::{Bearers, Client, Durable, Server, blocking, minimal};
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::memory::MemoryJournal;
 
 async fn principals(client: &Client) -> Vec<Value> {
     let events = client.get("/events").answers(200).await.items();

@@ -1,12 +1,5 @@
 //! Archives as bytes, and stores of either kind that are told as one and filled from one.
 
-use plugin_registry::registry::{Revision, Snapshot};
-use plugin_registry::store::StoreError;
-use plugin_registry::store::archive::reader::Reader;
-use plugin_registry::store::archive::replay::Replay;
-use plugin_registry::store::archive::writer::{Content, Writer};
-use plugin_registry::store::archive::{Archived, Beside, Part, digest};
-use plugin_registry::store::row::ChangeRow;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -14,6 +7,14 @@ use serde_json::{Value, json};
 use crate::conformance::{commit, history};
 use crate::harness::{Durable, Machine};
 use crate::properties::commands::requests;
+use plugin_registry::registry::Revision;
+use plugin_registry::registry::snapshot::Snapshot;
+use plugin_registry::store::StoreError;
+use plugin_registry::store::archive::reader::Reader;
+use plugin_registry::store::archive::replay::Replay;
+use plugin_registry::store::archive::writer::{Content, Writer};
+use plugin_registry::store::archive::{Archived, Beside, Part, digest};
+use plugin_registry::store::row::ChangeRow;
 
 /// A store as it was told.
 #[derive(Debug)]

@@ -1,18 +1,19 @@
 //! What a backup has more than an export, and a store that is filled anew, in every durable store.
 
 use jiff::Timestamp;
-use plugin_registry::plugin::Registration;
-use plugin_registry::registry::idempotency::{Answer, KeptAnswer};
-use plugin_registry::registry::{Command, Revision};
-use plugin_registry::store::archive::Archived;
-use plugin_registry::store::archive::reader::Reader;
-use plugin_registry::store::archive::writer::Content;
-use plugin_registry::store::{Addition, Batch, KeptWebhook, Progress};
 
 use crate::archive::{Told, dump, filled, written};
 use crate::conformance::history;
 use crate::harness::{Durable, Machine, named};
 use crate::tokens::new as token;
+use plugin_registry::plugin::Registration;
+use plugin_registry::registry::answer::Answer;
+use plugin_registry::registry::idempotency::KeptAnswer;
+use plugin_registry::registry::{Command, Revision};
+use plugin_registry::store::archive::Archived;
+use plugin_registry::store::archive::reader::Reader;
+use plugin_registry::store::archive::writer::Content;
+use plugin_registry::store::{Addition, Batch, KeptWebhook, Progress};
 
 /// Tokens, one of them revoked; webhooks with every field and with few, and answers whose keys every database would sort in another way.
 fn put_beside(store: &mut dyn Archived) {

@@ -3,19 +3,21 @@
 use std::sync::{Arc, mpsc};
 
 use jiff::Timestamp;
-use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
-use plugin_registry::registry::command::{Ground, Look};
-use plugin_registry::registry::finding::{Finding, Found};
-use plugin_registry::registry::idempotency::{Answer, KeptAnswer};
-use plugin_registry::registry::observation::{ResourceKind, Slot};
-use plugin_registry::registry::{Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Revision, Snapshot, State};
-use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::harness::{Durable, Machine, holding_everything, minimal, named};
 use crate::properties::commands::requests;
+use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use plugin_registry::registry::answer::Answer;
+use plugin_registry::registry::command::{Ground, Look};
+use plugin_registry::registry::finding::{Finding, Found};
+use plugin_registry::registry::idempotency::KeptAnswer;
+use plugin_registry::registry::resource::{ResourceKind, Slot};
+use plugin_registry::registry::snapshot::Snapshot;
+use plugin_registry::registry::{Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Revision, State};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
 
 /// A kind of journal, and where it is kept.
 pub(crate) enum Kind {

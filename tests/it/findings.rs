@@ -1,14 +1,15 @@
 //! Findings: what is wrong with what is held, on `/resources`, `/plugins` and in events.
 
-use plugin_registry::registry::{OnGone, Sweeper};
-use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::webhook::{self, Reach};
 use serde_json::{Value, json};
 
 use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, process, text};
 use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
+use plugin_registry::registry::Sweeper;
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::webhook::{self, Reach};
 
 #[tokio::test]
 async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
@@ -175,7 +176,8 @@ async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_
 async fn a_webhook_is_told_of_findings() {
     let mut receiver = Receiver::start().await;
     let clock = new_clock();
-    let webhooks = webhook::Settings { reach: Reach::Everything, ..webhook::Settings::default() };
+    let webhooks =
+        webhook::deliveries::Settings { reach: Reach::Everything, ..webhook::deliveries::Settings::default() };
     let server = Setup { clock: clock.clone(), webhooks, ..Setup::in_memory() }.start().await;
     let sweeper = Sweeper::new(server.registry.clone(), OnGone::Mark);
     let mut passage = Passage { client: server.client(), server, clock, sweeper };

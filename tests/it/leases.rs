@@ -1,8 +1,6 @@
 //! /leases.
 
 use jiff::SignedDuration;
-use plugin_registry::registry::OnGone;
-use plugin_registry::store::sqlite::SqliteJournal;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -11,6 +9,8 @@ use tempfile::TempDir;
 use crate::harness::Server;
 use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, text};
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::sqlite::SqliteJournal;
 
 #[tokio::test]
 async fn a_lease_is_granted_renewed_and_released() {

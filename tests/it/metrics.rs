@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use plugin_registry::webhook::{self, Reach};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, Server, holding_everything, minimal, named, within_patience};
+use plugin_registry::webhook::{self, Reach};
 
 /// Every sample, by its name with its labels.
 async fn samples(client: &Client) -> BTreeMap<String, f64> {
@@ -71,7 +71,8 @@ async fn the_registry_is_counted() {
 #[tokio::test]
 async fn what_is_held_seen_spent_and_delivered_is_told() {
     let mut receiver = Receiver::start().await;
-    let settings = webhook::Settings { reach: Reach::Everything, ..webhook::Settings::default() };
+    let settings =
+        webhook::deliveries::Settings { reach: Reach::Everything, ..webhook::deliveries::Settings::default() };
     let server = Setup { webhooks: settings, ..Setup::in_memory() }.start().await;
     let client = server.client();
     client.post("/webhooks", &json!({"url": receiver.url()})).answers(201).await;

@@ -1,11 +1,11 @@
 //! POST /observations.
 
 use jiff::SignedDuration;
-use plugin_registry::registry::OnGone;
 use serde_json::{Value, json};
 
 use crate::harness::durable::Durable;
 use crate::harness::passage::{Passage, holding, new_clock, process, text};
+use plugin_registry::registry::on_gone::OnGone;
 
 async fn with_one() -> Passage {
     let passage = Passage::start().await;

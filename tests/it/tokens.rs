@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-use plugin_registry::access::{SaltedHash, Token, TokenId, TokenTerms, TokenText};
-use plugin_registry::registry::OnGone;
-use plugin_registry::store::tokens::REVOKED_FOR;
-use plugin_registry::store::{Addition, TokenStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -14,6 +10,10 @@ use crate::harness::bearers::token;
 use crate::harness::passage::{Passage, new_clock};
 use crate::harness::server::Setup;
 use crate::harness::{Bearers, Durable, Server, blocking, minimal, within_patience};
+use plugin_registry::access::{SaltedHash, Token, TokenId, TokenTerms, TokenText};
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::tokens::REVOKED_FOR;
+use plugin_registry::store::{Addition, TokenStore};
 
 #[tokio::test]
 async fn a_token_is_made_shown_once_listed_and_revoked() {

@@ -21,13 +21,15 @@ pub mod budget;
 pub mod inquiry;
 pub mod money;
 pub mod period;
+pub mod query;
 pub mod statement;
+pub mod totals;
 pub mod version;
 pub mod watchman;
 
+pub use self::query::{Accrual, CostQuery};
 pub use books::{Books, BudgetEvent, Meter};
 pub use budget::{Account, Budget, Reached};
-pub use inquiry::{Accrual, CostQuery};
 pub use money::{MicroUsd, Rate, Spend};
 pub use period::Period;
 pub use statement::{GroupBy, Line, Statement};

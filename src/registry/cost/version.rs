@@ -6,7 +6,7 @@ use super::money::{Rate, Spend};
 use crate::plugin::Plugin;
 use crate::registry::document::Record;
 use crate::registry::observation::Observation;
-use crate::registry::resources::{ResourceKind, held_by};
+use crate::registry::resource::{ResourceKind, held_by};
 
 /// A stretch of time, from its beginning up to its end, and without that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,24 +1,16 @@
 //! The task that looks whether a budget has reached a threshold. What it finds becomes a change, so that
 //! watchers and webhooks learn of it; the rules see to it that each threshold is told once a period.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::books::Books;
-use super::budget::Account;
-use super::money::{MicroUsd, Spend};
-use super::version::{Extent, Window, rate_now, spend};
-use crate::registry::command::{Command, Request, SubmitError};
-use crate::registry::document::Record;
+use crate::registry::command::{Command, Request};
 use crate::registry::handle::Registry;
-use crate::registry::index::IndexKey;
-use crate::registry::state::State;
+use crate::registry::submit_error::SubmitError;
 
 /// How often budgets are looked at. More often costs a look at everything that a provider may be charging for; less
 /// often tells of a threshold later.
@@ -100,35 +92,5 @@ impl Registry {
             self.submit(Request::plain(command)).await?;
         }
         Ok(number)
-    }
-}
-
-impl State {
-    /// The books: what has been spent by what has ended.
-    pub fn books(&self) -> &Books {
-        &self.books
-    }
-
-    /// What a plugin that stands has cost in all, up to `now`, its earlier lives included.
-    pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
-        let closed = self.books.meters().get(&record.plugin.key()).map(|meter| meter.closed).unwrap_or_default();
-        closed + spend(record, Extent::of(record, None, now), Window::until(now))
-    }
-
-    /// What counts for a budget in the period of `now`.
-    pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
-        let window = Window { from: account.counts_from(now), to: now };
-        let standing = self.counting(account).map(|record| spend(record, Extent::of(record, None, now), window));
-        standing.fold(account.closed(now), |sum, spent| sum + spent)
-    }
-
-    /// What an hour costs now of what counts for a budget.
-    pub fn burn(&self, account: &Account) -> MicroUsd {
-        self.counting(account).filter_map(|record| rate_now(record)).map(super::money::Rate::hourly).sum()
-    }
-
-    fn counting(&self, account: &Account) -> impl Iterator<Item = &Arc<Record>> {
-        let billable = self.having(&IndexKey::Billable).into_iter().flat_map(|records| records.values());
-        billable.filter(|record| account.counts(record))
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::plugin::Registration;
+use crate::plugin::{ExecutionMode, Registration, UniqueId};
 use crate::registry::{Change, ChangeKind, Event, State};
 
 /// So few that the topics forget all the time.
@@ -157,7 +157,7 @@ impl Simulation {
         let to = (self.filed + number).min(self.journal.len());
         let news = self.journal[self.filed..to].to_vec();
         let touched = |watcher: &Watcher| news.iter().any(|transition| is_of(&watcher.topic, transition));
-        self.topics.file(&news);
+        self.topics.file(&news, Vec::new());
         self.filed = to;
         for watcher in self.watchers.iter_mut().filter(|watcher| touched(watcher)) {
             watcher.asleep = false;

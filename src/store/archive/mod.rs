@@ -24,7 +24,8 @@ use super::row::ChangeRow;
 use super::tokens::TokenRow;
 use super::{Journal, KeptWebhook, StoreError};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Revision, Snapshot, StoreId};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Revision, StoreId};
 
 /// A part of a store.
 #[derive(Debug, Clone)]

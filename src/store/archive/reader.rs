@@ -9,7 +9,8 @@ use super::standing::standing;
 use super::{Beside, Part};
 use crate::plugin::PluginKey;
 use crate::registry::cost::{Books, Meter};
-use crate::registry::{Lease, Revision, Snapshot, State, StoreId};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Lease, Revision, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
 

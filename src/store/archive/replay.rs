@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::plugin::Name;
-use crate::registry::{Category, Change, ChangeKind, Lease, Record, Revision, State, Step};
+use crate::registry::step::Step;
+use crate::registry::{Category, Change, ChangeKind, Lease, Record, Revision, State};
 use crate::store::StoreError;
 use crate::store::row::{ChangeRow, observed_of, revision_from_sql, time_from_sql};
 

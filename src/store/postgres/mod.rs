@@ -57,7 +57,8 @@ use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql,
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, Wake, WebhookStore};
 use crate::plugin::Name;
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Lease, Record, Revision, Snapshot, State, StoreId};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Category, Change, Lease, Record, Revision, State, StoreId};
 
 /// The least version of the server, as it names itself.
 const LEAST_VERSION: i32 = 12_00_00;

@@ -4,7 +4,8 @@ use rusqlite::{Connection, Row};
 
 use super::{books, history};
 use crate::plugin::Name;
-use crate::registry::{Category, Lease, Record, Snapshot, State, StoreId};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Category, Lease, Record, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::{
     config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,

@@ -34,7 +34,8 @@ use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revisi
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use crate::plugin::{FreeJson, Name};
 use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, Snapshot, State, StoreId};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, State, StoreId};
 
 /// The journal in a SQLite file.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! The core without a runtime, a clock or a store: commands in, changes and states out.
 
 use jiff::Timestamp;
-use plugin_registry::registry::decide::{Decision, decide};
-use plugin_registry::registry::vet::Vetted;
-use plugin_registry::registry::{Change, Command, Refusal, Request, Revision, State, StoreId};
+
+use plugin_registry::registry::decide::decide;
+use plugin_registry::registry::decision::Decision;
+use plugin_registry::registry::refusal::Refusal;
+use plugin_registry::registry::schema_question::Vetted;
+use plugin_registry::registry::{Change, Command, Request, Revision, State, StoreId};
 
 /// A state, and how it came about.
 pub(crate) struct Machine {

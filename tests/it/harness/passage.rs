@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::{Clock as _, ManualClock};
-use plugin_registry::registry::{OnGone, Sweeper};
-use plugin_registry::store::Journal;
-use plugin_registry::store::memory::MemoryJournal;
 use serde_json::{Value, json};
 
 use super::durable::Durable;
 use super::server::Setup;
 use super::{Client, Reply, Server};
+use plugin_registry::clock::{Clock as _, ManualClock};
+use plugin_registry::registry::Sweeper;
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::Journal;
+use plugin_registry::store::memory::MemoryJournal;
 
 /// How far the clock is moved between two passes, in seconds: less than would count as standing still.
 const STEP: i64 = 5;

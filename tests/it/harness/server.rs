@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Client, Durable, RawConnection, blocking, within_patience};
 use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::origin::Names;
@@ -16,12 +22,6 @@ use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::webhook::{self, Deliveries};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-use super::{Client, Durable, RawConnection, blocking, within_patience};
 
 /// A running service.
 pub(crate) struct Server {
@@ -48,7 +48,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
-    pub(crate) webhooks: webhook::Settings,
+    pub(crate) webhooks: webhook::deliveries::Settings,
     pub(crate) retention: Retention,
     pub(crate) quotas: Quotas,
     pub(crate) gate: Gate,
@@ -69,7 +69,7 @@ impl Setup {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             settings: Settings::default(),
-            webhooks: webhook::Settings::default(),
+            webhooks: webhook::deliveries::Settings::default(),
             retention: Retention::default(),
             quotas: Quotas::default(),
             gate: Gate::default(),

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
 use jiff::Timestamp;
-use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::{Change, Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
+use plugin_registry::registry::idempotency::KeptAnswer;
+use plugin_registry::registry::snapshot::Snapshot;
+use plugin_registry::registry::{Change, Revision, State};
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// What the next commit does.
 #[derive(Debug)]

@@ -1,19 +1,20 @@
 //! Remote resources, at real endpoints.
 
 use jiff::SignedDuration;
-use plugin_registry::liveness::pace::Pace;
-use plugin_registry::liveness::provider::Providers;
-use plugin_registry::liveness::remote::{RemoteProber, RemoteSettings, Target};
-use plugin_registry::plugin::{RemoteResource, UniqueId};
-use plugin_registry::registry::observation::ObservedState::{self, Alive, Gone, Unknown, Unreachable};
-use plugin_registry::registry::observation::{ResourceKey, ResourceKind};
-use plugin_registry::webhook::Reach;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{at, only};
 use crate::harness::receiver::{Answer, Receiver};
+use plugin_registry::liveness::pace::Pace;
+use plugin_registry::liveness::provider::Providers;
+use plugin_registry::liveness::remote::{RemoteProber, RemoteSettings, Target};
+use plugin_registry::plugin::{RemoteResource, UniqueId};
+use plugin_registry::registry::observation::ObservedState::{self, Alive, Gone, Unknown, Unreachable};
+use plugin_registry::registry::observation::ResourceKey;
+use plugin_registry::registry::resource::ResourceKind;
+use plugin_registry::webhook::Reach;
 
 async fn answering(answers: Vec<Answer>) -> Receiver {
     let receiver = Receiver::start().await;

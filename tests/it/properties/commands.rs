@@ -1,18 +1,19 @@
 //! Arbitrary commands over few names, so that they meet each other.
 
 use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
 use plugin_registry::access::Principal;
 use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
 use plugin_registry::registry::command::{Ground, Look, TagCondition};
 use plugin_registry::registry::cost::{Budget, MicroUsd, Reached};
 use plugin_registry::registry::finding::{Finding, Found};
-use plugin_registry::registry::observation::{ResourceKind, Slot};
+use plugin_registry::registry::resource::{ResourceKind, Slot};
 use plugin_registry::registry::{
     Command, EntityTag, FindingKind, LeaseId, LeaseTerms, ObservedState, Precondition, Request, Revision, StoreId,
 };
-use proptest::prelude::*;
-use proptest::sample::select;
-use serde_json::{Map, Value, json};
 
 /// A field with one of some values, or absent.
 fn field(name: &'static str, values: Vec<Value>) -> impl Strategy<Value = Option<(String, Value)>> {

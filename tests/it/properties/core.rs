@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use plugin_registry::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration};
-use plugin_registry::registry::index::IndexKey;
-use plugin_registry::registry::resources::ResourceQuery;
-use plugin_registry::registry::stats::Stats;
-use plugin_registry::registry::{Command, FindingKind, ObservedState, Record, Refusal, Request, Revision, State};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::cases;
 use super::commands::{commands, documents, requests};
 use crate::harness::Machine;
+use plugin_registry::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration};
+use plugin_registry::registry::index::IndexKey;
+use plugin_registry::registry::refusal::Refusal;
+use plugin_registry::registry::resources::ResourceQuery;
+use plugin_registry::registry::stats::Stats;
+use plugin_registry::registry::{Command, FindingKind, ObservedState, Record, Request, Revision, State};
 
 proptest! {
     #![proptest_config(cases(128))]

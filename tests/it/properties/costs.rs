@@ -4,14 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::ManualClock;
-use plugin_registry::registry::command::Look;
-use plugin_registry::registry::cost::{Accrual, CostQuery, GroupBy, Spend, Statement};
-use plugin_registry::registry::observation::ResourceKind;
-use plugin_registry::registry::query::Filter;
-use plugin_registry::registry::{Change, ChangeKind, Command, Record, Registry, Request, Revision, State};
-use plugin_registry::store::Journal as _;
-use plugin_registry::store::memory::MemoryJournal;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
@@ -20,6 +12,15 @@ use super::cases;
 use super::commands::requests;
 use crate::conformance::commit;
 use crate::harness::Machine;
+use plugin_registry::clock::ManualClock;
+use plugin_registry::registry::command::Look;
+use plugin_registry::registry::cost::query::{Accrual, CostQuery};
+use plugin_registry::registry::cost::{GroupBy, Spend, Statement};
+use plugin_registry::registry::filter::Filter;
+use plugin_registry::registry::resource::ResourceKind;
+use plugin_registry::registry::{Change, ChangeKind, Command, Record, Registry, Request, Revision, State};
+use plugin_registry::store::Journal as _;
+use plugin_registry::store::memory::MemoryJournal;
 
 /// A plugin from one change to the next, or to now.
 struct Version {

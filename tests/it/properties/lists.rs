@@ -1,17 +1,19 @@
 //! Lists: an index answers what a full scan does, and pages concatenated are the whole list.
 
-use plugin_registry::plugin::{ExecutionMode, Name, Provider};
-use plugin_registry::registry::query::{Filter, ListQuery};
-use plugin_registry::registry::resource_row::Certainty;
-use plugin_registry::registry::resources::{Resource, ResourceKind, ResourceQuery};
-use plugin_registry::registry::sort::{Sort, SortField};
-use plugin_registry::registry::{Command, State};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::cases;
 use super::commands::{registrations, requests};
 use crate::harness::Machine;
+use plugin_registry::plugin::{ExecutionMode, Name, Provider};
+use plugin_registry::registry::filter::Filter;
+use plugin_registry::registry::query::ListQuery;
+use plugin_registry::registry::resource::ResourceKind;
+use plugin_registry::registry::resource_row::Certainty;
+use plugin_registry::registry::resources::{Resource, ResourceQuery};
+use plugin_registry::registry::sort::{Sort, SortField};
+use plugin_registry::registry::{Command, State};
 
 fn states() -> impl Strategy<Value = State> {
     (prop::collection::vec(registrations(), 0..12), prop::collection::vec(requests(), 0..20)).prop_map(

@@ -5,22 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::{Clock as _, ManualClock};
-use plugin_registry::plugin::{Registration, UniqueId};
-use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::observation::ResourceKind;
-use plugin_registry::registry::{
-    Asker, Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, OnGone, Registry, Request, ResourceKey,
-    Revision, Sighting, Snapshot, State, Sweeper,
-};
-use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
 use super::cases;
 use crate::harness::passage::new_clock;
+use plugin_registry::clock::{Clock as _, ManualClock};
+use plugin_registry::plugin::{Registration, UniqueId};
+use plugin_registry::registry::idempotency::KeptAnswer;
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::registry::resource::ResourceKind;
+use plugin_registry::registry::snapshot::Snapshot;
+use plugin_registry::registry::{
+    Asker, Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Registry, Request, ResourceKey, Revision,
+    Sighting, State, Sweeper,
+};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// The processes that the plugin holds at first.
 const PIDS: [u32; 3] = [7, 8, 9];

@@ -1,0 +1,51 @@
+//! The expensive checks of a command, made before the command reaches the writer.
+//!
+//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller's task makes the check against
+//! the snapshot of the moment. The writer only compares texts, and sends a command back ([`Refusal::NotVetted`]) when the
+//! schema or the configuration has changed in between.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+
+use crate::plugin::FreeJson;
+use crate::registry::command::Request;
+use crate::registry::refusal::Refusal;
+use crate::registry::submit_error::SubmitError;
+pub(crate) use crate::registry::vet::{Question, Vetted};
+
+/// How much is remembered of schemas that were found to be right, in bytes of their texts.
+const REMEMBERED_BYTES: u64 = 4 << 20;
+
+/// Makes the checks, and remembers which schemas were right: many plugins have the same one.
+#[derive(Debug)]
+pub(super) struct Vetting(Cache<FreeJson, ()>);
+
+impl Vetting {
+    pub(super) fn new() -> Vetting {
+        let bytes = |schema: &FreeJson, (): &()| u32::try_from(schema.as_str().len()).unwrap_or(u32::MAX);
+        Vetting(Cache::builder().weigher(bytes).max_capacity(REMEMBERED_BYTES).build())
+    }
+
+    /// Makes an expensive check for a request.
+    ///
+    /// # Errors
+    ///
+    /// What was found to be wrong.
+    pub(super) async fn vet(&self, request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
+        if question.config.is_none() && self.0.get(&question.schema).await.is_some() {
+            return Ok(Vetted { schema: question.schema, config: None });
+        }
+        let checked = if question.is_quick() {
+            question.answer(&request.command)
+        } else {
+            let request = Arc::clone(request);
+            tokio::task::spawn_blocking(move || question.answer(&request.command))
+                .await
+                .map_err(|_| SubmitError::WriterFailed)?
+        };
+        let vetted = checked.map_err(Refusal::from)?;
+        self.0.insert(vetted.schema.clone(), ()).await;
+        Ok(vetted)
+    }
+}
