@@ -13,8 +13,6 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::clock::new_identity;
-
 /// What the text of a hash begins with: how it was made.
 const SCHEME: &str = "sha256";
 
@@ -28,9 +26,8 @@ pub struct SaltedHash {
 }
 
 impl SaltedHash {
-    /// The hash of a secret, with a salt that nobody has had before.
-    pub fn of(secret: &str) -> SaltedHash {
-        let salt = new_identity().into_bytes();
+    /// The hash of a secret with a salt, which must be random and new.
+    pub fn of(secret: &str, salt: [u8; 16]) -> SaltedHash {
         SaltedHash { salt, digest: digest(&salt, secret), shown: OnceLock::new() }
     }
 
@@ -86,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_known_again_and_no_other() {
-        let hash = SaltedHash::of("one");
+        let hash = SaltedHash::of("one", [1; 16]);
         let read = SaltedHash::from_text(&hash.to_text()).unwrap();
         for other in ["", "on", "one ", "One", "two"] {
             assert!(!hash.is_of(other), "{other}, before the secret was shown");
@@ -96,7 +93,7 @@ mod tests {
         for other in ["", "on", "one ", "One", "two"] {
             assert!(!read.is_of(other), "{other}");
         }
-        assert_ne!(hash.to_text(), SaltedHash::of("one").to_text(), "the salt differs");
+        assert_ne!(hash.to_text(), SaltedHash::of("one", [2; 16]).to_text(), "the salt differs");
         assert!(!hash.to_text().contains("one") && !format!("{hash:?}").contains("one"));
     }
 

@@ -8,7 +8,8 @@ use fnv::FnvBuildHasher;
 use jiff::Timestamp;
 
 use super::principal::Principal;
-use super::token::{Token, TokenId};
+use super::token::Token;
+use super::token_id::TokenId;
 use super::token_text;
 
 /// How exactly it is known when a token was used, in microseconds. Finer would have all processors write to one place.

@@ -28,6 +28,7 @@ pub mod principal;
 pub mod role;
 pub mod scope;
 pub mod token;
+pub mod token_id;
 pub mod token_text;
 pub mod tokens;
 
@@ -36,6 +37,7 @@ pub use keyring::{Denial, Keyring};
 pub use principal::Principal;
 pub use role::{Deed, Role};
 pub use scope::Scope;
-pub use token::{Token, TokenId, TokenTerms};
+pub use token::{Token, TokenTerms};
+pub use self::token_id::TokenId;
 pub use token_text::TokenText;
 pub use tokens::{Tokens, TokensError};

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::role::Role;
 use super::scope::Scope;
-use super::token::TokenId;
+use super::token_id::TokenId;
 
 /// The name of whoever asks while no tokens are configured; no token has it.
 pub const ANONYMOUS: &str = "anonymous";

@@ -1,5 +1,6 @@
 //! A token as it is kept: what it lets its bearer do, and a hash to know it again by.
 
+use crate::access::token_id::{TokenId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,40 +11,11 @@ use super::hash::SaltedHash;
 use super::principal::{ANONYMOUS, Principal};
 use super::role::Role;
 use super::scope::Scope;
-use super::token_text::TokenText;
 use crate::plugin::read::{ObjectReader, nullable, one_of, string};
 use crate::plugin::{Invalid, Name};
 
 /// The most tokens that are in force at a time.
 pub const MAX_TOKENS: usize = 1000;
-
-/// Names a token: a part of its text, which is no secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TokenId(Arc<str>);
-
-impl TokenId {
-    /// The name that somebody says, or that was kept.
-    pub fn named(text: &str) -> TokenId {
-        TokenId(text.into())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::borrow::Borrow<str> for TokenId {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
 
 /// What its maker has set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,19 +96,17 @@ impl TokenTerms {
 }
 
 impl Token {
-    /// A new token, with the text that its bearer shows: told now, or never.
-    pub fn make(terms: TokenTerms, by: &str, now: Timestamp) -> (Token, TokenText) {
-        let text = TokenText::generate();
-        let token = Token {
-            id: text.id().clone(),
+    /// A new token, made by `by`.
+    pub fn new(id: TokenId, hash: SaltedHash, terms: TokenTerms, by: &str, now: Timestamp) -> Token {
+        Token {
+            id,
             terms,
-            hash: text.hash(),
+            hash,
             created_at: Some(now),
             created_by: Some(by.into()),
             last_used_at: None,
             revoked_at: None,
-        };
-        (token, text)
+        }
     }
 
     /// Who its bearer is.

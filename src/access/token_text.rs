@@ -6,10 +6,12 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::hash::SaltedHash;
-use super::token::TokenId;
+use super::token::{Token, TokenTerms};
+use super::token_id::TokenId;
 use crate::clock::new_identity;
 
 /// What every token begins with.
@@ -50,7 +52,12 @@ impl TokenText {
 
     /// What is kept of its secret.
     pub fn hash(&self) -> SaltedHash {
-        SaltedHash::of(&self.secret)
+        SaltedHash::of(&self.secret, new_identity().into_bytes())
+    }
+
+    /// The token as it is kept, made by `by`.
+    pub fn token(&self, terms: TokenTerms, by: &str, now: Timestamp) -> Token {
+        Token::new(self.id.clone(), self.hash(), terms, by, now)
     }
 
     /// The text, for the one answer that shows it.

@@ -12,7 +12,8 @@ use tracing::{debug, info, warn};
 
 use super::file;
 use super::keyring::{Key, Keyring};
-use super::token::{MAX_TOKENS, Token, TokenId, TokenTerms};
+use super::token::{MAX_TOKENS, Token, TokenTerms};
+use super::token_id::TokenId;
 use super::token_text::TokenText;
 use crate::plugin::Invalid;
 use crate::store::{Addition, StoreError, TokenStore};
@@ -196,7 +197,8 @@ impl Tokens {
         if ring.keys().any(|key| key.is_of_file && key.token.terms.name == terms.name) {
             return Err(TokensError::NameTaken);
         }
-        let (token, text) = Token::make(terms, by, now);
+        let text = TokenText::generate();
+        let token = text.token(terms, by, now);
         let (store, kept) = (Arc::clone(&self.0.store), token.clone());
         match blocking(move || store.add(&kept)).await? {
             Addition::Done => {}

@@ -9,7 +9,8 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::access::{Role, Token, TokenId, TokenTerms, TokenText};
+use crate::access::{Role, Token, TokenTerms, TokenText};
+use crate::access::token_id::TokenId;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::{Addition, Journal, StoreUrl, TokenStore};
 
@@ -113,7 +114,8 @@ impl StoreArgs {
 
 fn create(store: &dyn TokenStore, args: &TermsArgs) -> anyhow::Result<()> {
     let now = SystemClock.now();
-    let (token, text) = Token::make(args.terms(now)?, MAKER, now);
+    let text = TokenText::generate();
+        let token = text.token(args.terms(now)?, MAKER, now);
     match store.add(&token)? {
         Addition::Done => print(&format!("{}\n", text.reveal())),
         Addition::NameTaken => bail!("a token of the name `{}` is in force already; revoke it first", token.terms.name),

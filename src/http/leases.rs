@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::clock::new_identity;
 use super::body::{JsonBody, NoBody};
 use super::context::{Now, revision_header};
 use super::cursor::Cursor;
@@ -168,7 +169,7 @@ pub(super) async fn grant_lease(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let id = LeaseId::generate();
+    let id = LeaseId::new(new_identity());
     let command = Command::GrantLease { id: id.clone(), terms: terms_of(body)? };
     let granted = move |outcome: &Outcome| {
         let lease = outcome.state.as_ref().and_then(|state| state.lease(id.as_str()));

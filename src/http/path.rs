@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
 use super::router::{Api, Shared};
-use crate::access::TokenId;
+use crate::access::token_id::TokenId;
 use crate::plugin::{Name, Pid, UniqueId};
 use crate::registry::LeaseId;
 

@@ -173,9 +173,10 @@ impl Rules<'_> {
 
     fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        let question = Question { schema: current.plugin.config_schema.clone(), config: Some(config.clone()) };
-        if !self.vetted.is_some_and(|vetted| vetted.schema == question.schema && vetted.obeyed_by(config)) {
-            return Err(Refusal::NotVetted(question));
+        let schema = &current.plugin.config_schema;
+        if !self.vetted.is_some_and(|vetted| vetted.schema == *schema && vetted.obeyed_by(config)) {
+            let (schema, config) = (schema.clone(), config.clone());
+            return Err(Refusal::NotVetted(Question::Config { schema, config }));
         }
         let mut plugin = (*current.plugin).clone();
         plugin.is_configured = true;
@@ -281,7 +282,7 @@ impl Rules<'_> {
             Some(Vetted { schema: vetted, config: Some((held, obeys)) }) if vetted == schema && held == config => {
                 Ok(*obeys)
             }
-            _ => Err(Refusal::NotVetted(Question { schema: schema.clone(), config: Some(config.clone()) })),
+            _ => Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config: Some(config.clone()) })),
         }
     }
 
@@ -296,7 +297,7 @@ impl Rules<'_> {
         let stands = before.is_some_and(|before| before.config_schema == *schema);
         if !stands && self.vetted.is_none_or(|vetted| vetted.schema != *schema) {
             let config = current.and_then(|record| record.config.clone());
-            return Err(Refusal::NotVetted(Question { schema: schema.clone(), config }));
+            return Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config }));
         }
         if plugin.spawned_pids.len() > MAX_PIDS {
             return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());

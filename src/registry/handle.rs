@@ -282,7 +282,7 @@ impl Registry {
         let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
             Foresight::Nothing => None,
             Foresight::Known(vetted) => Some(vetted),
-            Foresight::Ask(question) => match self.0.vetting.vet(&request, question).await {
+            Foresight::Ask(question) => match self.0.vetting.vet(question).await {
                 Ok(vetted) => Some(vetted),
                 // It may have been done before, when the check would have gone well: the writer knows.
                 Err(_) if request.attempt.is_some() => None,
@@ -338,7 +338,7 @@ impl Pending {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
                 // What was checked has changed since; check what stands now, and ask again.
                 Err(SubmitError::Refused(Refusal::NotVetted(question))) => {
-                    let vetted = self.registry.0.vetting.vet(&self.request, question).await?;
+                    let vetted = self.registry.0.vetting.vet(question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(vetted)).await?;
                 }
                 answer => return answer,

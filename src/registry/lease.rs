@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::revision::Revision;
 use crate::plugin::wire_names::wire_names;
@@ -41,8 +42,8 @@ pub struct LeaseId(Arc<str>);
 
 impl LeaseId {
     /// The name of a new lease.
-    pub fn generate() -> LeaseId {
-        LeaseId(crate::clock::new_identity().simple().to_string().into())
+    pub fn new(identity: Uuid) -> LeaseId {
+        LeaseId(identity.simple().to_string().into())
     }
 
     /// The name that a client says, or that was kept; whether there is such a lease is for the registry to say.

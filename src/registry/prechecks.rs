@@ -27,22 +27,21 @@ impl Vetting {
         Vetting(Cache::builder().weigher(bytes).max_capacity(REMEMBERED_BYTES).build())
     }
 
-    /// Makes an expensive check for a request.
+    /// Makes an expensive check.
     ///
     /// # Errors
     ///
     /// What was found to be wrong.
-    pub(super) async fn vet(&self, request: &Arc<Request>, question: Question) -> Result<Vetted, SubmitError> {
-        if question.config.is_none() && self.0.get(&question.schema).await.is_some() {
-            return Ok(Vetted { schema: question.schema, config: None });
+    pub(super) async fn vet(&self, question: Question) -> Result<Vetted, SubmitError> {
+        if let Some(schema) = question.schema_alone()
+            && self.0.get(schema).await.is_some()
+        {
+            return Ok(Vetted { schema: schema.clone(), config: None });
         }
         let checked = if question.is_quick() {
-            question.answer(&request.command)
+            question.answer()
         } else {
-            let request = Arc::clone(request);
-            tokio::task::spawn_blocking(move || question.answer(&request.command))
-                .await
-                .map_err(|_| SubmitError::WriterFailed)?
+            tokio::task::spawn_blocking(move || question.answer()).await.map_err(|_| SubmitError::WriterFailed)?
         };
         let vetted = checked.map_err(Refusal::from)?;
         self.0.insert(vetted.schema.clone(), ()).await;

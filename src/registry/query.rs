@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::document::Record;
-use super::index::Records;
+use super::index::{IndexKey, Records};
 use super::sort::{Position, Sort, SortField};
 use super::state::State;
 use crate::registry::filter::Filter;
@@ -148,3 +148,29 @@ impl PartialEq for Ranked<'_> {
 }
 
 impl Eq for Ranked<'_> {}
+
+impl Filter {
+    /// The records that fulfil this, when indexes hold exactly them, each once.
+    pub(crate) fn indexed<'a>(&self, state: &'a State) -> Option<Vec<&'a Records>> {
+        let keys: Vec<IndexKey> = match self {
+            Filter::Active(true) => vec![IndexKey::Active],
+            Filter::Billable(true) => vec![IndexKey::Billable],
+            Filter::Configured(true) => vec![IndexKey::Configured],
+            Filter::Category(names) => names.iter().cloned().map(IndexKey::Category).collect(),
+            Filter::ExecutionMode(modes) => modes.iter().copied().map(IndexKey::Mode).collect(),
+            Filter::Provider(providers) => providers.iter().copied().map(IndexKey::Provider).collect(),
+            Filter::Host(hosts) => hosts.iter().map(|host| IndexKey::Host(host.as_str().into())).collect(),
+            Filter::Lease(leases) => leases.iter().map(|lease| IndexKey::Lease(lease.as_str().into())).collect(),
+            // A plugin may hold several of the processes asked for, and must be listed once.
+            Filter::Pid(pids) if pids.len() == 1 => pids.iter().copied().map(IndexKey::Pid).collect(),
+            Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
+            Filter::Verified(true) => vec![IndexKey::Verified],
+            // As above, of findings.
+            Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::Finding).collect(),
+            _ => return None,
+        };
+        let distinct: std::collections::BTreeSet<_> = keys.into_iter().collect();
+        Some(distinct.iter().filter_map(|key| state.having(key)).collect())
+    }
+}
+

@@ -1,15 +1,24 @@
 //! A schema and a configuration that are to be checked, and the result of the check.
 
 use crate::plugin::{FreeJson, Invalid, schema, secrets};
-use crate::registry::command::Command;
 
 /// What has to be checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// Is this a JSON Schema?
-    pub schema: FreeJson,
-    /// Does this configuration obey it?
-    pub config: Option<FreeJson>,
+pub enum Question {
+    /// Is this a JSON Schema? And does the saved configuration, where there is one, still obey it?
+    Schema {
+        /// The schema.
+        schema: FreeJson,
+        /// The saved configuration.
+        config: Option<FreeJson>,
+    },
+    /// Does this configuration, which is to be saved, obey the plugin's schema?
+    Config {
+        /// The schema, which was checked when the plugin was registered.
+        schema: FreeJson,
+        /// The configuration.
+        config: FreeJson,
+    },
 }
 
 /// What was found.
@@ -29,35 +38,42 @@ impl Vetted {
 }
 
 impl Question {
-    /// Whether the check takes no more than 2 ms, whatever the texts say.
-    pub fn is_quick(&self) -> bool {
-        self.config.is_none() && bounded_schema::is_quick(self.schema.as_str())
+    /// The schema that is asked about alone, without a configuration.
+    pub fn schema_alone(&self) -> Option<&FreeJson> {
+        match self {
+            Question::Schema { schema, config: None } => Some(schema),
+            Question::Schema { .. } | Question::Config { .. } => None,
+        }
     }
 
-    /// Makes the check for `command`.
+    /// Whether the check takes no more than 2 ms, whatever the texts say.
+    pub fn is_quick(&self) -> bool {
+        self.schema_alone().is_some_and(|schema| bounded_schema::is_quick(schema.as_str()))
+    }
+
+    /// Makes the check.
     ///
     /// # Errors
     ///
-    /// What is wrong with the schema; for a configuration that is to be saved, where it does not
-    /// obey. That one which was saved before does not obey any more is no error.
-    pub fn answer(self, command: &Command) -> Result<Vetted, Invalid> {
-        let Question { schema, config } = self;
-        let value = schema.to_value();
-        let config = match (command, config) {
-            (Command::SaveConfig { .. }, Some(config)) => {
-                let document = config.to_value();
+    /// The mistakes in the schema, or, for a configuration that is to be saved, the places where it does not obey the
+    /// schema. A configuration that was saved before and no longer obeys is no error.
+    pub fn answer(self) -> Result<Vetted, Invalid> {
+        match self {
+            Question::Config { schema, config } => {
+                let (document, value) = (config.to_value(), schema.to_value());
                 schema::check_config(&document, &value)?;
                 secrets::refuse_masks(&document, &value)?;
-                Some((config, true))
+                Ok(Vetted { schema, config: Some((config, true)) })
             }
-            (_, config) => {
+            Question::Schema { schema, config } => {
+                let value = schema.to_value();
                 schema::check(&value, "/config_schema")?;
-                config.map(|config| {
+                let config = config.map(|config| {
                     let obeys = schema::check_config(&config.to_value(), &value).is_ok();
                     (config, obeys)
-                })
+                });
+                Ok(Vetted { schema, config })
             }
-        };
-        Ok(Vetted { schema, config })
+        }
     }
 }

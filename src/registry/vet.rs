@@ -35,13 +35,13 @@ impl Foresight {
                     }
                     standing => {
                         let config = standing.and_then(|record| record.config.clone());
-                        Foresight::Ask(Question { schema, config })
+                        Foresight::Ask(Question::Schema { schema, config })
                     }
                 }
             }
             Command::SaveConfig { id, config } => state.plugin(id.as_str()).map_or(Foresight::Nothing, |record| {
                 let schema = record.plugin.config_schema.clone();
-                Foresight::Ask(Question { schema, config: Some(config.clone()) })
+                Foresight::Ask(Question::Config { schema, config: config.clone() })
             }),
             _ => Foresight::Nothing,
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::clock::new_identity;
 use super::archive::standing::standing;
 use super::archive::{Beside, Part};
 use super::pulses::MemoryPulses;
@@ -53,7 +54,7 @@ impl MemoryJournal {
     /// An empty journal with a new identity.
     pub fn new() -> MemoryJournal {
         MemoryJournal {
-            store: StoreId::generate(),
+            store: StoreId::new(new_identity()),
             kept: Arc::default(),
             webhooks: Arc::default(),
             pulses: Arc::default(),

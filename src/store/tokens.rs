@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
 use crate::access::token::MAX_TOKENS;
-use crate::access::{Role, SaltedHash, Scope, Token, TokenId, TokenTerms};
+use crate::access::{Role, SaltedHash, Scope, Token, TokenTerms};
+use crate::access::token_id::TokenId;
 use crate::plugin::{Name, json};
 
 /// How long it is known that a token was revoked.
@@ -132,7 +133,7 @@ impl TryFrom<TokenRow> for Token {
         let hash = match (&row.hash, row.revoked_at) {
             (Some(hash), _) => SaltedHash::from_text(hash).ok_or_else(|| damaged("has a damaged hash"))?,
             // That of nothing: no token has an empty secret.
-            (None, Some(_)) => SaltedHash::of(""),
+            (None, Some(_)) => SaltedHash::of("", [0; 16]),
             (None, None) => return Err(damaged("has no hash")),
         };
         let terms = TokenTerms {
@@ -200,7 +201,7 @@ impl TokenStore for MemoryTokens {
         let found = kept.iter_mut().find(|one| one.id == *id && one.revoked_at.is_none());
         let is_there = found.is_some();
         if let Some(token) = found {
-            (token.revoked_at, token.hash) = (Some(at), SaltedHash::of(""));
+            (token.revoked_at, token.hash) = (Some(at), SaltedHash::of("", [0; 16]));
         }
         Ok(is_there)
     }

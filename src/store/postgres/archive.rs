@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use crate::clock::new_identity;
 use super::history::{COLUMNS, change_row, horizon};
 use super::link::{LOAD_TIME, Link};
 use super::session::Session;
@@ -159,7 +160,7 @@ fn fill(
         let rows = some(&mut parts)?;
         link.run_within(LOAD_TIME, async |client| write::put_changes(client, statements, rows).await)?;
     }
-    let store = StoreId::generate();
+    let store = StoreId::new(new_identity());
     let (revision, at, horizon) =
         (revision_to_sql(state.revision()), state.at().as_microsecond(), revision_to_sql(horizon));
     link.run(async |client| {

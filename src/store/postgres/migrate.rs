@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use crate::clock::new_identity;
 use crate::registry::StoreId;
 use crate::store::StoreError;
 use crate::store::head::older;
@@ -51,7 +52,7 @@ async fn migrate_alone(client: &Client) -> Result<(), StoreError> {
         client.execute_typed("INSERT INTO migrations (version) VALUES ($1)", &[(&version, Type::INT8)]).await?;
     }
     if applied == 0 {
-        let store = StoreId::generate();
+        let store = StoreId::new(new_identity());
         client
             .execute_typed(
                 "INSERT INTO registry (id, store, head, head_at, horizon) VALUES (1, $1, 0, 0, 0)",

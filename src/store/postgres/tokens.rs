@@ -10,7 +10,8 @@ use super::link::{Link, closed};
 use super::migrate::migrate;
 use super::url::PostgresUrl;
 use crate::access::token::MAX_TOKENS;
-use crate::access::{Token, TokenId};
+use crate::access::Token;
+use crate::access::token_id::TokenId;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
 

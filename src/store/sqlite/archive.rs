@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use crate::clock::new_identity;
 use super::history::{COLUMNS, change_row, horizon};
 use super::{SqliteJournal, answers, load, revision_to_sql, tokens, webhooks};
 use crate::registry::StoreId;
@@ -99,7 +100,7 @@ impl SqliteJournal {
             }
         }
         self.write_changes(parts.map(change))?;
-        let store = StoreId::generate();
+        let store = StoreId::new(new_identity());
         self.connection.execute(
             "UPDATE registry SET store = ?1, horizon = ?2",
             params![store.as_str(), revision_to_sql(horizon)],

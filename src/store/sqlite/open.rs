@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use crate::clock::new_identity;
 use super::books;
 use crate::registry::StoreId;
 use crate::store::StoreError;
@@ -171,7 +172,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
     if applied == 0 {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        let store = StoreId::generate();
+        let store = StoreId::new(new_identity());
         transaction
             .execute("INSERT INTO registry (id, store, head, head_at) VALUES (1, ?1, 0, 0)", [store.as_str()])?;
     }

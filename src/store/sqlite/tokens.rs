@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 
 use super::link::Link;
 use crate::access::token::MAX_TOKENS;
-use crate::access::{Token, TokenId};
+use crate::access::Token;
+use crate::access::token_id::TokenId;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
 

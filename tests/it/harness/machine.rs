@@ -31,7 +31,7 @@ impl Machine {
             match decide(&self.state, &self.store, request, vetted.as_ref()) {
                 Err(Refusal::NotVetted(question)) => {
                     assert!(vetted.is_none(), "the same question is asked twice");
-                    vetted = Some(question.answer(&request.command)?);
+                    vetted = Some(question.answer()?);
                 }
                 decision => return decision,
             }

@@ -1,6 +1,7 @@
 //! Any sequence of commands by anybody: nobody changes what is not theirs.
 
-use plugin_registry::access::{Principal, Role, Scope, TokenId};
+use plugin_registry::access::{Principal, Role, Scope};
+use plugin_registry::access::token_id::TokenId;
 use plugin_registry::plugin::Plugin;
 use plugin_registry::registry::{Event, LeaseState, State};
 use proptest::prelude::*;

@@ -168,7 +168,7 @@ impl World {
             Happening::Released => drop(self.registry.release_lease(&self.lease, Asker::default()).await),
             Happening::Granted => {
                 let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
-                self.lease = LeaseId::generate();
+                self.lease = LeaseId::new(plugin_registry::clock::new_identity());
                 let grant = Command::GrantLease { id: self.lease.clone(), terms };
                 self.registry.submit(Request::plain(grant)).await.unwrap();
             }
