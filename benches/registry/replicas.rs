@@ -6,9 +6,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use plugin_registry::plugin::{Registration, json};
-use plugin_registry::registry::{Command, Registry, Request};
-use plugin_registry::store::StoreUrl;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
@@ -22,6 +19,10 @@ use crate::slow_disk::SYNC_TIME;
 use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
 use crate::wire::post;
+use domain::command::{Command, Request};
+use domain::plugin::{Registration, json};
+use plugin_registry::registry::Registry;
+use plugin_registry::store::StoreUrl;
 
 /// Connections that register, over all replicas.
 const CLIENTS: usize = 64;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::snapshot::Snapshot;
-use plugin_registry::registry::{Change, Revision, State};
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::{Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// What each commit takes longer.

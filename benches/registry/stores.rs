@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use plugin_registry::clock::SystemClock;
-use plugin_registry::plugin::{Registration, json};
-use plugin_registry::registry::{Command, Registry, Request};
-use plugin_registry::store::StoreUrl;
 
 use crate::documents;
 use crate::settings::Settings;
+use domain::command::{Command, Request};
+use domain::plugin::{Registration, json};
+use plugin_registry::clock::SystemClock;
+use plugin_registry::registry::Registry;
+use plugin_registry::store::StoreUrl;
 
 /// How many registrations wait for the writer at a time.
 const AT_A_TIME: usize = 1_000;

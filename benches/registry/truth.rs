@@ -5,8 +5,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use plugin_registry::liveness::process::ProcessProbe;
-use plugin_registry::plugin::Pid;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -17,6 +15,8 @@ use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::table::{Aim, Table};
 use crate::wire::{Connection, post};
+use domain::plugin::Pid;
+use plugin_registry::liveness::process::ProcessProbe;
 
 /// How many leases are held.
 const LEASES: usize = 5_000;

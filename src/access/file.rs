@@ -14,13 +14,12 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::clock::new_identity;
-use super::hash::SaltedHash;
-use super::token::{MAX_TOKENS, Token, TokenTerms};
-use super::token_id::TokenId;
 use super::token_text;
-use crate::plugin::Invalid;
-use crate::plugin::read::{ObjectReader, kind_of, string};
+use crate::clock::new_identity;
+use domain::access::token::MAX_TOKENS;
+use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
+use domain::plugin::Invalid;
+use domain::plugin::read::{ObjectReader, kind_of, string};
 
 /// Reads the tokens of a file: TOML, or JSON when it begins with `{`.
 ///
@@ -70,7 +69,8 @@ fn token(value: Value, pointer: &str) -> Result<Token, Invalid> {
     });
     let plain = fields.optional("token", |value, at| {
         let text = string(value, at)?;
-        let parts = token_text::parts(&text).map(|(id, secret)| (TokenId::named(id), SaltedHash::of(secret, new_identity().into_bytes())));
+        let parts = token_text::parts(&text)
+            .map(|(id, secret)| (TokenId::named(id), SaltedHash::of(secret, new_identity().into_bytes())));
         parts.ok_or_else(|| Invalid::at(at, "must be a token as `plugin-registry token generate` makes them"))
     });
     fields.finish()?;

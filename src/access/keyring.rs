@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use fnv::FnvBuildHasher;
 use jiff::Timestamp;
 
-use super::principal::Principal;
-use super::token::Token;
-use super::token_id::TokenId;
 use super::token_text;
+use domain::access::{Principal, Token, TokenId};
 
 /// How exactly it is known when a token was used, in microseconds. Finer would have all processors write to one place.
 const USE_GRAIN: i64 = 1_000_000;
@@ -139,7 +137,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::access::{TokenTerms, TokenText};
+    use crate::access::TokenText;
+    use domain::access::TokenTerms;
 
     fn token(document: serde_json::Value) -> (Token, String) {
         let new = TokenText::generate();
@@ -161,7 +160,7 @@ mod tests {
         let ring = Keyring::new(vec![one, other], None, None);
         let ask = |field: &str| ring.authenticate(Some(field.as_bytes()), at(1)).map(|principal| principal.role);
         for good in [format!("Bearer {text}"), format!("bearer {text}"), format!("BEARER  {text} ")] {
-            assert_eq!(ask(&good), Ok(crate::access::Role::Viewer), "{good}");
+            assert_eq!(ask(&good), Ok(domain::access::Role::Viewer), "{good}");
         }
         for malformed in
             ["", "Bearer", "Bearer ", &text, "Basic YTpi", &format!("Basic {text}"), "Bearer plr_0_0", "Bearer é"]

@@ -9,10 +9,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::hash::SaltedHash;
-use super::token::{Token, TokenTerms};
-use super::token_id::TokenId;
 use crate::clock::new_identity;
+use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
 
 /// What every token begins with.
 pub const PREFIX: &str = "plr_";

@@ -12,11 +12,11 @@ use tracing::{debug, info, warn};
 
 use super::file;
 use super::keyring::{Key, Keyring};
-use super::token::{MAX_TOKENS, Token, TokenTerms};
-use super::token_id::TokenId;
 use super::token_text::TokenText;
-use crate::plugin::Invalid;
 use crate::store::{Addition, StoreError, TokenStore};
+use domain::access::token::MAX_TOKENS;
+use domain::access::{Token, TokenId, TokenTerms};
+use domain::plugin::Invalid;
 
 /// How often the store and the file are read again: so long may a token that was revoked at another replica be used.
 const READ_EVERY: Duration = Duration::from_secs(2);

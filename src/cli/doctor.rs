@@ -11,9 +11,8 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::sight::{self, Point};
 use crate::liveness::{Held, Prober};
-use crate::plugin::UniqueId;
-use crate::registry::observation::ResourceKey;
-use crate::registry::resource::ResourceKind;
+use domain::plugin::UniqueId;
+use domain::record::{ResourceKey, ResourceKind};
 
 /// The flags of `doctor`.
 #[derive(Debug, Clone, Args)]
@@ -76,7 +75,7 @@ fn read_resource(text: &str) -> anyhow::Result<ResourceKey> {
         "container" => ResourceKind::Container,
         _ => bail!("the kind must be `process` or `container`"),
     };
-    if kind == ResourceKind::Process && id.parse::<crate::plugin::Pid>().is_err() {
+    if kind == ResourceKind::Process && id.parse::<domain::plugin::Pid>().is_err() {
         bail!("`{id}` is no process id");
     }
     Ok(ResourceKey { plugin: UniqueId::from_client("doctor"), kind, id: id.into() })

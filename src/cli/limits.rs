@@ -14,7 +14,7 @@ use crate::http::cors::Cors;
 use crate::http::peer::{ProxyField, TrustedProxies};
 use crate::http::rates::{Rate, Rates};
 use crate::http::room::Room;
-use crate::registry::Quotas;
+use domain::command::quota::Quotas;
 
 /// How many seconds' worth of requests may come at once, when nothing is said.
 const BURST_SECONDS: u32 = 10;

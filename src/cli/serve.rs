@@ -23,13 +23,14 @@ use super::tls::{self, TlsArgs};
 use crate::clock::{Clock as _, SystemClock};
 use crate::http::{Api, Backups};
 use crate::liveness::sight::Sight;
-use crate::registry::cost::{Watchman, watchman};
+use crate::registry::budget_monitor::Watchman;
 use crate::registry::on_gone::OnGone;
-use crate::registry::{Registry, Retention, Sweeper};
+use crate::registry::{Registry, Sweeper, budget_monitor};
 use crate::server::{self, Settings};
 use crate::store::StoreUrl;
 use crate::telemetry::LogLevel;
 use crate::webhook::{self, Deliveries, Reach};
+use domain::change::retention::Retention;
 
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
@@ -147,7 +148,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let scheme = if tls.is_some() { "https" } else { "http" };
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
-    let budgets = Watchman::start(registry.clone(), watchman::LOOK);
+    let budgets = Watchman::start(registry.clone(), budget_monitor::LOOK);
     let sight = Sight::default();
     let tokens = access.tokens.clone();
     // Without tokens nobody has to say who they are: a backup, which holds secrets, is for this machine then.

@@ -9,10 +9,10 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::access::{Role, Token, TokenTerms, TokenText};
-use crate::access::token_id::TokenId;
+use crate::access::TokenText;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::{Addition, Journal, StoreUrl, TokenStore};
+use domain::access::{Role, Token, TokenId, TokenTerms};
 
 /// Who is said to have made a token here.
 const MAKER: &str = "command line";
@@ -115,7 +115,7 @@ impl StoreArgs {
 fn create(store: &dyn TokenStore, args: &TermsArgs) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let text = TokenText::generate();
-        let token = text.token(args.terms(now)?, MAKER, now);
+    let token = text.token(args.terms(now)?, MAKER, now);
     match store.add(&token)? {
         Addition::Done => print(&format!("{}\n", text.reveal())),
         Addition::NameTaken => bail!("a token of the name `{}` is in force already; revoke it first", token.terms.name),

@@ -27,14 +27,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+use crate::telemetry::{KeyValue, Origin};
 pub use backup::Backup;
+use domain::plugin::Pid;
 pub use error::ClientError;
 pub use security::{Security, Trust};
 pub use transport::{Answer, Transport, TransportError};
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
-
-use crate::plugin::Pid;
-use crate::telemetry::{KeyValue, Origin};
 
 /// How long a request may take until its answer is complete, as long as the service itself gives it.
 const REQUEST_TIME: Duration = Duration::from_secs(30);

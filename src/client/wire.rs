@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::FreeJson;
-use crate::registry::observation::{ObservedState, Sighting};
-use crate::registry::resource::ResourceKind;
+use domain::plugin::FreeJson;
+use domain::record::{ObservedState, ResourceKind, Sighting};
 
 /// What `POST /leases` takes.
 #[derive(Debug, Clone, Serialize)]

@@ -12,8 +12,9 @@ use super::currency::not_read;
 use super::origin::Names;
 use super::problem::{Kind, Problem};
 use super::router::{Api, Shared};
-use crate::access::{Deed, Denial, Keyring, Principal, Tokens, TokensError};
-use crate::registry::authority;
+use crate::access::{Denial, Keyring, Tokens, TokensError};
+use domain::access::{Deed, Principal};
+use domain::command::authorization;
 
 /// When to ask again after the tokens could not be read.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -140,7 +141,7 @@ pub fn permit(deed: Deed, request: &Request) -> Result<(), Problem> {
         _ if deed == Deed::Greet => Ok(()),
         Some(principal) if principal.is_stranger() => Err(denied(Denial::NoToken)),
         Some(principal) if principal.role.may(deed) => Ok(()),
-        Some(principal) => Err(Problem::new(Kind::Forbidden, authority::lacks_role(principal, deed))),
+        Some(principal) => Err(Problem::new(Kind::Forbidden, authorization::lacks_role(principal, deed))),
         None => Err(denied(Denial::NoToken)),
     }
 }

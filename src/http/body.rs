@@ -17,8 +17,8 @@ use super::idempotency::BodyDigest;
 use super::problem::{Kind, Problem};
 use super::room::Place;
 use super::router::{Api, Shared};
-use crate::plugin::json;
-use crate::plugin::read::{ObjectReader, kind_of};
+use domain::plugin::json;
+use domain::plugin::read::{ObjectReader, kind_of};
 
 /// The media type of a merge patch (RFC 7396).
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -51,7 +51,7 @@ impl<const OUTER: usize> FromRequest<Shared> for PatchBody<OUTER> {
         let bytes = read_whole(request, api).await?;
         match json::parse_nested(&bytes, OUTER)? {
             Value::Object(patch) => Ok(PatchBody(patch)),
-            other => Err(crate::plugin::Invalid::at("", format!("must be an object, not {}", kind_of(&other))).into()),
+            other => Err(domain::plugin::Invalid::at("", format!("must be an object, not {}", kind_of(&other))).into()),
         }
     }
 }

@@ -18,11 +18,10 @@ use super::reply;
 use super::router::{Api, Shared};
 use super::write::Write;
 use crate::clock::new_identity;
-use crate::registry::cost::{Account, Budget, MicroUsd, Period};
-use crate::registry::filters::Filters;
-use crate::registry::outcome::Outcome;
-use crate::registry::refusal::Refusal;
-use crate::registry::{self, Command, Revision};
+use domain::command::{Command, Outcome, Refusal};
+use domain::cost::{Account, Budget, Period};
+use domain::query::Filters;
+use domain::{MicroUsd, Revision};
 
 /// A budget, with what was spent.
 #[derive(Serialize, ToSchema)]
@@ -83,7 +82,7 @@ pub(super) struct BudgetList<'a> {
 }
 
 impl<'a> BudgetDocument<'a> {
-    fn of(state: &registry::state::State, id: &'a str, account: &'a Account, now: Timestamp) -> BudgetDocument<'a> {
+    fn of(state: &domain::State, id: &'a str, account: &'a Account, now: Timestamp) -> BudgetDocument<'a> {
         let Budget { name, filters, limit, period, thresholds } = &account.budget;
         let spent = state.spent(account, now);
         BudgetDocument {

@@ -12,11 +12,11 @@ use super::path::CategoryPath;
 use super::problem::Problem;
 use super::reply;
 use super::write::Write;
-use crate::plugin::read::{ObjectReader, nullable, string};
-use crate::plugin::{Invalid, Name};
-use crate::registry::outcome::Outcome;
-use crate::registry::stats::CategoryView;
-use crate::registry::{Command, EntityTag, Precondition, Revision};
+use domain::command::{Command, Outcome, Precondition};
+use domain::plugin::read::{ObjectReader, nullable, string};
+use domain::plugin::{Invalid, Name};
+use domain::query::stats::CategoryView;
+use domain::{EntityTag, Revision};
 
 /// Every category.
 #[derive(Serialize, ToSchema)]

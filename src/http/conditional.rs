@@ -7,8 +7,9 @@ use hyper::http::request::Parts;
 
 use super::problem::{Kind, Problem};
 use super::router::Shared;
-use crate::registry::command::TagCondition;
-use crate::registry::{EntityTag, Precondition};
+use domain::EntityTag;
+use domain::command::Precondition;
+use domain::command::request::TagCondition;
 
 impl FromRequestParts<Shared> for Precondition {
     type Rejection = Problem;

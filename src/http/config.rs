@@ -13,10 +13,10 @@ use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::write::Write;
-use crate::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
-use crate::registry::authority::may_see_secrets;
-use crate::registry::refusal::Refusal;
-use crate::registry::{Command, PluginDocument, Precondition};
+use domain::command::authorization::may_see_secrets;
+use domain::command::{Command, Precondition, Refusal};
+use domain::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
+use domain::record::PluginDocument;
 
 /// Whether a configuration obeys its schema.
 #[derive(Serialize, ToSchema)]

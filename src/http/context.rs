@@ -26,9 +26,8 @@ use super::router::{Api, Offer, Shared};
 use super::traced::{Answered, Traced};
 use super::view::View;
 use super::{access, compress, currency};
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Revision, StoreId};
 use crate::telemetry::Trace;
+use domain::{Revision, Snapshot, StoreId};
 
 /// The revision that a reply was made from, or that a write has led to.
 pub const REGISTRY_REVISION: HeaderName = HeaderName::from_static("registry-revision");

@@ -16,12 +16,12 @@ use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Shared;
 use super::view::View;
-use crate::registry::Revision;
-use crate::registry::concern::Counts;
-use crate::registry::cost::query::{Accrual, CostQuery};
-use crate::registry::cost::{GroupBy, Line, MicroUsd, Spend, Statement};
-use crate::registry::index::IndexKey;
-use crate::registry::snapshot::Snapshot;
+use domain::cost::{GroupBy, Line, Statement};
+use domain::index::IndexKey;
+use domain::query::CostQuery;
+use domain::query::cost::Accrual;
+use domain::query::interest::Counts;
+use domain::{MicroUsd, Revision, Snapshot, Spend};
 
 /// The most hours that can be estimated: a hundred years and more.
 pub const MAX_HOURS: f64 = 1_000_000.0;

@@ -15,7 +15,7 @@ use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::registry::freshness::OLD;
 use crate::registry::health::WriterHealth;
-use crate::registry::snapshot::Snapshot;
+use domain::Snapshot;
 
 /// For how many seconds nobody has known whether the answer is from the newest revision. Absent as long as that is
 /// known, or was a moment ago.

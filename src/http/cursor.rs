@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::params::bad;
 use super::problem::{Kind, Problem};
-use crate::registry::StoreId;
-use crate::registry::sort::{Position, SortKey};
+use domain::StoreId;
+use domain::query::sort::{Position, SortKey};
 
 /// A place in a list, with the store and the list that it belongs to.
 #[derive(Debug, Serialize, Deserialize)]

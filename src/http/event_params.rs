@@ -6,11 +6,12 @@ use super::list_params::{
 };
 use super::params::{Params, bad, revision_of};
 use super::problem::Problem;
-use crate::plugin::UniqueId;
-use crate::registry::filter::Filter;
-use crate::registry::history::ChangeRange;
-use crate::registry::topic::Topic;
-use crate::registry::{ChangeKind, Record, Revision, StoreId, Transition};
+use domain::change::history::ChangeRange;
+use domain::change::{ChangeKind, Transition};
+use domain::plugin::UniqueId;
+use domain::query::{Filter, Topic};
+use domain::record::Record;
+use domain::{Revision, StoreId};
 
 /// Which events to list.
 #[derive(Debug)]

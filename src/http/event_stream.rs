@@ -17,14 +17,16 @@ use super::params::revision_of;
 use super::problem::{Kind, Problem};
 use super::room::Place;
 use super::router::Api;
-use crate::access::{Principal, Tokens};
-use crate::registry::history::ChangeRange;
+use crate::access::Tokens;
+use crate::registry::Registry;
 use crate::registry::past::{PastError, require_kept};
-use crate::registry::snapshot::Snapshot;
 use crate::registry::stretch::Stretch;
-use crate::registry::topic::Topic;
 use crate::registry::watch::{News, Subscription};
-use crate::registry::{Registry, Revision, StoreId, Transition};
+use domain::access::Principal;
+use domain::change::Transition;
+use domain::change::history::ChangeRange;
+use domain::query::Topic;
+use domain::{Revision, Snapshot, StoreId};
 
 /// The media type of a stream of events.
 pub const EVENT_STREAM: &str = "text/event-stream";

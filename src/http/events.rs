@@ -19,12 +19,11 @@ use super::path::PluginPath;
 use super::problem::{Kind, Problem};
 use super::reply::next_page;
 use super::router::{Api, Shared};
-use crate::registry::cloud_event::CloudEvent;
-use crate::registry::history::Chapter;
 use crate::registry::past::require_kept;
-use crate::registry::refusal::Refusal;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Revision, StoreId};
+use domain::change::cloud_event::CloudEvent;
+use domain::change::history::Chapter;
+use domain::command::Refusal;
+use domain::{Revision, Snapshot, StoreId};
 
 /// How many changes are looked at for one page; a page may so be short, and yet not the last.
 const LOOKED_AT: usize = 10_000;

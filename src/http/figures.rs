@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::router::Shared;
 use super::webhooks::WebhookState;
-use crate::plugin::ExecutionMode;
-use crate::registry::cost::query::CostQuery;
 use crate::registry::health::WriterHealth;
-use crate::registry::index::IndexKey;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{FindingKind, LeaseState};
+use domain::index::IndexKey;
+use domain::plugin::ExecutionMode;
+use domain::query::CostQuery;
+use domain::record::FindingKind;
+use domain::{LeaseState, Snapshot};
 
 /// What stands.
 pub(super) struct Figures {

@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::reply;
 use super::router::Shared;
 use crate::liveness::sight::Point;
-use crate::registry::Revision;
 use crate::registry::health::WriterHealth;
+use domain::Revision;
 
 /// The process lives.
 #[derive(Serialize, ToSchema)]

@@ -17,10 +17,10 @@ use super::access::principal_of;
 use super::context::REGISTRY_REVISION;
 use super::problem::{Kind, Problem};
 use super::router::Shared;
-use crate::access::Principal;
-use crate::registry::answer::Answer;
-use crate::registry::idempotency::Attempt;
-use crate::registry::outcome::Outcome;
+use domain::access::Principal;
+use domain::command::Outcome;
+use domain::command::answer::Answer;
+use domain::command::idempotency::Attempt;
 
 /// The header field of a request that may be sent again.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

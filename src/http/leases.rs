@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::clock::new_identity;
 use super::body::{JsonBody, NoBody};
 use super::context::{Now, revision_header};
 use super::cursor::Cursor;
@@ -24,14 +23,13 @@ use super::reply;
 use super::request_id::By;
 use super::router::{Api, Shared};
 use super::write::Write;
-use crate::plugin::read::{ObjectReader, integer, nullable, string};
-use crate::plugin::{Invalid, UniqueId};
-use crate::registry::index::IndexKey;
-use crate::registry::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
-use crate::registry::outcome::Outcome;
-use crate::registry::refusal::Refusal;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Command, Lease, LeaseId, LeaseState, LeaseTerms, Revision};
+use crate::clock::new_identity;
+use domain::command::{Command, Outcome, Refusal};
+use domain::index::IndexKey;
+use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
+use domain::plugin::read::{ObjectReader, integer, nullable, string};
+use domain::plugin::{Invalid, UniqueId};
+use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 
 /// The longest name of a holder, in characters.
 const MAX_HOLDER: usize = 256;

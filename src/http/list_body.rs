@@ -12,7 +12,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use crate::registry::Record;
+use domain::record::Record;
 
 /// How long a piece is at least, in bytes, as long as there is more.
 const PIECE: usize = 128 * 1024;

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use super::cursor::{Cursor, ListCursor};
 use super::params::{Params, bad};
 use super::problem::Problem;
-use crate::plugin::read::unknown_name;
-use crate::plugin::{ExecutionMode, Pid, Provider};
-use crate::registry::filter::Filter;
-use crate::registry::query::ListQuery;
-use crate::registry::resource::ResourceKind;
-use crate::registry::resources::{ResourceQuery, RowPosition};
-use crate::registry::sort::{Position, Sort, SortField};
-use crate::registry::{ChangeKind, FindingKind, LeaseState, PluginDocument, StoreId, filter_text};
+use domain::change::ChangeKind;
+use domain::plugin::read::unknown_name;
+use domain::plugin::{ExecutionMode, Pid, Provider};
+use domain::query::resources::RowPosition;
+use domain::query::sort::{Position, SortField};
+use domain::query::{Filter, ListQuery, ResourceQuery, Sort, filter_text};
+use domain::record::{FindingKind, PluginDocument, ResourceKind};
+use domain::{LeaseState, StoreId};
 
 /// How many items a list has when nothing is said.
 pub const DEFAULT_LIMIT: usize = 1_000;
@@ -235,7 +235,7 @@ impl PluginList {
         query.limit = params.single("limit")?.map(limit_of).transpose()?;
         if let Some(cursor) = params.single("cursor")? {
             let ListCursor { key, unique_id } = Cursor::read(cursor, store, &list)?;
-            query.after = Some(Position { key, unique_id: crate::plugin::UniqueId::from_client(&unique_id) });
+            query.after = Some(Position { key, unique_id: domain::plugin::UniqueId::from_client(&unique_id) });
         }
         let fields =
             params.iter().find(|(name, _)| *name == "fields").map(|(_, names)| fields_of(names)).transpose()?;
@@ -265,7 +265,7 @@ impl ResourceList {
         let after = match params.single("cursor")? {
             Some(cursor) => {
                 let (unique_id, row): (String, usize) = Cursor::read(cursor, store, &list)?;
-                Some(RowPosition { unique_id: crate::plugin::UniqueId::from_client(&unique_id), row })
+                Some(RowPosition { unique_id: domain::plugin::UniqueId::from_client(&unique_id), row })
             }
             None => None,
         };

@@ -10,8 +10,8 @@ use super::params::Params;
 use super::problem::Problem;
 use super::reply;
 use super::router::Shared;
-use crate::plugin::Invalid;
-use crate::plugin::read::{ObjectReader, string};
+use domain::plugin::Invalid;
+use domain::plugin::read::{ObjectReader, string};
 
 /// The log's level.
 #[derive(Serialize, ToSchema)]

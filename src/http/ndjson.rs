@@ -20,11 +20,12 @@ use super::problem::{Kind, Problem, ProblemDocument};
 use super::room::Place;
 use super::router::Api;
 use super::write::Write;
-use crate::plugin::{Registration, json};
-use crate::registry::answer::Answer;
-use crate::registry::outcome::Outcome;
+use crate::registry::Pending;
 use crate::registry::submit_error::SubmitError;
-use crate::registry::{Command, Pending, Precondition, Revision};
+use domain::Revision;
+use domain::command::answer::Answer;
+use domain::command::{Command, Outcome, Precondition};
+use domain::plugin::{Registration, json};
 
 /// The media type: one JSON document a line.
 pub const NDJSON: &str = "application/x-ndjson";

@@ -15,10 +15,9 @@ use super::problem::Problem;
 use super::reply;
 use super::request_id::By;
 use super::router::Shared;
-use crate::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
-use crate::plugin::{FreeJson, Invalid, UniqueId};
-use crate::registry::resource::ResourceKind;
-use crate::registry::{ObservedState, ResourceKey, Sighting};
+use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
+use domain::plugin::{FreeJson, Invalid, UniqueId};
+use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
 
 /// The most observations of one report.
 pub(super) const MAX_OBSERVATIONS: usize = 10_000;

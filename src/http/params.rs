@@ -11,9 +11,9 @@ use percent_encoding::percent_decode_str;
 use super::currency::CONSISTENCY;
 use super::problem::{Kind, Problem};
 use super::router::Shared;
-use crate::plugin::read::unknown_name;
-use crate::registry::Revision;
-use crate::registry::filter_text;
+use domain::Revision;
+use domain::plugin::read::unknown_name;
+use domain::query::filter_text;
 
 /// The most parameters of a query, and the most values of one of them: what they ask for is looked
 /// for in every plugin.

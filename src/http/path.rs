@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
 use super::router::{Api, Shared};
-use crate::access::token_id::TokenId;
-use crate::plugin::{Name, Pid, UniqueId};
-use crate::registry::LeaseId;
+use domain::LeaseId;
+use domain::access::TokenId;
+use domain::plugin::{Name, Pid, UniqueId};
 
 /// The plugin that a path addresses; whether there is one is for the registry to say.
 pub struct PluginPath(pub UniqueId);

@@ -24,11 +24,11 @@ use super::reply;
 use super::router::Shared;
 use super::view::View;
 use super::write::Write;
-use crate::plugin::Registration;
-use crate::registry::query::Page;
-use crate::registry::refusal::Refusal;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Command, PluginDocument, Precondition, Revision};
+use domain::command::{Command, Precondition, Refusal};
+use domain::plugin::Registration;
+use domain::query::Page;
+use domain::record::PluginDocument;
+use domain::{Revision, Snapshot};
 
 /// A list that looks at more plugins than this is made on a thread of its own, so that the
 /// requests beside it need not wait.

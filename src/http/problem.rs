@@ -12,11 +12,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::security_headers;
-use crate::plugin::json::JsonError;
-use crate::plugin::{FieldError, Invalid};
 use crate::registry::past::PastError;
-use crate::registry::refusal::Refusal;
 use crate::registry::submit_error::SubmitError;
+use domain::command::Refusal;
+use domain::plugin::json::JsonError;
+use domain::plugin::{FieldError, Invalid};
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -13,10 +13,9 @@ use super::context::revision_header;
 use super::negotiate::JSON;
 use super::path::encode_segment;
 use super::problem::Problem;
-use crate::registry::outcome::Outcome;
-use crate::registry::refusal::Refusal;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{EntityTag, Precondition, Record};
+use domain::command::{Outcome, Precondition, Refusal};
+use domain::record::Record;
+use domain::{EntityTag, Snapshot};
 
 /// Any document as JSON.
 pub fn json(document: &impl Serialize) -> Response {

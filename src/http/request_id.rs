@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use super::access::principal_of;
 use super::router::Shared;
 use crate::clock::new_identity;
-use crate::registry::Asker;
+use domain::command::Asker;
 
 /// Names the request, in the reply, the log and the journal.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

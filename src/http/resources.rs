@@ -18,10 +18,9 @@ use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Shared;
 use super::view::View;
-use crate::registry::resource_row::Resource;
-use crate::registry::resources::{self, ResourceQuery};
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Precondition, Revision};
+use domain::command::Precondition;
+use domain::query::{Resource, ResourceQuery, resources};
+use domain::{Revision, Snapshot};
 
 /// A page of held things.
 #[derive(Serialize, ToSchema)]

@@ -11,9 +11,10 @@ use super::body::{JsonBody, PatchBody};
 use super::path::{PidPath, PluginPath};
 use super::problem::Problem;
 use super::write::Write;
-use crate::plugin::read::{ObjectReader, nullable, string};
-use crate::plugin::{Invalid, Pids, RemoteResource};
-use crate::registry::{Command, PluginDocument};
+use domain::command::Command;
+use domain::plugin::read::{ObjectReader, nullable, string};
+use domain::plugin::{Invalid, Pids, RemoteResource};
+use domain::record::PluginDocument;
 
 /// Process ids.
 #[derive(ToSchema)]

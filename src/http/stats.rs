@@ -9,9 +9,9 @@ use super::problem::Problem;
 use super::reply;
 use super::router::Shared;
 use super::view::View;
-use crate::registry::Precondition;
-use crate::registry::concern::Counts;
-use crate::registry::stats::Stats;
+use domain::command::Precondition;
+use domain::query::Stats;
+use domain::query::interest::Counts;
 
 /// Count plugins.
 #[utoipa::path(get, path = "/stats", tag = "service", responses(

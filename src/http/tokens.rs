@@ -19,9 +19,10 @@ use super::path::TokenPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Shared;
+use crate::access::TokensError;
 use crate::access::keyring::Key;
-use crate::access::{Role, Scope, Token, TokenTerms, TokensError};
-use crate::plugin::Invalid;
+use domain::access::{Role, Scope, Token, TokenTerms};
+use domain::plugin::Invalid;
 
 /// When to ask again after the store did not take something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

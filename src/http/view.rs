@@ -14,11 +14,9 @@ use super::params::{Params, bad, revision_of};
 use super::problem::{Kind, Problem};
 use super::router::Api;
 use crate::clock::random_part_of;
-use crate::registry::Revision;
-use crate::registry::concern::Concern;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::topic::Topic;
 use crate::registry::watch::{News, Subscription};
+use domain::query::{Concern, Topic};
+use domain::{Revision, Snapshot};
 
 /// How long `since` waits when nothing is said.
 const WAIT: Duration = Duration::from_secs(30);

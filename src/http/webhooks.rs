@@ -19,9 +19,10 @@ use super::path::WebhookPath;
 use super::problem::{Kind, Problem};
 use super::reply;
 use super::router::Shared;
-use crate::registry::filters::Filters;
-use crate::registry::{ChangeKind, Revision};
 use crate::webhook::{Secret, View, WebhookError};
+use domain::Revision;
+use domain::change::ChangeKind;
+use domain::query::Filters;
 
 /// When to ask again after the store did not take something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -14,10 +14,10 @@ use super::problem::{Kind, Problem};
 use super::reply;
 use super::request_id::By;
 use super::router::Shared;
-use crate::access::Principal;
-use crate::registry::answer::Answer;
-use crate::registry::outcome::Outcome;
-use crate::registry::{Asker, Command, Precondition, Request, StoreId};
+use domain::StoreId;
+use domain::access::Principal;
+use domain::command::answer::Answer;
+use domain::command::{Asker, Command, Outcome, Precondition, Request};
 
 /// A write, before it is known what is to be written.
 pub struct Write {

@@ -14,8 +14,8 @@ use tracing::{debug, error, info, warn};
 use super::prober::{Held, Prober};
 use crate::client::{Client, ClientError, ListTag, Report, ReportedSighting, ResourceRow};
 use crate::clock::Clock;
-use crate::plugin::UniqueId;
-use crate::registry::observation::{ResourceKey, Sighting};
+use domain::plugin::UniqueId;
+use domain::record::{ResourceKey, Sighting};
 
 /// How many sightings are sent at a time: some 200 bytes each, and a body may have 1 MiB.
 const BATCH: usize = 1_000;

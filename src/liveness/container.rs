@@ -10,8 +10,8 @@ use bollard::models::{ContainerState, ContainerSummary, ContainerSummaryStateEnu
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::FreeJson;
-use crate::registry::observation::ObservedState;
+use domain::plugin::FreeJson;
+use domain::record::ObservedState;
 
 /// Where the engine listens, when nothing else is said.
 pub const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";

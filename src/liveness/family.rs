@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::stat::Stat;
-use crate::plugin::Pid;
+use domain::plugin::Pid;
 
 /// How many processes are named in a detail; the others are counted.
 const NAMED: usize = 20;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::{FreeJson, Pid};
+use domain::plugin::{FreeJson, Pid};
 
 /// The inode of the pid namespace that a machine begins with (PROC_PID_INIT_INO in linux/proc_ns.h).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::plugin::FreeJson;
-use crate::registry::observation::{ObservedState, ResourceKey, Sighting};
+use domain::plugin::FreeJson;
+use domain::record::{ObservedState, ResourceKey, Sighting};
 
 /// How often a state other than alive is told before it is only refreshed: findings take two sightings.
 const CONFIRMATIONS: u32 = 2;
@@ -91,8 +91,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::UniqueId;
-    use crate::registry::resource::ResourceKind;
+    use domain::plugin::UniqueId;
+    use domain::record::ResourceKind;
 
     fn key() -> ResourceKey {
         ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id: "42".into() }

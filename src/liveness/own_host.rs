@@ -14,10 +14,10 @@ use super::passes::{OWN_HOST, Passes, REMOTES};
 use super::prober::{Held, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
-use crate::registry::index::IndexKey;
-use crate::registry::observation::{ResourceKey, Sighting};
-use crate::registry::resource::{ResourceKind, held_by};
-use crate::registry::{Record, Registry};
+use crate::registry::Registry;
+use domain::index::IndexKey;
+use domain::record::resource::held_by;
+use domain::record::{Record, ResourceKey, ResourceKind, Sighting};
 
 /// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);

@@ -12,9 +12,8 @@ use super::family::{Relative, Table, control_group, in_words};
 use super::identity::ProcessIdentity;
 use super::memory::{Memory, Seen};
 use super::process::{Look, ProcessProbe, ProcessSight};
-use crate::plugin::{FreeJson, Pid};
-use crate::registry::observation::{ObservedState, ResourceKey, Sighting};
-use crate::registry::resource::ResourceKind;
+use domain::plugin::{FreeJson, Pid};
+use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
 
 /// Where control groups are mounted.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";

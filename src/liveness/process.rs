@@ -6,10 +6,9 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::{fs, io};
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -19,8 +18,8 @@ use super::family::Table;
 use super::identity::{ProcessIdentity, Standpoint};
 use super::stat::Stat;
 use crate::planted;
-use crate::plugin::Pid;
-use crate::registry::observation::ObservedState;
+use domain::plugin::Pid;
+use domain::record::ObservedState;
 
 /// The longest line of /proc/PID/stat is far shorter: 52 numbers and a command of 64 bytes at most.
 const LINE: usize = 4096;

@@ -13,8 +13,8 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::plugin::{Provider, RemoteResource};
-use crate::registry::observation::ObservedState;
+use domain::plugin::{Provider, RemoteResource};
+use domain::record::ObservedState;
 
 /// The APIs that can be asked, by provider.
 #[derive(Debug, Default)]

@@ -19,10 +19,10 @@ use url::Url;
 use super::memory::{Memory, Seen};
 use super::pace::Pace;
 use super::provider::Providers;
-use crate::plugin::{Plugin, RemoteResource};
-use crate::registry::observation::{ObservedState, ResourceKey, Sighting};
 use crate::webhook::courier::{HttpClient, client, reason_of};
 use crate::webhook::target::{self, Forbidden, GuardedResolver, Reach};
+use domain::plugin::{Plugin, RemoteResource};
+use domain::record::{ObservedState, ResourceKey, Sighting};
 
 /// How much of a provider's answer is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;

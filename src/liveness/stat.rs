@@ -1,6 +1,6 @@
 //! A line of /proc/PID/stat (proc_pid_stat(5)).
 
-use crate::plugin::Pid;
+use domain::plugin::Pid;
 
 /// What we want to know of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,28 +9,26 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::backup;
-use super::command::Request;
 use super::freshness::Freshness;
 use super::inbox::{Message, Submission};
 use super::measures::Measures;
-use super::outcome::Outcome;
 use super::past::READERS;
 use super::prechecks::Vetting;
-use super::quota::Quotas;
-use super::refusal::Refusal;
-use super::retention::Retention;
-use super::schema_question::Vetted;
 use super::stretch::Stretches;
 use super::submit_error::SubmitError;
 use super::traced::Traced;
-use super::vet::Foresight;
 use super::vitals::Vitals;
 use super::watch::Topics;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
 use crate::registry::health::WriterHealth;
-use crate::registry::snapshot::Snapshot;
 use crate::store::{History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use domain::Snapshot;
+use domain::change::retention::Retention;
+use domain::command::quota::Quotas;
+use domain::command::schema_check::Foresight;
+use domain::command::schema_question::Vetted;
+use domain::command::{Outcome, Refusal, Request};
 
 /// How many commands may wait for the writer before another is turned away.
 const QUEUE: usize = 4096;

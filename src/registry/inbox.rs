@@ -5,11 +5,10 @@ use std::sync::mpsc::Receiver;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::command::Request;
-use super::outcome::Outcome;
-use super::schema_question::Vetted;
 use super::submit_error::SubmitError;
 use super::traced::Traced;
+use domain::command::schema_question::Vetted;
+use domain::command::{Outcome, Request};
 
 /// The most commands that one commit takes.
 const MAX_BATCH: usize = 1024;

@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::authority;
-use super::command::{Asker, Command, Request};
 use super::handle::Registry;
-use super::lease::{Lease, LeaseId, LeaseState};
-use super::refusal::Refusal;
-use super::revision::Revision;
 use super::submit_error::SubmitError;
+use domain::command::{Asker, Command, Refusal, Request, authorization};
+use domain::{Lease, LeaseId, LeaseState, Revision};
 
 /// A lease with what is known beside its newest change.
 #[derive(Debug, Clone)]
@@ -49,7 +46,7 @@ impl Registry {
         let now = self.clock().now();
         if let Some(lease) = snapshot.state.lease(id.as_str()).filter(|lease| lease.state == LeaseState::Active) {
             if let Some(principal) = &asker.principal {
-                authority::require_own(principal, lease)?;
+                authorization::require_own(principal, lease)?;
             }
             self.vitals().renew(id, now);
             return Ok((Arc::clone(lease), snapshot.state.revision()));

@@ -5,19 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use super::authority;
-use super::command::{Asker, Command, Look, Request};
-use super::finding::Looks;
 use super::handle::{Pending, Registry};
 use super::measures::Sighted;
-use super::observation::{ObservedState, Sighting};
-use super::observation_rules::{read, transition};
-use super::refusal::Refusal;
-use super::resource::ResourceKind;
-use super::resource_row::Resource;
-use super::revision::Revision;
 use super::submit_error::SubmitError;
-use crate::plugin::UniqueId;
+use domain::Revision;
+use domain::command::observation_rules::{read, transition};
+use domain::command::request::Look;
+use domain::command::{Asker, Command, Refusal, Request, authorization};
+use domain::plugin::UniqueId;
+use domain::query::Resource;
+use domain::record::{Looks, ObservedState, ResourceKind, Sighting};
 
 /// What came of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +61,7 @@ impl Registry {
     ) -> Result<Seen, SubmitError> {
         let principal = asker.principal.as_ref();
         if let Some(principal) = principal {
-            authority::require_host(principal, host)?;
+            authorization::require_host(principal, host)?;
         }
         let now = self.clock().now();
         if let Some(host) = host
@@ -83,7 +80,7 @@ impl Registry {
                 seen.ignored.push((index, format!("{key} is not held")));
                 continue;
             };
-            if principal.is_some_and(|principal| !authority::is_in_scope(principal, &record.plugin)) {
+            if principal.is_some_and(|principal| !authorization::is_in_scope(principal, &record.plugin)) {
                 seen.ignored.push((index, format!("{key} is outside the scope of the token")));
                 continue;
             }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::handle::Registry;
-use super::history::{ChangeRange, Chapter};
-use super::revision::Revision;
-use super::snapshot::Snapshot;
 use crate::store::{History, StoreError};
+use domain::change::history::{ChangeRange, Chapter};
+use domain::{Revision, Snapshot};
 
 /// How many may read the journal at a time.
 pub(super) const READERS: usize = 4;

@@ -4,15 +4,12 @@
 //! the snapshot of the moment. The writer only compares texts, and sends a command back ([`Refusal::NotVetted`]) when the
 //! schema or the configuration has changed in between.
 
-use std::sync::Arc;
-
 use moka::future::Cache;
 
-use crate::plugin::FreeJson;
-use crate::registry::command::Request;
-use crate::registry::refusal::Refusal;
 use crate::registry::submit_error::SubmitError;
-pub(crate) use crate::registry::vet::{Question, Vetted};
+use domain::command::Refusal;
+pub(crate) use domain::command::schema_question::{Question, Vetted};
+use domain::plugin::FreeJson;
 
 /// How much is remembered of schemas that were found to be right, in bytes of their texts.
 const REMEMBERED_BYTES: u64 = 4 << 20;

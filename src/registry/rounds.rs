@@ -3,21 +3,17 @@
 
 use jiff::Timestamp;
 
-use super::command::{Command, Ground, Look};
-use super::cost::version::is_unpriced;
-use super::cost::{MicroUsd, Spend};
-use super::document::Record;
-use super::finding::Found;
-use super::finding_rules::{Case, Verdict};
-use super::holder::Holder;
-use super::index::IndexKey;
-use super::lease::LeaseState;
-use super::observation::{Observation, ObservedState, ResourceKey};
 use super::on_gone::OnGone;
-use super::resource::{Held, ResourceKind, Slot, held_by};
-use super::state::State;
 use super::vitals::{STALE, Vitals};
-use crate::plugin::UniqueId;
+use domain::command::Command;
+use domain::command::request::{Ground, Look};
+use domain::cost::version::is_unpriced;
+use domain::index::IndexKey;
+use domain::plugin::UniqueId;
+use domain::record::finding_rules::{Case, Verdict};
+use domain::record::resource::held_by;
+use domain::record::{Found, Held, Holder, Observation, ObservedState, Record, ResourceKey, ResourceKind, Slot};
+use domain::{LeaseState, MicroUsd, Spend, State};
 
 /// Who says that nobody has looked for too long.
 const OURSELVES: &str = "plugin-registry";

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use moka::future::Cache;
 
 use super::handle::Registry;
-use super::history::ChangeRange;
 use super::past::{PastError, require_kept};
-use super::revision::Revision;
-use super::transition::Transition;
+use domain::Revision;
+use domain::change::Transition;
+use domain::change::history::ChangeRange;
 
 /// How many revisions a stretch has.
 const LENGTH: u64 = 64;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::registry::refusal::Refusal;
+use domain::command::Refusal;
 
 /// Why a submitted command has no outcome.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

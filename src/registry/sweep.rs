@@ -4,7 +4,6 @@
 //! look again whether it still holds. A pass that comes late has missed something: see [`Sweeper::sweep`].
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
-use super::brake::{Brakes, Count};
-use super::command::{Command, Request};
 use super::handle::{Pending, Registry};
 use super::health::WriterHealth;
-use super::index::IndexKey;
-use super::lease::{FORGOTTEN_AFTER, Lease, LeaseState};
-use super::revision::Revision;
 use super::rounds::{self, Round};
-use super::state::State;
 use super::submit_error::SubmitError;
 use crate::registry::on_gone::OnGone;
 use crate::store::{Pulse, StoreError};
+use domain::command::{Command, Request};
+use domain::index::IndexKey;
+use domain::lease::FORGOTTEN_AFTER;
+use domain::self_preservation::{Brakes, Count};
+use domain::{Lease, LeaseState, Revision, State};
 
 /// How often a pass is made.
 const EVERY: Duration = Duration::from_secs(1);

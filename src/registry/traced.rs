@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::revision::Revision;
 use crate::telemetry::{ActiveSpan, KeyValue, SpanKind, Trace};
+use domain::Revision;
 
 /// A command's part in a trace.
 pub(super) struct Traced {

@@ -11,11 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 
-use super::brake::Brakes;
-use super::finding::Looks;
-use super::lease::{Lease, LeaseId, LeaseState, Term};
-use super::observation::{ObservedState, ResourceKey};
 use crate::store::{Pulse, PulseKind};
+use domain::lease::Term;
+use domain::record::{Looks, ObservedState, ResourceKey};
+use domain::self_preservation::Brakes;
+use domain::{Lease, LeaseId, LeaseState};
 
 /// How long what was seen counts without being seen again: three times the interval at which agents report.
 pub const STALE: SignedDuration = SignedDuration::from_mins(3);

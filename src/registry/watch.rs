@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::revision::Revision;
-use super::transition::Transition;
-use crate::registry::topic::Topic;
 use crate::telemetry::Trace;
+use domain::Revision;
+use domain::change::Transition;
+use domain::query::Topic;
 
 /// How many changes back a topic remembers, of all changes that there are.
 const REMEMBERED: u64 = 4096;

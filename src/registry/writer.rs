@@ -20,27 +20,23 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::change::Change;
-use super::decide::decide;
 use super::freshness::Freshness;
 use super::health::WriterHealth;
-use super::idempotency::{KEPT, KeptAnswer};
 use super::inbox::{Inbox, Message, Submission};
 use super::measures::Measures;
-use super::outcome::Outcome;
-use super::quota::Quotas;
-use super::refusal::Refusal;
-use super::retention::Retention;
-use super::revision::Revision;
-use super::snapshot::Snapshot;
-use super::state::State;
 use super::submit_error::SubmitError;
 use super::traced::{self, Told};
-use super::transition::Transition;
 use super::watch::Topics;
 use crate::clock::Clock;
 use crate::store::{Batch, History, Journal, StoreError};
 use crate::telemetry::Trace;
+use domain::change::retention::Retention;
+use domain::change::{Change, Transition};
+use domain::command::decide::decide;
+use domain::command::idempotency::{KEPT, KeptAnswer};
+use domain::command::quota::Quotas;
+use domain::command::{Outcome, Refusal};
+use domain::{Revision, Snapshot, State};
 
 /// How many batches may wait to be filed for watchers. Beyond that the writer waits, so that they cost no memory without end.
 const UNFILED: usize = 64;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::row::time_from_sql;
-use crate::plugin::{Name, PluginKey};
-use crate::registry::cost::{Account, Meter, MicroUsd, Spend};
+use domain::cost::{Account, Meter};
+use domain::plugin::{Name, PluginKey};
+use domain::{MicroUsd, Spend};
 
 /// The columns of the table `meters`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::registry::Revision;
+use domain::Revision;
 
 /// A store that cannot do what was asked.
 ///

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::registry::{Revision, State, StoreId};
+use domain::{Revision, State, StoreId};
 
 /// The head, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

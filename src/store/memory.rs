@@ -5,18 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::clock::new_identity;
 use super::archive::standing::standing;
 use super::archive::{Beside, Part};
 use super::pulses::MemoryPulses;
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
-use crate::registry::history::{ChangeRange, Chapter, Earlier};
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::step::Step;
-use crate::registry::{Change, Event, Revision, State, StoreId, Transition};
+use crate::clock::new_identity;
+use domain::change::history::{ChangeRange, Chapter, Earlier};
+use domain::change::{Change, Event, Step, Transition};
+use domain::command::idempotency::KeptAnswer;
+use domain::{Revision, Snapshot, State, StoreId};
 
 /// The journal of one process, in its memory.
 #[derive(Debug)]

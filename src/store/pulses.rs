@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
-use crate::plugin::wire_names::wire_names;
+use domain::wire_names;
 
 wire_names! {
     /// Whose sign of life it is.

@@ -7,15 +7,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
-use crate::plugin::{FreeJson, Name, Plugin, UniqueId, json};
-use crate::registry::answer::Answer;
-use crate::registry::change::ConfigChange;
-use crate::registry::cost::{Budget, BudgetEvent};
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::lease::{LeaseAct, LeaseText};
-use crate::registry::observation::Observed;
-use crate::registry::step::Step;
-use crate::registry::{Change, ChangeKind, Event, Lease, LeaseId, Record, Revision, Transition};
+use domain::change::{Change, ChangeKind, ConfigChange, Event, Step, Transition};
+use domain::command::answer::Answer;
+use domain::command::idempotency::KeptAnswer;
+use domain::cost::{Budget, BudgetEvent};
+use domain::lease::{LeaseAct, LeaseText};
+use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
+use domain::record::{Observed, Record};
+use domain::{Lease, LeaseId, Revision};
 
 /// The columns of the table `changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
-use crate::access::token::MAX_TOKENS;
-use crate::access::{Role, SaltedHash, Scope, Token, TokenTerms};
-use crate::access::token_id::TokenId;
-use crate::plugin::{Name, json};
+use domain::access::token::MAX_TOKENS;
+use domain::access::{Role, SaltedHash, Scope, Token, TokenId, TokenTerms};
+use domain::plugin::{Name, json};
 
 /// How long it is known that a token was revoked.
 pub const REVOKED_FOR: SignedDuration = SignedDuration::from_hours(24 * 90);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::registry::Revision;
+use domain::Revision;
 
 /// The webhooks of a store. It may wait for a disk; what it has been told is durable when it returns.
 pub trait WebhookStore: Send + Sync + 'static {

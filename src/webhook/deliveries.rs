@@ -18,11 +18,12 @@ use super::measures::Measures;
 use super::message::Message;
 use super::target::Reach;
 use crate::clock::{Clock, new_identity};
-use crate::plugin::Invalid;
-use crate::registry::history::ChangeRange;
+use crate::registry::Registry;
 use crate::registry::past::PastError;
-use crate::registry::{Registry, Revision};
 use crate::store::{Claim, Progress, StoreError};
+use domain::Revision;
+use domain::change::history::ChangeRange;
+use domain::plugin::Invalid;
 
 /// The most webhooks that there can be: each is a task that looks at every change.
 pub const MAX_WEBHOOKS: usize = 100;

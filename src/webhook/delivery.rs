@@ -21,11 +21,13 @@ use super::courier::{Attempt, Courier};
 use super::hook::Webhook;
 use super::message::Message;
 use crate::clock::{Clock, new_identity};
-use crate::registry::history::ChangeRange;
-use crate::registry::topic::Topic;
+use crate::registry::Registry;
 use crate::registry::watch::{News, Subscription};
-use crate::registry::{Registry, Revision, Transition};
 use crate::store::{Progress, StoreError, WebhookStore};
+use domain::Revision;
+use domain::change::Transition;
+use domain::change::history::ChangeRange;
+use domain::query::Topic;
 
 /// How many changes are looked at together.
 const AT_A_TIME: usize = 256;

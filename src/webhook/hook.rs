@@ -7,11 +7,12 @@ use url::Url;
 
 use super::secret::Secret;
 use super::target::{self, Reach};
-use crate::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
-use crate::plugin::{Invalid, merge_patch};
-use crate::registry::filters::Filters;
-use crate::registry::{ChangeKind, Revision, Transition};
 use crate::store::{KeptWebhook, Progress, StoreError};
+use domain::Revision;
+use domain::change::{ChangeKind, Transition};
+use domain::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
+use domain::plugin::{Invalid, merge_patch};
+use domain::query::Filters;
 
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1024;

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::hook::Webhook;
-use crate::registry::cloud_event::{CLOUD_EVENT, source};
-use crate::registry::{StoreId, Transition};
 use crate::telemetry::{ActiveSpan, SpanKind, Trace, context};
+use domain::StoreId;
+use domain::change::Transition;
+use domain::change::cloud_event::{CLOUD_EVENT, source};
 
 /// The `type` of an event that only tries whether deliveries arrive.
 pub const TEST_EVENT: &str = "webhook.test";

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use crate::harness::{Durable, Machine, holding_everything, minimal, named};
 use crate::properties::commands::requests;
-use plugin_registry::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
-use plugin_registry::registry::answer::Answer;
-use plugin_registry::registry::command::{Ground, Look};
-use plugin_registry::registry::finding::{Finding, Found};
-use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::resource::{ResourceKind, Slot};
-use plugin_registry::registry::snapshot::Snapshot;
-use plugin_registry::registry::{Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Revision, State};
+use domain::command::Command;
+use domain::command::answer::Answer;
+use domain::command::idempotency::KeptAnswer;
+use domain::command::request::{Ground, Look};
+use domain::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use domain::record::{Finding, FindingKind, Found, ObservedState, ResourceKind, Slot};
+use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
 
@@ -182,7 +181,7 @@ pub(crate) fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, 
     }
 }
 
-fn replay(changes: &[plugin_registry::registry::Change]) -> State {
+fn replay(changes: &[domain::change::Change]) -> State {
     let mut state = State::default();
     for change in changes {
         state.apply(change);

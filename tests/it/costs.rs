@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::ManualClock;
-use plugin_registry::registry::Retention;
-use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::sqlite::SqliteJournal;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::server::Setup;
 use crate::harness::{Client, Server, named, within_patience};
+use domain::change::retention::Retention;
+use plugin_registry::clock::ManualClock;
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::sqlite::SqliteJournal;
 
 const START: &str = "2030-01-01T00:00:00Z";
 

@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use plugin_registry::http::{Api, Limits, Shared, router};
-use plugin_registry::registry::Revision;
-use plugin_registry::server::Settings;
 use rstest::rstest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -15,6 +12,9 @@ use tower::ServiceExt as _;
 
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, RawConnection, Received, Server, minimal, named, within_patience};
+use domain::Revision;
+use plugin_registry::http::{Api, Limits, Shared, router};
+use plugin_registry::server::Settings;
 
 fn change(revision: u64) -> (String, u64) {
     ("change".to_owned(), revision)

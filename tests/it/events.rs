@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::ManualClock;
-use plugin_registry::registry::{ChangeKind, Retention};
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 
 use crate::harness::server::Setup;
 use crate::harness::{Client, Reply, Server, holding_everything, minimal, named, within_patience};
+use domain::change::ChangeKind;
+use domain::change::retention::Retention;
+use plugin_registry::clock::ManualClock;
 
 /// A string that stands in a saved configuration, and must be told to nobody who has not asked for that.
 const CANARY: &str = "canary-6e1f";

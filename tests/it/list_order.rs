@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use plugin_registry::registry::sort::SortField;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Server, named};
+use domain::query::sort::SortField;
 
 async fn with_many() -> (Server, Client) {
     let server = Server::in_memory().await;

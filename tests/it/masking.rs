@@ -1,10 +1,10 @@
 //! Secrets in configurations: shown to those who may change them, and to nobody else.
 
-use plugin_registry::plugin::secrets::MASK;
 use serde_json::{Value, json};
 
 use crate::harness::bearers::plugin;
 use crate::harness::{Bearers, Server};
+use domain::plugin::secrets::MASK;
 
 const PATH: &str = "/plugins/c_n/config";
 

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use plugin_registry::registry::Revision;
 use rstest::rstest;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use crate::archive::{Told, read};
 use crate::harness::passage::process;
 use crate::harness::process::{complaint, run};
 use crate::harness::{Client, Daemon, blocking, holding_everything, minimal, named, within_patience};
+use domain::Revision;
 
 /// A registry with everything in it, and a history.
 pub(crate) async fn furnish(client: &Client) {

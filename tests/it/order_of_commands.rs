@@ -1,13 +1,14 @@
 //! Commands are done in the order in which they were put into the queue.
 
-use plugin_registry::plugin::Registration;
-use plugin_registry::registry::{Command, Request, Revision};
-use plugin_registry::store::memory::MemoryJournal;
 use serde_json::json;
 
 use crate::harness::server::Setup;
 use crate::harness::stage::{Act, stage};
 use crate::harness::{minimal, named, within_patience};
+use domain::Revision;
+use domain::command::{Command, Request};
+use domain::plugin::Registration;
+use plugin_registry::store::memory::MemoryJournal;
 
 fn register(schema: &serde_json::Value, title: &str) -> Request {
     let mut body = minimal();

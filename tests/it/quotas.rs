@@ -1,11 +1,11 @@
 //! How much a registry may hold.
 
-use plugin_registry::registry::Quotas;
 use serde_json::json;
 
 use crate::harness::passage::new_clock;
 use crate::harness::server::Setup;
 use crate::harness::{Durable, Server, Trace, minimal, named};
+use domain::command::quota::Quotas;
 
 /// On a clock that stands still: a time has as many digits as it needs.
 async fn within(quotas: Quotas) -> Server {

@@ -1,10 +1,9 @@
 //! X-Request-Id, in the reply and in the journal.
 
-use plugin_registry::registry::Revision;
+use crate::harness::{Server, minimal};
+use domain::Revision;
 use plugin_registry::store::Journal as _;
 use plugin_registry::store::sqlite::SqliteJournal;
-
-use crate::harness::{Server, minimal};
 
 #[tokio::test]
 async fn the_clients_own_is_repeated_and_an_unfit_one_replaced() {

@@ -3,12 +3,6 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use plugin_registry::clock::ManualClock;
-use plugin_registry::registry::history::ChangeRange;
-use plugin_registry::registry::{Change, ChangeKind, Request, Retention, Revision, State, Transition};
-use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Batch, Journal};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree as _;
@@ -19,6 +13,15 @@ use crate::conformance::{HISTORY, Kind, commit, history, on_every_journal};
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, Machine, Trace, minimal, named, within_patience};
 use crate::properties::commands::requests;
+use domain::change::history::ChangeRange;
+use domain::change::retention::Retention;
+use domain::change::{Change, ChangeKind, Transition};
+use domain::command::Request;
+use domain::{Revision, State};
+use plugin_registry::clock::ManualClock;
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::store::{Batch, Journal};
 
 on_every_journal! {
     what_is_kept_is_told_as_if_nothing_had_been_forgotten,

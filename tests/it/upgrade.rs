@@ -1,12 +1,13 @@
 //! A store that an earlier version has written.
 
-use plugin_registry::registry::cost::{MicroUsd, Spend};
-use plugin_registry::registry::history::ChangeRange;
-use plugin_registry::registry::lease::LeaseAct;
-use plugin_registry::registry::{Change, Event, LeaseId, LeaseTerms, Revision};
+use rusqlite::{Connection, params};
+
+use domain::change::history::ChangeRange;
+use domain::change::{Change, Event};
+use domain::lease::LeaseAct;
+use domain::{LeaseId, LeaseTerms, MicroUsd, Revision, Spend};
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::store::{Batch, Journal as _};
-use rusqlite::{Connection, params};
 
 /// The schema as the first version made it.
 const FIRST: &str = include_str!("../../migrations/sqlite/0001_registry.sql");

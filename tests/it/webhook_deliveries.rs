@@ -4,10 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use plugin_registry::registry::Revision;
-use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Journal as _, Progress};
-use plugin_registry::webhook::{BackOff, Reach, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,6 +11,10 @@ use tempfile::TempDir;
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::server::{Server, Setup};
 use crate::harness::{Client, minimal, named, within_patience};
+use domain::Revision;
+use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::store::{Journal as _, Progress};
+use plugin_registry::webhook::{BackOff, Reach, Settings};
 
 /// Deliveries to this host, tried again at once.
 fn quick() -> Settings {

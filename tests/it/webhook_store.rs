@@ -1,12 +1,13 @@
 //! What every store of webhooks must do, asked of each of them.
 
 use jiff::Timestamp;
-use plugin_registry::registry::Revision;
+use rstest::rstest;
+use tempfile::TempDir;
+
+use domain::Revision;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::store::{Journal, KeptWebhook, Progress};
-use rstest::rstest;
-use tempfile::TempDir;
 
 fn in_memory(_: &TempDir) -> Box<dyn Journal> {
     Box::new(MemoryJournal::new())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::plugin::Pid;
+use domain::plugin::Pid;
 
 /// What the wrapper tells the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

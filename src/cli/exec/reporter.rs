@@ -14,8 +14,8 @@ use super::unreported::{Outbox, Unreported};
 use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
 use crate::liveness::process::ProcessProbe;
-use crate::plugin::{Name, Pid, PluginKey};
 use crate::telemetry::Origin;
+use domain::plugin::{Name, Pid, PluginKey};
 
 /// How often it is looked which processes there are.
 const LOOK: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::client::{Client, ClientError};
 use crate::clock::new_identity;
-use crate::plugin::Pid;
+use domain::plugin::Pid;
 
 /// How many reports are kept at most.
 const MOST: usize = 10_000;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::webhooks::filters;
-use crate::plugin::identity::MAX_NAME_CHARS;
-use crate::registry::cost::Period;
-use crate::registry::cost::budget::{MAX_LIMIT_USD, MAX_PERCENT, MAX_THRESHOLDS, READ_ONLY};
+use domain::cost::Period;
+use domain::cost::budget::{MAX_LIMIT_USD, MAX_PERCENT, MAX_THRESHOLDS, READ_ONLY};
+use domain::plugin::identity::MAX_NAME_CHARS;
 
 /// A budget as it is sent.
 #[derive(ToSchema)]

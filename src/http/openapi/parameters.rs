@@ -9,9 +9,9 @@ use crate::http::list_params::{
     COST_LIST, DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST,
     VERSION_LIST, VIEW, Values, filters,
 };
-use crate::plugin::identity::MAX_NAME_CHARS;
-use crate::registry::PluginDocument;
-use crate::registry::sort::SortField;
+use domain::plugin::identity::MAX_NAME_CHARS;
+use domain::query::sort::SortField;
+use domain::record::PluginDocument;
 
 /// A text without control characters.
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";

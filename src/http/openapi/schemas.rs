@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use utoipa::{PartialSchema as _, ToSchema};
 
 use crate::http::problem::ProblemDocument;
-use crate::plugin::READ_ONLY_FIELDS;
-use crate::plugin::identity::MAX_NAME_CHARS;
-use crate::plugin::pids::MAX_PIDS;
+use domain::plugin::READ_ONLY_FIELDS;
+use domain::plugin::identity::MAX_NAME_CHARS;
+use domain::plugin::pids::MAX_PIDS;
 
 /// A merge patch (RFC 7396) of a plugin: null clears, what is absent is kept.
 #[derive(ToSchema)]

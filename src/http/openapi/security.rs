@@ -3,8 +3,8 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::access::{Deed, Role};
 use crate::http::access::deed;
+use domain::access::{Deed, Role};
 
 /// The ways to prove who one is, for the components of the description.
 pub(super) fn schemes() -> Value {

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::http::list_params::{PLUGIN_LIST, Parameter, Values};
-use crate::registry::{ChangeKind, filter_text};
 use crate::webhook::hook::{MAX_DESCRIPTION, READ_ONLY};
 use crate::webhook::target::MAX_URL;
+use domain::change::ChangeKind;
+use domain::query::filter_text;
 
 /// A webhook as it is sent: all but `url` may be left out.
 #[derive(ToSchema)]

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::plugin::{ExecutionMode, Registration, UniqueId};
-use crate::registry::{Change, ChangeKind, Event, State};
+use domain::State;
+use domain::change::{Change, ChangeKind, Event};
+use domain::plugin::{ExecutionMode, Registration, UniqueId};
 
 /// So few that the topics forget all the time.
 const FEW: u64 = 3;
@@ -143,7 +144,7 @@ impl Simulation {
             Some((host, active)) => {
                 let plugin = Registration::read(body(host, active)).unwrap().applied_to(None);
                 let kind = ChangeKind::PluginUpdated;
-                Event::PluginPut { kind, plugin: plugin.into(), config: crate::registry::change::ConfigChange::Kept }
+                Event::PluginPut { kind, plugin: plugin.into(), config: domain::change::ConfigChange::Kept }
             }
             None if self.state.plugin(id.as_str()).is_some() => Event::PluginRemoved { id },
             None => return,

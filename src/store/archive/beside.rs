@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::line::{raw, whole_micros};
-use crate::access::Token;
-use crate::registry::Revision;
-use crate::registry::idempotency::KeptAnswer;
 use crate::store::row::{answer_of, answer_text, time_from_sql};
 use crate::store::tokens::TokenRow;
 use crate::store::{KeptWebhook, Progress, StoreError};
+use domain::Revision;
+use domain::access::Token;
+use domain::command::idempotency::KeptAnswer;
 
 /// A token, as it is known again; nobody can tell from this what it was.
 #[derive(Serialize, Deserialize)]

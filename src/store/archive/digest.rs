@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::line::{ChangeLine, Line, PluginLine, lines_beside};
-use crate::registry::{Revision, State};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
+use domain::{Revision, State};
 
 /// Takes bytes, and comes to a digest of them.
 #[derive(Debug, Clone, Default)]

@@ -3,8 +3,8 @@
 use super::digest::{self, Digest};
 use super::replay::Replay;
 use super::{Beside, Part};
-use crate::registry::{Revision, State};
 use crate::store::StoreError;
+use domain::{Revision, State};
 
 /// What was found so far.
 #[derive(Default)]

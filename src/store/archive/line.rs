@@ -5,15 +5,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::beside::{AnswerLine, TokenLine, WebhookLine};
-use crate::plugin::Name;
-use crate::registry::cost::Account;
-use crate::registry::{Category, Lease, Record, Revision, State};
 use crate::store::StoreError;
 use crate::store::book_row::{MeterRow, account_of};
 use crate::store::row::{
     ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
 };
+use domain::cost::Account;
+use domain::plugin::Name;
+use domain::record::Record;
+use domain::{Category, Lease, Revision, State};
 
 /// The form of the archives that this version writes. It reads those before it, too: format 1 has nothing of what is kept
 /// beside the journal.

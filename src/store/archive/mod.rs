@@ -23,9 +23,8 @@ pub mod writer;
 use super::row::ChangeRow;
 use super::tokens::TokenRow;
 use super::{Journal, KeptWebhook, StoreError};
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Revision, StoreId};
+use domain::command::idempotency::KeptAnswer;
+use domain::{Revision, Snapshot, StoreId};
 
 /// A part of a store.
 #[derive(Debug, Clone)]

@@ -7,12 +7,11 @@ use super::line::{End, FORMAT, Header, Line};
 use super::replay::Replay;
 use super::standing::standing;
 use super::{Beside, Part};
-use crate::plugin::PluginKey;
-use crate::registry::cost::{Books, Meter};
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Lease, Revision, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
+use domain::cost::{Books, Meter};
+use domain::plugin::PluginKey;
+use domain::{Lease, Revision, Snapshot, State, StoreId};
 
 /// The most bytes of a line; far more than a plugin and its configuration may have.
 const MAX_LINE: u64 = 64 << 20;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::plugin::Name;
-use crate::registry::step::Step;
-use crate::registry::{Category, Change, ChangeKind, Lease, Record, Revision, State};
 use crate::store::StoreError;
 use crate::store::row::{ChangeRow, observed_of, revision_from_sql, time_from_sql};
+use domain::change::{Change, ChangeKind, Step};
+use domain::plugin::Name;
+use domain::record::Record;
+use domain::{Category, Lease, Revision, State};
 
 /// Replays changes, oldest first, and compares what they lead to.
 pub struct Replay {

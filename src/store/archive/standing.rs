@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::super::row::{ChangeRow, document_text, lease_text, revision_to_sql};
-use crate::registry::lease::LeaseState;
-use crate::registry::{ChangeKind, Lease, Record, Revision, State};
 use crate::store::StoreError;
+use domain::change::ChangeKind;
+use domain::record::Record;
+use domain::{Lease, LeaseState, Revision, State};
 
 /// The changes that a journal begins with whose horizon is the head, oldest first.
 ///

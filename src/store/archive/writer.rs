@@ -8,9 +8,8 @@ use super::beside::{AnswerLine, TokenLine, WebhookLine};
 use super::digest::Digest;
 use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
 use super::{Beside, Part};
-use crate::registry::Revision;
-use crate::registry::snapshot::Snapshot;
 use crate::store::StoreError;
+use domain::{Revision, Snapshot};
 
 /// What goes into an archive, beside what stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

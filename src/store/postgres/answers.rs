@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::registry::idempotency::KeptAnswer;
 use crate::store::StoreError;
 use crate::store::row::{answer_of, answer_text};
+use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
 pub(super) async fn find(client: &Client, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {

@@ -3,15 +3,15 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use crate::clock::new_identity;
 use super::history::{COLUMNS, change_row, horizon};
 use super::link::{LOAD_TIME, Link};
 use super::session::Session;
 use super::{PostgresJournal, answers, check_server, load, tokens, webhooks, write};
-use crate::registry::StoreId;
+use crate::clock::new_identity;
 use crate::store::StoreError;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::row::{ChangeRow, revision_to_sql};
+use domain::StoreId;
 
 /// How many changes, or answers, are read at a time.
 const PAGE: i64 = 256;

@@ -4,9 +4,9 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::registry::cost::Books;
 use crate::store::book_row::{MeterRow, account_of, account_text};
 use crate::store::{Batch, StoreError};
+use domain::cost::Books;
 
 /// What a batch has changed of it, a column each.
 #[derive(Default)]

@@ -3,9 +3,9 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use crate::registry::Revision;
 use crate::store::StoreError;
 use crate::store::row::{revision_from_sql, revision_to_sql};
+use domain::Revision;
 
 /// See [`crate::store::Journal::compact`].
 pub(super) async fn compact(client: &Client, target: Revision, steps: usize) -> Result<Revision, StoreError> {

@@ -10,12 +10,12 @@ use tokio_postgres::{Client, Row};
 use super::link::{LOAD_TIME, Link};
 use super::url::PostgresUrl;
 use super::{archive, migrate};
-use crate::plugin::UniqueId;
-use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{LeaseId, Revision};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
+use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
+use domain::plugin::UniqueId;
+use domain::{LeaseId, Revision};
 
 /// The columns of a change, in the order of [`change_row`].
 pub(super) const COLUMNS: &str =

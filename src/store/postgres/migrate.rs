@@ -4,9 +4,9 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::clock::new_identity;
-use crate::registry::StoreId;
 use crate::store::StoreError;
 use crate::store::head::older;
+use domain::StoreId;
 
 /// Every migration there ever was, in order.
 const MIGRATIONS: &[&str] = &[

@@ -55,10 +55,11 @@ use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
 use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, Wake, WebhookStore};
-use crate::plugin::Name;
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Category, Change, Lease, Record, Revision, State, StoreId};
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::plugin::Name;
+use domain::record::Record;
+use domain::{Category, Lease, Revision, Snapshot, State, StoreId};
 
 /// The least version of the server, as it names itself.
 const LEAST_VERSION: i32 = 12_00_00;

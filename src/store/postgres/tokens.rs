@@ -9,11 +9,10 @@ use tokio_postgres::{Client, Row};
 use super::link::{Link, closed};
 use super::migrate::migrate;
 use super::url::PostgresUrl;
-use crate::access::token::MAX_TOKENS;
-use crate::access::Token;
-use crate::access::token_id::TokenId;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
+use domain::access::token::MAX_TOKENS;
+use domain::access::{Token, TokenId};
 
 /// The tokens in a database.
 pub(super) struct PostgresTokens {

@@ -10,11 +10,13 @@ use tokio_postgres::{Client, Error, Statement};
 use super::answers::AnswerColumns;
 use super::books::BookColumns;
 use super::session::Statements;
-use crate::plugin::{FreeJson, Name, UniqueId};
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::{Category, Lease, LeaseId, Record, State, Transition};
 use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};
+use domain::change::Transition;
+use domain::command::idempotency::KeptAnswer;
+use domain::plugin::{FreeJson, Name, UniqueId};
+use domain::record::Record;
+use domain::{Category, Lease, LeaseId, State};
 
 /// How many bytes of documents one statement takes, about. PostgreSQL refuses messages of a gigabyte.
 const STATEMENT_BYTES: usize = 32 << 20;

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::registry::idempotency::KeptAnswer;
 use crate::store::StoreError;
 use crate::store::row::{answer_of, answer_text};
+use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
 pub(super) fn find(connection: &Connection, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {

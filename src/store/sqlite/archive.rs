@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, params};
 
-use crate::clock::new_identity;
 use super::history::{COLUMNS, change_row, horizon};
 use super::{SqliteJournal, answers, load, revision_to_sql, tokens, webhooks};
-use crate::registry::StoreId;
+use crate::clock::new_identity;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::{Batch, Journal as _, StoreError};
+use domain::StoreId;
 
 /// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
 const EMPTY: &str = "

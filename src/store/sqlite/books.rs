@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::history::{COLUMNS, change_row};
-use crate::plugin::PluginKey;
-use crate::registry::cost::{Books, Extent, Meter};
-use crate::registry::{ChangeKind, Record};
 use crate::store::book_row::{MeterRow, account_of, account_text};
 use crate::store::row::{revision_from_sql, time_from_sql};
 use crate::store::{Batch, StoreError};
+use domain::change::ChangeKind;
+use domain::cost::{Books, Extent, Meter};
+use domain::plugin::PluginKey;
+use domain::record::Record;
 
 /// Writes what a batch has changed, within its transaction.
 pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), StoreError> {

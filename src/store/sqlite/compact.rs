@@ -3,9 +3,9 @@
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::history::horizon;
-use crate::registry::Revision;
 use crate::store::StoreError;
 use crate::store::row::{revision_from_sql, revision_to_sql};
+use domain::Revision;
 
 /// See [`crate::store::Journal::compact`].
 pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usize) -> Result<Revision, StoreError> {

@@ -11,12 +11,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, pa
 
 use super::archive;
 use super::open::{BUSY_TIMEOUT, check_current};
-use crate::plugin::UniqueId;
-use crate::registry::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
-use crate::registry::{LeaseId, Revision, Transition};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
+use domain::change::Transition;
+use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
+use domain::plugin::UniqueId;
+use domain::{LeaseId, Revision};
 
 /// The columns of a change, in the order of [`change_row`].
 pub(super) const COLUMNS: &str =

@@ -3,13 +3,13 @@
 use rusqlite::{Connection, Row};
 
 use super::{books, history};
-use crate::plugin::Name;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Category, Lease, Record, State, StoreId};
 use crate::store::StoreError;
 use crate::store::row::{
     config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
 };
+use domain::plugin::Name;
+use domain::record::Record;
+use domain::{Category, Lease, Snapshot, State, StoreId};
 
 /// Everything as of the head. Within a transaction, so that the parts belong together.
 pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> {

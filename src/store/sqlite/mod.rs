@@ -32,10 +32,11 @@ use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
 use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
-use crate::plugin::{FreeJson, Name};
-use crate::registry::idempotency::KeptAnswer;
-use crate::registry::snapshot::Snapshot;
-use crate::registry::{Category, Change, Lease, LeaseId, Record, Revision, State, StoreId};
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::plugin::{FreeJson, Name};
+use domain::record::Record;
+use domain::{Category, Lease, LeaseId, Revision, Snapshot, State, StoreId};
 
 /// The journal in a SQLite file.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::clock::new_identity;
 use super::books;
-use crate::registry::StoreId;
+use crate::clock::new_identity;
 use crate::store::StoreError;
 use crate::store::head::older;
+use domain::StoreId;
 
 /// `PRAGMA application_id` of our files: "pReg" in ASCII.
 const APPLICATION_ID: i32 = 0x7052_6567;

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::link::Link;
-use crate::access::token::MAX_TOKENS;
-use crate::access::Token;
-use crate::access::token_id::TokenId;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
+use domain::access::token::MAX_TOKENS;
+use domain::access::{Token, TokenId};
 
 /// The tokens in a SQLite file.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod durable;
 pub(crate) mod event_stream;
+#[path = "../../../crates/domain/tests/properties/machine.rs"]
 pub(crate) mod machine;
 pub(crate) mod passage;
 pub(crate) mod problem;

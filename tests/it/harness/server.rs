@@ -11,12 +11,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Client, Durable, RawConnection, blocking, within_patience};
+use domain::change::retention::Retention;
+use domain::command::quota::Quotas;
 use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::origin::Names;
 use plugin_registry::http::{Access, Api, Gate, Limits};
-use plugin_registry::registry::cost::{Watchman, watchman};
-use plugin_registry::registry::{Quotas, Registry, Retention};
+use plugin_registry::registry::budget_monitor::Watchman;
+use plugin_registry::registry::{Registry, budget_monitor};
 use plugin_registry::server::{self, Settings, Tls};
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
@@ -76,7 +78,7 @@ impl Setup {
             tls: None,
             tokens_file: None,
             names: Arc::default(),
-            pause: watchman::LOOK,
+            pause: budget_monitor::LOOK,
         }
     }
 

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
-use plugin_registry::registry::idempotency::KeptAnswer;
-use plugin_registry::registry::snapshot::Snapshot;
-use plugin_registry::registry::{Change, Revision, State};
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::{Revision, Snapshot, State};
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 
 /// What the next commit does.

@@ -8,10 +8,9 @@ pub(crate) mod world;
 
 use jiff::{SignedDuration, Timestamp};
 
+use domain::plugin::UniqueId;
+use domain::record::{ResourceKey, ResourceKind, Sighting};
 use plugin_registry::liveness::{Held, Prober};
-use plugin_registry::plugin::UniqueId;
-use plugin_registry::registry::observation::{ResourceKey, Sighting};
-use plugin_registry::registry::resource::ResourceKind;
 
 /// An engine that is not there.
 const NO_ENGINE: &str = "unix:///nonexistent/docker.sock";

@@ -7,10 +7,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{is_inside, run_inside};
 use super::{at, held, only, prober};
+use domain::record::ObservedState::{Alive, Gone, Reused, Unknown};
+use domain::record::Sighting;
 use plugin_registry::liveness::identity::ProcessIdentity;
 use plugin_registry::liveness::{Held, Prober};
-use plugin_registry::registry::observation::ObservedState::{Alive, Gone, Reused, Unknown};
-use plugin_registry::registry::observation::Sighting;
 
 /// A shell script that says when it is ready, and ends when its standard input does.
 struct Script {
@@ -210,7 +210,7 @@ async fn what_proc_hides_is_unknown_and_never_gone() {
 #[tokio::test]
 async fn a_container_cannot_be_judged_without_an_engine() {
     let mut held = held(1);
-    held.key.kind = plugin_registry::registry::resource::ResourceKind::Container;
+    held.key.kind = domain::record::ResourceKind::Container;
     held.key.id = "0123456789ab".into();
     let seen = only(prober().sweep(&[held], at(0)).await);
     assert_eq!(seen.state, Unknown);

@@ -7,13 +7,12 @@ use tokio::net::TcpListener;
 
 use super::{at, only};
 use crate::harness::receiver::{Answer, Receiver};
+use domain::plugin::{RemoteResource, UniqueId};
+use domain::record::ObservedState::{Alive, Gone, Unknown, Unreachable};
+use domain::record::{ObservedState, ResourceKey, ResourceKind};
 use plugin_registry::liveness::pace::Pace;
 use plugin_registry::liveness::provider::Providers;
 use plugin_registry::liveness::remote::{RemoteProber, RemoteSettings, Target};
-use plugin_registry::plugin::{RemoteResource, UniqueId};
-use plugin_registry::registry::observation::ObservedState::{self, Alive, Gone, Unknown, Unreachable};
-use plugin_registry::registry::observation::ResourceKey;
-use plugin_registry::registry::resource::ResourceKind;
 use plugin_registry::webhook::Reach;
 
 async fn answering(answers: Vec<Answer>) -> Receiver {

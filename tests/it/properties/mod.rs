@@ -1,20 +1,16 @@
-//! Properties of the pure core and of every parser of untrusted bytes, through the public API.
+//! Properties of the service over any history, and of every parser of untrusted bytes. Those of the rules alone are in
+//! `crates/domain/tests/properties`.
 //!
 //! | file | what holds |
 //! |---|---|
-//! | [`access`] | any sequence of commands by anybody: nobody changes what is not theirs |
-//! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
 //! | [`costs`] | any history costs what its versions cost, however it is asked for |
-//! | [`lists`] | an index answers what a full scan does; pages are the whole |
 //! | [`parsers`] | no bytes make a parser panic, and each agrees with another implementation |
 //! | [`truth`] | any order of leases, sightings, restarts and jumps of the clock: what was never seen gone stays |
 //! | [`commands`] | the commands that the others are about |
 
-mod access;
+#[path = "../../../crates/domain/tests/properties/commands.rs"]
 pub(crate) mod commands;
-mod core;
 mod costs;
-mod lists;
 mod parsers;
 mod truth;
 

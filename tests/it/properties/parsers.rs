@@ -1,20 +1,20 @@
 //! Parsers of untrusted bytes: none panics, and each agrees with another implementation.
 
-use plugin_registry::http::conditional::precondition;
-use plugin_registry::http::cursor::{Cursor, ListCursor};
-use plugin_registry::http::list_params::{PluginList, ResourceList};
-use plugin_registry::http::params::Params;
-use plugin_registry::plugin::{FreeJson, Name, Registration, RemoteResource, json, merge_patch};
-use plugin_registry::registry::command::TagCondition;
-use plugin_registry::registry::sort::SortKey;
-use plugin_registry::registry::{EntityTag, StoreId};
-use plugin_registry::store::StoreUrl;
 use proptest::prelude::*;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use super::cases;
 use super::commands::documents;
+use domain::command::request::TagCondition;
+use domain::plugin::{FreeJson, Name, Registration, RemoteResource, json, merge_patch};
+use domain::query::sort::SortKey;
+use domain::{EntityTag, StoreId};
+use plugin_registry::http::conditional::precondition;
+use plugin_registry::http::cursor::{Cursor, ListCursor};
+use plugin_registry::http::list_params::{PluginList, ResourceList};
+use plugin_registry::http::params::Params;
+use plugin_registry::store::StoreUrl;
 
 fn store() -> StoreId {
     StoreId::kept("0123456789abcdef0123456789abcdef")
@@ -155,14 +155,14 @@ proptest! {
     fn no_document_makes_the_reader_panic(mut document in documents(), field in "[a-z_]{1,16}", value in values()) {
         drop(Registration::read(value.clone()));
         drop(RemoteResource::read(value.clone(), "/x"));
-        for name in plugin_registry::plugin::Plugin::FIELDS.iter().copied().chain([field.as_str()]) {
+        for name in domain::plugin::Plugin::FIELDS.iter().copied().chain([field.as_str()]) {
             let before = document[name].take();
             document[name] = value.clone();
             // Whatever is accepted can be kept: its text is read back as the same plugin.
             if let Ok(registration) = Registration::read(document.clone()) {
                 let plugin = registration.applied_to(None);
                 let text = serde_json::to_string(&plugin).unwrap();
-                prop_assert_eq!(serde_json::from_str::<plugin_registry::plugin::Plugin>(&text).unwrap(), plugin);
+                prop_assert_eq!(serde_json::from_str::<domain::plugin::Plugin>(&text).unwrap(), plugin);
             }
             if before.is_null() { document.as_object_mut().unwrap().remove(name); } else { document[name] = before; }
         }
@@ -216,7 +216,7 @@ proptest! {
 
     #[test]
     fn entity_tags_are_read_as_they_were_written(revisions in prop::collection::vec((any::<u64>(), any::<bool>()), 1..5), comma in " ?,( ?, ?)?") {
-        let tag = |revision: u64| EntityTag { store: store(), revision: plugin_registry::registry::Revision(revision) };
+        let tag = |revision: u64| EntityTag { store: store(), revision: domain::Revision(revision) };
         let list: Vec<_> = revisions.iter().map(|(revision, weak)| format!("{}{}", if *weak { "W/" } else { "" }, tag(*revision))).collect();
         let list = list.join(&comma);
         let read = precondition(&header("if-none-match", list.as_bytes()).unwrap()).unwrap();

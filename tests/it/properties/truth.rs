@@ -11,16 +11,15 @@ use serde_json::json;
 
 use super::cases;
 use crate::harness::passage::new_clock;
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::command::{Asker, Command, Request};
+use domain::plugin::{Registration, UniqueId};
+use domain::record::{FindingKind, ObservedState, ResourceKey, ResourceKind, Sighting};
+use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::clock::{Clock as _, ManualClock};
-use plugin_registry::plugin::{Registration, UniqueId};
-use plugin_registry::registry::idempotency::KeptAnswer;
 use plugin_registry::registry::on_gone::OnGone;
-use plugin_registry::registry::resource::ResourceKind;
-use plugin_registry::registry::snapshot::Snapshot;
-use plugin_registry::registry::{
-    Asker, Change, Command, FindingKind, LeaseId, LeaseTerms, ObservedState, Registry, Request, ResourceKey, Revision,
-    Sighting, State, Sweeper,
-};
+use plugin_registry::registry::{Registry, Sweeper};
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
 

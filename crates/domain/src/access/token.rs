@@ -1,0 +1,168 @@
+//! A token as it is kept: what it lets its bearer do, and a hash to know it again by.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::hash::SaltedHash;
+use super::principal::{ANONYMOUS, Principal};
+use super::role::Role;
+use super::scope::Scope;
+use super::token_id::TokenId;
+use crate::plugin::read::{ObjectReader, nullable, one_of, string};
+use crate::plugin::{Invalid, Name};
+
+/// The most tokens that are in force at a time.
+pub const MAX_TOKENS: usize = 1000;
+
+/// What its maker has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTerms {
+    /// What people and events call its bearer.
+    pub name: Name,
+    /// What it is for.
+    pub role: Role,
+    /// With which plugins it may be used; `None` for all.
+    pub scope: Option<Arc<Scope>>,
+    /// When it ends; `None` for never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Names it.
+    pub id: TokenId,
+    /// What its maker has set.
+    pub terms: TokenTerms,
+    /// What its secret is known by.
+    pub hash: SaltedHash,
+    /// When it was made; `None` of one that stands in a file.
+    pub created_at: Option<Timestamp>,
+    /// Who has made it, by name.
+    pub created_by: Option<Box<str>>,
+    /// When it was used last, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenTerms {
+    /// The fields of a document of terms.
+    pub const FIELDS: &[&str] = &["name", "role", "scope", "expires_at"];
+
+    /// Reads what a token is to be.
+    ///
+    /// # Errors
+    ///
+    /// Every wrong place.
+    pub fn read(value: Value, pointer: &str) -> Result<TokenTerms, Invalid> {
+        let mut fields = ObjectReader::new(value, pointer, TokenTerms::FIELDS, &[])?;
+        let terms = TokenTerms::take(&mut fields);
+        fields.finish()?;
+        // `finish` has refused a document that lacks either.
+        let terms = terms.ok_or_else(|| Invalid::at(pointer, "name and role are required"))?;
+        terms.check(pointer)?;
+        Ok(terms)
+    }
+
+    /// Takes the fields out of a document that has others, too; `None` when one is missing or wrong.
+    pub fn take(fields: &mut ObjectReader) -> Option<TokenTerms> {
+        let name = fields.required("name", Name::read);
+        let role = fields.required("role", one_of(Role::NAMES, Role::from_name));
+        let scope = fields.optional("scope", nullable(Scope::read)).flatten().flatten();
+        let expires_at = fields.optional("expires_at", nullable(time)).flatten();
+        Some(TokenTerms { name: name?, role: role?, scope: scope.map(Arc::new), expires_at })
+    }
+
+    /// Refuses terms that contradict themselves.
+    ///
+    /// # Errors
+    ///
+    /// Where they do.
+    pub fn check(&self, pointer: &str) -> Result<(), Invalid> {
+        if self.name.as_str() == ANONYMOUS {
+            let detail = format!("`{ANONYMOUS}` is whoever has no token; choose another name");
+            return Err(Invalid::at(format!("{pointer}/name"), detail));
+        }
+        if self.scope.is_some() && !self.role.takes_scope() {
+            let detail = format!("only reporters and agents have one: for role `{}` leave it out", self.role.as_str());
+            return Err(Invalid::at(format!("{pointer}/scope"), detail));
+        }
+        Ok(())
+    }
+}
+
+impl Token {
+    /// A new token, made by `by`.
+    pub fn new(id: TokenId, hash: SaltedHash, terms: TokenTerms, by: &str, now: Timestamp) -> Token {
+        Token {
+            id,
+            terms,
+            hash,
+            created_at: Some(now),
+            created_by: Some(by.into()),
+            last_used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    /// Who its bearer is.
+    pub fn principal(&self) -> Principal {
+        Principal {
+            name: self.terms.name.as_str().into(),
+            role: self.terms.role,
+            scope: self.terms.scope.clone(),
+            token: Some(self.id.clone()),
+        }
+    }
+
+    /// Returns true if and only if its time is over.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.terms.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
+    let wrong = || Invalid::at(pointer, "must be a time such as 2027-01-31T00:00:00Z (RFC 3339)");
+    let time: Timestamp = string(value, pointer)?.parse().map_err(|_| wrong())?;
+    // As it is kept.
+    Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn terms_are_read_strictly() {
+        let whole =
+            json!({"name": "n", "role": "reporter", "scope": {"hosts": ["h"]}, "expires_at": "2027-01-31T00:00:00Z"});
+        let read = TokenTerms::read(whole, "").unwrap();
+        assert_eq!((read.name.as_str(), read.role), ("n", Role::Reporter));
+        assert!(read.scope.is_some() && read.expires_at.is_some());
+        let bare =
+            TokenTerms::read(json!({"name": "n", "role": "admin", "scope": null, "expires_at": null}), "").unwrap();
+        assert!(bare.scope.is_none() && bare.expires_at.is_none());
+        for (wrong, pointer) in [
+            (json!({"role": "admin"}), "/name"),
+            (json!({"name": "n"}), "/role"),
+            (json!({"name": "n", "role": "root"}), "/role"),
+            (json!({"name": "anonymous", "role": "admin"}), "/name"),
+            (json!({"name": "n", "role": "viewer", "scope": {"hosts": ["h"]}}), "/scope"),
+            (json!({"name": "n", "role": "admin", "scope": {"hosts": ["h"]}}), "/scope"),
+            (json!({"name": "n", "role": "agent", "scope": {"host": ["h"]}}), "/scope/host"),
+            (json!({"name": "n", "role": "agent", "expires_at": "tomorrow"}), "/expires_at"),
+            // Mass assignment.
+            (json!({"name": "n", "role": "agent", "id": "0"}), "/id"),
+            (json!({"name": "n", "role": "agent", "hash": "0"}), "/hash"),
+            (json!({"name": "n", "role": "agent", "created_by": "me"}), "/created_by"),
+        ] {
+            let Invalid(errors) = TokenTerms::read(wrong.clone(), "").unwrap_err();
+            assert_eq!(errors[0].pointer, pointer, "{wrong}: {errors:?}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The name of a token.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Names a token: a part of its text, which is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenId(Arc<str>);
+
+impl TokenId {
+    /// The name that somebody says, or that was kept.
+    pub fn named(text: &str) -> TokenId {
+        TokenId(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::borrow::Borrow<str> for TokenId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}

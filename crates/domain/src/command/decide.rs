@@ -1,0 +1,349 @@
+//! The rules: what a command does to a state. Pure: no clock, no runtime, no store.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::decision::Decision;
+use super::refusal::Refusal;
+use super::request::{Command, Request};
+use super::schema_question::{Question, Vetted};
+use super::{authorization, lease_rules, observation_rules};
+use crate::change::{ChangeKind, ConfigChange, Event};
+use crate::cost::budget::MAX_BUDGETS;
+use crate::cost::{Account, Budget, BudgetEvent, Reached};
+use crate::plugin::pids::MAX_PIDS;
+use crate::plugin::read::refuse_unknown;
+use crate::plugin::{
+    FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
+};
+use crate::record::Record;
+use crate::revision::StoreId;
+use crate::state::State;
+
+/// The longest document that changes of its parts may lead to, in bytes: with what replies add to it,
+/// it can be sent back in a body of 1 MiB.
+const MAX_GROWN_BYTES: usize = 1024 * 1024 - 4096;
+
+/// Decides what `request` does to `state`, the state of `store`.
+///
+/// `vetted` is what has been checked for this request (see [`super::schema_check`]).
+///
+/// # Errors
+///
+/// The rule that speaks against it. Then nothing is to be changed.
+pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<&Vetted>) -> Result<Decision, Refusal> {
+    let Some(principal) = &request.principal else { return decide_alone(state, store, request, vetted) };
+    // Before and after: what stands must be the principal's to change, and so must be what would stand.
+    let right = authorization::right_to(principal, state, &request.command)?;
+    let decision = decide_alone(state, store, request, vetted)?;
+    right.allows(&decision)?;
+    Ok(decision)
+}
+
+/// Decides as if everybody might do everything.
+fn decide_alone(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    vetted: Option<&Vetted>,
+) -> Result<Decision, Refusal> {
+    let rules = Rules { state, store, request, vetted };
+    match &request.command {
+        Command::Register(registration) => rules.register(registration),
+        Command::Replace { id, registration } => rules.replace(id, registration),
+        Command::Patch { id, patch } => rules.patch(id, patch),
+        Command::Remove { id, force } => rules.remove(id, *force),
+        Command::SetPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = pids.clone()),
+        Command::AddPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.with(pids)),
+        Command::RemovePid { id, pid } => {
+            rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.without(*pid))
+        }
+        Command::SetContainer { id, container_id } => {
+            rules.edit(id, |plugin| plugin.container_id.clone_from(container_id))
+        }
+        Command::SetRemote { id, remote } => {
+            rules.edit(id, |plugin| plugin.remote_resource = remote.as_deref().cloned())
+        }
+        Command::PatchRemote { id, patch } => rules.patch_remote(id, patch),
+        Command::SaveConfig { id, config } => rules.save_config(id, config),
+        Command::DeleteConfig { id } => rules.delete_config(id),
+        Command::NameCategory { name, display_name } => rules.name_category(name, display_name.as_deref()),
+        Command::MakeBudget { id, budget } => rules.make_budget(id, budget),
+        Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
+        Command::RemoveBudget { id } => rules.remove_budget(id),
+        Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
+        Command::GrantLease { id, terms } => lease_rules::grant(state, id, terms),
+        Command::RenewLease { id } => lease_rules::renew(state, id),
+        Command::ReleaseLease { id } => lease_rules::release(state, id),
+        Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),
+        Command::ForgetLease { id, revision } => Ok(lease_rules::forget(state, id, *revision)),
+        Command::Observe { id, by, sightings } => Ok(observation_rules::observe(state, id, by, sightings)),
+        Command::RaiseFindings { id, ground, findings } => Ok(observation_rules::raise(state, id, *ground, findings)),
+        Command::ClearFindings { id, ground, slots } => Ok(observation_rules::clear(state, id, *ground, slots)),
+        Command::DropGone { id, slots } => Ok(observation_rules::drop_gone(state, id, slots)),
+    }
+}
+
+/// A request beside the state that it meets.
+struct Rules<'a> {
+    state: &'a State,
+    store: &'a StoreId,
+    request: &'a Request,
+    vetted: Option<&'a Vetted>,
+}
+
+impl Rules<'_> {
+    fn register(&self, registration: &Registration) -> Result<Decision, Refusal> {
+        let key = registration.key();
+        let id = key.unique_id();
+        let current = self.state.plugin(id.as_str());
+        if let Some(holder) = current.map(|record| record.plugin.key()).filter(|holder| *holder != key) {
+            return Err(Refusal::IdTaken { unique_id: id, holder });
+        }
+        self.check_precondition(current)?;
+        let mut plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
+        if registration.is_configured.is_none() {
+            plugin.is_configured &= self.config_still_obeys(current, &plugin)?;
+        }
+        self.put(current, plugin, ConfigChange::Kept)
+    }
+
+    fn replace(&self, id: &UniqueId, registration: &Registration) -> Result<Decision, Refusal> {
+        let made = registration.key().unique_id();
+        if made != *id {
+            let detail = format!("the document's category and name make `{made}`");
+            return Err(Refusal::IdentityFixed { id: id.clone(), field: None, detail });
+        }
+        self.register(registration)
+    }
+
+    fn patch(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        refuse_unknown(patch.keys(), "", Plugin::FIELDS, READ_ONLY_FIELDS)?;
+        for (field, standing) in [("name", &current.plugin.name), ("category", &current.plugin.category)] {
+            if patch.get(field).is_some_and(|value| value.as_str() != Some(standing.as_str())) {
+                let detail = format!("{field} cannot be changed; register a new plugin instead");
+                return Err(Refusal::IdentityFixed { id: id.clone(), field: Some(field), detail });
+            }
+        }
+        let mut document = as_value(&current.plugin)?;
+        merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        // The merged document is whole: what it lacks was cleared by the patch.
+        let mut plugin = Registration::read(document)?.applied_to(None);
+        if !patch.contains_key("is_configured") {
+            plugin.is_configured &= self.config_still_obeys(Some(current), &plugin)?;
+        }
+        check_size(&plugin)?;
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn patch_remote(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        refuse_unknown(patch.keys(), "", RemoteResource::FIELDS, &[])?;
+        let mut document = match &current.plugin.remote_resource {
+            Some(remote) => as_value(remote)?,
+            None => Value::Object(Map::new()),
+        };
+        merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        let remote = RemoteResource::read(document, "")?;
+        let mut plugin = (*current.plugin).clone();
+        plugin.remote_resource = Some(remote);
+        check_size(&plugin)?;
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn remove(&self, id: &UniqueId, force: bool) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let held = held_in_words(&current.plugin);
+        if !force && !held.is_empty() {
+            return Err(Refusal::StillHeld { id: id.clone(), held: held.join(" and ") });
+        }
+        Ok(Decision { event: Some(Event::PluginRemoved { id: id.clone() }), subject: Some(id.clone()) })
+    }
+
+    /// Changes one runtime field.
+    fn edit(&self, id: &UniqueId, change: impl FnOnce(&mut Plugin)) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let mut plugin = (*current.plugin).clone();
+        change(&mut plugin);
+        check_size(&plugin)?;
+        self.put(Some(current), plugin, ConfigChange::Kept)
+    }
+
+    fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let schema = &current.plugin.config_schema;
+        if !self.vetted.is_some_and(|vetted| vetted.schema == *schema && vetted.obeyed_by(config)) {
+            let (schema, config) = (schema.clone(), config.clone());
+            return Err(Refusal::NotVetted(Question::Config { schema, config }));
+        }
+        let mut plugin = (*current.plugin).clone();
+        plugin.is_configured = true;
+        let change = match &current.config {
+            Some(saved) if saved == config => ConfigChange::Kept,
+            _ => ConfigChange::Saved(config.clone()),
+        };
+        self.put(Some(current), plugin, change)
+    }
+
+    fn delete_config(&self, id: &UniqueId) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        if current.config.is_none() && !current.plugin.is_configured {
+            return Ok(Decision { event: None, subject: Some(id.clone()) });
+        }
+        let mut plugin = (*current.plugin).clone();
+        plugin.is_configured = false;
+        self.put(Some(current), plugin, ConfigChange::Deleted)
+    }
+
+    fn name_category(&self, name: &Name, display_name: Option<&str>) -> Result<Decision, Refusal> {
+        let current = self.state.named_categories().get(name);
+        if !self.request.precondition.holds(current.map(|category| category.revision), self.store) {
+            return Err(Refusal::PreconditionFailed { current: current.map(|category| category.revision) });
+        }
+        let stands = current.map(|category| &*category.display_name) == display_name;
+        let event = Event::CategoryNamed { name: name.clone(), display_name: display_name.map(Into::into) };
+        Ok(Decision { event: (!stands).then_some(event), subject: None })
+    }
+
+    fn make_budget(&self, id: &str, budget: &Budget) -> Result<Decision, Refusal> {
+        match self.account(id) {
+            Ok(account) if account.budget == *budget => return Ok(Decision { event: None, subject: None }),
+            Err(_) if self.state.books().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
+            Ok(_) | Err(_) => {}
+        }
+        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget.clone()))))
+    }
+
+    fn patch_budget(&self, id: &str, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
+        let current = &self.account(id)?.budget;
+        let budget = current.patched(patch)?;
+        if budget == *current {
+            return Ok(Decision { event: None, subject: None });
+        }
+        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget))))
+    }
+
+    fn remove_budget(&self, id: &str) -> Result<Decision, Refusal> {
+        self.account(id)?;
+        Ok(budget_event(id, BudgetEvent::Removed))
+    }
+
+    /// Another process may have told of it, or its owner have changed it meanwhile: then there is nothing to tell.
+    fn reach_budget(&self, id: &str, reached: &Reached) -> Decision {
+        if self.account(id).is_ok_and(|account| account.is_news(reached)) {
+            return budget_event(id, BudgetEvent::Reached(Box::new(reached.clone())));
+        }
+        Decision { event: None, subject: None }
+    }
+
+    fn account(&self, id: &str) -> Result<&Account, Refusal> {
+        let account = self.state.books().budgets().get(id);
+        account
+            .map(|account| &**account)
+            .ok_or_else(|| Refusal::NoBudget(id.chars().take(64).collect::<String>().into()))
+    }
+
+    /// The plugin of an id, once the precondition has been found to hold.
+    fn standing(&self, id: &UniqueId) -> Result<&Arc<Record>, Refusal> {
+        let current = self.state.plugin(id.as_str());
+        self.check_precondition(current)?;
+        current.ok_or_else(|| Refusal::NotFound(id.clone()))
+    }
+
+    fn check_precondition(&self, current: Option<&Arc<Record>>) -> Result<(), Refusal> {
+        let current = current.map(|record| record.revision);
+        // If-Match on what is not there is answered with 404 by `standing`, which says more than 412.
+        if current.is_none() && self.request.precondition.if_none_match.is_none() && !self.creates() {
+            return Ok(());
+        }
+        if self.request.precondition.holds(current, self.store) {
+            Ok(())
+        } else {
+            Err(Refusal::PreconditionFailed { current })
+        }
+    }
+
+    fn creates(&self) -> bool {
+        matches!(self.request.command, Command::Register(_) | Command::Replace { .. })
+    }
+
+    /// Whether the saved configuration, if there is one, obeys the schema that `plugin` brings.
+    fn config_still_obeys(&self, current: Option<&Arc<Record>>, plugin: &Plugin) -> Result<bool, Refusal> {
+        let Some((current, config)) = current.and_then(|record| Some((record, record.config.as_ref()?))) else {
+            return Ok(true);
+        };
+        let schema = &plugin.config_schema;
+        if current.plugin.config_schema == *schema {
+            return Ok(true);
+        }
+        match self.vetted {
+            Some(Vetted { schema: vetted, config: Some((held, obeys)) }) if vetted == schema && held == config => {
+                Ok(*obeys)
+            }
+            _ => Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config: Some(config.clone()) })),
+        }
+    }
+
+    /// Lets `plugin` stand where `current` stood.
+    fn put(&self, current: Option<&Arc<Record>>, plugin: Plugin, config: ConfigChange) -> Result<Decision, Refusal> {
+        let before = current.map(|record| &*record.plugin);
+        let subject = Some(plugin.unique_id());
+        if before == Some(&plugin) && config == ConfigChange::Kept {
+            return Ok(Decision { event: None, subject });
+        }
+        let schema = &plugin.config_schema;
+        let stands = before.is_some_and(|before| before.config_schema == *schema);
+        if !stands && self.vetted.is_none_or(|vetted| vetted.schema != *schema) {
+            let config = current.and_then(|record| record.config.clone());
+            return Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config }));
+        }
+        if plugin.spawned_pids.len() > MAX_PIDS {
+            return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());
+        }
+        let kind = match config {
+            ConfigChange::Kept => ChangeKind::between(before, &plugin),
+            ConfigChange::Saved(_) => ChangeKind::ConfigSaved,
+            ConfigChange::Deleted => ChangeKind::ConfigDeleted,
+        };
+        Ok(Decision { event: Some(Event::PluginPut { kind, plugin: Arc::new(plugin), config }), subject })
+    }
+}
+
+fn budget_event(id: &str, event: BudgetEvent) -> Decision {
+    Decision { event: Some(Event::Budget { id: id.into(), event }), subject: None }
+}
+
+/// The document that a merge patch is applied to, with its numbers and key order exact.
+fn as_value(document: &impl serde::Serialize) -> Result<Value, Invalid> {
+    let text = serde_json::to_vec(document).map_err(|error| Invalid::at("", error.to_string()))?;
+    json::parse(&text).map_err(|error| Invalid::at("", error.to_string()))
+}
+
+/// Refuses a plugin that has grown, part by part, beyond what could be sent back as a whole.
+fn check_size(plugin: &Plugin) -> Result<(), Invalid> {
+    let bytes = serde_json::to_vec(plugin).map_or(0, |text| text.len());
+    if bytes > MAX_GROWN_BYTES {
+        let detail = format!("the plugin's document would have {bytes} bytes; at most {MAX_GROWN_BYTES} are taken");
+        return Err(Invalid::at("", detail));
+    }
+    Ok(())
+}
+
+/// What a plugin holds that may still run or bill.
+fn held_in_words(plugin: &Plugin) -> Vec<String> {
+    let mut held = Vec::new();
+    match plugin.spawned_pids.len() {
+        0 => {}
+        1 => held.push("1 process".to_owned()),
+        n => held.push(format!("{n} processes")),
+    }
+    if plugin.container().is_some() {
+        held.push("a container".into());
+    }
+    if let Some(remote) = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable()) {
+        held.push(format!("a remote resource that is {}", remote.status));
+    }
+    held
+}

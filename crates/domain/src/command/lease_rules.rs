@@ -1,0 +1,57 @@
+//! The rules of leases: what a command does to one. Pure.
+
+use super::decision::Decision;
+use super::refusal::Refusal;
+use crate::change::Event;
+use crate::index::IndexKey;
+use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState, LeaseTerms, MAX_LEASES};
+use crate::revision::Revision;
+use crate::state::State;
+
+fn act(id: &LeaseId, act: Option<LeaseAct>) -> Decision {
+    let event = act.map(|act| Event::Lease { id: id.clone(), act });
+    Decision { event, subject: None }
+}
+
+fn standing<'a>(state: &'a State, id: &LeaseId) -> Result<&'a Lease, Refusal> {
+    state.lease(id.as_str()).map(|lease| &**lease).ok_or_else(|| Refusal::NoLease(id.clone()))
+}
+
+/// Grants a lease under an id that nobody has.
+pub(crate) fn grant(state: &State, id: &LeaseId, terms: &LeaseTerms) -> Result<Decision, Refusal> {
+    if state.leases().size() >= MAX_LEASES {
+        return Err(Refusal::TooManyLeases);
+    }
+    let stands = state.lease(id.as_str()).is_some();
+    Ok(act(id, (!stands).then(|| LeaseAct::Granted(terms.clone()))))
+}
+
+/// One that is lost is found again.
+pub(crate) fn renew(state: &State, id: &LeaseId) -> Result<Decision, Refusal> {
+    match standing(state, id)?.state {
+        LeaseState::Active => Ok(act(id, None)),
+        LeaseState::Lost => Ok(act(id, Some(LeaseAct::Revived))),
+        LeaseState::Released => Err(Refusal::LeaseReleased(id.clone())),
+    }
+}
+
+/// One that is lost can be given back, too; one that was given back stays so.
+pub(crate) fn release(state: &State, id: &LeaseId) -> Result<Decision, Refusal> {
+    let released = standing(state, id)?.state == LeaseState::Released;
+    Ok(act(id, (!released).then_some(LeaseAct::Released)))
+}
+
+/// Calls it lost, if it is as it was when that was decided.
+pub(crate) fn expire(state: &State, id: &LeaseId, revision: Revision) -> Decision {
+    let same = |lease: &Lease| lease.revision == revision && lease.state == LeaseState::Active;
+    let holds = state.lease(id.as_str()).is_some_and(|lease| same(lease));
+    act(id, holds.then_some(LeaseAct::Expired))
+}
+
+/// Forgets it, if it is as it was when that was decided, and no plugin names it.
+pub(crate) fn forget(state: &State, id: &LeaseId, revision: Revision) -> Decision {
+    let same = |lease: &Lease| lease.revision == revision && lease.state != LeaseState::Active;
+    let is_named = state.indexes().count(&IndexKey::Lease(id.as_str().into())) > 0;
+    let holds = !is_named && state.lease(id.as_str()).is_some_and(|lease| same(lease));
+    act(id, holds.then_some(LeaseAct::Forgotten))
+}

@@ -1,0 +1,132 @@
+//! The rules of what was seen: what is news, and what a judgement may rest on. Pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::decision::Decision;
+use super::request::{Ground, Look};
+use crate::change::{ChangeKind, ConfigChange, Event};
+use crate::plugin::{FreeJson, Plugin, UniqueId};
+use crate::record::observation::Seen;
+use crate::record::resource::held_by;
+use crate::record::{Found, Held, Observation, ObservedState, Record, Slot};
+use crate::state::State;
+
+fn nothing(id: &UniqueId) -> Decision {
+    Decision { event: None, subject: Some(id.clone()) }
+}
+
+fn done(id: &UniqueId, event: Event) -> Decision {
+    Decision { event: Some(event), subject: Some(id.clone()) }
+}
+
+/// Notes those looks that are news.
+pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[Look]) -> Decision {
+    let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
+    let held = slots(record);
+    let news = looks.iter().filter(|look| held.contains(&look.slot)).filter_map(|look| {
+        let observation = transition(record, by, look)?;
+        Some(Seen { slot: look.slot.clone(), observation })
+    });
+    let seen: Arc<[Seen]> = news.collect();
+    if seen.is_empty() { nothing(id) } else { done(id, Event::ResourcesObserved { id: id.clone(), seen }) }
+}
+
+/// What is known after a look, if that is another thing than before it.
+pub fn transition(record: &Record, by: &str, look: &Look) -> Option<Observation> {
+    let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
+    let state = read(known, look);
+    match known {
+        Some(known) if look.at < known.since => None,
+        Some(known) if known.state == state && (known.identity.is_some() || look.identity.is_none()) => None,
+        known => Some(Observation {
+            state,
+            since: known.filter(|known| known.state == state).map_or(look.at, |known| known.since),
+            by: by.into(),
+            detail: look.detail.clone(),
+            // At first sight, and then no more.
+            identity: known.and_then(|known| known.identity.clone()).or_else(|| look.identity.clone()),
+            last_alive: last_alive(known, look).filter(|_| state != ObservedState::Alive),
+        }),
+    }
+}
+
+/// When it was seen to be alive last before a look.
+fn last_alive(known: Option<&Observation>, look: &Look) -> Option<Timestamp> {
+    let alive = known.filter(|known| known.state == ObservedState::Alive).map(|known| known.since);
+    let before = look.last_alive.filter(|last| *last <= look.at);
+    [before, alive, known.and_then(|known| known.last_alive)].into_iter().flatten().max()
+}
+
+/// What a look says, beside what was seen first: one of another identity is another thing, however alive it
+/// is, and one that had ended is only back if it can be told from a stranger.
+pub fn read(known: Option<&Observation>, look: &Look) -> ObservedState {
+    let Some(known) = known else { return look.state };
+    match (&known.identity, &look.identity) {
+        (Some(first), Some(now)) if look.state == ObservedState::Alive && !is_same(first, now) => ObservedState::Reused,
+        (Some(_), None) if look.state == ObservedState::Alive && known.state.is_end() => known.state,
+        _ => look.state,
+    }
+}
+
+/// Whether two identities are of one thing: the order of their fields says nothing.
+fn is_same(one: &FreeJson, other: &FreeJson) -> bool {
+    one == other || one.to_value() == other.to_value()
+}
+
+/// Raises findings, if they still rest on what stands.
+pub(crate) fn raise(state: &State, id: &UniqueId, ground: Ground, findings: &[Found]) -> Decision {
+    if ground_of(state, id) != Some(ground) || findings.is_empty() {
+        return nothing(id);
+    }
+    done(id, Event::FindingsRaised { id: id.clone(), findings: findings.into() })
+}
+
+/// Clears findings, if that still rests on what stands.
+pub(crate) fn clear(state: &State, id: &UniqueId, ground: Ground, slots: &[Slot]) -> Decision {
+    if ground_of(state, id) != Some(ground) || slots.is_empty() {
+        return nothing(id);
+    }
+    done(id, Event::FindingsCleared { id: id.clone(), slots: slots.into() })
+}
+
+/// What a judgement of a plugin rests on at the moment; `None` when there is no such plugin.
+pub(crate) fn ground_of(state: &State, id: &UniqueId) -> Option<Ground> {
+    let record = state.plugin(id.as_str())?;
+    let lease = record.plugin.lease_id.as_deref().and_then(|lease| state.lease(lease));
+    Some(Ground { plugin: record.revision, lease: lease.map(|lease| lease.revision) })
+}
+
+/// Releases of these resources those that are held, and were seen to be gone.
+pub(crate) fn drop_gone(state: &State, id: &UniqueId, slots: &[Slot]) -> Decision {
+    let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
+    let is_gone = |slot: &Slot| {
+        let seen = record.observed.get(slot).and_then(|facts| facts.observation.as_ref());
+        seen.is_some_and(|seen| seen.state == ObservedState::Gone)
+    };
+    let gone: BTreeSet<_> = slots.iter().filter(|slot| is_gone(slot)).collect();
+    let mut plugin = Plugin::clone(&record.plugin);
+    let mut pids = BTreeSet::new();
+    for held in held_by(&record.plugin).filter(|held| gone.contains(&held.slot())) {
+        match held {
+            Held::Process(pid) => drop(pids.insert(pid)),
+            Held::Container(_) => plugin.container_id = None,
+            Held::Remote(_) => plugin.remote_resource = None,
+        }
+    }
+    if !pids.is_empty() {
+        let left: Vec<_> = plugin.spawned_pids.iter().filter(|pid| !pids.contains(pid)).collect();
+        plugin.spawned_pids = left.into();
+    }
+    if plugin == *record.plugin {
+        return nothing(id);
+    }
+    let kind = ChangeKind::between(Some(&record.plugin), &plugin);
+    done(id, Event::PluginPut { kind, plugin: Arc::new(plugin), config: ConfigChange::Kept })
+}
+
+fn slots(record: &Record) -> BTreeSet<Slot> {
+    held_by(&record.plugin).map(Held::slot).collect()
+}

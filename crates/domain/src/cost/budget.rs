@@ -1,0 +1,409 @@
+//! A budget: how much may be spent, on which plugins, in which time; and when its owner wants to hear of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::period::Period;
+use crate::money::{MicroUsd, Spend};
+use crate::plugin::read::{ObjectReader, integer, one_of, pointer_push};
+use crate::plugin::{Invalid, Name, merge_patch};
+use crate::query::Filters;
+use crate::record::Record;
+use crate::revision::Revision;
+
+/// The most budgets that there can be: each is looked at when something ends that has cost money.
+pub const MAX_BUDGETS: usize = 100;
+
+/// The highest limit accepted, in USD.
+pub const MAX_LIMIT_USD: f64 = 1e9;
+
+/// The most thresholds of one budget.
+pub const MAX_THRESHOLDS: usize = 20;
+
+/// The highest threshold, in percent of the limit.
+pub const MAX_PERCENT: u32 = 1_000;
+
+/// The thresholds of a budget whose owner has not said any.
+const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
+
+/// What can be sent.
+const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
+
+/// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
+pub const READ_ONLY: &[&str] = &[
+    "id",
+    "counted_from",
+    "period_start",
+    "period_end",
+    "spent",
+    "spent_percent",
+    "burn_usd_per_hour",
+    "reached_percent",
+    "revision",
+    "created_at",
+    "updated_at",
+];
+
+/// A budget, as its owner has set it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    /// What people call it.
+    pub name: Name,
+    /// On which plugins: those that fulfil these while they cost something.
+    pub filters: Filters,
+    /// How much may be spent in a period.
+    pub limit: MicroUsd,
+    /// How long a period is.
+    pub period: Period,
+    /// At which percentages of the limit its owner wants to hear of it: each once, ascending.
+    pub thresholds: Vec<u32>,
+}
+
+impl Budget {
+    /// Reads the document of a client, or one that was kept.
+    ///
+    /// # Errors
+    ///
+    /// Every field that is missing, wrong or not known.
+    pub fn read(body: Value) -> Result<Budget, Invalid> {
+        let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
+        let name = fields.required("name", |value, pointer| {
+            let text = crate::plugin::read::string(value, pointer)?;
+            Name::new(&text).map_err(|detail| Invalid::at(pointer, detail))
+        });
+        let filters = fields.optional("filters", Filters::read).unwrap_or_default();
+        let limit = fields.required("limit_usd", |value, pointer| limit(&value, pointer));
+        let period = fields.required("period", one_of(Period::NAMES, Period::from_name));
+        let thresholds = fields.optional("threshold_percent", thresholds);
+        fields.finish()?;
+        // `finish` has refused a document without them.
+        let (Some(name), Some(limit), Some(period)) = (name, limit, period) else {
+            return Err(Invalid::at("", "name, limit_usd and period are required"));
+        };
+        let thresholds = thresholds.unwrap_or_else(|| DEFAULT_THRESHOLDS.to_vec());
+        Ok(Budget { name, filters, limit, period, thresholds })
+    }
+
+    /// This budget as a merge patch (RFC 7396) leaves it.
+    ///
+    /// # Errors
+    ///
+    /// Every field that is wrong or not known.
+    pub fn patched(&self, patch: &Map<String, Value>) -> Result<Budget, Invalid> {
+        let mut document = self.document();
+        merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        Budget::read(document)
+    }
+
+    /// The document that [`Budget::read`] reads.
+    pub fn document(&self) -> Value {
+        json!({
+            "name": self.name.as_str(), "filters": self.filters.sent(), "limit_usd": self.limit,
+            "period": self.period, "threshold_percent": self.thresholds,
+        })
+    }
+
+    /// How much a percentage of the limit is.
+    pub fn threshold(&self, percent: u32) -> MicroUsd {
+        // Rounded up: it is reached when it is spent, and not a millionth earlier.
+        MicroUsd((self.limit.0 * i128::from(percent) + 99).div_euclid(100))
+    }
+}
+
+fn limit(value: &Value, pointer: &str) -> Result<MicroUsd, Invalid> {
+    let usd = value.as_f64().filter(|_| value.is_number()).filter(|usd| (0.0..=MAX_LIMIT_USD).contains(usd));
+    let limit = usd.map(MicroUsd::nearest).filter(|limit| limit.0 > 0);
+    limit.ok_or_else(|| Invalid::at(pointer, "must be a number of USD from 0.000001 to 1000000000"))
+}
+
+/// Percentages, ascending, each once.
+fn thresholds(value: Value, pointer: &str) -> Result<Vec<u32>, Invalid> {
+    let values = match value {
+        Value::Array(values) if !values.is_empty() && values.len() <= MAX_THRESHOLDS => values,
+        _ => {
+            return Err(Invalid::at(pointer, format!("must be an array of 1 to {MAX_THRESHOLDS} percentages")));
+        }
+    };
+    let (mut percentages, mut errors) = (Vec::new(), Vec::new());
+    for (place, value) in values.iter().enumerate() {
+        let mut pointer = pointer.to_owned();
+        pointer_push(&mut pointer, &place.to_string());
+        match integer(value, &pointer, 1, MAX_PERCENT) {
+            Ok(percentage) => percentages.push(percentage),
+            Err(Invalid(wrong)) => errors.extend(wrong),
+        }
+    }
+    percentages.sort_unstable();
+    percentages.dedup();
+    if errors.is_empty() { Ok(percentages) } else { Err(Invalid(errors)) }
+}
+
+/// A threshold that was reached: what the journal tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The budget's name.
+    pub name: Box<str>,
+    /// The threshold, in percent of the limit.
+    pub percent: u32,
+    /// The limit.
+    pub limit_usd: MicroUsd,
+    /// How long a period is.
+    pub period: Period,
+    /// When the period began in which it was reached; none of all time.
+    pub period_start: Option<Timestamp>,
+    /// What was spent when it was noticed, at the least.
+    pub low_usd: MicroUsd,
+    /// And at the most: this has reached the threshold.
+    pub high_usd: MicroUsd,
+}
+
+/// A budget with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// What its owner has set.
+    pub budget: Budget,
+    /// When its owner set it last.
+    pub revision: Revision,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner changed it last.
+    pub updated_at: Timestamp,
+    /// What was spent before this does not count.
+    pub counted_from: Timestamp,
+    /// The newest change to any of this.
+    pub touched: Revision,
+    tally: Tally,
+}
+
+/// What is known of one period.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Tally {
+    /// When it began; none of all time.
+    period_start: Option<Timestamp>,
+    /// What has been spent in it by what has ended since.
+    low_usd: MicroUsd,
+    high_usd: MicroUsd,
+    /// The thresholds that were reached in it.
+    reached: Vec<u32>,
+}
+
+/// An [`Account`], as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    budget: Value,
+    revision: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    counted_from: Timestamp,
+    touched: u64,
+    tally: Tally,
+}
+
+impl Account {
+    /// The account of a budget that is saved at a time, in place of what stood before it.
+    pub fn saved(budget: &Budget, before: Option<&Account>, at: Timestamp, revision: Revision) -> Account {
+        let mut account = Account {
+            budget: budget.clone(),
+            revision,
+            created_at: before.map_or(at, |before| before.created_at),
+            updated_at: at,
+            counted_from: at,
+            touched: revision,
+            tally: Tally { period_start: budget.period.start(at), ..Tally::default() },
+        };
+        // What it is for has not changed: then what was spent on that counts on.
+        if let Some(before) = before
+            && (&before.budget.filters, before.budget.period) == (&budget.filters, budget.period)
+        {
+            account.counted_from = before.counted_from;
+            account.tally = before.tally.clone();
+            if before.budget.limit != budget.limit {
+                account.tally.reached.clear();
+            }
+        }
+        account
+    }
+
+    /// When the time begins that counts at `now`: with the period, or with the budget.
+    pub fn counts_from(&self, now: Timestamp) -> Timestamp {
+        self.budget.period.start(now).map_or(self.counted_from, |start| start.max(self.counted_from))
+    }
+
+    /// What has been spent in the period of `now` by what has ended.
+    pub fn closed(&self, now: Timestamp) -> Spend {
+        let is_of_now = self.tally.period_start == self.budget.period.start(now);
+        let Tally { low_usd: low, high_usd: high, .. } = self.tally;
+        if is_of_now { Spend { low, high } } else { Spend::default() }
+    }
+
+    /// The thresholds that were reached in the period of `now`.
+    pub fn reached(&self, now: Timestamp) -> &[u32] {
+        let is_of_now = self.tally.period_start == self.budget.period.start(now);
+        if is_of_now { &self.tally.reached } else { &[] }
+    }
+
+    /// The thresholds that `spent` has reached in the period of `now`, and that nobody has told of yet.
+    pub fn to_tell(&self, spent: Spend, now: Timestamp) -> Vec<Reached> {
+        let reached = self.reached(now);
+        let news = |percent: &&u32| !reached.contains(percent) && spent.high >= self.budget.threshold(**percent);
+        let told = |percent: &u32| Reached {
+            name: self.budget.name.as_str().into(),
+            percent: *percent,
+            limit_usd: self.budget.limit,
+            period: self.budget.period,
+            period_start: self.budget.period.start(now),
+            low_usd: spent.low,
+            high_usd: spent.high,
+        };
+        self.budget.thresholds.iter().filter(news).map(told).collect()
+    }
+
+    /// Returns true if and only if this is something to be told: it belongs to what stands, and was not told before.
+    pub fn is_news(&self, reached: &Reached) -> bool {
+        let Budget { limit, period, thresholds, .. } = &self.budget;
+        let fits = (*limit, *period) == (reached.limit_usd, reached.period) && thresholds.contains(&reached.percent);
+        let is_told = self.tally.period_start == reached.period_start && self.tally.reached.contains(&reached.percent);
+        fits && !is_told && reached.period_start >= self.tally.period_start
+    }
+
+    /// Counts what has ended at `end`, and has cost so much in the time that counts then.
+    pub(crate) fn count(&mut self, spent: Spend, end: Timestamp, revision: Revision) {
+        self.enter(self.budget.period.start(end));
+        self.tally.low_usd += spent.low;
+        self.tally.high_usd += spent.high;
+        self.touched = revision;
+    }
+
+    /// Notes that a threshold was reached.
+    pub(crate) fn note(&mut self, reached: &Reached, revision: Revision) {
+        self.enter(reached.period_start);
+        self.tally.reached.push(reached.percent);
+        self.touched = revision;
+    }
+
+    /// Begins a new period, unless it is the one that was being counted.
+    fn enter(&mut self, period_start: Option<Timestamp>) {
+        if self.tally.period_start != period_start {
+            self.tally = Tally { period_start, ..Tally::default() };
+        }
+    }
+
+    /// Returns true if and only if what a plugin costs counts.
+    pub fn counts(&self, record: &Record) -> bool {
+        self.budget.filters.accept(record)
+    }
+
+    /// The text that is kept of it.
+    pub fn to_text(&self) -> String {
+        let Account { budget, revision, created_at, updated_at, counted_from, touched, tally } = self.clone();
+        let (budget, revision, touched) = (budget.document(), revision.0, touched.0);
+        let kept = Kept { budget, revision, created_at, updated_at, counted_from, touched, tally };
+        // Serialising to memory fails for no value of these types.
+        serde_json::to_string(&kept).unwrap_or_default()
+    }
+
+    /// Reads a text that was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged: why.
+    pub fn of_text(text: &str) -> Result<Account, String> {
+        let kept: Kept = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Kept { budget, revision, created_at, updated_at, counted_from, touched, tally } = kept;
+        let budget = Budget::read(budget).map_err(|invalid| invalid.to_string())?;
+        let (revision, touched) = (Revision(revision), Revision(touched));
+        Ok(Account { budget, revision, created_at, updated_at, counted_from, touched, tally })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(body: Value) -> Budget {
+        Budget::read(body).unwrap()
+    }
+
+    fn spent(usd: f64) -> Spend {
+        Spend::exactly(MicroUsd::nearest(usd))
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let body = json!({
+            "nam": "x", "filters": {"activ": true}, "limit_usd": 0, "period": "year", "threshold_percent": [0, 50, "x"],
+        });
+        let Invalid(errors) = Budget::read(body).unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let expected = [
+            "/nam",
+            "/name",
+            "/filters/activ",
+            "/limit_usd",
+            "/period",
+            "/threshold_percent/0",
+            "/threshold_percent/2",
+        ];
+        assert_eq!(told, expected);
+        for limit in [json!("5"), json!(-1), json!(1e-9), json!(1e10), json!(null)] {
+            let Invalid(errors) = Budget::read(json!({"name": "b", "limit_usd": limit, "period": "day"})).unwrap_err();
+            assert_eq!(errors[0].pointer, "/limit_usd", "{limit}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back() {
+        let body = json!({"name": "b", "limit_usd": 0.1, "period": "week", "filters": {"label.team": ["a", "b"]}});
+        let mut account = Account::saved(&budget(body), None, Timestamp::UNIX_EPOCH, Revision(7));
+        account.count(Spend { low: MicroUsd(1), high: MicroUsd(2) }, Timestamp::UNIX_EPOCH, Revision(8));
+        account.tally.reached.push(50);
+        assert_eq!(Account::of_text(&account.to_text()), Ok(account));
+        assert!(Account::of_text("{}").is_err());
+    }
+
+    #[test]
+    fn a_threshold_is_told_once_a_period() {
+        let at = |day: i64| Timestamp::from_second(day * 86_400 + 3_600).unwrap();
+        let budget = budget(json!({"name": "b", "limit_usd": 10, "period": "day", "threshold_percent": [100, 50, 50]}));
+        assert_eq!(budget.thresholds, [50, 100]);
+        let mut account = Account::saved(&budget, None, at(0), Revision(1));
+        let percentages = |account: &Account, usd: f64, day: i64| {
+            account.to_tell(spent(usd), at(day)).iter().map(|reached| reached.percent).collect::<Vec<_>>()
+        };
+        assert_eq!(percentages(&account, 4.999_999, 0), [] as [u32; 0]);
+        assert_eq!(percentages(&account, 5.0, 0), [50]);
+        assert_eq!(percentages(&account, 11.0, 0), [50, 100]);
+        let reached = account.to_tell(spent(5.0), at(0)).remove(0);
+        assert!(account.is_news(&reached));
+        account.note(&reached, Revision(2));
+        assert!(!account.is_news(&reached), "not twice");
+        assert_eq!(percentages(&account, 11.0, 0), [100]);
+        assert_eq!(percentages(&account, 11.0, 1), [50, 100], "another day");
+        let next = account.to_tell(spent(5.0), at(1)).remove(0);
+        account.note(&next, Revision(3));
+        assert!(!account.is_news(&reached), "a day that is over");
+        // Another limit is to be told of anew; another name is not.
+        let renamed = account.budget.patched(json!({"name": "c"}).as_object().unwrap()).unwrap();
+        assert_eq!(Account::saved(&renamed, Some(&account), at(1), Revision(4)).reached(at(1)), [50]);
+        let raised = account.budget.patched(json!({"limit_usd": 20}).as_object().unwrap()).unwrap();
+        assert_eq!(Account::saved(&raised, Some(&account), at(1), Revision(4)).reached(at(1)), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn what_was_spent_counts_on_unless_it_is_for_something_else() {
+        let start = Timestamp::UNIX_EPOCH;
+        let later = Timestamp::from_second(60).unwrap();
+        let mut account =
+            Account::saved(&budget(json!({"name": "b", "limit_usd": 10, "period": "day"})), None, start, Revision(1));
+        account.count(spent(3.0), start, Revision(2));
+        let saved = |patch: Value| {
+            let budget = account.budget.patched(patch.as_object().unwrap()).unwrap();
+            let saved = Account::saved(&budget, Some(&account), later, Revision(3));
+            (saved.closed(later), saved.counted_from)
+        };
+        assert_eq!(saved(json!({"limit_usd": 20, "threshold_percent": [90]})), (spent(3.0), start));
+        assert_eq!(saved(json!({"filters": {"category": "x"}})), (Spend::default(), later));
+        assert_eq!(saved(json!({"period": "month"})), (Spend::default(), later));
+    }
+}

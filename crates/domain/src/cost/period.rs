@@ -1,0 +1,72 @@
+//! The periods that budgets are for, in UTC.
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+
+use crate::wire_names;
+
+wire_names! {
+    /// What a budget is for.
+    Period {
+        /// From midnight (UTC) to midnight.
+        Day = "day",
+        /// From Monday to Sunday.
+        Week = "week",
+        /// A month of the calendar.
+        Month = "month",
+        /// All time from when the budget was made.
+        Total = "total",
+    }
+}
+
+impl Period {
+    /// When the period began that a time is in; `None` for all time.
+    pub fn start(self, at: Timestamp) -> Option<Timestamp> {
+        let day = at.to_zoned(TimeZone::UTC).start_of_day().ok()?;
+        let first = match self {
+            Period::Day => day,
+            Period::Week => {
+                let since_monday = day.weekday().since(Weekday::Monday);
+                day.checked_sub(Span::new().days(since_monday)).ok()?
+            }
+            Period::Month => day.first_of_month().ok()?,
+            Period::Total => return None,
+        };
+        Some(first.timestamp())
+    }
+
+    /// When the period ends that a time is in: when the next one begins; `None` for all time.
+    pub fn end(self, at: Timestamp) -> Option<Timestamp> {
+        let start = self.start(at)?.to_zoned(TimeZone::UTC);
+        let after = |span: Span| start.checked_add(span).ok().map(|next: Zoned| next.timestamp());
+        match self {
+            Period::Day => after(Span::new().days(1)),
+            Period::Week => after(Span::new().days(7)),
+            Period::Month => after(Span::new().months(1)),
+            Period::Total => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_begin_and_end_at_midnight_in_utc() {
+        let of = |period: Period, at: &str| {
+            let at = at.parse().unwrap();
+            let told = |time: Option<Timestamp>| time.map(|time| time.to_string());
+            (told(period.start(at)), told(period.end(at)))
+        };
+        let days = |from: &str, to: &str| (Some(format!("{from}T00:00:00Z")), Some(format!("{to}T00:00:00Z")));
+        assert_eq!(of(Period::Day, "2024-02-29T23:59:59.999999Z"), days("2024-02-29", "2024-03-01"));
+        assert_eq!(of(Period::Day, "2024-02-29T00:00:00Z"), days("2024-02-29", "2024-03-01"), "it has its beginning");
+        // 2026-11-22 is a Sunday.
+        assert_eq!(of(Period::Week, "2026-11-22T12:00:00Z"), days("2026-11-16", "2026-11-23"));
+        assert_eq!(of(Period::Week, "2026-11-23T00:00:00Z"), days("2026-11-23", "2026-11-30"));
+        assert_eq!(of(Period::Month, "2026-12-31T23:00:00Z"), days("2026-12-01", "2027-01-01"));
+        assert_eq!(of(Period::Total, "2026-12-31T23:00:00Z"), (None, None));
+    }
+}

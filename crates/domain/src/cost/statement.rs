@@ -1,0 +1,160 @@
+//! Amounts by group: each line a sum, and the total the sum of the lines.
+
+use std::collections::BTreeMap;
+
+use super::version::{Extent, Window, is_unpriced, rate_now, spend};
+use crate::money::{MicroUsd, Rate, Spend};
+use crate::plugin::PluginKey;
+use crate::record::Record;
+
+/// By what amounts are grouped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupBy {
+    /// `unique_id`
+    Plugin,
+    /// The category.
+    Category,
+    /// Who rents out the remote resource.
+    Provider,
+    /// Its GPU type.
+    GpuType,
+    /// The host.
+    Host,
+    /// The value of this label.
+    Label(String),
+}
+
+impl GroupBy {
+    /// The names, as they are sent; the last one goes on with the label's key.
+    pub const NAMES: [&str; 6] = ["plugin", "category", "provider", "gpu_type", "host", "label."];
+
+    /// Reads a name.
+    pub fn from_name(name: &str) -> Option<GroupBy> {
+        match name {
+            "plugin" => Some(GroupBy::Plugin),
+            "category" => Some(GroupBy::Category),
+            "provider" => Some(GroupBy::Provider),
+            "gpu_type" => Some(GroupBy::GpuType),
+            "host" => Some(GroupBy::Host),
+            _ => name.strip_prefix("label.").filter(|key| !key.is_empty()).map(|key| GroupBy::Label(key.to_owned())),
+        }
+    }
+
+    /// The group of a plugin as it stood; `None` when it has no such property.
+    fn of(&self, record: &Record) -> Option<String> {
+        let plugin = &record.plugin;
+        let remote = plugin.remote_resource.as_ref();
+        match self {
+            GroupBy::Plugin => Some(record.unique_id.to_string()),
+            GroupBy::Category => Some(plugin.category.to_string()),
+            GroupBy::Provider => remote.map(|remote| remote.provider.as_str().to_owned()),
+            GroupBy::GpuType => remote.and_then(|remote| remote.gpu_type.clone()),
+            GroupBy::Host => plugin.host.clone(),
+            GroupBy::Label(key) => plugin.labels.get(key).map(str::to_owned),
+        }
+    }
+
+    /// The group of a plugin of which nothing but its identity is known.
+    fn of_key(&self, key: &PluginKey) -> Option<String> {
+        match self {
+            GroupBy::Plugin => Some(key.unique_id().to_string()),
+            GroupBy::Category => Some(key.category.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Returns true if and only if the group follows from a plugin's identity, which never changes.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self, GroupBy::Plugin | GroupBy::Category)
+    }
+}
+
+/// The amounts of one group.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Line {
+    /// How many plugins a provider may be charging for now.
+    pub billable: usize,
+    /// How many of them have no price: nothing of what they cost is known.
+    pub unpriced: usize,
+    /// What an hour costs now.
+    pub burn: MicroUsd,
+    /// What the given hours would cost, of those alone whose status is `running`.
+    pub estimate: MicroUsd,
+    /// What has been spent.
+    pub accrued: Spend,
+}
+
+impl Line {
+    fn add(&mut self, other: Line) {
+        self.billable += other.billable;
+        self.unpriced += other.unpriced;
+        self.burn += other.burn;
+        self.estimate += other.estimate;
+        self.accrued += other.accrued;
+    }
+}
+
+/// Amounts by group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statement {
+    /// By group; `None` for what has no such property. One such group when nothing is grouped.
+    pub lines: BTreeMap<Option<String>, Line>,
+    /// Whether it was asked for groups.
+    pub is_grouped: bool,
+}
+
+impl Statement {
+    /// The sum of all groups.
+    pub fn total(&self) -> Line {
+        self.lines.values().fold(Line::default(), |mut total, line| {
+            total.add(*line);
+            total
+        })
+    }
+
+    /// The groups, in their order; none when nothing is grouped.
+    pub fn groups(&self) -> impl Iterator<Item = (&Option<String>, &Line)> {
+        self.lines.iter().filter(|_| self.is_grouped)
+    }
+
+    /// Adds what a plugin costs that stands, and what that has come to within `window` since its newest change.
+    pub(crate) fn add_standing(
+        &mut self,
+        record: &Record,
+        group_by: Option<&GroupBy>,
+        hours: i128,
+        window: Option<Window>,
+    ) {
+        let Some(rate) = rate_now(record) else { return };
+        let is_running = record.plugin.remote_resource.as_ref().is_some_and(crate::plugin::RemoteResource::is_running);
+        let running = if is_running { rate } else { Rate::default() };
+        let line = Line {
+            billable: 1,
+            unpriced: usize::from(is_unpriced(&record.plugin)),
+            burn: rate.hourly(),
+            estimate: running.in_hours(hours),
+            accrued: window
+                .map(|window| spend(record, Extent::of(record, None, window.to), window))
+                .unwrap_or_default(),
+        };
+        self.line(group_by.and_then(|group_by| group_by.of(record))).add(line);
+    }
+
+    /// Adds what a plugin has cost as it stood.
+    pub(crate) fn add_ended(&mut self, record: &Record, group_by: Option<&GroupBy>, spent: Spend) {
+        if !spent.is_nothing() {
+            self.line(group_by.and_then(|group_by| group_by.of(record))).accrued += spent;
+        }
+    }
+
+    /// Adds what a plugin has cost of which nothing but its identity is known.
+    pub(crate) fn add_forgotten(&mut self, key: &PluginKey, group_by: Option<&GroupBy>, spent: Spend) {
+        if !spent.is_nothing() {
+            self.line(group_by.and_then(|group_by| group_by.of_key(key))).accrued += spent;
+        }
+    }
+
+    fn line(&mut self, group: Option<String>) -> &mut Line {
+        self.lines.entry(group).or_default()
+    }
+}

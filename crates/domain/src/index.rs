@@ -1,0 +1,164 @@
+//! Which plugins have a property: what makes `?active=true` cost what it returns.
+//!
+//! An index maps to the records themselves, so that a list is read without a second look-up. All
+//! maps share their structure with the maps of the state before (rpds), so that a snapshot is free.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
+
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
+use crate::record::resource::is_short_id;
+use crate::record::{FindingKind, Record};
+
+/// Records by their unique_id, in its order (Unicode code points).
+pub type Records = RedBlackTreeMapSync<UniqueId, Arc<Record>>;
+
+/// A property of a plugin that has an index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IndexKey {
+    /// Holds a process, a container or a running remote resource.
+    Active,
+    /// A provider may be charging for it.
+    Billable,
+    /// `is_configured`
+    Configured,
+    /// Holds anything, in whatever state.
+    Holding,
+    /// Is of this category.
+    Category(Name),
+    /// Does its work so.
+    Mode(ExecutionMode),
+    /// Rents from this provider.
+    Provider(Provider),
+    /// Lives on this host.
+    Host(Box<str>),
+    /// Is held by this lease.
+    Lease(Box<str>),
+    /// Holds this process.
+    Pid(Pid),
+    /// Holds this container.
+    Container(Box<str>),
+    /// Rents this instance.
+    Instance(Box<str>),
+    /// Is served at this URL, or reached by SSH at this host.
+    Endpoint(Box<str>),
+    /// Holds a container that was seen to have this whole id.
+    SeenContainer(Box<str>),
+    /// Holds something with this finding.
+    Finding(FindingKind),
+    /// Holds something of which anything is known beside the claim.
+    Observed,
+    /// Holds something that was seen to be alive.
+    Verified,
+}
+
+/// Every index, in one ordered map.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes(RedBlackTreeMapSync<IndexKey, Records>);
+
+impl Indexes {
+    /// The records that have a property, if any has.
+    pub fn get(&self, key: &IndexKey) -> Option<&Records> {
+        self.0.get(key)
+    }
+
+    /// How many records have a property.
+    pub fn count(&self, key: &IndexKey) -> usize {
+        self.get(key).map_or(0, Records::size)
+    }
+
+    /// The categories that any plugin is of, in their order, each with how many are.
+    pub fn categories(&self) -> impl Iterator<Item = (&Name, usize)> {
+        let from = Bound::Excluded(IndexKey::Holding);
+        self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
+            IndexKey::Category(name) => Some((name, records.size())),
+            _ => None,
+        })
+    }
+
+    /// The records that hold a container of this id: it may be the beginning of theirs, or theirs of it.
+    pub fn containers(&self, id: &str) -> Cow<'_, Records> {
+        let claimed = |id: &str| IndexKey::Container(id.into());
+        let seen = |id: &str| IndexKey::SeenContainer(id.into());
+        let mut all = self.get(&claimed(id)).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
+        if !is_short_id(id) {
+            return all;
+        }
+        let parts = (1..id.len()).filter_map(|end| id.get(..end)).filter(|part| is_short_id(part));
+        let shorter = parts.filter_map(|part| self.get(&claimed(part)));
+        let longer = [claimed(id), seen(id)].into_iter().flat_map(|from| {
+            self.0.range((Bound::Included(from), Bound::Unbounded)).map_while(|(key, records)| match key {
+                IndexKey::Container(longer) | IndexKey::SeenContainer(longer) if longer.starts_with(id) => {
+                    Some(records)
+                }
+                _ => None,
+            })
+        });
+        for (id, record) in longer.chain(shorter).flat_map(Records::iter) {
+            all.to_mut().insert_mut(id.clone(), Arc::clone(record));
+        }
+        all
+    }
+
+    /// Puts `after` where `before` was.
+    pub(crate) fn replace(&mut self, before: Option<&Record>, after: Option<&Arc<Record>>) {
+        let kept = after.map(|record| keys_of(record)).unwrap_or_default();
+        for key in before.map(keys_of).unwrap_or_default() {
+            if let Some(before) = before.filter(|_| !kept.contains(&key)) {
+                self.remove(&key, &before.unique_id);
+            }
+        }
+        if let Some(after) = after {
+            for key in kept {
+                let (id, after) = (after.unique_id.clone(), Arc::clone(after));
+                match self.0.get_mut(&key) {
+                    Some(records) => records.insert_mut(id, after),
+                    None => self.0.insert_mut(key, Records::default().insert(id, after)),
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &IndexKey, id: &UniqueId) {
+        let Some(records) = self.0.get_mut(key) else { return };
+        records.remove_mut(id);
+        if records.is_empty() {
+            self.0.remove_mut(key);
+        }
+    }
+}
+
+/// Every indexed property of a plugin.
+fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
+    let plugin = &record.plugin;
+    let mut keys = BTreeSet::from([IndexKey::Category(plugin.category.clone()), IndexKey::Mode(plugin.execution_mode)]);
+    let flags = [
+        (plugin.has_active_resources(), IndexKey::Active),
+        (plugin.is_billable(), IndexKey::Billable),
+        (plugin.is_configured, IndexKey::Configured),
+        (plugin.holds_anything(), IndexKey::Holding),
+    ];
+    keys.extend(flags.into_iter().filter(|(has, _)| *has).map(|(_, key)| key));
+    keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
+    keys.extend(plugin.host.as_deref().map(|host| IndexKey::Host(host.into())));
+    keys.extend(plugin.lease_id.as_deref().map(|lease| IndexKey::Lease(lease.into())));
+    keys.extend(plugin.container().map(|id| IndexKey::Container(id.into())));
+    if let Some(remote) = &plugin.remote_resource {
+        keys.insert(IndexKey::Provider(remote.provider));
+        keys.extend(remote.instance_id.as_deref().map(|id| IndexKey::Instance(id.into())));
+        let endpoints = [&remote.endpoint_url, &remote.ssh_host];
+        keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
+    }
+    let shown: BTreeSet<_> = crate::record::finding_rules::shown_of(record).collect();
+    keys.extend(shown.into_iter().map(IndexKey::Finding));
+    keys.extend((!record.observed.is_empty()).then_some(IndexKey::Observed));
+    keys.extend(record.observed.has_alive().then_some(IndexKey::Verified));
+    for (_, facts) in record.observed.iter() {
+        keys.extend(facts.container_id().map(|id| IndexKey::SeenContainer(id.into())));
+    }
+    keys
+}

@@ -1,0 +1,41 @@
+//! The vocabulary: what a plugin is, and what it may hold.
+//!
+//! Everything here is pure: no clock, no I/O, no knowledge of HTTP or of a store. A value of one of
+//! these types is right by construction, so that the layers behind it need not check it again.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`json`] | strict JSON: exact numbers, no duplicate key, no U+0000, bounded depth |
+//! | [`read`] | a JSON object read field by field, every mistake named by its JSON Pointer |
+//! | [`identity`] | [`Name`], [`PluginKey`], [`UniqueId`] |
+//! | [`execution_mode`], [`remote`], [`pids`], [`labels`] | the parts of a plugin |
+//! | [`metadata`] | [`Plugin`]: the whole, with the rules derived from it |
+//! | [`registration`] | [`Registration`]: what a client sends |
+//! | [`schema`] | JSON Schema: is it one, and does a configuration obey it |
+//! | [`secrets`] | which values of a configuration are secret |
+//! | [`merge_patch`] | RFC 7396 |
+
+pub mod execution_mode;
+pub mod identity;
+pub mod json;
+pub mod labels;
+pub mod merge_patch;
+pub mod metadata;
+pub mod pids;
+pub mod read;
+pub mod registration;
+pub mod remote;
+pub mod schema;
+pub mod secrets;
+
+pub(crate) mod wire_names;
+
+pub use self::execution_mode::ExecutionMode;
+pub use self::identity::{Name, PluginKey, UniqueId};
+pub use self::json::FreeJson;
+pub use self::labels::Labels;
+pub use self::metadata::{Plugin, READ_ONLY_FIELDS};
+pub use self::pids::{Pid, Pids};
+pub use self::read::{FieldError, Invalid};
+pub use self::registration::Registration;
+pub use self::remote::{Provider, RemoteResource};

@@ -1,0 +1,199 @@
+//! What a client sends to register a plugin.
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::execution_mode::ExecutionMode;
+use super::identity::{Name, PluginKey};
+use super::json::FreeJson;
+use super::labels::Labels;
+use super::metadata::{Plugin, READ_ONLY_FIELDS};
+use super::pids::Pids;
+use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string};
+use super::remote::{RemoteResource, free_object};
+
+/// A registration: the descriptive fields, and those runtime fields that the client names.
+///
+/// A runtime field that is absent here is kept as it is when the plugin stands already, because
+/// the registry must not forget what may still run: to release something, name it
+/// (`"spawned_pids": []`, `"remote_resource": null`).
+#[derive(Debug, Clone, PartialEq, ToSchema)]
+#[schema(as = PluginRegistration)]
+pub struct Registration {
+    /// The name within the category.
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$", examples("whisper_tiny"))]
+    pub name: Name,
+    /// The category.
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$", examples("transcription"))]
+    pub category: Name,
+    /// What people call it.
+    #[schema(examples("Whisper Tiny Model"))]
+    pub title: String,
+    /// A JSON Schema that configurations must obey: draft 2020-12, or the draft that `$schema`
+    /// names. Numbers and key order are kept as sent. A `$ref` to anywhere else is not followed.
+    #[schema(value_type = Object)]
+    pub config_schema: FreeJson,
+    /// What it does.
+    pub description: Option<String>,
+    /// Its version, in whatever form it has.
+    #[schema(examples("1.0.0"))]
+    pub version: Option<String>,
+    /// Where it does its work.
+    #[schema(required = false)]
+    pub execution_mode: ExecutionMode,
+    /// Whether it starts child processes.
+    #[schema(required = false)]
+    pub manages_child_processes: bool,
+    /// Whether it starts things elsewhere.
+    #[schema(required = false)]
+    pub manages_external_resources: bool,
+    /// The conda environment that it runs in.
+    pub conda_env_name: Option<String>,
+    /// What its users call it by: string to string.
+    #[schema(required = false, value_type = std::collections::BTreeMap<String, String>)]
+    pub labels: Labels,
+    /// Whether it is ready for use. Runtime field: kept when absent.
+    #[schema(nullable = false)]
+    pub is_configured: Option<bool>,
+    /// The child processes that it holds: a set. Runtime field: kept when absent.
+    #[schema(nullable = false, value_type = Option<Vec<u32>>)]
+    pub spawned_pids: Option<Pids>,
+    /// The container that it holds; null for none. Runtime field: kept when absent.
+    #[schema(nullable, value_type = Option<String>)]
+    pub container_id: Option<Option<String>>,
+    /// What it rents elsewhere; null for nothing. Runtime field: kept when absent.
+    #[schema(nullable, value_type = Option<RemoteResource>)]
+    pub remote_resource: Option<Option<RemoteResource>>,
+    /// The host on which its processes and container live. Runtime field: kept when absent.
+    #[schema(nullable, value_type = Option<String>)]
+    pub host: Option<Option<String>>,
+    /// The lease of the application process that holds it. Runtime field: kept when absent.
+    #[schema(nullable, value_type = Option<String>)]
+    pub lease_id: Option<Option<String>>,
+}
+
+impl Registration {
+    /// Reads a registration.
+    ///
+    /// That `config_schema` is a JSON Schema, beyond being an object, is for
+    /// [`super::schema::check`] to say.
+    ///
+    /// # Errors
+    ///
+    /// Every field that is missing, unknown or wrong.
+    pub fn read(value: Value) -> Result<Registration, Invalid> {
+        let mut fields = ObjectReader::new(value, "", Plugin::FIELDS, READ_ONLY_FIELDS)?;
+        let name = fields.required("name", Name::read);
+        let category = fields.required("category", Name::read);
+        let title = fields.required("title", string);
+        let config_schema = fields.required("config_schema", free_object);
+        let mut text = |field| fields.optional(field, nullable(string));
+        let (description, version, conda_env_name) = (text("description"), text("version"), text("conda_env_name"));
+        let (container_id, host, lease_id) = (text("container_id"), text("host"), text("lease_id"));
+        let execution_mode = fields.optional("execution_mode", one_of(ExecutionMode::NAMES, ExecutionMode::from_name));
+        let mut flag = |field| fields.optional(field, boolean);
+        let is_configured = flag("is_configured");
+        let manages_child_processes = flag("manages_child_processes");
+        let manages_external_resources = flag("manages_external_resources");
+        let spawned_pids = fields.optional("spawned_pids", Pids::read);
+        let remote_resource = fields.optional("remote_resource", nullable(RemoteResource::read));
+        let labels = fields.optional("labels", Labels::read);
+        fields.finish()?;
+        // `finish` has refused a document that lacks any of these four.
+        let (Some(name), Some(category), Some(title), Some(config_schema)) = (name, category, title, config_schema)
+        else {
+            return Err(Invalid::at("", "name, category, title and config_schema are required"));
+        };
+        Ok(Registration {
+            name,
+            category,
+            title,
+            config_schema,
+            description: description.flatten(),
+            version: version.flatten(),
+            execution_mode: execution_mode.unwrap_or_default(),
+            manages_child_processes: manages_child_processes.unwrap_or(false),
+            manages_external_resources: manages_external_resources.unwrap_or(false),
+            conda_env_name: conda_env_name.flatten(),
+            labels: labels.unwrap_or_default(),
+            is_configured,
+            spawned_pids,
+            container_id,
+            remote_resource,
+            host,
+            lease_id,
+        })
+    }
+
+    /// The identity that it registers.
+    pub fn key(&self) -> PluginKey {
+        PluginKey { category: self.category.clone(), name: self.name.clone() }
+    }
+
+    /// The plugin that stands after this registration, where `current` stood before.
+    pub fn applied_to(self, current: Option<&Plugin>) -> Plugin {
+        Plugin {
+            name: self.name,
+            category: self.category,
+            title: self.title,
+            config_schema: self.config_schema,
+            description: self.description,
+            version: self.version,
+            is_configured: self.is_configured.or(current.map(|c| c.is_configured)).unwrap_or(false),
+            execution_mode: self.execution_mode,
+            manages_child_processes: self.manages_child_processes,
+            manages_external_resources: self.manages_external_resources,
+            spawned_pids: self.spawned_pids.or_else(|| current.map(|c| c.spawned_pids.clone())).unwrap_or_default(),
+            container_id: self.container_id.unwrap_or_else(|| current.and_then(|c| c.container_id.clone())),
+            conda_env_name: self.conda_env_name,
+            remote_resource: self.remote_resource.unwrap_or_else(|| current.and_then(|c| c.remote_resource.clone())),
+            host: self.host.unwrap_or_else(|| current.and_then(|c| c.host.clone())),
+            labels: self.labels,
+            lease_id: self.lease_id.unwrap_or_else(|| current.and_then(|c| c.lease_id.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn minimal() -> Value {
+        json!({"name": "n", "category": "c", "title": "T", "config_schema": {}})
+    }
+
+    #[test]
+    fn runtime_fields_are_kept_unless_named() {
+        let mut body = minimal();
+        body["spawned_pids"] = json!([7]);
+        body["remote_resource"] = json!({"provider": "aws", "status": "running"});
+        body["description"] = json!("old");
+        let first = Registration::read(body).unwrap().applied_to(None);
+        let again = Registration::read(minimal()).unwrap().applied_to(Some(&first));
+        assert_eq!(again.description, None);
+        assert!(again.spawned_pids.contains(7) && again.remote_resource.is_some());
+        let mut release = minimal();
+        release["remote_resource"] = Value::Null;
+        release["spawned_pids"] = json!([]);
+        let released = Registration::read(release).unwrap().applied_to(Some(&again));
+        assert!(!released.holds_anything());
+    }
+
+    #[test]
+    fn a_reply_can_be_sent_back() {
+        let mut body = minimal();
+        for field in READ_ONLY_FIELDS {
+            body[field] = json!({"whatever": 1});
+        }
+        assert!(Registration::read(body).is_ok());
+    }
+
+    #[test]
+    fn every_missing_field_is_named_at_once() {
+        let Invalid(errors) = Registration::read(json!({"spawned_pid": [1]})).unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/spawned_pid", "/name", "/category", "/title", "/config_schema"]);
+    }
+}

@@ -1,0 +1,91 @@
+//! One condition that a list sets for plugins.
+
+use jiff::Timestamp;
+
+use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, UniqueId};
+use crate::record::{FindingKind, Record};
+
+/// One condition; where it has several values, any of them will do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// `has_active_resources`
+    Active(bool),
+    /// `billable`
+    Billable(bool),
+    /// `is_configured`
+    Configured(bool),
+    /// `is_local_execution`
+    Local(bool),
+    /// The category.
+    Category(Vec<Name>),
+    /// The name within the category.
+    Name(Vec<String>),
+    /// The execution mode.
+    ExecutionMode(Vec<ExecutionMode>),
+    /// Whom it rents from.
+    Provider(Vec<Provider>),
+    /// The status of its remote resource.
+    Status(Vec<String>),
+    /// The GPU type of its remote resource.
+    GpuType(Vec<String>),
+    /// The host.
+    Host(Vec<String>),
+    /// The lease.
+    Lease(Vec<String>),
+    /// A label's value.
+    Label {
+        /// Which label.
+        key: String,
+        /// Its values.
+        values: Vec<String>,
+    },
+    /// A process id among its own.
+    Pid(Vec<Pid>),
+    /// The container.
+    Container(Vec<String>),
+    /// A part of its id, title or description, in lower case.
+    Text(Vec<String>),
+    /// Changed at or after this time.
+    UpdatedSince(Timestamp),
+    /// Holds something with one of these findings.
+    Finding(Vec<FindingKind>),
+    /// Holds something that was seen to be alive.
+    Verified(bool),
+}
+
+impl Filter {
+    /// Returns true if and only if `record` fulfils this.
+    pub fn accepts(&self, record: &Record) -> bool {
+        let plugin: &Plugin = &record.plugin;
+        let remote = plugin.remote_resource.as_ref();
+        let among =
+            |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
+        match self {
+            Filter::Active(wanted) => plugin.has_active_resources() == *wanted,
+            Filter::Billable(wanted) => plugin.is_billable() == *wanted,
+            Filter::Configured(wanted) => plugin.is_configured == *wanted,
+            Filter::Local(wanted) => plugin.execution_mode.is_local() == *wanted,
+            Filter::Category(names) => names.contains(&plugin.category),
+            Filter::Name(names) => among(names, Some(plugin.name.as_str())),
+            Filter::ExecutionMode(modes) => modes.contains(&plugin.execution_mode),
+            Filter::Provider(providers) => remote.is_some_and(|remote| providers.contains(&remote.provider)),
+            Filter::Status(statuses) => among(statuses, remote.map(|remote| remote.status.as_str())),
+            Filter::GpuType(types) => among(types, remote.and_then(|remote| remote.gpu_type.as_deref())),
+            Filter::Host(hosts) => among(hosts, plugin.host.as_deref()),
+            Filter::Lease(leases) => among(leases, plugin.lease_id.as_deref()),
+            Filter::Label { key, values } => among(values, plugin.labels.get(key)),
+            Filter::Pid(pids) => pids.iter().any(|pid| plugin.spawned_pids.contains(*pid)),
+            Filter::Container(ids) => among(ids, plugin.container()),
+            Filter::Text(parts) => mentions(plugin, &record.unique_id, parts),
+            Filter::UpdatedSince(time) => record.updated_at >= *time,
+            Filter::Finding(kinds) => crate::record::finding_rules::shown_of(record).any(|kind| kinds.contains(&kind)),
+            Filter::Verified(wanted) => record.observed.has_alive() == *wanted,
+        }
+    }
+}
+
+/// Whether any of `parts`, which are in lower case, is a part of a text about the plugin.
+fn mentions(plugin: &Plugin, id: &UniqueId, parts: &[String]) -> bool {
+    let texts = [Some(id.as_str()), Some(plugin.title.as_str()), plugin.description.as_deref()];
+    texts.into_iter().flatten().map(str::to_lowercase).any(|text| parts.iter().any(|part| text.contains(part)))
+}

@@ -1,0 +1,129 @@
+//! Which changes could change an answer: what a long poll waits for.
+
+use std::sync::Arc;
+
+use super::filter::Filter;
+use super::plugins::ListQuery;
+use super::resources::ResourceQuery;
+use super::topic::Topic;
+use crate::change::{Step, Transition};
+use crate::lease::Lease;
+use crate::plugin::UniqueId;
+use crate::record::Record;
+
+/// An answer that changes can change.
+pub trait Concern: Sync {
+    /// The narrowest topic that has every such change.
+    fn topic(&self) -> Topic;
+
+    /// Returns true if and only if the answer may differ before and after `transition`.
+    fn is_touched_by(&self, transition: &Transition) -> bool;
+}
+
+/// One plugin.
+impl Concern for UniqueId {
+    fn topic(&self) -> Topic {
+        Topic::Plugin(self.clone())
+    }
+
+    fn is_touched_by(&self, transition: &Transition) -> bool {
+        transition.records().any(|record| record.unique_id == *self)
+    }
+}
+
+/// A list of plugins.
+impl Concern for ListQuery {
+    fn topic(&self) -> Topic {
+        self.filters.iter().find_map(Filter::topic).unwrap_or(Topic::Everything)
+    }
+
+    fn is_touched_by(&self, transition: &Transition) -> bool {
+        transition.records().any(|record| self.filters.iter().all(|filter| filter.accepts(record)))
+    }
+}
+
+/// What is held.
+impl Concern for ResourceQuery {
+    fn topic(&self) -> Topic {
+        // A look-up finds what may be on the host, too, because nobody has said where it is.
+        let host = self.host.as_deref().filter(|_| !self.is_look_up());
+        host.map_or(Topic::Everything, |host| Topic::Host(host.into()))
+    }
+
+    fn is_touched_by(&self, transition: &Transition) -> bool {
+        if let Step::Lease { before, after } = &transition.step {
+            let state = |lease: &Option<Arc<Lease>>| lease.as_ref().map(|lease| lease.state);
+            return state(before) != state(after);
+        }
+        let held = |record: &Record| {
+            let plugin = &record.plugin;
+            (
+                plugin.host.clone(),
+                plugin.container_id.clone(),
+                plugin.remote_resource.clone(),
+                plugin.spawned_pids.clone(),
+                plugin.lease_id.clone(),
+                record.observed.clone(),
+            )
+        };
+        // Most changes are about something else; making rows costs more than comparing what they are made of.
+        if let (Some(before), Some(after)) = (transition.before(), transition.after())
+            && held(before) == held(after)
+        {
+            return false;
+        }
+        let rows = |record: Option<&_>| record.map(|record| self.rows(record)).unwrap_or_default();
+        rows(transition.before()) != rows(transition.after())
+    }
+}
+
+/// Counts of everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts;
+
+impl Concern for Counts {
+    fn topic(&self) -> Topic {
+        Topic::Everything
+    }
+
+    fn is_touched_by(&self, transition: &Transition) -> bool {
+        let counted = |record: &Record| {
+            let plugin = &record.plugin;
+            let provider = plugin.remote_resource.as_ref().map(|remote| remote.provider);
+            let flags = (plugin.is_configured, plugin.has_active_resources());
+            (plugin.category.clone(), plugin.execution_mode, provider, flags)
+        };
+        let before = transition.before().map(|record| counted(record));
+        before != transition.after().map(|record| counted(record))
+    }
+}
+
+impl Filter {
+    /// A topic that has every change of what fulfils this, if there is one.
+    pub fn topic(&self) -> Option<Topic> {
+        let only = |values: &[String]| match values {
+            [value] => Some(value.as_str().into()),
+            _ => None,
+        };
+        match self {
+            Filter::Active(true) => Some(Topic::Active),
+            Filter::Billable(true) => Some(Topic::Billable),
+            Filter::Category(names) => match names.as_slice() {
+                [name] => Some(Topic::Category(name.clone())),
+                _ => None,
+            },
+            Filter::ExecutionMode(modes) => match modes.as_slice() {
+                [mode] => Some(Topic::Mode(*mode)),
+                _ => None,
+            },
+            Filter::Provider(providers) => match providers.as_slice() {
+                [provider] => Some(Topic::Provider(*provider)),
+                _ => None,
+            },
+            Filter::Host(hosts) => only(hosts).map(Topic::Host),
+            Filter::Lease(leases) => only(leases).map(Topic::Lease),
+            Filter::Label { key, values } => only(values).map(|value| Topic::Label(key.as_str().into(), value)),
+            _ => None,
+        }
+    }
+}

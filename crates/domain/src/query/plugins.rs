@@ -1,0 +1,175 @@
+//! Lists of plugins: which, in what order, and how many at a time.
+//!
+//! The cost follows from the smallest index among the filters. A list that one index answers
+//! alone, in the default order, costs what it returns; its total is the index's size.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::filter::Filter;
+use super::sort::{Position, Sort, SortField};
+use crate::index::{IndexKey, Records};
+use crate::record::Record;
+use crate::state::State;
+
+/// Which plugins to list, in what order, how many, and from where.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// All of these must hold.
+    pub filters: Vec<Filter>,
+    /// The order.
+    pub sort: Sort,
+    /// The most items to return; `None` for all.
+    pub limit: Option<usize>,
+    /// The items begin after this place.
+    pub after: Option<Position>,
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// The items, in order.
+    pub items: Vec<Arc<Record>>,
+    /// How many plugins fulfil the filters, on all pages.
+    pub total: usize,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<Position>,
+}
+
+/// How a list will be made: from which candidates, and what remains to be asked of each.
+pub struct Plan<'a> {
+    query: &'a ListQuery,
+    candidates: Vec<&'a Records>,
+    rest: Vec<&'a Filter>,
+}
+
+impl ListQuery {
+    /// Chooses the smallest index among the filters.
+    pub fn plan<'a>(&'a self, state: &'a State) -> Plan<'a> {
+        let size = |records: &[&Records]| records.iter().map(|records| records.size()).sum::<usize>();
+        let everything = (vec![state.plugins()], None);
+        let indexed = self.filters.iter().filter_map(|filter| Some((filter.indexed(state)?, Some(filter))));
+        let (candidates, chosen) = std::iter::once(everything)
+            .chain(indexed)
+            .min_by_key(|(records, filter)| (size(records), filter.is_none()))
+            .unwrap_or_default();
+        let rest = self.filters.iter().filter(|filter| !chosen.is_some_and(|chosen| std::ptr::eq(chosen, *filter)));
+        Plan { query: self, candidates, rest: rest.collect() }
+    }
+}
+
+impl Plan<'_> {
+    /// How many records have to be looked at.
+    pub fn cost(&self) -> usize {
+        let size = self.candidates.iter().map(|records| records.size()).sum();
+        if self.is_direct() { self.query.limit.unwrap_or(size).min(size) } else { size }
+    }
+
+    /// Whether one index holds exactly the answer, in its order.
+    fn is_direct(&self) -> bool {
+        self.rest.is_empty()
+            && self.candidates.len() <= 1
+            && self.query.sort == Sort { field: SortField::UniqueId, descending: false }
+    }
+
+    /// Makes the list.
+    pub fn run(&self) -> Page {
+        if self.is_direct() { self.run_direct() } else { self.run_scan() }
+    }
+
+    fn run_direct(&self) -> Page {
+        let Some(records) = self.candidates.first() else {
+            return Page { items: Vec::new(), total: 0, next: None };
+        };
+        let from = match &self.query.after {
+            Some(after) => Bound::Excluded(after.unique_id.clone()),
+            None => Bound::Unbounded,
+        };
+        let limit = self.query.limit.unwrap_or(usize::MAX);
+        let mut found = records.range((from, Bound::Unbounded)).map(|(_, record)| record);
+        let items: Vec<_> = found.by_ref().take(limit).cloned().collect();
+        let next = found.next().and(items.last()).map(|last| self.query.sort.position(last));
+        Page { items, total: records.size(), next }
+    }
+
+    fn run_scan(&self) -> Page {
+        let sort = self.query.sort;
+        // A heap of the best places: a page of a long list does not sort the whole of it.
+        let most = self.query.limit.map(|limit| limit.saturating_add(1));
+        let mut best = BinaryHeap::new();
+        let mut total = 0;
+        let found = self.candidates.iter().flat_map(|records| records.values());
+        for record in found.filter(|record| self.rest.iter().all(|filter| filter.accepts(record))) {
+            total += 1;
+            let position = sort.position(record);
+            let follows = |after: &Position| sort.compare(&position, after) == Ordering::Greater;
+            if self.query.after.as_ref().is_none_or(follows) {
+                best.push(Ranked { sort, position, record });
+                if most.is_some_and(|most| best.len() > most) {
+                    best.pop();
+                }
+            }
+        }
+        let mut ranked = best.into_sorted_vec();
+        ranked.dedup_by(|a, b| a.position.unique_id == b.position.unique_id);
+        let limit = self.query.limit.unwrap_or(usize::MAX);
+        let more = ranked.len() > limit;
+        ranked.truncate(limit);
+        let next = ranked.last().filter(|_| more).map(|last| last.position.clone());
+        Page { items: ranked.into_iter().map(|ranked| Arc::clone(ranked.record)).collect(), total, next }
+    }
+}
+
+/// A record with its place, ordered by it.
+struct Ranked<'a> {
+    sort: Sort,
+    position: Position,
+    record: &'a Arc<Record>,
+}
+
+impl Ord for Ranked<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.sort.compare(&self.position, &other.position)
+    }
+}
+
+impl PartialOrd for Ranked<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked<'_> {}
+
+impl Filter {
+    /// The records that fulfil this, when indexes hold exactly them, each once.
+    pub(crate) fn indexed<'a>(&self, state: &'a State) -> Option<Vec<&'a Records>> {
+        let keys: Vec<IndexKey> = match self {
+            Filter::Active(true) => vec![IndexKey::Active],
+            Filter::Billable(true) => vec![IndexKey::Billable],
+            Filter::Configured(true) => vec![IndexKey::Configured],
+            Filter::Category(names) => names.iter().cloned().map(IndexKey::Category).collect(),
+            Filter::ExecutionMode(modes) => modes.iter().copied().map(IndexKey::Mode).collect(),
+            Filter::Provider(providers) => providers.iter().copied().map(IndexKey::Provider).collect(),
+            Filter::Host(hosts) => hosts.iter().map(|host| IndexKey::Host(host.as_str().into())).collect(),
+            Filter::Lease(leases) => leases.iter().map(|lease| IndexKey::Lease(lease.as_str().into())).collect(),
+            // A plugin may hold several of the processes asked for, and must be listed once.
+            Filter::Pid(pids) if pids.len() == 1 => pids.iter().copied().map(IndexKey::Pid).collect(),
+            Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
+            Filter::Verified(true) => vec![IndexKey::Verified],
+            // As above, of findings.
+            Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::Finding).collect(),
+            _ => return None,
+        };
+        let distinct: std::collections::BTreeSet<_> = keys.into_iter().collect();
+        Some(distinct.iter().filter_map(|key| state.having(key)).collect())
+    }
+}

@@ -1,0 +1,200 @@
+//! Everything that is held, as rows: one a process, one a container, one a remote resource.
+
+use std::borrow::Cow;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::resource_row::Certainty;
+pub use super::resource_row::Resource;
+use crate::index::{IndexKey, Records};
+use crate::plugin::{Pid, RemoteResource, UniqueId};
+use crate::record::resource::{held_by, is_short_id};
+use crate::record::{FindingKind, Held, ObservedState, Record, ResourceKind};
+use crate::state::State;
+
+/// Which of the held things to list. Conditions that are `None` hold for everything.
+#[derive(Debug, Clone, Default)]
+pub struct ResourceQuery {
+    /// Of this kind.
+    pub kind: Option<ResourceKind>,
+    /// On this host.
+    pub host: Option<String>,
+    /// This process.
+    pub pid: Option<Pid>,
+    /// This container.
+    pub container_id: Option<String>,
+    /// This instance.
+    pub instance_id: Option<String>,
+    /// Served at this URL, or reached by SSH at this host or `host:port`.
+    pub endpoint: Option<String>,
+    /// With one of these findings.
+    pub finding: Option<Vec<FindingKind>>,
+    /// Whether it was seen to be alive.
+    pub verified: Option<bool>,
+    /// The most rows to return.
+    pub limit: usize,
+    /// The rows begin after this one.
+    pub after: Option<RowPosition>,
+}
+
+/// A row's place: its plugin, and how many rows of that plugin come before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPosition {
+    /// The plugin.
+    pub unique_id: UniqueId,
+    /// The row among those of the plugin, from 0.
+    pub row: usize,
+}
+
+/// A part of the rows.
+#[derive(Debug)]
+pub struct ResourcePage {
+    /// The rows, in the order of the plugins' ids.
+    pub items: Vec<Resource>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<RowPosition>,
+}
+
+impl ResourceQuery {
+    /// Makes the list.
+    pub fn run(&self, state: &State) -> ResourcePage {
+        let candidates = self.candidates(state);
+        let from = match &self.after {
+            Some(after) => Bound::Included(after.unique_id.clone()),
+            None => Bound::Unbounded,
+        };
+        let records = candidates.range((from, Bound::Unbounded)).map(|(_, record)| record);
+        let rows = records.flat_map(|record| self.rows_of(record, state));
+        let mut wanted: Vec<_> =
+            rows.filter(|(position, _)| self.follows(position)).take(self.limit.saturating_add(1)).collect();
+        let more = wanted.len() > self.limit;
+        wanted.truncate(self.limit);
+        let next = wanted.last().filter(|_| more).map(|(position, _)| position.clone());
+        ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next }
+    }
+
+    /// The rows of one plugin that fulfil the conditions, without what is known of its lease.
+    pub fn rows(&self, record: &Arc<Record>) -> Vec<Resource> {
+        self.rows_of(record, &State::default()).map(|(_, row)| row).collect()
+    }
+
+    /// How many plugins have to be looked at.
+    pub fn cost(&self, state: &State) -> usize {
+        self.candidates(state).size()
+    }
+
+    /// Whether it asks for one thing: whose is this? Then a candidate need not be certain.
+    pub fn is_look_up(&self) -> bool {
+        self.pid.is_some() || self.container_id.is_some() || self.instance_id.is_some() || self.endpoint.is_some()
+    }
+
+    fn candidates<'a>(&self, state: &'a State) -> Cow<'a, Records> {
+        let having = |key| state.having(&key).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
+        if let Some(pid) = self.pid {
+            return having(IndexKey::Pid(pid));
+        }
+        if let Some(container) = &self.container_id {
+            return state.indexes().containers(container);
+        }
+        if let Some(instance) = &self.instance_id {
+            return having(IndexKey::Instance(instance.as_str().into()));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
+            let mut found = having(IndexKey::Endpoint(endpoint.as_str().into()));
+            for (id, record) in having(IndexKey::Endpoint(host.into())).iter() {
+                found.to_mut().insert_mut(id.clone(), Arc::clone(record));
+            }
+            return found;
+        }
+        if let Some([finding]) = self.finding.as_deref() {
+            return having(IndexKey::Finding(*finding));
+        }
+        if self.verified == Some(true) {
+            return having(IndexKey::Verified);
+        }
+        if let Some(host) = &self.host {
+            return having(IndexKey::Host(host.as_str().into()));
+        }
+        having(IndexKey::Holding)
+    }
+
+    fn follows(&self, position: &RowPosition) -> bool {
+        self.after.as_ref().is_none_or(|after| after.unique_id != position.unique_id || after.row < position.row)
+    }
+
+    /// The same, each with its place.
+    fn rows_of<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        state: &'a State,
+    ) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
+        let rows = held_by(&record.plugin).enumerate();
+        rows.filter_map(|(row, held)| {
+            let certainty = self.certainty(held, record)?;
+            let position = RowPosition { unique_id: record.unique_id.clone(), row };
+            Some((position, Resource::of(held, record, state, certainty)))
+        })
+    }
+
+    /// How certain it is that a thing is what is asked for; `None` when it is not.
+    fn certainty(&self, held: Held<'_>, record: &Record) -> Option<Certainty> {
+        let facts = record.facts_of(held);
+        let seen = facts.and_then(|facts| facts.observation.as_ref()).map(|seen| seen.state);
+        let is_alive = seen == Some(ObservedState::Alive);
+        let shown = crate::record::finding_rules::shown(held, facts);
+        let fulfils = self.kind.is_none_or(|kind| kind == held.kind())
+            && self.verified.is_none_or(|wanted| wanted == is_alive)
+            && self.finding.as_ref().is_none_or(|kinds| shown.is_some_and(|kind| kinds.contains(&kind)));
+        if !fulfils || !self.names(held, record) {
+            return None;
+        }
+        let host = if held.kind() == ResourceKind::Remote { None } else { record.plugin.host.as_deref() };
+        let doubt = match (&self.host, host) {
+            (Some(wanted), Some(host)) if wanted == host => false,
+            (None, _) => false,
+            // Where the plugin has not said where it is, it may be there.
+            (Some(_), None) if self.is_look_up() && held.kind() != ResourceKind::Remote => true,
+            _ => return None,
+        };
+        Some(match seen {
+            Some(state) if state.is_end() => Certainty::Ended,
+            _ if doubt => Certainty::Doubtful,
+            Some(ObservedState::Alive) => Certainty::Seen,
+            _ => Certainty::Claimed,
+        })
+    }
+
+    /// Returns true if and only if a thing has the names that are asked for.
+    fn names(&self, held: Held<'_>, record: &Record) -> bool {
+        let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
+        let (pid, container, remote) = match held {
+            Held::Process(pid) => (Some(pid), None, None),
+            Held::Container(id) => (None, Some(id), None),
+            Held::Remote(remote) => (None, None, Some(remote)),
+        };
+        let is_container = |wanted: &String| {
+            let seen = record.facts_of(held).and_then(crate::record::Facts::container_id);
+            let claimed = container.is_some_and(|id| is_same_container(wanted, id));
+            claimed || (container.is_some() && seen.is_some_and(|id| is_same_container(wanted, &id)))
+        };
+        (self.pid.is_none() || self.pid == pid)
+            && self.container_id.as_ref().is_none_or(is_container)
+            && is(&self.instance_id, remote.and_then(|remote| remote.instance_id.as_deref()))
+            && self.endpoint.as_ref().is_none_or(|wanted| remote.is_some_and(|remote| serves_at(remote, wanted)))
+    }
+}
+
+/// Whether two ids name one container: one may be the beginning of the other, if it is long enough.
+fn is_same_container(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    short == long || (is_short_id(short) && long.starts_with(short))
+}
+
+fn serves_at(remote: &RemoteResource, wanted: &str) -> bool {
+    let by_ssh = remote.ssh_host.as_deref().is_some_and(|host| {
+        let port = wanted.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+        host == wanted || port == Some(remote.ssh_port.to_string().as_str())
+    });
+    by_ssh || remote.endpoint_url.as_deref() == Some(wanted)
+}

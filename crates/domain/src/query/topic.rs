@@ -1,0 +1,48 @@
+//! The kinds of changes that can be followed by themselves.
+
+use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
+use crate::record::Record;
+
+/// A kind of changes that can be followed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// All of them.
+    Everything,
+    /// Of one plugin.
+    Plugin(UniqueId),
+    /// Of plugins that hold a process, a container or a running remote resource.
+    Active,
+    /// Of plugins that a provider may be charging for.
+    Billable,
+    /// Of a category.
+    Category(Name),
+    /// Of plugins that do their work so.
+    Mode(ExecutionMode),
+    /// Of plugins that rent from this provider.
+    Provider(Provider),
+    /// Of plugins on this host.
+    Host(Box<str>),
+    /// Of plugins that this lease holds.
+    Lease(Box<str>),
+    /// Of plugins with this label.
+    Label(Box<str>, Box<str>),
+}
+
+impl Topic {
+    /// The topics of a record.
+    pub fn of(record: &Record) -> Vec<Topic> {
+        let plugin = &record.plugin;
+        let mut topics = vec![
+            Topic::Plugin(record.unique_id.clone()),
+            Topic::Category(plugin.category.clone()),
+            Topic::Mode(plugin.execution_mode),
+        ];
+        topics.extend(plugin.has_active_resources().then_some(Topic::Active));
+        topics.extend(plugin.is_billable().then_some(Topic::Billable));
+        topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
+        topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
+        topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
+        topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
+        topics
+    }
+}

@@ -1,0 +1,237 @@
+//! A plugin as the registry keeps it, and its JSON as every reply shows it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::observation::{Facts, Observed};
+use super::observed_document::ObservedDocument;
+use super::resource::{Held, ResourceKind, Slot, held_by};
+use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
+use crate::revision::Revision;
+
+/// A plugin with what the registry knows about it.
+#[derive(Debug)]
+pub struct Record {
+    /// How it is addressed.
+    pub unique_id: UniqueId,
+    /// The plugin.
+    pub plugin: Arc<Plugin>,
+    /// Its saved configuration.
+    pub config: Option<FreeJson>,
+    /// The newest change to it.
+    pub revision: Revision,
+    /// When it was first registered, since its last removal.
+    pub created_at: Timestamp,
+    /// When the newest change to it was made.
+    pub updated_at: Timestamp,
+    /// What was seen of what it holds, and what is wrong with it.
+    pub observed: Observed,
+    /// The reply document, serialised when the record was made.
+    pub json: Bytes,
+}
+
+impl Record {
+    /// Makes a record of a plugin of which nothing was seen, and serialises its document.
+    pub fn new(
+        plugin: Arc<Plugin>,
+        config: Option<FreeJson>,
+        revision: Revision,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    ) -> Record {
+        Record::observed(plugin, config, revision, (created_at, updated_at), Observed::default())
+    }
+
+    /// Makes a record, and serialises its document. The times are those of the first and of the newest change.
+    pub fn observed(
+        plugin: Arc<Plugin>,
+        config: Option<FreeJson>,
+        revision: Revision,
+        (created_at, updated_at): (Timestamp, Timestamp),
+        observed: Observed,
+    ) -> Record {
+        let unique_id = plugin.unique_id();
+        let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
+        document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &observed);
+        // Serialising to memory fails for no value of these types: no map has a key that is not a string.
+        let json = serde_json::to_vec(&document).unwrap_or_default().into();
+        Record { unique_id, plugin, config, revision, created_at, updated_at, observed, json }
+    }
+
+    /// How many bytes its document and its configuration have.
+    pub fn bytes(&self) -> u64 {
+        (self.json.len() + self.config.as_ref().map_or(0, |config| config.as_str().len())) as u64
+    }
+
+    /// Returns true if and only if it holds a thing of this kind and name.
+    pub fn holds(&self, slot: &Slot) -> bool {
+        match slot.kind {
+            ResourceKind::Process => {
+                let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
+                pid.is_some_and(|pid| self.plugin.spawned_pids.contains(pid))
+            }
+            ResourceKind::Container => self.plugin.container() == Some(&slot.id),
+            ResourceKind::Remote => held_by(&self.plugin).any(|held| held.slot() == *slot),
+        }
+    }
+
+    /// What is known of one of the things that it holds.
+    pub fn facts_of(&self, held: Held<'_>) -> Option<&Facts> {
+        if self.observed.is_empty() { None } else { self.observed.get(&held.slot()) }
+    }
+}
+
+/// Two records are equal if and only if every reply made of them is.
+impl PartialEq for Record {
+    fn eq(&self, other: &Record) -> bool {
+        self.json == other.json && self.config == other.config && self.observed == other.observed
+    }
+}
+
+/// A plugin, as every reply shows it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plugin)]
+pub struct PluginDocument<'a> {
+    /// `{category}_{name}`: the plugin's address.
+    #[schema(examples("transcription_whisper_tiny"))]
+    unique_id: &'a str,
+    /// The name within the category.
+    #[schema(examples("whisper_tiny"))]
+    name: &'a str,
+    /// The category.
+    #[schema(examples("transcription"))]
+    category: &'a str,
+    /// What people call it.
+    title: &'a str,
+    /// A JSON Schema that configurations must obey.
+    #[schema(value_type = Object)]
+    config_schema: &'a FreeJson,
+    /// What it does.
+    #[schema(required)]
+    description: Option<&'a str>,
+    /// Its version, in whatever form it has.
+    #[schema(required)]
+    version: Option<&'a str>,
+    /// Whether it is ready for use.
+    is_configured: bool,
+    /// Where it does its work.
+    execution_mode: ExecutionMode,
+    /// Whether it starts child processes.
+    manages_child_processes: bool,
+    /// Whether it starts things elsewhere.
+    manages_external_resources: bool,
+    /// The child processes that it holds.
+    #[schema(value_type = Vec<u32>)]
+    spawned_pids: &'a crate::plugin::Pids,
+    /// The container that it holds.
+    #[schema(required)]
+    container_id: Option<&'a str>,
+    /// The conda environment that it runs in.
+    #[schema(required)]
+    conda_env_name: Option<&'a str>,
+    /// What it rents elsewhere.
+    #[schema(required)]
+    remote_resource: Option<&'a RemoteResource>,
+    /// The host on which its processes and container live.
+    #[schema(required)]
+    host: Option<&'a str>,
+    /// What its users call it by.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    labels: &'a crate::plugin::Labels,
+    /// The lease of the application process that holds it.
+    #[schema(required)]
+    lease_id: Option<&'a str>,
+    /// Whether the work is done on the application's own host.
+    is_local_execution: bool,
+    /// Whether it is not.
+    is_cloud_execution: bool,
+    /// Whether it holds a process, a container, or a remote resource whose status is exactly `running`.
+    has_active_resources: bool,
+    /// Whether a provider may be charging: remote status provisioning, running or stopping.
+    billable: bool,
+    /// What was seen of its resources; null as long as nobody has looked.
+    #[schema(required)]
+    observed: Option<ObservedDocument<'a>>,
+    /// The newest change to it.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// When it was first registered (RFC 3339, UTC).
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When the newest change to it was made (RFC 3339, UTC).
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl<'a> PluginDocument<'a> {
+    /// The fields, in the order in which they are shown.
+    pub const FIELDS: &'static [&'static str] = &[
+        "unique_id",
+        "name",
+        "category",
+        "title",
+        "config_schema",
+        "description",
+        "version",
+        "is_configured",
+        "execution_mode",
+        "manages_child_processes",
+        "manages_external_resources",
+        "spawned_pids",
+        "container_id",
+        "conda_env_name",
+        "remote_resource",
+        "host",
+        "labels",
+        "lease_id",
+        "is_local_execution",
+        "is_cloud_execution",
+        "has_active_resources",
+        "billable",
+        "observed",
+        "revision",
+        "created_at",
+        "updated_at",
+    ];
+
+    fn of(
+        plugin: &'a Plugin,
+        unique_id: &'a str,
+        revision: Revision,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    ) -> PluginDocument<'a> {
+        PluginDocument {
+            unique_id,
+            name: plugin.name.as_str(),
+            category: plugin.category.as_str(),
+            title: &plugin.title,
+            config_schema: &plugin.config_schema,
+            description: plugin.description.as_deref(),
+            version: plugin.version.as_deref(),
+            is_configured: plugin.is_configured,
+            execution_mode: plugin.execution_mode,
+            manages_child_processes: plugin.manages_child_processes,
+            manages_external_resources: plugin.manages_external_resources,
+            spawned_pids: &plugin.spawned_pids,
+            container_id: plugin.container_id.as_deref(),
+            conda_env_name: plugin.conda_env_name.as_deref(),
+            remote_resource: plugin.remote_resource.as_ref(),
+            host: plugin.host.as_deref(),
+            labels: &plugin.labels,
+            lease_id: plugin.lease_id.as_deref(),
+            is_local_execution: plugin.execution_mode.is_local(),
+            is_cloud_execution: !plugin.execution_mode.is_local(),
+            has_active_resources: plugin.has_active_resources(),
+            billable: plugin.is_billable(),
+            observed: None,
+            revision,
+            created_at,
+            updated_at,
+        }
+    }
+}

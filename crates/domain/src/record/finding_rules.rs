@@ -1,0 +1,264 @@
+//! The rules by which what is claimed and what was observed become a finding. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::document::Record;
+pub(crate) use super::finding::{Finding, FindingKind, Looks};
+pub(crate) use super::holder::Holder;
+use super::observation::{Facts, Observation, ObservedState};
+use super::resource::{Held, ResourceKind, held_by};
+use crate::lease::LeaseState;
+
+/// How long something must have been so before it is a finding. More tells later; less tells of what
+/// passes by itself (a restart of an application, a container between two states).
+pub const GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often something must have been seen before it is a finding.
+pub const SIGHTINGS: u32 = 2;
+
+/// What is to be said of a resource at a moment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// This is wrong with it.
+    Found(Finding),
+    /// Nothing is wrong with it.
+    Nothing,
+    /// That is not known yet: look again then, or at the next sighting. What was found before stays.
+    Wait(Option<Timestamp>),
+}
+
+/// A resource, with all that is known of it.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The plugin.
+    pub record: &'a Record,
+    /// What it holds.
+    pub held: Held<'a>,
+    /// What was observed and found of that.
+    pub facts: Option<&'a Facts>,
+    /// How often the same was seen in a row.
+    pub looks: Looks,
+    /// Who holds the plugin.
+    pub holder: Holder<'a>,
+}
+
+impl Case<'_> {
+    /// Judges the case at a time.
+    pub fn judge(&self, now: Timestamp) -> Verdict {
+        let observation = self.facts.and_then(|facts| facts.observation.as_ref());
+        match observation {
+            Some(seen) if seen.state.is_end() => self.ended(seen, now),
+            _ => self.standing(observation, now),
+        }
+    }
+
+    /// It was seen to be gone, or to be another.
+    fn ended(&self, seen: &Observation, now: Timestamp) -> Verdict {
+        if !self.held.may_run() {
+            // It is not claimed to be there.
+            return Verdict::Nothing;
+        }
+        let kind = if seen.state == ObservedState::Gone { FindingKind::Ghost } else { FindingKind::Reused };
+        // What was found before a restart was seen often enough then.
+        if self.stands(kind) {
+            return Verdict::Found(self.finding(kind, seen.since));
+        }
+        if self.looks.sightings < SIGHTINGS {
+            return Verdict::Wait(None);
+        }
+        self.after_grace(kind, seen.since, now)
+    }
+
+    /// It was not seen to have ended.
+    fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Verdict {
+        let alive = seen.is_some_and(|seen| seen.state == ObservedState::Alive);
+        if let Holder::Lease(lease, _) = self.holder
+            && lease.state == LeaseState::Lost
+            && (alive || self.held.may_run())
+        {
+            if alive && self.looks.sightings < SIGHTINGS && !self.stands(FindingKind::Orphan) {
+                return Verdict::Wait(None);
+            }
+            return self.after_grace(FindingKind::Orphan, lease.since, now);
+        }
+        match seen {
+            Some(seen) if !alive && self.held.may_run() => self.after_grace(FindingKind::Unverified, seen.since, now),
+            _ => Verdict::Nothing,
+        }
+    }
+
+    fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Verdict {
+        let due = since.saturating_add(GRACE).unwrap_or(Timestamp::MAX);
+        if due <= now || self.stands(kind) {
+            Verdict::Found(self.finding(kind, since))
+        } else {
+            Verdict::Wait(Some(due))
+        }
+    }
+
+    fn stands(&self, kind: FindingKind) -> bool {
+        self.raised().is_some_and(|finding| finding.finding == kind)
+    }
+
+    /// What was found before.
+    pub fn raised(&self) -> Option<&Finding> {
+        self.facts.and_then(|facts| facts.finding.as_ref())
+    }
+
+    fn finding(&self, kind: FindingKind, since: Timestamp) -> Finding {
+        match self.raised() {
+            Some(raised) if raised.finding == kind => raised.clone(),
+            _ => Finding { finding: kind, since, evidence: self.evidence().into(), cost: None },
+        }
+    }
+
+    /// What is known, in words.
+    fn evidence(&self) -> String {
+        let slot = self.held.slot();
+        let place = match (slot.kind, &self.record.plugin.host) {
+            (ResourceKind::Remote, _) => String::new(),
+            (_, Some(host)) => format!(" on {host}"),
+            (_, None) => " (host not named)".into(),
+        };
+        let claim = format!("{} {}{place} is claimed by {}", slot.kind.as_str(), slot.id, self.record.unique_id);
+        let seen = match self.facts.and_then(|facts| facts.observation.as_ref()) {
+            None => "nobody has looked at it".to_owned(),
+            Some(seen) => {
+                let detail = seen.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+                let last = self.looks.last.map(|last| format!(", last seen so at {last}")).unwrap_or_default();
+                format!("{} since {}{last}, seen by {}{detail}", seen.state.as_str(), seen.since, seen.by)
+            }
+        };
+        let holder = match self.holder {
+            Holder::None => "its holder has no lease".to_owned(),
+            Holder::Unknown => "its holder has named a lease that is not known".to_owned(),
+            Holder::Lease(lease, renewed) => {
+                let host = lease.host.as_deref().map(|host| format!(" on {host}")).unwrap_or_default();
+                let (holder, state) = (&lease.holder, lease.state.as_str());
+                let last = if renewed == lease.since { String::new() } else { format!(", last heard of at {renewed}") };
+                format!("its holder {holder}{host} is {state} since {}{last}", lease.since)
+            }
+        };
+        format!("{claim}; {seen}; {holder}")
+    }
+}
+
+/// What is wrong with a resource, as a list shows it: what was found, or that nobody has looked.
+pub(crate) fn shown(held: Held<'_>, facts: Option<&Facts>) -> Option<FindingKind> {
+    let finding = facts.and_then(|facts| facts.finding.as_ref()).map(|finding| finding.finding);
+    let unseen = facts.is_none_or(|facts| facts.observation.is_none());
+    finding.or((unseen && held.may_run()).then_some(FindingKind::Unverified))
+}
+
+/// What is known of a resource that nobody has looked at, in words.
+pub(crate) fn unseen(held: Held<'_>, record: &Record, holder: Holder<'_>) -> String {
+    Case { record, held, facts: record.facts_of(held), looks: Looks::default(), holder }.evidence()
+}
+
+/// Every kind of finding that a list shows of a plugin.
+pub(crate) fn shown_of(record: &Record) -> impl Iterator<Item = FindingKind> + '_ {
+    held_by(&record.plugin).filter_map(|held| shown(held, record.facts_of(held)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::lease::{Lease, LeaseId, LeaseTerms};
+    use crate::plugin::Registration;
+    use crate::record::observation::Observed;
+    use crate::revision::Revision;
+
+    /// Seconds since the lease was granted.
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn observation(state: ObservedState, since: i64) -> Observation {
+        Observation { state, since: at(since), by: "agent".into(), detail: None, identity: None, last_alive: None }
+    }
+
+    fn record(status: &str) -> Record {
+        let body = json!({
+            "name": "n", "category": "c", "title": "T", "config_schema": {}, "host": "h", "lease_id": "one",
+            "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": status},
+        });
+        let plugin = Registration::read(body).unwrap().applied_to(None);
+        Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), Observed::default())
+    }
+
+    /// It cannot be told yet.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct NotYet;
+
+    /// What is found at second 100 of a remote resource of this status.
+    fn found(
+        status: &str,
+        seen: Option<(ObservedState, i64)>,
+        sightings: u32,
+        lease: Option<(LeaseState, i64)>,
+        raised: Option<FindingKind>,
+    ) -> Result<Option<FindingKind>, NotYet> {
+        let record = record(status);
+        let held = held_by(&record.plugin).next().unwrap();
+        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
+        let facts = Facts { observation: seen.map(|(state, since)| observation(state, since)), finding };
+        let lease = lease.map(|(state, since)| {
+            let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+            Lease::granted(LeaseId::named("one"), &terms, at(0), Revision(1)).turned(state, at(since), Revision(2))
+        });
+        let holder = lease.as_ref().map_or(Holder::Unknown, |lease| Holder::Lease(lease, at(0)));
+        let looks = Looks { sightings, last: Some(at(99)) };
+        let case = Case { record: &record, held, facts: Some(&facts), looks, holder };
+        match case.judge(at(100)) {
+            Verdict::Found(finding) => {
+                assert_eq!(raised == Some(finding.finding), &*finding.evidence == "as it was", "{finding:?}");
+                Ok(Some(finding.finding))
+            }
+            Verdict::Nothing => Ok(None),
+            Verdict::Wait(_) => Err(NotYet),
+        }
+    }
+
+    #[test]
+    fn claimed_and_seen_side_by_side() {
+        use FindingKind::{Ghost, Orphan, Reused, Unverified};
+        use LeaseState::{Active, Lost, Released};
+        use ObservedState::{Alive, Gone, Unknown, Unreachable};
+        let (nothing, not_yet) = (Ok(None), Err(NotYet));
+        let is = |kind| Ok(Some(kind));
+        let old = Some((Lost, 50));
+        for (status, seen, sightings, lease, raised, expected) in [
+            // Seen to be gone: twice, and for 10 s.
+            ("running", Some((Gone, 90)), 2, None, None, is(Ghost)),
+            ("running", Some((Gone, 91)), 2, None, None, not_yet),
+            ("running", Some((Gone, 50)), 1, None, None, not_yet),
+            ("running", Some((Gone, 50)), 0, None, Some(Ghost), is(Ghost)),
+            ("running", Some((ObservedState::Reused, 50)), 2, None, None, is(Reused)),
+            ("stopped", Some((Gone, 50)), 2, None, None, nothing),
+            // … whatever has become of the holder.
+            ("running", Some((Gone, 50)), 2, old, Some(Orphan), is(Ghost)),
+            ("running", Some((Gone, 50)), 1, old, Some(Orphan), not_yet),
+            // The holder is lost: for 10 s, and what is alive was seen to be so twice.
+            ("running", Some((Alive, 50)), 2, old, None, is(Orphan)),
+            ("running", Some((Alive, 50)), 1, old, None, not_yet),
+            ("running", Some((Alive, 50)), 1, old, Some(Orphan), is(Orphan)),
+            ("running", Some((Alive, 50)), 2, Some((Lost, 91)), None, not_yet),
+            ("running", None, 0, old, None, is(Orphan)),
+            ("unknown", None, 0, old, None, is(Orphan)),
+            ("stopped", None, 0, old, None, nothing),
+            ("stopped", Some((Alive, 50)), 2, old, None, is(Orphan)),
+            ("running", Some((Unknown, 50)), 1, old, None, is(Orphan)),
+            // The holder lives, or has ended cleanly.
+            ("running", Some((Alive, 50)), 2, Some((Active, 0)), Some(Orphan), nothing),
+            ("running", Some((Alive, 50)), 2, Some((Released, 50)), None, nothing),
+            ("running", Some((Unknown, 90)), 1, Some((Active, 0)), None, is(Unverified)),
+            ("running", Some((Unreachable, 95)), 9, None, None, not_yet),
+            ("stopped", Some((Unknown, 50)), 1, None, None, nothing),
+        ] {
+            let told = found(status, seen, sightings, lease, raised);
+            assert_eq!(told, expected, "{status}, {seen:?} seen {sightings} times, {lease:?}, {raised:?}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What the journal replays to. Pure: the same changes make the same state, whoever replays them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+
+use crate::change::{Change, ConfigChange, Event, Step, Transition};
+use crate::cost::{Books, Extent};
+use crate::index::{IndexKey, Indexes, Records};
+use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState};
+use crate::plugin::{Name, Plugin, UniqueId};
+use crate::record::observation::Fact;
+use crate::record::{Holder, Record, Slot};
+use crate::revision::Revision;
+
+/// The whole registry at one revision. Cloning it is cheap: its parts are shared.
+#[derive(Debug, Clone)]
+pub struct State {
+    revision: Revision,
+    at: Timestamp,
+    plugins: Records,
+    /// The same records: a plugin is found by three steps here, and by seventeen there.
+    by_id: HashTrieMapSync<UniqueId, Arc<Record>>,
+    indexes: Indexes,
+    categories: RedBlackTreeMapSync<Name, Category>,
+    pub(crate) books: Books,
+    leases: Leases,
+    /// Of all records and categories together.
+    bytes: u64,
+}
+
+/// What the sum for a plugin that has cost something takes, in bytes, also after the plugin's removal.
+const METER_BYTES: u64 = 128;
+
+/// What the display name of a category takes, in bytes.
+pub(crate) fn category_bytes(name: &Name, display_name: &str) -> u64 {
+    (name.as_str().len() + display_name.len()) as u64
+}
+
+/// Leases by their ids.
+pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
+
+/// A category that was given a display name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category {
+    /// What people call it.
+    pub display_name: Box<str>,
+    /// The newest change to it.
+    pub revision: Revision,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            revision: Revision::default(),
+            at: Timestamp::UNIX_EPOCH,
+            plugins: Records::default(),
+            by_id: HashTrieMapSync::default(),
+            indexes: Indexes::default(),
+            categories: RedBlackTreeMapSync::default(),
+            books: Books::default(),
+            leases: Leases::default(),
+            bytes: 0,
+        }
+    }
+}
+
+impl State {
+    /// The state that a store has kept: its head, and what stood then.
+    pub fn restore(
+        revision: Revision,
+        at: Timestamp,
+        records: impl IntoIterator<Item = Record>,
+        categories: impl IntoIterator<Item = (Name, Category)>,
+    ) -> State {
+        let mut state = State { revision, at, ..State::default() };
+        for record in records {
+            state.set_plugin(&record.unique_id.clone(), Some(Arc::new(record)));
+        }
+        for (name, category) in categories {
+            state.set_category(name, Some(category));
+        }
+        state
+    }
+
+    /// This state with the books that the store has kept beside it.
+    #[must_use]
+    pub fn with_books(self, books: Books) -> State {
+        State { books, ..self }
+    }
+
+    /// This state with the leases that a store has kept.
+    #[must_use]
+    pub fn with_leases(mut self, leases: impl IntoIterator<Item = Lease>) -> State {
+        for lease in leases {
+            self.leases.insert_mut(lease.id.clone(), Arc::new(lease));
+        }
+        self
+    }
+
+    /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
+    pub fn apply(&mut self, change: &Change) -> Step {
+        let step = self.foresee(change);
+        self.enact(change, &step);
+        step
+    }
+
+    /// What a change would do.
+    pub fn foresee(&self, change: &Change) -> Step {
+        match &change.event {
+            Event::PluginPut { plugin, config, .. } => {
+                let before = self.by_id.get(&plugin.unique_id()).cloned();
+                let config = match config {
+                    ConfigChange::Kept => before.as_ref().and_then(|record| record.config.clone()),
+                    ConfigChange::Saved(config) => Some(config.clone()),
+                    ConfigChange::Deleted => None,
+                };
+                let created_at = before.as_ref().map_or(change.at, |record| record.created_at);
+                let observed = before.as_ref().map(|record| record.observed.kept_for(&record.plugin, plugin));
+                let (times, observed) = ((created_at, change.at), observed.unwrap_or_default());
+                let record = Record::observed(Arc::clone(plugin), config, change.revision, times, observed);
+                Step::Plugin { before, after: Some(Arc::new(record)) }
+            }
+            Event::PluginRemoved { id } => Step::Plugin { before: self.by_id.get(id).cloned(), after: None },
+            Event::CategoryNamed { name, display_name } => {
+                let before = self.categories.get(name).map(|category| category.display_name.clone());
+                Step::Category { before, after: display_name.clone() }
+            }
+            Event::Budget { .. } => Step::Budget,
+            Event::Lease { id, act } => self.foresee_lease(change, id, act),
+            Event::ResourcesObserved { id, seen } => {
+                self.foresee_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
+            }
+            Event::FindingsRaised { id, findings } => {
+                let found = findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding))));
+                self.foresee_facts(change, id, found)
+            }
+            Event::FindingsCleared { id, slots } => {
+                self.foresee_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
+            }
+        }
+    }
+
+    /// Makes one change, of which it was foreseen what it does.
+    pub fn enact(&mut self, change: &Change, step: &Step) {
+        debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
+        self.set_head(change.revision, change.at);
+        match (&change.event, step) {
+            (_, Step::Plugin { before, after }) => {
+                // Of a plugin that is not there nothing is known.
+                if let Some(record) = after.as_ref().or(before.as_ref()) {
+                    self.set_plugin(&record.unique_id, after.clone());
+                    self.close_books(before.as_deref(), after.as_deref());
+                }
+            }
+            (Event::CategoryNamed { name, .. }, Step::Category { after, .. }) => {
+                let named = |display_name| Category { display_name, revision: change.revision };
+                self.set_category(name.clone(), after.clone().map(named));
+            }
+            (Event::Lease { id, .. }, Step::Lease { after, .. }) => self.set_lease(id, after.clone()),
+            (Event::Budget { id, event }, _) => self.books.enter(id, event, change.at, change.revision),
+            _ => debug_assert!(false, "a step is of its change"),
+        }
+    }
+
+    /// Counts what a plugin has cost as it stood until this change.
+    fn close_books(&mut self, before: Option<&Record>, after: Option<&Record>) {
+        if let Some(before) = before {
+            let extent = Extent::of(before, after, self.at);
+            self.books.close(before, extent, self.at, self.revision);
+        }
+    }
+
+    fn foresee_lease(&self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
+        let before = self.leases.get(id).cloned();
+        let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
+        let after = match act {
+            LeaseAct::Granted(terms) => {
+                let lease = Lease::granted(id.clone(), terms, change.at, change.revision);
+                Some(lease.to(change.principal.clone()))
+            }
+            LeaseAct::Expired => turned(LeaseState::Lost),
+            LeaseAct::Revived => turned(LeaseState::Active),
+            LeaseAct::Released => turned(LeaseState::Released),
+            LeaseAct::Forgotten => None,
+        };
+        Step::Lease { before, after: after.map(Arc::new) }
+    }
+
+    /// What is known of what a plugin holds from now on; nothing of a plugin that is not there.
+    fn foresee_facts<'a>(
+        &self,
+        change: &Change,
+        id: &UniqueId,
+        facts: impl Iterator<Item = (&'a Slot, Fact<'a>)>,
+    ) -> Step {
+        let Some(before) = self.by_id.get(id).cloned() else { return Step::Plugin { before: None, after: None } };
+        let (plugin, config, times) =
+            (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
+        let record = Record::observed(plugin, config, change.revision, times, before.observed.with(facts));
+        Step::Plugin { before: Some(before), after: Some(Arc::new(record)) }
+    }
+
+    /// Lets a lease stand under an id, or nothing.
+    pub(crate) fn set_lease(&mut self, id: &LeaseId, lease: Option<Arc<Lease>>) {
+        match lease {
+            Some(lease) => self.leases.insert_mut(id.clone(), lease),
+            None => drop(self.leases.remove_mut(id)),
+        }
+    }
+
+    /// Lets `record` stand under an id, or nothing; returns what stood there.
+    pub(crate) fn set_plugin(&mut self, id: &UniqueId, record: Option<Arc<Record>>) -> Option<Arc<Record>> {
+        let before = self.by_id.get(id).cloned();
+        self.bytes += record.as_ref().map_or(0, |record| record.bytes());
+        self.bytes -= before.as_ref().map_or(0, |record| record.bytes());
+        self.indexes.replace(before.as_deref(), record.as_ref());
+        if let Some(record) = record {
+            self.by_id.insert_mut(id.clone(), Arc::clone(&record));
+            self.plugins.insert_mut(id.clone(), record);
+        } else {
+            self.by_id.remove_mut(id);
+            self.plugins.remove_mut(id);
+        }
+        before
+    }
+
+    /// Gives a category a display name, or takes it away.
+    pub(crate) fn set_category(&mut self, name: Name, category: Option<Category>) {
+        let bytes = |category: &Category| category_bytes(&name, &category.display_name);
+        self.bytes += category.as_ref().map_or(0, bytes);
+        self.bytes -= self.categories.get(&name).map_or(0, bytes);
+        match category {
+            Some(category) => self.categories.insert_mut(name, category),
+            None => drop(self.categories.remove_mut(&name)),
+        }
+    }
+
+    /// Says which revision this is.
+    pub(crate) fn set_head(&mut self, revision: Revision, at: Timestamp) {
+        self.revision = revision;
+        self.at = at;
+    }
+
+    /// The newest change in it.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// When the newest change was made.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The plugin of an id.
+    pub fn plugin(&self, id: &str) -> Option<&Arc<Record>> {
+        self.by_id.get(id)
+    }
+
+    /// Every plugin, in the order of the ids.
+    pub fn plugins(&self) -> &Records {
+        &self.plugins
+    }
+
+    /// How many bytes it holds that others have sent: documents of plugins, as they are shown, their configurations, names
+    /// of categories, and what is remembered of what plugins have cost. In memory it takes a multiple of that.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.books.meters().size() as u64 * METER_BYTES
+    }
+
+    /// The plugins that have a property, if any has.
+    pub fn having(&self, key: &IndexKey) -> Option<&Records> {
+        self.indexes.get(key)
+    }
+
+    /// The indexes.
+    pub fn indexes(&self) -> &Indexes {
+        &self.indexes
+    }
+
+    /// The categories that were given a display name.
+    pub fn named_categories(&self) -> &RedBlackTreeMapSync<Name, Category> {
+        &self.categories
+    }
+
+    /// Every lease, in the order of the ids.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The lease of an id.
+    pub fn lease(&self, id: &str) -> Option<&Arc<Lease>> {
+        self.leases.get(id)
+    }
+
+    /// What is known of the holder of a plugin.
+    pub fn holder_of(&self, plugin: &Plugin) -> Holder<'_> {
+        match plugin.lease_id.as_deref() {
+            None => Holder::None,
+            Some(id) => self.lease(id).map_or(Holder::Unknown, |lease| Holder::Lease(lease, lease.since)),
+        }
+    }
+
+    /// The newest change to the plugin of an id.
+    pub fn revision_of(&self, id: &UniqueId) -> Option<Revision> {
+        self.by_id.get(id).map(|record| record.revision)
+    }
+}
+
+impl State {
+    /// Makes changes, each of which must be the one that follows, and tells what they have done.
+    pub fn advance(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Arc<Transition>> {
+        let made = changes.into_iter().map(|change| {
+            let step = self.apply(&change);
+            Arc::new(Transition::new(change, step))
+        });
+        made.collect()
+    }
+}
+
+/// Two states are equal if and only if every reply made of them is.
+impl PartialEq for State {
+    fn eq(&self, other: &State) -> bool {
+        self.revision == other.revision
+            && self.at == other.at
+            && self.plugins == other.plugins
+            && self.categories == other.categories
+            && self.books == other.books
+            && self.leases == other.leases
+    }
+}

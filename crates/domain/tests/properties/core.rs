@@ -1,0 +1,228 @@
+//! Any sequence of commands.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::cases;
+use crate::commands::{commands, documents, requests};
+use crate::machine::Machine;
+use domain::command::{Command, Refusal, Request};
+use domain::index::IndexKey;
+use domain::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration};
+use domain::query::{ResourceQuery, Stats};
+use domain::record::{FindingKind, ObservedState, Record};
+use domain::{Revision, State};
+
+proptest! {
+    #![proptest_config(cases(128))]
+
+    #[test]
+    fn revisions_are_gapless_refusals_leave_no_trace_and_replay_makes_the_state(
+        requests in prop::collection::vec(requests(), 1..50),
+    ) {
+        let mut machine = Machine::new();
+        for request in &requests {
+            let before = machine.state.clone();
+            let changed = machine.submit(request);
+            let expected = before.revision().0 + u64::from(changed == Ok(true));
+            prop_assert_eq!(machine.state.revision(), Revision(expected));
+            if changed != Ok(true) {
+                prop_assert_eq!(&machine.state, &before);
+            }
+            let left_open = matches!(changed, Err(Refusal::NotVetted(_)));
+            prop_assert!(!left_open, "the check of a schema is not left to the caller");
+            let newest = machine.state.plugins().values().map(|record| record.revision).max();
+            prop_assert!(newest.unwrap_or_default() <= machine.state.revision());
+        }
+        let revisions: Vec<_> = machine.changes.iter().map(|change| change.revision.0).collect();
+        prop_assert_eq!(revisions, (1..=machine.changes.len() as u64).collect::<Vec<_>>());
+        let mut replayed = State::default();
+        for change in &machine.changes {
+            replayed.apply(change);
+        }
+        prop_assert_eq!(&replayed, &machine.state);
+        indexes_are_a_full_scan(&replayed)?;
+    }
+
+    #[test]
+    fn indexes_are_a_full_scan_after_every_command(requests in prop::collection::vec(requests(), 1..25)) {
+        let mut machine = Machine::new();
+        for request in &requests {
+            drop(machine.submit(request));
+            indexes_are_a_full_scan(&machine.state)?;
+        }
+    }
+
+    #[test]
+    fn the_same_command_again_changes_nothing(
+        history in prop::collection::vec(requests(), 0..20),
+        command in commands(),
+    ) {
+        let mut machine = Machine::new();
+        for request in &history {
+            drop(machine.submit(request));
+        }
+        let request = Request::plain(command);
+        if machine.submit(&request).is_ok() {
+            let state = machine.state.clone();
+            let again = machine.submit(&request);
+            let removed = match &request.command {
+                Command::Remove { .. } => matches!(again, Err(Refusal::NotFound(_))),
+                Command::RemoveBudget { .. } => matches!(again, Err(Refusal::NoBudget(_))),
+                _ => false,
+            };
+            prop_assert!(again == Ok(false) || removed, "{again:?}");
+            prop_assert_eq!(&machine.state, &state);
+        }
+    }
+
+    #[test]
+    fn a_reply_sent_back_changes_nothing(history in prop::collection::vec(requests(), 1..30)) {
+        let mut machine = Machine::new();
+        for request in &history {
+            drop(machine.submit(request));
+        }
+        let records: Vec<_> = machine.state.plugins().values().cloned().collect();
+        for record in records {
+            let reply: Value = serde_json::from_slice(&record.json).unwrap();
+            let registration = Box::new(Registration::read(reply.clone()).unwrap());
+            prop_assert_eq!(machine.submit(&Request::plain(Command::Register(registration))), Ok(false));
+            let patch = reply.as_object().unwrap().clone();
+            prop_assert_eq!(machine.submit(&Request::plain(Command::Patch { id: record.unique_id.clone(), patch })), Ok(false));
+        }
+    }
+
+    #[test]
+    fn a_patch_does_what_merge_patch_does(document in documents(), patch in documents()) {
+        let mut machine = Machine::new();
+        machine.done(Command::Register(Box::new(Registration::read(document).unwrap())));
+        let record = machine.state.plugins().values().next().unwrap().clone();
+        let mut patch = patch;
+        for field in ["name", "category"] {
+            patch.as_object_mut().unwrap().remove(field);
+        }
+        let mut expected: Value = serde_json::from_slice(&record.json).unwrap();
+        json_patch::merge(&mut expected, &patch);
+        let request = Request::plain(Command::Patch { id: record.unique_id.clone(), patch: patch.as_object().unwrap().clone() });
+        // What the merge leaves out takes its default, so the merged document is read as a registration is.
+        let read = Registration::read(expected);
+        match machine.submit(&request) {
+            Ok(_) => {
+                let stands = machine.state.plugin(record.unique_id.as_str()).unwrap();
+                prop_assert_eq!(&*stands.plugin, &read.unwrap().applied_to(None));
+            }
+            Err(refused) => prop_assert!(read.is_err(), "{refused:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_that_may_run_or_bill_is_forgotten_unless_it_is_named(history in prop::collection::vec(requests(), 1..40)) {
+        let mut machine = Machine::new();
+        for request in &history {
+            let before = machine.state.clone();
+            if machine.submit(request) != Ok(true) {
+                continue;
+            }
+            for (id, record) in before.plugins() {
+                let after = machine.state.plugin(id.as_str());
+                let forced = matches!(&request.command, Command::Remove { force: true, id: removed } if removed == id);
+                let held = record.plugin.has_active_resources() || record.plugin.is_billable();
+                prop_assert!(!held || forced || after.is_some(), "{:?} has forgotten {id}", request.command);
+                let Command::Register(registration) = &request.command else { continue };
+                let Some(after) = after else { continue };
+                if registration.spawned_pids.is_none() {
+                    prop_assert_eq!(&after.plugin.spawned_pids, &record.plugin.spawned_pids);
+                }
+                if registration.remote_resource.is_none() {
+                    prop_assert_eq!(&after.plugin.remote_resource, &record.plugin.remote_resource);
+                }
+                if registration.container_id.is_none() {
+                    prop_assert_eq!(&after.plugin.container_id, &record.plugin.container_id);
+                }
+            }
+        }
+    }
+}
+
+fn indexes_are_a_full_scan(state: &State) -> Result<(), TestCaseError> {
+    let remote = |record: &Record| record.plugin.remote_resource.clone();
+    let mut expected: Vec<(IndexKey, BTreeSet<String>)> = Vec::new();
+    let mut scan = |key: IndexKey, has: &dyn Fn(&Record) -> bool| {
+        let ids = state.plugins().values().filter(|record| has(record)).map(|record| record.unique_id.to_string());
+        expected.push((key, ids.collect()));
+    };
+    scan(IndexKey::Active, &|record| record.plugin.has_active_resources());
+    scan(IndexKey::Billable, &|record| record.plugin.is_billable());
+    scan(IndexKey::Configured, &|record| record.plugin.is_configured);
+    let states = |record: &Record| {
+        let facts: Vec<_> = record.observed.iter().map(|(_, facts)| facts.clone()).collect();
+        facts.into_iter().filter_map(|facts| facts.observation).map(|seen| seen.state).collect::<Vec<_>>()
+    };
+    scan(IndexKey::Observed, &|record| record.observed.iter().next().is_some());
+    scan(IndexKey::Verified, &|record| states(record).contains(&ObservedState::Alive));
+    for kind in FindingKind::ALL {
+        let query = ResourceQuery { limit: usize::MAX, ..ResourceQuery::default() };
+        scan(IndexKey::Finding(*kind), &|record| {
+            let record = state.plugin(record.unique_id.as_str()).unwrap();
+            query.rows(record).iter().any(|row| row.finding == Some(*kind))
+        });
+    }
+    scan(IndexKey::Holding, &|record| record.plugin.holds_anything());
+    for name in ["a", "a_b", "z", "unused"] {
+        scan(IndexKey::Category(Name::new(name).unwrap()), &|record| record.plugin.category.as_str() == name);
+    }
+    for mode in ExecutionMode::ALL {
+        scan(IndexKey::Mode(*mode), &|record| record.plugin.execution_mode == *mode);
+    }
+    for provider in Provider::ALL {
+        scan(IndexKey::Provider(*provider), &|record| {
+            remote(record).is_some_and(|remote| remote.provider == *provider)
+        });
+    }
+    for text in ["", "x", "Ä y", "c1", "c2", "i-1", "i-2"] {
+        scan(IndexKey::Host(text.into()), &|record| record.plugin.host.as_deref() == Some(text));
+        scan(IndexKey::Lease(text.into()), &|record| record.plugin.lease_id.as_deref() == Some(text));
+        scan(IndexKey::Container(text.into()), &|record| {
+            !text.is_empty() && record.plugin.container_id.as_deref() == Some(text)
+        });
+        scan(IndexKey::Instance(text.into()), &|record| {
+            remote(record).is_some_and(|remote| remote.instance_id.as_deref() == Some(text))
+        });
+    }
+    for pid in [1, 2, 3, 4, 5, u32::MAX] {
+        scan(IndexKey::Pid(pid), &|record| record.plugin.spawned_pids.contains(pid));
+    }
+    for (key, ids) in expected {
+        let indexed: BTreeSet<_> =
+            state.having(&key).into_iter().flat_map(|records| records.keys()).map(ToString::to_string).collect();
+        prop_assert_eq!(&indexed, &ids, "{:?}", key);
+        let stands = state.having(&key).into_iter().flat_map(|records| records.values());
+        for record in stands {
+            prop_assert_eq!(record, state.plugin(record.unique_id.as_str()).unwrap(), "{:?} has an old record", key);
+        }
+    }
+    let used: BTreeSet<_> = state.plugins().values().map(|record| record.plugin.category.to_string()).collect();
+    let listed: BTreeSet<_> = state.indexes().categories().map(|(name, _)| name.to_string()).collect();
+    prop_assert_eq!(listed, used);
+    let stats = Stats::of(state);
+    let local = state.plugins().values().filter(|record| record.plugin.execution_mode.is_local()).count();
+    prop_assert_eq!(
+        (stats.total, stats.local, stats.cloud),
+        (state.plugins().size(), local, state.plugins().size() - local)
+    );
+    prop_assert_eq!(stats.by_execution_mode.values().sum::<usize>(), stats.total);
+    Ok(())
+}
+
+#[test]
+fn the_read_only_fields_are_those_of_a_reply_that_cannot_be_set() {
+    use domain::plugin::Plugin;
+    use domain::record::PluginDocument;
+    let settable: BTreeSet<_> = Plugin::FIELDS.iter().collect();
+    let read_only: BTreeSet<_> = READ_ONLY_FIELDS.iter().collect();
+    let shown: BTreeSet<_> = PluginDocument::FIELDS.iter().collect();
+    assert_eq!(settable.union(&read_only).copied().collect::<BTreeSet<_>>(), shown);
+    assert!(settable.is_disjoint(&read_only));
+}

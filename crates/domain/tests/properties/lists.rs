@@ -1,0 +1,185 @@
+//! Lists: an index answers what a full scan does, and pages concatenated are the whole list.
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::cases;
+use crate::commands::{registrations, requests};
+use crate::machine::Machine;
+use domain::State;
+use domain::command::Command;
+use domain::plugin::{ExecutionMode, Name, Provider};
+use domain::query::resource_row::Certainty;
+use domain::query::sort::SortField;
+use domain::query::{Filter, ListQuery, Resource, ResourceQuery, Sort};
+use domain::record::ResourceKind;
+
+fn states() -> impl Strategy<Value = State> {
+    (prop::collection::vec(registrations(), 0..12), prop::collection::vec(requests(), 0..20)).prop_map(
+        |(registrations, requests)| {
+            let mut machine = Machine::new();
+            for registration in registrations {
+                drop(machine.submit(&domain::command::Request::plain(Command::Register(registration))));
+            }
+            for request in &requests {
+                drop(machine.submit(request));
+            }
+            machine.state
+        },
+    )
+}
+
+fn texts(values: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    // Values may be repeated, as a client may repeat them.
+    prop::collection::vec(select(values.to_vec()), 0..4)
+        .prop_map(|values| values.into_iter().map(str::to_owned).collect())
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    prop_oneof![
+        any::<bool>().prop_map(Filter::Active),
+        any::<bool>().prop_map(Filter::Billable),
+        any::<bool>().prop_map(Filter::Configured),
+        any::<bool>().prop_map(Filter::Local),
+        texts(&["a", "a_b", "z", "q"])
+            .prop_map(|names| Filter::Category(names.iter().map(|name| Name::new(name).unwrap()).collect())),
+        texts(&["c", "b_c", "ü", "?"]).prop_map(Filter::Name),
+        subsequence(ExecutionMode::ALL.to_vec(), 0..6).prop_map(Filter::ExecutionMode),
+        subsequence(Provider::ALL.to_vec(), 0..5).prop_map(Filter::Provider),
+        texts(&["running", "stopped", "provisioning", ""]).prop_map(Filter::Status),
+        texts(&["A100", "V100"]).prop_map(Filter::GpuType),
+        texts(&["", "x", "Ä y", "?"]).prop_map(Filter::Host),
+        texts(&["", "x", "Ä y", "?"]).prop_map(Filter::Lease),
+        texts(&["", "1", "2"]).prop_map(|values| Filter::Label { key: "a".into(), values }),
+        prop::collection::vec(1_u32..4, 0..3).prop_map(Filter::Pid),
+        texts(&["", "x", "c1", "c2"]).prop_map(Filter::Container),
+        texts(&["", "t", "ÜB", "a_b", "zzz"]).prop_map(Filter::Text),
+        (1_799_999_999_i64..1_800_000_020)
+            .prop_map(|second| Filter::UpdatedSince(jiff::Timestamp::from_second(second).unwrap())),
+    ]
+}
+
+fn sorts() -> impl Strategy<Value = Sort> {
+    (select(SortField::ALL.to_vec()), any::<bool>()).prop_map(|(field, descending)| Sort { field, descending })
+}
+
+/// The list by the plain words of the API: filter all, sort all.
+fn naive(state: &State, filters: &[Filter], sort: Sort) -> Vec<String> {
+    let mut found: Vec<_> =
+        state.plugins().values().filter(|record| filters.iter().all(|filter| filter.accepts(record))).collect();
+    found.sort_by(|a, b| sort.compare(&sort.position(a), &sort.position(b)));
+    found.into_iter().map(|record| record.unique_id.to_string()).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(192))]
+
+    #[test]
+    fn an_index_answers_what_a_full_scan_does(
+        state in states(),
+        filters in prop::collection::vec(filters(), 0..4),
+        sort in sorts(),
+        limit in prop::option::of(1_usize..6),
+    ) {
+        let expected = naive(&state, &filters, sort);
+        let mut query = ListQuery { filters, sort, limit, after: None };
+        let mut listed = Vec::new();
+        loop {
+            let page = query.plan(&state).run();
+            prop_assert_eq!(page.total, expected.len());
+            prop_assert!(page.items.len() <= limit.unwrap_or(usize::MAX));
+            prop_assert!(page.next.is_none() || page.items.len() == limit.unwrap_or(0), "a short page is the last");
+            listed.extend(page.items.iter().map(|record| record.unique_id.to_string()));
+            prop_assert!(listed.len() <= expected.len(), "pages without end");
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        prop_assert_eq!(listed, expected);
+    }
+
+    #[test]
+    fn a_page_goes_on_where_the_one_before_ended_whatever_was_written_in_between(
+        state in states(),
+        later in prop::collection::vec(requests(), 0..20),
+        sort in sorts(),
+        limit in 1_usize..4,
+    ) {
+        let mut query = ListQuery { sort, limit: Some(limit), ..ListQuery::default() };
+        let first = query.plan(&state).run();
+        let mut machine = Machine::new();
+        machine.state = state.clone();
+        for request in &later {
+            drop(machine.submit(request));
+        }
+        let Some(next) = first.next else { return Ok(()) };
+        query.after = Some(next.clone());
+        query.limit = None;
+        let rest: Vec<_> = query.plan(&machine.state).run().items;
+        for record in &rest {
+            prop_assert_eq!(sort.compare(&sort.position(record), &next), std::cmp::Ordering::Greater);
+        }
+        // What stood and was not touched is on exactly one of both pages.
+        for (id, record) in state.plugins() {
+            if machine.state.plugin(id.as_str()).is_some_and(|now| now.revision == record.revision) {
+                let times = first.items.iter().chain(&rest).filter(|listed| listed.unique_id == *id).count();
+                prop_assert_eq!(times, 1, "{}", id);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_resources_are_those_of_every_plugin(
+        state in states(),
+        kind in prop::option::of(select(ResourceKind::ALL.to_vec())),
+        host in prop::option::of(select(vec!["x", "Ä y", ""])),
+        pid in prop::option::of(1_u32..4),
+        container in prop::option::of(select(vec!["x", "c1"])),
+        instance in prop::option::of(select(vec!["i-1", "i-2"])),
+        limit in 1_usize..6,
+    ) {
+        let everything = ResourceQuery { limit: usize::MAX, ..ResourceQuery::default() }.run(&state);
+        prop_assert!(everything.next.is_none());
+        let count: usize = state.plugins().values().map(|record| {
+            let plugin = &record.plugin;
+            plugin.spawned_pids.len() + usize::from(plugin.container().is_some()) + usize::from(plugin.remote_resource.is_some())
+        }).sum();
+        prop_assert_eq!(everything.items.len(), count);
+        let mut query = ResourceQuery {
+            kind,
+            host: host.map(str::to_owned),
+            pid,
+            container_id: container.map(str::to_owned),
+            instance_id: instance.map(str::to_owned),
+            limit,
+            ..ResourceQuery::default()
+        };
+        let is_look_up = query.is_look_up();
+        let may_be_there = |row: &Resource| is_look_up && row.host.is_none() && row.kind != ResourceKind::Remote;
+        let plugin_of = |row: &Resource| state.plugin(row.plugin.as_str()).unwrap().plugin.clone();
+        let expected: Vec<_> = everything.items.into_iter().filter(|row| {
+            let is = |wanted: ResourceKind, id: Option<String>| id.is_none_or(|id| row.kind == wanted && row.id == Some(id));
+            kind.is_none_or(|kind| row.kind == kind)
+                && host.is_none_or(|host| row.host.as_deref() == Some(host) || may_be_there(row))
+                && is(ResourceKind::Process, pid.map(|pid| pid.to_string()))
+                && is(ResourceKind::Container, container.map(str::to_owned))
+                && instance.is_none_or(|instance| row.kind == ResourceKind::Remote
+                    && plugin_of(row).remote_resource.as_ref().unwrap().instance_id.as_deref() == Some(instance))
+        }).map(|row| match row.certainty {
+            Certainty::Claimed | Certainty::Seen if host.is_some() && row.host.is_none() => Resource { certainty: Certainty::Doubtful, ..row },
+            _ => row,
+        }).collect();
+        let mut rows = Vec::new();
+        loop {
+            let page = query.run(&state);
+            rows.extend(page.items);
+            prop_assert!(rows.len() <= expected.len());
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        prop_assert_eq!(rows, expected);
+    }
+}

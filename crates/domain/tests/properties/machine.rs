@@ -1,0 +1,65 @@
+//! The core without a runtime, a clock or a store: commands in, changes and states out.
+
+use jiff::Timestamp;
+
+use domain::change::Change;
+use domain::command::decide::decide;
+use domain::command::schema_question::Vetted;
+use domain::command::{Command, Decision, Refusal, Request};
+use domain::{Revision, State, StoreId};
+
+/// A state, and how it came about.
+pub(crate) struct Machine {
+    pub(crate) store: StoreId,
+    pub(crate) state: State,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Machine {
+        Machine {
+            store: StoreId::kept("0123456789abcdef0123456789abcdef"),
+            state: State::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Decides a request as the writer does, with the schema checked as often as it takes.
+    pub(crate) fn decide(&self, request: &Request) -> Result<Decision, Refusal> {
+        let mut vetted: Option<Vetted> = None;
+        loop {
+            match decide(&self.state, &self.store, request, vetted.as_ref()) {
+                Err(Refusal::NotVetted(question)) => {
+                    assert!(vetted.is_none(), "the same question is asked twice");
+                    vetted = Some(question.answer()?);
+                }
+                decision => return decision,
+            }
+        }
+    }
+
+    /// Decides a request, and makes the change that it leads to; returns whether it led to one.
+    pub(crate) fn submit(&mut self, request: &Request) -> Result<bool, Refusal> {
+        let decision = self.decide(request)?;
+        let Some(event) = decision.event else { return Ok(false) };
+        let revision = self.state.revision().next();
+        let principal = request.principal.as_ref().map(|principal| principal.name.clone());
+        let (at, request_id) = (time_of(revision), request.request_id.clone());
+        let change = Change { revision, at, request_id, principal, event };
+        self.state.apply(&change);
+        self.changes.push(change);
+        Ok(true)
+    }
+
+    /// Does a command that must be possible.
+    #[track_caller]
+    pub(crate) fn done(&mut self, command: Command) {
+        self.submit(&Request::plain(command)).expect("the rules allow this");
+    }
+}
+
+/// A time for each revision; now and then two have the same.
+fn time_of(revision: Revision) -> Timestamp {
+    let seconds = i64::try_from(revision.0 / 2).expect("few revisions");
+    Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
+}

@@ -1,0 +1,32 @@
+//! Properties of the rules, over any sequence of commands.
+//!
+//! | file | what holds |
+//! |---|---|
+//! | [`access`] | any sequence of commands by any principal: no plugin or lease of another is changed |
+//! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
+//! | [`lists`] | an index answers what a full scan does; pages are the whole |
+//! | [`commands`], [`machine`] | the commands that the others are about; a state, and how it came about |
+//!
+//! The service's own tests use the last two as well.
+
+#![expect(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and is read more often than it is called"
+)]
+
+mod access;
+mod commands;
+mod core;
+mod lists;
+mod machine;
+
+use proptest::prelude::ProptestConfig;
+
+/// So many cases; failures are not written into the source tree.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}

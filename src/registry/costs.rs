@@ -1,0 +1,76 @@
+//! What is asked about costs, and the answer.
+//!
+//! Most answers need the state alone. The journal is read only where somebody asks for a time that began before
+//! something that has cost money ended, or for properties of what has ended, and then from there on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::registry::handle::Registry;
+use crate::registry::past::PastError;
+use domain::change::history::ChangeRange;
+use domain::cost::{Statement, Window};
+use domain::query::CostQuery;
+use domain::query::cost::{Accrual, Sum};
+use domain::{Revision, Snapshot, Spend};
+
+/// How many changes are read at a time.
+const AT_A_TIME: usize = 1_000;
+
+impl Registry {
+    /// What plugins cost at `now`, and what has been spent.
+    ///
+    /// # Errors
+    ///
+    /// When the journal has to be read and cannot be.
+    pub async fn costs(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        query: &CostQuery,
+        now: Timestamp,
+    ) -> Result<(Statement, Accrual), PastError> {
+        let window = Window { from: query.from.unwrap_or(Timestamp::MIN), to: query.to.unwrap_or(now).min(now) };
+        let mut sum = Sum {
+            query,
+            window,
+            state: &snapshot.state,
+            statement: query.standing(&snapshot.state, Some(window)),
+            told: BTreeMap::new(),
+            known_from: None,
+        };
+        let has_ended_since = snapshot.state.books().meters().values().any(|meter| meter.ended > window.from);
+        let reads_journal = has_ended_since && (query.from.is_some() || query.to.is_some() || !query.is_fixed());
+        if reads_journal {
+            self.read_ended(&mut sum, snapshot.state.revision()).await?;
+        }
+        let forgotten = if has_ended_since { sum.add_forgotten() } else { Spend::default() };
+        // What nobody has forgotten, because nobody had to look: all of it is known by its plugin.
+        let forgotten = if reads_journal { forgotten } else { Spend::default() };
+        Ok((sum.statement, Accrual { from: query.from, to: window.to, forgotten }))
+    }
+
+    /// Adds everything that ended after the window's beginning, as far as the journal keeps it.
+    async fn read_ended(&self, sum: &mut Sum<'_>, head: Revision) -> Result<(), PastError> {
+        let mut after = match sum.query.from {
+            Some(from) => self.revision_at(from).await?,
+            None => Revision::default(),
+        };
+        loop {
+            let range = ChangeRange { after, until: Some(head), limit: AT_A_TIME, ..ChangeRange::default() };
+            let chapter = self.changes(range).await?;
+            if after < chapter.horizon && sum.known_from.is_none() {
+                let first = chapter.transitions.first().map(|first| first.change.at);
+                sum.known_from = Some(first.unwrap_or(sum.state.at()));
+            }
+            for transition in &chapter.transitions {
+                sum.add_ended(transition);
+            }
+            match chapter.transitions.last() {
+                Some(last) if !chapter.is_all => after = last.change.revision,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
