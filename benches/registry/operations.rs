@@ -13,14 +13,6 @@ use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use plugin_registry::access::{TokenText, Tokens};
-use plugin_registry::cli::otlp::TraceArgs;
-use plugin_registry::http::rates::{Rate, Rates};
-use plugin_registry::http::requests::Requests;
-use plugin_registry::http::{Access, Api, Gate};
-use plugin_registry::registry::Registry;
-use plugin_registry::store::StoreUrl;
-
 use crate::documents::unique_id;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -28,6 +20,14 @@ use crate::side::Side;
 use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
 use crate::wire::get_with;
+use plugin_registry::access::{TokenText, Tokens};
+use plugin_registry::cli::otlp::TraceArgs;
+use plugin_registry::http::metrics::requests::Requests;
+use plugin_registry::http::middleware::load_shedding::Gate;
+use plugin_registry::http::middleware::rate_limit::{Rate, Rates};
+use plugin_registry::http::state::{Access, Api};
+use plugin_registry::registry::Registry;
+use plugin_registry::store::StoreUrl;
 
 /// As in [`crate::read_one`].
 const CONNECTIONS: usize = 32;

@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::wire::{Answer, Connection};
 use plugin_registry::clock::SystemClock;
-use plugin_registry::http::Api;
+use plugin_registry::http::state::Api;
 use plugin_registry::registry::Registry;
 use plugin_registry::server::{self, Settings};
 use plugin_registry::webhook::{self, Deliveries};

@@ -8,8 +8,8 @@ use clap::Args;
 use tracing::{info, warn};
 
 use crate::access::{Tokens, TokensError};
-use crate::http::Access;
-use crate::http::origin::Names;
+use crate::http::middleware::host_check::Names;
+use crate::http::state::Access;
 use crate::registry::Registry;
 
 /// Who is let in.

@@ -12,8 +12,8 @@ use super::whole_file::write_whole;
 use crate::client::Client;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
-use crate::store::archive::examination::Examination;
 use crate::store::archive::reader::Reader;
+use crate::store::archive::verify::Examination;
 use crate::store::archive::writer::{Content, Writer};
 
 /// The flags of `backup`.

@@ -9,11 +9,11 @@ use clap::{Args, ValueEnum};
 use hyper::header::HeaderValue;
 use ipnet::IpNet;
 
-use crate::http::Gate;
-use crate::http::cors::Cors;
-use crate::http::peer::{ProxyField, TrustedProxies};
-use crate::http::rates::{Rate, Rates};
-use crate::http::room::Room;
+use crate::http::middleware::client_ip::{ProxyField, TrustedProxies};
+use crate::http::middleware::cors::Cors;
+use crate::http::middleware::limiter::Room;
+use crate::http::middleware::load_shedding::Gate;
+use crate::http::middleware::rate_limit::{Rate, Rates};
 use domain::command::quota::Quotas;
 
 /// How many seconds' worth of requests may come at once, when nothing is said.

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::serve::listen;
-use crate::http::{Api, Offer};
+use super::listen::listen;
+use crate::http::state::{Api, Offer};
 use crate::server::{self, Settings};
 
 /// Where the metrics are.

@@ -12,10 +12,10 @@ use tracing::info;
 
 use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::host::this_host;
-use crate::liveness::own_host::{OwnHost, RemoteSweep};
+use crate::liveness::local_agent::{OwnHost, RemoteSweep};
 use crate::liveness::provider::Providers;
 use crate::liveness::remote::{RemoteProber, RemoteSettings};
-use crate::liveness::sight::Sight;
+use crate::liveness::visibility::Sight;
 use crate::registry::Registry;
 use crate::webhook::Reach;
 

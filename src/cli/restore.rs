@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::store::StoreUrl;
-use crate::store::archive::examination::Examination;
 use crate::store::archive::reader::Reader;
+use crate::store::archive::verify::Examination;
 
 /// The flags of `restore`.
 #[derive(Debug, Clone, Args)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,12 +16,13 @@ use super::logging::{self, LogFormat};
 use super::metrics::MetricsArgs;
 use super::otlp::{self, TraceArgs};
 use super::probes::ProbeArgs;
-use super::service_manager;
+use super::sd_notify;
 use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
+use crate::cli::listen::listen;
 use crate::clock::{Clock as _, SystemClock};
-use crate::http::{Api, Backups};
-use crate::liveness::sight::Sight;
+use crate::http::state::{Api, Backups};
+use crate::liveness::visibility::Sight;
 use crate::registry::budget_monitor::Watchman;
 use crate::registry::on_gone::OnGone;
 use crate::registry::{Registry, Sweeper, budget_monitor};
@@ -37,9 +37,6 @@ const OTHER_FILES: u64 = 64;
 
 /// How many long lists, checks of schemas and looks at the past are worked on at a time; others wait.
 const BLOCKING_THREADS: usize = 32;
-
-/// How many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn.
-const BACKLOG: u32 = 4096;
 
 /// The flags of `serve`. The README's table of settings tells what raising and lowering costs.
 #[derive(Debug, Clone, Args)]
@@ -168,10 +165,10 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
     let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
-    service_manager::tell_ready();
+    sd_notify::tell_ready();
     let stop = async {
         stop.await;
-        service_manager::tell_stopping();
+        sd_notify::tell_stopping();
     };
     match tls {
         Some(tls) => {
@@ -196,14 +193,6 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     otlp::stop(&traces, settings.shutdown_grace).await;
     info!("stopped; the store is closed");
     Ok(())
-}
-
-pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Connections of a predecessor that linger in TIME_WAIT do not keep the port.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// Raises the soft limit of open files to the hard one, and returns how many connections fit.

@@ -1,18 +1,22 @@
 //! Errors, as problem documents (RFC 9457).
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
+use tower::{Layer, Service};
+use tracing::field::Value;
 use utoipa::ToSchema;
 
-use super::security_headers;
-use crate::registry::past::PastError;
+use super::middleware::security_headers;
+use crate::registry::journal_error::PastError;
 use crate::registry::submit_error::SubmitError;
 use domain::command::Refusal;
 use domain::plugin::json::JsonError;
@@ -282,7 +286,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// A bare status with the problem beside it: [`super::context`] writes the document, because
+    /// A bare status with the problem beside it: [`super::middleware::stack`] writes the document, because
     /// only there the request is known.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -371,4 +375,10 @@ impl From<Refusal> for Problem {
             Refusal::NotVetted(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
         }
     }
+}
+
+/// The problem of a request that has taken too long.
+pub(crate) fn out_of_time() -> Problem {
+    Problem::new(Kind::Unavailable, "the request took too long and was given up; a change may still be made")
+        .with_retry_after(Duration::from_secs(5))
 }

@@ -1,143 +1,27 @@
 //! All routes on one page.
 
-use std::ops::Deref;
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Router;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::Access;
-use super::backup::Backups;
-use super::context::SurroundLayer;
-use super::gate::Gate;
-use super::origin::Names;
-use super::requests::Requests;
-use super::{
-    backup, budgets, categories, config, costs, events, health, leases, log_level, metrics, observations, openapi,
-    plugins, resources, runtime, stats, tokens, webhooks,
+use super::handlers::{
+    backup, budgets, categories, config, costs, events, health, held_resources, leases, log_level, metrics,
+    observations, plugins, resources, stats, tokens, webhooks,
 };
-use crate::access::Tokens;
-use crate::liveness::sight::Sight;
-use crate::registry::Registry;
-use crate::telemetry::{LogLevel, Traces};
-use crate::webhook::Deliveries;
-
-/// What the handlers work with.
-#[derive(Clone)]
-pub struct Api {
-    /// The registry.
-    pub registry: Registry,
-    /// The webhooks.
-    pub webhooks: Deliveries,
-    /// Who is let in.
-    pub access: Access,
-    /// What the registry can see of its own host.
-    pub sight: Sight,
-    /// To whom backups are given.
-    pub backups: Backups,
-    /// What a request may take.
-    pub limits: Limits,
-    /// The requests that were answered.
-    pub requests: Requests,
-    /// Which of them are let in.
-    pub gate: Arc<Gate>,
-    /// Who is told of what requests lead to.
-    pub traces: Traces,
-    /// The log's level.
-    pub log_level: LogLevel,
-    /// Which of the routes there are.
-    pub offer: Offer,
-}
-
-/// Which routes a listener offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Offer {
-    /// All of them.
-    #[default]
-    Everything,
-    /// All but the metrics, which have an address of their own.
-    AllButMetrics,
-    /// The metrics, at that address.
-    MetricsAlone,
-}
-
-/// An [`Api`] that all requests share: cloning it costs a count.
-#[derive(Clone)]
-pub struct Shared(Arc<Api>);
-
-impl Shared {
-    /// Shares it from now on.
-    pub fn new(api: Api) -> Shared {
-        Shared(Arc::new(api))
-    }
-}
-
-impl Deref for Shared {
-    type Target = Api;
-
-    fn deref(&self) -> &Api {
-        &self.0
-    }
-}
-
-impl Api {
-    /// What serves a registry with its webhooks and the tokens of its store, within the usual limits, and sees nothing of
-    /// its host.
-    pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
-        let tokens = Tokens::new(Arc::clone(registry.tokens()), None);
-        let access = Access { tokens, names: Arc::new(Names::default()) };
-        Api {
-            registry,
-            webhooks,
-            access,
-            sight: Sight::default(),
-            backups: Backups::Given,
-            limits: Limits::default(),
-            requests: Requests::default(),
-            traces: Traces::default(),
-            log_level: LogLevel::default(),
-            gate: Arc::default(),
-            offer: Offer::default(),
-        }
-    }
-}
-
-/// What a request may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The longest body, and the longest line of an NDJSON body, in bytes.
-    pub body_bytes: usize,
-    /// How long a body, or a line of an NDJSON body, may take to arrive.
-    pub body_time: Duration,
-    /// How long a request may take until its answer begins; NDJSON bodies excepted.
-    pub request_time: Duration,
-    /// How often a live stream without news says that it lives.
-    pub heartbeat: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            body_bytes: 1024 * 1024,
-            body_time: Duration::from_secs(10),
-            request_time: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(15),
-        }
-    }
-}
+use super::middleware::stack::SurroundLayer;
+use super::openapi;
+use crate::http::state::{Offer, Shared};
 
 /// Every route that does something.
 fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(plugins::list_plugins, plugins::register_plugin))
         .routes(routes!(plugins::read_plugin, plugins::replace_plugin, plugins::patch_plugin, plugins::remove_plugin))
-        .routes(routes!(runtime::replace_pids, runtime::add_pids, runtime::clear_pids))
-        .routes(routes!(runtime::remove_pid))
-        .routes(routes!(runtime::set_container, runtime::clear_container))
-        .routes(routes!(runtime::set_remote, runtime::patch_remote, runtime::clear_remote))
+        .routes(routes!(held_resources::replace_pids, held_resources::add_pids, held_resources::clear_pids))
+        .routes(routes!(held_resources::remove_pid))
+        .routes(routes!(held_resources::set_container, held_resources::clear_container))
+        .routes(routes!(held_resources::set_remote, held_resources::patch_remote, held_resources::clear_remote))
         .routes(routes!(config::read_config, config::save_config, config::delete_config))
         .routes(routes!(config::validate_config))
         .routes(routes!(events::list_events))
@@ -186,6 +70,8 @@ fn surrounded(routes: Router, api: Shared) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::body::Body;
     use axum::routing::get;
     use hyper::{Request, StatusCode};
@@ -193,8 +79,10 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::http::state::Api;
+    use crate::registry::Registry;
     use crate::store::memory::MemoryJournal;
-    use crate::webhook::Settings;
+    use crate::webhook::{Deliveries, Settings};
 
     async fn broken() -> &'static str {
         panic!("on purpose")

@@ -6,31 +6,31 @@
 //! | file | idea |
 //! |---|---|
 //! | [`identity`] | which process a process id means |
-//! | [`stat`], [`process`], [`family`] | processes, and what belongs to them |
+//! | [`stat`], [`process`], [`process_tree`] | processes, and what belongs to them |
 //! | [`container`] | containers, by the Docker Engine API |
-//! | [`remote`], [`pace`] | remote resources: by HTTP and TCP, and how often |
+//! | [`remote`], [`backoff`] | remote resources: by HTTP and TCP, and how often |
 //! | [`provider`] | remote resources: as their provider's own API says |
-//! | [`memory`] | what was told already |
+//! | [`dedup`] | what was told already |
 //! | [`prober`] | [`Prober`]: the sweep over what a host holds |
-//! | [`own_host`] | the sweep of the registry's own host, and of what is remote |
+//! | [`local_agent`] | the sweep of the registry's own host, and of what is remote |
 //! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
-//! | [`sight`], [`passes`] | what can be seen from here, and how long looking takes |
+//! | [`visibility`], [`probe_metrics`] | what can be seen from here, and how long looking takes |
 
 pub mod agent;
+pub mod backoff;
 pub mod container;
-pub mod family;
+pub mod dedup;
 pub mod host;
 pub mod identity;
-pub mod memory;
-pub mod own_host;
-pub mod pace;
-pub mod passes;
+pub mod local_agent;
+pub mod probe_metrics;
 pub mod prober;
 pub mod process;
+pub mod process_tree;
 pub mod provider;
 pub mod remote;
-pub mod sight;
 pub mod stat;
+pub mod visibility;
 
 pub use agent::{Agent, AgentSettings};
 pub use prober::{Held, Prober};

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use super::container::{ContainerIdentity, ContainerProbe, Containers};
-use super::family::{Relative, Table, control_group, in_words};
+use super::dedup::{Memory, Seen};
 use super::identity::ProcessIdentity;
-use super::memory::{Memory, Seen};
 use super::process::{Look, ProcessProbe, ProcessSight};
+use super::process_tree::{Relative, Table, control_group, in_words};
 use domain::plugin::{FreeJson, Pid};
 use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
 

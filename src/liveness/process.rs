@@ -14,8 +14,8 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::test_kill_process;
 
-use super::family::Table;
 use super::identity::{ProcessIdentity, Standpoint};
+use super::process_tree::Table;
 use super::stat::Stat;
 use crate::planted;
 use domain::plugin::Pid;

@@ -16,8 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::memory::{Memory, Seen};
-use super::pace::Pace;
+use super::backoff::Pace;
+use super::dedup::{Memory, Seen};
 use super::provider::Providers;
 use crate::webhook::courier::{HttpClient, client, reason_of};
 use crate::webhook::target::{self, Forbidden, GuardedResolver, Reach};

@@ -8,9 +8,6 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::handle::Registry;
 use crate::store::archive::writer::{Content, Writer};
 
-/// How many are made at a time: each holds back what the store could forget, and takes a processor.
-pub(super) const AT_A_TIME: usize = 1;
-
 /// How many pieces wait for whoever takes them, and how large they are, in bytes.
 const PIECES: usize = 4;
 const PIECE: usize = 64 * 1024;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::journal_error::PastError;
 use crate::registry::handle::Registry;
-use crate::registry::past::PastError;
 use domain::change::history::ChangeRange;
 use domain::cost::{Statement, Window};
 use domain::query::CostQuery;

@@ -8,21 +8,21 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
-use super::backup;
 use super::freshness::Freshness;
-use super::inbox::{Message, Submission};
-use super::measures::Measures;
-use super::past::READERS;
+use super::heartbeats::Vitals;
+use super::journal_cache::Stretches;
+use super::limits::READERS;
+use super::metrics::Measures;
 use super::prechecks::Vetting;
-use super::stretch::Stretches;
+use super::queue::{Message, Submission};
 use super::submit_error::SubmitError;
-use super::traced::Traced;
-use super::vitals::Vitals;
+use super::trace::Traced;
 use super::watch::Topics;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
 use crate::registry::health::WriterHealth;
-use crate::store::{History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use crate::store::heartbeats::PulseStore;
+use crate::store::{History, Journal, StoreError, TokenStore, WebhookStore};
 use domain::Snapshot;
 use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
@@ -134,7 +134,7 @@ impl Registry {
         let thread = Mutex::new(Some(writer::start(writer, submissions)?));
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Arc::new(Semaphore::new(READERS));
-        let backups = Arc::new(Semaphore::new(backup::AT_A_TIME));
+        let backups = Arc::new(Semaphore::new(super::limits::AT_A_TIME));
         let stretches = Stretches::new();
         let inner = Inner {
             published,
@@ -174,7 +174,7 @@ impl Registry {
         &self.0.topics
     }
 
-    /// The past. It waits for a disk: [`super::past`] asks it where that is no harm.
+    /// The past. It waits for a disk: [`super::journal_reader`] asks it where that is no harm.
     pub(super) fn history(&self) -> &Arc<dyn History> {
         &self.0.history
     }

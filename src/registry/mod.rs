@@ -12,38 +12,40 @@
 //! | [`handle`] | [`Registry`]: the registry as the rest of the program holds it |
 //! | [`submit_error`], [`health`] | why a command came to nothing; whether the writer can write |
 //! | [`prechecks`] | the expensive checks, made before the writer |
-//! | [`inbox`], [`writer`], [`traced`] | decides, commits, publishes; what of that is told in traces |
+//! | [`queue`], [`writer`], [`trace`](mod@trace) | decides, commits, publishes; what of that is told in traces |
 //! | [`watch`] | who is told of changes |
-//! | [`past`], [`stretch`] | reading the journal, for one and for many |
+//! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one and for many |
 //! | [`costs`], [`budget_monitor`] | what was spent; the task that looks whether a budget has reached a threshold |
-//! | [`leases`], [`vitals`] | renewals, and other signs of life that are no part of the history |
+//! | [`leases`], [`heartbeats`] | renewals, and other signs of life that are no part of the history |
 //! | [`observe`] | what probes and agents report |
-//! | [`sweep`], [`rounds`], [`on_gone`] | what follows from time passing |
+//! | [`sweep`], [`assessment`], [`on_gone`] | what follows from time passing |
 //! | [`backup`] | all that is kept, told while it is written to |
-//! | [`measures`], [`freshness`] | what is counted and timed; how old the newest snapshot may be |
+//! | [`metrics`](mod@metrics), [`freshness`] | what is counted and timed; how old the newest snapshot may be |
 
 pub mod backup;
 pub mod budget_monitor;
 pub mod costs;
 pub mod freshness;
 pub mod health;
-pub mod measures;
+pub mod heartbeats;
+pub mod journal_cache;
+pub mod journal_error;
+pub mod journal_reader;
+pub mod metrics;
 pub mod observe;
 pub mod on_gone;
-pub mod past;
 pub mod prechecks;
-pub mod stretch;
 pub mod submit_error;
 pub mod sweep;
-pub mod vitals;
 pub mod watch;
 pub mod writer;
 
+mod assessment;
 mod handle;
-mod inbox;
 mod leases;
-mod rounds;
-mod traced;
+mod limits;
+mod queue;
+mod trace;
 
 pub use budget_monitor::Watchman;
 pub use handle::{Pending, Registry};

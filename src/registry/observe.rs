@@ -1,12 +1,12 @@
 //! What probes and agents report, on its way into the registry.
 //!
-//! Most of a report says that all is as it was. That is noted in [`super::vitals`] and costs nothing; what is news
+//! Most of a report says that all is as it was. That is noted in [`super::heartbeats`] and costs nothing; what is news
 //! becomes one change a plugin.
 
 use std::collections::BTreeMap;
 
 use super::handle::{Pending, Registry};
-use super::measures::Sighted;
+use super::metrics::Sighted;
 use super::submit_error::SubmitError;
 use domain::Revision;
 use domain::command::observation_rules::{read, transition};

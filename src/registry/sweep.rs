@@ -11,12 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
+use super::assessment;
+use super::assessment::Round;
 use super::handle::{Pending, Registry};
 use super::health::WriterHealth;
-use super::rounds::{self, Round};
 use super::submit_error::SubmitError;
 use crate::registry::on_gone::OnGone;
-use crate::store::{Pulse, StoreError};
+use crate::store::StoreError;
+use crate::store::heartbeats::Pulse;
 use domain::command::{Command, Request};
 use domain::index::IndexKey;
 use domain::lease::FORGOTTEN_AFTER;
@@ -212,7 +214,7 @@ impl Sweeper {
         let state = &snapshot.state;
         let vitals = self.registry.vitals();
         vitals.keep_leases(|id| state.lease(id.as_str()).is_some());
-        rounds::forget_sights(state, vitals);
+        assessment::forget_sights(state, vitals);
         let old = now.saturating_sub(FORGOTTEN_AFTER).unwrap_or(Timestamp::MIN);
         vitals.forget_agents(old);
         let store = Arc::clone(self.registry.pulses());

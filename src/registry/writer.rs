@@ -22,10 +22,11 @@ use tracing::{debug, error, info, warn};
 
 use super::freshness::Freshness;
 use super::health::WriterHealth;
-use super::inbox::{Inbox, Message, Submission};
-use super::measures::Measures;
+use super::metrics::Measures;
+use super::queue::{Inbox, Message, Submission};
 use super::submit_error::SubmitError;
-use super::traced::{self, Told};
+use super::trace;
+use super::trace::Told;
 use super::watch::Topics;
 use crate::clock::Clock;
 use crate::store::{Batch, History, Journal, StoreError};
@@ -281,7 +282,7 @@ impl Running {
             measures.failed_commits.inc();
         }
         let told = Told { commands, took, revision: self.writer.published.load().state.revision(), failure };
-        traced::tell(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
+        trace::tell(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
     }
 
     /// Takes the store's lock, and decides all that waits by then on the newest state.

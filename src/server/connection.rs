@@ -24,17 +24,16 @@ use super::http2::Http2;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::tls::{Tls, is_http2};
-use crate::http::Shared;
-use crate::http::context::AmbiguousLength;
-use crate::http::peer::Peer;
+use crate::http::middleware::client_ip::Peer;
+use crate::http::middleware::stack::AmbiguousLength;
 use crate::http::problem::{Kind, Problem};
-use crate::http::refusal::Refusals;
-
-/// The most bytes of a request's header.
-pub(super) const MAX_HEADER_BYTES: u32 = 32 * 1024;
+use crate::http::reply::refusal::Refusals;
+use crate::http::state::Shared;
+use crate::server::failure::Failure;
+use crate::server::settings::MAX_HEADER_BYTES;
 
 /// How much of a connection is read ahead. hyper's default is six times as much, which ten thousand clients could make it take.
-const MAX_BUFFERED_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// What all connections have in common.
 #[derive(Clone)]
@@ -149,18 +148,15 @@ impl Connections {
     }
 }
 
-/// Why a connection has ended early.
-pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Returns true if and only if a peer that has sent something begins as a request does. A handshake begins with a
 /// byte that is no letter (RFC 8446 section 5.1).
-async fn speaks_http(stream: &TcpStream) -> bool {
+pub(crate) async fn speaks_http(stream: &TcpStream) -> bool {
     let mut first = [0];
     matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase()
 }
 
 /// Answers one request.
-async fn answer(
+pub(crate) async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
     peer: Peer,
@@ -177,7 +173,7 @@ async fn answer(
 }
 
 /// A body that tells the connection when it has ended.
-struct Tracked {
+pub(crate) struct Tracked {
     body: axum::body::Body,
     exchange: Arc<Exchange>,
 }

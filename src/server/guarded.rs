@@ -14,7 +14,7 @@ use super::deadline::Deadline;
 use super::settings::Settings;
 use super::smuggling::Scanner;
 use crate::http::problem::Problem;
-use crate::http::refusal::Refusals;
+use crate::http::reply::refusal::Refusals;
 
 /// What the stream and the service of one connection tell each other.
 #[derive(Debug, Default)]

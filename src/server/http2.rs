@@ -25,11 +25,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::debug;
 
-use super::connection::{Failure, MAX_HEADER_BYTES};
-use super::settings::Settings;
+use super::failure::Failure;
+use super::settings::{MAX_HEADER_BYTES, Settings};
 use super::streams::{Pieces, Streams, Verdict};
-use crate::http::context::OversizedHeader;
-use crate::http::peer::Peer;
+use crate::http::middleware::client_ip::Peer;
+use crate::http::middleware::stack::OversizedHeader;
 
 /// How often a client is asked whether it is still there while it waits for something, and how long it has to answer.
 const PING: Duration = Duration::from_secs(20);

@@ -17,6 +17,7 @@
 pub mod admission;
 pub mod connection;
 pub mod deadline;
+mod failure;
 pub mod guarded;
 pub mod http2;
 pub mod settings;
@@ -33,12 +34,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-pub use settings::Settings;
-pub use tls::{Tls, TlsError, TlsFiles};
-
 use self::admission::Admission;
 use self::connection::Connections;
-use crate::http::{Api, Shared, router};
+use crate::http::router;
+use crate::http::state::{Api, Shared};
+pub use settings::Settings;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// How long to wait after the system could not give us a connection (no file descriptor left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -41,3 +41,6 @@ impl Default for Settings {
         }
     }
 }
+
+/// The most bytes of a request's header.
+pub(super) const MAX_HEADER_BYTES: u32 = 32 * 1024;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::archive::standing::standing;
+use super::archive::baseline::standing;
 use super::archive::{Beside, Part};
-use super::pulses::MemoryPulses;
+use super::heartbeats::{MemoryPulses, PulseStore};
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 use crate::clock::new_identity;
 use domain::change::history::{ChangeRange, Chapter, Earlier};
 use domain::change::{Change, Event, Step, Transition};

@@ -16,11 +16,11 @@
 //! | [`archive`] | a whole store as a file |
 
 pub mod archive;
-pub mod book_row;
 pub mod head;
+pub mod heartbeats;
+pub mod ledger_row;
 pub mod memory;
 pub mod postgres;
-pub mod pulses;
 pub mod row;
 pub mod sqlite;
 pub mod tokens;
@@ -38,6 +38,7 @@ use archive::{Archived, Part};
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 
+pub use self::heartbeats::{Pulse, PulseKind, PulseStore};
 use domain::change::history::{ChangeRange, Chapter, Earlier};
 use domain::change::{Change, Event, Transition};
 use domain::command::idempotency::KeptAnswer;
@@ -46,7 +47,6 @@ use domain::plugin::{Name, PluginKey, UniqueId};
 use domain::record::Record;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
 pub use error::StoreError;
-pub use pulses::{Pulse, PulseKind, PulseStore};
 pub use tokens::{Addition, TokenStore};
 pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
 

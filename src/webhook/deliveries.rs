@@ -19,7 +19,7 @@ use super::message::Message;
 use super::target::Reach;
 use crate::clock::{Clock, new_identity};
 use crate::registry::Registry;
-use crate::registry::past::PastError;
+use crate::registry::journal_error::PastError;
 use crate::store::{Claim, Progress, StoreError};
 use domain::Revision;
 use domain::change::history::ChangeRange;

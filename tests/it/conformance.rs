@@ -15,8 +15,9 @@ use domain::command::request::{Ground, Look};
 use domain::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
 use domain::record::{Finding, FindingKind, Found, ObservedState, ResourceKind, Slot};
 use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
+use plugin_registry::store::heartbeats::{Pulse, PulseKind};
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, Journal, Pulse, PulseKind};
+use plugin_registry::store::{Batch, Journal};
 
 /// A kind of journal, and where it is kept.
 pub(crate) enum Kind {

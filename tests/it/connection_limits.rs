@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_registry::http::Limits;
-use plugin_registry::server::Settings;
-
 use crate::harness::minimal;
 use crate::harness::server::Setup;
+use plugin_registry::http::state::Limits;
+use plugin_registry::server::Settings;
 
 const SHORT: Duration = Duration::from_millis(200);
 

@@ -1,11 +1,11 @@
 //! Which pages of other origins may read answers.
 
-use plugin_registry::http::Gate;
-use plugin_registry::http::cors::Cors;
 use reqwest::Method;
 
 use crate::harness::server::Setup;
 use crate::harness::{Server, minimal};
+use plugin_registry::http::middleware::cors::Cors;
+use plugin_registry::http::middleware::load_shedding::Gate;
 
 const FRIEND: &str = "https://app.example";
 const STRANGER: &str = "https://evil.example";

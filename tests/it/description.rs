@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use plugin_registry::http::list_params::{COST_LIST, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
+use plugin_registry::http::query::list_params::{COST_LIST, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
 
 async fn description() -> Value {
     Server::in_memory().await.client().get("/openapi.json").answers(200).await.json()

@@ -13,7 +13,8 @@ use tower::ServiceExt as _;
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, RawConnection, Received, Server, minimal, named, within_patience};
 use domain::Revision;
-use plugin_registry::http::{Api, Limits, Shared, router};
+use plugin_registry::http::router;
+use plugin_registry::http::state::{Api, Limits, Shared};
 use plugin_registry::server::Settings;
 
 fn change(revision: u64) -> (String, u64) {

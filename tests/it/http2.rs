@@ -6,14 +6,14 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::client::Builder;
 use hyper::{Method, Request};
-use plugin_registry::http::Limits;
-use plugin_registry::server::{Settings, Tls};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::secure::{Http2, whole};
 use crate::harness::server::Setup;
 use crate::harness::{Authority, Server, minimal, within_patience};
+use plugin_registry::http::state::Limits;
+use plugin_registry::server::{Settings, Tls};
 
 const SHORT: Duration = Duration::from_millis(200);
 

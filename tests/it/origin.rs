@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use plugin_registry::http::Gate;
-use plugin_registry::http::cors::Cors;
-use plugin_registry::http::origin::Names;
 use serde_json::json;
 
 use crate::harness::server::Setup;
 use crate::harness::{Bearers, Server, minimal};
+use plugin_registry::http::middleware::cors::Cors;
+use plugin_registry::http::middleware::host_check::Names;
+use plugin_registry::http::middleware::load_shedding::Gate;
 
 fn allowing(hosts: &[&str], origins: &[&str]) -> Setup {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();

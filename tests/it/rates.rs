@@ -2,12 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use plugin_registry::http::Gate;
-use plugin_registry::http::peer::{ProxyField, TrustedProxies};
-use plugin_registry::http::rates::{Rate, Rates};
-
 use crate::harness::server::Setup;
 use crate::harness::{Server, minimal};
+use plugin_registry::http::middleware::client_ip::{ProxyField, TrustedProxies};
+use plugin_registry::http::middleware::load_shedding::Gate;
+use plugin_registry::http::middleware::rate_limit::{Rate, Rates};
 
 /// So slow that nothing comes back while a test runs.
 fn rates(burst: u32) -> Option<Rates> {

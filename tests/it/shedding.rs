@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use plugin_registry::http::room::Room;
-use plugin_registry::http::{Gate, Limits};
-
 use crate::harness::server::Setup;
 use crate::harness::{RawConnection, Server, minimal, within_patience};
+use plugin_registry::http::middleware::limiter::Room;
+use plugin_registry::http::middleware::load_shedding::Gate;
+use plugin_registry::http::state::Limits;
 
 async fn with(gate: Gate) -> Server {
     // Long enough that nothing ends by itself.

@@ -4,9 +4,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use plugin_registry::client::{Client, ClientError, Security};
-use plugin_registry::http::Gate;
-use plugin_registry::server::{Settings, Tls, TlsError, TlsFiles};
 use rustix::process::Signal;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -17,6 +14,9 @@ use crate::harness::process::{complaint, finish};
 use crate::harness::secure::{Http2, Signed, ask};
 use crate::harness::server::Setup;
 use crate::harness::{Authority, Daemon, Server, minimal, named, process, within_patience};
+use plugin_registry::client::{Client, ClientError, Security};
+use plugin_registry::http::middleware::load_shedding::Gate;
+use plugin_registry::server::{Settings, Tls, TlsError, TlsFiles};
 
 const SHORT: Duration = Duration::from_millis(200);
 

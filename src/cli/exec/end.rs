@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::time::Instant;
 
-use crate::liveness::family::Relative;
 use crate::liveness::process::ProcessProbe;
+use crate::liveness::process_tree::Relative;
 
 /// How often it is looked who is still there.
 const PAUSE: Duration = Duration::from_millis(10);

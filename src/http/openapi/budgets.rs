@@ -25,7 +25,7 @@ const FILTERS: &str = "The filters of `GET /plugins`: all must hold; of several 
                        counts while it fulfils them. Without any, all plugins count.";
 
 /// Completes the schemas.
-pub(super) fn complete(schemas: &mut Value) {
+pub(crate) fn complete(schemas: &mut Value) {
     let described = |schemas: &Value, name: &str| schemas[name]["description"].clone();
     let filters = |nullable| filters(&FILTERS.into(), nullable);
     let mut request = json!({

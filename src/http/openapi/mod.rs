@@ -8,12 +8,12 @@
 
 #![expect(clippy::indexing_slicing, reason = "indexing a JSON value by a key makes the entry, and never panics")]
 
-mod budgets;
+pub mod budgets;
 mod parameters;
 mod responses;
 mod schemas;
 mod security;
-mod webhooks;
+pub mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -24,12 +24,11 @@ use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::http::reply::json;
+use crate::http::state::Shared;
 pub use budgets::{BudgetPatch, BudgetRequest};
 pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest, ScopeRequest};
 pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
-
-use super::reply;
-use super::router::Shared;
 
 /// Read this description.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses(
@@ -38,7 +37,7 @@ use super::router::Shared;
 pub async fn read_openapi() -> Response {
     static TEXT: OnceLock<Bytes> = OnceLock::new();
     let text = TEXT.get_or_init(|| super::router::description().to_string().into());
-    reply::json_bytes(text.clone())
+    json::json_bytes(text.clone())
 }
 
 /// The API browser at `/docs`, served from this binary: no request leaves the service.

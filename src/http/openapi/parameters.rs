@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::http::costs::MAX_HOURS;
-use crate::http::currency::{CONSISTENCY, is_of_service};
-use crate::http::idempotency::MAX_KEY;
-use crate::http::list_params::{
-    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, Parameter, REMOVAL, RESOURCE_LIST,
-    VERSION_LIST, VIEW, Values, filters,
+use crate::http::extract::idempotency::MAX_KEY;
+use crate::http::middleware::consistency::is_of_service;
+use crate::http::query::list_params::{
+    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VERSION_LIST,
+    VIEW, filters,
 };
+use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, Parameter, Values};
 use domain::plugin::identity::MAX_NAME_CHARS;
 use domain::query::sort::SortField;
 use domain::record::PluginDocument;
@@ -17,7 +17,7 @@ use domain::record::PluginDocument;
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 
 /// Adds the parameters of an operation.
-pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = path_parameters(path);
     parameters.extend(query_of(path, method).into_iter().map(query_parameter));
     if method == "get" && !is_of_service(path) {
@@ -38,14 +38,14 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 }
 
 /// Whether an operation looks at Idempotency-Key.
-pub(super) fn takes_key(path: &str, method: &str) -> bool {
+pub(crate) fn takes_key(path: &str, method: &str) -> bool {
     let others = ["/webhooks", "/leases/", "/observations", "/tokens", "/log-level"];
     let looks = !others.iter().any(|other| path.starts_with(other));
     method != "get" && looks && !path.ends_with("/config/validate")
 }
 
 /// Whether an operation looks at If-Match and If-None-Match.
-pub(super) fn is_conditional(path: &str) -> bool {
+pub(crate) fn is_conditional(path: &str) -> bool {
     let plain = [
         "/healthz",
         "/readyz",
@@ -63,7 +63,7 @@ pub(super) fn is_conditional(path: &str) -> bool {
 }
 
 /// Whether an operation can wait, or look back.
-pub(super) fn has_view(path: &str, method: &str) -> bool {
+pub(crate) fn has_view(path: &str, method: &str) -> bool {
     query_of(path, method).iter().any(|parameter| parameter.name == "as_of")
 }
 

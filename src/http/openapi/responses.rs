@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::parameters::{has_view, is_conditional, takes_key};
-use crate::http::currency::is_of_service;
+use crate::http::middleware::consistency::is_of_service;
 
 /// Adds the answers of an operation that its handler does not name.
-pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let about_plugin = path.contains("{id}");
     let mut add = |applies: bool, status: &str, help: &str| {
@@ -41,7 +41,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
 }
 
 /// The header fields of replies, for the components of the description.
-pub(super) fn headers() -> Value {
+pub(crate) fn headers() -> Value {
     let header = |required: bool, help: &str, schema: Value| json!({"description": help, "required": required, "schema": schema});
     let text = || json!({"type": "string"});
     let revision = json!({"type": "integer", "format": "int64", "minimum": 0});

@@ -45,7 +45,7 @@ const WITHOUT_DEFAULT: &[&str] = &["name", "category", "title", "config_schema",
 const NAME: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
 
 /// Completes the schemas.
-pub(super) fn complete(schemas: &mut Value) {
+pub(crate) fn complete(schemas: &mut Value) {
     let pids = json!({
         "type": "array", "maxItems": MAX_PIDS, "description": "The child processes that it holds: a set.",
         "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": u32::MAX},

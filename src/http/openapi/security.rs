@@ -3,11 +3,11 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::http::access::deed;
+use crate::http::middleware::authorize::deed;
 use domain::access::{Deed, Role};
 
 /// The ways to prove who one is, for the components of the description.
-pub(super) fn schemes() -> Value {
+pub(crate) fn schemes() -> Value {
     json!({"token": {
         "type": "http",
         "scheme": "bearer",
@@ -17,7 +17,7 @@ pub(super) fn schemes() -> Value {
 }
 
 /// Says who may use an operation, and what everybody else is answered.
-pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
     let deed = deed(&method, path);
     if deed == Deed::Greet {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::http::list_params::{PLUGIN_LIST, Parameter, Values};
+use crate::http::query::list_params::PLUGIN_LIST;
+use crate::http::query::parameter::{Parameter, Values};
 use crate::webhook::hook::{MAX_DESCRIPTION, READ_ONLY};
 use crate::webhook::target::MAX_URL;
 use domain::change::ChangeKind;
@@ -29,7 +30,7 @@ pub struct WebhookPatch(Value);
 pub struct WebhookFilters(Value);
 
 /// Completes the schemas.
-pub(super) fn complete(schemas: &mut Value) {
+pub(crate) fn complete(schemas: &mut Value) {
     let text = |schemas: &Value, name: &str| schemas[name]["description"].clone();
     let mut request = json!({
         "type": "object",
@@ -84,7 +85,7 @@ pub(super) fn complete(schemas: &mut Value) {
 }
 
 /// The filters as a schema; in a patch, null takes one away.
-pub(super) fn filters(description: &Value, nullable: bool) -> Value {
+pub(crate) fn filters(description: &Value, nullable: bool) -> Value {
     let known = PLUGIN_LIST.iter().filter(|parameter| filter_text::NAMES.contains(&parameter.name));
     let described = |parameter: &Parameter| (parameter.name.to_owned(), filter(parameter, nullable));
     let properties: Map<String, Value> = known.map(described).collect();

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::beside::{AnswerLine, TokenLine, WebhookLine};
+use super::auxiliary::{AnswerLine, TokenLine, WebhookLine};
 use crate::store::StoreError;
-use crate::store::book_row::{MeterRow, account_of};
+use crate::store::archive::text::{raw, whole_micros};
+use crate::store::ledger_row::{MeterRow, account_of};
 use crate::store::row::{
     ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
@@ -359,21 +360,9 @@ pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<Line, StoreErr
     categories.chain(meters).chain(budgets).map(Ok).chain(leases)
 }
 
-pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
-    RawValue::from_string(text).map_err(|error| StoreError::unusable("what the store has kept is no JSON", error))
-}
-
 fn revision(revision: u64) -> Result<Revision, StoreError> {
     match i64::try_from(revision) {
         Ok(1..) => Ok(Revision(revision)),
         _ => Err(StoreError::refused(format!("no change has the revision {revision}"))),
     }
-}
-
-/// A time as stores keep it.
-pub(super) fn whole_micros(time: Timestamp) -> Result<Timestamp, StoreError> {
-    if time.subsec_nanosecond() % 1_000 == 0 {
-        return Ok(time);
-    }
-    Err(StoreError::refused(format!("the time {time} is finer than a microsecond")))
 }

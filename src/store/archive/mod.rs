@@ -11,13 +11,14 @@
 //! | [`replay`] | whether the changes lead to the documents |
 //! | [`digest`], [`examination`] | equal for equal registries, whatever keeps them; what was found, in a few lines |
 
-pub mod beside;
+pub mod auxiliary;
+pub mod baseline;
 pub mod digest;
-pub mod examination;
 pub mod line;
 pub mod reader;
 pub mod replay;
-pub mod standing;
+mod text;
+pub mod verify;
 pub mod writer;
 
 use super::row::ChangeRow;

@@ -2,10 +2,10 @@
 
 use std::io::{BufRead, Read as _};
 
+use super::baseline::standing;
 use super::digest::Digest;
 use super::line::{End, FORMAT, Header, Line};
 use super::replay::Replay;
-use super::standing::standing;
 use super::{Beside, Part};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::beside::{AnswerLine, TokenLine, WebhookLine};
+use super::auxiliary::{AnswerLine, TokenLine, WebhookLine};
 use super::digest::Digest;
 use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
 use super::{Beside, Part};

@@ -3,10 +3,10 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::history::{COLUMNS, change_row, horizon};
-use super::link::{LOAD_TIME, Link};
+use super::change_row::{COLUMNS, change_row, horizon};
+use super::connection::{LOAD_TIME, Link};
 use super::session::Session;
-use super::{PostgresJournal, answers, check_server, load, tokens, webhooks, write};
+use super::{PostgresJournal, check_server, idempotency, load, tokens, webhooks, write};
 use crate::clock::new_identity;
 use crate::store::StoreError;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
@@ -111,7 +111,7 @@ fn dump_within(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreE
     }
     let mut after = String::new();
     loop {
-        let kept = link.run_within(LOAD_TIME, async |client| answers::page(client, &after, PAGE).await)?;
+        let kept = link.run_within(LOAD_TIME, async |client| idempotency::page(client, &after, PAGE).await)?;
         let Some(last) = kept.last() else { break };
         after = last.key.clone().into();
         for answer in kept {

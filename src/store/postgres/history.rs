@@ -7,19 +7,16 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::link::{LOAD_TIME, Link};
+use super::connection::{LOAD_TIME, Link};
 use super::url::PostgresUrl;
 use super::{archive, migrate};
 use crate::store::archive::Part;
+use crate::store::postgres::change_row::{COLUMNS, change_row, horizon};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
 use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
-
-/// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str =
-    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
 /// How many they are.
 const WIDTH: usize = 10;
@@ -223,31 +220,9 @@ async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Resul
     revision_from_sql(row.try_get(0)?)
 }
 
-/// See [`Chapter::horizon`].
-pub(super) async fn horizon(client: &Client) -> Result<Revision, StoreError> {
-    let row = client.query_typed_one("SELECT horizon FROM registry", &[]).await?;
-    revision_from_sql(row.try_get(0)?)
-}
-
 /// The columns of a change that a part of a query is called.
 fn qualified(name: &str) -> String {
     COLUMNS.split(", ").map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ")
-}
-
-/// The change whose columns begin at a place.
-pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreError> {
-    Ok(ChangeRow {
-        revision: row.try_get(first)?,
-        at: row.try_get(first + 1)?,
-        kind: row.try_get(first + 2)?,
-        subject: row.try_get(first + 3)?,
-        request_id: row.try_get(first + 4)?,
-        document: row.try_get(first + 5)?,
-        detail: row.try_get(first + 6)?,
-        created_at: row.try_get(first + 7)?,
-        observed: row.try_get(first + 8)?,
-        principal: row.try_get(first + 9)?,
-    })
 }
 
 /// As [`change_row`], where there may be none.

@@ -17,7 +17,7 @@ use tokio_postgres::{AsyncMessage, Connection, NoTls, Socket};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::link::refused;
+use super::connection::refused;
 use super::url::PostgresUrl;
 use crate::store::{StoreError, Wake};
 

@@ -19,16 +19,17 @@
 //! | [`pulses`] | where replicas tell each other who lives |
 //! | [`tokens`] | where tokens are kept |
 
-mod answers;
 mod archive;
-mod books;
+mod change_row;
 mod compact;
+mod connection;
 mod error;
+mod heartbeats;
 mod history;
-mod link;
+mod idempotency;
+mod ledger;
 mod listen;
 mod migrate;
-mod pulses;
 mod session;
 mod tls;
 mod tokens;
@@ -44,17 +45,19 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use tracing::{error, warn};
 
-use self::history::{COLUMNS, PostgresHistory, change_row};
-use self::link::LOAD_TIME;
+use self::change_row::{COLUMNS, change_row};
+use self::connection::LOAD_TIME;
+use self::heartbeats::PostgresPulses;
+use self::history::PostgresHistory;
 use self::listen::{Listener, Writing};
-use self::pulses::PostgresPulses;
 use self::session::Session;
 use self::tokens::PostgresTokens;
 use self::url::PostgresUrl;
 use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
 use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, Wake, WebhookStore};
+use super::{Batch, History, Journal, StoreError, TokenStore, Wake, WebhookStore};
+use crate::store::heartbeats::PulseStore;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::Name;
@@ -104,7 +107,7 @@ impl PostgresJournal {
             self.writing.is_served_by(session.process);
             self.session = Some(session);
         }
-        self.session.as_mut().ok_or_else(link::closed)
+        self.session.as_mut().ok_or_else(connection::closed)
     }
 
     /// Does work on the connection; once more on a new one when it has turned out that it was ended while nobody used it.
@@ -196,16 +199,16 @@ impl Journal for PostgresJournal {
     }
 
     fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
-        let Some(Session { link, .. }) = &mut self.session else { return Err(link::closed()) };
-        link.run(async |client| answers::find(client, keys).await)
+        let Some(Session { link, .. }) = &mut self.session else { return Err(connection::closed()) };
+        link.run(async |client| idempotency::find(client, keys).await)
     }
 
     fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
-        self.session()?.link.run(async |client| answers::forget(client, before, limit).await)
+        self.session()?.link.run(async |client| idempotency::forget(client, before, limit).await)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        let Some(Session { link, statements, .. }) = &mut self.session else { return Err(link::closed()) };
+        let Some(Session { link, statements, .. }) = &mut self.session else { return Err(connection::closed()) };
         link.run(async |client| write::write(client, statements, batch).await)?;
         self.is_begun = false;
         self.writing.has_committed();
@@ -304,7 +307,7 @@ async fn load(client: &Client) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
         store: StoreId::kept(&head.store),
         state: State::restore(head.revision, head.at, plugins, categories)
-            .with_books(books::read(client).await?)
+            .with_books(ledger::read(client).await?)
             .with_leases(leases),
     })
 }

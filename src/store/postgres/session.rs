@@ -2,8 +2,8 @@
 
 use tokio_postgres::{Client, Row, Statement};
 
-use super::history::COLUMNS;
-use super::link::Link;
+use super::change_row::COLUMNS;
+use super::connection::Link;
 use super::url::PostgresUrl;
 use crate::store::StoreError;
 use crate::store::head::Head;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::link::{Link, closed};
+use super::connection::{Link, closed};
 use super::migrate::migrate;
 use super::url::PostgresUrl;
 use crate::store::tokens::{TokenRow, forgotten_before};

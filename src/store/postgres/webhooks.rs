@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::link::{Link, closed};
+use super::connection::{Link, closed};
 use super::url::PostgresUrl;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
 use crate::store::{Claim, KeptWebhook, Progress, StoreError, WebhookStore};

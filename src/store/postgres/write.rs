@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
-use super::answers::AnswerColumns;
-use super::books::BookColumns;
+use super::idempotency::AnswerColumns;
+use super::ledger::BookColumns;
 use super::session::Statements;
 use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};

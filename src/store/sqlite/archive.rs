@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::history::{COLUMNS, change_row, horizon};
-use super::{SqliteJournal, answers, load, revision_to_sql, tokens, webhooks};
+use super::change_row::{COLUMNS, change_row, horizon};
+use super::{SqliteJournal, idempotency, load, revision_to_sql, tokens, webhooks};
 use crate::clock::new_identity;
 use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
 use crate::store::{Batch, Journal as _, StoreError};
@@ -51,7 +51,7 @@ pub(super) fn dump(
     for webhook in webhooks::list(connection)? {
         visit(Part::Beside(Beside::Webhook(webhook)))?;
     }
-    answers::each(connection, &mut |answer| visit(Part::Beside(Beside::Answer(answer))))?;
+    idempotency::each(connection, &mut |answer| visit(Part::Beside(Beside::Answer(answer))))?;
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM changes ORDER BY revision"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -96,7 +96,7 @@ impl SqliteJournal {
                 Beside::Token(_) if had_tokens => return Err(not_empty()),
                 Beside::Token(token) => tokens::put(&self.connection, &token)?,
                 Beside::Webhook(webhook) => webhooks::put(&self.connection, &webhook)?,
-                Beside::Answer(answer) => answers::keep(&self.connection, &[answer])?,
+                Beside::Answer(answer) => idempotency::keep(&self.connection, &[answer])?,
             }
         }
         self.write_changes(parts.map(change))?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::history::horizon;
+use super::change_row::horizon;
 use crate::store::StoreError;
 use crate::store::row::{revision_from_sql, revision_to_sql};
 use domain::Revision;

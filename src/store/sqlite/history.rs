@@ -7,21 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params, params_from_iter};
 
 use super::archive;
 use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
+use crate::store::sqlite::change_row::{COLUMNS, change_row, horizon};
 use crate::store::{History, StoreError};
 use domain::change::Transition;
 use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
-
-/// The columns of a change, in the order of [`change_row`].
-pub(super) const COLUMNS: &str =
-    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 4;
@@ -230,24 +227,4 @@ fn newest(
         u8::from(of_category)
     ))?;
     Ok(statement.query_row(params![subject, until], change_row).optional()?)
-}
-
-/// See [`Chapter::horizon`].
-pub(super) fn horizon(connection: &Connection) -> Result<Revision, StoreError> {
-    revision_from_sql(connection.prepare_cached("SELECT horizon FROM registry")?.query_row([], |row| row.get(0))?)
-}
-
-pub(super) fn change_row(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
-    Ok(ChangeRow {
-        revision: row.get(0)?,
-        at: row.get(1)?,
-        kind: row.get(2)?,
-        subject: row.get(3)?,
-        request_id: row.get(4)?,
-        document: row.get(5)?,
-        detail: row.get(6)?,
-        created_at: row.get(7)?,
-        observed: row.get(8)?,
-        principal: row.get(9)?,
-    })
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{books, history};
+use super::ledger;
 use crate::store::StoreError;
 use crate::store::row::{
     config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
@@ -16,7 +16,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
     let (store, head, head_at) = connection.query_row("SELECT store, head, head_at FROM registry", [], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
     })?;
-    let horizon = revision_to_sql(history::horizon(connection)?);
+    let horizon = revision_to_sql(super::change_row::horizon(connection)?);
     let (count, newest): (i64, i64) = connection.query_row(
         "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
         [horizon],
@@ -33,7 +33,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         plugins(connection)?,
         categories(connection)?,
     )
-    .with_books(books::read(connection)?)
+    .with_books(ledger::read(connection)?)
     .with_leases(leases(connection)?);
     Ok(Snapshot { store: StoreId::kept(&store), state })
 }

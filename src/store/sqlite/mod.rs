@@ -5,16 +5,17 @@
 //! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
 //! tells each what the others have written.
 
-mod answers;
 mod archive;
-mod books;
+mod change_row;
 mod compact;
+mod connection;
 mod error;
+mod heartbeats;
 mod history;
-mod link;
+mod idempotency;
+mod ledger;
 mod load;
 mod open;
-mod pulses;
 mod tokens;
 mod webhooks;
 
@@ -25,13 +26,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{error, warn};
 
-use self::history::{COLUMNS, SqliteHistory, change_row};
-use self::pulses::SqlitePulses;
+use self::change_row::{COLUMNS, change_row};
+use self::heartbeats::SqlitePulses;
+use self::history::SqliteHistory;
 use self::tokens::SqliteTokens;
 use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
 use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revision_to_sql, time_from_sql};
-use super::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
+use crate::store::heartbeats::PulseStore;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::{FreeJson, Name};
@@ -105,7 +108,7 @@ impl SqliteJournal {
 
     /// At most `limit` changes after a revision, oldest first.
     fn changes(&self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let horizon = history::horizon(&self.connection)?;
+        let horizon = self::change_row::horizon(&self.connection)?;
         if after < horizon {
             return Err(StoreError::Compacted { after, horizon });
         }
@@ -130,8 +133,8 @@ impl SqliteJournal {
         }
         self.write_categories(&batch.categories)?;
         self.write_leases(&batch.leases)?;
-        answers::keep(&self.connection, batch.answers)?;
-        books::write(&self.connection, batch)?;
+        idempotency::keep(&self.connection, batch.answers)?;
+        ledger::write(&self.connection, batch)?;
         let mut advance = self.connection.prepare_cached("UPDATE registry SET head = ?1, head_at = ?2")?;
         advance.execute(params![revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond()])?;
         Ok(())
@@ -236,11 +239,11 @@ impl Journal for SqliteJournal {
     }
 
     fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
-        answers::find(&self.connection, keys)
+        idempotency::find(&self.connection, keys)
     }
 
     fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
-        answers::forget(&self.connection, before, limit)
+        idempotency::forget(&self.connection, before, limit)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::books;
+use super::ledger;
 use crate::clock::new_identity;
 use crate::store::StoreError;
 use crate::store::head::older;
@@ -166,7 +166,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // IMMEDIATE: of two processes that start at once, one waits, and then finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let had_books = books::are_there(&transaction)?;
+    let had_books = ledger::are_there(&transaction)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(applied).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration)?;
     }
@@ -177,7 +177,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             .execute("INSERT INTO registry (id, store, head, head_at) VALUES (1, ?1, 0, 0)", [store.as_str()])?;
     }
     if applied > 0 && !had_books {
-        books::recount(&transaction)?;
+        ledger::recount(&transaction)?;
     }
     if applied < newest_schema() {
         transaction.pragma_update(None, "user_version", newest_schema())?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::link::Link;
+use super::connection::Link;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
 use crate::store::{KeptWebhook, Progress, StoreError, WebhookStore};
 

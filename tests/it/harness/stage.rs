@@ -10,7 +10,8 @@ use super::within_patience;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use plugin_registry::store::heartbeats::PulseStore;
+use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
 /// What the next commit does.
 #[derive(Debug)]

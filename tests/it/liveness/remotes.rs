@@ -10,7 +10,7 @@ use crate::harness::receiver::{Answer, Receiver};
 use domain::plugin::{RemoteResource, UniqueId};
 use domain::record::ObservedState::{Alive, Gone, Unknown, Unreachable};
 use domain::record::{ObservedState, ResourceKey, ResourceKind};
-use plugin_registry::liveness::pace::Pace;
+use plugin_registry::liveness::backoff::Pace;
 use plugin_registry::liveness::provider::Providers;
 use plugin_registry::liveness::remote::{RemoteProber, RemoteSettings, Target};
 use plugin_registry::webhook::Reach;

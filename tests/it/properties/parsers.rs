@@ -10,10 +10,10 @@ use domain::command::request::TagCondition;
 use domain::plugin::{FreeJson, Name, Registration, RemoteResource, json, merge_patch};
 use domain::query::sort::SortKey;
 use domain::{EntityTag, StoreId};
-use plugin_registry::http::conditional::precondition;
-use plugin_registry::http::cursor::{Cursor, ListCursor};
-use plugin_registry::http::list_params::{PluginList, ResourceList};
-use plugin_registry::http::params::Params;
+use plugin_registry::http::extract::conditional::precondition;
+use plugin_registry::http::query::cursor::{Cursor, ListCursor};
+use plugin_registry::http::query::list_params::{PluginList, ResourceList};
+use plugin_registry::http::query::params::Params;
 use plugin_registry::store::StoreUrl;
 
 fn store() -> StoreId {

@@ -20,8 +20,9 @@ use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::clock::{Clock as _, ManualClock};
 use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::registry::{Registry, Sweeper};
+use plugin_registry::store::heartbeats::PulseStore;
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, History, Journal, PulseStore, StoreError, TokenStore, WebhookStore};
+use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
 /// The processes that the plugin holds at first.
 const PIDS: [u32; 3] = [7, 8, 9];

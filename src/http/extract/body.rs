@@ -1,0 +1,209 @@
+//! Request bodies: their media type, their size, the time they take, and their JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::idempotency::BodyDigest;
+use crate::http::media_type::{MERGE_PATCH, media_type};
+use crate::http::middleware::limiter::Place;
+use crate::http::middleware::load_shedding::{Gate, Turn};
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::{Api, Shared};
+use domain::plugin::json;
+use domain::plugin::read::{ObjectReader, kind_of};
+
+/// How much of a body that is too large is read and forgotten, in bytes, so that the client comes
+/// to read the answer instead of finding the connection reset.
+const DRAINED: usize = 8 * 1024 * 1024;
+
+/// A request's body, whole, as JSON. `OUTER` is how deep it will stand in a plugin's document.
+pub struct JsonBody<const OUTER: usize = 0>(pub Value);
+
+/// A request's body, whole, as a merge patch: an object.
+pub struct PatchBody<const OUTER: usize = 0>(pub Map<String, Value>);
+
+impl<const OUTER: usize> FromRequest<Shared> for JsonBody<OUTER> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
+        require_type(request.headers(), &["application/json"])?;
+        let bytes = read_whole(request, api).await?;
+        Ok(JsonBody(json::parse_nested(&bytes, OUTER)?))
+    }
+}
+
+impl<const OUTER: usize> FromRequest<Shared> for PatchBody<OUTER> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
+        require_type(request.headers(), &[MERGE_PATCH, "application/json"])?;
+        let bytes = read_whole(request, api).await?;
+        match json::parse_nested(&bytes, OUTER)? {
+            Value::Object(patch) => Ok(PatchBody(patch)),
+            other => {
+                Err(domain::plugin::read::Invalid::at("", format!("must be an object, not {}", kind_of(&other))).into())
+            }
+        }
+    }
+}
+
+/// No body, or an empty JSON object: for a request that says all by its path.
+pub struct NoBody;
+
+impl FromRequest<Shared> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
+        let typed = require_type(request.headers(), &["application/json"]);
+        let bytes = read_whole(request, api).await?;
+        if bytes.is_empty() {
+            return Ok(NoBody);
+        }
+        typed?;
+        ObjectReader::new(json::parse(&bytes)?, "", &[], &[])?.finish()?;
+        Ok(NoBody)
+    }
+}
+
+/// Returns true if and only if a body's `charset`, where there is one, is UTF-8.
+fn is_utf8(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let charset = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charset.is_none_or(|(_, value)| value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"))
+}
+
+/// Refuses a body of another media type, or in another encoding than UTF-8.
+///
+/// # Errors
+///
+/// 415, naming what is taken.
+pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
+    let refuse = |what: String| Err(Problem::new(Kind::UnsupportedMediaType, what));
+    match media_type(headers) {
+        Some(sent) if taken.contains(&sent.as_str()) => {}
+        Some(sent) => return refuse(format!("the body is {sent}; send {}", taken.join(" or "))),
+        None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
+    }
+    if !is_utf8(headers) {
+        return refuse("the body must be UTF-8".into());
+    }
+    if headers.contains_key(hyper::header::CONTENT_ENCODING) {
+        return refuse("the body is compressed; send it as it is".into());
+    }
+    Ok(())
+}
+
+async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
+    let waits_for_go_ahead = request.headers().contains_key(EXPECT);
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let digest = request.extensions().get::<BodyDigest>().cloned();
+    let turn = request.extensions().get::<Arc<Turn>>().cloned();
+    let (whole, held) = read_bytes(request.into_body(), declared, waits_for_go_ahead, api).await?;
+    if let Some(turn) = turn {
+        turn.come(held)?;
+    }
+    if let Some(digest) = digest {
+        digest.add(&whole);
+    }
+    Ok(whole)
+}
+
+async fn read_bytes(
+    body: Body,
+    declared: Option<usize>,
+    waits_for_go_ahead: bool,
+    api: &Api,
+) -> Result<(Bytes, Place), Problem> {
+    let limit = api.limits.body_bytes;
+    let mut held = api.gate.bodies.nothing();
+    let mut reader = BodyReader::new(body, api.limits.body_time);
+    if declared.is_some_and(|length| length > limit) {
+        if !waits_for_go_ahead {
+            reader.drain().await;
+        }
+        return Err(too_large(limit));
+    }
+    let Some(first) = reader.next().await? else { return Ok((Bytes::new(), held)) };
+    let mut whole = BytesMut::new();
+    let mut next = Some(first);
+    while let Some(part) = next {
+        if whole.len() + part.len() > limit {
+            reader.drain().await;
+            return Err(too_large(limit));
+        }
+        Gate::hold(&mut held, part.len())?;
+        if whole.is_empty() && declared == Some(part.len()) {
+            return Ok((part, held));
+        }
+        whole.extend_from_slice(&part);
+        next = reader.next().await?;
+    }
+    Ok((whole.freeze(), held))
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the body is larger than {limit} bytes")).closing()
+}
+
+/// A body, part by part, against a deadline.
+pub struct BodyReader {
+    body: Body,
+    patience: Duration,
+    deadline: Instant,
+}
+
+impl BodyReader {
+    /// Reads `body`; the first deadline is `patience` from now.
+    pub fn new(body: Body, patience: Duration) -> BodyReader {
+        BodyReader { body, patience, deadline: Instant::now() + patience }
+    }
+
+    /// Begins the time anew, after something whole has arrived.
+    pub fn renew(&mut self) {
+        self.deadline = Instant::now() + self.patience;
+    }
+
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// 408 when it does not come before the deadline, 400 when the body breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = tokio::time::timeout_at(self.deadline, self.body.frame()).await.map_err(|_| {
+                let detail = format!("the body did not arrive within {} s", self.patience.as_secs());
+                Problem::new(Kind::Timeout, detail).closing()
+            })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Problem::new(Kind::BadRequest, "the body broke off").closing()),
+                // Trailers are of no interest.
+                Some(Ok(frame)) => {
+                    if let Ok(part) = frame.into_data() {
+                        return Ok(Some(part));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        let mut drained = 0;
+        while drained < DRAINED {
+            match self.next().await {
+                Ok(Some(part)) => drained += part.len(),
+                _ => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Conditional requests (RFC 9110 section 13): If-Match and If-None-Match.
+
+use axum::extract::FromRequestParts;
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use hyper::http::request::Parts;
+
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::Shared;
+use domain::EntityTag;
+use domain::command::Precondition;
+use domain::command::request::TagCondition;
+
+impl FromRequestParts<Shared> for Precondition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
+        precondition(&parts.headers)
+    }
+}
+
+/// Reads both header fields.
+///
+/// # Errors
+///
+/// 400 when one is not a list of entity tags and not `*`.
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    Ok(Precondition {
+        // If-Match compares strongly (section 13.1.1): a weak tag matches nothing.
+        if_match: condition(headers, &IF_MATCH, |(weak, tag)| (!weak).then_some(tag))?,
+        // If-None-Match compares weakly (section 13.1.2).
+        if_none_match: condition(headers, &IF_NONE_MATCH, |(_, tag)| Some(tag))?,
+    })
+}
+
+fn condition(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    counts: impl Fn((bool, String)) -> Option<String>,
+) -> Result<Option<TagCondition>, Problem> {
+    let wrong =
+        || Problem::new(Kind::BadRequest, format!("{name} must be `*` or a list of entity tags such as \"abc-1\""));
+    let mut lines = headers.get_all(name).iter().peekable();
+    if lines.peek().is_none() {
+        return Ok(None);
+    }
+    let texts = lines.map(|line| line.to_str().map_err(|_| wrong())).collect::<Result<Vec<_>, _>>()?;
+    let joined = texts.join(",");
+    if joined.trim() == "*" {
+        return Ok(Some(TagCondition::Any));
+    }
+    let tags = entity_tags(&joined).ok_or_else(wrong)?;
+    // What is not of our making matches nothing.
+    let ours = tags.into_iter().filter_map(counts).filter_map(|tag| tag.parse::<EntityTag>().ok());
+    Ok(Some(TagCondition::OneOf(ours.collect())))
+}
+
+/// The tags of a list, each with whether it is weak. `None` when it is not such a list.
+fn entity_tags(list: &str) -> Option<Vec<(bool, String)>> {
+    let mut tags = Vec::new();
+    let mut rest = list.trim();
+    while !rest.is_empty() {
+        let (weak, quoted) = match rest.strip_prefix("W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        if opaque.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            return None;
+        }
+        tags.push((weak, format!("\"{opaque}\"")));
+        // Empty elements of a list are ignored (section 5.6.1.2).
+        let after = after.trim_start();
+        rest = match after.strip_prefix(',') {
+            Some(next) => next.trim_start_matches([' ', '\t', ',']),
+            None if after.is_empty() => after,
+            None => return None,
+        };
+    }
+    (!tags.is_empty()).then_some(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_tags() {
+        assert_eq!(entity_tags(r#""a""#), Some(vec![(false, "\"a\"".into())]));
+        assert_eq!(entity_tags(r#" W/"a" ,, "b,c" "#), Some(vec![(true, "\"a\"".into()), (false, "\"b,c\"".into())]));
+        for wrong in ["", "a", "\"a", "a\"", "\"a\" \"b\"", "*, \"a\"", "\"a b\"", "w/\"a\""] {
+            assert_eq!(entity_tags(wrong), None, "{wrong}");
+        }
+    }
+}

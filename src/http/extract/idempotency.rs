@@ -1,0 +1,177 @@
+//! `Idempotency-Key`: a write that may be sent again (draft-ietf-httpapi-idempotency-key-header).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::http::request::Parts;
+use hyper::{StatusCode, Uri};
+use sha2::{Digest as _, Sha256};
+
+use super::principal::principal_of;
+use crate::http::headers::REGISTRY_REVISION;
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::Shared;
+use domain::access::Principal;
+use domain::command::Outcome;
+use domain::command::answer::Answer;
+use domain::command::idempotency::Attempt;
+
+/// The header field of a request that may be sent again.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says that an answer is that to an earlier attempt.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 255;
+
+/// What of an answer is kept beside its body; the rest is made anew for every reply.
+fn kept_fields() -> [HeaderName; 4] {
+    [CONTENT_TYPE, ETAG, LOCATION, REGISTRY_REVISION]
+}
+
+/// The key of a request, with a digest of all that is asked for.
+#[derive(Clone)]
+pub struct Key {
+    key: Box<str>,
+    digest: BodyDigest,
+}
+
+/// Refuses a key where the answer has a secret, which is not to be kept.
+pub struct NoKey;
+
+impl FromRequestParts<Shared> for NoKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            let detail = "the answer has a secret and is not kept: leave Idempotency-Key out, and when no answer comes, \
+                          look whether it was made";
+            return Err(Problem::new(Kind::BadRequest, detail));
+        }
+        Ok(NoKey)
+    }
+}
+
+/// A digest that the body is added to when it is read.
+#[derive(Clone)]
+pub struct BodyDigest(Arc<Mutex<Sha256>>);
+
+impl BodyDigest {
+    fn of(method: &str, uri: &Uri) -> BodyDigest {
+        let target = uri.path_and_query().map_or("", |target| target.as_str());
+        BodyDigest(Arc::new(Mutex::new(Sha256::new_with_prefix(format!("{method} {target}\n")))))
+    }
+
+    /// Adds the body.
+    pub fn add(&self, body: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).update(body);
+    }
+
+    fn text(&self, more: &[u8]) -> Box<str> {
+        let mut digest = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        digest.update(more);
+        BASE64_STANDARD_NO_PAD.encode(digest.finalize()).into()
+    }
+}
+
+impl Key {
+    /// The key of a request, if it has one; whoever reads its body finds the digest in the request's extensions.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a key that is none.
+    pub fn of(parts: &mut Parts) -> Result<Option<Key>, Problem> {
+        let Some(key) = read(&parts.headers)? else { return Ok(None) };
+        let key = owned(key, &principal_of(&parts.extensions));
+        let digest = BodyDigest::of(parts.method.as_str(), &parts.uri);
+        parts.extensions.insert(digest.clone());
+        Ok(Some(Key { key, digest }))
+    }
+
+    /// The request with its key, once its body has been read.
+    pub fn attempt(&self, make: impl Fn(&Outcome) -> Response + Send + Sync + 'static) -> Attempt {
+        let answer = move |outcome: &Outcome| kept(make(outcome), outcome);
+        Attempt { key: self.key.clone(), fingerprint: self.digest.text(b""), answer: Arc::new(answer) }
+    }
+
+    /// One of many that were sent in one request: the `number`th, with a text of its own.
+    pub fn part(&self, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Attempt {
+        let (key, fingerprint) = (format!("{}#{number}", self.key).into(), self.digest.text(text));
+        Attempt { key, fingerprint, answer: Arc::new(answer) }
+    }
+}
+
+/// A key that a token has sent is its own, and another's of the same text is another one: nobody gets the answer to somebody
+/// else. No key has a space, so that this is none that anybody could send.
+fn owned(key: Box<str>, principal: &Principal) -> Box<str> {
+    if principal.token.is_some() { format!("{key} {}", principal.name).into() } else { key }
+}
+
+/// The key: a structured string (RFC 8941 section 3.3.3), or the same without its quotes.
+fn read(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let key = text.strip_prefix('"').map_or(Some(text), |rest| rest.strip_suffix('"')).unwrap_or_default();
+    let is_key = (1..=MAX_KEY).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+    if !is_key || values.next().is_some() {
+        let detail =
+            format!("Idempotency-Key must be one text of 1 to {MAX_KEY} visible ASCII characters, such as a UUID");
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
+    Ok(Some(key.into()))
+}
+
+/// A reply as it is kept.
+fn kept(mut response: Response, outcome: &Outcome) -> Answer {
+    response.headers_mut().insert(REGISTRY_REVISION, HeaderValue::from(outcome.revision.0));
+    let field = |name: HeaderName| {
+        let value = response.headers().get(&name)?.to_str().ok()?;
+        Some((name.as_str().into(), value.into()))
+    };
+    let (headers, status) = (kept_fields().into_iter().filter_map(field).collect(), response.status().as_u16());
+    // Replies to writes are whole from the beginning: nothing has to be waited for.
+    let body = response.into_body().collect().now_or_never().and_then(Result::ok);
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Answer { status, headers, body: String::from_utf8_lossy(&body).into() }
+}
+
+/// The reply to an earlier attempt, once more.
+pub fn repeated(answer: &Answer) -> Response {
+    let mut response = Body::from(answer.body.to_string()).into_response();
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    for (name, value) in &answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_with_and_without_quotes() {
+        let key = |value: &str| {
+            let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, HeaderValue::from_str(value).unwrap())]);
+            read(&headers).map_err(drop).map(|key| key.unwrap().to_string())
+        };
+        assert_eq!(key("\"8e03978e-40d5\""), Ok("8e03978e-40d5".into()));
+        assert_eq!(key("8e03978e-40d5"), Ok("8e03978e-40d5".into()));
+        for wrong in ["", "\"", "\"\"", "\"a", "a b", "a\"b", "a\\b", &"x".repeat(256)] {
+            assert_eq!(key(wrong), Err(()), "{wrong}");
+        }
+        assert_eq!(read(&HeaderMap::new()).unwrap(), None);
+    }
+}

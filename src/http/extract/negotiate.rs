@@ -1,0 +1,102 @@
+//! Which media type to answer with: the header field Accept (RFC 9110 section 12.5.1).
+
+use hyper::HeaderMap;
+use hyper::header::ACCEPT;
+
+use crate::http::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
+use crate::http::problem::{Kind, Problem};
+
+/// Refuses a request whose Accept leaves nothing that the path can answer with.
+///
+/// # Errors
+///
+/// 406, naming what there is.
+pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(ACCEPT).is_none_or(|accept| accept == "*/*") {
+        return Ok(());
+    }
+    let offered: &[&str] = match path {
+        "/plugins" => &[JSON, NDJSON],
+        "/backup" => &[NDJSON],
+        "/events" => &[JSON, EVENT_STREAM],
+        "/metrics" => &[OPEN_METRICS, PLAIN_TEXT],
+        // The API browser's pages, scripts and styles.
+        _ if path == "/docs" || path.starts_with("/docs/") => return Ok(()),
+        _ => &[JSON],
+    };
+    match best(headers, offered) {
+        Some(_) => Ok(()),
+        None => Err(Problem::new(Kind::NotAcceptable, format!("this path answers with {}", offered.join(" or ")))),
+    }
+}
+
+/// Returns true if and only if the client would rather have `wanted` than any other of `offered`.
+pub fn prefers(headers: &HeaderMap, offered: &[&str], wanted: &str) -> bool {
+    best(headers, offered) == Some(wanted)
+}
+
+/// The offer that the client likes best; of equals, the first. `None` when it accepts none.
+fn best<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
+    let mut best: Option<(&str, f32)> = None;
+    for offer in offered {
+        let quality = quality(headers, offer);
+        if quality > best.map_or(0.0, |(_, quality)| quality) {
+            best = Some((offer, quality));
+        }
+    }
+    best.map(|(offer, _)| offer)
+}
+
+/// How much the client likes a media type, from 0 (not at all) to 1: what the most specific range
+/// that covers it says.
+fn quality(headers: &HeaderMap, offer: &str) -> f32 {
+    let mut ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter(|range| !range.trim().is_empty())
+        .peekable();
+    if ranges.peek().is_none() {
+        return 1.0;
+    }
+    let (major, _) = offer.split_once('/').unwrap_or((offer, ""));
+    let covering = ranges.filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next()?.to_ascii_lowercase();
+        let specificity = match name.as_str() {
+            "*/*" => 1,
+            name if name == offer => 3,
+            name if name.strip_suffix("/*") == Some(major) => 2,
+            // A client that asks for the form of the errors gets the documents, too.
+            crate::http::problem::PROBLEM_JSON if offer == JSON => 1,
+            _ => return None,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        Some((specificity, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))))
+    });
+    covering.max_by_key(|(specificity, _)| *specificity).map_or(0.0, |(_, weight)| weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best_of(accept: &str) -> Option<&'static str> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, accept.parse().unwrap());
+        best(&headers, &[JSON, NDJSON])
+    }
+
+    #[test]
+    fn the_most_specific_range_counts() {
+        assert_eq!(best(&HeaderMap::new(), &[JSON, NDJSON]), Some(JSON));
+        assert_eq!(best_of("*/*"), Some(JSON));
+        assert_eq!(best_of("application/x-ndjson"), Some(NDJSON));
+        assert_eq!(best_of("application/json;q=0.5, application/x-ndjson"), Some(NDJSON));
+        assert_eq!(best_of("text/html, */*;q=0.1"), Some(JSON));
+        assert_eq!(best_of("application/*, application/json;q=0"), Some(NDJSON));
+        assert_eq!(best_of("text/html"), None);
+        assert_eq!(best_of("*/*;q=0"), None);
+    }
+}

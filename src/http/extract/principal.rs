@@ -1,0 +1,47 @@
+//! Who asks, for a handler.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use hyper::http::Extensions;
+use hyper::http::request::Parts;
+
+use crate::http::middleware::request_id::RequestId;
+use crate::http::state::Shared;
+use domain::access::Principal;
+use domain::command::Asker;
+
+/// Who asks, for a handler.
+pub struct Who(pub Principal);
+
+impl FromRequestParts<Shared> for Who {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Self::Rejection> {
+        Ok(Who(principal_of(&parts.extensions)))
+    }
+}
+
+/// Who asks; a stranger, if nobody has found out.
+pub fn principal_of(extensions: &Extensions) -> Principal {
+    extensions.get::<Principal>().cloned().unwrap_or_else(Principal::stranger)
+}
+
+/// The name of the one who asks; `None` when that was nobody in particular.
+pub fn named(extensions: &Extensions) -> Option<Arc<str>> {
+    let principal = extensions.get::<Principal>().filter(|principal| principal.token.is_some());
+    principal.map(|principal| Arc::clone(&principal.name))
+}
+
+/// Who asks for a change, and by which request, as the journal keeps it.
+pub struct By(pub Asker);
+
+impl FromRequestParts<Shared> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Infallible> {
+        let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
+        Ok(By(Asker { principal: Some(principal_of(&parts.extensions)), request_id }))
+    }
+}

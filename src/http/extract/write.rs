@@ -1,0 +1,113 @@
+//! What every write has in common: who asks, on what condition, and how it is answered.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use hyper::http::request::Parts;
+
+use super::conditional::precondition;
+use super::idempotency;
+use super::idempotency::Key;
+use super::principal::By;
+use super::snapshot::Now;
+use crate::http::headers::revision_header;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use crate::http::state::Shared;
+use domain::StoreId;
+use domain::access::Principal;
+use domain::command::answer::Answer;
+use domain::command::{Asker, Command, Outcome, Precondition, Request};
+
+/// A write, before it is known what is to be written.
+pub struct Write {
+    api: Shared,
+    now: Now,
+    precondition: Precondition,
+    asker: Asker,
+    key: Option<Key>,
+    params: Params,
+}
+
+impl FromRequestParts<Shared> for Write {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
+        let now = Now::from_request_parts(parts, api)
+            .await
+            .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
+        let Ok(By(asker)) = By::from_request_parts(parts, api).await;
+        let params = Params::from_request_parts(parts, api).await?;
+        let key = Key::of(parts)?;
+        Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, asker, key, params })
+    }
+}
+
+impl Write {
+    /// Does a command, and answers with the plugin after it.
+    ///
+    /// # Errors
+    ///
+    /// What the registry has answered instead.
+    pub async fn run(self, command: Command) -> Result<Response, Problem> {
+        let snapshot = Arc::clone(&self.now);
+        self.run_for(command, move |outcome| json::written(&snapshot, outcome)).await
+    }
+
+    /// Does a command, and answers with what `make` makes of its outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the registry has answered instead.
+    pub async fn run_for(
+        self,
+        command: Command,
+        make: impl Fn(&Outcome) -> Response + Clone + Send + Sync + 'static,
+    ) -> Result<Response, Problem> {
+        let Write { api, precondition, asker, key, params, .. } = self;
+        params.only(&[])?;
+        let attempt = key.map(|key| key.attempt(make.clone()));
+        let request = Request { precondition, attempt, ..Request::by(asker, command) };
+        let outcome = api.registry.submit(request).await?;
+        if let Some(first) = &outcome.repeated {
+            return Ok(idempotency::repeated(first));
+        }
+        let mut response = make(&outcome);
+        let (name, value) = revision_header(outcome.revision);
+        response.headers_mut().insert(name, value);
+        Ok(response)
+    }
+
+    /// Takes the query parameters of a write that has some; all others are refused.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a parameter that is not in `known`.
+    pub fn take_params(&mut self, known: &[&str]) -> Result<Params, Problem> {
+        std::mem::take(&mut self.params).only(known)
+    }
+
+    /// The store that is written to.
+    pub fn store(&self) -> &StoreId {
+        &self.now.store
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.asker.principal.as_ref()
+    }
+
+    /// The condition of the request.
+    pub fn precondition(&self) -> &Precondition {
+        &self.precondition
+    }
+
+    /// The request of a command, without condition: the `number`th of many, which was sent as `text`. `answer` makes what
+    /// is kept of it.
+    pub fn one_of_many(&self, command: Command, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Request {
+        let attempt = self.key.as_ref().map(|key| key.part(number, text, answer));
+        Request { attempt, ..Request::by(self.asker.clone(), command) }
+    }
+}

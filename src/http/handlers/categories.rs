@@ -1,0 +1,78 @@
+//! `/categories`: what kinds of plugin there are, and what people call them.
+
+use axum::response::{IntoResponse as _, Response};
+use hyper::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::body::JsonBody;
+use crate::http::extract::path::CategoryPath;
+use crate::http::extract::snapshot::Now;
+use crate::http::extract::write::Write;
+use crate::http::problem::Problem;
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use domain::command::{Command, Outcome, Precondition};
+use domain::plugin::read::{ObjectReader, nullable, string};
+use domain::plugin::{Invalid, Name};
+use domain::query::stats::CategoryView;
+use domain::{EntityTag, Revision};
+
+/// Every category.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CategoryList {
+    /// The categories, in the order of their names.
+    items: Vec<CategoryView>,
+    /// The revision that the list was made from.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// What people call a category.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct CategoryName {
+    /// The display name; null for the one that is made from the name.
+    #[schema(required, min_length = 1, max_length = 256)]
+    display_name: Option<String>,
+}
+
+/// List the categories: those in use, and those that were given a display name.
+#[utoipa::path(get, path = "/categories", tag = "categories", responses(
+    (status = OK, description = "The categories", body = CategoryList),
+    (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
+))]
+pub(crate) async fn list_categories(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let list = || CategoryList { items: CategoryView::all(&now.state), revision: now.state.revision() };
+    json::of_snapshot(&now, &precondition, || json::json(&list()))
+}
+
+/// Give a category a display name.
+#[utoipa::path(put, path = "/categories/{name}", tag = "categories", request_body = CategoryName, responses(
+    (status = OK, description = "The category after the change", body = CategoryView),
+))]
+pub(crate) async fn name_category(
+    CategoryPath(name): CategoryPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = ObjectReader::new(body, "", &["display_name"], &["name", "plugins"])?;
+    let display_name = fields.required("display_name", nullable(string));
+    fields.finish()?;
+    let display_name = display_name.flatten();
+    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
+        return Err(Invalid::at("/display_name", detail).into());
+    }
+    let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
+    let store = write.store().clone();
+    let make = move |outcome: &Outcome| {
+        let Some(state) = &outcome.state else { return StatusCode::NO_CONTENT.into_response() };
+        let mut response = json::json(&CategoryView::of(state, &name));
+        if let Some(named) = state.named_categories().get(&name) {
+            json::tag(&mut response, &EntityTag { store: store.clone(), revision: named.revision }.to_string());
+        }
+        response
+    };
+    write.run_for(command, make).await
+}

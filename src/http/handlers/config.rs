@@ -1,0 +1,107 @@
+//! `/plugins/{id}/config`: a saved configuration, which obeys the plugin's `config_schema`.
+
+use axum::response::Response;
+use hyper::header::{CACHE_CONTROL, HeaderValue, VARY};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::body::JsonBody;
+use crate::http::extract::path::PluginPath;
+use crate::http::extract::principal::Who;
+use crate::http::extract::snapshot::Now;
+use crate::http::extract::write::Write;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use domain::command::authorization::may_see_secrets;
+use domain::command::{Command, Precondition, Refusal};
+use domain::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
+use domain::record::PluginDocument;
+
+/// Whether a configuration obeys its schema.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Verdict {
+    /// Whether it does.
+    valid: bool,
+    /// Where it does not.
+    errors: Vec<FieldError>,
+}
+
+/// Read the saved configuration.
+///
+/// Properties that the schema marks by `writeOnly: true` or `format: password` are masked (`********`), but for admins and
+/// for those who may change the plugin.
+#[utoipa::path(get, path = "/plugins/{id}/config", tag = "config", responses(
+    (status = OK, description = "The configuration, as it was saved", body = serde_json::Value),
+    (status = NOT_MODIFIED, description = "The plugin has not changed since the given tag"),
+))]
+pub(crate) async fn read_config(
+    now: Now,
+    Who(principal): Who,
+    PluginPath(id): PluginPath,
+    params: Params,
+    precondition: Precondition,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let record = now.state.plugin(id.as_str()).ok_or_else(|| Refusal::NotFound(id.clone()))?;
+    let missing = || Problem::new(Kind::NotFound, format!("no configuration is saved for `{id}`"));
+    let config = record.config.as_ref().ok_or_else(missing)?;
+    let text = if may_see_secrets(&principal, &now.state, &record.plugin) {
+        config.as_str().to_owned()
+    } else {
+        let (config, schema) = (config.clone(), record.plugin.config_schema.clone());
+        tokio::task::spawn_blocking(move || secrets::masked(&config.to_value(), &schema.to_value()).to_string())
+            .await
+            .map_err(|_| Problem::new(Kind::Internal, "the secrets could not be masked; the fault was logged"))?
+    };
+    let make = || json::json_bytes(text.into());
+    let mut response = json::tagged(&now.tag(record.revision), &precondition, &now, make)?;
+    let headers = response.headers_mut();
+    // It may hold secrets, and is not the same for everybody.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("authorization"));
+    Ok(response)
+}
+
+/// Save a configuration.
+///
+/// It is checked against the plugin's `config_schema`; when it obeys, it is saved, `is_configured`
+/// becomes true, and the plugin is answered. The mask `********` in the place of a secret is refused.
+#[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn save_config(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(config): JsonBody,
+) -> Result<Response, Problem> {
+    write.run(Command::SaveConfig { id, config: FreeJson::from(&config) }).await
+}
+
+/// Delete the configuration; `is_configured` becomes false.
+#[utoipa::path(delete, path = "/plugins/{id}/config", tag = "config", responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+    write.run(Command::DeleteConfig { id }).await
+}
+
+/// Check a configuration, and save nothing.
+#[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", request_body = serde_json::Value, responses(
+    (status = OK, description = "Whether the configuration obeys the plugin's schema", body = Verdict),
+))]
+pub(crate) async fn validate_config(
+    now: Now,
+    PluginPath(id): PluginPath,
+    params: Params,
+    JsonBody(config): JsonBody,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let record = now.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
+    let schema = record.plugin.config_schema.to_value();
+    let checked = tokio::task::spawn_blocking(move || schema::check_config(&config, &schema))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the check failed; the fault was logged"))?;
+    let errors = checked.err().map(|Invalid(errors)| errors).unwrap_or_default();
+    Ok(json::json(&Verdict { valid: errors.is_empty(), errors }))
+}

@@ -1,0 +1,164 @@
+//! `/events`: what has changed, as a list or live, and a plugin's own history.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, BytesMut};
+use hyper::header::{CONTENT_TYPE, LINK, VARY};
+use hyper::{HeaderMap, Uri};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::event_stream;
+use crate::http::extract::negotiate::prefers;
+use crate::http::extract::path::PluginPath;
+use crate::http::extract::principal::Who;
+use crate::http::extract::snapshot::Now;
+use crate::http::media_type::{EVENT_STREAM, JSON};
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::cursor::Cursor;
+use crate::http::query::event_params::{EventList, Sight};
+use crate::http::query::params::Params;
+use crate::http::reply::json::next_page;
+use crate::http::state::{Api, Shared};
+use crate::registry::journal_error::require_kept;
+use domain::change::cloud_event::CloudEvent;
+use domain::change::history::Chapter;
+use domain::command::Refusal;
+use domain::{Revision, Snapshot, StoreId};
+
+/// How many changes are looked at for one page; a page may so be short, and yet not the last.
+const LOOKED_AT: usize = 10_000;
+
+/// A page of events: describes the reply, which is put together from finished JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventPage)]
+pub(crate) struct EventPage<'a> {
+    /// The events, in order.
+    items: Vec<CloudEvent<'a>>,
+    /// For the parameter `cursor`: where the next page begins; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The oldest revision that can be asked for with `after`: every change after it is kept.
+    #[schema(value_type = u64)]
+    horizon: Revision,
+    /// The newest revision.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// List what has changed, or watch it live.
+///
+/// Each event is a CloudEvent 1.0: `id` is the revision, `data` the plugin after the change and what
+/// differs. The filters are those of `GET /plugins`; they hold before the change or after it.
+///
+/// With `Accept: text/event-stream`, live: events from `after` or the header field `Last-Event-ID` on,
+/// without a gap, then those to come. `event: change` tells of a plugin that is what the filters ask for,
+/// `event: removal` of one that is no more; `event: cut_off` ends the stream of a reader that is too slow,
+/// which may come back with `Last-Event-ID`. A comment comes every 15 s.
+#[utoipa::path(get, path = "/events", tag = "events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was received, to go on from there. Live only.")),
+    responses(
+        (status = OK, description = "The events", content((EventPage = "application/json"), (String = "text/event-stream"))),
+        (status = GONE, description = "The events after that revision are no longer kept, or it belongs to another store"),
+        (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
+    ))]
+pub(crate) async fn list_events(
+    State(api): State<Shared>,
+    Who(principal): Who,
+    now: Now,
+    uri: Uri,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Response, Problem> {
+    let events = EventList::read(params, &now.store)?;
+    let mut response = if prefers(&headers, &[JSON, EVENT_STREAM], EVENT_STREAM) {
+        event_stream::open(&api, &now, principal, events, &headers).await?
+    } else {
+        let page = page_of(&api, &now, events).await?;
+        page.reply(&now, &uri)
+    };
+    response.headers_mut().insert(VARY, hyper::header::HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// Read a plugin's history.
+///
+/// Every change that is kept, the newest first, also of a plugin that is no more.
+#[utoipa::path(get, path = "/plugins/{id}/history", tag = "events", responses(
+    (status = OK, description = "The changes", body = EventPage),
+    (status = GONE, description = "The cursor belongs to another store"),
+    (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
+))]
+pub(crate) async fn read_history(
+    State(api): State<Shared>,
+    now: Now,
+    PluginPath(id): PluginPath,
+    uri: Uri,
+    params: Params,
+) -> Result<Response, Problem> {
+    let events = EventList::versions(params, &id, &now.store)?;
+    let page = page_of(&api, &now, events).await?;
+    if page.items == 0 && now.state.plugin(id.as_str()).is_none() {
+        return Err(Refusal::NotFound(id).into());
+    }
+    Ok(page.reply(&now, &uri))
+}
+
+/// A page, put together.
+struct Page {
+    items: usize,
+    text: BytesMut,
+    horizon: Revision,
+    next: Option<String>,
+}
+
+impl Page {
+    /// The first events of a chapter, as many as are wanted.
+    fn of(chapter: &Chapter, events: &EventList, store: &StoreId) -> Page {
+        let mut text = BytesMut::from("{\"items\":[");
+        let (mut items, mut last, mut is_all) = (0, None, chapter.is_all);
+        for transition in &chapter.transitions {
+            if items == events.range.limit {
+                is_all = false;
+                break;
+            }
+            last = Some(transition.change.revision);
+            if events.sight(transition) != Sight::Hidden {
+                if items > 0 {
+                    text.put_slice(b",");
+                }
+                text.put_slice(transition.json(store));
+                items += 1;
+            }
+        }
+        let next = last.filter(|_| !is_all).map(|last| Cursor::write(store, &events.list, last.0));
+        Page { items, text, horizon: chapter.horizon, next }
+    }
+
+    fn reply(mut self, now: &Snapshot, uri: &Uri) -> Response {
+        let next = self.next.as_ref().map_or("null".to_owned(), |next| format!("\"{next}\""));
+        let (horizon, revision) = (self.horizon, now.state.revision());
+        let end = format!("],\"next_cursor\":{next},\"horizon\":{horizon},\"revision\":{revision}}}");
+        self.text.put_slice(end.as_bytes());
+        let mut response = ([(CONTENT_TYPE, JSON)], self.text.freeze()).into_response();
+        let link = self.next.and_then(|next| next_page(uri.query(), &next));
+        response.headers_mut().extend(link.map(|link| (LINK, link)));
+        response
+    }
+}
+
+async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<Page, Problem> {
+    let wanted = events.range.limit;
+    let mut range = events.range.clone();
+    range.until = Some(range.until.map_or(now.state.revision(), |until| until.min(now.state.revision())));
+    // Without filters, what is read is what is wanted; one more tells whether there is a next page.
+    range.limit = if events.filters.is_empty() { wanted.saturating_add(1) } else { LOOKED_AT };
+    let chapter = api.registry.changes(range).await?;
+    if events.begin.is_some() {
+        require_kept(events.range.after, chapter.horizon)?;
+    }
+    let store = now.store.clone();
+    tokio::task::spawn_blocking(move || Page::of(&chapter, &events, &store))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+}

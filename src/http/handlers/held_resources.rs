@@ -1,0 +1,141 @@
+//! What a plugin holds: `/plugins/{id}/spawned_pids`, `…/container_id`, `…/remote_resource`.
+//!
+//! Every one of these answers with the plugin after the change, so that the client sees at once
+//! what follows from it (`has_active_resources`, `billable`, `revision`).
+
+use axum::response::Response;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::http::extract::body::{JsonBody, PatchBody};
+use crate::http::extract::path::{PidPath, PluginPath};
+use crate::http::extract::write::Write;
+use crate::http::problem::Problem;
+use domain::command::Command;
+use domain::plugin::read::{ObjectReader, nullable, string};
+use domain::plugin::{Invalid, Pids, RemoteResource};
+use domain::record::PluginDocument;
+
+/// Process ids.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct SpawnedPids {
+    /// Process ids, 1 to 4294967295.
+    #[schema(value_type = Vec<u32>)]
+    spawned_pids: Pids,
+}
+
+/// A container id.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct ContainerId {
+    /// The container's id; null for none.
+    #[schema(required)]
+    container_id: Option<String>,
+}
+
+/// Reads an object with one required field.
+fn only_field<T>(body: Value, field: &str, read: impl FnOnce(Value, &str) -> Result<T, Invalid>) -> Result<T, Invalid> {
+    let mut fields = ObjectReader::new(body, "", &[field], &[])?;
+    let value = fields.required(field, read);
+    fields.finish()?;
+    value.ok_or_else(|| Invalid::at("", format!("{field} is required")))
+}
+
+/// Replace the process ids.
+#[utoipa::path(put, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn replace_pids(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let pids = only_field(body, "spawned_pids", Pids::read)?;
+    write.run(Command::SetPids { id, pids }).await
+}
+
+/// Add process ids.
+#[utoipa::path(post, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn add_pids(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let pids = only_field(body, "spawned_pids", Pids::read)?;
+    write.run(Command::AddPids { id, pids }).await
+}
+
+/// Clear the process ids.
+#[utoipa::path(delete, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+    write.run(Command::SetPids { id, pids: Pids::default() }).await
+}
+
+/// Remove one process id.
+#[utoipa::path(delete, path = "/plugins/{id}/spawned_pids/{pid}", tag = "runtime", responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Result<Response, Problem> {
+    write.run(Command::RemovePid { id, pid }).await
+}
+
+/// Set the container id.
+#[utoipa::path(put, path = "/plugins/{id}/container_id", tag = "runtime", request_body = ContainerId, responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn set_container(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let container_id = only_field(body, "container_id", nullable(string))?;
+    write.run(Command::SetContainer { id, container_id }).await
+}
+
+/// Clear the container id.
+#[utoipa::path(delete, path = "/plugins/{id}/container_id", tag = "runtime", responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn clear_container(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+    write.run(Command::SetContainer { id, container_id: None }).await
+}
+
+/// Set the whole remote resource.
+#[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", request_body = crate::http::openapi::RemoteResourceRequest, responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn set_remote(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody<1>,
+) -> Result<Response, Problem> {
+    let remote = Some(Box::new(RemoteResource::read(body, "")?));
+    write.run(Command::SetRemote { id, remote }).await
+}
+
+/// Change a part of the remote resource, for example its status.
+///
+/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept.
+#[utoipa::path(patch, path = "/plugins/{id}/remote_resource", tag = "runtime",
+    request_body(content((crate::http::openapi::RemoteResourcePatch = "application/merge-patch+json"), (crate::http::openapi::RemoteResourcePatch = "application/json"))),
+    responses((status = OK, description = "The plugin after the change", body = PluginDocument)))]
+pub(crate) async fn patch_remote(
+    PluginPath(id): PluginPath,
+    write: Write,
+    PatchBody(patch): PatchBody<1>,
+) -> Result<Response, Problem> {
+    write.run(Command::PatchRemote { id, patch }).await
+}
+
+/// Clear the remote resource.
+#[utoipa::path(delete, path = "/plugins/{id}/remote_resource", tag = "runtime", responses(
+    (status = OK, description = "The plugin after the change", body = PluginDocument),
+))]
+pub(crate) async fn clear_remote(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
+    write.run(Command::SetRemote { id, remote: None }).await
+}

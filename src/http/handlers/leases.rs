@@ -1,0 +1,277 @@
+//! `/leases`: who lives, by their own sign of life.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hyper::header::{HeaderValue, LINK, LOCATION};
+use hyper::{StatusCode, Uri};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::clock::new_identity;
+use crate::http::extract::body::{JsonBody, NoBody};
+use crate::http::extract::path::LeasePath;
+use crate::http::extract::principal::By;
+use crate::http::extract::snapshot::Now;
+use crate::http::extract::write::Write;
+use crate::http::headers::revision_header;
+use crate::http::problem::Problem;
+use crate::http::query::cursor::Cursor;
+use crate::http::query::list_params::{DEFAULT_LIMIT, LEASE_LIST, digest, limit_of, named, names};
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use crate::http::state::{Api, Shared};
+use domain::command::{Command, Outcome, Refusal};
+use domain::index::IndexKey;
+use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
+use domain::plugin::read::{ObjectReader, integer, nullable, string};
+use domain::plugin::{Invalid, UniqueId};
+use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
+
+/// The longest name of a holder, in characters.
+const MAX_HOLDER: usize = 256;
+
+/// What is sent to be granted a lease.
+#[derive(ToSchema)]
+#[schema(as = LeaseRequest)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct LeaseRequest {
+    /// Who holds it: the application, for people.
+    #[schema(min_length = 1, max_length = 256, examples("trainer@gpu-1"))]
+    holder: String,
+    /// The host that it runs on.
+    #[schema(min_length = 1, max_length = 256)]
+    host: Option<String>,
+    /// How long the lease lasts without being renewed, in seconds. More notices a dead application later; less takes a
+    /// slow network for one.
+    #[schema(required = false, minimum = 5, maximum = 3600, default = 30)]
+    ttl_seconds: u32,
+}
+
+/// The lease of an application process.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lease)]
+pub(crate) struct LeaseDocument<'a> {
+    /// Names it: what plugins carry as `lease_id`.
+    lease_id: &'a str,
+    /// Who holds it.
+    holder: &'a str,
+    /// The host that it runs on.
+    #[schema(required)]
+    host: Option<&'a str>,
+    /// How long it lasts without being renewed, in seconds.
+    #[schema(minimum = 5, maximum = 3600)]
+    ttl_seconds: u32,
+    /// Who has taken it: the name of a token, or `anonymous`; null when that was before this was kept.
+    #[schema(required)]
+    principal: Option<&'a str>,
+    /// What has become of it.
+    state: LeaseState,
+    /// When to renew it: a third of its time to live.
+    renew_after_seconds: u32,
+    /// When it was granted.
+    #[schema(value_type = String, format = DateTime)]
+    granted_at: Timestamp,
+    /// When it was renewed last, as far as this process knows.
+    #[schema(value_type = String, format = DateTime)]
+    renewed_at: Timestamp,
+    /// When it ends unless it is renewed; when it ended, if it has.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Why it is not called lost although it has run out: most leases of its host ran out at once.
+    #[schema(required)]
+    brake: Option<String>,
+    /// The plugins that carry it: their unique_ids.
+    plugins: Vec<&'a str>,
+}
+
+/// A page of leases.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeasePage<'a> {
+    /// The leases, in the order of their ids; those that have ended stay for a day, and as long as a plugin carries them.
+    items: Vec<LeaseDocument<'a>>,
+    /// For the parameter `cursor`: where the next page begins; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The newest revision.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+impl<'a> LeaseDocument<'a> {
+    fn of(lease: &'a Arc<Lease>, api: &Api, snapshot: &'a Snapshot) -> LeaseDocument<'a> {
+        let view = api.registry.view_lease(lease);
+        let carried = snapshot.state.having(&IndexKey::Lease(lease.id.as_str().into()));
+        let brake = view.held_until.map(|until| {
+            format!("most leases of this host ran out at once; none of them is called lost before {until}")
+        });
+        LeaseDocument {
+            lease_id: lease.id.as_str(),
+            holder: &lease.holder,
+            host: lease.host.as_deref(),
+            ttl_seconds: lease.ttl_seconds,
+            principal: lease.principal.as_deref(),
+            state: lease.state,
+            renew_after_seconds: (lease.ttl_seconds / 3).max(1),
+            granted_at: lease.granted_at,
+            renewed_at: view.renewed_at,
+            expires_at: view.expires_at,
+            brake,
+            plugins: carried.into_iter().flat_map(|records| records.keys()).map(UniqueId::as_str).collect(),
+        }
+    }
+}
+
+/// Reads what is sent to be granted a lease.
+fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
+    let mut fields = ObjectReader::new(body, "", &["holder", "host", "ttl_seconds"], &[])?;
+    let holder = fields.required("holder", text);
+    let host = fields.optional("host", nullable(text)).flatten();
+    let ttl = fields.optional("ttl_seconds", |value, at| integer(&value, at, MIN_TTL, MAX_TTL));
+    fields.finish()?;
+    // `finish` has refused a document without a holder.
+    let holder = holder.ok_or_else(|| Invalid::at("/holder", "is required"))?;
+    Ok(LeaseTerms { holder, host, ttl_seconds: ttl.unwrap_or(DEFAULT_TTL) })
+}
+
+/// A text of 1 to [`MAX_HOLDER`] characters.
+pub(crate) fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
+    let text = string(value, pointer)?;
+    if text.is_empty() || text.chars().nth(MAX_HOLDER).is_some() {
+        return Err(Invalid::at(pointer, format!("must have 1 to {MAX_HOLDER} characters")));
+    }
+    Ok(text.into())
+}
+
+/// Answers with a lease as of a revision.
+fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
+    let snapshot = api.registry.snapshot();
+    let mut response = json::json(&LeaseDocument::of(lease, api, &snapshot));
+    let (name, value) = revision_header(revision);
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// Take a lease.
+///
+/// One for each application process. Plugins carry its id as `lease_id`, and one renewal speaks for all of them.
+#[utoipa::path(post, path = "/leases", tag = "leases", request_body = LeaseRequest, responses(
+    (status = CREATED, description = "The lease", body = LeaseDocument, headers(("Location" = String, description = "Its path"))),
+    (status = CONFLICT, description = "There are as many leases as there can be"),
+))]
+pub(crate) async fn grant_lease(
+    State(api): State<Shared>,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id = LeaseId::new(new_identity());
+    let command = Command::GrantLease { id: id.clone(), terms: terms_of(body)? };
+    let granted = move |outcome: &Outcome| {
+        let lease = outcome.state.as_ref().and_then(|state| state.lease(id.as_str()));
+        let Some(lease) = lease else { return StatusCode::CREATED.into_response() };
+        let mut response = (StatusCode::CREATED, answer(&api, lease, outcome.revision)).into_response();
+        if let Ok(location) = HeaderValue::from_str(&format!("/leases/{id}")) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    };
+    write.run_for(command, granted).await
+}
+
+/// List the leases.
+#[utoipa::path(get, path = "/leases", tag = "leases", responses(
+    (status = OK, description = "The leases", body = LeasePage),
+    (status = GONE, description = "The cursor belongs to another store"),
+))]
+pub(crate) async fn list_leases(
+    State(api): State<Shared>,
+    now: Now,
+    uri: Uri,
+    params: Params,
+) -> Result<Response, Problem> {
+    let params = params.only(&names(LEASE_LIST))?;
+    let list = digest(&params);
+    let state = params.single("state")?;
+    let state = state.map(|name| named("state", name, LeaseState::NAMES, LeaseState::from_name)).transpose()?;
+    let host = params.single("host")?;
+    let limit = params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT);
+    let from = match params.single("cursor")? {
+        Some(cursor) => Bound::Excluded(LeaseId::named(&Cursor::<String>::read(cursor, &now.store, &list)?)),
+        None => Bound::Unbounded,
+    };
+    let leases = now.state.leases().range((from, Bound::Unbounded)).map(|(_, lease)| lease);
+    let wanted = leases.filter(|lease| {
+        state.is_none_or(|state| lease.state == state) && host.is_none_or(|host| lease.host.as_deref() == Some(host))
+    });
+    let mut found: Vec<_> = wanted.take(limit.saturating_add(1)).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last| Cursor::write(&now.store, &list, last.id.to_string()));
+    let link = next.as_ref().and_then(|next| json::next_page(uri.query(), next));
+    let items = found.into_iter().map(|lease| LeaseDocument::of(lease, &api, &now)).collect();
+    let mut response = json::json(&LeasePage { items, next_cursor: next, revision: now.state.revision() });
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(response)
+}
+
+/// Read one lease.
+#[utoipa::path(get, path = "/leases/{lease_id}", tag = "leases", responses(
+    (status = OK, description = "The lease", body = LeaseDocument),
+    (status = NOT_FOUND, description = "There is no such lease"),
+))]
+pub(crate) async fn read_lease(
+    State(api): State<Shared>,
+    now: Now,
+    LeasePath(id): LeasePath,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let lease = now.state.lease(id.as_str()).ok_or(Refusal::NoLease(id))?;
+    Ok(json::json(&LeaseDocument::of(lease, &api, &now)))
+}
+
+/// Renew a lease.
+///
+/// It costs no revision. One that was lost is found again. Without a body, or with `{}`.
+#[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", request_body(content = Option<crate::http::openapi::EmptyObject>), responses(
+    (status = OK, description = "The lease", body = LeaseDocument),
+    (status = NOT_FOUND, description = "There is no such lease"),
+    (status = CONFLICT, description = "The lease was released; take a new one"),
+))]
+pub(crate) async fn renew_lease(
+    State(api): State<Shared>,
+    LeasePath(id): LeasePath,
+    By(asker): By,
+    params: Params,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let (lease, revision) = api.registry.renew_lease(&id, asker).await?;
+    Ok(answer(&api, &lease, revision))
+}
+
+/// Give a lease back.
+///
+/// A clean end: what its plugins hold becomes no orphan by it. Nothing is removed.
+#[utoipa::path(delete, path = "/leases/{lease_id}", tag = "leases", responses(
+    (status = NO_CONTENT, description = "It is released"),
+    (status = NOT_FOUND, description = "There is no such lease"),
+))]
+pub(crate) async fn release_lease(
+    State(api): State<Shared>,
+    LeasePath(id): LeasePath,
+    By(asker): By,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let revision = api.registry.release_lease(&id, asker).await?;
+    let (name, value) = revision_header(revision);
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(name, value);
+    Ok(response)
+}

@@ -1,0 +1,54 @@
+//! `/log-level`: which lines the log of this process has.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::body::JsonBody;
+use crate::http::problem::Problem;
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use crate::http::state::Shared;
+use domain::plugin::Invalid;
+use domain::plugin::read::{ObjectReader, string};
+
+/// The log's level.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Level {
+    /// The least important lines that are logged: off, error, warn, info, debug or trace; for parts of the program, such
+    /// after `target=`, separated by commas.
+    #[schema(examples("info", "warn,plugin_registry::http=debug"), min_length = 1, max_length = 1024)]
+    level: String,
+}
+
+/// Read the log's level.
+///
+/// Of this process alone; for administrators.
+#[utoipa::path(get, path = "/log-level", tag = "service", responses(
+    (status = OK, description = "The level", body = Level),
+))]
+pub(crate) async fn read_level(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
+    params.only(&[])?;
+    Ok(json::json(&Level { level: api.log_level.get().to_string() }))
+}
+
+/// Set the log's level.
+///
+/// Of this process alone, until it ends; for administrators.
+#[utoipa::path(put, path = "/log-level", tag = "service", request_body = Level, responses(
+    (status = OK, description = "The level after the change", body = Level),
+))]
+pub(crate) async fn set_level(
+    State(api): State<Shared>,
+    params: Params,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let mut fields = ObjectReader::new(body, "", &["level"], &[])?;
+    let level = fields.required("level", string);
+    fields.finish()?;
+    let level = level.unwrap_or_default();
+    api.log_level.set(&level).map_err(|wrong| Invalid::at("/level", wrong.to_string()))?;
+    Ok(json::json(&Level { level }))
+}

@@ -1,0 +1,212 @@
+//! `/observations`: what an agent has seen.
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::leases::text;
+use crate::http::extract::body::JsonBody;
+use crate::http::extract::principal::By;
+use crate::http::headers::revision_header;
+use crate::http::problem::Problem;
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use crate::http::state::Shared;
+use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
+use domain::plugin::{FreeJson, Invalid, UniqueId};
+use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
+
+/// The most observations of one report.
+pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
+
+/// The longest detail of an observation, in characters.
+const MAX_DETAIL: usize = 1024;
+
+/// The longest id of a resource, in characters.
+const MAX_ID: usize = 4096;
+
+/// The largest identity, in bytes.
+const MAX_IDENTITY: usize = 4096;
+
+/// What an agent has seen.
+#[derive(ToSchema)]
+#[schema(as = ObservationReport)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct ReportRequest {
+    /// The agent's name.
+    #[schema(min_length = 1, max_length = 256, examples("agent@gpu-1"))]
+    by: String,
+    /// The host that it looks at. Only one agent reports for a host.
+    #[schema(min_length = 1, max_length = 256)]
+    host: Option<String>,
+    /// What time it is by the agent's clock; by this the times of the observations are set right. Now, when it is absent.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    at: Option<Timestamp>,
+    /// What was seen.
+    #[schema(max_items = 10_000)]
+    observations: Vec<ObservationRequest>,
+}
+
+/// What was seen of one resource.
+#[derive(ToSchema)]
+#[schema(as = Observation)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct ObservationRequest {
+    /// What it is.
+    kind: ResourceKind,
+    /// Whose it is: a unique_id.
+    plugin: String,
+    /// What names it, as in `GET /resources`.
+    #[schema(max_length = 4096, examples("4711"))]
+    id: String,
+    /// What was seen.
+    state: ObservedState,
+    /// What there is to say about it.
+    #[schema(max_length = 1024)]
+    detail: Option<String>,
+    /// What tells it from a stranger of the same name.
+    #[schema(value_type = Option<Object>)]
+    identity: Option<Value>,
+    /// When, by the agent's clock; when it is absent, at the time of the report.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    at: Option<Timestamp>,
+}
+
+/// What came of a report.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ObservationResult {
+    /// How many observations were taken in.
+    accepted: usize,
+    /// Those that were not.
+    ignored: Vec<IgnoredObservation>,
+}
+
+/// An observation that was not taken in.
+#[derive(Serialize, ToSchema)]
+struct IgnoredObservation {
+    /// Its place in the report, from 0.
+    index: usize,
+    /// Why.
+    detail: String,
+}
+
+/// A report as it was read.
+struct Report {
+    by: Box<str>,
+    host: Option<Box<str>>,
+    sightings: Vec<Sighting>,
+}
+
+/// Report what was seen.
+///
+/// Only what is news becomes a change: a resource that is alive as it was costs no revision. Observations of what is not
+/// held (any more), and those that are older than what is known, are left out, and told so.
+#[utoipa::path(post, path = "/observations", tag = "resources", request_body = ReportRequest, responses(
+    (status = OK, description = "What came of it", body = ObservationResult),
+    (status = CONFLICT, description = "Another agent reports for this host"),
+))]
+pub(crate) async fn report_observations(
+    State(api): State<Shared>,
+    By(asker): By,
+    params: Params,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let Report { by, host, sightings } = read(body, api.registry.clock().now())?;
+    let seen = api.registry.observe_for(&asker, &by, host.as_deref(), sightings).await?;
+    let ignored = seen.ignored.into_iter().map(|(index, detail)| IgnoredObservation { index, detail }).collect();
+    let mut response = json::json(&ObservationResult { accepted: seen.accepted, ignored });
+    if let Some(revision) = seen.revision {
+        let (name, value) = revision_header(revision);
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}
+
+fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
+    let mut fields = ObjectReader::new(body, "", &["by", "host", "at", "observations"], &[])?;
+    let by = fields.required("by", text);
+    let host = fields.optional("host", nullable(text)).flatten();
+    let at = fields.optional("at", time);
+    // However wrong the agent's clock is, it tells how long ago something was.
+    let skew = at.map_or(SignedDuration::ZERO, |at| now.duration_since(at));
+    let sightings =
+        fields.required("observations", |value, pointer| sightings(value, pointer, at.unwrap_or(now), skew));
+    fields.finish()?;
+    // `finish` has refused a document that lacks either.
+    let (Some(by), Some(sightings)) = (by, sightings) else {
+        return Err(Invalid::at("", "by and observations are required"));
+    };
+    Ok(Report { by, host, sightings })
+}
+
+fn sightings(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<Vec<Sighting>, Invalid> {
+    let Value::Array(items) = value else {
+        return Err(Invalid::at(pointer, format!("must be an array of observations, not {}", kind_of(&value))));
+    };
+    if items.len() > MAX_OBSERVATIONS {
+        return Err(Invalid::at(pointer, format!("must be at most {MAX_OBSERVATIONS} observations")));
+    }
+    let mut sightings = Vec::with_capacity(items.len());
+    let mut errors = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        match sighting(item, &format!("{pointer}/{index}"), at, skew) {
+            Ok(sighting) => sightings.push(sighting),
+            Err(Invalid(wrong)) => errors.extend(wrong),
+        }
+    }
+    if errors.is_empty() { Ok(sightings) } else { Err(Invalid(errors)) }
+}
+
+fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<Sighting, Invalid> {
+    const FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
+    let mut fields = ObjectReader::new(value, pointer, FIELDS, &[])?;
+    let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
+    let plugin = fields.required("plugin", string);
+    let id = fields.required("id", |value, at| bounded(value, at, MAX_ID));
+    let state = fields.required("state", one_of(ObservedState::NAMES, ObservedState::from_name));
+    let detail = fields.optional("detail", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
+    let identity = fields.optional("identity", nullable(|value, at| identity(&value, at))).flatten();
+    let at = fields.optional("at", time).unwrap_or(at);
+    fields.finish()?;
+    // `finish` has refused a document that lacks any of these.
+    let (Some(kind), Some(plugin), Some(id), Some(state)) = (kind, plugin, id, state) else {
+        return Err(Invalid::at(pointer, "kind, plugin, id and state are required"));
+    };
+    let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id };
+    // Of what lies outside all calendars nothing can be said but that it is long ago or yet to come.
+    let at = at.checked_add(skew).unwrap_or(Timestamp::MIN);
+    Ok(Sighting { key, state, at: whole_micros(at), detail, identity })
+}
+
+/// As it will be kept.
+fn whole_micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+fn bounded(value: Value, pointer: &str, most: usize) -> Result<Box<str>, Invalid> {
+    let text = string(value, pointer)?;
+    if text.chars().nth(most).is_some() {
+        return Err(Invalid::at(pointer, format!("must be at most {most} characters long")));
+    }
+    Ok(text.into())
+}
+
+fn identity(value: &Value, pointer: &str) -> Result<FreeJson, Invalid> {
+    if !value.is_object() {
+        return Err(Invalid::at(pointer, format!("must be an object or null, not {}", kind_of(value))));
+    }
+    let identity = FreeJson::from(value);
+    if identity.as_str().len() > MAX_IDENTITY {
+        return Err(Invalid::at(pointer, format!("must not be larger than {MAX_IDENTITY} bytes")));
+    }
+    Ok(identity)
+}
+
+fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
+    let wrong = || Invalid::at(pointer, "must be a time such as 2026-11-21T08:30:00Z (RFC 3339)");
+    string(value, pointer)?.parse().map_err(|_| wrong())
+}

@@ -1,0 +1,203 @@
+//! `/plugins` and `/plugins/{id}`.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, LINK, VARY};
+use hyper::{HeaderMap, Uri};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ndjson;
+use crate::http::extract::body::{JsonBody, PatchBody};
+use crate::http::extract::negotiate::prefers;
+use crate::http::extract::path::PluginPath;
+use crate::http::extract::snapshot::Now;
+use crate::http::extract::write::Write;
+use crate::http::media_type::{JSON, NDJSON, media_type};
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::cursor::{Cursor, ListCursor};
+use crate::http::query::list_params::{DEFAULT_LIMIT, PluginList, REMOVAL, names};
+use crate::http::query::params::Params;
+use crate::http::query::read_options::View;
+use crate::http::reply::json;
+use crate::http::reply::list::ListBody;
+use crate::http::state::{LONG_SCAN, Shared};
+use domain::command::{Command, Precondition, Refusal};
+use domain::plugin::Registration;
+use domain::query::Page;
+use domain::record::PluginDocument;
+use domain::{Revision, Snapshot};
+
+/// A page of plugins: describes the reply, which is put together from finished JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginPage)]
+pub(crate) struct PluginPage<'a> {
+    /// The plugins, in order. With `fields`, only those fields of each.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<PluginDocument<'a>>,
+    /// How many plugins fulfil the filters, on all pages.
+    total: usize,
+    /// For the parameter `cursor`: where the next page begins; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The revision that the list was made from.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// List plugins.
+///
+/// All filters must hold. Of several values of one filter, repeated or separated by commas, any
+/// will do. As `application/x-ndjson`, one plugin a line, and without `limit` all of them.
+#[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
+    (status = OK, description = "The plugins", content((PluginPage = "application/json"), (String = "application/x-ndjson"))),
+    (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
+    (status = GONE, description = "The cursor belongs to another store"),
+))]
+pub(crate) async fn list_plugins(
+    now: Now,
+    precondition: Precondition,
+    uri: Uri,
+    headers: HeaderMap,
+    State(api): State<Shared>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let view = View::take(&mut params)?;
+    let mut list = PluginList::read(params, &now.store)?;
+    let seen = view.of(&api, now.0, &list.query).await?;
+    let snapshot = Arc::clone(&seen.snapshot);
+    let lines = prefers(&headers, &[JSON, NDJSON], NDJSON);
+    if !lines {
+        list.query.limit.get_or_insert(DEFAULT_LIMIT);
+    }
+    let page = page_of(&snapshot, &list).await?;
+    let next = page.next.as_ref().map(|next| Cursor::write(&snapshot.store, &list.list, ListCursor::from(next)));
+    let make = || {
+        if lines { ndjson_list(page, list.fields) } else { json_list(&snapshot, page, next.as_deref(), list.fields) }
+    };
+    let mut response = json::of_snapshot(&snapshot, &precondition, make)?;
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    let link = next.and_then(|next| json::next_page(uri.query(), &next));
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(seen.answer(response))
+}
+
+async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Page, Problem> {
+    let plan = list.query.plan(&snapshot.state);
+    if plan.cost() <= LONG_SCAN {
+        return Ok(plan.run());
+    }
+    let (snapshot, query) = (Arc::clone(snapshot), list.query.clone());
+    tokio::task::spawn_blocking(move || query.plan(&snapshot.state).run())
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+}
+
+fn json_list(snapshot: &Snapshot, page: Page, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
+    let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
+    let end = format!("],\"total\":{},\"next_cursor\":{next},\"revision\":{}}}", page.total, snapshot.state.revision());
+    let body = ListBody::of(Bytes::from_static(b"{\"items\":["), page.items, b",", end.into(), fields);
+    ([(CONTENT_TYPE, JSON)], body).into_response()
+}
+
+fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
+    let end = if page.items.is_empty() { "" } else { "\n" };
+    let body = ListBody::of(Bytes::new(), page.items, b"\n", end.into(), fields);
+    ([(CONTENT_TYPE, NDJSON)], body).into_response()
+}
+
+/// Register a plugin, or many.
+///
+/// A plugin that stands already is brought up to date: the descriptive fields are replaced; of the
+/// runtime fields (`spawned_pids`, `container_id`, `remote_resource`, `is_configured`, `host`,
+/// `lease_id`) those that the body does not name are kept. The same registration again changes
+/// nothing. A body of `application/x-ndjson` registers one plugin a line, and is answered with one
+/// result a line.
+#[utoipa::path(post, path = "/plugins", tag = "plugins",
+    request_body(content((Registration = "application/json"), (String = "application/x-ndjson"))),
+    responses(
+        (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
+        (status = OK, description = "The plugin stood already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
+        (status = CONFLICT, description = "The unique_id belongs to another plugin"),
+    ))]
+pub(crate) async fn register_plugin(
+    State(api): State<Shared>,
+    write: Write,
+    request: Request,
+) -> Result<Response, Problem> {
+    if media_type(request.headers()).as_deref() == Some(NDJSON) {
+        return ndjson::register_many(&api, write, request).await;
+    }
+    let JsonBody::<0>(body) = JsonBody::from_request(request, &api).await?;
+    write.run(Command::Register(Box::new(Registration::read(body)?))).await
+}
+
+/// Read a plugin.
+#[utoipa::path(get, path = "/plugins/{id}", tag = "plugins", responses(
+    (status = OK, description = "The plugin", body = PluginDocument),
+    (status = NOT_MODIFIED, description = "It has not changed since the given tag"),
+))]
+pub(crate) async fn read_plugin(
+    now: Now,
+    PluginPath(id): PluginPath,
+    State(api): State<Shared>,
+    mut params: Params,
+    precondition: Precondition,
+) -> Result<Response, Problem> {
+    let view = View::take(&mut params)?;
+    params.only(&[])?;
+    let seen = view.of(&api, now.0, &id).await?;
+    let record = seen.snapshot.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
+    Ok(seen.answer(json::plugin(&seen.snapshot, record, &precondition)?))
+}
+
+/// Register a plugin at its address.
+///
+/// As POST to `/plugins`, for a plugin whose category and name make this `id`. `If-None-Match: *`
+/// registers only a new one.
+#[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", request_body = Registration, responses(
+    (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
+    (status = OK, description = "The plugin stood already", body = PluginDocument),
+    (status = CONFLICT, description = "The document is about another plugin"),
+))]
+pub(crate) async fn replace_plugin(
+    PluginPath(id): PluginPath,
+    write: Write,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let registration = Box::new(Registration::read(body)?);
+    write.run(Command::Replace { id, registration }).await
+}
+
+/// Change a part of a plugin.
+///
+/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept.
+#[utoipa::path(patch, path = "/plugins/{id}", tag = "plugins",
+    request_body(content((crate::http::openapi::PluginPatch = "application/merge-patch+json"), (crate::http::openapi::PluginPatch = "application/json"))),
+    responses(
+        (status = OK, description = "The plugin after the change", body = PluginDocument),
+        (status = CONFLICT, description = "Name and category cannot be changed"),
+    ))]
+pub(crate) async fn patch_plugin(
+    PluginPath(id): PluginPath,
+    write: Write,
+    PatchBody(patch): PatchBody,
+) -> Result<Response, Problem> {
+    write.run(Command::Patch { id, patch }).await
+}
+
+/// Remove a plugin.
+///
+/// One that holds processes, a container, or a remote resource that may be billed for is not
+/// removed unless `force=true`: the registry would forget what may still run.
+#[utoipa::path(delete, path = "/plugins/{id}", tag = "plugins", responses(
+    (status = NO_CONTENT, description = "The plugin is no more"),
+    (status = CONFLICT, description = "The plugin still holds resources"),
+))]
+pub(crate) async fn remove_plugin(PluginPath(id): PluginPath, mut write: Write) -> Result<Response, Problem> {
+    let force = write.take_params(&names(REMOVAL))?.flag("force")?.unwrap_or(false);
+    write.run(Command::Remove { id, force }).await
+}

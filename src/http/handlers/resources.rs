@@ -1,0 +1,79 @@
+//! `/resources`: everything that is held, as rows.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use hyper::Uri;
+use hyper::header::LINK;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::snapshot::Now;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::cursor::Cursor;
+use crate::http::query::list_params::ResourceList;
+use crate::http::query::params::Params;
+use crate::http::query::read_options::View;
+use crate::http::reply::json;
+use crate::http::state::{LONG_SCAN, Shared};
+use domain::command::Precondition;
+use domain::query::{Resource, ResourceQuery, resources};
+use domain::{Revision, Snapshot};
+
+/// A page of held things.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ResourcePage {
+    /// The rows, in the order of the plugins' ids.
+    items: Vec<Resource>,
+    /// For the parameter `cursor`: where the next page begins; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The revision that the rows were made from.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// List everything that is held.
+///
+/// One row a process, a container, a remote resource, with what its plugin claims, what was seen of it, and what is
+/// wrong. With `pid`, `container_id`, `instance_id` or `endpoint`: whose is this? Then every candidate is a row, with how
+/// certain it is; with `host`, also those whose plugin has not said where they are. Of a container's id, the first 12
+/// digits will do.
+#[utoipa::path(get, path = "/resources", tag = "resources", responses(
+    (status = OK, description = "The rows", body = ResourcePage),
+    (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
+    (status = GONE, description = "The cursor belongs to another store"),
+))]
+pub(crate) async fn list_resources(
+    now: Now,
+    precondition: Precondition,
+    uri: Uri,
+    State(api): State<Shared>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let view = View::take(&mut params)?;
+    let ResourceList { query, list } = ResourceList::read(params, &now.store)?;
+    let seen = view.of(&api, now.0, &query).await?;
+    let snapshot = &seen.snapshot;
+    let mut page = page_of(snapshot, query).await?;
+    if seen.is_present() {
+        api.registry.freshen(&mut page.items);
+    }
+    let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
+    let link = next.as_ref().and_then(|next| json::next_page(uri.query(), next));
+    let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };
+    let mut response = json::of_snapshot(snapshot, &precondition, || json::json(&body))?;
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(seen.answer(response))
+}
+
+async fn page_of(snapshot: &Arc<Snapshot>, query: ResourceQuery) -> Result<resources::ResourcePage, Problem> {
+    if query.cost(&snapshot.state) <= LONG_SCAN {
+        return Ok(query.run(&snapshot.state));
+    }
+    let snapshot = Arc::clone(snapshot);
+    tokio::task::spawn_blocking(move || query.run(&snapshot.state))
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+}

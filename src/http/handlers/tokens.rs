@@ -1,0 +1,224 @@
+//! `/tokens`: who may use the service, and for what. For admins alone.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::{info, warn};
+use utoipa::ToSchema;
+
+use crate::access::TokensError;
+use crate::access::keyring::Key;
+use crate::http::extract::body::JsonBody;
+use crate::http::extract::idempotency::NoKey;
+use crate::http::extract::path::TokenPath;
+use crate::http::extract::principal::Who;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::params::Params;
+use crate::http::reply::json;
+use crate::http::state::Shared;
+use domain::access::{Role, Scope, Token, TokenTerms};
+use domain::plugin::Invalid;
+
+/// When to ask again after the store did not take something.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What a token is to be.
+#[derive(ToSchema)]
+#[schema(as = TokenRequest)]
+#[expect(dead_code, reason = "describes the request, which is read by hand")]
+pub(crate) struct TokenRequest {
+    /// What events call its bearer; no two tokens in force have the same.
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        examples("trainer"),
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
+    name: String,
+    /// What it is for.
+    role: Role,
+    /// With which plugins it may be used; all when it is absent. Only for reporters and agents.
+    #[schema(value_type = Option<crate::http::openapi::ScopeRequest>)]
+    scope: Option<Scope>,
+    /// When it ends; never when it is absent.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A token, without what it is proved by.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(crate) struct TokenDocument<'a> {
+    /// Names it.
+    id: &'a str,
+    /// What events call its bearer.
+    name: &'a str,
+    /// What it is for.
+    role: Role,
+    /// With which plugins it may be used; null for all.
+    #[schema(value_type = Option<Object>, required)]
+    scope: Option<&'a Scope>,
+    /// When it ends; null for never.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    expires_at: Option<Timestamp>,
+    /// Where it is kept: `store`, or `file` when it stands in the file of tokens.
+    source: TokenSource,
+    /// When it was made; null when it stands in a file.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    created_at: Option<Timestamp>,
+    /// Who has made it.
+    #[schema(required)]
+    created_by: Option<&'a str>,
+    /// When it was used last, as far as this process knows; others tell within a minute.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_used_at: Option<Timestamp>,
+    /// The token itself: only in the answer to `POST /tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    token: Option<String>,
+}
+
+/// Where a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TokenSource {
+    /// In the store, with the registry.
+    Store,
+    /// In the file of tokens.
+    File,
+}
+
+/// Every token that is in force, or whose time is over.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenList<'a> {
+    /// The tokens, by name.
+    items: Vec<TokenDocument<'a>>,
+}
+
+impl<'a> TokenDocument<'a> {
+    fn new(token: &'a Token) -> TokenDocument<'a> {
+        TokenDocument {
+            id: token.id.as_str(),
+            name: token.terms.name.as_str(),
+            role: token.terms.role,
+            scope: token.terms.scope.as_deref(),
+            expires_at: token.terms.expires_at,
+            source: TokenSource::Store,
+            created_at: token.created_at,
+            created_by: token.created_by.as_deref(),
+            last_used_at: token.last_used_at,
+            token: None,
+        }
+    }
+
+    fn of(key: &'a Key) -> TokenDocument<'a> {
+        let source = if key.is_of_file { TokenSource::File } else { TokenSource::Store };
+        TokenDocument { source, last_used_at: key.last_used(), ..TokenDocument::new(&key.token) }
+    }
+}
+
+/// Make a token.
+///
+/// The answer, and no other, has the token itself. The first one must be an admin's, for from then on nobody is let in
+/// without one.
+#[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenRequest, responses(
+    (status = CREATED, description = "The token, with its text", body = TokenDocument, headers(("Location" = String, description = "Its path"))),
+    (status = CONFLICT, description = "The name belongs to another token, or there are as many as there can be"),
+))]
+pub(crate) async fn create_token(
+    State(api): State<Shared>,
+    Who(principal): Who,
+    _: NoKey,
+    params: Params,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let terms = TokenTerms::read(body, "")?;
+    if principal.token.is_none() && terms.role != Role::Admin {
+        let detail = "the first token must be of the role admin: from then on nobody is let in without one";
+        return Err(Invalid::at("/role", detail).into());
+    }
+    let now = api.registry.clock().now();
+    let (token, text) = api.access.tokens.create(terms, &principal.name, now).await?;
+    info!(token.id = %token.id, token.name = %token.terms.name, principal = &*principal.name, "a token was made");
+    let document = TokenDocument { token: Some(text.reveal()), ..TokenDocument::new(&token) };
+    let mut response = (StatusCode::CREATED, json::json(&document)).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(location) = HeaderValue::from_str(&format!("/tokens/{}", token.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// List the tokens.
+#[utoipa::path(get, path = "/tokens", tag = "access", responses(
+    (status = OK, description = "The tokens", body = TokenList),
+))]
+pub(crate) async fn list_tokens(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let ring = api.access.tokens.ready().await?;
+    let mut keys: Vec<_> = ring.keys().collect();
+    keys.sort_by(|a, b| a.token.terms.name.cmp(&b.token.terms.name));
+    let items = keys.into_iter().map(|key| TokenDocument::of(key)).collect();
+    Ok(json::json(&TokenList { items }))
+}
+
+/// Read one token.
+#[utoipa::path(get, path = "/tokens/{token_id}", tag = "access", responses(
+    (status = OK, description = "The token", body = TokenDocument),
+    (status = NOT_FOUND, description = "There is no such token"),
+))]
+pub(crate) async fn read_token(
+    State(api): State<Shared>,
+    TokenPath(id): TokenPath,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let ring = api.access.tokens.ready().await?;
+    let missing = || TokensError::NotFound(id.as_str().chars().take(64).collect());
+    let key = ring.key(id.as_str()).ok_or_else(missing)?;
+    Ok(json::json(&TokenDocument::of(key)))
+}
+
+/// Revoke a token.
+///
+/// Its bearer is not answered any more: here at once, by other replicas within two seconds. Live streams end.
+#[utoipa::path(delete, path = "/tokens/{token_id}", tag = "access", responses(
+    (status = NO_CONTENT, description = "It is revoked"),
+    (status = NOT_FOUND, description = "There is no such token"),
+    (status = CONFLICT, description = "It stands in the file of tokens"),
+))]
+pub(crate) async fn revoke_token(
+    State(api): State<Shared>,
+    Who(principal): Who,
+    TokenPath(id): TokenPath,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    api.access.tokens.revoke(&id, api.registry.clock().now()).await?;
+    info!(token.id = %id, principal = &*principal.name, "a token was revoked");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl From<TokensError> for Problem {
+    fn from(error: TokensError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            TokensError::NotFound(_) => Problem::new(Kind::NotFound, detail),
+            TokensError::NameTaken => Problem::new(Kind::TokenNameTaken, detail),
+            TokensError::TooMany => Problem::new(Kind::TooManyTokens, detail),
+            TokensError::InFile => Problem::new(Kind::TokenInFile, detail),
+            TokensError::Invalid(invalid) => invalid.into(),
+            error @ (TokensError::File { .. } | TokensError::Store(_)) => {
+                warn!(error = &error as &dyn std::error::Error, "the tokens cannot be read or written");
+                Problem::new(Kind::Unavailable, "the tokens cannot be read or written at the moment")
+                    .with_retry_after(RETRY_AFTER)
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What stands at the moment of the question, read from the snapshot: nothing of it is counted a second time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::time::Instant;
+
+use crate::http::handlers::webhooks::WebhookState;
+use crate::http::state::Shared;
+use crate::registry::health::WriterHealth;
+use domain::index::IndexKey;
+use domain::plugin::ExecutionMode;
+use domain::query::CostQuery;
+use domain::record::FindingKind;
+use domain::{LeaseState, Snapshot};
+
+/// What stands.
+pub(crate) struct Figures {
+    api: Shared,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Figures {
+    /// What stands now.
+    pub fn new(api: &Shared) -> Figures {
+        Figures { api: api.clone(), snapshot: api.registry.snapshot() }
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = FigureWriter(encoder);
+        self.tell_service(&mut writer)?;
+        self.tell_plugins(&mut writer)?;
+        self.tell_costs(&mut writer)?;
+        self.tell_leases(&mut writer)?;
+        self.tell_webhooks(&mut writer)?;
+        self.tell_spans(&mut writer)
+    }
+}
+
+impl Figures {
+    fn tell_service(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let registry = &self.api.registry;
+        writer.gauge("revision", "The newest revision", float(self.snapshot.state.revision().0))?;
+        let is_writable = registry.health() == WriterHealth::Writable;
+        writer.gauge("store_writable", "1 if changes can be written, else 0", f64::from(u8::from(is_writable)))?;
+        let age = registry.freshness().age(Instant::now()).as_secs_f64();
+        let help = "For how long it is not known whether the revision is the newest: the lag of a replica";
+        writer.gauge("snapshot_age_seconds", help, age)?;
+        writer.gauge("watchers", "Live streams and long polls", float(registry.topics().followers()))
+    }
+
+    fn tell_plugins(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let indexes = self.snapshot.state.indexes();
+        let count = |key: &IndexKey| float(indexes.count(key));
+        writer.gauge("plugins_active", "Plugins that hold something that runs", count(&IndexKey::Active))?;
+        writer.gauge("plugins_configured", "Plugins that are ready for use", count(&IndexKey::Configured))?;
+        let modes = ExecutionMode::ALL.iter().map(|mode| (mode.as_str(), count(&IndexKey::Mode(*mode))));
+        writer.gauges("plugins", "Plugins by where they do their work", "execution_mode", modes)?;
+        let help = "Plugins that hold something that is not as it should be";
+        let findings = FindingKind::ALL.iter().map(|kind| (kind.as_str(), count(&IndexKey::Finding(*kind))));
+        writer.gauges("plugins_with_finding", help, "finding", findings)
+    }
+
+    fn tell_costs(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let state = &self.snapshot.state;
+        let total = CostQuery::default().present(state).total();
+        let help = "Plugins that a provider may be charging for";
+        writer.gauge("plugins_billable", help, float(total.billable))?;
+        let help = "Billable plugins that have declared no price, and are left out of the burn rate";
+        writer.gauge("plugins_unpriced", help, float(total.unpriced))?;
+        let help = "What an hour costs now, by the prices that were declared";
+        let burn = total.burn.to_string().parse().unwrap_or(f64::NAN);
+        writer.gauge("burn_usd_per_hour", help, burn)?;
+        let budgets = state.books().budgets();
+        let now = self.api.registry.now();
+        let is_spent = |percents: &[u32]| percents.iter().any(|percent| *percent >= 100);
+        let spent = budgets.values().filter(|account| is_spent(account.reached(now))).count();
+        writer.gauge("budgets", "Budgets that were made", float(budgets.size()))?;
+        writer.gauge("budgets_spent", "Budgets that have told of a threshold of 100 % or more", float(spent))
+    }
+
+    fn tell_leases(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let leases = self.snapshot.state.leases();
+        let of = |state: LeaseState| leases.values().filter(|lease| lease.state == state).count();
+        let states = LeaseState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
+        writer.gauges("leases", "Leases by what has become of them", "state", states)
+    }
+
+    fn tell_webhooks(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let measures = self.api.webhooks.measures();
+        let [delivered, failed, gone] = [&measures.delivered, &measures.failed, &measures.gone].map(Counter::get);
+        let attempts = [("delivered", delivered), ("failed", failed), ("gone", gone)];
+        writer.counters("webhook_attempts", "Attempts to deliver, by what came of them", "outcome", attempts)?;
+        // Where another process delivers, that one tells of it.
+        let Some(views) = self.api.webhooks.delivered_here() else { return Ok(()) };
+        let states = WebhookState::ALL
+            .map(|(state, name)| (name, float(views.iter().filter(|view| WebhookState::of(view) == state).count())));
+        writer.gauges("webhooks", "Webhooks that are delivered from here", "state", states)?;
+        let delivered = views.iter().filter(|view| view.webhook.enabled);
+        let lag = delivered.map(|view| self.api.webhooks.lag(view)).max().unwrap_or_default();
+        let help = "Changes that the webhook has not come to that is furthest behind, of those that are enabled";
+        writer.gauge("webhook_lag_revisions", help, float(lag))
+    }
+
+    fn tell_spans(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+        let Some(counts) = self.api.traces.counts() else { return Ok(()) };
+        writer.counters("trace_spans", "Spans that have ended, by what became of them", "outcome", counts.by_outcome())
+    }
+}
+
+/// A count as a gauge has it.
+fn float(count: impl TryInto<u64>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "revisions and counts are far below 2^53")]
+    let float = count.try_into().unwrap_or(u64::MAX) as f64;
+    float
+}
+
+struct FigureWriter<'a>(DescriptorEncoder<'a>);
+
+impl FigureWriter<'_> {
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'static str, f64)>,
+    ) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (of, value) in values {
+            ConstGauge::new(value).encode(encoder.encode_family(&[(label, of)])?)?;
+        }
+        Ok(())
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (of, value) in values {
+            ConstCounter::new(value).encode(encoder.encode_family(&[(label, of)])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Long replies, compressed for those who take them so (RFC 9110 section 8.4).
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, VARY};
+use tower::{Layer as _, Service};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+
+use crate::http::media_type::EVENT_STREAM;
+
+/// The shortest reply that is worth compressing, in bytes.
+const MIN_LENGTH: u64 = 4096;
+
+/// The reply of a service, compressed if that is asked for and worth it.
+pub async fn compressed<S>(mut inner: S, request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    if request.headers().contains_key(ACCEPT_ENCODING) {
+        let layer = CompressionLayer::new().gzip(true).compress_when(WorthCompressing);
+        let Ok(response) = layer.layer(inner).call(request).await;
+        return response.map(Body::new);
+    }
+    let Ok(mut response) = inner.call(request).await;
+    if WorthCompressing.should_compress(&response) {
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}
+
+/// Which replies are worth compressing: long ones, and none with a strong entity tag, because a
+/// compressed form would be another representation under the same tag (RFC 9110 section 8.8.3.3).
+#[derive(Clone, Copy)]
+struct WorthCompressing;
+
+impl Predicate for WorthCompressing {
+    fn should_compress<B: hyper::body::Body>(&self, response: &hyper::Response<B>) -> bool {
+        let strong = response.headers().get(ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
+        // Of a stream, every event is to be seen at once.
+        let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == EVENT_STREAM);
+        !strong && !is_stream && SizeAbove::new(MIN_LENGTH).should_compress(response)
+    }
+}

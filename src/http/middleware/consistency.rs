@@ -1,0 +1,71 @@
+//! How current an answer is: never from a store that has not been read, from the store's head when that is asked for, and
+//! with its age when it may be old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::{Method, Uri};
+use tokio::time::Instant;
+
+use crate::http::headers::REGISTRY_AGE;
+use crate::http::problem::{Kind, Problem, out_of_time};
+use crate::http::query::parameter::CONSISTENCY;
+use crate::http::query::params::{Params, bad};
+use crate::http::state::Api;
+use crate::registry::freshness::OLD;
+use crate::registry::health::WriterHealth;
+use domain::Snapshot;
+
+/// How long to wait for a store that has not been read.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a path is about the service, and not about the registry.
+pub fn is_of_service(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics" | "/log-level" | "/openapi.json") || path.starts_with("/docs")
+}
+
+/// The snapshot that a request is to see.
+///
+/// # Errors
+///
+/// 503 when the store has not been read, or cannot be asked; 400 for a `consistency` that is not known.
+pub async fn snapshot_for(api: &Api, method: &Method, uri: &Uri) -> Result<Arc<Snapshot>, Problem> {
+    if asks_the_head(method, uri)? {
+        let caught_up = tokio::time::timeout(api.limits.request_time, api.registry.catch_up());
+        caught_up.await.map_err(|_| out_of_time())??;
+    }
+    let snapshot = api.registry.snapshot();
+    if snapshot.is_loaded() || is_of_service(uri.path()) { Ok(snapshot) } else { Err(not_read(api)) }
+}
+
+/// The problem of a registry that has not been read yet.
+pub fn not_read(api: &Api) -> Problem {
+    let why = match api.registry.health() {
+        WriterHealth::Starting { reason, .. } => format!(": {reason}"),
+        WriterHealth::Writable | WriterHealth::Failing { .. } => String::new(),
+    };
+    Problem::new(Kind::Unavailable, format!("the registry has not been read from its store yet{why}"))
+        .with_retry_after(START_PAUSE)
+}
+
+/// Says how old an answer may be, when it may be old.
+pub fn tell_age(api: &Api, now: Instant, headers: &mut HeaderMap) {
+    let age = api.registry.freshness().age(now);
+    if age >= OLD {
+        headers.insert(REGISTRY_AGE, HeaderValue::from(age.as_secs()));
+    }
+}
+
+fn asks_the_head(method: &Method, uri: &Uri) -> Result<bool, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if !is_read || !query.contains(CONSISTENCY.name) || is_of_service(uri.path()) {
+        return Ok(false);
+    }
+    match Params::parse(query)?.single(CONSISTENCY.name)? {
+        Some("strong") => Ok(true),
+        None | Some("local") => Ok(false),
+        Some(_) => Err(bad("`consistency` must be `strong` or `local`")),
+    }
+}

@@ -1,0 +1,259 @@
+//! How many requests one caller may make.
+//!
+//! Each caller has a bucket of `burst` requests, which fills at the rate (GCRA, the arithmetic is governor's). What is
+//! left is told with every answer, in the fields of draft-ietf-httpapi-ratelimit-headers: `RateLimit` and
+//! `RateLimit-Policy` (structured fields, RFC 9651).
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use governor::clock::Clock;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use crate::http::problem::{Kind, Problem};
+
+/// What is left for the caller.
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What every caller has.
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How many callers are remembered, about 100 bytes each. Beyond that, the one who has used least is forgotten, and may
+/// begin anew.
+const REMEMBERED: usize = 65_536;
+
+/// In how many parts they are kept, so that requests seldom wait for each other.
+const SHARDS: usize = 64;
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// Somebody with a name.
+    Named(Arc<str>),
+    /// Somebody at an address.
+    At(IpAddr),
+}
+
+impl Caller {
+    /// The one at an address. A subscriber has a whole /64 of IPv6 addresses (RFC 6177), and so counts once.
+    pub fn at(address: IpAddr) -> Caller {
+        Caller::At(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// How many requests a caller may make: so many a second, and so many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// A second, on average.
+    pub per_second: NonZeroU32,
+    /// At once, after a pause.
+    pub burst: NonZeroU32,
+}
+
+/// Counts requests.
+pub struct Rates {
+    limiter: RateLimiter<Caller, Callers, Time, StateInformationMiddleware>,
+    rate: Rate,
+    policy: HeaderValue,
+}
+
+/// What is left for a caller, and for how long that is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many requests.
+    pub requests: u32,
+    /// Until all of the burst is there again.
+    pub whole_again: Duration,
+    /// How long to wait for the next one, when there is none.
+    pub wait: Option<Duration>,
+}
+
+impl Rates {
+    /// Rates that are the same for every caller.
+    pub fn new(rate: Rate) -> Rates {
+        let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
+        let limiter = RateLimiter::new(quota, Callers::default(), Time(Instant::now()));
+        // So many in so many seconds: what fits both numbers best.
+        let window = rate.burst.get().div_ceil(rate.per_second.get());
+        let policy = format!("\"default\";q={};w={window}", rate.burst);
+        let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Rates { limiter, rate, policy }
+    }
+
+    /// Counts one request.
+    pub fn count(&self, caller: &Caller) -> Left {
+        let (requests, wait) = match self.limiter.check_key(caller) {
+            Ok(state) => (state.remaining_burst_capacity(), None),
+            Err(not_until) => (0, Some(not_until.wait_time_from(self.limiter.clock().now()))),
+        };
+        let missing = self.rate.burst.get().saturating_sub(requests);
+        let whole_again = Duration::from_secs(missing.div_ceil(self.rate.per_second.get()).into());
+        Left { requests, whole_again, wait }
+    }
+
+    /// Tells the caller what is left.
+    pub fn tell(&self, left: Left, headers: &mut HeaderMap) {
+        // With every answer: `format!` was the greater part of this.
+        let (mut requests, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let parts =
+            ["\"default\";r=", requests.format(left.requests), ";t=", seconds.format(left.whole_again.as_secs())];
+        let text = parts.concat();
+        headers.extend(HeaderValue::from_maybe_shared(Bytes::from(text)).ok().map(|text| (RATE_LIMIT, text)));
+        headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
+    }
+
+    /// What one is told who has made too many.
+    pub fn refusal(&self, wait: Duration) -> Problem {
+        let Rate { per_second, burst } = self.rate;
+        let detail = format!("more than {per_second} requests a second, or {burst} at once; wait, and send it again");
+        // In whole seconds, of which the last has begun.
+        let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Problem::new(Kind::TooManyRequests, detail).with_retry_after(wait)
+    }
+}
+
+/// The time since the service has begun.
+struct Time(Instant);
+
+impl Clock for Time {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Of every caller, when the bucket will be full.
+struct Callers {
+    shards: Vec<Mutex<HashMap<Caller, Nanos, RandomState>>>,
+    hasher: RandomState,
+}
+
+impl Default for Callers {
+    fn default() -> Callers {
+        Callers { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
+    }
+}
+
+impl StateStore for Callers {
+    type Key = Caller;
+
+    fn measure_and_replace<T, F, E>(&self, caller: &Caller, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let place = usize::try_from(self.hasher.hash_one(caller)).unwrap_or_default() % SHARDS;
+        // There is always such a shard.
+        let Some(shard) = self.shards.get(place) else { return measure(None).map(|(outcome, _)| outcome) };
+        let mut callers = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(full_at) = callers.get_mut(caller) {
+            let (outcome, full) = measure(Some(*full_at))?;
+            *full_at = full;
+            return Ok(outcome);
+        }
+        let (outcome, full) = measure(None)?;
+        make_room(&mut callers, full);
+        callers.insert(caller.clone(), full);
+        Ok(outcome)
+    }
+}
+
+/// Forgets callers when there are too many, for one whose bucket is full at `full` after its first request: first those
+/// who have used no more than that, who lose nothing by it; then the one who has used least.
+fn make_room(callers: &mut HashMap<Caller, Nanos, RandomState>, full: Nanos) {
+    if callers.len() < REMEMBERED / SHARDS {
+        return;
+    }
+    callers.retain(|_, full_at| *full_at > full);
+    if callers.len() >= REMEMBERED / SHARDS {
+        let least = callers.iter().min_by_key(|(_, full_at)| **full_at).map(|(caller, _)| caller.clone());
+        if let Some(least) = least {
+            callers.remove(&least);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(per_second: u32, burst: u32) -> Rates {
+        let rate = |n| NonZeroU32::new(n).unwrap();
+        Rates::new(Rate { per_second: rate(per_second), burst: rate(burst) })
+    }
+
+    fn name(n: usize) -> Caller {
+        Caller::Named(n.to_string().into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_taken_and_then_the_rate() {
+        let rates = rates(2, 10);
+        for left in (0..10).rev() {
+            assert_eq!(rates.count(&name(1)).requests, left);
+        }
+        let refused = rates.count(&name(1));
+        assert_eq!((refused.requests, refused.wait), (0, Some(Duration::from_millis(500))));
+        assert_eq!(refused.whole_again, Duration::from_secs(5));
+        assert_eq!(rates.count(&name(2)).requests, 9, "others are not concerned");
+        tokio::time::advance(Duration::from_millis(499)).await;
+        assert!(rates.count(&name(1)).wait.is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(rates.count(&name(1)).wait, None);
+        assert!(rates.count(&name(1)).wait.is_some());
+        tokio::time::advance(Duration::from_mins(1)).await;
+        assert_eq!(rates.count(&name(1)).requests, 9, "no more than the burst is saved");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_is_told_in_structured_fields() {
+        let rates = rates(4, 10);
+        let mut headers = HeaderMap::new();
+        rates.tell(rates.count(&name(1)), &mut headers);
+        assert_eq!(headers[RATE_LIMIT], "\"default\";r=9;t=1");
+        assert_eq!(headers[RATE_LIMIT_POLICY], "\"default\";q=10;w=3");
+        let problem = rates.refusal(Duration::from_millis(1001));
+        assert_eq!(problem.headers()["retry-after"], "2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_beyond_those_remembered_cost_no_memory_and_free_nobody_who_owes() {
+        let rates = rates(1, 5);
+        let owing = name(usize::MAX);
+        while rates.count(&owing).wait.is_none() {}
+        for n in 0..REMEMBERED * 3 {
+            rates.count(&name(n));
+        }
+        assert!(rates.count(&owing).wait.is_some(), "it was not forgotten");
+        let state = rates.limiter.into_state_store();
+        let remembered: usize = state.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+        assert!(remembered <= REMEMBERED, "{remembered}");
+    }
+
+    #[test]
+    fn a_subscriber_counts_once() {
+        let at = |address: &str| Caller::at(address.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::2"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+    }
+}

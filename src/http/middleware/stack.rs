@@ -1,0 +1,325 @@
+//! What surrounds every request: its id, its snapshot, its time limit, and the form of its errors.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, StatusCode, Version};
+use tokio::time::Instant;
+use tower::{Layer, Service};
+use tracing::error;
+use tracing::field::{Value, display};
+
+use super::load_shedding::Entry;
+use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
+use super::trace::{Answered, Traced};
+use super::{authorize, compress, consistency};
+use crate::http::extract::negotiate::require_acceptable;
+use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
+use crate::http::problem::{Kind, PROBLEM_JSON, Problem, out_of_time};
+use crate::http::query::read_options::View;
+use crate::http::state::{Api, Offer, Shared};
+use crate::telemetry::Trace;
+
+/// Puts around every route what every request has in common.
+#[derive(Clone)]
+pub struct SurroundLayer(Arc<Surroundings>);
+
+pub(crate) struct Surroundings {
+    api: Shared,
+    ids: RequestIds,
+}
+
+impl SurroundLayer {
+    /// What surrounds the routes of `api`.
+    pub fn new(api: Shared) -> SurroundLayer {
+        SurroundLayer(Arc::new(Surroundings { api, ids: RequestIds::new() }))
+    }
+}
+
+impl<S> Layer<S> for SurroundLayer {
+    type Service = Surround<S>;
+
+    fn layer(&self, inner: S) -> Surround<S> {
+        Surround { inner, surroundings: Arc::clone(&self.0) }
+    }
+}
+
+/// A route with its surroundings.
+#[derive(Clone)]
+pub struct Surround<S> {
+    inner: S,
+    surroundings: Arc<Surroundings>,
+}
+
+impl<S> Service<Request> for Surround<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The service that is ready is the one to be called; the other is for the next request.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let surroundings = Arc::clone(&self.surroundings);
+        Box::pin(async move { Ok(surround(&surroundings, inner, request).await) })
+    }
+}
+
+/// Gives a request its id and its snapshot, and its reply the headers and the form that every reply
+/// has, and a line in the log.
+pub(crate) async fn surround<S>(surroundings: &Surroundings, inner: S, mut request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
+{
+    let began = Instant::now();
+    let api = &surroundings.api;
+    let id = surroundings.ids.of(request.headers());
+    api.gate.proxies.trace_back(&mut request);
+    let method = request.method().clone();
+    let traced = Traced::begin(&api.traces, &method, request.headers());
+    let uri = request.uri().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // A browser that asks whether a page may ask shows no credentials, and does nothing.
+    let preflight = api.gate.preflight(&request);
+    let (entry, admitted) = match &preflight {
+        Some(_) => (api.gate.pass(&request), Ok(())),
+        None => admit(api, &mut request).await,
+    };
+    let current = match admitted {
+        Ok(()) => consistency::snapshot_for(api, &method, &uri).await,
+        Err(problem) => Err(problem),
+    };
+    let principal = traced.as_ref().map(|_| crate::http::extract::principal::principal_of(request.extensions()).name);
+    let (snapshot, refused) = match current {
+        Ok(snapshot) => (snapshot, None),
+        Err(problem) => (api.registry.snapshot(), Some(problem)),
+    };
+    // A request that waits does not keep what it has begun with.
+    let (revision, store) = (snapshot.state.revision(), snapshot.store.clone());
+    let is_loaded = snapshot.is_loaded();
+    request.extensions_mut().insert(snapshot);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let answering = async {
+        match (refused, preflight) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(preflight)) => Ok(preflight),
+            (None, None) => answer(api, inner, request, entry.takes_its_time).await,
+        }
+    };
+    let mut answering = std::pin::pin!(AssertUnwindSafe(answering).catch_unwind());
+    let answered = match &traced {
+        None => answering.await,
+        Some(traced) => traced.trace.around(&mut answering).await,
+    };
+    let mut response = match answered {
+        Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
+        Err(panic) => after_panic(&*panic, &id, traced.as_ref().map(|traced| &traced.trace)),
+    };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = as_problem(response, uri.path(), &id);
+    }
+    let headers = response.headers_mut();
+    if is_loaded {
+        headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(revision.0));
+        headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
+        consistency::tell_age(api, Instant::now(), headers);
+    }
+    api.gate.mark(&entry, route.as_ref().map_or("-", MatchedPath::as_str), headers);
+    let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());
+    let status = response.status();
+    api.requests.count(&method, route, status, took);
+    log(&method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
+    if let Some(traced) = traced {
+        let principal = principal.as_deref();
+        traced.end(&Answered { method: &method, uri: &uri, route, status, request_id: &id, principal });
+    }
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}
+
+/// Lets a request in: who asks, is there room, and may they?
+pub(crate) async fn admit(api: &Api, request: &mut Request) -> (Entry, Result<(), Problem>) {
+    if api.offer == Offer::MetricsAlone {
+        // Whom that address is for, those say who have given it one.
+        return api.gate.enter(request, None);
+    }
+    let deed = authorize::deed_of(request);
+    if let Err(problem) = authorize::identify(api, deed, request).await {
+        // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
+        let (entry, admitted) = api.gate.enter(request, None);
+        return (entry, admitted.and(Err(problem)));
+    }
+    let named = crate::http::extract::principal::named(request.extensions());
+    let (entry, admitted) = api.gate.enter(request, named);
+    let permitted = admitted.and_then(|()| authorize::permit(deed, request));
+    (entry, permitted)
+}
+
+/// The handler's answer, if the request is fit for one and the answer comes in time.
+pub(crate) async fn answer<S>(api: &Api, inner: S, request: Request, takes_its_time: bool) -> Result<Response, Problem>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
+{
+    check_head(&request)?;
+    let waits = takes_its_time && View::waits(request.method(), request.uri().query());
+    let waiting = waits.then(|| crate::http::extract::principal::principal_of(request.extensions()));
+    let answer = compress::compressed(inner, request);
+    if let Some(principal) = waiting {
+        let response = answer.await;
+        // What let it in may have ended while it waited.
+        authorize::require_still(api, &principal)?;
+        return Ok(response);
+    }
+    if takes_its_time {
+        return Ok(answer.await);
+    }
+    tokio::time::timeout(api.limits.request_time, answer).await.map_err(|_| out_of_time())
+}
+
+/// Marks a request that came with both Content-Length and Transfer-Encoding; the connection knows.
+#[derive(Debug, Clone, Copy)]
+pub struct AmbiguousLength;
+
+/// Marks a request whose header is larger than is taken, where it came in one that could be read all the same.
+#[derive(Debug, Clone, Copy)]
+pub struct OversizedHeader;
+
+/// What is wrong with a request whatever it asks for.
+pub(crate) fn check_head(request: &Request) -> Result<(), Problem> {
+    if request.extensions().get::<OversizedHeader>().is_some() {
+        return Err(Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
+    if request.extensions().get::<AmbiguousLength>().is_some() {
+        let detail = "the request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.3); send one";
+        return Err(Problem::new(Kind::BadRequest, detail).closing());
+    }
+    // RFC 9112 section 3.2
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        return Err(Problem::new(Kind::BadRequest, "an HTTP/1.1 request has exactly one header field Host"));
+    }
+    let path = request.uri().path();
+    if !is_well_encoded(path) {
+        return Err(Problem::new(
+            Kind::BadRequest,
+            "the path has a `%` that is not followed by two hexadecimal digits, or escapes that are not UTF-8",
+        ));
+    }
+    require_acceptable(path, request.headers())
+}
+
+/// Returns true if and only if every percent-encoding in a path (RFC 3986 section 2.1) is whole and
+/// the bytes so written are UTF-8.
+pub(crate) fn is_well_encoded(path: &str) -> bool {
+    if !path.contains('%') {
+        return true;
+    }
+    let mut rest = path;
+    while let Some((_, escape)) = rest.split_once('%') {
+        if !escape.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return false;
+        }
+        rest = escape.get(2..).unwrap_or_default();
+    }
+    percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
+}
+
+/// Gives an error the form of a problem document, whoever has made it.
+pub(crate) fn as_problem(mut response: Response, path: &str, request_id: &HeaderValue) -> Response {
+    if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON) {
+        return response;
+    }
+    let problem =
+        response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(response.status()));
+    let mut reply = problem.reply(Some(path), request_id.to_str().ok());
+    for (name, value) in response.headers() {
+        // Allow, Retry-After and the like stay; what describes the body that was replaced does not.
+        if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
+            reply.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    // As it was sent, where no kind of ours has exactly that status.
+    *reply.status_mut() = response.status();
+    reply
+}
+
+/// The log line of a request. Those that only ask whether the service is well, or tell that somebody lives, come every
+/// few seconds, and are of use to nobody as long as it is so.
+pub(crate) fn log(
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    latency: Duration,
+    id: &HeaderValue,
+    trace: Option<&Trace>,
+) {
+    // To the microsecond.
+    let milliseconds = (latency.as_secs_f64() * 1e6).round() / 1e3;
+    let (trace_id, span_id) = ids_of(trace);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                http.method = method.as_str(),
+                http.route = route,
+                http.status = status.as_u16(),
+                latency_ms = milliseconds,
+                request.id = id.to_str().unwrap_or("-"),
+                trace_id,
+                span_id,
+                "answered"
+            )
+        };
+    }
+    let is_sign_of_life = matches!(route, "/healthz" | "/readyz" | "/metrics")
+        || (route == "/leases/{lease_id}" && *method == Method::PUT);
+    if is_sign_of_life && status.is_success() { line!(debug) } else { line!(info) }
+}
+
+/// The ids of a request's trace and span, for the log: under the names that OpenTelemetry gives them in logs of other
+/// formats than its own.
+pub(crate) fn ids_of(trace: Option<&Trace>) -> (Option<impl Value + use<>>, Option<impl Value + use<>>) {
+    (trace.map(|trace| display(trace.trace_id())), trace.map(|trace| display(trace.span_id())))
+}
+
+/// A panic in a handler: the request fails, the process lives.
+pub(crate) fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue, trace: Option<&Trace>) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    let request_id = id.to_str().unwrap_or("-");
+    let (trace_id, span_id) = ids_of(trace);
+    error!(panic = message, request.id = request_id, trace_id, span_id, "a handler panicked");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_percent_encoding_is_seen() {
+        for good in ["/", "/plugins/a%20b", "/plugins/%E9%9F%B3", "/%2F"] {
+            assert!(is_well_encoded(good), "{good}");
+        }
+        for bad in ["/%", "/%2", "/%zz", "/a%2", "/%ff", "/%E9%9F"] {
+            assert!(!is_well_encoded(bad), "{bad}");
+        }
+    }
+}

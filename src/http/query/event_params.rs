@@ -1,0 +1,152 @@
+//! The query of `GET /events` and of a plugin's history.
+
+use super::cursor::Cursor;
+use super::list_params::{
+    DEFAULT_LIMIT, EVENT_LIST, VERSION_LIST, all, digest, filter, filters, limit_of, named, names, time_of,
+};
+use super::params::{Params, bad, revision_of};
+use crate::http::problem::Problem;
+use domain::change::history::ChangeRange;
+use domain::change::{ChangeKind, Transition};
+use domain::plugin::UniqueId;
+use domain::query::{Filter, Topic};
+use domain::record::Record;
+use domain::{Revision, StoreId};
+
+/// Which events to list.
+#[derive(Debug)]
+pub struct EventList {
+    /// From where to where, of what subject and of what kinds.
+    pub range: ChangeRange,
+    /// Where a page or a live stream begins, if anybody has said.
+    pub begin: Option<Revision>,
+    /// All of these must hold for the plugin, before the change or after it.
+    pub filters: Vec<Filter>,
+    /// A digest of all of it: a cursor belongs to this.
+    pub list: String,
+    /// Whether anybody has said how many.
+    is_limited: bool,
+}
+
+impl EventList {
+    /// Reads the query of `GET /events` in a store.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
+    pub fn read(params: Params, store: &StoreId) -> Result<EventList, Problem> {
+        let known: Vec<_> = filters().chain(EVENT_LIST).map(|parameter| parameter.name).collect();
+        let params = params.only(&known)?;
+        let mut events = EventList::of(&params, store, false)?;
+        let revision = |name| params.single(name)?.map(|value| revision_of(name, value)).transpose();
+        let time = |name| params.single(name)?.map(|value| time_of(name, &[value.to_owned()])).transpose();
+        if let Some(after) = revision("after")? {
+            events.range.after = events.range.after.max(after);
+            events.begin.get_or_insert(after);
+        }
+        events.range.until = [events.range.until, revision("until")?].into_iter().flatten().min();
+        events.range.from = time("from")?;
+        events.range.to = time("to")?;
+        for (name, values) in params.iter() {
+            if name == "kind" {
+                events.range.kinds = all(name, values, ChangeKind::NAMES, ChangeKind::from_name)?;
+            }
+            events.filters.extend(filter(name, values)?);
+        }
+        if let Some(plugin) = params.single("plugin")? {
+            events.range.subject = Some(plugin.to_owned());
+        }
+        if events.range.subject.is_some() || !events.filters.is_empty() {
+            events.range.of_categories = Some(false);
+        }
+        Ok(events)
+    }
+
+    /// Reads the query of the history of the plugin `id` in a store.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventList::read`].
+    pub fn versions(params: Params, id: &UniqueId, store: &StoreId) -> Result<EventList, Problem> {
+        let params = params.only(&names(VERSION_LIST))?;
+        let mut events = EventList::of(&params, store, true)?;
+        // What has an id of its own that is no plugin's has no history here.
+        let of_plugins = |kind: &&ChangeKind| !kind.as_str().starts_with("budget.");
+        events.range.kinds = ChangeKind::ALL.iter().filter(of_plugins).copied().collect();
+        events.range.subject = Some(id.to_string());
+        events.range.of_categories = Some(false);
+        Ok(events)
+    }
+
+    /// What both have: order, limit, and the place to begin.
+    fn of(params: &Params, store: &StoreId, descending: bool) -> Result<EventList, Problem> {
+        let list = digest(params);
+        let order = |value: &str| named("order", value, &["asc", "desc"], |value| Some(value == "desc"));
+        let descending = params.single("order")?.map(order).transpose()?.unwrap_or(descending);
+        let limit = params.single("limit")?.map(limit_of).transpose()?;
+        let is_limited = limit.is_some();
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        let mut range = ChangeRange { descending, limit, ..ChangeRange::default() };
+        let mut begin = None;
+        if let Some(cursor) = params.single("cursor")? {
+            let place: u64 = Cursor::read(cursor, store, &list)?;
+            if descending {
+                range.until = Some(Revision(place.saturating_sub(1)));
+            } else {
+                range.after = Revision(place);
+                begin = Some(Revision(place));
+            }
+        }
+        Ok(EventList { range, begin, filters: Vec::new(), list, is_limited })
+    }
+
+    /// What a live stream cannot do.
+    ///
+    /// # Errors
+    ///
+    /// 400, naming the parameter.
+    pub fn require_live(&self) -> Result<(), Problem> {
+        let ChangeRange { until, from, to, descending, .. } = &self.range;
+        if until.is_some() || from.is_some() || to.is_some() || *descending || self.is_limited {
+            return Err(bad(
+                "a live stream has no end and no other order: leave out `until`, `from`, `to`, `limit` and `order`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The narrowest topic that has all these events.
+    pub fn topic(&self) -> Topic {
+        match &self.range.subject {
+            Some(id) => Topic::Plugin(UniqueId::from_client(id)),
+            None => self.filters.iter().find_map(Filter::topic).unwrap_or(Topic::Everything),
+        }
+    }
+
+    /// What this list has to do with a change.
+    pub fn sight(&self, transition: &Transition) -> Sight {
+        if !self.range.contains(transition) {
+            return Sight::Hidden;
+        }
+        if self.filters.is_empty() {
+            return if transition.is_removal() { Sight::Removal } else { Sight::Change };
+        }
+        let accepted = |record: &Record| self.filters.iter().all(|filter| filter.accepts(record));
+        match (transition.before().map(|record| accepted(record)), transition.after().map(|record| accepted(record))) {
+            (_, Some(true)) => Sight::Change,
+            (Some(true), _) => Sight::Removal,
+            _ => Sight::Hidden,
+        }
+    }
+}
+
+/// What a list of events has to do with a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Nothing.
+    Hidden,
+    /// The plugin is what the list is about, after the change.
+    Change,
+    /// It was before, and is no more: it was removed, or has left the filters.
+    Removal,
+}

@@ -1,0 +1,174 @@
+//! The query of a request: names and values, refused when they are not known.
+//!
+//! `a=1,2` and `a=1&a=2` mean the same: either value will do. A comma that belongs to a value is
+//! written `%2C`.
+
+use percent_encoding::percent_decode_str;
+
+use crate::http::problem::{Kind, Problem};
+use domain::Revision;
+use domain::plugin::read::unknown_name;
+use domain::query::filter_text;
+
+/// The most parameters of a query, and the most values of one of them: what they ask for is looked
+/// for in every plugin.
+const MAX_PARAMETERS: usize = 100;
+const MAX_VALUES: usize = 1_000;
+
+/// The parameters of a request, decoded, in the order in which they were sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, Vec<String>)>);
+
+impl Params {
+    /// Reads a query.
+    ///
+    /// # Errors
+    ///
+    /// 400 when an escape is broken, or is not UTF-8, or there are too many.
+    pub fn parse(query: &str) -> Result<Params, Problem> {
+        let mut params: Vec<(String, Vec<String>)> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name)?;
+            let values = value.split(',').map(decode).collect::<Result<Vec<_>, _>>()?;
+            match params.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => known.extend(values),
+                None => params.push((name, values)),
+            }
+            if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
+                return Err(bad(format!(
+                    "a query has at most {MAX_PARAMETERS} parameters of {MAX_VALUES} values each"
+                )));
+            }
+        }
+        Ok(Params(params))
+    }
+
+    /// Refuses every parameter but those in `known`; a known name that ends in `.` stands for all that begin so.
+    ///
+    /// # Errors
+    ///
+    /// 400, naming the nearest known one.
+    pub fn only(self, known: &[&str]) -> Result<Params, Problem> {
+        let is_known = |name: &str| {
+            known.iter().any(|known| match known.strip_suffix('.') {
+                Some(_) => name.strip_prefix(known).is_some_and(|rest| !rest.is_empty()),
+                None => name == *known,
+            })
+        };
+        match self.0.iter().find(|(name, _)| !is_known(name)) {
+            None => Ok(self),
+            Some((name, _)) if known.is_empty() => Err(bad(format!(
+                "unknown query parameter `{}`; this path takes none",
+                name.chars().take(64).collect::<String>()
+            ))),
+            Some((name, _)) => Err(bad(unknown_name("query parameter", name, known))),
+        }
+    }
+
+    /// Takes those parameters out that `wanted` has.
+    #[must_use]
+    pub fn split_off(&mut self, wanted: &[&str]) -> Params {
+        let (taken, rest) =
+            std::mem::take(&mut self.0).into_iter().partition(|(name, _)| wanted.contains(&name.as_str()));
+        self.0 = rest;
+        Params(taken)
+    }
+
+    /// Returns true if and only if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All parameters.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    /// The only value of a parameter.
+    ///
+    /// # Errors
+    ///
+    /// 400 when it has several.
+    pub fn single(&self, name: &str) -> Result<Option<&str>, Problem> {
+        match self.iter().find(|(known, _)| *known == name) {
+            None => Ok(None),
+            Some((_, [value])) => Ok(Some(value)),
+            Some(_) => Err(bad(format!("`{name}` takes one value"))),
+        }
+    }
+
+    /// The only value of a parameter that is true or false.
+    ///
+    /// # Errors
+    ///
+    /// 400 when it is anything else.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        self.single(name)?.map(|value| flag_of(name, value)).transpose()
+    }
+}
+
+/// A revision.
+///
+/// # Errors
+///
+/// 400 when it is anything else.
+pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    // As far as SQL counts.
+    let revision = value.parse().ok().filter(|revision| digits && i64::try_from(*revision).is_ok()).map(Revision);
+    revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 to {}", i64::MAX)))
+}
+
+/// A value that is true or false.
+///
+/// # Errors
+///
+/// 400 when it is anything else.
+pub fn flag_of(name: &str, value: &str) -> Result<bool, Problem> {
+    filter_text::flag_of(name, value).map_err(bad)
+}
+
+/// The problem of a query that is not acceptable.
+pub fn bad(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(Kind::BadParameter, detail)
+}
+
+fn decode(text: &str) -> Result<String, Problem> {
+    let mut rest = text;
+    while let Some((_, escape)) = rest.split_once('%') {
+        if !escape.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(bad("the query has a `%` that is not followed by two hexadecimal digits"));
+        }
+        rest = escape.get(2..).unwrap_or_default();
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| bad("the query is not UTF-8"))?;
+    if decoded.contains('\0') {
+        return Err(bad("the query contains U+0000, which is not accepted anywhere"));
+    }
+    Ok(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_and_comma_separated_values_are_the_same() {
+        let params = Params::parse("a=1,2&b=x%2Cy+z&a=3").unwrap();
+        assert_eq!(
+            params.0,
+            [("a".into(), vec!["1".into(), "2".into(), "3".into()]), ("b".into(), vec!["x,y z".into()])]
+        );
+    }
+
+    #[test]
+    fn broken_queries_are_refused() {
+        for query in ["a=%", "a=%f", "a=%zz", "a=%ff", "%00=1"] {
+            assert!(Params::parse(query).is_err(), "{query}");
+        }
+        assert!(Params::parse("label.x=1").unwrap().only(&["label."]).is_ok());
+        assert!(Params::parse("label.=1").unwrap().only(&["label."]).is_err());
+    }
+}

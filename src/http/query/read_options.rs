@@ -1,0 +1,127 @@
+//! From which revision a read is answered, and when: as it stands, once it has changed, or as it was.
+
+use std::time::Duration;
+
+use hyper::Method;
+use jiff::Timestamp;
+
+use super::list_params::{VIEW, names, time_of};
+use super::params::{Params, bad, revision_of};
+use crate::http::problem::Problem;
+use domain::Revision;
+
+/// How long it may be told to wait.
+const MAX_WAIT: Duration = Duration::from_mins(5);
+
+/// From which revision to answer, and when.
+#[derive(Debug, Default, PartialEq)]
+pub struct View {
+    /// Answer once the result differs from what it was at this revision.
+    pub since: Option<Revision>,
+    /// How long to wait for that.
+    pub wait: Option<Duration>,
+    /// Answer from this revision, or a later one.
+    pub min_revision: Option<Revision>,
+    /// Answer as things stood then.
+    pub as_of: Option<Moment>,
+}
+
+/// A moment of the past.
+#[derive(Debug, PartialEq)]
+pub enum Moment {
+    /// The state at this revision.
+    Revision(Revision),
+    /// The state at this time.
+    Time(Timestamp),
+}
+
+impl View {
+    /// Takes the parameters of a view out of those of a request.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a value that is not one, or for parameters that contradict each other.
+    pub fn take(params: &mut Params) -> Result<View, Problem> {
+        let own = params.split_off(&names(VIEW));
+        if own.is_empty() {
+            return Ok(View::default());
+        }
+        let revision = |name| own.single(name)?.map(|value| revision_of(name, value)).transpose();
+        let view = View {
+            since: revision("since")?,
+            wait: own.single("wait")?.map(wait_of).transpose()?,
+            min_revision: revision("min_revision")?,
+            as_of: own.single("as_of")?.map(moment_of).transpose()?,
+        };
+        if view.as_of.is_some() && (view.since.is_some() || view.min_revision.is_some()) {
+            return Err(bad("`as_of` looks back, and cannot be asked together with `since` or `min_revision`"));
+        }
+        Ok(view)
+    }
+
+    /// Whether it is asked how things stood in the past.
+    pub fn looks_back(&self) -> bool {
+        self.as_of.is_some()
+    }
+
+    /// Whether a request asks to be answered late: it may take as long as its `wait`.
+    pub fn waits(method: &Method, query: Option<&str>) -> bool {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let params = query.filter(|_| is_read).and_then(|query| Params::parse(query).ok()).unwrap_or_default();
+        params.iter().any(|(name, _)| matches!(name, "since" | "min_revision"))
+    }
+}
+
+fn moment_of(value: &str) -> Result<Moment, Problem> {
+    if let Ok(revision) = revision_of("as_of", value) {
+        return Ok(Moment::Revision(revision));
+    }
+    let wrong = |_| bad("`as_of` must be a revision, or a time such as 2026-11-21T08:30:00Z (RFC 3339)");
+    time_of("as_of", &[value.to_owned()]).map(Moment::Time).map_err(wrong)
+}
+
+/// A number of milliseconds, seconds or minutes: `500ms`, `30s`, `5m`; without a unit, seconds.
+fn wait_of(value: &str) -> Result<Duration, Problem> {
+    let digits = value.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
+    let number = digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let unit = value.strip_prefix(digits).unwrap_or_default();
+    let wait = match (number, unit) {
+        (Some(number), "ms") => Some(Duration::from_millis(number.into())),
+        (Some(number), "" | "s") => Some(Duration::from_secs(number.into())),
+        (Some(number), "m") => Some(Duration::from_secs(u64::from(number) * 60)),
+        _ => None,
+    };
+    wait.filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| bad("`wait` must be a time such as 30s, of at most 5m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_wait() {
+        for (text, millis) in [("0", 0), ("30s", 30_000), ("7", 7_000), ("1500ms", 1_500), ("5m", 300_000)] {
+            assert_eq!(wait_of(text).unwrap().as_millis(), millis, "{text}");
+        }
+        for wrong in ["", "s", "-1", "+1", "1h", "6m", "301s", "1.5s", "99999999999s", "30 s"] {
+            assert!(wait_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn views_that_contradict_themselves_are_refused() {
+        let view = |query| View::take(&mut Params::parse(query).unwrap());
+        assert_eq!(view("active=true").unwrap(), View::default());
+        assert!(view("since=1&wait=5s&min_revision=2").is_ok());
+        for wrong in [
+            "as_of=1&since=1",
+            "as_of=1&min_revision=1",
+            "since=x",
+            "since=9223372036854775808",
+            "as_of=yesterday",
+            "since=-1",
+        ] {
+            assert!(view(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a read is answered from: the state as it stands, once it has changed, or as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use tokio::time::Instant;
+
+use crate::clock::random_part_of;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::params::bad;
+use crate::http::query::read_options::{Moment, View};
+use crate::http::state::Api;
+use crate::registry::watch::{News, Subscription};
+use domain::query::{Concern, Topic};
+use domain::{Revision, Snapshot};
+
+/// How long `since` waits when nothing is said.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// How long `min_revision` waits when nothing is said.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// How many changes are looked at without a pause.
+const AT_A_TIME: usize = 64;
+
+/// What a read is answered from.
+pub struct Seen {
+    /// This snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// Whether anything has changed since the revision that was named.
+    is_news: bool,
+    /// Whether it is what stands, and not what stood.
+    is_present: bool,
+}
+
+impl Seen {
+    /// Returns true if and only if it is what stands, and not what stood.
+    pub fn is_present(&self) -> bool {
+        self.is_present
+    }
+
+    /// The answer that was made of the snapshot, or 304 when it is not news (RFC 9110 section 15.4.5).
+    pub fn answer(&self, mut made: Response) -> Response {
+        if self.is_news {
+            return made;
+        }
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        made.headers_mut().remove(CONTENT_TYPE);
+        *response.headers_mut() = std::mem::take(made.headers_mut());
+        response
+    }
+}
+
+impl View {
+    /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
+    ///
+    /// # Errors
+    ///
+    /// 504 when `min_revision` is not reached in time; 400 or 410 for a moment that is yet to come, or no longer kept.
+    pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Concern) -> Result<Seen, Problem> {
+        if let Some(moment) = self.as_of {
+            return Ok(Seen { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
+        }
+        let mut snapshot = now;
+        if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
+            snapshot = caught_up(api, wanted, self.wait.unwrap_or(CATCH_UP)).await?;
+        }
+        let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true, is_present: true }) };
+        let wait = self.wait.unwrap_or(WAIT);
+        // Those who began together do not end together.
+        let end = Instant::now() + wait + random_part_of(wait / 16);
+        drop(snapshot);
+        Ok(changed_after(api, since, end, concern).await)
+    }
+}
+
+/// Waits until something of concern has changed after `since`, or until `end`, or until the service is stopping.
+async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Concern) -> Seen {
+    let topics = api.registry.topics();
+    // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
+    let mut narrow = topics.follow(&concern.topic());
+    let mut position = touched(&topics.follow(&Topic::Everything), since, concern).await;
+    while let Some(reached) = position
+        && tokio::time::timeout_at(end, narrow.wait()).await == Ok(true)
+    {
+        position = touched(&narrow, reached, concern).await;
+    }
+    if let Some(reached) = position {
+        // A 304 says up to which revision nothing has changed. What is published is filed a moment later.
+        let snapshot = api.registry.snapshot();
+        topics.reached(snapshot.state.revision()).await;
+        if touched(&narrow, reached, concern).await.is_some() {
+            return Seen { snapshot, is_news: false, is_present: true };
+        }
+    }
+    Seen { snapshot: api.registry.snapshot(), is_news: true, is_present: true }
+}
+
+/// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody
+/// remembers whether it has; else how far everything was looked at.
+async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Concern) -> Option<Revision> {
+    loop {
+        let News::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
+        if changes.iter().any(|transition| concern.is_touched_by(transition)) {
+            return None;
+        }
+        if changes.len() < AT_A_TIME {
+            return Some(reached);
+        }
+        position = reached;
+        // Others are to be served meanwhile.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Snapshot>, Problem> {
+    let reached = tokio::time::timeout(wait, api.registry.topics().reached(wanted)).await;
+    let snapshot = api.registry.snapshot();
+    drop(reached);
+    if snapshot.state.revision() < wanted {
+        let detail =
+            format!("revision {wanted} was not reached in time; this is revision {}", snapshot.state.revision());
+        return Err(Problem::new(Kind::Behind, detail).with_retry_after(CATCH_UP));
+    }
+    Ok(snapshot)
+}
+
+async fn as_of(api: &Api, now: Arc<Snapshot>, moment: Moment) -> Result<Arc<Snapshot>, Problem> {
+    let head = now.state.revision();
+    let revision = match moment {
+        Moment::Revision(revision) => revision,
+        Moment::Time(time) if time >= now.state.at() => head,
+        Moment::Time(time) => api.registry.revision_at(time).await?,
+    };
+    match revision.cmp(&head) {
+        std::cmp::Ordering::Greater => Err(bad(format!(
+            "`as_of` looks back: this is revision {head}, and {revision} is yet to come; `min_revision` waits for it"
+        ))),
+        std::cmp::Ordering::Equal => Ok(now),
+        std::cmp::Ordering::Less => Ok(api.registry.as_of(now, revision).await?),
+    }
+}

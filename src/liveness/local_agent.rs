@@ -1,0 +1,188 @@
+//! What the registry looks at by itself: the processes and containers of its own host, as an agent does
+//! elsewhere; and remote resources, which are on nobody's host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::host::agent_name;
+use super::probe_metrics::{OWN_HOST, Passes, REMOTES};
+use super::prober::{Held, Prober};
+use super::remote::{RemoteProber, Target};
+use crate::clock::random_part_of;
+use crate::registry::Registry;
+use domain::index::IndexKey;
+use domain::record::resource::held_by;
+use domain::record::{Record, ResourceKey, ResourceKind, Sighting};
+
+/// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
+const REFRESH: SignedDuration = SignedDuration::from_secs(30);
+
+/// Looks at the registry's own host.
+pub struct OwnHost {
+    registry: Registry,
+    host: String,
+    unnamed: bool,
+    by: String,
+    prober: Prober,
+    reported: Outcome,
+    passes: Passes,
+}
+
+/// How the last report went: told once when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Taken,
+    Refused,
+}
+
+impl OwnHost {
+    /// One who looks at what plugins hold on `host`, or, when `unnamed`, on no host that they name.
+    pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> OwnHost {
+        let by = agent_name(&host).replacen("agent", "registry", 1);
+        OwnHost {
+            registry,
+            host,
+            unnamed,
+            by,
+            prober: Prober::new(engine, REFRESH),
+            reported: Outcome::Taken,
+            passes: Passes::default(),
+        }
+    }
+
+    /// The same, timed by `passes`.
+    #[must_use]
+    pub fn timed_by(self, passes: &Passes) -> OwnHost {
+        OwnHost { passes: passes.clone(), ..self }
+    }
+
+    /// Looks every `interval` until `stop`.
+    pub async fn run(mut self, interval: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let began = Instant::now();
+                    self.turn().await;
+                    self.passes.note(&OWN_HOST, began.elapsed());
+                }
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Looks once, and tells what is news.
+    pub async fn turn(&mut self) {
+        let now = self.registry.clock().now();
+        let news = self.prober.sweep(&self.held(), now).await;
+        if news.is_empty() {
+            return;
+        }
+        if let Err(error) = self.registry.observe(&self.by, Some(&self.host), news).await {
+            self.prober.tell_everything_again();
+            if std::mem::replace(&mut self.reported, Outcome::Refused) == Outcome::Taken {
+                warn!(%error, host = self.host, "what was seen on this host could not be noted");
+            }
+        } else {
+            self.reported = Outcome::Taken;
+        }
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let snapshot = self.registry.snapshot();
+        let index = if self.unnamed { IndexKey::Holding } else { IndexKey::Host(self.host.as_str().into()) };
+        let records = snapshot.state.having(&index).into_iter().flat_map(|records| records.iter());
+        records.flat_map(|(_, record)| self.held_of(record)).collect()
+    }
+
+    fn held_of(&self, record: &Arc<Record>) -> Vec<Held> {
+        let here = match record.plugin.host.as_deref() {
+            Some(host) => host == self.host,
+            None => self.unnamed,
+        };
+        let held = held_by(&record.plugin).filter(|held| here && held.kind() != ResourceKind::Remote);
+        held.filter_map(|held| {
+            let key = ResourceKey { plugin: record.unique_id.clone(), kind: held.kind(), id: held.id()?.into() };
+            let seen = record.facts_of(held).and_then(|facts| facts.observation.as_ref());
+            Some(Held { key, identity: seen.and_then(|seen| seen.identity.clone()) })
+        })
+        .collect()
+    }
+}
+
+/// Looks at remote resources.
+pub struct RemoteSweep {
+    registry: Registry,
+    prober: RemoteProber,
+    endpoints: bool,
+    passes: Passes,
+}
+
+impl RemoteSweep {
+    /// One who asks the providers that are set; with `endpoints`, endpoints and SSH hosts, too.
+    pub fn new(registry: Registry, prober: RemoteProber, endpoints: bool) -> RemoteSweep {
+        RemoteSweep { registry, prober, endpoints, passes: Passes::default() }
+    }
+
+    /// The same, timed by `passes`.
+    #[must_use]
+    pub fn timed_by(self, passes: &Passes) -> RemoteSweep {
+        RemoteSweep { passes: passes.clone(), ..self }
+    }
+
+    /// Looks at those whose turn it is every `interval` until `stop`.
+    pub async fn run(mut self, interval: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let began = Instant::now();
+            tokio::select! {
+                news = self.turn() => self.tell(news).await,
+                () = stop.cancelled() => return,
+            }
+            self.passes.note(&REMOTES, began.elapsed());
+        }
+    }
+
+    async fn turn(&mut self) -> Vec<Sighting> {
+        let held = self.held();
+        let chance = || random_part_of(Duration::from_secs(1)).as_secs_f64();
+        self.prober.sweep(&held, self.registry.clock().now(), chance).await
+    }
+
+    async fn tell(&self, news: Vec<Sighting>) {
+        if news.is_empty() {
+            return;
+        }
+        // Told again when it grows stale.
+        if let Err(error) = self.registry.observe("registry", None, news).await {
+            debug!(%error, "what was seen of remote resources could not be noted");
+        }
+    }
+
+    fn held(&self) -> Vec<Target> {
+        let snapshot = self.registry.snapshot();
+        let records = snapshot.state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.iter());
+        let targets = records.filter_map(|(_, record)| {
+            let mut resource = record.plugin.remote_resource.clone()?;
+            let held = held_by(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
+            let key =
+                ResourceKey { plugin: record.unique_id.clone(), kind: ResourceKind::Remote, id: held.id()?.into() };
+            if !self.endpoints {
+                (resource.endpoint_url, resource.ssh_host) = (None, None);
+            }
+            Some(Target::of(key, &record.plugin, &resource))
+        });
+        targets.collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! What can be seen from here, and what to do about what cannot.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustix::fs::{Access, access};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::container::ContainerProbe;
+use super::probe_metrics::Passes;
+use super::process::ProcessProbe;
+
+/// One thing that can be seen, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Point {
+    /// What it is about.
+    #[schema(value_type = String, examples("processes"))]
+    pub what: &'static str,
+    /// Whether it can be seen.
+    pub visible: bool,
+    /// How that was found out.
+    pub detail: String,
+    /// What to do so that it can be seen; null when nothing has to be done.
+    #[schema(required)]
+    pub advice: Option<String>,
+}
+
+impl Point {
+    fn seen(what: &'static str, detail: String) -> Point {
+        Point { what, visible: true, detail, advice: None }
+    }
+
+    fn hidden(what: &'static str, detail: String, advice: &str) -> Point {
+        Point { what, visible: false, detail, advice: Some(advice.to_owned()) }
+    }
+}
+
+/// What could be seen lately, for those who ask again and again, and how long it took to look. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    points: Arc<ArcSwap<Vec<Point>>>,
+    passes: Passes,
+}
+
+impl Sight {
+    /// What was seen; nothing as long as nobody has looked.
+    pub fn points(&self) -> Arc<Vec<Point>> {
+        self.points.load_full()
+    }
+
+    /// How long it took to look at everything once.
+    pub fn passes(&self) -> &Passes {
+        &self.passes
+    }
+
+    /// Looks, with the Docker engine at `engine`.
+    pub async fn refresh(&self, engine: &str) {
+        self.points.store(Arc::new(look_around(engine).await));
+    }
+}
+
+/// Looks what can be seen from here, with the Docker engine at `engine`.
+pub async fn look_around(engine: &str) -> Vec<Point> {
+    let mut points = processes();
+    points.push(containers(engine).await);
+    points
+}
+
+fn processes() -> Vec<Point> {
+    let probe = match ProcessProbe::new() {
+        Ok(probe) => probe,
+        Err(error) => {
+            let advice = "mount /proc of this pid namespace (proc(5)), or run an agent on the host";
+            return vec![Point::hidden("processes", format!("/proc cannot be used: {error}"), advice)];
+        }
+    };
+    let from = probe.standpoint();
+    let namespace = if from.sees_the_machine() {
+        Point::seen("pid namespace", "the machine's own: all process ids are meant as plugins name them".into())
+    } else {
+        let advice = "start the container with --pid=host, or run `plugin-registry agent` on the host";
+        let detail = format!("that of a container ({}): only its own processes are seen", from.pid_namespace);
+        Point::hidden("pid namespace", detail, advice)
+    };
+    let machine = if from.machine_id.is_empty() {
+        let advice = "systemd-machine-id-setup(1) makes one; in a container, mount /etc/machine-id read-only";
+        Point::hidden("machine id", "there is none: processes are told apart by the boot id alone".into(), advice)
+    } else {
+        Point::seen("machine id", from.machine_id.to_string())
+    };
+    vec![namespace, hiding(), machine]
+}
+
+/// Whether /proc hides the processes of other users (hidepid in proc(5)).
+fn hiding() -> Point {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    match hidepid(&mounts) {
+        Some(level) if !Path::new("/proc/1/stat").exists() || fs::read("/proc/1/stat").is_err() => {
+            let advice = "run as root, or as a member of the group that /proc was mounted with (gid=)";
+            Point::hidden(
+                "processes",
+                format!("/proc is mounted with hidepid={level}: those of other users are hidden"),
+                advice,
+            )
+        }
+        Some(level) => {
+            Point::seen("processes", format!("/proc is mounted with hidepid={level}, which does not bind this user"))
+        }
+        None => Point::seen("processes", "/proc shows those of all users".into()),
+    }
+}
+
+/// The value of hidepid with which /proc is mounted, when it hides anything.
+fn hidepid(mounts: &str) -> Option<&str> {
+    // The last mount on /proc is the one that is seen; its options stand after " - proc SOURCE ".
+    let line = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc") && line.contains(" - proc "))?;
+    let options = line.rsplit(' ').next()?.split(',');
+    options.filter_map(|option| option.strip_prefix("hidepid=")).find(|level| !matches!(*level, "0" | "off"))
+}
+
+async fn containers(engine: &str) -> Point {
+    let what = "containers";
+    let reason = match ContainerProbe::new(engine).version().await {
+        Ok(version) => return Point::seen(what, format!("the Docker engine {version} at {engine} answers")),
+        Err(reason) => reason,
+    };
+    let Some(path) = engine.strip_prefix("unix://") else {
+        return Point::hidden(what, reason, "check DOCKER_HOST, or `--docker`");
+    };
+    if !Path::new(path).exists() {
+        let advice = "when there is a Docker engine, name its socket by `--docker` or DOCKER_HOST; in a container, \
+            mount the socket (-v /var/run/docker.sock:/var/run/docker.sock:ro)";
+        return Point::hidden(what, format!("there is no {path}"), advice);
+    }
+    if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
+        let advice = "run as a member of the group that owns the socket (usually `docker`), which gives it power over \
+            the machine, or put a read-only proxy in front of it";
+        return Point::hidden(what, format!("{path} is not permitted to this user"), advice);
+    }
+    Point::hidden(what, reason, "start the Docker engine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidepid_is_read_from_the_mount_that_is_seen() {
+        let plain = "24 30 0:22 / /proc rw,nosuid shared:12 - proc proc rw";
+        let hiding = "99 30 0:22 / /proc rw,nosuid - proc proc rw,gid=5,hidepid=invisible";
+        let elsewhere = "98 30 0:22 / /jail/proc rw - proc proc rw,hidepid=2";
+        let off = "24 30 0:22 / /proc rw - proc proc rw,hidepid=0";
+        assert_eq!(hidepid(plain), None);
+        assert_eq!(hidepid(&format!("{plain}\n{hiding}")), Some("invisible"));
+        assert_eq!(hidepid(&format!("{hiding}\n{plain}\n{elsewhere}")), None);
+        assert_eq!(hidepid(off), None);
+        assert_eq!(hidepid(""), None);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_comes_with_advice() {
+        let points = look_around("unix:///nonexistent/docker.sock").await;
+        let containers = points.iter().find(|point| point.what == "containers").unwrap();
+        assert!(!containers.visible && containers.advice.is_some(), "{containers:?}");
+        assert!(points.iter().any(|point| point.what == "processes"));
+    }
+}

@@ -1,0 +1,259 @@
+//! Signs of life: when leases were renewed, when resources were seen last, when agents were heard of.
+//!
+//! They are no part of the history: they cost no revision and wait for no disk, and are forgotten with
+//! the process, which is why a process that has just begun gives everybody time ([`Vitals::listening`]).
+//! What other processes on the same store have heard comes through a [`crate::store::heartbeats::PulseStore`].
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use foldhash::fast::RandomState;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::heartbeats::{Pulse, PulseKind};
+use domain::lease::Term;
+use domain::record::{Looks, ObservedState, ResourceKey};
+use domain::self_preservation::Brakes;
+use domain::{Lease, LeaseId, LeaseState};
+
+/// How long what was seen counts without being seen again: three times the interval at which agents report.
+pub const STALE: SignedDuration = SignedDuration::from_mins(3);
+
+/// How long an agent that was heard of keeps others from reporting for its host.
+pub const AGENT_FRESH: SignedDuration = SignedDuration::from_secs(60);
+
+/// Who reports for a host; the host without a name is that of those who have not said.
+type Agent = (Option<Box<str>>, Box<str>);
+
+/// Signs of life. All of it may be asked from any thread.
+#[derive(Debug)]
+pub struct Vitals {
+    /// Microseconds since the Unix epoch.
+    listening: AtomicI64,
+    /// When each lease was renewed, in microseconds since the Unix epoch: a renewal takes no lock that another waits for.
+    renewed: RwLock<HashMap<LeaseId, AtomicI64, RandomState>>,
+    sights: Mutex<HashMap<ResourceKey, Sight>>,
+    agents: Mutex<HashMap<Agent, Heard>>,
+    brakes: Mutex<Brakes>,
+    /// Counts reports: whoever has seen this number has seen them all.
+    reports: AtomicI64,
+}
+
+/// The newest look at a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sight {
+    state: ObservedState,
+    looks: Looks,
+}
+
+/// When an agent was heard of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    here: Option<Timestamp>,
+    elsewhere: Option<Timestamp>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+impl Vitals {
+    /// Nothing was heard of anybody, by a process that begins to listen now.
+    pub fn new(now: Timestamp) -> Vitals {
+        Vitals {
+            listening: AtomicI64::new(now.as_microsecond()),
+            renewed: RwLock::default(),
+            sights: Mutex::default(),
+            agents: Mutex::default(),
+            brakes: Mutex::default(),
+            reports: AtomicI64::new(0),
+        }
+    }
+
+    /// Since when this process hears everything that it is told.
+    pub fn listening(&self) -> Timestamp {
+        time(self.listening.load(Ordering::Acquire))
+    }
+
+    /// Begins anew: this process has stood still, or the clock was set, and nothing that was heard before says anything
+    /// about now.
+    pub(super) fn begin_again(&self, now: Timestamp) {
+        self.listening.store(now.as_microsecond(), Ordering::Release);
+        self.renewed.write().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.agents).clear();
+        // How often something was seen stays true; when, does not.
+        for sight in lock(&self.sights).values_mut() {
+            sight.looks.last = sight.looks.last.map(|last| last.min(now));
+        }
+    }
+
+    /// Notes that a lease was renewed.
+    pub fn renew(&self, id: &LeaseId, at: Timestamp) {
+        let micros = at.as_microsecond();
+        if let Some(renewed) = self.renewed.read().unwrap_or_else(PoisonError::into_inner).get(id) {
+            renewed.fetch_max(micros, Ordering::AcqRel);
+            return;
+        }
+        let mut renewed = self.renewed.write().unwrap_or_else(PoisonError::into_inner);
+        renewed.entry(id.clone()).or_insert_with(|| AtomicI64::new(micros)).fetch_max(micros, Ordering::AcqRel);
+    }
+
+    /// When a lease was renewed last, granted or revived, as far as is known.
+    pub fn renewed(&self, lease: &Lease) -> Timestamp {
+        let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        let last = renewed.get(&lease.id).map(|micros| time(micros.load(Ordering::Acquire)));
+        match lease.state {
+            LeaseState::Active => last.map_or(lease.since, |last| last.max(lease.since)),
+            LeaseState::Lost | LeaseState::Released => last.map_or(lease.granted_at, |last| last.min(lease.since)),
+        }
+    }
+
+    /// Whether a lease was renewed after a moment.
+    pub(super) fn renewed_since(&self, id: &LeaseId, moment: Timestamp) -> bool {
+        let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        renewed.get(id).is_some_and(|micros| time(micros.load(Ordering::Acquire)) > moment)
+    }
+
+    /// When an active lease ends unless it is renewed.
+    pub fn ends_at(&self, lease: &Lease, now: Timestamp) -> Timestamp {
+        Term { ttl: lease.ttl(), renewed: self.renewed(lease), listening: self.listening() }.ends_at(now)
+    }
+
+    /// Forgets all leases but those that `stands` says to stand.
+    pub(super) fn keep_leases(&self, stands: impl Fn(&LeaseId) -> bool) {
+        self.renewed.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| stands(id));
+    }
+
+    /// Until when the leases of a host are held.
+    pub fn held_until(&self, host: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        lock(&self.brakes).until(host, now)
+    }
+
+    /// The brakes at the moment.
+    pub(super) fn brakes(&self) -> Brakes {
+        lock(&self.brakes).clone()
+    }
+
+    /// Sets the brakes.
+    pub(super) fn brake(&self, brakes: Brakes) {
+        *lock(&self.brakes) = brakes;
+    }
+
+    /// Notes a look at a resource; returns how often the same was seen in a row.
+    pub(super) fn saw(&self, key: ResourceKey, state: ObservedState, at: Timestamp) -> Looks {
+        let mut sights = lock(&self.sights);
+        let sight = sights.entry(key).or_insert(Sight { state, looks: Looks::default() });
+        if sight.state != state {
+            *sight = Sight { state, looks: Looks::default() };
+        }
+        // The same look told twice is one.
+        if sight.looks.last.is_none_or(|last| last < at) {
+            sight.looks = Looks { sightings: sight.looks.sightings.saturating_add(1), last: Some(at) };
+        }
+        sight.looks
+    }
+
+    /// What is remembered of the looks that saw a resource in a state.
+    pub fn looks(&self, key: &ResourceKey, state: ObservedState) -> Looks {
+        lock(&self.sights).get(key).filter(|sight| sight.state == state).map(|sight| sight.looks).unwrap_or_default()
+    }
+
+    /// Forgets the looks at all resources but those that `held` says to be held.
+    pub(super) fn keep_sights(&self, held: impl Fn(&ResourceKey) -> bool) {
+        lock(&self.sights).retain(|key, _| held(key));
+    }
+
+    /// Notes that an agent has reported.
+    pub(super) fn heard(&self, host: Option<&str>, by: &str, now: Timestamp) {
+        let agent = (host.map(Into::into), by.into());
+        lock(&self.agents).entry(agent).or_default().here = Some(now);
+        self.reports.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Forgets the agents that were not heard of since a moment.
+    pub(super) fn forget_agents(&self, before: Timestamp) {
+        lock(&self.agents).retain(|_, heard| heard.here.max(heard.elsewhere).is_some_and(|at| at >= before));
+    }
+
+    /// The agent that reports for a host, if it is another than `by`, and when it did so last.
+    pub(super) fn other_agent(&self, host: &str, by: &str, now: Timestamp) -> Option<(Box<str>, Timestamp)> {
+        let agents = lock(&self.agents);
+        let others = agents.iter().filter(|((of, who), _)| of.as_deref() == Some(host) && **who != *by);
+        let heard = others.filter_map(|((_, who), heard)| Some((who.clone(), heard.here.max(heard.elsewhere)?)));
+        heard.filter(|(_, at)| now.duration_since(*at) < AGENT_FRESH).max_by_key(|(_, at)| *at)
+    }
+
+    /// When a resource that `by` has seen in a state was seen so last, or may have been.
+    ///
+    /// What this process was told itself it knows exactly; of an agent that reports to another process it is known only
+    /// that it reports, which must do. What was seen before this process began to listen is given time.
+    pub fn fresh_at(&self, key: &ResourceKey, state: ObservedState, by: &str) -> Timestamp {
+        let here = self.looks(key, state).last;
+        let agents = lock(&self.agents);
+        let elsewhere =
+            agents.iter().filter(|((_, who), _)| **who == *by).filter_map(|(_, heard)| heard.elsewhere).max();
+        here.max(elsewhere).unwrap_or(Timestamp::MIN).max(self.listening())
+    }
+
+    /// How many reports there were.
+    pub(super) fn reports(&self) -> i64 {
+        self.reports.load(Ordering::Acquire)
+    }
+
+    /// What was heard here after a moment, for the others.
+    pub(super) fn pulses_after(&self, moment: Timestamp) -> Vec<Pulse> {
+        let after = moment.as_microsecond();
+        let mut pulses = Vec::new();
+        for (id, renewed) in &*self.renewed.read().unwrap_or_else(PoisonError::into_inner) {
+            let micros = renewed.load(Ordering::Acquire);
+            if micros > after {
+                pulses.push(Pulse { kind: PulseKind::Lease, name: id.to_string(), at: time(micros) });
+            }
+        }
+        for ((host, by), heard) in &*lock(&self.agents) {
+            if let Some(at) = heard.here.filter(|at| *at > moment) {
+                let name = serde_json::json!([host, by]).to_string();
+                pulses.push(Pulse { kind: PulseKind::Agent, name, at });
+            }
+        }
+        pulses
+    }
+
+    /// Takes in what was heard by others, and by this process itself.
+    pub(super) fn take_in(&self, pulses: &[Pulse]) {
+        for Pulse { kind, name, at } in pulses {
+            match kind {
+                PulseKind::Lease => self.renew(&LeaseId::named(name), *at),
+                PulseKind::Agent => {
+                    let Ok((host, by)) = serde_json::from_str::<Agent>(name) else { continue };
+                    let mut agents = lock(&self.agents);
+                    let heard = agents.entry((host, by)).or_default();
+                    // What this process has shared itself comes back to it.
+                    if heard.here.is_none_or(|here| here < *at) {
+                        heard.elsewhere = heard.elsewhere.max(Some(*at));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_has_been_silent_is_forgotten() {
+        let vitals = Vitals::new(time(0));
+        vitals.heard(Some("h"), "silent", time(10));
+        vitals.heard(Some("h"), "talks", time(20));
+        vitals.forget_agents(time(15));
+        let told: Vec<_> = vitals.pulses_after(Timestamp::MIN).into_iter().map(|pulse| pulse.name).collect();
+        assert_eq!(told, [r#"["h","talks"]"#]);
+    }
+}

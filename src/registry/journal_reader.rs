@@ -1,0 +1,104 @@
+//! Reading the journal: away from the threads that serve, and by a few at a time.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::handle::Registry;
+use crate::registry::journal_cache::Stretch;
+use crate::registry::journal_error::{PastError, require_kept};
+use crate::store::{History, StoreError};
+use domain::change::history::{ChangeRange, Chapter};
+use domain::{Revision, Snapshot};
+
+impl Registry {
+    /// The changes of a range, of those that are published.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn changes(&self, mut range: ChangeRange) -> Result<Chapter, PastError> {
+        // What is committed and not yet published is nobody's business.
+        let head = self.snapshot().state.revision();
+        range.until = Some(range.until.map_or(head, |until| until.min(head)));
+        self.reading(move |history| history.read(&range)).await
+    }
+
+    /// The newest revision that was made at or before a time; 0 when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn revision_at(&self, time: Timestamp) -> Result<Revision, PastError> {
+        Ok(self.reading(move |history| history.revision_at(time)).await?.unwrap_or_default())
+    }
+
+    /// The snapshot at a revision before that of `now`.
+    ///
+    /// # Errors
+    ///
+    /// When that revision is no longer kept, or the store cannot be read.
+    pub async fn as_of(&self, now: Arc<Snapshot>, revision: Revision) -> Result<Arc<Snapshot>, PastError> {
+        let store = now.store.clone();
+        let (horizon, state) = self
+            .reading(move |history| {
+                let earlier = history.rewind(revision)?;
+                Ok((earlier.horizon, now.state.rewound(revision, earlier)))
+            })
+            .await?;
+        require_kept(revision, horizon)?;
+        Ok(Arc::new(Snapshot { store, state }))
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn History) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, PastError> {
+        let place = Arc::clone(self.readers()).acquire_owned().await.map_err(|_| PastError::Unreadable)?;
+        let history = Arc::clone(self.history());
+        let reading = tokio::task::spawn_blocking(move || {
+            // Given back when the reading ends, also when nobody waits for it any more.
+            let _place = place;
+            read(&*history)
+        });
+        let read = reading.await;
+        read.map_err(|_| PastError::Unreadable)?.map_err(|error| {
+            tracing::warn!(error = error.chain(), "the journal cannot be read");
+            PastError::Unreadable
+        })
+    }
+}
+
+/// How many revisions a stretch has.
+const LENGTH: u64 = 64;
+
+impl Registry {
+    /// Some of the changes after a revision, up to `until` at the most.
+    ///
+    /// # Errors
+    ///
+    /// When they are no longer kept, or the store cannot be read.
+    pub async fn stretch(&self, after: Revision, until: Revision) -> Result<Stretch, PastError> {
+        let number = after.0 / LENGTH;
+        let whole = Revision(number * LENGTH)..Revision((number + 1) * LENGTH);
+        if whole.end <= until.min(self.snapshot().state.revision()) {
+            let read = self.read_stretch(whole.start, whole.end);
+            if let Ok(stretch) = self.stretches().0.try_get_with(number, read).await
+                && stretch.reached == whole.end
+            {
+                return Ok(stretch);
+            }
+            // Not all of it is kept, or it is too long to be read at once: what was asked for may yet be.
+        }
+        self.read_stretch(after, until).await
+    }
+
+    async fn read_stretch(&self, after: Revision, until: Revision) -> Result<Stretch, PastError> {
+        let limit = usize::try_from(LENGTH).unwrap_or(usize::MAX).saturating_add(1);
+        let chapter = self.changes(ChangeRange { after, until: Some(until), limit, ..ChangeRange::default() }).await?;
+        require_kept(after, chapter.horizon)?;
+        let last = chapter.transitions.last().map(|last| last.change.revision);
+        let reached = last.filter(|_| !chapter.is_all).unwrap_or(until);
+        Ok(Stretch { transitions: chapter.transitions.into(), reached })
+    }
+}

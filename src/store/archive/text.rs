@@ -1,0 +1,18 @@
+//! Texts and times of an archive's lines.
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::store::StoreError;
+
+pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(|error| StoreError::unusable("what the store has kept is no JSON", error))
+}
+
+/// A time as stores keep it.
+pub(super) fn whole_micros(time: Timestamp) -> Result<Timestamp, StoreError> {
+    if time.subsec_nanosecond() % 1_000 == 0 {
+        return Ok(time);
+    }
+    Err(StoreError::refused(format!("the time {time} is finer than a microsecond")))
+}

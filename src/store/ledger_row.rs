@@ -1,0 +1,74 @@
+//! What a plugin has cost, and a budget, as rows: the same columns in every SQL store.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::row::time_from_sql;
+use domain::cost::{Account, Meter};
+use domain::plugin::{Name, PluginKey};
+use domain::{MicroUsd, Spend};
+
+/// The columns of the table `meters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterRow {
+    /// The plugin's category.
+    pub category: String,
+    /// Its name.
+    pub name: String,
+    /// What it has cost at the least, in USD; it may be more than 64 bits of millionths.
+    pub low: String,
+    /// And at the most.
+    pub high: String,
+    /// When it first began to cost something, in microseconds since the Unix epoch.
+    pub began: i64,
+    /// When the newest of it ended.
+    pub ended: i64,
+}
+
+impl From<(&PluginKey, &Meter)> for MeterRow {
+    fn from((key, meter): (&PluginKey, &Meter)) -> MeterRow {
+        MeterRow {
+            category: key.category.to_string(),
+            name: key.name.to_string(),
+            low: meter.closed.low.to_string(),
+            high: meter.closed.high.to_string(),
+            began: meter.began.as_microsecond(),
+            ended: meter.ended.as_microsecond(),
+        }
+    }
+}
+
+impl TryFrom<MeterRow> for (PluginKey, Meter) {
+    type Error = StoreError;
+
+    fn try_from(row: MeterRow) -> Result<(PluginKey, Meter), StoreError> {
+        let name = |text: &str| {
+            let wrong = |wrong| StoreError::refused(format!("the name of a plugin that has cost money {wrong}"));
+            Name::new(text).map_err(wrong)
+        };
+        let amount = |text: &str| {
+            text.parse::<MicroUsd>().map_err(|error| StoreError::unusable("an amount in the store is damaged", error))
+        };
+        let key = PluginKey { category: name(&row.category)?, name: name(&row.name)? };
+        let closed = Spend { low: amount(&row.low)?, high: amount(&row.high)? };
+        Ok((key, Meter { closed, began: time_from_sql(row.began)?, ended: time_from_sql(row.ended)? }))
+    }
+}
+
+/// A budget that was kept.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn account_of(id: &str, document: &str) -> Result<(Box<str>, Account), StoreError> {
+    let damaged = |why| StoreError::unusable(format!("the budget {id} is damaged"), why);
+    Account::of_text(document).map(|account| (id.into(), account)).map_err(damaged)
+}
+
+/// The text of a budget that is to be kept; `None` when it is no more.
+pub fn account_text(account: Option<&Arc<Account>>) -> Option<String> {
+    account.map(|account| account.to_text())
+}

@@ -1,0 +1,108 @@
+//! Signs of life in the database, on a connection of their own.
+//!
+//! The table is unlogged: what is written to it is not in the write-ahead log, and no commit waits for a disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::connection::{Link, closed};
+use super::url::PostgresUrl;
+use crate::store::StoreError;
+use crate::store::heartbeats::{Pulse, PulseKind, PulseStore};
+use crate::store::row::time_from_sql;
+
+/// The signs of life in a database.
+pub(super) struct PostgresPulses {
+    url: PostgresUrl,
+    state: Mutex<State>,
+}
+
+/// The connection, which is made when it is needed.
+enum State {
+    Open(Option<Box<Link>>),
+    Closed,
+}
+
+impl PostgresPulses {
+    pub fn new(url: PostgresUrl) -> PostgresPulses {
+        PostgresPulses { url, state: Mutex::new(State::Open(None)) }
+    }
+
+    /// Closes the connection for good.
+    pub fn close(&self) {
+        let before = std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Closed);
+        if let State::Open(Some(link)) = before {
+            link.close();
+        }
+    }
+
+    /// Does what can be done twice.
+    fn with<T>(&self, work: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State::Open(kept) = &mut *state else { return Err(StoreError::refused("the store is closed")) };
+        if let Some(link) = kept.as_mut().filter(|link| link.stands()) {
+            match link.run(async |client| work(client).await) {
+                // It was ended while nobody used it: a new one does.
+                Err(StoreError::Unreachable(_)) => {}
+                done => return done,
+            }
+        }
+        *kept = None;
+        *kept = Some(Box::new(Link::open(&self.url)?));
+        kept.as_mut().ok_or_else(closed)?.run(async |client| work(client).await)
+    }
+}
+
+impl PulseStore for PostgresPulses {
+    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
+        // In one order, so that two replicas do not wait for each other; and each name once.
+        let mut newest = BTreeMap::new();
+        for Pulse { kind, name, at } in pulses {
+            let at = at.as_microsecond();
+            let kept = newest.entry((kind.as_str(), name.as_str())).or_insert(at);
+            *kept = at.max(*kept);
+        }
+        let (names, times): (Vec<_>, Vec<_>) = newest.into_iter().unzip();
+        let (kinds, names): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+        let query = "INSERT INTO pulses (kind, name, at)
+                     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+                     ON CONFLICT (kind, name) DO UPDATE SET at = excluded.at WHERE pulses.at < excluded.at";
+        self.with(&async |client| {
+            let values =
+                [(&kinds as _, Type::TEXT_ARRAY), (&names as _, Type::TEXT_ARRAY), (&times as _, Type::INT8_ARRAY)];
+            client.execute_typed(query, &values).await?;
+            Ok(())
+        })
+    }
+
+    fn has_news(&self) -> Result<bool, StoreError> {
+        // To ask would be as dear as to read.
+        Ok(true)
+    }
+
+    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+        let after = after.as_microsecond();
+        self.with(&async |client| {
+            let query = "SELECT kind, name, at FROM pulses WHERE at > $1";
+            let mut pulses = Vec::new();
+            for row in client.query_typed(query, &[(&after, Type::INT8)]).await? {
+                // A newer version may know more kinds.
+                let Some(kind) = PulseKind::from_name(row.try_get(0)?) else { continue };
+                pulses.push(Pulse { kind, name: row.try_get(1)?, at: time_from_sql(row.try_get(2)?)? });
+            }
+            Ok(pulses)
+        })
+    }
+
+    fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        let before = before.as_microsecond();
+        self.with(&async |client| {
+            client.execute_typed("DELETE FROM pulses WHERE at < $1", &[(&before, Type::INT8)]).await?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Signs of life in the SQLite file, on a connection of their own that waits for no disk.
+//!
+//! `synchronous = NORMAL` in WAL mode syncs nothing at a commit, only at a checkpoint: once in about a thousand pages,
+//! here and not in a request. What a power failure takes is the newest signs of life, and nothing else: the
+//! journal's next commit syncs the log with all that is in it. `OFF` would not do: with it, a checkpoint made here
+//! would not be on the disk when the log is begun anew.
+//!
+//! What a process tells at once is one row, and the rows of the last minutes are all there are: thousands of renewals a
+//! second would otherwise be as many searches in a table.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::connection::Link;
+use crate::store::StoreError;
+use crate::store::heartbeats::{KEPT, Pulse, PulseKind, PulseStore};
+use crate::store::row::time_from_sql;
+
+/// A sign of life in a row: kind, name, and when, in microseconds since the Unix epoch.
+type Told<T> = (T, T, i64);
+
+/// Forgets what was told before a time.
+const FORGET: &str = "DELETE FROM told_pulses WHERE at < ?1";
+
+/// The signs of life in a SQLite file.
+#[derive(Debug)]
+pub(super) struct SqlitePulses {
+    link: Link,
+    /// [`data_version`] when they were last read.
+    read: AtomicI64,
+}
+
+impl SqlitePulses {
+    pub(super) fn new(path: &Path) -> SqlitePulses {
+        // No version is negative.
+        SqlitePulses { link: Link::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(-1) }
+    }
+
+    /// Closes the connection for good.
+    pub(super) fn close(&self) {
+        self.link.close();
+    }
+}
+
+impl PulseStore for SqlitePulses {
+    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
+        let Some(newest) = pulses.iter().map(|pulse| pulse.at).max() else { return Ok(()) };
+        let old = newest.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let told: Vec<Told<&str>> =
+            pulses.iter().map(|pulse| (pulse.kind.as_str(), &*pulse.name, pulse.at.as_microsecond())).collect();
+        let text = serde_json::to_string(&told)
+            .map_err(|error| StoreError::unusable("signs of life cannot be written", error))?;
+        self.link.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction
+                .prepare_cached("INSERT INTO told_pulses (at, pulses) VALUES (?1, ?2)")?
+                .execute(params![newest.as_microsecond(), text])?;
+            transaction.prepare_cached(FORGET)?.execute([old.as_microsecond()])?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn has_news(&self) -> Result<bool, StoreError> {
+        self.link.with(|connection| Ok(data_version(connection)? != self.read.load(Ordering::Relaxed)))
+    }
+
+    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+        self.link.with(|connection| {
+            // Before they are read: what comes in between is news.
+            let version = data_version(connection)?;
+            let mut statement = connection.prepare_cached("SELECT pulses FROM told_pulses WHERE at > ?1")?;
+            let mut rows = statement.query([after.as_microsecond()])?;
+            let mut newest = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let told: Vec<Told<String>> = serde_json::from_str(&row.get::<_, String>(0)?)
+                    .map_err(|error| StoreError::unusable("signs of life are damaged", error))?;
+                for (kind, name, at) in told {
+                    // A newer version may know more kinds.
+                    let Some(kind) = PulseKind::from_name(&kind) else { continue };
+                    let at = time_from_sql(at)?;
+                    if at > after {
+                        let known = newest.entry((kind, name)).or_insert(at);
+                        *known = at.max(*known);
+                    }
+                }
+            }
+            self.read.store(version, Ordering::Relaxed);
+            Ok(newest.into_iter().map(|((kind, name), at)| Pulse { kind, name, at }).collect())
+        })
+    }
+
+    fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.link.with(|connection| {
+            connection.prepare_cached(FORGET)?.execute([before.as_microsecond()])?;
+            Ok(())
+        })
+    }
+}
+
+/// What is another number whenever another connection, of this process or of another one, has written to the file
+/// (<https://www.sqlite.org/pragma.html#pragma_data_version>).
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}

@@ -1,0 +1,102 @@
+//! What plugins have cost, and budgets, in the SQLite file: see [`crate::registry::cost`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use super::change_row::{COLUMNS, change_row};
+use crate::store::ledger_row::{MeterRow, account_of, account_text};
+use crate::store::row::{revision_from_sql, time_from_sql};
+use crate::store::{Batch, StoreError};
+use domain::change::ChangeKind;
+use domain::cost::{Books, Extent, Meter};
+use domain::plugin::PluginKey;
+use domain::record::Record;
+
+/// Writes what a batch has changed, within its transaction.
+pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), StoreError> {
+    for (key, meter) in &batch.meters {
+        write_meter(connection, key, meter)?;
+    }
+    for (id, account) in &batch.budgets {
+        match account_text(account.as_ref()) {
+            Some(document) => connection
+                .prepare_cached(
+                    "INSERT INTO budgets (id, document) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET document = ?2",
+                )?
+                .execute([&**id, document.as_str()])?,
+            None => connection.prepare_cached("DELETE FROM budgets WHERE id = ?1")?.execute([id])?,
+        };
+    }
+    Ok(())
+}
+
+fn write_meter(connection: &Connection, key: &PluginKey, meter: &Meter) -> Result<(), StoreError> {
+    let MeterRow { category, name, low, high, began, ended } = MeterRow::from((key, meter));
+    connection
+        .prepare_cached(
+            "INSERT INTO meters (category, name, low, high, began, ended) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (category, name) DO UPDATE SET low = ?3, high = ?4, began = ?5, ended = ?6",
+        )?
+        .execute(params![category, name, low, high, began, ended])?;
+    Ok(())
+}
+
+/// Returns true if and only if the file has books.
+pub(super) fn are_there(connection: &Connection) -> Result<bool, StoreError> {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meters'";
+    Ok(connection.query_row(tables, [], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// Counts what plugins have cost, in a file from before there were books: as far as its journal goes back.
+pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare(&format!("SELECT {COLUMNS} FROM changes WHERE kind <> 'category.named' ORDER BY revision"))?;
+    let mut rows = statement.query([])?;
+    let mut books = Books::default();
+    let mut standing: HashMap<String, Arc<Record>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let row = change_row(row)?;
+        let after = row.record()?;
+        let before = match &after {
+            Some(record) => standing.insert(row.subject, Arc::clone(record)),
+            None if row.kind == ChangeKind::PluginRemoved.as_str() => standing.remove(&row.subject),
+            None => None,
+        };
+        if let Some(before) = before {
+            let end = time_from_sql(row.at)?;
+            let extent = Extent::of(&before, after.as_deref(), end);
+            books.close(&before, extent, end, revision_from_sql(row.revision)?);
+        }
+    }
+    for (key, meter) in books.meters() {
+        write_meter(connection, key, meter)?;
+    }
+    Ok(())
+}
+
+/// Reads all of it.
+pub(super) fn read(connection: &Connection) -> Result<Books, StoreError> {
+    let mut statement = connection.prepare("SELECT category, name, low, high, began, ended FROM meters")?;
+    let mut rows = statement.query([])?;
+    let mut meters = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = MeterRow {
+            category: row.get(0)?,
+            name: row.get(1)?,
+            low: row.get(2)?,
+            high: row.get(3)?,
+            began: row.get(4)?,
+            ended: row.get(5)?,
+        };
+        meters.push(row.try_into()?);
+    }
+    let mut statement = connection.prepare("SELECT id, document FROM budgets")?;
+    let mut rows = statement.query([])?;
+    let mut budgets = Vec::new();
+    while let Some(row) = rows.next()? {
+        budgets.push(account_of(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
+    }
+    Ok(Books::restore(meters, budgets))
+}
