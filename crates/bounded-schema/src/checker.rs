@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
+use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
 use crate::MAX_ERRORS;
@@ -11,6 +12,7 @@ use crate::fuel::{Prices, metered};
 use crate::metered::{Metered, MeteredJson};
 use crate::mistake::{Invalid, Mistake};
 use crate::patterns::{self, Patterns};
+use crate::prepared::prepare;
 use crate::references::Reach;
 use crate::structure::Structure;
 
@@ -37,7 +39,7 @@ impl Checker {
     /// Compiles a schema that is known to be within the limits.
     pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, Invalid> {
         let name_price = patterns.name_price(structure, reach.name_patterns)?;
-        let validator = build(structure.root, patterns)?;
+        let validator = build(&prepare(structure, reach), patterns)?;
         let way = structure.longest_pointer.saturating_mul(reach.height);
         Ok(Checker { validator, name_price, digits: structure.digits, copied: structure.longest_copy, way })
     }
@@ -78,6 +80,8 @@ fn mistake(error: &ValidationError) -> Mistake {
 
 fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, Invalid> {
     jsonschema::options_for::<MeteredJson>()
+        // The meta-schemas of all drafts: a schema may refer to that of another.
+        .with_registry(&SPECIFICATIONS)
         .offline()
         // What these mean is left to the application, as the newer drafts have it.
         .should_validate_formats(false)
