@@ -90,7 +90,15 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, I
         .with_pattern_options(patterns::options(patterns::MAX_NAME_PATTERN))
         .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
         .build(schema)
-        .map_err(|error| Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))))
+        .map_err(|error| match error.kind() {
+            // The library looks at the patterns of older drafts more strictly than where it compiles them.
+            ValidationErrorKind::Format { .. } => Invalid::at(
+                error.instance_path().as_str(),
+                "is no regular expression of ECMA-262 in Unicode mode: \
+                 a bracket or brace that stands for itself needs a `\\` before it",
+            ),
+            _ => Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))),
+        })
 }
 
 /// How deep a value is nested, and the length of the longest pointer into it, in bytes.

@@ -38,14 +38,9 @@ pub(crate) fn translate(pattern: &str) -> Cow<'_, str> {
             Token::Escape { char: '0', .. } if !tokens.rest().starts_with(|next: char| next.is_ascii_digit()) => {
                 translated.push_str(r"\x00");
             }
-            Token::Escape { char: 'u', .. } => match surrogate_pair(tokens.rest()) {
-                Some((char, rest)) => {
-                    tokens.chars = rest.chars();
-                    // Writing to a `String` cannot fail.
-                    let _ = write!(translated, "\\u{{{:x}}}", u32::from(char));
-                }
-                None => translated.push_str(r"\u"),
-            },
+            Token::Escape { char: 'u', in_class } => {
+                tokens.chars = code_unit(tokens.rest(), in_class, &mut translated).chars();
+            }
             Token::Escape { char, .. } if char.is_ascii() => translated.extend(['\\', char]),
             Token::Escape { char, .. } => translated.push(char),
         }
@@ -75,18 +70,26 @@ pub(crate) fn defect(pattern: &str) -> Option<String> {
         Ok(syntax) => {
             regex_syntax::hir::translate::Translator::new().translate(pattern, &syntax).err()?.kind().to_string()
         }
-        Err(error) => reason(error.kind()),
+        Err(error) => reason(&error),
     };
     Some(format!("is no regular expression of ECMA-262 in Unicode mode: {reason}"))
 }
 
-fn reason(kind: &ast::ErrorKind) -> String {
+fn reason(error: &ast::Error) -> String {
     use ast::ErrorKind::{
-        RepetitionCountDecimalEmpty, RepetitionCountInvalid, RepetitionCountUnclosed, RepetitionMissing,
+        EscapeUnrecognized, RepetitionCountDecimalEmpty, RepetitionCountInvalid, RepetitionCountUnclosed,
+        RepetitionMissing,
     };
+    let kind = error.kind();
     match kind {
         RepetitionMissing | RepetitionCountDecimalEmpty | RepetitionCountInvalid | RepetitionCountUnclosed => {
             format!("{kind}; a `{{`, `*`, `+` or `?` that stands for itself needs a `\\` before it")
+        }
+        EscapeUnrecognized => {
+            let span = error.span().start.offset..error.span().end.offset;
+            let escape = error.pattern().get(span).unwrap_or_default();
+            let instead = if escape == r"\Z" { "; the end of the text is `$`" } else { "" };
+            format!("{kind} `{escape}`{instead}")
         }
         _ => kind.to_string(),
     }
@@ -107,6 +110,39 @@ fn sets_dot_all(pattern: &str) -> bool {
         }
     }
     false
+}
+
+/// Translates an escape that begins with `\u`, `rest` after it, and returns what follows.
+///
+/// No text has half a character: alone in a class, a surrogate matches nothing, and ranges leave all of them out.
+fn code_unit<'a>(rest: &'a str, in_class: bool, translated: &mut String) -> &'a str {
+    if let Some((char, rest)) = surrogate_pair(rest) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(translated, "\\u{{{:x}}}", u32::from(char));
+        return rest;
+    }
+    let Some(after) = surrogate(rest).filter(|_| in_class) else {
+        translated.push_str(r"\u");
+        return rest;
+    };
+    if let Some(after) = after.strip_prefix(r"-\u").and_then(surrogate) {
+        translated.push_str(r"\P{any}");
+        return after;
+    }
+    let begins = after.starts_with('-') && !after.starts_with("-]");
+    let ends = translated.ends_with('-') && !translated.ends_with("[-") && !translated.ends_with("[^-");
+    translated.push_str(match (begins, ends) {
+        (true, _) => r"\u{e000}",
+        (false, true) => r"\u{d7ff}",
+        (false, false) => r"\P{any}",
+    });
+    after
+}
+
+/// What follows the four digits of a surrogate.
+fn surrogate(rest: &str) -> Option<&str> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    matches!(u16::from_str_radix(digits, 16), Ok(0xd800..=0xdfff)).then_some(after)
 }
 
 /// The character that two escaped surrogates stand for, and what follows them. `rest` is what follows the first `\u`.
@@ -193,6 +229,8 @@ mod tests {
     #[case(r"\bx\B[\b]", r"(?-u:\b)x(?-u:\B)[\x08]")]
     #[case(r"\0[\0]\01", r"\x00[\x00]\01")]
     #[case(r"[\ud83d\ude00-\ud83d\ude4f]\u0041\ud83d", r"[\u{1f600}-\u{1f64f}]\u0041\ud83d")]
+    #[case(r"[\u0020-\uD7FF\uD800\uDBFF-\uDC00\uDFFF\t]", r"[\u0020-\uD7FF\P{any}\P{any}\P{any}\t]")]
+    #[case(r"[^\ud800-\udfff][a-\udbff][\ud800-\uffff]", r"[^\P{any}][a-\u{d7ff}][\u{e000}-\uffff]")]
     #[case(r"\–\/", r"–\/")]
     #[case("\\", "\\")]
     fn a_pattern_is_translated(#[case] pattern: &str, #[case] translated: &str) {
@@ -208,6 +246,7 @@ mod tests {
     #[case("^{.*}$", Some("no regular expression"))]
     #[case("a(", Some("no regular expression"))]
     #[case(r"\p{Nothing}", Some("no regular expression"))]
+    #[case(r"\Aa\Z", Some("the end of the text is `$`"))]
     #[case("^.{0,1000}$", None)]
     fn a_defect_is_told_from_a_size(#[case] pattern: &str, #[case] told: Option<&str>) {
         let defect = defect(pattern);

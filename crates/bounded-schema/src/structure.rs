@@ -206,7 +206,9 @@ impl<'a> Structure<'a> {
             let keyword = self.id_keyword;
             return Err(self.refuse(format!("`{keyword}` is supported only at the root of the schema")));
         }
-        let names = [id.and_then(|id| id.strip_prefix('#')), text("$anchor"), text("$dynamicAnchor")];
+        // Some generators give every subschema its JSON Pointer, and copies of it have the same one: that is no name.
+        let plain = id.and_then(|id| id.strip_prefix('#')).filter(|name| !name.starts_with('/'));
+        let names = [plain, text("$anchor"), text("$dynamicAnchor")];
         for name in names.into_iter().flatten().filter(|name| !name.is_empty()) {
             let known = self.anchors.insert(name, value);
             if known.is_some_and(|known| !std::ptr::eq(known, value)) {

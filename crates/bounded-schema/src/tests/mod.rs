@@ -96,6 +96,7 @@ fn a_schema_of_every_draft_is_understood_by_its_own_rules() {
 #[case(json!({"$ref": "http://json-schema.org/draft-03/schema#"}), "/$ref")]
 #[case(json!({"x": {"y": {"$ref": "other.json"}}, "$ref": "#/x/y"}), "/x/y/$ref")]
 #[case(json!({"$defs": {"unused": {"pattern": "("}}}), "/$defs/unused/pattern")]
+#[case(json!({"$schema": DRAFTS[2], "properties": {"a": {"pattern": "^a]?$"}}}), "/properties/a/pattern")]
 #[case(json!({"patternProperties": {"a(": {}}}), "/patternProperties/a(")]
 #[case(json!({"pattern": "^(?=.*[a-z])"}), "/pattern")]
 #[case(json!({"pattern": "(a)\\1"}), "/pattern")]

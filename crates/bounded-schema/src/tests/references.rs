@@ -121,3 +121,13 @@ fn a_reference_through_a_translated_name_is_followed() {
 fn a_schema_that_means_itself_is_refused(#[case] schema: Value) {
     assert!(refused(&schema).detail.contains("back to itself"));
 }
+
+#[test]
+fn an_identifier_that_is_a_pointer_may_occur_twice() {
+    let schema = json!({"$schema": DRAFTS[2], "$id": "http://example.com/root.json",
+        "definitions": {"a": {"$id": "#/definitions/a", "type": "null"}, "b": {"$id": "#/definitions/a", "type": "string"}},
+        "properties": {"a": {"$ref": "#/definitions/a"}, "b": {"$ref": "#/definitions/b"}}});
+    check(&schema, "").unwrap();
+    check_config(&json!({"a": null, "b": "text"}), &schema).unwrap();
+    assert_eq!(mistakes(check_config(&json!({"a": 1, "b": 1}), &schema)).len(), 2);
+}
