@@ -117,6 +117,7 @@ fn a_bad_schema_is_refused_where_it_is_wrong(#[case] schema: Value, #[case] poin
 #[case(json!({"properties": {"size": {"items": [{"type": "integer"}, {"type": "integer"}]}}}), "draft-07")]
 #[case(json!({"properties": {"size": {"minimum": 0, "exclusiveMinimum": true}}}), "draft-04")]
 #[case(json!({"definitions": {"a": {"$id": "#a"}}}), "`$anchor`")]
+#[case(json!({"$schema": DRAFTS[4], "pattern": "^\\Aa\\Z"}), "the end of the text is `$`")]
 fn a_refusal_offers_what_to_do(#[case] schema: Value, #[case] offer: &str) {
     let told = refused(&schema).detail;
     assert!(told.contains(offer), "{told}");
@@ -238,10 +239,14 @@ fn at_most_100_mistakes_are_listed() {
 
 #[test]
 fn quick_schemas_are_told_from_others() {
-    assert!(is_quick(r#"{"type":"object","properties":{}}"#));
-    for text in
-        [r#"{"pattern":"a"}"#, r#"{"patternProperties":{}}"#, r#"{"unevaluatedItems":false}"#, &" ".repeat(2049)]
-    {
+    assert!(is_quick(r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{}}}"##));
+    for text in [
+        r#"{"pattern":"a"}"#,
+        r#"{"patternProperties":{}}"#,
+        r#"{"unevaluatedItems":false}"#,
+        r#"{"$ref":"http://json%2Dschema.org/draft-07/schema"}"#,
+        &" ".repeat(2049),
+    ] {
         assert!(!is_quick(text), "{text}");
     }
 }
@@ -268,4 +273,22 @@ fn a_pattern_means_what_ecma_262_says(#[case] pattern: &str, #[case] matching: O
     check(&names, "").unwrap();
     assert!(matching.is_none_or(|matching| check_config(&json!({matching: "text"}), &names).is_err()));
     check_config(&json!({other: "text"}), &names).unwrap();
+}
+
+#[test]
+fn a_pattern_that_is_too_large_is_told_from_one_that_is_none() {
+    let schema = json!({"properties": {"a": {"pattern": "^.{0,1000}$"}, "b": {"pattern": "^{.*}$"}}});
+    let found = mistakes(check(&schema, ""));
+    let told: Vec<_> = found.iter().map(|mistake| (mistake.pointer.as_str(), mistake.detail.as_str())).collect();
+    assert!(
+        matches!(told[..], [("/properties/a/pattern", large), ("/properties/b/pattern", none)]
+        if large.contains("too large") && none.contains("no regular expression")),
+        "{told:?}"
+    );
+    // As many as before the dots were translated.
+    let names: Map<_, _> = [200, 250, 255]
+        .iter()
+        .map(|most| (format!("p{most}"), json!({"pattern": format!("^.{{1,{most}}}$")})))
+        .collect();
+    check(&json!({"properties": names, "patternProperties": {"^.{1,30}$": {}}}), "").unwrap();
 }
