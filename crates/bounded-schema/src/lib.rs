@@ -23,7 +23,7 @@
 //! | subschemas that apply to one value within each other, references followed | 64 |
 //! | references | only within the schema, and to the meta-schemas of these drafts: nothing is ever fetched |
 //! | what stands under `not`, for every `not` around it | 8 MiB |
-//! | `$id` (draft 4: `id`) | only at the root; a plain name (`#name`, drafts 4 to 7) anywhere |
+//! | `$id` (draft 4: `id`) | only at the root, in 1,000 bytes; a plain name (`#name`, drafts 4 to 7) anywhere |
 //! | the JSON Pointer to a subschema | 2,000 bytes |
 //! | numbers | 64 characters, exponents to ±400 |
 //! | patterns | 100 different ones of 1,000 bytes, without look-around and back-references |

@@ -109,10 +109,10 @@ impl<'a> Walk<'a> {
                     }
                     references.push(Resolved { schema, keyword, value, target });
                 }
-                Err(detail) if errors.len() < MAX_ERRORS => {
-                    errors.push(Mistake { pointer: reference.place.clone(), detail });
-                }
-                Err(_) => {}
+                Err(detail) => errors.push(Mistake { pointer: reference.place.clone(), detail }),
+            }
+            if errors.len() >= MAX_ERRORS {
+                break;
             }
         }
         if errors.is_empty() { Ok(references) } else { Err(Invalid(errors)) }

@@ -23,6 +23,9 @@ const MAX_NESTING: usize = 40;
 /// The longest JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
 const MAX_POINTER: usize = 2_000;
 
+/// The longest identifier, in bytes: the library joins it with every reference, and keeps the result.
+pub(crate) const MAX_ID: usize = 1_000;
+
 /// The longest number in a schema, in characters, and the largest power of ten that it may have.
 /// The library calculates exactly, with all digits.
 const MAX_NUMBER: usize = 64;
@@ -202,6 +205,9 @@ impl<'a> Structure<'a> {
     fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), Invalid> {
         let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
         let id = text(self.id_keyword);
+        if id.is_some_and(|id| id.len() > MAX_ID) {
+            return Err(self.refuse(format!("`{}` must have at most {MAX_ID} bytes", self.id_keyword)));
+        }
         if !self.pointer.is_empty() && id.is_some_and(|id| !id.starts_with('#')) {
             let keyword = self.id_keyword;
             return Err(self.refuse(format!("`{keyword}` is supported only at the root of the schema")));

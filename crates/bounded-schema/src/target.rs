@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use referencing::meta;
 use serde_json::Value;
 
-use crate::structure::Structure;
+use crate::structure::{MAX_ID, Structure};
 
 /// How many subschemas of a meta-schema apply to one value within each other, at most.
 pub(crate) const META_SCHEMA_HEIGHT: usize = 8;
@@ -55,6 +55,9 @@ pub(crate) fn find<'a>(structure: &Structure<'a>, keyword: &str, reference: &Val
     // Clients write `#/$defs/List<int>`: what should have been percent-encoded can mean nothing else.
     let fragment = percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
     let id = structure.id();
+    if document.len() > MAX_ID {
+        return Err(ONLY_WITHIN.into());
+    }
     if !document.is_empty() && document != id {
         let document = absolute(id, document).ok_or(ONLY_WITHIN)?;
         if absolute(id, id).as_ref() != Some(&document) {
