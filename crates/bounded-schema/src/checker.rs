@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
+use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
 use crate::MAX_ERRORS;
@@ -11,6 +12,7 @@ use crate::fuel::{Prices, metered};
 use crate::metered::{Metered, MeteredJson};
 use crate::mistake::{Invalid, Mistake};
 use crate::patterns::{self, Patterns};
+use crate::prepared::prepare;
 use crate::references::Reach;
 use crate::structure::Structure;
 
@@ -37,7 +39,7 @@ impl Checker {
     /// Compiles a schema that is known to be within the limits.
     pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, Invalid> {
         let name_price = patterns.name_price(structure, reach.name_patterns)?;
-        let validator = build(structure.root, patterns)?;
+        let validator = build(&prepare(structure, reach), patterns)?;
         let way = structure.longest_pointer.saturating_mul(reach.height);
         Ok(Checker { validator, name_price, digits: structure.digits, copied: structure.longest_copy, way })
     }
@@ -78,6 +80,8 @@ fn mistake(error: &ValidationError) -> Mistake {
 
 fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, Invalid> {
     jsonschema::options_for::<MeteredJson>()
+        // The meta-schemas of all drafts: a schema may refer to that of another.
+        .with_registry(&SPECIFICATIONS)
         .offline()
         // What these mean is left to the application, as the newer drafts have it.
         .should_validate_formats(false)
@@ -86,7 +90,15 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, I
         .with_pattern_options(patterns::options(patterns::MAX_NAME_PATTERN))
         .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
         .build(schema)
-        .map_err(|error| Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))))
+        .map_err(|error| match error.kind() {
+            // The library looks at the patterns of older drafts more strictly than where it compiles them.
+            ValidationErrorKind::Format { .. } => Invalid::at(
+                error.instance_path().as_str(),
+                "is no regular expression of ECMA-262 in Unicode mode: \
+                 a bracket or brace that stands for itself needs a `\\` before it",
+            ),
+            _ => Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))),
+        })
 }
 
 /// How deep a value is nested, and the length of the longest pointer into it, in bytes.

@@ -50,10 +50,40 @@ impl Dialect {
 
     /// Checks that `schema` is one by this dialect.
     pub fn check(&self, schema: &Value) -> Result<(), Invalid> {
-        match &*self.metaschema {
-            Ok(metaschema) => metaschema.check(schema),
-            Err(defect) => Err(defect.clone()),
-        }
+        let metaschema = self.metaschema.as_ref().map_err(Clone::clone)?;
+        metaschema.check(schema).map_err(|Invalid(mut mistakes)| {
+            for mistake in &mut mistakes {
+                if let Some(hint) = hint(schema, &mistake.pointer) {
+                    hint.clone_into(&mut mistake.detail);
+                }
+            }
+            Invalid(mistakes)
+        })
+    }
+}
+
+/// What to do about a keyword with a value that only older drafts know. Generators leave `$schema` out and mean one of
+/// those: pydantic 1 does.
+fn hint(schema: &Value, pointer: &str) -> Option<&'static str> {
+    let (around, keyword) = pointer.rsplit_once('/')?;
+    let is_name = ["/properties", "/patternProperties", "/$defs", "/definitions", "/dependentSchemas", "/dependencies"];
+    if is_name.iter().any(|map| around.ends_with(map)) {
+        return None;
+    }
+    match (keyword, schema.pointer(pointer)?) {
+        ("items", Value::Array(_)) => Some(
+            "must be one schema: for a tuple use `prefixItems`, or name the draft that has arrays here: \
+             `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
+        ),
+        ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => Some(
+            "must be the limit itself, a number; or name the draft that has booleans here: \
+             `\"$schema\": \"http://json-schema.org/draft-04/schema#\"`",
+        ),
+        ("$id", Value::String(id)) if id.starts_with('#') => Some(
+            "must not be a plain name: use `$anchor`, or name the draft that has plain names here: \
+             `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
+        ),
+        _ => None,
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Schemas,
     /// An object whose members are schemas.
     SchemaMap,
+    /// `patternProperties`: an object whose members are schemas, and their names patterns.
+    PatternMap,
     /// Anything else: it holds no schemas, whatever it looks like.
     Data,
 }
@@ -23,6 +25,7 @@ pub(crate) enum Role {
 impl Role {
     pub fn of_keyword(keyword: &str, value: &Value) -> Role {
         match (Holds::of(keyword), value) {
+            (Some((Holds::Map, _)), Value::Object(_)) if keyword == "patternProperties" => Role::PatternMap,
             (Some((Holds::Map, _)), Value::Object(_)) => Role::SchemaMap,
             (Some((Holds::List, _)), Value::Array(_)) => Role::Schemas,
             (Some((Holds::One | Holds::List, _)), Value::Object(_) | Value::Bool(_)) => Role::Schema,
@@ -31,7 +34,7 @@ impl Role {
     }
 
     pub fn of_member(self) -> Role {
-        if self == Role::SchemaMap { Role::Schema } else { Role::Data }
+        if matches!(self, Role::SchemaMap | Role::PatternMap) { Role::Schema } else { Role::Data }
     }
 
     pub fn of_item(self) -> Role {

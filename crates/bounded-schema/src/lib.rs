@@ -6,10 +6,11 @@
 //!
 //! Both documents come from strangers. The `jsonschema` crate checks them, but it trusts its
 //! schemas: a few hundred bytes can make it take hours, gigabytes or the whole stack. So a schema
-//! is read first, and refused where it exceeds a limit (`structure`, `references`,
+//! is read first, and refused where it exceeds a limit (`structure`, `references`, `depth`,
 //! `patterns`); and the library reads the values it checks through nodes that count, and that
-//! stop it when it takes too long (`metered`, `fuel`). `dialect` knows the drafts, `checker` words the
-//! mistakes.
+//! stop it when it takes too long (`metered`, `fuel`). `target` resolves references, `ecma` and
+//! `prepared` give the library what it reads as the author means it, `dialect` knows the drafts,
+//! `checker` words the mistakes.
 //!
 //! A schema is a JSON object, of draft 4, 6, 7, 2019-09 or 2020-12 as its `$schema` says, or else
 //! 2020-12. Its limits:
@@ -17,14 +18,16 @@
 //! | of what | limit |
 //! |---|---|
 //! | JSON values, all counted | 20,000 |
-//! | subschemas that stand within each other | 20 |
+//! | subschemas that stand within each other | 40 |
+//! | … references followed, eight of them within each other | 100 |
 //! | subschemas that apply to one value within each other, references followed | 64 |
-//! | references | only within the schema (`#…`): nothing is ever fetched |
-//! | `$id` (draft 4: `id`) | only at the root; a plain name (`#name`, drafts 4 to 7) anywhere |
+//! | references | only within the schema, and to the meta-schemas of these drafts: nothing is ever fetched |
+//! | what stands under `not`, for every `not` around it | 8 MiB |
+//! | `$id` (draft 4: `id`) | only at the root, in 1,000 bytes; a plain name (`#name`, drafts 4 to 7) anywhere |
 //! | the JSON Pointer to a subschema | 2,000 bytes |
 //! | numbers | 64 characters, exponents to ±400 |
 //! | patterns | 100 different ones of 1,000 bytes, without look-around and back-references |
-//! | patterns, compiled | 288 KiB each, 32 KiB in `patternProperties`, 1 MiB together |
+//! | patterns, compiled | 352 KiB each, 44 KiB in `patternProperties`, 1,280 KiB together |
 //! | what `unevaluatedProperties` and `unevaluatedItems` reach, for every way that leads there | 2 MiB |
 //!
 //! A schema that refers back to itself without a step into the value could never be checked, and is
@@ -48,14 +51,18 @@ use self::structure::Structure;
 
 mod canonical;
 mod checker;
+mod depth;
 mod dialect;
+mod ecma;
 mod fuel;
 mod keywords;
 mod metered;
 mod mistake;
 mod patterns;
+mod prepared;
 mod references;
 mod structure;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -88,9 +95,13 @@ pub fn check_config(config: &Value, schema: &Value) -> Result<(), Invalid> {
 /// Whether [`check`] of the schema with this text, as it is serialised here, takes no more than 2 ms,
 /// whatever it says. Most take some ten microseconds.
 ///
-/// Patterns may take 20 ms each to compile, and `unevaluated…` is compiled for every way to it.
+/// Patterns may take 20 ms each to compile, `unevaluated…` is compiled for every way to it, and a reference that does
+/// not begin with `#` may bring a whole meta-schema.
 pub fn is_quick(text: &str) -> bool {
-    text.len() <= MAX_QUICK && !text.contains("\"pattern") && !text.contains("\"unevaluated")
+    text.len() <= MAX_QUICK
+        && !text.contains("\"pattern")
+        && !text.contains("\"unevaluated")
+        && text.matches("\"$ref\"").count() == text.matches("\"$ref\":\"#").count()
 }
 
 fn compile(schema: &Value, pointer: &str) -> Result<Checker, Invalid> {

@@ -2,7 +2,7 @@
 //!
 //! They are those of ECMA-262 as far as the `regex` crate has them. That crate needs no exponential
 //! time, but for some expressions time in proportion to the expression's compiled size times the
-//! length of the text, and the size can be large: `^.{1,255}$` takes 260 KiB. So the sizes are
+//! length of the text, and the size can be large: `^.{1,255}$` takes 344 KiB. So the sizes are
 //! limited, and a match takes fuel by this product.
 
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use jsonschema::{Keyword, PatternOptions, Regex, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::MAX_ERRORS;
+use crate::ecma;
 use crate::fuel::charge;
 use crate::metered::{Metered, MeteredJson};
 use crate::mistake::{Invalid, Mistake};
@@ -25,14 +26,14 @@ const MAX_LENGTH: usize = 1_000;
 
 /// The sizes that compiled patterns are told apart by, in bytes: most are small, few are large, and
 /// none is larger. Each is what a pattern up to that size is taken for.
-const SIZES: [usize; 5] = [512, 2 << 10, 8 << 10, MAX_NAME_PATTERN, MAX_SIZE];
-const MAX_SIZE: usize = 288 << 10;
+const SIZES: [usize; 6] = [512, 2 << 10, 8 << 10, MAX_NAME_PATTERN, 128 << 10, MAX_SIZE];
+const MAX_SIZE: usize = 352 << 10;
 
 /// The largest size in `patternProperties`: every name of an object is compared with all of them.
-pub(crate) const MAX_NAME_PATTERN: usize = 32 << 10;
+pub(crate) const MAX_NAME_PATTERN: usize = 44 << 10;
 
 /// How large all patterns of a schema may be together, in bytes. Compiling takes up to 100 µs a KiB.
-const MAX_TOTAL_SIZE: usize = 1 << 20;
+const MAX_TOTAL_SIZE: usize = 1280 << 10;
 
 /// How many bytes of a pattern's size a unit of fuel pays for, for one byte of text. A match takes
 /// up to 1 ns for the two of them.
@@ -131,22 +132,20 @@ impl Pattern {
         if text.len() > MAX_LENGTH {
             return Err(format!("must have at most {MAX_LENGTH} bytes"));
         }
-        let schema = json!({"pattern": text});
+        let schema = json!({"pattern": ecma::translate(text)});
         for size in SIZES {
             if let Ok(matches) = jsonschema::options().with_pattern_options(options(size)).build(&schema) {
                 return Ok(Pattern { text: text.to_owned(), size, matches });
             }
         }
-        if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|group| text.contains(group)) {
-            return Err("look-ahead and look-behind are not supported in patterns".into());
-        }
-        Err(too_large(MAX_SIZE))
+        Err(ecma::defect(text).unwrap_or_else(|| too_large(MAX_SIZE)))
     }
 }
 
 fn too_large(size: usize) -> String {
     format!(
-        "is not a regular expression that is supported: ECMA-262 without back-references, at most {} KiB compiled",
+        "takes more than {} KiB compiled, which is too large: a bounded repetition (`{{0,1000}}`) takes as much as all its \
+         copies; use `maxLength` or `maxItems` beside a `*`",
         size >> 10,
     )
 }

@@ -5,14 +5,16 @@
 //! chain of references, and for `unevaluated…` over references, where it compiles the targets again
 //! for every way that leads to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use crate::MAX_ERRORS;
+use crate::depth;
 use crate::keywords::children;
 use crate::mistake::{Invalid, Mistake};
 use crate::structure::Structure;
+use crate::target::{META_SCHEMA_HEIGHT, META_SCHEMA_WEIGHT, Target, find};
 
 /// How many subschemas may apply to one value one within the other, references followed. The
 /// library checks by recursion.
@@ -29,21 +31,37 @@ const MAX_UNEVALUATED_DEPTH: usize = 32;
 type Schema = Map<String, Value>;
 
 /// What following the references has shown.
-pub(crate) struct Reach {
+pub(crate) struct Reach<'a> {
+    pub references: Vec<Resolved<'a>>,
     /// The most subschemas that apply to one value one within the other.
     pub height: usize,
     /// The most names in `patternProperties` with which one property's name may be compared.
     pub name_patterns: usize,
 }
 
+/// A reference, and where it leads.
+pub(crate) struct Resolved<'a> {
+    pub schema: *const Schema,
+    pub keyword: &'static str,
+    pub value: &'a Value,
+    pub target: Target<'a>,
+}
+
 /// Follows every reference of the schema.
 ///
 /// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
-pub(crate) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
-    let mut walk =
-        Walk { targets: HashMap::new(), heights: HashMap::new(), evaluated: 0, name_patterns: 0, open: Vec::new() };
-    walk.resolve_all(structure)?;
-    let mut reach = Reach { height: 0, name_patterns: 0 };
+pub(crate) fn follow<'a>(structure: &mut Structure<'a>) -> Result<Reach<'a>, Invalid> {
+    let mut walk = Walk {
+        targets: HashMap::new(),
+        outside: HashSet::new(),
+        heights: HashMap::new(),
+        evaluated: 0,
+        name_patterns: 0,
+        open: Vec::new(),
+    };
+    let references = walk.resolve_all(structure)?;
+    depth::check(structure, &walk.targets, &walk.outside)?;
+    let mut reach = Reach { references, height: 0, name_patterns: 0 };
     for &schema in &structure.subschemas {
         reach.height = reach.height.max(walk.height(structure, schema, 0)?);
         walk.name_patterns = name_patterns(schema);
@@ -58,6 +76,8 @@ pub(crate) fn follow(structure: &mut Structure) -> Result<Reach, Invalid> {
 struct Walk<'a> {
     /// What the references of a subschema lead to.
     targets: HashMap<*const Schema, Vec<&'a Schema>>,
+    /// The subschemas that refer to a meta-schema.
+    outside: HashSet<*const Schema>,
     /// `None` while it is being found.
     heights: HashMap<*const Schema, Option<usize>>,
     evaluated: usize,
@@ -67,25 +87,35 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<(), Invalid> {
+    fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<Vec<Resolved<'a>>, Invalid> {
+        let mut references = Vec::new();
         let mut errors = Vec::new();
         let mut next = 0;
         // Targets that are found on the way are read in turn, and may refer further.
         while let Some(reference) = structure.references.get(next) {
             next += 1;
-            match resolve(structure, reference.value) {
-                Ok((target, place)) => {
-                    let targets = self.targets.entry(std::ptr::from_ref(reference.schema)).or_default();
-                    targets.extend(target.as_object());
-                    structure.read_also(target, &place)?;
+            let (schema, keyword, value) = (std::ptr::from_ref(reference.schema), reference.keyword, reference.value);
+            match find(structure, keyword, value) {
+                Ok(target) => {
+                    match &target {
+                        Target::Place { schema: found, place } => {
+                            self.targets.entry(schema).or_default().extend(found.as_object());
+                            structure.read_also(found, place)?;
+                        }
+                        Target::Anchor { schema: found, .. } => {
+                            self.targets.entry(schema).or_default().extend(found.as_object());
+                        }
+                        Target::MetaSchema { .. } => drop(self.outside.insert(schema)),
+                    }
+                    references.push(Resolved { schema, keyword, value, target });
                 }
-                Err(detail) if errors.len() < MAX_ERRORS => {
-                    errors.push(Mistake { pointer: reference.place.clone(), detail });
-                }
-                Err(_) => {}
+                Err(detail) => errors.push(Mistake { pointer: reference.place.clone(), detail }),
+            }
+            if errors.len() >= MAX_ERRORS {
+                break;
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
+        if errors.is_empty() { Ok(references) } else { Err(Invalid(errors)) }
     }
 
     /// How many subschemas apply to one value within each other, from `schema` on.
@@ -98,14 +128,17 @@ impl<'a> Walk<'a> {
                 return Err(Invalid::at(structure.place_of(schema), detail));
             }
             None if above < MAX_HEIGHT => {}
-            _ => {
-                let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
-                return Err(Invalid::at(structure.place_of(schema), detail));
-            }
+            _ => return Err(too_high(structure, schema)),
         }
         self.heights.insert(key, None);
         let within = children(schema).filter(|(same_value, _)| *same_value).map(|(_, child)| child);
         let mut height = 0;
+        if self.outside.contains(&key) {
+            height = META_SCHEMA_HEIGHT;
+            if above + height > MAX_HEIGHT {
+                return Err(too_high(structure, schema));
+            }
+        }
         for next in within.chain(self.targets_of(schema)) {
             height = height.max(self.height(structure, next, above + 1)?);
         }
@@ -116,18 +149,29 @@ impl<'a> Walk<'a> {
     /// Counts what the library compiles to find out what `schema` leaves unevaluated.
     fn evaluate(&mut self, structure: &Structure<'a>, schema: &'a Schema, above: usize) -> Result<(), Invalid> {
         let key = std::ptr::from_ref(schema);
-        self.evaluated += structure.weight(schema);
-        if self.evaluated > MAX_UNEVALUATED || above > MAX_UNEVALUATED_DEPTH {
-            let detail = "`unevaluatedProperties` and `unevaluatedItems` reach too much of the schema; \
-                          use fewer of them, or fewer references beside them";
-            return Err(Invalid::at(structure.place_of(schema), detail));
-        }
+        self.count_evaluated(structure, schema, structure.weight(schema), above)?;
         if self.open.contains(&key) {
             return Ok(());
         }
         self.open.push(key);
         self.evaluate_within(structure, schema, true, above)?;
         self.open.pop();
+        Ok(())
+    }
+
+    fn count_evaluated(
+        &mut self,
+        structure: &Structure,
+        schema: &Schema,
+        weight: usize,
+        above: usize,
+    ) -> Result<(), Invalid> {
+        self.evaluated += weight;
+        if self.evaluated > MAX_UNEVALUATED || above > MAX_UNEVALUATED_DEPTH {
+            let detail = "`unevaluatedProperties` and `unevaluatedItems` reach too much of the schema; \
+                          use fewer of them, or fewer references beside them";
+            return Err(Invalid::at(structure.place_of(schema), detail));
+        }
         Ok(())
     }
 
@@ -141,6 +185,9 @@ impl<'a> Walk<'a> {
         let evaluated = evaluated || evaluates(schema);
         if evaluated {
             self.name_patterns += name_patterns(schema);
+            if self.outside.contains(&std::ptr::from_ref(schema)) {
+                self.count_evaluated(structure, schema, META_SCHEMA_WEIGHT, above)?;
+            }
             for target in self.targets_of(schema) {
                 self.evaluate(structure, target, above + 1)?;
             }
@@ -156,37 +203,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+fn too_high(structure: &Structure, schema: &Schema) -> Invalid {
+    let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
+    Invalid::at(structure.place_of(schema), detail)
+}
+
 fn evaluates(schema: &Schema) -> bool {
     schema.contains_key("unevaluatedProperties") || schema.contains_key("unevaluatedItems")
 }
 
 fn name_patterns(schema: &Schema) -> usize {
     schema.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len)
-}
-
-/// What a reference points to, and the pointer to it; or what is wrong with the reference.
-fn resolve<'a>(structure: &Structure<'a>, reference: &Value) -> Result<(&'a Value, String), String> {
-    let reference = reference.as_str().ok_or("must be a string")?;
-    let own = reference.strip_prefix(structure.id()).filter(|rest| rest.is_empty() || rest.starts_with('#'));
-    let fragment = match own.unwrap_or(reference) {
-        "" => "",
-        local => local.strip_prefix('#').ok_or(
-            "only references within the schema (`#…`) are followed; put the schema that it means under `$defs`",
-        )?,
-    };
-    // RFC 3986 section 3.5.
-    if !fragment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)) {
-        return Err("is not a URI reference: characters that those may not have must be percent-encoded".into());
-    }
-    let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
-    let (target, place) = if fragment.is_empty() || fragment.starts_with('/') {
-        (structure.root.pointer(&fragment), fragment.into_owned())
-    } else {
-        (structure.anchor(&fragment), String::new())
-    };
-    match target {
-        Some(target @ (Value::Object(_) | Value::Bool(_))) => Ok((target, place)),
-        Some(_) => Err("points to what is not a schema".into()),
-        None => Err("points to what does not exist in the schema".into()),
-    }
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Number, Value};
 
 use crate::canonical;
+use crate::ecma;
 use crate::keywords::Role;
 use crate::mistake::{Invalid, pointer_push};
 
@@ -15,17 +16,23 @@ use crate::mistake::{Invalid, pointer_push};
 /// kilobytes to compile.
 const MAX_VALUES: usize = 20_000;
 
-/// How deep subschemas may stand within each other. The library compiles by recursion and follows
-/// eight references on the way, so that this takes up to 1.3 MiB of stack.
-const MAX_NESTING: usize = 20;
+/// How deep subschemas may stand within each other. What the library recurses through, `depth` limits: references
+/// lead it deeper.
+const MAX_NESTING: usize = 40;
 
 /// The longest JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
 const MAX_POINTER: usize = 2_000;
+
+/// The longest identifier, in bytes: the library joins it with every reference, and keeps the result.
+pub(crate) const MAX_ID: usize = 1_000;
 
 /// The longest number in a schema, in characters, and the largest power of ten that it may have.
 /// The library calculates exactly, with all digits.
 const MAX_NUMBER: usize = 64;
 const MAX_EXPONENT: u64 = 400;
+
+/// How much all schemas under `not` may hold, in bytes: the library keeps a copy of each, those within each other too.
+const MAX_NEGATED: usize = 8 << 20;
 
 /// What a JSON value counts besides its text, when schemas are weighed, in bytes.
 const VALUE_WEIGHT: usize = 64;
@@ -51,12 +58,16 @@ pub(crate) struct Structure<'a> {
     listed: HashSet<*const Map<String, Value>>,
     values: usize,
     weight: usize,
+    negated: usize,
     pointer: String,
+    /// How much longer the pointer is for the library, which gets the patterns in it translated, in bytes.
+    growth: usize,
 }
 
 /// A `$ref`, or another keyword that refers.
 pub(crate) struct NotedReference<'a> {
     pub schema: &'a Map<String, Value>,
+    pub keyword: &'static str,
     pub value: &'a Value,
     /// Where it stands, as a JSON Pointer.
     pub place: String,
@@ -88,7 +99,9 @@ impl<'a> Structure<'a> {
             listed: HashSet::new(),
             values: 0,
             weight: 0,
+            negated: 0,
             pointer: String::new(),
+            growth: 0,
         };
         structure.value(root, Role::Schema, 0)?;
         Ok(structure)
@@ -99,6 +112,10 @@ impl<'a> Structure<'a> {
         match schema.as_object() {
             Some(object) if !self.listed.contains(&std::ptr::from_ref(object)) => {
                 pointer.clone_into(&mut self.pointer);
+                // Which of the tokens are patterns is not known here: as if all were.
+                let translated =
+                    if pointer.contains("/patternProperties/") { ecma::translate(pointer).len() } else { 0 };
+                self.growth = translated.saturating_sub(pointer.len());
                 self.value(schema, Role::Schema, 0)
             }
             _ => Ok(()),
@@ -108,6 +125,13 @@ impl<'a> Structure<'a> {
     /// The identifier of the whole schema, without the empty fragment; empty when it has none.
     pub fn id(&self) -> &'a str {
         self.root.get(self.id_keyword).and_then(Value::as_str).unwrap_or_default().trim_end_matches('#')
+    }
+
+    /// Whether a subschema takes part in how the meta-schemas of 2019-09 and 2020-12 refer to themselves.
+    pub fn extends_meta_schema(&self) -> bool {
+        self.subschemas.iter().any(|schema| {
+            schema.contains_key("$recursiveAnchor") || schema.get("$dynamicAnchor").is_some_and(|name| name == "meta")
+        })
     }
 
     /// The subschema with a plain-name `$anchor`.
@@ -135,6 +159,7 @@ impl<'a> Structure<'a> {
         }
         match value {
             Value::Object(members) if role == Role::Schema => self.schema(value, members, nesting),
+            Value::Object(members) if role == Role::PatternMap => self.pattern_members(members, nesting),
             Value::Object(members) => self.members(members, |_, _| role.of_member(), nesting),
             Value::Array(items) => self.items(items, role.of_item(), nesting),
             Value::Number(number) => self.number(number),
@@ -150,11 +175,12 @@ impl<'a> Structure<'a> {
         if nesting > MAX_NESTING {
             return Err(self.refuse(format!("stands deeper than {MAX_NESTING} subschemas within each other")));
         }
-        if self.pointer.len() > MAX_POINTER {
+        let pointer = self.pointer.len() + self.growth;
+        if pointer > MAX_POINTER {
             let place: String = self.pointer.chars().take(MAX_POINTER).collect();
             return Err(Invalid::at(place, format!("the pointer to this subschema exceeds {MAX_POINTER} bytes")));
         }
-        self.longest_pointer = self.longest_pointer.max(self.pointer.len());
+        self.longest_pointer = self.longest_pointer.max(pointer);
         self.listed.insert(std::ptr::from_ref(keywords));
         self.subschemas.push(keywords);
         self.name(value, keywords)?;
@@ -165,6 +191,10 @@ impl<'a> Structure<'a> {
         self.weights.insert(std::ptr::from_ref(keywords), self.weight - before);
         let negated = keywords.get("not").and_then(Value::as_object).map_or(0, |negated| self.weight(negated));
         self.longest_copy = self.longest_copy.max(negated);
+        self.negated += negated;
+        if self.negated > MAX_NEGATED {
+            return Err(self.refuse("stands within too many `not`, or holds too much under them".into()));
+        }
         Ok(())
     }
 
@@ -175,11 +205,16 @@ impl<'a> Structure<'a> {
     fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), Invalid> {
         let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
         let id = text(self.id_keyword);
+        if id.is_some_and(|id| id.len() > MAX_ID) {
+            return Err(self.refuse(format!("`{}` must have at most {MAX_ID} bytes", self.id_keyword)));
+        }
         if !self.pointer.is_empty() && id.is_some_and(|id| !id.starts_with('#')) {
             let keyword = self.id_keyword;
             return Err(self.refuse(format!("`{keyword}` is supported only at the root of the schema")));
         }
-        let names = [id.and_then(|id| id.strip_prefix('#')), text("$anchor"), text("$dynamicAnchor")];
+        // Some generators give every subschema its JSON Pointer, and copies of it have the same one: that is no name.
+        let plain = id.and_then(|id| id.strip_prefix('#')).filter(|name| !name.starts_with('/'));
+        let names = [plain, text("$anchor"), text("$dynamicAnchor")];
         for name in names.into_iter().flatten().filter(|name| !name.is_empty()) {
             let known = self.anchors.insert(name, value);
             if known.is_some_and(|known| !std::ptr::eq(known, value)) {
@@ -193,7 +228,7 @@ impl<'a> Structure<'a> {
         for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
             let Some(value) = keywords.get(keyword) else { continue };
             let place = format!("{}/{keyword}", self.pointer);
-            self.references.push(NotedReference { schema: keywords, value, place });
+            self.references.push(NotedReference { schema: keywords, keyword, value, place });
         }
     }
 
@@ -221,6 +256,19 @@ impl<'a> Structure<'a> {
             pointer_push(&mut self.pointer, name);
             self.value(member, role(name, member), nesting)?;
             self.pointer.truncate(here);
+        }
+        Ok(())
+    }
+
+    fn pattern_members(&mut self, members: &'a Map<String, Value>, nesting: usize) -> Result<(), Invalid> {
+        let (here, growth) = (self.pointer.len(), self.growth);
+        for (name, member) in members {
+            self.text(name);
+            pointer_push(&mut self.pointer, name);
+            self.growth += ecma::translate(name).len().saturating_sub(name.len());
+            self.value(member, Role::PatternMap.of_member(), nesting)?;
+            self.pointer.truncate(here);
+            self.growth = growth;
         }
         Ok(())
     }
