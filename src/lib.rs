@@ -25,4 +25,4 @@ pub mod store;
 pub mod telemetry;
 pub mod webhook;
 
-mod planted;
+mod failpoints;

@@ -23,8 +23,8 @@ use crate::wire::get_with;
 use plugin_registry::access::{TokenText, Tokens};
 use plugin_registry::cli::otlp::TraceArgs;
 use plugin_registry::http::metrics::requests::Requests;
-use plugin_registry::http::middleware::load_shedding::Gate;
-use plugin_registry::http::middleware::rate_limit::{Rate, Rates};
+use plugin_registry::http::middleware::load_shedding::LoadShedder;
+use plugin_registry::http::middleware::rate_limit::{RateLimits, RequestRate};
 use plugin_registry::http::state::{Access, Api};
 use plugin_registry::registry::Registry;
 use plugin_registry::store::StoreUrl;
@@ -76,8 +76,8 @@ pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -
 
 /// The service as it is in production, with a rate that nobody reaches.
 fn operated(api: Api, access: Access) -> Api {
-    let rate = Rate { per_second: A_MILLION, burst: A_MILLION };
-    Api { access, gate: Arc::new(Gate { rates: Some(Rates::new(rate)), ..Gate::default() }), ..api }
+    let rate = RequestRate { per_second: A_MILLION, burst: A_MILLION };
+    Api { access, gate: Arc::new(LoadShedder { rates: Some(RateLimits::new(rate)), ..LoadShedder::default() }), ..api }
 }
 
 /// What lets in who has a token, and that token.

@@ -17,7 +17,8 @@ use crate::wire::{Answer, Connection};
 use plugin_registry::clock::SystemClock;
 use plugin_registry::http::state::Api;
 use plugin_registry::registry::Registry;
-use plugin_registry::server::{self, Settings};
+use plugin_registry::server::settings::ServerSettings;
+use plugin_registry::server::{self};
 use plugin_registry::webhook::{self, Deliveries};
 
 /// A server with a runtime of its own, on a port of its own. Dropping it ends it.
@@ -46,8 +47,11 @@ impl Server {
         let address = listener.local_addr()?;
         let api = {
             let _runtime = runtime.enter();
-            let webhooks =
-                Deliveries::start(registry.clone(), Arc::new(SystemClock), webhook::deliveries::Settings::default());
+            let webhooks = Deliveries::start(
+                registry.clone(),
+                Arc::new(SystemClock),
+                webhook::deliveries::DeliverySettings::default(),
+            );
             set(Api::new(registry, webhooks))?
         };
         runtime.spawn(server::run(listener, api, patient(), std::future::pending()));
@@ -87,9 +91,9 @@ impl Server {
 
 /// The limits of production, but that connections may be silent while other sides are measured: after a request, and
 /// before the first one, which may be taken for a header that is slow to arrive.
-fn patient() -> Settings {
+fn patient() -> ServerSettings {
     let silence = Duration::from_mins(10);
-    Settings { first_byte_time: silence, header_time: silence, idle_time: silence, ..Settings::default() }
+    ServerSettings { first_byte_time: silence, header_time: silence, idle_time: silence, ..ServerSettings::default() }
 }
 
 impl Drop for Server {

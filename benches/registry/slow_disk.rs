@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
-use plugin_registry::store::heartbeats::PulseStore;
+use plugin_registry::store::heartbeats::HeartbeatStore;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
 /// What each commit takes longer.
@@ -60,8 +60,8 @@ impl Journal for SlowDisk {
         self.0.read(after, limit)
     }
 
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
-        self.0.compact(horizon, steps)
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.0.compact(compact_revision, steps)
     }
 
     fn history(&self) -> Arc<dyn History> {
@@ -72,8 +72,8 @@ impl Journal for SlowDisk {
         self.0.webhooks()
     }
 
-    fn pulses(&self) -> Arc<dyn PulseStore> {
-        self.0.pulses()
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        self.0.heartbeat_store()
     }
 
     fn tokens(&self) -> Arc<dyn TokenStore> {

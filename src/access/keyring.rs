@@ -35,7 +35,7 @@ pub enum Denial {
 
 /// A token that is in force.
 #[derive(Debug)]
-pub struct Key {
+pub struct KeyringEntry {
     /// The token.
     pub token: Token,
     /// Whether it stands in a file.
@@ -48,11 +48,11 @@ pub struct Key {
 /// All tokens that are in force.
 #[derive(Debug, Default)]
 pub struct Keyring {
-    keys: HashMap<TokenId, Arc<Key>, FnvBuildHasher>,
+    keys: HashMap<TokenId, Arc<KeyringEntry>, FnvBuildHasher>,
     is_open: bool,
 }
 
-impl Key {
+impl KeyringEntry {
     /// When it was used last, as far as this process or the store knows.
     pub fn last_used(&self) -> Option<Timestamp> {
         let here = Some(self.used.load(Ordering::Relaxed)).filter(|used| *used > i64::MIN);
@@ -81,7 +81,7 @@ impl Keyring {
             let known = before.and_then(|before| before.keys.get(&token.id));
             let used = known.map_or(i64::MIN, |known| known.used.load(Ordering::Relaxed));
             let principal = token.principal();
-            (token.id.clone(), Arc::new(Key { token, is_of_file, principal, used: used.into() }))
+            (token.id.clone(), Arc::new(KeyringEntry { token, is_of_file, principal, used: used.into() }))
         };
         Keyring { keys: stored.chain(of_file).map(key).collect(), is_open }
     }
@@ -92,12 +92,12 @@ impl Keyring {
     }
 
     /// Every key, in no particular order.
-    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyringEntry>> {
         self.keys.values()
     }
 
     /// The key of a token.
-    pub fn key(&self, id: &str) -> Option<&Arc<Key>> {
+    pub fn key(&self, id: &str) -> Option<&Arc<KeyringEntry>> {
         self.keys.get(id)
     }
 
@@ -189,8 +189,8 @@ mod tests {
         assert!(!ring.still_admits(&principal, at(6)) && !ring.is_open());
         assert!(!Keyring::new(Vec::new(), Some(Vec::new()), None).is_open(), "a file is there, and has no tokens");
         let open = Keyring::new(Vec::new(), None, None);
-        assert!(open.is_open() && open.still_admits(&Principal::anonymous(), at(1)));
-        assert!(!ring.still_admits(&Principal::anonymous(), at(1)));
+        assert!(open.is_open() && open.still_admits(&Principal::unrestricted(), at(1)));
+        assert!(!ring.still_admits(&Principal::unrestricted(), at(1)));
     }
 
     #[test]

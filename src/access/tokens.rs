@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
 use super::file;
-use super::keyring::{Key, Keyring};
+use super::keyring::{Keyring, KeyringEntry};
 use super::token_text::TokenText;
 use crate::store::{Addition, StoreError, TokenStore};
 use domain::access::token::MAX_TOKENS;
@@ -174,7 +174,7 @@ impl Tokens {
             return;
         }
         let Some(ring) = self.0.ring.load_full() else { return };
-        let is_news = |key: &&Arc<Key>| !key.is_of_file && key.last_used() > key.token.last_used_at;
+        let is_news = |key: &&Arc<KeyringEntry>| !key.is_of_file && key.last_used() > key.token.last_used_at;
         let uses = ring.keys().filter(is_news).filter_map(|key| Some((key.token.id.clone(), key.last_used()?)));
         let uses: Vec<_> = uses.collect();
         reading.noted = Some(now);

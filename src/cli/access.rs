@@ -8,7 +8,7 @@ use clap::Args;
 use tracing::{info, warn};
 
 use crate::access::{Tokens, TokensError};
-use crate::http::middleware::host_check::Names;
+use crate::http::middleware::host_check::AllowedHosts;
 use crate::http::state::Access;
 use crate::registry::Registry;
 
@@ -46,7 +46,7 @@ impl AccessArgs {
             Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "the tokens cannot be read yet"),
             Err(error) => return Err(error),
         }
-        let names = Names::new(self.allowed_hosts.iter().cloned());
+        let names = AllowedHosts::new(self.allowed_hosts.iter().cloned());
         Ok(Access { tokens, names: Arc::new(names) })
     }
 }

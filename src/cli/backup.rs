@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::connection::MannerArgs;
+use super::connection::ClientArgs;
 use super::whole_file::write_whole;
 use crate::client::Client;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
-use crate::store::archive::reader::Reader;
-use crate::store::archive::verify::Examination;
-use crate::store::archive::writer::{Content, Writer};
+use crate::store::archive::reader::ArchiveReader;
+use crate::store::archive::verify::Verification;
+use crate::store::archive::writer::{ArchiveWriter, Content};
 
 /// The flags of `backup`.
 #[derive(Debug, Clone, Args)]
@@ -30,7 +30,7 @@ pub struct BackupArgs {
     server: Option<String>,
     /// How it is spoken to.
     #[command(flatten)]
-    manner: MannerArgs,
+    manner: ClientArgs,
 }
 
 /// Writes all that a restart would find again, as of one moment, and reads back what was written.
@@ -54,7 +54,7 @@ fn copy(store: &StoreUrl, file: &File) -> anyhow::Result<()> {
     if !store.may_exist() {
         bail!("there is no store {store}");
     }
-    let mut writer = Writer::new(BufWriter::new(file), Content::Backup, SystemClock.now());
+    let mut writer = ArchiveWriter::new(BufWriter::new(file), Content::Backup, SystemClock.now());
     let dumped = store.open_history().and_then(|history| history.dump(&mut |part| writer.write(&part)));
     dumped.with_context(|| format!("the store {store} cannot be backed up"))?;
     writer.finish()?;
@@ -74,10 +74,10 @@ fn fetch(client: &Client, file: &File) -> anyhow::Result<()> {
 }
 
 /// What the file holds, which is replayed: a backup that could not be restored is found out today.
-fn read_back(mut file: &File) -> anyhow::Result<Examination> {
+fn read_back(mut file: &File) -> anyhow::Result<Verification> {
     file.rewind()?;
-    let mut found = Examination::default();
-    for part in Reader::of_backup(BufReader::new(file)) {
+    let mut found = Verification::default();
+    for part in ArchiveReader::of_backup(BufReader::new(file)) {
         found.count(&part?)?;
     }
     Ok(found)

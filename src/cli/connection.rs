@@ -15,12 +15,12 @@ pub struct ConnectionArgs {
     pub server: String,
     /// How it is spoken to.
     #[command(flatten)]
-    manner: MannerArgs,
+    manner: ClientArgs,
 }
 
 /// How a registry is spoken to.
 #[derive(Debug, Clone, Args)]
-pub struct MannerArgs {
+pub struct ClientArgs {
     /// For https: trust certificates of the authorities in this file (PEM), and not those that the system trusts.
     #[arg(long, env = "PLUGIN_REGISTRY_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -55,13 +55,13 @@ impl ConnectionArgs {
     ///
     /// # Errors
     ///
-    /// As [`MannerArgs::client`].
+    /// As [`ClientArgs::client`].
     pub fn client(&self) -> anyhow::Result<Client> {
         self.manner.client(&self.server)
     }
 }
 
-impl MannerArgs {
+impl ClientArgs {
     /// A client of the registry at `server`.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use jiff::SignedDuration;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::liveness::container::DEFAULT_ENGINE;
+use crate::liveness::prober::HeldOnHost;
 use crate::liveness::visibility::Point;
-use crate::liveness::{Held, Prober, visibility};
+use crate::liveness::{Prober, visibility};
 use domain::plugin::UniqueId;
 use domain::record::{ResourceKey, ResourceKind};
 
@@ -37,7 +38,8 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
         let points = visibility::look_around(&args.docker).await;
-        let held: Vec<Held> = args.look_at.iter().map(|key| Held { key: key.clone(), identity: None }).collect();
+        let held: Vec<HeldOnHost> =
+            args.look_at.iter().map(|key| HeldOnHost { key: key.clone(), identity: None }).collect();
         let sightings = Prober::new(&args.docker, SignedDuration::ZERO).sweep(&held, SystemClock.now()).await;
         if args.json {
             let seen: Vec<_> = sightings.iter().map(crate::client::ReportedSighting::from).collect();

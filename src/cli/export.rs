@@ -9,7 +9,7 @@ use clap::Args;
 use super::whole_file::write_whole;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
-use crate::store::archive::writer::{Content, Writer};
+use crate::store::archive::writer::{ArchiveWriter, Content};
 use crate::store::archive::{Part, digest};
 
 /// The flags of `export`.
@@ -57,7 +57,7 @@ fn write(args: &ExportArgs, output: impl Write) -> anyhow::Result<()> {
     }
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
-    let mut writer = Writer::new(BufWriter::new(output), args.content(), SystemClock.now());
+    let mut writer = ArchiveWriter::new(BufWriter::new(output), args.content(), SystemClock.now());
     let mut summary = String::new();
     let dumped = store.dump(&mut |part| {
         if let Part::Head { snapshot, .. } = &part {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::store::StoreUrl;
-use crate::store::archive::reader::Reader;
+use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::{Part, digest};
 
 /// The flags of `import`.
@@ -42,7 +42,7 @@ fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let mut store = args.store.open_archived().with_context(open)?;
     let mut state = None;
     // What is kept beside the journal belongs to where it comes from: `restore` takes it, too.
-    let parts = Reader::new(input).filter(|part| !matches!(part, Ok(Part::Beside(_))));
+    let parts = ArchiveReader::new(input).filter(|part| !matches!(part, Ok(Part::Auxiliary(_))));
     let mut parts = parts.inspect(|part| {
         if let Ok(Part::Head { snapshot, .. }) = part {
             state = Some(snapshot.state.clone());

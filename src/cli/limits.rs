@@ -11,9 +11,9 @@ use ipnet::IpNet;
 
 use crate::http::middleware::client_ip::{ProxyField, TrustedProxies};
 use crate::http::middleware::cors::Cors;
-use crate::http::middleware::limiter::Room;
-use crate::http::middleware::load_shedding::Gate;
-use crate::http::middleware::rate_limit::{Rate, Rates};
+use crate::http::middleware::limiter::Limiter;
+use crate::http::middleware::load_shedding::LoadShedder;
+use crate::http::middleware::rate_limit::{RateLimits, RequestRate};
 use domain::command::quota::Quotas;
 
 /// How many seconds' worth of requests may come at once, when nothing is said.
@@ -39,10 +39,10 @@ pub struct LimitArgs {
     #[arg(long, env = "PLUGIN_REGISTRY_RATE_BURST", value_name = "N")]
     rate_burst: Option<NonZeroU32>,
     /// The most requests that are worked on at a time.
-    #[arg(long, env = "PLUGIN_REGISTRY_MAX_REQUESTS", default_value_t = Gate::default().requests.most(), value_name = "N")]
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_REQUESTS", default_value_t = LoadShedder::default().requests.most(), value_name = "N")]
     max_requests: usize,
     /// The most live streams, long polls and NDJSON bodies at a time.
-    #[arg(long, env = "PLUGIN_REGISTRY_MAX_WATCHERS", default_value_t = Gate::default().watchers.most(), value_name = "N")]
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_WATCHERS", default_value_t = LoadShedder::default().watchers.most(), value_name = "N")]
     max_watchers: usize,
     /// The most bytes of bodies that are held at a time, of all requests together.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_BODY_MEMORY", default_value = "256MiB", value_name = "BYTES", value_parser = bytes)]
@@ -83,17 +83,17 @@ impl LimitArgs {
     /// # Errors
     ///
     /// When an origin is none.
-    pub fn gate(&self, is_tls: bool) -> anyhow::Result<Arc<Gate>> {
+    pub fn gate(&self, is_tls: bool) -> anyhow::Result<Arc<LoadShedder>> {
         let origins = self.cors_origins.iter().map(String::as_str);
         let cors = Cors::allowing(origins).map_err(|why| anyhow!("--cors-origins: {why}"))?;
         let strict = format!("max-age={}", self.hsts);
         let strict_transport = if is_tls && self.hsts > 0 { HeaderValue::from_str(&strict).ok() } else { None };
-        Ok(Arc::new(Gate {
+        Ok(Arc::new(LoadShedder {
             proxies: self.proxies(),
-            rates: self.rate().map(Rates::new),
-            requests: Room::of(self.max_requests),
-            watchers: Room::of(self.max_watchers),
-            bodies: Room::of(usize::try_from(self.max_body_memory).unwrap_or(usize::MAX)),
+            rates: self.rate().map(RateLimits::new),
+            requests: Limiter::of(self.max_requests),
+            watchers: Limiter::of(self.max_watchers),
+            bodies: Limiter::of(usize::try_from(self.max_body_memory).unwrap_or(usize::MAX)),
             cors,
             strict_transport,
         }))
@@ -113,11 +113,11 @@ impl LimitArgs {
         Quotas { plugins: self.max_plugins, bytes: self.max_bytes, labels: self.max_labels }
     }
 
-    fn rate(&self) -> Option<Rate> {
+    fn rate(&self) -> Option<RequestRate> {
         let per_second = NonZeroU32::new(self.rate_limit)?;
         let usual = NonZeroU32::new(self.rate_limit.saturating_mul(BURST_SECONDS)).unwrap_or(per_second);
         let burst = self.rate_burst.unwrap_or(usual);
-        Some(Rate { per_second, burst })
+        Some(RequestRate { per_second, burst })
     }
 }
 

@@ -19,20 +19,20 @@ pub struct TextFields;
 
 impl<'writer> FormatFields<'writer> for TextFields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut line = Line { writer, is_begun: false, written: Ok(()) };
+        let mut line = LogLine { writer, is_begun: false, written: Ok(()) };
         fields.record(&mut line);
         line.written
     }
 }
 
 /// A line that is being written.
-struct Line<'writer> {
+struct LogLine<'writer> {
     writer: Writer<'writer>,
     is_begun: bool,
     written: fmt::Result,
 }
 
-impl Line<'_> {
+impl LogLine<'_> {
     /// Writes one field, unless one before could not be.
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         self.written = self.written.and_then(|()| {
@@ -48,7 +48,7 @@ impl Line<'_> {
     }
 }
 
-impl Visit for Line<'_> {
+impl Visit for LogLine<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_message = field.name() == MESSAGE;
         self.put(field, |writer| {

@@ -22,9 +22,9 @@ const MAX_WAITING: usize = 1 << 20;
 
 /// Takes the lines of the log.
 #[derive(Clone)]
-pub struct LogWriter(Arc<Shared>);
+pub struct LogWriter(Arc<LogQueue>);
 
-struct Shared {
+struct LogQueue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -51,14 +51,14 @@ impl LogWriter {
     ///
     /// When the system has no thread for us.
     pub fn start() -> io::Result<(LogWriter, LogThread)> {
-        let writer = LogWriter(Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() }));
+        let writer = LogWriter(Arc::new(LogQueue { waiting: Mutex::default(), changed: Condvar::new() }));
         let shared = Arc::clone(&writer.0);
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || shared.write_until_closed())?;
         Ok((writer.clone(), LogThread { writer, thread: Some(thread) }))
     }
 }
 
-impl Shared {
+impl LogQueue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn lines_that_find_no_room_are_counted() {
         // Without its thread, nothing is ever written.
-        let writer = LogWriter(Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() }));
+        let writer = LogWriter(Arc::new(LogQueue { waiting: Mutex::default(), changed: Condvar::new() }));
         let line = vec![b'x'; MAX_WAITING / 2];
         for _ in 0..5 {
             (&writer).write_all(&line).unwrap();

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::listen::listen;
-use crate::http::state::{Api, Offer};
-use crate::server::{self, Settings};
+use crate::http::state::{Api, Exposure};
+use crate::server;
+use crate::server::settings::ServerSettings;
 
 /// Where the metrics are.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +32,7 @@ impl MetricsArgs {
     /// # Errors
     ///
     /// When their address cannot be listened on.
-    pub fn serve(&self, api: Api, settings: Settings) -> anyhow::Result<(Api, MetricsListener)> {
+    pub fn serve(&self, api: Api, settings: ServerSettings) -> anyhow::Result<(Api, MetricsListener)> {
         let Some(wanted) = self.metrics_listen else { return Ok((api, MetricsListener(None))) };
         let listener: TcpListener = listen(wanted)
             .with_context(|| format!("cannot listen on {wanted} for the metrics; --metrics-listen names another"))?;
@@ -39,10 +40,10 @@ impl MetricsArgs {
         info!(%address, "the metrics have an address of their own");
         // As for the other address.
         drop(writeln!(std::io::stdout(), "its metrics are at http://{address}/metrics"));
-        let alone = Api { offer: Offer::MetricsAlone, ..api.clone() };
+        let alone = Api { offer: Exposure::MetricsAlone, ..api.clone() };
         let stop = CancellationToken::new();
         let task = tokio::spawn(server::run(listener, alone, settings, stop.clone().cancelled_owned()));
-        Ok((Api { offer: Offer::AllButMetrics, ..api }, MetricsListener(Some((task, stop)))))
+        Ok((Api { offer: Exposure::AllButMetrics, ..api }, MetricsListener(Some((task, stop)))))
     }
 }
 

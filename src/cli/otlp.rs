@@ -18,7 +18,7 @@ use tracing::{debug, info};
 use url::Url;
 
 use crate::clock::new_identity;
-use crate::telemetry::export::Settings;
+use crate::telemetry::export::ExportSettings;
 use crate::telemetry::{KeyValue, Origin, Traces};
 use crate::webhook::Reach;
 use crate::webhook::courier::{self, HttpClient};
@@ -70,8 +70,8 @@ impl TraceArgs {
         let exporter = exporter.build().context("the collector of traces cannot be used")?;
         // Not where to: an address may have a password in it.
         info!("traces are sent to a collector");
-        let usual = Settings::default();
-        let settings = Settings {
+        let usual = ExportSettings::default();
+        let settings = ExportSettings {
             queue: number("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(usual.queue),
             batch: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(usual.batch),
             delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(usual.delay, Duration::from_millis),

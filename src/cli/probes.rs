@@ -12,10 +12,10 @@ use tracing::info;
 
 use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::host::this_host;
-use crate::liveness::local_agent::{OwnHost, RemoteSweep};
+use crate::liveness::local_agent::{LocalAgent, RemoteSweep};
 use crate::liveness::provider::Providers;
 use crate::liveness::remote::{RemoteProber, RemoteSettings};
-use crate::liveness::visibility::Sight;
+use crate::liveness::visibility::Visibility;
 use crate::registry::Registry;
 use crate::webhook::Reach;
 
@@ -69,7 +69,7 @@ impl ProbeArgs {
     pub fn start(
         &self,
         registry: &Registry,
-        sight: &Sight,
+        sight: &Visibility,
         address: SocketAddr,
         stop: &CancellationToken,
     ) -> anyhow::Result<TaskTracker> {
@@ -79,7 +79,7 @@ impl ProbeArgs {
             let host = self.host.clone().unwrap_or_else(this_host);
             let unnamed = address.ip().is_loopback();
             info!(host, unnamed, "looking at the processes and containers of this host");
-            let own = OwnHost::new(registry.clone(), host, unnamed, &self.docker);
+            let own = LocalAgent::new(registry.clone(), host, unnamed, &self.docker);
             tasks.spawn(own.timed_by(sight.passes()).run(interval, stop.clone()));
             tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
         }
@@ -113,7 +113,7 @@ impl ProbeArgs {
 }
 
 /// Keeps up to date what `/readyz` says can be seen.
-async fn look_around(sight: Sight, engine: String, stop: CancellationToken) {
+async fn look_around(sight: Visibility, engine: String, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SIGHT);
     loop {
         tokio::select! {

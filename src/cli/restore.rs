@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::store::StoreUrl;
-use crate::store::archive::reader::Reader;
-use crate::store::archive::verify::Examination;
+use crate::store::archive::reader::ArchiveReader;
+use crate::store::archive::verify::Verification;
 
 /// The flags of `restore`.
 #[derive(Debug, Clone, Args)]
@@ -34,8 +34,8 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let file = File::open(&args.input).with_context(|| format!("{} cannot be read", args.input.display()))?;
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
-    let mut found = Examination::default();
-    let mut parts = Reader::of_backup(BufReader::new(file)).map(|part| {
+    let mut found = Verification::default();
+    let mut parts = ArchiveReader::of_backup(BufReader::new(file)).map(|part| {
         let part = part?;
         found.count(&part)?;
         Ok(part)

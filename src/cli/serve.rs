@@ -21,12 +21,13 @@ use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
 use crate::cli::listen::listen;
 use crate::clock::{Clock as _, SystemClock};
-use crate::http::state::{Api, Backups};
-use crate::liveness::visibility::Sight;
-use crate::registry::budget_monitor::Watchman;
+use crate::http::state::{Api, BackupAccess};
+use crate::liveness::visibility::Visibility;
+use crate::registry::budget_monitor::BudgetMonitor;
 use crate::registry::on_gone::OnGone;
 use crate::registry::{Registry, Sweeper, budget_monitor};
-use crate::server::{self, Settings};
+use crate::server;
+use crate::server::settings::ServerSettings;
 use crate::store::StoreUrl;
 use crate::telemetry::LogLevel;
 use crate::webhook::{self, Deliveries, Reach};
@@ -76,16 +77,16 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub metrics: MetricsArgs,
     /// The most connections at a time.
-    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS", default_value_t = Settings::default().max_connections, value_name = "N")]
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS", default_value_t = ServerSettings::default().max_connections, value_name = "N")]
     pub max_connections: usize,
     /// The most connections at a time from one address (IPv6: from one /64).
-    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = Settings::default().max_connections_per_address, value_name = "N")]
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = ServerSettings::default().max_connections_per_address, value_name = "N")]
     pub max_connections_per_address: usize,
     /// What clients may take.
     #[command(flatten)]
     pub limits: LimitArgs,
     /// How long requests may run on after SIGTERM or SIGINT, in seconds.
-    #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = Settings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
+    #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = ServerSettings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
     /// Let webhooks go to private, loopback, link-local and metadata addresses, too. Whoever may make a webhook
     /// can then reach what this host can reach.
@@ -95,9 +96,9 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn webhooks(&self) -> webhook::deliveries::Settings {
+    fn webhooks(&self) -> webhook::deliveries::DeliverySettings {
         let reach = if self.webhooks_allow_private { Reach::Everything } else { Reach::Public };
-        webhook::deliveries::Settings { reach, ..webhook::deliveries::Settings::default() }
+        webhook::deliveries::DeliverySettings { reach, ..webhook::deliveries::DeliverySettings::default() }
     }
 }
 
@@ -123,11 +124,11 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel) -> anyhow::Result<()> {
-    let settings = Settings {
+    let settings = ServerSettings {
         max_connections: bounded_by_files(args.max_connections),
         max_connections_per_address: args.max_connections_per_address,
         shutdown_grace: Duration::from_secs(args.shutdown_grace),
-        ..Settings::default()
+        ..ServerSettings::default()
     };
     let tls = args.tls.load()?;
     let gate = args.limits.gate(tls.is_some())?;
@@ -145,11 +146,11 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let scheme = if tls.is_some() { "https" } else { "http" };
     drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
-    let budgets = Watchman::start(registry.clone(), budget_monitor::LOOK);
-    let sight = Sight::default();
+    let budgets = BudgetMonitor::start(registry.clone(), budget_monitor::LOOK);
+    let sight = Visibility::default();
     let tokens = access.tokens.clone();
     // Without tokens nobody has to say who they are: a backup, which holds secrets, is for this machine then.
-    let backups = if address.ip().is_loopback() { Backups::Given } else { Backups::ToAdmins };
+    let backups = if address.ip().is_loopback() { BackupAccess::Given } else { BackupAccess::ToAdmins };
     let api = Api {
         sight: sight.clone(),
         access,

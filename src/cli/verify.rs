@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::store::StoreUrl;
-use crate::store::archive::reader::Reader;
-use crate::store::archive::verify::Examination;
+use crate::store::archive::reader::ArchiveReader;
+use crate::store::archive::verify::Verification;
 
 /// The flags of `store verify`.
 #[derive(Debug, Clone, Args)]
@@ -41,7 +41,7 @@ fn of_store(store: &StoreUrl) -> anyhow::Result<String> {
         bail!("there is no store {store}");
     }
     let mut opened = store.open_archived().with_context(|| format!("the store {store} cannot be opened"))?;
-    let mut found = Examination::default();
+    let mut found = Verification::default();
     let examined = opened.dump(&mut |part| found.replay(&part)).and_then(|()| found.finish());
     opened.close();
     examined.with_context(|| format!("the store {store} is not right"))?;
@@ -51,8 +51,8 @@ fn of_store(store: &StoreUrl) -> anyhow::Result<String> {
 /// The reader replays what it reads.
 fn of_archive(path: &Path) -> anyhow::Result<String> {
     let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut found = Examination::default();
-    for part in Reader::new(BufReader::new(file)) {
+    let mut found = Verification::default();
+    for part in ArchiveReader::new(BufReader::new(file)) {
         part.and_then(|part| found.count(&part)).with_context(|| format!("{} is not right", path.display()))?;
     }
     Ok(found.report()?)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use domain::plugin::FreeJson;
-use domain::record::{ObservedState, ResourceKind, Sighting};
+use domain::record::{ObservedState, ReportedObservation, ResourceKind};
 
 /// What `POST /leases` takes.
 #[derive(Debug, Clone, Serialize)]
@@ -58,8 +58,8 @@ pub struct ReportedSighting {
     pub at: Timestamp,
 }
 
-impl From<&Sighting> for ReportedSighting {
-    fn from(sighting: &Sighting) -> ReportedSighting {
+impl From<&ReportedObservation> for ReportedSighting {
+    fn from(sighting: &ReportedObservation) -> ReportedSighting {
         ReportedSighting {
             kind: sighting.key.kind,
             plugin: sighting.key.plugin.to_string(),

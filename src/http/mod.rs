@@ -30,6 +30,7 @@ pub mod reply;
 pub mod router;
 pub mod state;
 
-pub use middleware::load_shedding::Gate;
+pub use self::middleware::load_shedding::LoadShedder;
+pub use self::state::{BackupAccess, Exposure};
 pub use router::router;
-pub use state::{Access, Api, Backups, Limits, Offer, Shared};
+pub use state::{Access, Api, Limits, Shared};

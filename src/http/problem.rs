@@ -1,6 +1,5 @@
 //! Errors, as problem documents (RFC 9457).
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
-use tower::{Layer, Service};
-use tracing::field::Value;
 use utoipa::ToSchema;
 
 use super::middleware::security_headers;
-use crate::registry::journal_error::PastError;
+use crate::registry::journal_error::JournalReadError;
 use crate::registry::submit_error::SubmitError;
 use domain::command::Refusal;
 use domain::plugin::json::JsonError;
@@ -110,7 +107,7 @@ kinds! {
     /// 410: the cursor belongs to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// 410: the journal does not go back so far.
-    Forgotten = GONE, "no-longer-kept", "The past that is asked for is no longer kept";
+    Compacted = GONE, "compacted", "The past that is asked for is no longer kept";
     /// 412
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
     /// 413
@@ -329,11 +326,11 @@ impl From<SubmitError> for Problem {
     }
 }
 
-impl From<PastError> for Problem {
-    fn from(error: PastError) -> Problem {
+impl From<JournalReadError> for Problem {
+    fn from(error: JournalReadError) -> Problem {
         let kind = match error {
-            PastError::Forgotten { .. } => Kind::Forgotten,
-            PastError::Unreadable => Kind::Unavailable,
+            JournalReadError::Compacted { .. } => Kind::Compacted,
+            JournalReadError::Unreadable => Kind::Unavailable,
         };
         Problem::new(kind, error.to_string())
     }
@@ -372,7 +369,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::Invalid(invalid) => Problem::from(invalid),
             Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
-            Refusal::NotVetted(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
+            Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
         }
     }
 }

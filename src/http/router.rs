@@ -9,9 +9,10 @@ use super::handlers::{
     backup, budgets, categories, config, costs, events, health, held_resources, leases, log_level, metrics,
     observations, plugins, resources, stats, tokens, webhooks,
 };
-use super::middleware::stack::SurroundLayer;
+use super::middleware::stack::StackLayer;
 use super::openapi;
-use crate::http::state::{Offer, Shared};
+use super::state::Exposure;
+use crate::http::state::Shared;
 
 /// Every route that does something.
 fn routes() -> OpenApiRouter<Shared> {
@@ -57,15 +58,15 @@ pub fn description() -> Value {
 /// The whole service: routes, description, API browser, and what surrounds all of them.
 pub fn router(api: Shared) -> Router {
     let routes = match api.offer {
-        Offer::Everything | Offer::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
-        Offer::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
+        Exposure::Everything | Exposure::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
+        Exposure::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
     };
     surrounded(routes.with_state(api.clone()), api)
 }
 
 /// Puts around routes what surrounds every request.
 fn surrounded(routes: Router, api: Shared) -> Router {
-    routes.layer(SurroundLayer::new(api))
+    routes.layer(StackLayer::new(api))
 }
 
 #[cfg(test)]
@@ -82,7 +83,8 @@ mod tests {
     use crate::http::state::Api;
     use crate::registry::Registry;
     use crate::store::memory::MemoryJournal;
-    use crate::webhook::{Deliveries, Settings};
+    use crate::webhook::Deliveries;
+    use crate::webhook::deliveries::DeliverySettings;
 
     async fn broken() -> &'static str {
         panic!("on purpose")
@@ -92,7 +94,7 @@ mod tests {
     async fn a_panic_is_a_problem_and_the_service_lives() {
         let registry = Registry::start(Box::new(MemoryJournal::new()), Arc::new(SystemClock)).unwrap();
         let routes = Router::new().route("/broken", get(broken)).route("/whole", get(|| async { "whole" }));
-        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), Settings::default());
+        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), DeliverySettings::default());
         let service = surrounded(routes, Shared::new(Api::new(registry, webhooks)));
         let ask = |path: &str| {
             service.clone().oneshot(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap())

@@ -4,11 +4,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::middleware::host_check::AllowedHosts;
+use super::middleware::load_shedding::LoadShedder;
 use crate::access::Tokens;
 use crate::http::metrics::requests::Requests;
-use crate::http::middleware::host_check::Names;
-use crate::http::middleware::load_shedding::Gate;
-use crate::liveness::visibility::Sight;
+use crate::liveness::visibility::Visibility;
 use crate::registry::Registry;
 use crate::telemetry::{LogLevel, Traces};
 use crate::webhook::Deliveries;
@@ -23,26 +23,26 @@ pub struct Api {
     /// Who is let in.
     pub access: Access,
     /// What the registry can see of its own host.
-    pub sight: Sight,
+    pub sight: Visibility,
     /// To whom backups are given.
-    pub backups: Backups,
+    pub backups: BackupAccess,
     /// What a request may take.
     pub limits: Limits,
     /// The requests that were answered.
     pub requests: Requests,
     /// Which of them are let in.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<LoadShedder>,
     /// Who is told of what requests lead to.
     pub traces: Traces,
     /// The log's level.
     pub log_level: LogLevel,
     /// Which of the routes there are.
-    pub offer: Offer,
+    pub offer: Exposure,
 }
 
 /// Which routes a listener offers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Offer {
+pub enum Exposure {
     /// All of them.
     #[default]
     Everything,
@@ -76,19 +76,19 @@ impl Api {
     /// its host.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), None);
-        let access = Access { tokens, names: Arc::new(Names::default()) };
+        let access = Access { tokens, names: Arc::new(AllowedHosts::default()) };
         Api {
             registry,
             webhooks,
             access,
-            sight: Sight::default(),
-            backups: Backups::Given,
+            sight: Visibility::default(),
+            backups: BackupAccess::Given,
             limits: Limits::default(),
             requests: Requests::default(),
             traces: Traces::default(),
             log_level: LogLevel::default(),
             gate: Arc::default(),
-            offer: Offer::default(),
+            offer: Exposure::default(),
         }
     }
 }
@@ -123,12 +123,12 @@ pub struct Access {
     /// The tokens.
     pub tokens: Tokens,
     /// The names of the service, which count while there are no tokens.
-    pub names: Arc<Names>,
+    pub names: Arc<AllowedHosts>,
 }
 
 /// To whom backups are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backups {
+pub enum BackupAccess {
     /// To whoever may do everything, known or not.
     Given,
     /// To those whose token says so. Without tokens, anybody in the network could ask for the secrets that they hold.

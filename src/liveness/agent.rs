@@ -11,11 +11,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::prober::{Held, Prober};
+use super::prober::{HeldOnHost, Prober};
 use crate::client::{Client, ClientError, ListTag, Report, ReportedSighting, ResourceRow};
 use crate::clock::Clock;
 use domain::plugin::UniqueId;
-use domain::record::{ResourceKey, Sighting};
+use domain::record::{ReportedObservation, ResourceKey};
 
 /// How many sightings are sent at a time: some 200 bytes each, and a body may have 1 MiB.
 const BATCH: usize = 1_000;
@@ -41,9 +41,9 @@ pub struct Agent<C> {
     clock: C,
     settings: AgentSettings,
     prober: Prober,
-    held: Vec<Held>,
+    held: Vec<HeldOnHost>,
     tag: ListTag,
-    outbox: BTreeMap<ResourceKey, Sighting>,
+    outbox: BTreeMap<ResourceKey, ReportedObservation>,
     standing: Standing,
 }
 
@@ -137,7 +137,7 @@ impl<C: Clock> Agent<C> {
         if self.standing == Standing::OutOfReach || self.standing == Standing::New {
             if self.standing == Standing::OutOfReach {
                 // It may have been started again, on an older store even.
-                self.prober.tell_everything_again();
+                self.prober.resend_all();
             }
             self.stands(Standing::Welcome);
             info!(server = %self.client.server(), host = self.settings.host, "the registry answers");
@@ -158,9 +158,9 @@ impl<C: Clock> Agent<C> {
 }
 
 /// The row of a list as something to look at; `None` for what has no name that we could look for.
-fn held(row: ResourceRow) -> Option<Held> {
+fn held(row: ResourceRow) -> Option<HeldOnHost> {
     let key = ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into() };
-    Some(Held { key, identity: row.observed.and_then(|observed| observed.identity) })
+    Some(HeldOnHost { key, identity: row.observed.and_then(|observed| observed.identity) })
 }
 
 fn with_causes(error: &ClientError) -> String {

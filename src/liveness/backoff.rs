@@ -4,20 +4,20 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct Backoff {
     /// The pause while it answers. A longer one finds out later; a shorter one asks more of it.
     pub interval: SignedDuration,
     /// The longest pause, to which it is doubled with every failure in a row.
     pub longest: SignedDuration,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { interval: SignedDuration::from_secs(60), longest: SignedDuration::from_mins(2) }
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { interval: SignedDuration::from_secs(60), longest: SignedDuration::from_mins(2) }
     }
 }
 
-impl Pace {
+impl Backoff {
     /// When to ask again after `failures` in a row.
     ///
     /// `chance`, from 0 to 1, makes the pause up to a tenth shorter or longer, so that what was begun at
@@ -47,7 +47,7 @@ mod tests {
     #[case(0, 9.0, 66)]
     #[case(0, -9.0, 54)]
     fn pauses_double_and_differ_a_little(#[case] failures: u32, #[case] chance: f64, #[case] seconds: i64) {
-        let pace = Pace { longest: SignedDuration::from_secs(300), ..Pace::default() };
+        let pace = Backoff { longest: SignedDuration::from_secs(300), ..Backoff::default() };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         assert_eq!(pace.next(failures, now, chance).duration_since(now), SignedDuration::from_secs(seconds));
     }

@@ -44,7 +44,7 @@ impl ContainerIdentity {
 
 /// What was seen of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerSight {
+pub struct ContainerVisibility {
     /// The state.
     pub state: ObservedState,
     /// More about it, for people.
@@ -53,13 +53,13 @@ pub struct ContainerSight {
     pub identity: Option<ContainerIdentity>,
 }
 
-impl ContainerSight {
-    fn new(state: ObservedState, detail: impl Into<String>) -> ContainerSight {
-        ContainerSight { state, detail: Some(detail.into()), identity: None }
+impl ContainerVisibility {
+    fn new(state: ObservedState, detail: impl Into<String>) -> ContainerVisibility {
+        ContainerVisibility { state, detail: Some(detail.into()), identity: None }
     }
 
-    fn of(self, container: &Container) -> ContainerSight {
-        ContainerSight { identity: Some(ContainerIdentity { container_id: container.id.clone() }), ..self }
+    fn of(self, container: &Container) -> ContainerVisibility {
+        ContainerVisibility { identity: Some(ContainerIdentity { container_id: container.id.clone() }), ..self }
     }
 }
 
@@ -174,21 +174,21 @@ enum Meant<'a> {
 
 impl Containers {
     /// Looks at the container that a plugin calls `claimed`: an id of 12 to 64 hexadecimal digits, or a name.
-    pub async fn probe(&self, claimed: &str, known: Option<&ContainerIdentity>) -> ContainerSight {
+    pub async fn probe(&self, claimed: &str, known: Option<&ContainerIdentity>) -> ContainerVisibility {
         let container = match meant(&self.all, claimed, known) {
             Meant::One(container) => container,
             Meant::Another(container) => {
                 let detail = format!("another container has its name: {}", short(&container.id));
-                return ContainerSight::new(ObservedState::Reused, detail);
+                return ContainerVisibility::new(ObservedState::Reused, detail);
             }
             Meant::Ambiguous(number) => {
                 let detail = format!("the ids of {number} containers begin like this: name more digits");
-                return ContainerSight::new(ObservedState::Unknown, detail);
+                return ContainerVisibility::new(ObservedState::Unknown, detail);
             }
-            Meant::None => return ContainerSight::new(ObservedState::Gone, "the engine knows no such container"),
+            Meant::None => return ContainerVisibility::new(ObservedState::Gone, "the engine knows no such container"),
             Meant::NoSuchName => {
                 let detail = "the engine knows no container of this name, which may have been changed";
-                return ContainerSight::new(ObservedState::Unknown, detail);
+                return ContainerVisibility::new(ObservedState::Unknown, detail);
             }
         };
         let sight = match container.claimed {
@@ -198,14 +198,14 @@ impl Containers {
         sight.of(container)
     }
 
-    async fn how_it_ended(&self, container: &Container) -> ContainerSight {
+    async fn how_it_ended(&self, container: &Container) -> ContainerVisibility {
         match self.engine.inspect_container(&container.id, None).await {
             Ok(found) => ended(&found.state.unwrap_or_default()),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
-                ContainerSight::new(ObservedState::Gone, "it has exited, and was removed")
+                ContainerVisibility::new(ObservedState::Gone, "it has exited, and was removed")
             }
             // That it has exited was in the list.
-            Err(_) => ContainerSight::new(ObservedState::Gone, "it has exited"),
+            Err(_) => ContainerVisibility::new(ObservedState::Gone, "it has exited"),
         }
     }
 }
@@ -244,8 +244,8 @@ fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
-fn while_it_is_there(claimed: Option<Claimed>) -> ContainerSight {
-    let alive = |detail: Option<&str>| ContainerSight {
+fn while_it_is_there(claimed: Option<Claimed>) -> ContainerVisibility {
+    let alive = |detail: Option<&str>| ContainerVisibility {
         state: ObservedState::Alive,
         detail: detail.map(str::to_owned),
         identity: None,
@@ -257,12 +257,14 @@ fn while_it_is_there(claimed: Option<Claimed>) -> ContainerSight {
         Some(Claimed::STOPPING) => alive(Some("stopping")),
         Some(Claimed::CREATED) => alive(Some("created, and not started yet")),
         Some(Claimed::REMOVING) => alive(Some("being removed")),
-        Some(Claimed::EXITED | Claimed::DEAD) => ContainerSight::new(ObservedState::Gone, "it has exited"),
-        Some(Claimed::EMPTY) | None => ContainerSight::new(ObservedState::Unknown, "the engine does not say how it is"),
+        Some(Claimed::EXITED | Claimed::DEAD) => ContainerVisibility::new(ObservedState::Gone, "it has exited"),
+        Some(Claimed::EMPTY) | None => {
+            ContainerVisibility::new(ObservedState::Unknown, "the engine does not say how it is")
+        }
     }
 }
 
-fn ended(state: &ContainerState) -> ContainerSight {
+fn ended(state: &ContainerState) -> ContainerVisibility {
     let mut detail = match state.exit_code {
         Some(code) => format!("exited with code {code}"),
         None => "exited".to_owned(),
@@ -274,7 +276,7 @@ fn ended(state: &ContainerState) -> ContainerSight {
         detail.push_str(" at ");
         detail.push_str(at);
     }
-    ContainerSight::new(ObservedState::Gone, detail)
+    ContainerVisibility::new(ObservedState::Gone, detail)
 }
 
 #[cfg(test)]

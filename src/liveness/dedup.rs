@@ -5,20 +5,20 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use domain::plugin::FreeJson;
-use domain::record::{ObservedState, ResourceKey, Sighting};
+use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
 /// How often a state other than alive is told before it is only refreshed: findings take two sightings.
 const CONFIRMATIONS: u32 = 2;
 
 /// What was told.
 #[derive(Debug)]
-pub struct Memory {
-    told: HashMap<ResourceKey, Told>,
+pub struct ReportDedup {
+    told: HashMap<ResourceKey, Reported>,
     refresh: SignedDuration,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Reported {
     state: ObservedState,
     headline: Option<Box<str>>,
     identity: Option<FreeJson>,
@@ -28,23 +28,23 @@ struct Told {
 
 /// A sighting, and the part of its detail whose change is news.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct LastReport {
     /// What was seen.
-    pub sighting: Sighting,
+    pub sighting: ReportedObservation,
     /// The rest of the detail changes all the time, as the children of a process do.
     pub headline: Option<Box<str>>,
 }
 
-impl Memory {
+impl ReportDedup {
     /// A memory that lets what has not changed be told again when `refresh` has passed.
-    pub fn new(refresh: SignedDuration) -> Memory {
-        Memory { told: HashMap::new(), refresh }
+    pub fn new(refresh: SignedDuration) -> ReportDedup {
+        ReportDedup { told: HashMap::new(), refresh }
     }
 
     /// Returns the sighting if it is news: when the state has changed, when it is not alive and has to
     /// be confirmed, or when what was told grows stale.
-    pub fn news(&mut self, seen: Seen) -> Option<Sighting> {
-        let Seen { sighting, headline } = seen;
+    pub fn news(&mut self, seen: LastReport) -> Option<ReportedObservation> {
+        let LastReport { sighting, headline } = seen;
         let times = match self.told.get(&sighting.key) {
             Some(told) if told.state == sighting.state && told.headline == headline => {
                 // A clock that was set back must not silence us.
@@ -58,7 +58,7 @@ impl Memory {
         };
         // An identity is for good: what is gone or hidden had one.
         let known = self.told.remove(&sighting.key).and_then(|told| told.identity);
-        let told = Told {
+        let told = Reported {
             state: sighting.state,
             headline,
             identity: sighting.identity.clone().or(known),
@@ -81,7 +81,7 @@ impl Memory {
     }
 
     /// Forgets that anything was told, and not what was seen: for a registry that has lost it.
-    pub fn tell_everything_again(&mut self) {
+    pub fn resend_all(&mut self) {
         for told in self.told.values_mut() {
             told.at = Timestamp::MIN;
         }
@@ -102,16 +102,16 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn seen(second: i64, state: ObservedState, headline: &str) -> Seen {
+    fn seen(second: i64, state: ObservedState, headline: &str) -> LastReport {
         let identity = (state == ObservedState::Alive).then(FreeJson::empty_object);
-        let sighting = Sighting { key: key(), state, at: at(second), detail: None, identity };
-        Seen { sighting, headline: Some(headline.into()) }
+        let sighting = ReportedObservation { key: key(), state, at: at(second), detail: None, identity };
+        LastReport { sighting, headline: Some(headline.into()) }
     }
 
     #[test]
     fn what_has_not_changed_is_told_when_it_grows_stale() {
-        let mut memory = Memory::new(SignedDuration::from_secs(30));
-        let told = |memory: &mut Memory, second| memory.news(seen(second, ObservedState::Alive, "")).is_some();
+        let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
+        let told = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Alive, "")).is_some();
         let times: Vec<i64> = (0..100).filter(|second| told(&mut memory, *second)).collect();
         assert_eq!(times, [0, 30, 60, 90]);
         assert!(memory.news(seen(99, ObservedState::Alive, "stopped")).is_some(), "the headline is news");
@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn what_is_not_alive_is_confirmed_once() {
-        let mut memory = Memory::new(SignedDuration::from_secs(30));
+        let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         assert!(memory.news(seen(0, ObservedState::Alive, "")).is_some());
-        let gone = |memory: &mut Memory, second| memory.news(seen(second, ObservedState::Gone, "")).is_some();
+        let gone = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Gone, "")).is_some();
         let times: Vec<i64> = (1..40).filter(|second| gone(&mut memory, *second)).collect();
         assert_eq!(times, [1, 2, 32]);
         assert!(memory.identity(&key()).is_some(), "what is gone had an identity");
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn what_is_held_again_is_another_one() {
-        let mut memory = Memory::new(SignedDuration::from_secs(30));
+        let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         assert!(memory.news(seen(0, ObservedState::Alive, "")).is_some());
         memory.forget_all_but([key()].iter());
         assert!(memory.identity(&key()).is_some());
-        memory.tell_everything_again();
+        memory.resend_all();
         assert!(memory.news(seen(1, ObservedState::Alive, "")).is_some());
         memory.forget_all_but([].iter());
         assert!(memory.identity(&key()).is_none());

@@ -10,55 +10,55 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::host::agent_name;
-use super::probe_metrics::{OWN_HOST, Passes, REMOTES};
-use super::prober::{Held, Prober};
+use super::probe_metrics::{OWN_HOST, ProbeMetrics, REMOTES};
+use super::prober::{HeldOnHost, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
 use crate::registry::Registry;
 use domain::index::IndexKey;
-use domain::record::resource::held_by;
-use domain::record::{Record, ResourceKey, ResourceKind, Sighting};
+use domain::record::resource::holdings_of;
+use domain::record::{Record, ReportedObservation, ResourceKey, ResourceKind};
 
 /// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 
 /// Looks at the registry's own host.
-pub struct OwnHost {
+pub struct LocalAgent {
     registry: Registry,
     host: String,
     unnamed: bool,
     by: String,
     prober: Prober,
-    reported: Outcome,
-    passes: Passes,
+    reported: ProbeSummary,
+    passes: ProbeMetrics,
 }
 
 /// How the last report went: told once when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum ProbeSummary {
     Taken,
     Refused,
 }
 
-impl OwnHost {
+impl LocalAgent {
     /// One who looks at what plugins hold on `host`, or, when `unnamed`, on no host that they name.
-    pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> OwnHost {
+    pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> LocalAgent {
         let by = agent_name(&host).replacen("agent", "registry", 1);
-        OwnHost {
+        LocalAgent {
             registry,
             host,
             unnamed,
             by,
             prober: Prober::new(engine, REFRESH),
-            reported: Outcome::Taken,
-            passes: Passes::default(),
+            reported: ProbeSummary::Taken,
+            passes: ProbeMetrics::default(),
         }
     }
 
     /// The same, timed by `passes`.
     #[must_use]
-    pub fn timed_by(self, passes: &Passes) -> OwnHost {
-        OwnHost { passes: passes.clone(), ..self }
+    pub fn timed_by(self, passes: &ProbeMetrics) -> LocalAgent {
+        LocalAgent { passes: passes.clone(), ..self }
     }
 
     /// Looks every `interval` until `stop`.
@@ -85,32 +85,32 @@ impl OwnHost {
             return;
         }
         if let Err(error) = self.registry.observe(&self.by, Some(&self.host), news).await {
-            self.prober.tell_everything_again();
-            if std::mem::replace(&mut self.reported, Outcome::Refused) == Outcome::Taken {
+            self.prober.resend_all();
+            if std::mem::replace(&mut self.reported, ProbeSummary::Refused) == ProbeSummary::Taken {
                 warn!(%error, host = self.host, "what was seen on this host could not be noted");
             }
         } else {
-            self.reported = Outcome::Taken;
+            self.reported = ProbeSummary::Taken;
         }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<HeldOnHost> {
         let snapshot = self.registry.snapshot();
         let index = if self.unnamed { IndexKey::Holding } else { IndexKey::Host(self.host.as_str().into()) };
         let records = snapshot.state.having(&index).into_iter().flat_map(|records| records.iter());
         records.flat_map(|(_, record)| self.held_of(record)).collect()
     }
 
-    fn held_of(&self, record: &Arc<Record>) -> Vec<Held> {
+    fn held_of(&self, record: &Arc<Record>) -> Vec<HeldOnHost> {
         let here = match record.plugin.host.as_deref() {
             Some(host) => host == self.host,
             None => self.unnamed,
         };
-        let held = held_by(&record.plugin).filter(|held| here && held.kind() != ResourceKind::Remote);
+        let held = holdings_of(&record.plugin).filter(|held| here && held.kind() != ResourceKind::Remote);
         held.filter_map(|held| {
             let key = ResourceKey { plugin: record.unique_id.clone(), kind: held.kind(), id: held.id()?.into() };
             let seen = record.facts_of(held).and_then(|facts| facts.observation.as_ref());
-            Some(Held { key, identity: seen.and_then(|seen| seen.identity.clone()) })
+            Some(HeldOnHost { key, identity: seen.and_then(|seen| seen.identity.clone()) })
         })
         .collect()
     }
@@ -121,18 +121,18 @@ pub struct RemoteSweep {
     registry: Registry,
     prober: RemoteProber,
     endpoints: bool,
-    passes: Passes,
+    passes: ProbeMetrics,
 }
 
 impl RemoteSweep {
     /// One who asks the providers that are set; with `endpoints`, endpoints and SSH hosts, too.
     pub fn new(registry: Registry, prober: RemoteProber, endpoints: bool) -> RemoteSweep {
-        RemoteSweep { registry, prober, endpoints, passes: Passes::default() }
+        RemoteSweep { registry, prober, endpoints, passes: ProbeMetrics::default() }
     }
 
     /// The same, timed by `passes`.
     #[must_use]
-    pub fn timed_by(self, passes: &Passes) -> RemoteSweep {
+    pub fn timed_by(self, passes: &ProbeMetrics) -> RemoteSweep {
         RemoteSweep { passes: passes.clone(), ..self }
     }
 
@@ -154,13 +154,13 @@ impl RemoteSweep {
         }
     }
 
-    async fn turn(&mut self) -> Vec<Sighting> {
+    async fn turn(&mut self) -> Vec<ReportedObservation> {
         let held = self.held();
         let chance = || random_part_of(Duration::from_secs(1)).as_secs_f64();
         self.prober.sweep(&held, self.registry.clock().now(), chance).await
     }
 
-    async fn tell(&self, news: Vec<Sighting>) {
+    async fn tell(&self, news: Vec<ReportedObservation>) {
         if news.is_empty() {
             return;
         }
@@ -175,7 +175,7 @@ impl RemoteSweep {
         let records = snapshot.state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.iter());
         let targets = records.filter_map(|(_, record)| {
             let mut resource = record.plugin.remote_resource.clone()?;
-            let held = held_by(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
+            let held = holdings_of(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
             let key =
                 ResourceKey { plugin: record.unique_id.clone(), kind: ResourceKind::Remote, id: held.id()?.into() };
             if !self.endpoints {

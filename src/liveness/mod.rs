@@ -32,5 +32,6 @@ pub mod remote;
 pub mod stat;
 pub mod visibility;
 
+pub use self::prober::HeldOnHost;
 pub use agent::{Agent, AgentSettings};
-pub use prober::{Held, Prober};
+pub use prober::Prober;

@@ -17,7 +17,7 @@ pub type Durations = Family<Looker, Histogram, fn() -> Histogram>;
 
 /// The looks that were taken. Cloning shares them.
 #[derive(Debug, Clone)]
-pub struct Passes(Durations);
+pub struct ProbeMetrics(Durations);
 
 /// Who has looked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -25,14 +25,14 @@ pub struct Looker {
     prober: &'static str,
 }
 
-impl Default for Passes {
-    fn default() -> Passes {
+impl Default for ProbeMetrics {
+    fn default() -> ProbeMetrics {
         // 1 ms to 16 s.
-        Passes(Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 8))))
+        ProbeMetrics(Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 8))))
     }
 }
 
-impl Passes {
+impl ProbeMetrics {
     /// How long each look has taken.
     pub fn durations(&self) -> &Durations {
         &self.0

@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use super::container::{ContainerIdentity, ContainerProbe, Containers};
-use super::dedup::{Memory, Seen};
+use super::dedup::{LastReport, ReportDedup};
 use super::identity::ProcessIdentity;
-use super::process::{Look, ProcessProbe, ProcessSight};
-use super::process_tree::{Relative, Table, control_group, in_words};
+use super::process::{ProcessProbe, ProcessProbeResult, ProcessVisibility};
+use super::process_tree::{Descendant, ProcessTable, control_group, in_words};
 use domain::plugin::{FreeJson, Pid};
-use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
+use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// Where control groups are mounted.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
@@ -23,7 +23,7 @@ const MAX_DETAIL: usize = 1024;
 
 /// A resource that is held, and what tells it from a stranger of the same name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct HeldOnHost {
     /// Which.
     pub key: ResourceKey,
     /// What the registry knows; `None` before the first sighting.
@@ -36,8 +36,8 @@ pub struct Prober {
     /// `None` while a sweep has it, or when there is no /proc that we could read.
     processes: Option<ProcessProbe>,
     containers: ContainerProbe,
-    memory: Memory,
-    families: HashMap<ResourceKey, Vec<Relative>>,
+    memory: ReportDedup,
+    families: HashMap<ResourceKey, Vec<Descendant>>,
 }
 
 impl Prober {
@@ -46,13 +46,13 @@ impl Prober {
         Prober {
             processes: None,
             containers: ContainerProbe::new(engine),
-            memory: Memory::new(refresh),
+            memory: ReportDedup::new(refresh),
             families: HashMap::new(),
         }
     }
 
     /// Looks at everything of `held`, and returns what is news.
-    pub async fn sweep(&mut self, held: &[Held], now: Timestamp) -> Vec<Sighting> {
+    pub async fn sweep(&mut self, held: &[HeldOnHost], now: Timestamp) -> Vec<ReportedObservation> {
         self.memory.forget_all_but(held.iter().map(|held| &held.key));
         let mut seen = self.sweep_processes(held, now).await;
         seen.extend(self.sweep_containers(held, now).await);
@@ -60,15 +60,15 @@ impl Prober {
     }
 
     /// Lets the next sweep tell everything: for a registry that has lost what it was told.
-    pub fn tell_everything_again(&mut self) {
-        self.memory.tell_everything_again();
+    pub fn resend_all(&mut self) {
+        self.memory.resend_all();
     }
 
-    fn known(&self, held: &Held) -> Option<FreeJson> {
+    fn known(&self, held: &HeldOnHost) -> Option<FreeJson> {
         held.identity.clone().or_else(|| self.memory.identity(&held.key).cloned())
     }
 
-    async fn sweep_processes(&mut self, held: &[Held], now: Timestamp) -> Vec<Seen> {
+    async fn sweep_processes(&mut self, held: &[HeldOnHost], now: Timestamp) -> Vec<LastReport> {
         let of_processes = held.iter().filter(|held| held.key.kind == ResourceKind::Process);
         let wanted: Vec<Wanted> = of_processes.filter_map(|held| Wanted::of(held, self.known(held).as_ref())).collect();
         if wanted.is_empty() {
@@ -102,8 +102,8 @@ impl Prober {
         }
     }
 
-    async fn sweep_containers(&self, held: &[Held], now: Timestamp) -> Vec<Seen> {
-        let wanted: Vec<&Held> = held.iter().filter(|held| held.key.kind == ResourceKind::Container).collect();
+    async fn sweep_containers(&self, held: &[HeldOnHost], now: Timestamp) -> Vec<LastReport> {
+        let wanted: Vec<&HeldOnHost> = held.iter().filter(|held| held.key.kind == ResourceKind::Container).collect();
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -119,14 +119,19 @@ impl Prober {
         }
     }
 
-    async fn look_at_container(&self, containers: &Containers, held: &Held, now: Timestamp) -> Seen {
+    async fn look_at_container(&self, containers: &Containers, held: &HeldOnHost, now: Timestamp) -> LastReport {
         let known = self.known(held).as_ref().and_then(ContainerIdentity::from_json);
         let sight = containers.probe(&held.key.id, known.as_ref()).await;
         let detail: Option<Box<str>> = sight.detail.map(bounded);
         let identity = sight.identity.map(|identity| identity.to_json());
-        let sighting =
-            Sighting { key: held.key.clone(), state: sight.state, at: now, detail: detail.clone(), identity };
-        Seen { sighting, headline: detail }
+        let sighting = ReportedObservation {
+            key: held.key.clone(),
+            state: sight.state,
+            at: now,
+            detail: detail.clone(),
+            identity,
+        };
+        LastReport { sighting, headline: detail }
     }
 }
 
@@ -138,23 +143,28 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(held: &Held, known: Option<&FreeJson>) -> Option<Wanted> {
+    fn of(held: &HeldOnHost, known: Option<&FreeJson>) -> Option<Wanted> {
         let known = known.and_then(ProcessIdentity::from_json);
         Some(Wanted { key: held.key.clone(), pid: held.key.id.parse().ok()?, known })
     }
 }
 
-type Families = HashMap<ResourceKey, Vec<Relative>>;
+type ProcessTrees = HashMap<ResourceKey, Vec<Descendant>>;
 
-fn look_at(probe: &mut ProcessProbe, wanted: Vec<Wanted>, before: &Families, now: Timestamp) -> (Vec<Seen>, Families) {
+fn look_at(
+    probe: &mut ProcessProbe,
+    wanted: Vec<Wanted>,
+    before: &ProcessTrees,
+    now: Timestamp,
+) -> (Vec<LastReport>, ProcessTrees) {
     let table = probe.look_at_all().unwrap_or_else(|error| {
         warn!(%error, "/proc cannot be listed; each process is looked for by itself, and none for its children");
-        Table::default()
+        ProcessTable::default()
     });
-    let mut families = Families::new();
+    let mut families = ProcessTrees::new();
     let mut seen = Vec::with_capacity(wanted.len());
     for Wanted { key, pid, known } in wanted {
-        let look = table.get(pid).map_or_else(|| probe.look(pid), |stat| Look::There(*stat));
+        let look = table.get(pid).map_or_else(|| probe.look(pid), |stat| ProcessProbeResult::There(*stat));
         let sight = probe.judge(pid, look, known.as_ref());
         let family = match sight.state {
             ObservedState::Alive => family(&table, pid),
@@ -179,20 +189,20 @@ fn look_at(probe: &mut ProcessProbe, wanted: Vec<Wanted>, before: &Families, now
 }
 
 /// The processes that belong to one that runs.
-fn family(table: &Table, pid: Pid) -> Vec<Relative> {
+fn family(table: &ProcessTable, pid: Pid) -> Vec<Descendant> {
     let mut family = table.relatives(pid);
     let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
     let (Ok(its), Ok(ours)) = (groups(&pid.to_string()), groups("self")) else { return family };
     // A group that is ours, too, was not made for it.
     if let Some(group) = control_group(&its).filter(|group| control_group(&ours) != Some(*group)) {
         let more = table.of_its_control_group(pid, Path::new(CONTROL_GROUPS), group);
-        let more: Vec<Relative> = more.into_iter().filter(|one| !family.contains(one)).collect();
+        let more: Vec<Descendant> = more.into_iter().filter(|one| !family.contains(one)).collect();
         family.extend(more);
     }
     family
 }
 
-fn described(key: &ResourceKey, sight: ProcessSight, family: &[Relative], now: Timestamp) -> Seen {
+fn described(key: &ResourceKey, sight: ProcessVisibility, family: &[Descendant], now: Timestamp) -> LastReport {
     let words = in_words(family);
     let join = |detail: Option<&str>, words: &str| match detail {
         Some(detail) => format!("{detail}; {words}"),
@@ -211,20 +221,21 @@ fn described(key: &ResourceKey, sight: ProcessSight, family: &[Relative], now: T
         (_, None) => (sight.detail.clone(), sight.detail),
     };
     let identity = sight.identity.map(|identity| identity.to_json());
-    let sighting = Sighting { key: key.clone(), state: sight.state, at: now, detail: detail.map(bounded), identity };
-    Seen { sighting, headline: headline.map(bounded) }
+    let sighting =
+        ReportedObservation { key: key.clone(), state: sight.state, at: now, detail: detail.map(bounded), identity };
+    LastReport { sighting, headline: headline.map(bounded) }
 }
 
-fn unknown(held: &Held, now: Timestamp, why: &str) -> Seen {
+fn unknown(held: &HeldOnHost, now: Timestamp, why: &str) -> LastReport {
     let detail = Some(bounded(why.to_owned()));
-    let sighting = Sighting {
+    let sighting = ReportedObservation {
         key: held.key.clone(),
         state: ObservedState::Unknown,
         at: now,
         detail: detail.clone(),
         identity: None,
     };
-    Seen { sighting, headline: detail }
+    LastReport { sighting, headline: detail }
 }
 
 fn bounded(detail: String) -> Box<str> {

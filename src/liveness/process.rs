@@ -15,9 +15,9 @@ use rustix::io::Errno;
 use rustix::process::test_kill_process;
 
 use super::identity::{ProcessIdentity, Standpoint};
-use super::process_tree::Table;
+use super::process_tree::ProcessTable;
 use super::stat::Stat;
-use crate::planted;
+use crate::failpoints;
 use domain::plugin::Pid;
 use domain::record::ObservedState;
 
@@ -26,7 +26,7 @@ const LINE: usize = 4096;
 
 /// What was found at a process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum ProcessProbeResult {
     /// A process, or what is left of one.
     There(Stat),
     /// Nothing.
@@ -37,7 +37,7 @@ pub enum Look {
 
 /// What that says about the process that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessSight {
+pub struct ProcessVisibility {
     /// The state.
     pub state: ObservedState,
     /// More about it, for people.
@@ -77,19 +77,21 @@ impl ProcessProbe {
     }
 
     /// Looks at one process id.
-    pub fn look(&mut self, pid: Pid) -> Look {
+    pub fn look(&mut self, pid: Pid) -> ProcessProbeResult {
         match self.stat(pid) {
-            Ok(Some(stat)) => Look::There(stat),
-            Ok(None) => Look::Hidden("its line in /proc cannot be understood"),
-            Err(Errno::ACCESS | Errno::PERM) => Look::Hidden("/proc does not let this process look (hidepid)"),
+            Ok(Some(stat)) => ProcessProbeResult::There(stat),
+            Ok(None) => ProcessProbeResult::Hidden("its line in /proc cannot be understood"),
+            Err(Errno::ACCESS | Errno::PERM) => {
+                ProcessProbeResult::Hidden("/proc does not let this process look (hidepid)")
+            }
             // With hidepid=2 the processes of others look like none at all. A signal that is not sent tells.
             Err(Errno::NOENT | Errno::SRCH) => match exists(pid) {
-                Ok(false) => Look::NotThere,
+                Ok(false) => ProcessProbeResult::NotThere,
                 // It may have come between the two looks: the next sweep will see it.
-                Ok(true) => Look::Hidden("/proc does not show it (hidepid)"),
-                Err(_) => Look::Hidden("the system does not tell whether it is there"),
+                Ok(true) => ProcessProbeResult::Hidden("/proc does not show it (hidepid)"),
+                Err(_) => ProcessProbeResult::Hidden("the system does not tell whether it is there"),
             },
-            Err(_) => Look::Hidden("its line in /proc cannot be read"),
+            Err(_) => ProcessProbeResult::Hidden("its line in /proc cannot be read"),
         }
     }
 
@@ -98,8 +100,8 @@ impl ProcessProbe {
     /// # Errors
     ///
     /// When /proc cannot be listed.
-    pub fn look_at_all(&mut self) -> io::Result<Table> {
-        let mut table = Table::default();
+    pub fn look_at_all(&mut self) -> io::Result<ProcessTable> {
+        let mut table = ProcessTable::default();
         for entry in Dir::read_from(&self.proc)? {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -113,7 +115,7 @@ impl ProcessProbe {
     }
 
     /// What a look says about the process `pid` that is held, whose identity may be known.
-    pub fn judge(&self, pid: Pid, look: Look, known: Option<&ProcessIdentity>) -> ProcessSight {
+    pub fn judge(&self, pid: Pid, look: ProcessProbeResult, known: Option<&ProcessIdentity>) -> ProcessVisibility {
         judge(&self.standpoint, pid, look, known)
     }
 
@@ -150,34 +152,34 @@ fn exists(pid: Pid) -> Result<bool, Errno> {
     }
 }
 
-fn judge(from: &Standpoint, pid: Pid, look: Look, known: Option<&ProcessIdentity>) -> ProcessSight {
-    let sight = |state, detail: &str| ProcessSight { state, detail: Some(detail.to_owned()), identity: None };
+fn judge(from: &Standpoint, pid: Pid, look: ProcessProbeResult, known: Option<&ProcessIdentity>) -> ProcessVisibility {
+    let sight = |state, detail: &str| ProcessVisibility { state, detail: Some(detail.to_owned()), identity: None };
     if let Some(why) = known.and_then(|known| from.cannot_judge(known)) {
         return sight(ObservedState::Unknown, why);
     }
     match look {
-        Look::Hidden(why) => sight(ObservedState::Unknown, why),
-        Look::NotThere if known.is_none() && !from.sees_the_machine() => {
+        ProcessProbeResult::Hidden(why) => sight(ObservedState::Unknown, why),
+        ProcessProbeResult::NotThere if known.is_none() && !from.sees_the_machine() => {
             sight(ObservedState::Unknown, "it was never seen from here, and here only a container's processes are seen")
         }
-        Look::NotThere => sight(ObservedState::Gone, "there is no such process"),
-        Look::There(stat) if is_another(stat, known) => {
+        ProcessProbeResult::NotThere => sight(ObservedState::Gone, "there is no such process"),
+        ProcessProbeResult::There(stat) if is_another(stat, known) => {
             sight(ObservedState::Reused, "its number belongs to a process that was started at another time")
         }
-        Look::There(stat) if stat.has_ended() => {
+        ProcessProbeResult::There(stat) if stat.has_ended() => {
             let detail = format!("it has ended; its parent {} has not taken note yet (zombie)", stat.parent);
             sight(ObservedState::Gone, &detail)
         }
-        Look::There(stat) => {
+        ProcessProbeResult::There(stat) => {
             let detail = matches!(stat.state, b'T' | b't').then(|| "stopped".to_owned());
             let identity = Some(from.identity(pid, stat.start_ticks));
-            ProcessSight { state: ObservedState::Alive, detail, identity }
+            ProcessVisibility { state: ObservedState::Alive, detail, identity }
         }
     }
 }
 
 fn is_another(stat: Stat, known: Option<&ProcessIdentity>) -> bool {
-    known.is_some_and(|known| known.start_ticks != stat.start_ticks) && !planted::ignores_start_ticks()
+    known.is_some_and(|known| known.start_ticks != stat.start_ticks) && !failpoints::ignores_start_ticks()
 }
 
 #[cfg(test)]
@@ -197,19 +199,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Look::There(STAT), None, ObservedState::Alive)]
-    #[case(Look::There(STAT), Some(100), ObservedState::Alive)]
-    #[case(Look::There(STAT), Some(99), ObservedState::Reused)]
-    #[case(Look::There(Stat { state: b'T', ..STAT }), Some(100), ObservedState::Alive)]
-    #[case(Look::There(zombie()), Some(100), ObservedState::Gone)]
-    #[case(Look::There(zombie()), None, ObservedState::Gone)]
-    #[case(Look::There(zombie()), Some(7), ObservedState::Reused)]
-    #[case(Look::There(Stat { threads: 3, ..zombie() }), Some(100), ObservedState::Alive)]
-    #[case(Look::NotThere, Some(100), ObservedState::Gone)]
-    #[case(Look::NotThere, None, ObservedState::Gone)]
-    #[case(Look::Hidden("why"), Some(100), ObservedState::Unknown)]
-    #[case(Look::Hidden("why"), None, ObservedState::Unknown)]
-    fn looks_are_judged(#[case] look: Look, #[case] ticks: Option<u64>, #[case] state: ObservedState) {
+    #[case(ProcessProbeResult::There(STAT), None, ObservedState::Alive)]
+    #[case(ProcessProbeResult::There(STAT), Some(100), ObservedState::Alive)]
+    #[case(ProcessProbeResult::There(STAT), Some(99), ObservedState::Reused)]
+    #[case(ProcessProbeResult::There(Stat { state: b'T', ..STAT }), Some(100), ObservedState::Alive)]
+    #[case(ProcessProbeResult::There(zombie()), Some(100), ObservedState::Gone)]
+    #[case(ProcessProbeResult::There(zombie()), None, ObservedState::Gone)]
+    #[case(ProcessProbeResult::There(zombie()), Some(7), ObservedState::Reused)]
+    #[case(ProcessProbeResult::There(Stat { threads: 3, ..zombie() }), Some(100), ObservedState::Alive)]
+    #[case(ProcessProbeResult::NotThere, Some(100), ObservedState::Gone)]
+    #[case(ProcessProbeResult::NotThere, None, ObservedState::Gone)]
+    #[case(ProcessProbeResult::Hidden("why"), Some(100), ObservedState::Unknown)]
+    #[case(ProcessProbeResult::Hidden("why"), None, ObservedState::Unknown)]
+    fn looks_are_judged(#[case] look: ProcessProbeResult, #[case] ticks: Option<u64>, #[case] state: ObservedState) {
         let known = ticks.map(|ticks| here().identity(42, ticks));
         let sight = judge(&here(), 42, look, known.as_ref());
         assert_eq!(sight.state, state);
@@ -218,10 +220,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case::there(Look::There(STAT))]
-    #[case::not_there(Look::NotThere)]
-    #[case::zombie(Look::There(zombie()))]
-    fn what_was_seen_from_elsewhere_is_never_judged(#[case] look: Look) {
+    #[case::there(ProcessProbeResult::There(STAT))]
+    #[case::not_there(ProcessProbeResult::NotThere)]
+    #[case::zombie(ProcessProbeResult::There(zombie()))]
+    fn what_was_seen_from_elsewhere_is_never_judged(#[case] look: ProcessProbeResult) {
         let elsewhere = Standpoint { boot_id: "x".into(), ..here() };
         let sight = judge(&here(), 42, look, Some(&elsewhere.identity(42, 100)));
         assert_eq!((sight.state, sight.identity), (ObservedState::Unknown, None));
@@ -230,16 +232,16 @@ mod tests {
     #[test]
     fn a_container_cannot_say_that_what_it_never_saw_is_gone() {
         let container = Standpoint { pid_namespace: 4_026_532_000, ..here() };
-        assert_eq!(judge(&container, 42, Look::NotThere, None).state, ObservedState::Unknown);
+        assert_eq!(judge(&container, 42, ProcessProbeResult::NotThere, None).state, ObservedState::Unknown);
         let known = container.identity(42, 100);
-        assert_eq!(judge(&container, 42, Look::NotThere, Some(&known)).state, ObservedState::Gone);
+        assert_eq!(judge(&container, 42, ProcessProbeResult::NotThere, Some(&known)).state, ObservedState::Gone);
     }
 
     #[test]
     fn this_process_is_seen_and_is_in_the_table_of_all() {
         let mut probe = ProcessProbe::new().unwrap();
         let own = std::process::id();
-        let Look::There(stat) = probe.look(own) else { panic!("this process is here") };
+        let ProcessProbeResult::There(stat) = probe.look(own) else { panic!("this process is here") };
         assert_eq!(probe.look_at_all().unwrap().get(own).map(|stat| stat.start_ticks), Some(stat.start_ticks));
     }
 
@@ -249,6 +251,6 @@ mod tests {
     // Beyond what the kernel ever gives out (proc_pid_max in proc_sys_kernel(5)).
     #[case(4_194_305)]
     fn a_number_that_no_process_can_have_is_not_there(#[case] pid: Pid) {
-        assert_eq!(ProcessProbe::new().unwrap().look(pid), Look::NotThere);
+        assert_eq!(ProcessProbe::new().unwrap().look(pid), ProcessProbeResult::NotThere);
     }
 }

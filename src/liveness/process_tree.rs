@@ -12,7 +12,7 @@ const NAMED: usize = 20;
 
 /// The processes that there were at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub struct ProcessTable {
     processes: HashMap<Pid, Stat>,
     children: HashMap<Pid, Vec<Pid>>,
     sessions: HashMap<Pid, Vec<Pid>>,
@@ -20,14 +20,14 @@ pub struct Table {
 
 /// A process that belongs to another, told from every later one with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Relative {
+pub struct Descendant {
     /// Its number.
     pub pid: Pid,
     /// When it was started.
     pub start_ticks: u64,
 }
 
-impl Table {
+impl ProcessTable {
     /// Adds a process.
     pub fn insert(&mut self, pid: Pid, stat: Stat) {
         self.processes.insert(pid, stat);
@@ -45,7 +45,7 @@ impl Table {
     ///
     /// It may itself have ended: a session keeps its number for as long as it has members
     /// (credentials(7)), so that what it leaves behind is found.
-    pub fn relatives(&self, pid: Pid) -> Vec<Relative> {
+    pub fn relatives(&self, pid: Pid) -> Vec<Descendant> {
         let mut found = BTreeSet::new();
         let mut waiting = vec![pid];
         if let Some(members) = self.sessions.get(&pid) {
@@ -64,7 +64,7 @@ impl Table {
     }
 
     /// The descendants of `pid` that run, nearest first.
-    pub fn descendants(&self, pid: Pid) -> Vec<Relative> {
+    pub fn descendants(&self, pid: Pid) -> Vec<Descendant> {
         let mut found = vec![pid];
         let mut next = 0;
         while let Some(parent) = found.get(next) {
@@ -77,26 +77,26 @@ impl Table {
     }
 
     /// Those of `once` that still run.
-    pub fn still_running(&self, once: &[Relative]) -> Vec<Relative> {
+    pub fn still_running(&self, once: &[Descendant]) -> Vec<Descendant> {
         once.iter().copied().filter(|relative| self.running(relative.pid) == Some(*relative)).collect()
     }
 
-    fn running(&self, pid: Pid) -> Option<Relative> {
+    fn running(&self, pid: Pid) -> Option<Descendant> {
         let stat = self.get(pid).filter(|stat| !stat.has_ended())?;
-        Some(Relative { pid, start_ticks: stat.start_ticks })
+        Some(Descendant { pid, start_ticks: stat.start_ticks })
     }
 
     /// Those processes of a control group that were started no earlier than `pid`; none when it is not
     /// the oldest there, because then the group was made for somebody else.
     ///
     /// `groups` is where the control groups are mounted, normally /sys/fs/cgroup (cgroups(7)).
-    pub fn of_its_control_group(&self, pid: Pid, groups: &Path, group: &str) -> Vec<Relative> {
+    pub fn of_its_control_group(&self, pid: Pid, groups: &Path, group: &str) -> Vec<Descendant> {
         let Some(began) = self.get(pid).map(|stat| stat.start_ticks) else { return Vec::new() };
         let Some(inside) = group.strip_prefix('/').filter(|inside| !inside.is_empty()) else { return Vec::new() };
         let Ok(members) = std::fs::read_to_string(groups.join(inside).join("cgroup.procs")) else {
             return Vec::new();
         };
-        let members: Vec<Relative> =
+        let members: Vec<Descendant> =
             members.lines().filter_map(|line| self.running(line.parse().ok()?)).filter(|one| one.pid != pid).collect();
         if members.iter().any(|one| one.start_ticks < began) { Vec::new() } else { members }
     }
@@ -108,7 +108,7 @@ pub fn control_group(lines: &str) -> Option<&str> {
 }
 
 /// Processes, in words: `3 more: 41, 42, 43`; nothing when there are none.
-pub fn in_words(relatives: &[Relative]) -> Option<String> {
+pub fn in_words(relatives: &[Descendant]) -> Option<String> {
     let first = relatives.first()?;
     let mut words = format!("{} more: {}", relatives.len(), first.pid);
     for relative in relatives.iter().take(NAMED).skip(1) {
@@ -125,8 +125,8 @@ pub fn in_words(relatives: &[Relative]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn table(processes: &[(Pid, Pid, Pid)]) -> Table {
-        let mut table = Table::default();
+    fn table(processes: &[(Pid, Pid, Pid)]) -> ProcessTable {
+        let mut table = ProcessTable::default();
         for &(pid, parent, session) in processes {
             let state = if pid == 99 { b'Z' } else { b'S' };
             table.insert(pid, Stat { state, parent, session, threads: 1, start_ticks: u64::from(pid) });
@@ -134,7 +134,7 @@ mod tests {
         table
     }
 
-    fn pids(relatives: &[Relative]) -> Vec<Pid> {
+    fn pids(relatives: &[Descendant]) -> Vec<Pid> {
         relatives.iter().map(|relative| relative.pid).collect()
     }
 
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_number_that_was_given_again_is_not_the_one_that_was_remembered() {
         let table = table(&[(21, 1, 20)]);
-        let remembered = [Relative { pid: 21, start_ticks: 21 }, Relative { pid: 21, start_ticks: 5 }];
+        let remembered = [Descendant { pid: 21, start_ticks: 21 }, Descendant { pid: 21, start_ticks: 5 }];
         assert_eq!(table.still_running(&remembered), remembered[..1]);
     }
 
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn long_families_are_counted() {
-        let many: Vec<Relative> = (1..=25).map(|pid| Relative { pid, start_ticks: 1 }).collect();
+        let many: Vec<Descendant> = (1..=25).map(|pid| Descendant { pid, start_ticks: 1 }).collect();
         let words = in_words(&many).unwrap();
         assert!(words.starts_with("25 more: 1, 2,") && words.ends_with("20 …"), "{words}");
         assert_eq!(in_words(&many[..2]).as_deref(), Some("2 more: 1, 2"));

@@ -18,12 +18,12 @@ use domain::record::ObservedState;
 
 /// The APIs that can be asked, by provider.
 #[derive(Debug, Default)]
-pub struct Providers(BTreeMap<Provider, Api>);
+pub struct Providers(BTreeMap<Provider, ProviderApi>);
 
 /// How to ask one provider's API.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Api {
+pub struct ProviderApi {
     /// Whose.
     provider: Provider,
     /// The address, with `{instance_id}`, `{job_id}` or `{region}` in its path or query.
@@ -67,9 +67,9 @@ enum Credential {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+struct ProviderSettings {
     #[serde(default)]
-    provider: Vec<Api>,
+    provider: Vec<ProviderApi>,
 }
 
 /// A request that can be sent. Its header holds a credential: no Debug.
@@ -91,7 +91,7 @@ impl Providers {
     ///
     /// What is wrong with them, for the operator.
     pub fn read(text: &str) -> Result<Providers, String> {
-        let settings: Settings = if text.trim_start().starts_with('{') {
+        let settings: ProviderSettings = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
         } else {
             toml::from_str(text).map_err(|error| error.to_string())?
@@ -108,12 +108,12 @@ impl Providers {
     }
 
     /// The API of a resource's provider, if one is set.
-    pub fn of(&self, resource: &RemoteResource) -> Option<&Api> {
+    pub fn of(&self, resource: &RemoteResource) -> Option<&ProviderApi> {
         self.0.get(&resource.provider)
     }
 }
 
-impl Api {
+impl ProviderApi {
     fn check(&self) -> Result<(), String> {
         let url = Url::parse(&self.url).map_err(|error| format!("the url is none: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {

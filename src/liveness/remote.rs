@@ -16,13 +16,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::backoff::Pace;
-use super::dedup::{Memory, Seen};
+use super::backoff::Backoff;
+use super::dedup::{LastReport, ReportDedup};
 use super::provider::Providers;
 use crate::webhook::courier::{HttpClient, client, reason_of};
 use crate::webhook::target::{self, Forbidden, GuardedResolver, Reach};
 use domain::plugin::{Plugin, RemoteResource};
-use domain::record::{ObservedState, ResourceKey, Sighting};
+use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
 /// How much of a provider's answer is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -35,7 +35,7 @@ pub struct RemoteSettings {
     /// How long one probe may take.
     pub timeout: Duration,
     /// How often each is probed.
-    pub pace: Pace,
+    pub pace: Backoff,
     /// How many are probed at a time.
     pub concurrency: usize,
     /// When what has not changed is told again.
@@ -47,7 +47,7 @@ impl Default for RemoteSettings {
         RemoteSettings {
             reach: Reach::Public,
             timeout: Duration::from_secs(5),
-            pace: Pace::default(),
+            pace: Backoff::default(),
             concurrency: 16,
             refresh: SignedDuration::from_secs(50),
         }
@@ -81,18 +81,18 @@ pub struct RemoteProber {
     operators: Result<HttpClient, String>,
     settings: RemoteSettings,
     providers: Providers,
-    turns: HashMap<ResourceKey, Turn>,
-    memory: Memory,
+    turns: HashMap<ResourceKey, ProbeTurn>,
+    memory: ReportDedup,
 }
 
 /// When a target is looked at again.
 #[derive(Debug, Clone, Copy)]
-struct Turn {
+struct ProbeTurn {
     failures: u32,
     at: Timestamp,
 }
 
-type Answer = (ObservedState, String);
+type ProbeAnswer = (ObservedState, String);
 
 impl RemoteProber {
     /// A prober that has looked at nothing yet.
@@ -104,12 +104,17 @@ impl RemoteProber {
             settings,
             providers,
             turns: HashMap::new(),
-            memory: Memory::new(settings.refresh),
+            memory: ReportDedup::new(settings.refresh),
         }
     }
 
     /// Looks at those of `held` whose turn it is, and returns what is news. `chance` spreads the next turns.
-    pub async fn sweep(&mut self, held: &[Target], now: Timestamp, chance: impl Fn() -> f64) -> Vec<Sighting> {
+    pub async fn sweep(
+        &mut self,
+        held: &[Target],
+        now: Timestamp,
+        chance: impl Fn() -> f64,
+    ) -> Vec<ReportedObservation> {
         self.memory.forget_all_but(held.iter().map(|target| &target.key));
         let turns = std::mem::take(&mut self.turns);
         self.turns = held.iter().filter_map(|target| Some((target.key.clone(), *turns.get(&target.key)?))).collect();
@@ -126,16 +131,17 @@ impl RemoteProber {
             let before = self.turns.get(&target.key).map_or(0, |turn| turn.failures);
             let failures = if state == ObservedState::Alive { 0 } else { before.saturating_add(1) };
             let at = self.settings.pace.next(failures, now, chance());
-            self.turns.insert(target.key.clone(), Turn { failures, at });
+            self.turns.insert(target.key.clone(), ProbeTurn { failures, at });
             let detail: Option<Box<str>> = Some(detail.chars().take(1024).collect::<String>().into());
-            let sighting = Sighting { key: target.key.clone(), state, at: now, detail: detail.clone(), identity: None };
-            news.extend(self.memory.news(Seen { sighting, headline: detail }));
+            let sighting =
+                ReportedObservation { key: target.key.clone(), state, at: now, detail: detail.clone(), identity: None };
+            news.extend(self.memory.news(LastReport { sighting, headline: detail }));
         }
         news
     }
 
     /// The provider's word counts most; then the endpoint; then SSH.
-    async fn probe(&self, target: &Target) -> Answer {
+    async fn probe(&self, target: &Target) -> ProbeAnswer {
         let mut answers = Vec::new();
         match self.ask_provider(&target.resource).await {
             Some(answer @ (ObservedState::Alive | ObservedState::Gone, _)) => return answer,
@@ -159,7 +165,7 @@ impl RemoteProber {
         together(answers)
     }
 
-    async fn ask_provider(&self, resource: &RemoteResource) -> Option<Answer> {
+    async fn ask_provider(&self, resource: &RemoteResource) -> Option<ProbeAnswer> {
         let api = self.providers.of(resource)?;
         let request = match api.request(resource) {
             Ok(request) => request?,
@@ -173,7 +179,7 @@ impl RemoteProber {
         })
     }
 
-    async fn ask_endpoint(&self, endpoint: &str, path: Option<&str>) -> Answer {
+    async fn ask_endpoint(&self, endpoint: &str, path: Option<&str>) -> ProbeAnswer {
         let url = match target::read(endpoint, Reach::Everything) {
             Ok(url) => url,
             Err(why) => return (ObservedState::Unknown, format!("the endpoint {why}")),
@@ -193,7 +199,7 @@ impl RemoteProber {
         }
     }
 
-    async fn knock(&self, host: &str, port: u16) -> Answer {
+    async fn knock(&self, host: &str, port: u16) -> ProbeAnswer {
         // Some write it as for ssh(1).
         let host = host.rsplit('@').next().unwrap_or(host);
         let connected = tokio::time::timeout(self.settings.timeout, async {
@@ -225,7 +231,7 @@ enum NoAnswer {
 }
 
 impl NoAnswer {
-    fn of(self, what: &str) -> Answer {
+    fn of(self, what: &str) -> ProbeAnswer {
         match self {
             NoAnswer::OutOfReach(is) => (ObservedState::Unknown, beyond(what, is)),
             NoAnswer::Failed(why) => (ObservedState::Unreachable, format!("{what} does not answer: {why}")),
@@ -273,7 +279,7 @@ async fn get(
     answer.await.unwrap_or_else(|_| Err(NoAnswer::Failed(format!("no answer within {} s", time.as_secs()))))
 }
 
-fn healthy(status: u16) -> Answer {
+fn healthy(status: u16) -> ProbeAnswer {
     match status {
         200..=299 => (ObservedState::Alive, format!("the endpoint answers {status}")),
         401 | 403 => (ObservedState::Alive, format!("the endpoint answers {status}: it is there, and gated")),
@@ -281,7 +287,7 @@ fn healthy(status: u16) -> Answer {
     }
 }
 
-fn out_of_reach(what: &str, forbidden: &Forbidden) -> Answer {
+fn out_of_reach(what: &str, forbidden: &Forbidden) -> ProbeAnswer {
     (ObservedState::Unknown, beyond(what, forbidden.what()))
 }
 
@@ -290,7 +296,7 @@ fn beyond(what: &str, is: &str) -> String {
 }
 
 /// What several answers come to, none of which says that it is alive.
-fn together(answers: Vec<Answer>) -> Answer {
+fn together(answers: Vec<ProbeAnswer>) -> ProbeAnswer {
     let state = answers.iter().map(|(state, _)| *state);
     let state = state.reduce(|one, other| if one == other { one } else { ObservedState::Unreachable });
     let details: Vec<String> = answers.into_iter().map(|(_, detail)| detail).collect();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::container::ContainerProbe;
-use super::probe_metrics::Passes;
+use super::probe_metrics::ProbeMetrics;
 use super::process::ProcessProbe;
 
 /// One thing that can be seen, or not.
@@ -40,19 +40,19 @@ impl Point {
 
 /// What could be seen lately, for those who ask again and again, and how long it took to look. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Sight {
+pub struct Visibility {
     points: Arc<ArcSwap<Vec<Point>>>,
-    passes: Passes,
+    passes: ProbeMetrics,
 }
 
-impl Sight {
+impl Visibility {
     /// What was seen; nothing as long as nobody has looked.
     pub fn points(&self) -> Arc<Vec<Point>> {
         self.points.load_full()
     }
 
     /// How long it took to look at everything once.
-    pub fn passes(&self) -> &Passes {
+    pub fn passes(&self) -> &ProbeMetrics {
         &self.passes
     }
 

@@ -3,23 +3,25 @@
 
 use jiff::Timestamp;
 
-use super::heartbeats::{STALE, Vitals};
+use super::heartbeats::{Heartbeats, STALE};
 use super::on_gone::OnGone;
 use domain::command::Command;
-use domain::command::request::{Ground, Look};
+use domain::command::request::{BasedOn, ProbeResult};
 use domain::cost::version::is_unpriced;
 use domain::index::IndexKey;
 use domain::plugin::UniqueId;
-use domain::record::finding_rules::{Case, Verdict};
-use domain::record::resource::held_by;
-use domain::record::{Found, Held, Holder, Observation, ObservedState, Record, ResourceKey, ResourceKind, Slot};
+use domain::record::finding_rules::{Case, Judgement};
+use domain::record::resource::holdings_of;
+use domain::record::{
+    FindingChange, Holder, Holding, Observation, ObservedState, Record, ResourceKey, ResourceKind, Slot,
+};
 use domain::{LeaseState, MicroUsd, Spend, State};
 
 /// Who says that nobody has looked for too long.
 const OURSELVES: &str = "plugin-registry";
 
 /// What a judgement comes to.
-pub(super) struct Round {
+pub(super) struct AssessmentPass {
     /// What is to be done; at most one for each plugin.
     pub commands: Vec<Command>,
     /// When the next judgement is due, if nothing happens before.
@@ -28,17 +30,17 @@ pub(super) struct Round {
 
 /// What is to be done about one plugin.
 #[derive(Default)]
-struct Deed {
-    stale: Vec<Look>,
+struct Action {
+    stale: Vec<ProbeResult>,
     cleared: Vec<Slot>,
-    found: Vec<Found>,
+    found: Vec<FindingChange>,
     gone: Vec<Slot>,
 }
 
-impl Round {
+impl AssessmentPass {
     /// Judges everything that is held.
-    pub(super) fn at(state: &State, vitals: &Vitals, now: Timestamp, on_gone: OnGone) -> Round {
-        let mut round = Round { commands: Vec::new(), due: Timestamp::MAX };
+    pub(super) fn at(state: &State, heartbeats: &Heartbeats, now: Timestamp, on_gone: OnGone) -> AssessmentPass {
+        let mut round = AssessmentPass { commands: Vec::new(), due: Timestamp::MAX };
         let holding = state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.values());
         for record in holding {
             let mut holder = state.holder_of(&record.plugin);
@@ -48,16 +50,16 @@ impl Round {
                 continue;
             }
             if let Holder::Lease(lease, renewed) = &mut holder {
-                *renewed = vitals.renewed(lease);
+                *renewed = heartbeats.renewed(lease);
             }
-            let mut deed = Deed::default();
-            for held in held_by(&record.plugin) {
-                round.judge(record, held, holder, vitals, now, on_gone, &mut deed);
+            let mut deed = Action::default();
+            for held in holdings_of(&record.plugin) {
+                round.judge(record, held, holder, heartbeats, now, on_gone, &mut deed);
             }
             for found in deed.found.iter_mut().filter(|found| found.slot.kind == ResourceKind::Remote) {
                 found.finding.cost = money_of(state, record, now);
             }
-            let ground = Ground {
+            let ground = BasedOn {
                 plugin: record.revision,
                 lease: match holder {
                     Holder::Lease(lease, _) => Some(lease.revision),
@@ -73,20 +75,20 @@ impl Round {
     fn judge(
         &mut self,
         record: &Record,
-        held: Held<'_>,
+        held: Holding<'_>,
         holder: Holder<'_>,
-        vitals: &Vitals,
+        heartbeats: &Heartbeats,
         now: Timestamp,
         on_gone: OnGone,
-        deed: &mut Deed,
+        deed: &mut Action,
     ) {
         let slot = held.slot();
         let facts = record.observed.get(&slot);
         let observation = facts.and_then(|facts| facts.observation.as_ref());
         let key = ResourceKey { plugin: record.unique_id.clone(), kind: slot.kind, id: slot.id.clone() };
-        let looks = observation.map(|seen| vitals.looks(&key, seen.state)).unwrap_or_default();
+        let looks = observation.map(|seen| heartbeats.looks(&key, seen.state)).unwrap_or_default();
         if let Some(seen) = observation.filter(|seen| grows_stale(slot.kind, seen.state)) {
-            let fresh = vitals.fresh_at(&key, seen.state, &seen.by).max(seen.since);
+            let fresh = heartbeats.fresh_at(&key, seen.state, &seen.by).max(seen.since);
             let stale = fresh.saturating_add(STALE).unwrap_or(Timestamp::MAX);
             if stale <= now {
                 deed.stale.push(stale_look(slot, seen, fresh, now));
@@ -96,16 +98,16 @@ impl Round {
         }
         let case = Case { record, held, facts, looks, holder };
         match case.judge(now) {
-            Verdict::Found(finding) if case.raised() == Some(&finding) => {
+            Judgement::Found(finding) if case.raised() == Some(&finding) => {
                 let is_ghost = observation.is_some_and(|seen| seen.state == ObservedState::Gone);
                 if on_gone == OnGone::Prune && is_ghost {
                     deed.gone.push(slot);
                 }
             }
-            Verdict::Found(finding) => deed.found.push(Found { slot, finding }),
-            Verdict::Nothing if case.raised().is_some() => deed.cleared.push(slot),
-            Verdict::Nothing | Verdict::Wait(None) => {}
-            Verdict::Wait(Some(due)) => self.due = self.due.min(due),
+            Judgement::Found(finding) => deed.found.push(FindingChange { slot, finding }),
+            Judgement::Nothing if case.raised().is_some() => deed.cleared.push(slot),
+            Judgement::Nothing | Judgement::Wait(None) => {}
+            Judgement::Wait(Some(due)) => self.due = self.due.min(due),
         }
     }
 }
@@ -116,11 +118,11 @@ fn money_of(state: &State, record: &Record, now: Timestamp) -> Option<[MicroUsd;
     (!is_unpriced(&record.plugin)).then_some([low, high])
 }
 
-impl Deed {
+impl Action {
     /// One command at a time: the next one would rest on what this one changes.
-    fn command(self, id: &UniqueId, ground: Ground) -> Option<Command> {
+    fn command(self, id: &UniqueId, ground: BasedOn) -> Option<Command> {
         let id = id.clone();
-        let Deed { stale, cleared, found, gone } = self;
+        let Action { stale, cleared, found, gone } = self;
         if !stale.is_empty() {
             Some(Command::Observe { id, by: OURSELVES.into(), sightings: stale })
         } else if !cleared.is_empty() {
@@ -145,12 +147,19 @@ fn grows_stale(kind: ResourceKind, state: ObservedState) -> bool {
     }
 }
 
-fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) -> Look {
+fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) -> ProbeResult {
     let detail = format!("{} has not looked since {fresh}; it was {} then", seen.by, seen.state.as_str());
-    Look { slot, state: ObservedState::Unknown, at: now, detail: Some(detail.into()), identity: None, last_alive: None }
+    ProbeResult {
+        slot,
+        state: ObservedState::Unknown,
+        at: now,
+        detail: Some(detail.into()),
+        identity: None,
+        last_alive: None,
+    }
 }
 
 /// Forgets the looks at what is not held any more.
-pub(super) fn forget_sights(state: &State, vitals: &Vitals) {
-    vitals.keep_sights(|key| state.plugin(key.plugin.as_str()).is_some_and(|record| record.holds(&key.slot())));
+pub(super) fn forget_sights(state: &State, heartbeats: &Heartbeats) {
+    heartbeats.keep_sights(|key| state.plugin(key.plugin.as_str()).is_some_and(|record| record.holds(&key.slot())));
 }

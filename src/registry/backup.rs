@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::handle::Registry;
-use crate::store::archive::writer::{Content, Writer};
+use crate::store::archive::writer::{ArchiveWriter, Content};
 
 /// How many pieces wait for whoever takes them, and how large they are, in bytes.
 const PIECES: usize = 4;
@@ -26,12 +26,12 @@ pub enum BackupError {
 /// A backup that is being made: an archive, piece by piece. An error is the last piece; without its last line an archive is
 /// none. When this is dropped, the making ends.
 #[derive(Debug)]
-pub struct Backup {
+pub struct BackupStream {
     first: Option<Bytes>,
     rest: Receiver<Result<Bytes, BackupError>>,
 }
 
-impl Backup {
+impl BackupStream {
     /// The next piece; `None` after the last.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Registry {
     /// # Errors
     ///
     /// When another one is being made, or the store cannot be read.
-    pub async fn backup(&self) -> Result<Backup, BackupError> {
+    pub async fn backup(&self) -> Result<BackupStream, BackupError> {
         let place = self.backups().clone().try_acquire_owned().map_err(|_| BackupError::Busy)?;
         let (sender, mut rest) = mpsc::channel(PIECES);
         let registry = self.clone();
@@ -61,15 +61,15 @@ impl Registry {
             registry.make_backup(&sender);
         });
         match rest.recv().await {
-            Some(Ok(first)) => Ok(Backup { first: Some(first), rest }),
+            Some(Ok(first)) => Ok(BackupStream { first: Some(first), rest }),
             Some(Err(failure)) => Err(failure),
             None => Err(BackupError::Unreadable),
         }
     }
 
     fn make_backup(&self, sender: &Sender<Result<Bytes, BackupError>>) {
-        let output = BufWriter::with_capacity(PIECE, Pieces(sender.clone()));
-        let mut writer = Writer::new(output, Content::Backup, self.now());
+        let output = BufWriter::with_capacity(PIECE, BackupPieces(sender.clone()));
+        let mut writer = ArchiveWriter::new(output, Content::Backup, self.now());
         let made = self.history().dump(&mut |part| writer.write(&part)).and_then(|()| writer.finish().map(drop));
         if let Err(failure) = made
             && !sender.is_closed()
@@ -82,9 +82,9 @@ impl Registry {
 }
 
 /// Hands on what is written, and waits until there is room for it.
-struct Pieces(Sender<Result<Bytes, BackupError>>);
+struct BackupPieces(Sender<Result<Bytes, BackupError>>);
 
-impl Write for Pieces {
+impl Write for BackupPieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Bytes::copy_from_slice(bytes);
         self.0.blocking_send(Ok(piece)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;

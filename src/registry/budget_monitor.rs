@@ -18,19 +18,19 @@ pub const LOOK: Duration = Duration::from_secs(15);
 
 /// The task, which runs until it is stopped.
 #[derive(Debug)]
-pub struct Watchman {
+pub struct BudgetMonitor {
     stop: CancellationToken,
     task: TaskTracker,
 }
 
-impl Watchman {
+impl BudgetMonitor {
     /// Looks at the budgets of a registry again and again, with a pause in between. Call it within a runtime.
-    pub fn start(registry: Registry, pause: Duration) -> Watchman {
+    pub fn start(registry: Registry, pause: Duration) -> BudgetMonitor {
         let (stop, task) = (CancellationToken::new(), TaskTracker::new());
         let stopped = stop.clone();
-        task.spawn(async move { stopped.run_until_cancelled(look_again_and_again(registry, pause)).await });
+        task.spawn(async move { stopped.run_until_cancelled(check_repeatedly(registry, pause)).await });
         task.close();
-        Watchman { stop, task }
+        BudgetMonitor { stop, task }
     }
 
     /// Stops the task, and returns when it has ended.
@@ -40,13 +40,13 @@ impl Watchman {
     }
 }
 
-async fn look_again_and_again(registry: Registry, pause: Duration) {
+async fn check_repeatedly(registry: Registry, pause: Duration) {
     let mut rounds = tokio::time::interval(pause);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_failing = false;
     loop {
         rounds.tick().await;
-        match registry.look_at_budgets().await {
+        match registry.check_budgets().await {
             Ok(told) => {
                 if told > 0 {
                     info!(budget.thresholds = told, "budgets have reached thresholds");
@@ -69,9 +69,9 @@ impl Registry {
     /// # Errors
     ///
     /// When a change could not be made.
-    pub async fn look_at_budgets(&self) -> Result<usize, SubmitError> {
+    pub async fn check_budgets(&self) -> Result<usize, SubmitError> {
         let snapshot = self.snapshot();
-        if snapshot.state.books().budgets().is_empty() {
+        if snapshot.state.ledger().budgets().is_empty() {
             return Ok(0);
         }
         let now = self.now();
@@ -79,7 +79,7 @@ impl Registry {
         let found = tokio::task::spawn_blocking(move || {
             let state = &snapshot.state;
             let mut found = Vec::new();
-            for (id, account) in state.books().budgets() {
+            for (id, account) in state.ledger().budgets() {
                 for reached in account.to_tell(state.spent(account, now), now) {
                     found.push(Command::ReachBudget { id: id.clone(), reached: Box::new(reached) });
                 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::journal_error::PastError;
+use super::journal_error::JournalReadError;
 use crate::registry::handle::Registry;
 use domain::change::history::ChangeRange;
 use domain::cost::{Statement, Window};
 use domain::query::CostQuery;
-use domain::query::cost::{Accrual, Sum};
+use domain::query::cost::{CostPeriod, CostSum};
 use domain::{Revision, Snapshot, Spend};
 
 /// How many changes are read at a time.
@@ -30,9 +30,9 @@ impl Registry {
         snapshot: &Arc<Snapshot>,
         query: &CostQuery,
         now: Timestamp,
-    ) -> Result<(Statement, Accrual), PastError> {
+    ) -> Result<(Statement, CostPeriod), JournalReadError> {
         let window = Window { from: query.from.unwrap_or(Timestamp::MIN), to: query.to.unwrap_or(now).min(now) };
-        let mut sum = Sum {
+        let mut sum = CostSum {
             query,
             window,
             state: &snapshot.state,
@@ -40,7 +40,7 @@ impl Registry {
             told: BTreeMap::new(),
             known_from: None,
         };
-        let has_ended_since = snapshot.state.books().meters().values().any(|meter| meter.ended > window.from);
+        let has_ended_since = snapshot.state.ledger().accruals().values().any(|accrual| accrual.ended > window.from);
         let reads_journal = has_ended_since && (query.from.is_some() || query.to.is_some() || !query.is_fixed());
         if reads_journal {
             self.read_ended(&mut sum, snapshot.state.revision()).await?;
@@ -48,27 +48,27 @@ impl Registry {
         let forgotten = if has_ended_since { sum.add_forgotten() } else { Spend::default() };
         // What nobody has forgotten, because nobody had to look: all of it is known by its plugin.
         let forgotten = if reads_journal { forgotten } else { Spend::default() };
-        Ok((sum.statement, Accrual { from: query.from, to: window.to, forgotten }))
+        Ok((sum.statement, CostPeriod { from: query.from, to: window.to, forgotten }))
     }
 
     /// Adds everything that ended after the window's beginning, as far as the journal keeps it.
-    async fn read_ended(&self, sum: &mut Sum<'_>, head: Revision) -> Result<(), PastError> {
+    async fn read_ended(&self, sum: &mut CostSum<'_>, head: Revision) -> Result<(), JournalReadError> {
         let mut after = match sum.query.from {
             Some(from) => self.revision_at(from).await?,
             None => Revision::default(),
         };
         loop {
             let range = ChangeRange { after, until: Some(head), limit: AT_A_TIME, ..ChangeRange::default() };
-            let chapter = self.changes(range).await?;
-            if after < chapter.horizon && sum.known_from.is_none() {
-                let first = chapter.transitions.first().map(|first| first.change.at);
+            let page = self.changes(range).await?;
+            if after < page.compact_revision && sum.known_from.is_none() {
+                let first = page.transitions.first().map(|first| first.change.at);
                 sum.known_from = Some(first.unwrap_or(sum.state.at()));
             }
-            for transition in &chapter.transitions {
+            for transition in &page.transitions {
                 sum.add_ended(transition);
             }
-            match chapter.transitions.last() {
-                Some(last) if !chapter.is_all => after = last.change.revision,
+            match page.transitions.last() {
+                Some(last) if !page.is_all => after = last.change.revision,
                 _ => return Ok(()),
             }
         }

@@ -9,25 +9,25 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 use super::freshness::Freshness;
-use super::heartbeats::Vitals;
-use super::journal_cache::Stretches;
+use super::heartbeats::Heartbeats;
+use super::journal_cache::JournalCache;
 use super::limits::READERS;
-use super::metrics::Measures;
-use super::prechecks::Vetting;
-use super::queue::{Message, Submission};
+use super::metrics::RegistryMetrics;
+use super::prechecks::Prechecks;
+use super::queue::{Submission, WriterMessage};
 use super::submit_error::SubmitError;
-use super::trace::Traced;
-use super::watch::Topics;
+use super::trace::CommandTrace;
+use super::watch::EventPublisher;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
 use crate::registry::health::WriterHealth;
-use crate::store::heartbeats::PulseStore;
+use crate::store::heartbeats::HeartbeatStore;
 use crate::store::{History, Journal, StoreError, TokenStore, WebhookStore};
 use domain::Snapshot;
 use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
-use domain::command::schema_check::Foresight;
-use domain::command::schema_question::Vetted;
+use domain::command::schema_check::SchemaCheck;
+use domain::command::schema_question::CheckedSchema;
 use domain::command::{Outcome, Refusal, Request};
 
 /// How many commands may wait for the writer before another is turned away.
@@ -42,22 +42,22 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
-    topics: Arc<Topics>,
+    topics: Arc<EventPublisher>,
     history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
-    pulses: Arc<dyn PulseStore>,
+    heartbeat_store: Arc<dyn HeartbeatStore>,
     tokens: Arc<dyn TokenStore>,
-    vitals: Vitals,
+    heartbeats: Heartbeats,
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
     backups: Arc<Semaphore>,
-    stretches: Stretches,
-    vetting: Vetting,
+    journal_cache: JournalCache,
+    prechecks: Prechecks,
     freshness: Arc<Freshness>,
-    measures: Measures,
+    measures: RegistryMetrics,
     places: Arc<Semaphore>,
-    queue: Arc<std::sync::mpsc::Sender<Message>>,
+    queue: Arc<std::sync::mpsc::Sender<WriterMessage>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -102,7 +102,7 @@ impl Registry {
         let queue = Arc::new(queue);
         // Not one that keeps the queue open: the writer ends with the last one who holds the registry.
         let waking = Arc::downgrade(&queue);
-        journal.on_news(Arc::new(move || drop(waking.upgrade().map(|queue| queue.send(Message::News)))));
+        journal.on_news(Arc::new(move || drop(waking.upgrade().map(|queue| queue.send(WriterMessage::News)))));
         let (snapshot, health) = match journal.load() {
             Ok(snapshot) => (snapshot, WriterHealth::Writable),
             Err(failure) if failure.may_pass() => {
@@ -111,14 +111,14 @@ impl Registry {
             }
             Err(failure) => return Err(failure),
         };
-        let topics = Arc::new(Topics::new(snapshot.state.revision()));
+        let topics = Arc::new(EventPublisher::new(snapshot.state.revision()));
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let (report, health) = watch::channel(health);
         let freshness = Arc::new(Freshness::new());
-        let measures = Measures::default();
+        let measures = RegistryMetrics::default();
         let history = journal.history();
-        let (webhooks, pulses, tokens) = (journal.webhooks(), journal.pulses(), journal.tokens());
-        let vitals = Vitals::new(clock.now());
+        let (webhooks, heartbeat_store, tokens) = (journal.webhooks(), journal.heartbeat_store(), journal.tokens());
+        let heartbeats = Heartbeats::new(clock.now());
         let writer = Writer {
             journal,
             history: Arc::clone(&history),
@@ -135,21 +135,21 @@ impl Registry {
         let places = Arc::new(Semaphore::new(QUEUE));
         let readers = Arc::new(Semaphore::new(READERS));
         let backups = Arc::new(Semaphore::new(super::limits::AT_A_TIME));
-        let stretches = Stretches::new();
+        let journal_cache = JournalCache::new();
         let inner = Inner {
             published,
             topics,
             history,
             webhooks,
-            pulses,
+            heartbeat_store,
             tokens,
-            vitals,
+            heartbeats,
             clock,
             health,
             readers,
             backups,
-            stretches,
-            vetting: Vetting::new(),
+            journal_cache,
+            prechecks: Prechecks::new(),
             freshness,
             measures,
             places,
@@ -170,7 +170,7 @@ impl Registry {
     }
 
     /// What can be followed.
-    pub fn topics(&self) -> &Arc<Topics> {
+    pub fn topics(&self) -> &Arc<EventPublisher> {
         &self.0.topics
     }
 
@@ -180,8 +180,8 @@ impl Registry {
     }
 
     /// What was read of the past.
-    pub(super) fn stretches(&self) -> &Stretches {
-        &self.0.stretches
+    pub(super) fn journal_cache(&self) -> &JournalCache {
+        &self.0.journal_cache
     }
 
     /// The places of those who read the past.
@@ -205,13 +205,13 @@ impl Registry {
     }
 
     /// Signs of life that other processes on the same store are told of. It waits for a disk.
-    pub(super) fn pulses(&self) -> &Arc<dyn PulseStore> {
-        &self.0.pulses
+    pub(super) fn heartbeat_store(&self) -> &Arc<dyn HeartbeatStore> {
+        &self.0.heartbeat_store
     }
 
     /// Signs of life.
-    pub fn vitals(&self) -> &Vitals {
-        &self.0.vitals
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.0.heartbeats
     }
 
     /// The clock by which changes are made.
@@ -244,7 +244,7 @@ impl Registry {
     }
 
     /// What is counted and timed.
-    pub fn measures(&self) -> &Measures {
+    pub fn measures(&self) -> &RegistryMetrics {
         &self.0.measures
     }
 
@@ -255,7 +255,7 @@ impl Registry {
     /// When the store cannot be asked.
     pub async fn catch_up(&self) -> Result<(), SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.0.queue.send(Message::CatchUp(answer)).map_err(|_| SubmitError::Closed)?;
+        self.0.queue.send(WriterMessage::CatchUp(answer)).map_err(|_| SubmitError::Closed)?;
         answered.await.map_err(|_| SubmitError::Closed)?
     }
 
@@ -277,29 +277,33 @@ impl Registry {
     /// When it is refused before it reaches the queue, or finds no place there.
     pub async fn enqueue(&self, request: Request) -> Result<Pending, SubmitError> {
         let request = Arc::new(request);
-        let vetted = match Foresight::of(&request.command, &self.snapshot().state) {
-            Foresight::Nothing => None,
-            Foresight::Known(vetted) => Some(vetted),
-            Foresight::Ask(question) => match self.0.vetting.vet(question).await {
-                Ok(vetted) => Some(vetted),
+        let checked = match SchemaCheck::of(&request.command, &self.snapshot().state) {
+            SchemaCheck::Nothing => None,
+            SchemaCheck::Known(checked) => Some(checked),
+            SchemaCheck::Ask(question) => match self.0.prechecks.check(question).await {
+                Ok(checked) => Some(checked),
                 // It may have been done before, when the check would have gone well: the writer knows.
                 Err(_) if request.attempt.is_some() => None,
                 Err(wrong) => return Err(wrong),
             },
         };
-        let answered = self.send(Arc::clone(&request), vetted).await?;
+        let answered = self.send(Arc::clone(&request), checked).await?;
         Ok(Pending { registry: self.clone(), request, answered })
     }
 
-    async fn send(&self, request: Arc<Request>, vetted: Option<Vetted>) -> Result<Answered, SubmitError> {
+    async fn send(
+        &self,
+        request: Arc<Request>,
+        checked: Option<CheckedSchema>,
+    ) -> Result<OutcomeReceiver, SubmitError> {
         let place = tokio::time::timeout(QUEUE_WAIT, Arc::clone(&self.0.places).acquire_owned())
             .await
             .map_err(|_| SubmitError::Overloaded)?
             .map_err(|_| SubmitError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { request, vetted, answer, traced: Traced::queued(), _place: place };
+        let submission = Submission { request, checked, answer, traced: CommandTrace::queued(), _place: place };
         self.0.measures.queue.inc();
-        self.0.queue.send(Message::Submit(submission)).map_err(|_| SubmitError::Closed)?;
+        self.0.queue.send(WriterMessage::Submit(submission)).map_err(|_| SubmitError::Closed)?;
         Ok(answered)
     }
 
@@ -307,7 +311,7 @@ impl Registry {
     pub async fn close(&self) {
         self.0.places.close();
         // A writer that has ended already has nothing left to stop.
-        drop(self.0.queue.send(Message::Stop));
+        drop(self.0.queue.send(WriterMessage::Stop));
         let Some(thread) = self.0.thread.lock().await.take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
@@ -316,13 +320,13 @@ impl Registry {
     }
 }
 
-type Answered = oneshot::Receiver<Result<Outcome, SubmitError>>;
+type OutcomeReceiver = oneshot::Receiver<Result<Outcome, SubmitError>>;
 
 /// A command in the queue.
 pub struct Pending {
     registry: Registry,
     request: Arc<Request>,
-    answered: Answered,
+    answered: OutcomeReceiver,
 }
 
 impl Pending {
@@ -335,9 +339,9 @@ impl Pending {
         loop {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
                 // What was checked has changed since; check what stands now, and ask again.
-                Err(SubmitError::Refused(Refusal::NotVetted(question))) => {
-                    let vetted = self.registry.0.vetting.vet(question).await?;
-                    self.answered = self.registry.send(Arc::clone(&self.request), Some(vetted)).await?;
+                Err(SubmitError::Refused(Refusal::NotChecked(question))) => {
+                    let checked = self.registry.0.prechecks.check(question).await?;
+                    self.answered = self.registry.send(Arc::clone(&self.request), Some(checked)).await?;
                 }
                 answer => return answer,
             }

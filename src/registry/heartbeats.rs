@@ -1,8 +1,8 @@
 //! Signs of life: when leases were renewed, when resources were seen last, when agents were heard of.
 //!
 //! They are no part of the history: they cost no revision and wait for no disk, and are forgotten with
-//! the process, which is why a process that has just begun gives everybody time ([`Vitals::listening`]).
-//! What other processes on the same store have heard comes through a [`crate::store::heartbeats::PulseStore`].
+//! the process, which is why a process that has just begun gives everybody time ([`Heartbeats::listening`]).
+//! What other processes on the same store have heard comes through a [`crate::store::heartbeats::HeartbeatStore`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,10 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::heartbeats::{Pulse, PulseKind};
+use crate::store::heartbeats::{Heartbeat, HeartbeatKind};
 use domain::lease::Term;
 use domain::record::{Looks, ObservedState, ResourceKey};
-use domain::self_preservation::Brakes;
+use domain::self_preservation::SelfPreservation;
 use domain::{Lease, LeaseId, LeaseState};
 
 /// How long what was seen counts without being seen again: three times the interval at which agents report.
@@ -24,32 +24,32 @@ pub const STALE: SignedDuration = SignedDuration::from_mins(3);
 pub const AGENT_FRESH: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who reports for a host; the host without a name is that of those who have not said.
-type Agent = (Option<Box<str>>, Box<str>);
+type AgentKey = (Option<Box<str>>, Box<str>);
 
 /// Signs of life. All of it may be asked from any thread.
 #[derive(Debug)]
-pub struct Vitals {
+pub struct Heartbeats {
     /// Microseconds since the Unix epoch.
     listening: AtomicI64,
     /// When each lease was renewed, in microseconds since the Unix epoch: a renewal takes no lock that another waits for.
     renewed: RwLock<HashMap<LeaseId, AtomicI64, RandomState>>,
-    sights: Mutex<HashMap<ResourceKey, Sight>>,
-    agents: Mutex<HashMap<Agent, Heard>>,
-    brakes: Mutex<Brakes>,
+    sights: Mutex<HashMap<ResourceKey, LastObservation>>,
+    agents: Mutex<HashMap<AgentKey, AgentHeard>>,
+    self_preservation: Mutex<SelfPreservation>,
     /// Counts reports: whoever has seen this number has seen them all.
     reports: AtomicI64,
 }
 
 /// The newest look at a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sight {
+struct LastObservation {
     state: ObservedState,
     looks: Looks,
 }
 
 /// When an agent was heard of.
 #[derive(Debug, Clone, Copy, Default)]
-struct Heard {
+struct AgentHeard {
     here: Option<Timestamp>,
     elsewhere: Option<Timestamp>,
 }
@@ -62,15 +62,15 @@ fn time(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-impl Vitals {
+impl Heartbeats {
     /// Nothing was heard of anybody, by a process that begins to listen now.
-    pub fn new(now: Timestamp) -> Vitals {
-        Vitals {
+    pub fn new(now: Timestamp) -> Heartbeats {
+        Heartbeats {
             listening: AtomicI64::new(now.as_microsecond()),
             renewed: RwLock::default(),
             sights: Mutex::default(),
             agents: Mutex::default(),
-            brakes: Mutex::default(),
+            self_preservation: Mutex::default(),
             reports: AtomicI64::new(0),
         }
     }
@@ -131,25 +131,25 @@ impl Vitals {
 
     /// Until when the leases of a host are held.
     pub fn held_until(&self, host: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-        lock(&self.brakes).until(host, now)
+        lock(&self.self_preservation).until(host, now)
     }
 
     /// The brakes at the moment.
-    pub(super) fn brakes(&self) -> Brakes {
-        lock(&self.brakes).clone()
+    pub(super) fn self_preservation(&self) -> SelfPreservation {
+        lock(&self.self_preservation).clone()
     }
 
     /// Sets the brakes.
-    pub(super) fn brake(&self, brakes: Brakes) {
-        *lock(&self.brakes) = brakes;
+    pub(super) fn brake(&self, self_preservation: SelfPreservation) {
+        *lock(&self.self_preservation) = self_preservation;
     }
 
     /// Notes a look at a resource; returns how often the same was seen in a row.
     pub(super) fn saw(&self, key: ResourceKey, state: ObservedState, at: Timestamp) -> Looks {
         let mut sights = lock(&self.sights);
-        let sight = sights.entry(key).or_insert(Sight { state, looks: Looks::default() });
+        let sight = sights.entry(key).or_insert(LastObservation { state, looks: Looks::default() });
         if sight.state != state {
-            *sight = Sight { state, looks: Looks::default() };
+            *sight = LastObservation { state, looks: Looks::default() };
         }
         // The same look told twice is one.
         if sight.looks.last.is_none_or(|last| last < at) {
@@ -206,31 +206,31 @@ impl Vitals {
     }
 
     /// What was heard here after a moment, for the others.
-    pub(super) fn pulses_after(&self, moment: Timestamp) -> Vec<Pulse> {
+    pub(super) fn beats_after(&self, moment: Timestamp) -> Vec<Heartbeat> {
         let after = moment.as_microsecond();
-        let mut pulses = Vec::new();
+        let mut beats = Vec::new();
         for (id, renewed) in &*self.renewed.read().unwrap_or_else(PoisonError::into_inner) {
             let micros = renewed.load(Ordering::Acquire);
             if micros > after {
-                pulses.push(Pulse { kind: PulseKind::Lease, name: id.to_string(), at: time(micros) });
+                beats.push(Heartbeat { kind: HeartbeatKind::Lease, name: id.to_string(), at: time(micros) });
             }
         }
         for ((host, by), heard) in &*lock(&self.agents) {
             if let Some(at) = heard.here.filter(|at| *at > moment) {
                 let name = serde_json::json!([host, by]).to_string();
-                pulses.push(Pulse { kind: PulseKind::Agent, name, at });
+                beats.push(Heartbeat { kind: HeartbeatKind::Agent, name, at });
             }
         }
-        pulses
+        beats
     }
 
     /// Takes in what was heard by others, and by this process itself.
-    pub(super) fn take_in(&self, pulses: &[Pulse]) {
-        for Pulse { kind, name, at } in pulses {
+    pub(super) fn merge(&self, beats: &[Heartbeat]) {
+        for Heartbeat { kind, name, at } in beats {
             match kind {
-                PulseKind::Lease => self.renew(&LeaseId::named(name), *at),
-                PulseKind::Agent => {
-                    let Ok((host, by)) = serde_json::from_str::<Agent>(name) else { continue };
+                HeartbeatKind::Lease => self.renew(&LeaseId::named(name), *at),
+                HeartbeatKind::Agent => {
+                    let Ok((host, by)) = serde_json::from_str::<AgentKey>(name) else { continue };
                     let mut agents = lock(&self.agents);
                     let heard = agents.entry((host, by)).or_default();
                     // What this process has shared itself comes back to it.
@@ -249,11 +249,11 @@ mod tests {
 
     #[test]
     fn an_agent_that_has_been_silent_is_forgotten() {
-        let vitals = Vitals::new(time(0));
-        vitals.heard(Some("h"), "silent", time(10));
-        vitals.heard(Some("h"), "talks", time(20));
-        vitals.forget_agents(time(15));
-        let told: Vec<_> = vitals.pulses_after(Timestamp::MIN).into_iter().map(|pulse| pulse.name).collect();
+        let heartbeats = Heartbeats::new(time(0));
+        heartbeats.heard(Some("h"), "silent", time(10));
+        heartbeats.heard(Some("h"), "talks", time(20));
+        heartbeats.forget_agents(time(15));
+        let told: Vec<_> = heartbeats.beats_after(Timestamp::MIN).into_iter().map(|pulse| pulse.name).collect();
         assert_eq!(told, [r#"["h","talks"]"#]);
     }
 }

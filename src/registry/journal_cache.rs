@@ -16,7 +16,7 @@ const KEPT_BYTES: u64 = 32 << 20;
 
 /// Changes that follow each other without a gap.
 #[derive(Debug, Clone)]
-pub struct Stretch {
+pub struct JournalChunk {
     /// The changes, oldest first; also some from before what was asked for.
     pub transitions: Arc<[Arc<Transition>]>,
     /// How far they reach: there is no other change up to here.
@@ -25,14 +25,14 @@ pub struct Stretch {
 
 /// The stretches that were read last, by their number.
 #[derive(Debug)]
-pub(super) struct Stretches(pub(super) Cache<u64, Stretch>);
+pub(super) struct JournalCache(pub(super) Cache<u64, JournalChunk>);
 
-impl Stretches {
-    pub(super) fn new() -> Stretches {
-        let bytes = |_: &u64, stretch: &Stretch| {
-            let bytes = stretch.transitions.iter().map(|transition| transition.bytes()).sum::<usize>();
+impl JournalCache {
+    pub(super) fn new() -> JournalCache {
+        let bytes = |_: &u64, chunk: &JournalChunk| {
+            let bytes = chunk.transitions.iter().map(|transition| transition.bytes()).sum::<usize>();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        Stretches(Cache::builder().weigher(bytes).max_capacity(KEPT_BYTES).build())
+        JournalCache(Cache::builder().weigher(bytes).max_capacity(KEPT_BYTES).build())
     }
 }

@@ -1,18 +1,19 @@
 //! Why the journal does not tell what was asked.
 
-use crate::store::History;
 use domain::Revision;
 
 /// Why the past cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PastError {
+pub enum JournalReadError {
     /// It is no longer kept.
-    #[error("what happened after revision {revision} is no longer kept as a whole, only what happened after {horizon}")]
-    Forgotten {
+    #[error(
+        "what happened after revision {revision} is no longer kept as a whole, only what happened after {compact_revision}"
+    )]
+    Compacted {
         /// The revision that was asked for.
         revision: Revision,
         /// The oldest that can be asked for.
-        horizon: Revision,
+        compact_revision: Revision,
     },
     /// The store cannot be read at the moment.
     #[error("the journal cannot be read at the moment")]
@@ -23,7 +24,7 @@ pub enum PastError {
 ///
 /// # Errors
 ///
-/// [`PastError::Forgotten`].
-pub fn require_kept(revision: Revision, horizon: Revision) -> Result<(), PastError> {
-    if revision >= horizon { Ok(()) } else { Err(PastError::Forgotten { revision, horizon }) }
+/// [`JournalReadError::Compacted`].
+pub fn require_kept(revision: Revision, compact_revision: Revision) -> Result<(), JournalReadError> {
+    if revision >= compact_revision { Ok(()) } else { Err(JournalReadError::Compacted { revision, compact_revision }) }
 }

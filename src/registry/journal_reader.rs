@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::handle::Registry;
-use crate::registry::journal_cache::Stretch;
-use crate::registry::journal_error::{PastError, require_kept};
+use super::journal_cache::JournalChunk;
+use super::journal_error::JournalReadError;
+use crate::registry::journal_error::require_kept;
 use crate::store::{History, StoreError};
-use domain::change::history::{ChangeRange, Chapter};
+use domain::change::history::{ChangePage, ChangeRange};
 use domain::{Revision, Snapshot};
 
 impl Registry {
@@ -17,7 +18,7 @@ impl Registry {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub async fn changes(&self, mut range: ChangeRange) -> Result<Chapter, PastError> {
+    pub async fn changes(&self, mut range: ChangeRange) -> Result<ChangePage, JournalReadError> {
         // What is committed and not yet published is nobody's business.
         let head = self.snapshot().state.revision();
         range.until = Some(range.until.map_or(head, |until| until.min(head)));
@@ -29,7 +30,7 @@ impl Registry {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub async fn revision_at(&self, time: Timestamp) -> Result<Revision, PastError> {
+    pub async fn revision_at(&self, time: Timestamp) -> Result<Revision, JournalReadError> {
         Ok(self.reading(move |history| history.revision_at(time)).await?.unwrap_or_default())
     }
 
@@ -38,23 +39,23 @@ impl Registry {
     /// # Errors
     ///
     /// When that revision is no longer kept, or the store cannot be read.
-    pub async fn as_of(&self, now: Arc<Snapshot>, revision: Revision) -> Result<Arc<Snapshot>, PastError> {
+    pub async fn as_of(&self, now: Arc<Snapshot>, revision: Revision) -> Result<Arc<Snapshot>, JournalReadError> {
         let store = now.store.clone();
-        let (horizon, state) = self
+        let (compact_revision, state) = self
             .reading(move |history| {
-                let earlier = history.rewind(revision)?;
-                Ok((earlier.horizon, now.state.rewound(revision, earlier)))
+                let prior = history.rewind(revision)?;
+                Ok((prior.compact_revision, now.state.rewound(revision, prior)))
             })
             .await?;
-        require_kept(revision, horizon)?;
+        require_kept(revision, compact_revision)?;
         Ok(Arc::new(Snapshot { store, state }))
     }
 
     async fn reading<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, PastError> {
-        let place = Arc::clone(self.readers()).acquire_owned().await.map_err(|_| PastError::Unreadable)?;
+    ) -> Result<T, JournalReadError> {
+        let place = Arc::clone(self.readers()).acquire_owned().await.map_err(|_| JournalReadError::Unreadable)?;
         let history = Arc::clone(self.history());
         let reading = tokio::task::spawn_blocking(move || {
             // Given back when the reading ends, also when nobody waits for it any more.
@@ -62,9 +63,9 @@ impl Registry {
             read(&*history)
         });
         let read = reading.await;
-        read.map_err(|_| PastError::Unreadable)?.map_err(|error| {
+        read.map_err(|_| JournalReadError::Unreadable)?.map_err(|error| {
             tracing::warn!(error = error.chain(), "the journal cannot be read");
-            PastError::Unreadable
+            JournalReadError::Unreadable
         })
     }
 }
@@ -78,27 +79,27 @@ impl Registry {
     /// # Errors
     ///
     /// When they are no longer kept, or the store cannot be read.
-    pub async fn stretch(&self, after: Revision, until: Revision) -> Result<Stretch, PastError> {
+    pub async fn chunk(&self, after: Revision, until: Revision) -> Result<JournalChunk, JournalReadError> {
         let number = after.0 / LENGTH;
         let whole = Revision(number * LENGTH)..Revision((number + 1) * LENGTH);
         if whole.end <= until.min(self.snapshot().state.revision()) {
-            let read = self.read_stretch(whole.start, whole.end);
-            if let Ok(stretch) = self.stretches().0.try_get_with(number, read).await
-                && stretch.reached == whole.end
+            let read = self.read_chunk(whole.start, whole.end);
+            if let Ok(chunk) = self.journal_cache().0.try_get_with(number, read).await
+                && chunk.reached == whole.end
             {
-                return Ok(stretch);
+                return Ok(chunk);
             }
             // Not all of it is kept, or it is too long to be read at once: what was asked for may yet be.
         }
-        self.read_stretch(after, until).await
+        self.read_chunk(after, until).await
     }
 
-    async fn read_stretch(&self, after: Revision, until: Revision) -> Result<Stretch, PastError> {
+    async fn read_chunk(&self, after: Revision, until: Revision) -> Result<JournalChunk, JournalReadError> {
         let limit = usize::try_from(LENGTH).unwrap_or(usize::MAX).saturating_add(1);
-        let chapter = self.changes(ChangeRange { after, until: Some(until), limit, ..ChangeRange::default() }).await?;
-        require_kept(after, chapter.horizon)?;
-        let last = chapter.transitions.last().map(|last| last.change.revision);
-        let reached = last.filter(|_| !chapter.is_all).unwrap_or(until);
-        Ok(Stretch { transitions: chapter.transitions.into(), reached })
+        let page = self.changes(ChangeRange { after, until: Some(until), limit, ..ChangeRange::default() }).await?;
+        require_kept(after, page.compact_revision)?;
+        let last = page.transitions.last().map(|last| last.change.revision);
+        let reached = last.filter(|_| !page.is_all).unwrap_or(until);
+        Ok(JournalChunk { transitions: page.transitions.into(), reached })
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::handle::Registry;
 use super::submit_error::SubmitError;
-use domain::command::{Asker, Command, Refusal, Request, authorization};
+use domain::command::{Caller, Command, Refusal, Request, authorization};
 use domain::{Lease, LeaseId, LeaseState, Revision};
 
 /// A lease with what is known beside its newest change.
@@ -26,14 +26,14 @@ impl Registry {
     /// A lease with what is known beside its newest change.
     pub fn view_lease(&self, lease: &Arc<Lease>) -> LeaseView {
         let now = self.clock().now();
-        let vitals = self.vitals();
-        let ends_at = vitals.ends_at(lease, now);
+        let heartbeats = self.heartbeats();
+        let ends_at = heartbeats.ends_at(lease, now);
         let (expires_at, held_until) = match lease.state {
-            LeaseState::Active if ends_at <= now => (ends_at, vitals.held_until(lease.host.as_deref(), now)),
+            LeaseState::Active if ends_at <= now => (ends_at, heartbeats.held_until(lease.host.as_deref(), now)),
             LeaseState::Active => (ends_at, None),
             LeaseState::Lost | LeaseState::Released => (lease.since, None),
         };
-        LeaseView { lease: Arc::clone(lease), renewed_at: vitals.renewed(lease), expires_at, held_until }
+        LeaseView { lease: Arc::clone(lease), renewed_at: heartbeats.renewed(lease), expires_at, held_until }
     }
 
     /// Renews a lease. That is no change and waits for no disk, unless it was lost, and is found again.
@@ -41,19 +41,19 @@ impl Registry {
     /// # Errors
     ///
     /// When there is no such lease, it is somebody else's, it was given back, or one that was lost cannot be written.
-    pub async fn renew_lease(&self, id: &LeaseId, asker: Asker) -> Result<(Arc<Lease>, Revision), SubmitError> {
+    pub async fn renew_lease(&self, id: &LeaseId, asker: Caller) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let snapshot = self.snapshot();
         let now = self.clock().now();
         if let Some(lease) = snapshot.state.lease(id.as_str()).filter(|lease| lease.state == LeaseState::Active) {
             if let Some(principal) = &asker.principal {
                 authorization::require_own(principal, lease)?;
             }
-            self.vitals().renew(id, now);
+            self.heartbeats().renew(id, now);
             return Ok((Arc::clone(lease), snapshot.state.revision()));
         }
         // One that another process has granted a moment ago is not known here yet: the writer knows.
         let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, asker).await?;
-        self.vitals().renew(id, now);
+        self.heartbeats().renew(id, now);
         Ok(renewed)
     }
 
@@ -62,7 +62,7 @@ impl Registry {
     /// # Errors
     ///
     /// When there is no such lease, or the store cannot be written.
-    pub async fn release_lease(&self, id: &LeaseId, asker: Asker) -> Result<Revision, SubmitError> {
+    pub async fn release_lease(&self, id: &LeaseId, asker: Caller) -> Result<Revision, SubmitError> {
         let (_, revision) = self.change_lease(id, Command::ReleaseLease { id: id.clone() }, asker).await?;
         Ok(revision)
     }
@@ -71,7 +71,7 @@ impl Registry {
         &self,
         id: &LeaseId,
         command: Command,
-        asker: Asker,
+        asker: Caller,
     ) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let outcome = self.submit(Request::by(asker, command)).await?;
         let lease = outcome.state.as_ref().and_then(|state| state.lease(id.as_str()).cloned());

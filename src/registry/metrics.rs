@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 /// Counters of one registry. Cloning shares them.
 #[derive(Debug, Clone)]
-pub struct Measures {
+pub struct RegistryMetrics {
     /// Batches that were made durable.
     pub commits: Counter,
     /// Batches that could not be.
@@ -20,21 +20,21 @@ pub struct Measures {
     /// Commands that wait for the writer.
     pub queue: Gauge,
     /// Sightings that were taken in.
-    pub sightings: Family<Sighted, Counter>,
+    pub sightings: Family<ObservationLabels, Counter>,
 }
 
 /// What was seen of what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Sighted {
+pub struct ObservationLabels {
     /// The kind of the resource.
     pub kind: &'static str,
     /// What was seen of it.
     pub state: &'static str,
 }
 
-impl Default for Measures {
-    fn default() -> Measures {
-        Measures {
+impl Default for RegistryMetrics {
+    fn default() -> RegistryMetrics {
+        RegistryMetrics {
             commits: Counter::default(),
             failed_commits: Counter::default(),
             // 1 to 1,024.

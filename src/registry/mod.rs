@@ -47,10 +47,10 @@ mod limits;
 mod queue;
 mod trace;
 
-pub use budget_monitor::Watchman;
+pub use self::budget_monitor::BudgetMonitor;
+pub use self::observe::ReportResult;
 pub use handle::{Pending, Registry};
 pub use health::WriterHealth;
-pub use observe::Seen;
 pub use on_gone::OnGone;
 pub use submit_error::SubmitError;
 pub use sweep::Sweeper;

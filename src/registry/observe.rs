@@ -6,19 +6,19 @@
 use std::collections::BTreeMap;
 
 use super::handle::{Pending, Registry};
-use super::metrics::Sighted;
+use super::metrics::ObservationLabels;
 use super::submit_error::SubmitError;
 use domain::Revision;
 use domain::command::observation_rules::{read, transition};
-use domain::command::request::Look;
-use domain::command::{Asker, Command, Refusal, Request, authorization};
+use domain::command::request::ProbeResult;
+use domain::command::{Caller, Command, Refusal, Request, authorization};
 use domain::plugin::UniqueId;
 use domain::query::Resource;
-use domain::record::{Looks, ObservedState, ResourceKind, Sighting};
+use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKind};
 
 /// What came of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ReportResult {
     /// How many of the sightings were taken in.
     pub accepted: usize,
     /// Those that were not, by their place in the report, each with the reason.
@@ -29,8 +29,8 @@ pub struct Seen {
 
 /// What the sightings of one plugin come to.
 #[derive(Default)]
-struct News {
-    looks: Vec<Look>,
+struct PluginReport {
+    looks: Vec<ProbeResult>,
     is_news: bool,
 }
 
@@ -40,8 +40,13 @@ impl Registry {
     /// # Errors
     ///
     /// As there.
-    pub async fn observe(&self, by: &str, host: Option<&str>, sightings: Vec<Sighting>) -> Result<Seen, SubmitError> {
-        self.observe_for(&Asker::default(), by, host, sightings).await
+    pub async fn observe(
+        &self,
+        by: &str,
+        host: Option<&str>,
+        sightings: Vec<ReportedObservation>,
+    ) -> Result<ReportResult, SubmitError> {
+        self.observe_for(&Caller::default(), by, host, sightings).await
     }
 
     /// Takes in what `by` has seen of resources on `host`; returns when what is news is durable.
@@ -54,27 +59,27 @@ impl Registry {
     /// When the asker may not report for the host, another agent does, or the store cannot be written.
     pub async fn observe_for(
         &self,
-        asker: &Asker,
+        asker: &Caller,
         by: &str,
         host: Option<&str>,
-        sightings: Vec<Sighting>,
-    ) -> Result<Seen, SubmitError> {
+        sightings: Vec<ReportedObservation>,
+    ) -> Result<ReportResult, SubmitError> {
         let principal = asker.principal.as_ref();
         if let Some(principal) = principal {
             authorization::require_host(principal, host)?;
         }
         let now = self.clock().now();
         if let Some(host) = host
-            && let Some((by, at)) = self.vitals().other_agent(host, by, now)
+            && let Some((by, at)) = self.heartbeats().other_agent(host, by, now)
         {
             return Err(Refusal::AnotherAgent { host: host.into(), by, at }.into());
         }
-        self.vitals().heard(host, by, now);
+        self.heartbeats().heard(host, by, now);
         let snapshot = self.snapshot();
-        let mut seen = Seen::default();
-        let mut news: BTreeMap<UniqueId, News> = BTreeMap::new();
+        let mut seen = ReportResult::default();
+        let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
-            let Sighting { key, state, at, detail, identity } = sighting;
+            let ReportedObservation { key, state, at, detail, identity } = sighting;
             let slot = key.slot();
             let Some(record) = snapshot.state.plugin(key.plugin.as_str()).filter(|record| record.holds(&slot)) else {
                 seen.ignored.push((index, format!("{key} is not held")));
@@ -86,8 +91,8 @@ impl Registry {
             }
             // Nobody sees what is yet to come, nor the plugin's before there was one.
             let at = at.max(record.created_at).min(now);
-            let last_alive = self.vitals().looks(&key, ObservedState::Alive).last;
-            let look = Look { slot, state, at, detail, identity, last_alive };
+            let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
+            let look = ProbeResult { slot, state, at, detail, identity, last_alive };
             let elsewhere = record.plugin.host.as_deref().filter(|claimed| host.is_some_and(|host| host != *claimed));
             if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
                 seen.ignored.push((index, format!("{key} is on the host {claimed}")));
@@ -99,9 +104,9 @@ impl Registry {
                 continue;
             }
             seen.accepted += 1;
-            let sighted = Sighted { kind: key.kind.as_str(), state: look.state.as_str() };
+            let sighted = ObservationLabels { kind: key.kind.as_str(), state: look.state.as_str() };
             self.measures().sightings.get_or_create(&sighted).inc();
-            self.vitals().saw(key.clone(), read(known, &look), look.at);
+            self.heartbeats().saw(key.clone(), read(known, &look), look.at);
             let of_plugin = news.entry(key.plugin).or_default();
             of_plugin.is_news |= transition(record, by, &look).is_some();
             of_plugin.looks.push(look);
@@ -113,12 +118,12 @@ impl Registry {
     /// Writes what is news; returns the newest revision.
     async fn note(
         &self,
-        asker: &Asker,
+        asker: &Caller,
         by: &str,
-        news: BTreeMap<UniqueId, News>,
+        news: BTreeMap<UniqueId, PluginReport>,
     ) -> Result<Option<Revision>, SubmitError> {
         let mut pending: Vec<Pending> = Vec::new();
-        for (id, News { looks, .. }) in news.into_iter().filter(|(_, news)| news.is_news) {
+        for (id, PluginReport { looks, .. }) in news.into_iter().filter(|(_, news)| news.is_news) {
             let command = Command::Observe { id, by: by.into(), sightings: looks };
             pending.push(self.enqueue(Request::by(asker.clone(), command)).await?);
         }
@@ -134,7 +139,7 @@ impl Registry {
         for row in rows {
             let key = row.key();
             if let Some(observed) = &mut row.observed {
-                let Looks { last, .. } = self.vitals().looks(&key, observed.state);
+                let Looks { last, .. } = self.heartbeats().looks(&key, observed.state);
                 observed.at = last.map_or(observed.at, |last| last.max(observed.at));
             }
         }

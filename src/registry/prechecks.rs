@@ -1,14 +1,14 @@
 //! The expensive checks of a command, made before the command reaches the writer.
 //!
 //! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller's task makes the check against
-//! the snapshot of the moment. The writer only compares texts, and sends a command back ([`Refusal::NotVetted`]) when the
+//! the snapshot of the moment. The writer only compares texts, and sends a command back ([`Refusal::NotChecked`]) when the
 //! schema or the configuration has changed in between.
 
 use moka::future::Cache;
 
 use crate::registry::submit_error::SubmitError;
 use domain::command::Refusal;
-pub(crate) use domain::command::schema_question::{Question, Vetted};
+pub(crate) use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
 use domain::plugin::FreeJson;
 
 /// How much is remembered of schemas that were found to be right, in bytes of their texts.
@@ -16,12 +16,12 @@ const REMEMBERED_BYTES: u64 = 4 << 20;
 
 /// Makes the checks, and remembers which schemas were right: many plugins have the same one.
 #[derive(Debug)]
-pub(super) struct Vetting(Cache<FreeJson, ()>);
+pub(super) struct Prechecks(Cache<FreeJson, ()>);
 
-impl Vetting {
-    pub(super) fn new() -> Vetting {
+impl Prechecks {
+    pub(super) fn new() -> Prechecks {
         let bytes = |schema: &FreeJson, (): &()| u32::try_from(schema.as_str().len()).unwrap_or(u32::MAX);
-        Vetting(Cache::builder().weigher(bytes).max_capacity(REMEMBERED_BYTES).build())
+        Prechecks(Cache::builder().weigher(bytes).max_capacity(REMEMBERED_BYTES).build())
     }
 
     /// Makes an expensive check.
@@ -29,19 +29,19 @@ impl Vetting {
     /// # Errors
     ///
     /// What was found to be wrong.
-    pub(super) async fn vet(&self, question: Question) -> Result<Vetted, SubmitError> {
+    pub(super) async fn check(&self, question: SchemaQuestion) -> Result<CheckedSchema, SubmitError> {
         if let Some(schema) = question.schema_alone()
             && self.0.get(schema).await.is_some()
         {
-            return Ok(Vetted { schema: schema.clone(), config: None });
+            return Ok(CheckedSchema { schema: schema.clone(), config: None });
         }
         let checked = if question.is_quick() {
             question.answer()
         } else {
             tokio::task::spawn_blocking(move || question.answer()).await.map_err(|_| SubmitError::WriterFailed)?
         };
-        let vetted = checked.map_err(Refusal::from)?;
-        self.0.insert(vetted.schema.clone(), ()).await;
-        Ok(vetted)
+        let checked = checked.map_err(Refusal::from)?;
+        self.0.insert(checked.schema.clone(), ()).await;
+        Ok(checked)
     }
 }

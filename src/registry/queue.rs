@@ -6,8 +6,8 @@ use std::sync::mpsc::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::submit_error::SubmitError;
-use super::trace::Traced;
-use domain::command::schema_question::Vetted;
+use super::trace::CommandTrace;
+use domain::command::schema_question::CheckedSchema;
 use domain::command::{Outcome, Request};
 
 /// The most commands that one commit takes.
@@ -16,10 +16,10 @@ const MAX_BATCH: usize = 1024;
 /// A command on its way to the writer.
 pub(super) struct Submission {
     pub request: Arc<Request>,
-    pub vetted: Option<Vetted>,
+    pub checked: Option<CheckedSchema>,
     pub answer: oneshot::Sender<Result<Outcome, SubmitError>>,
     /// Its part in the trace of the request that it came with.
-    pub traced: Option<Traced>,
+    pub traced: Option<CommandTrace>,
     /// The place in the queue, given back with the answer.
     pub _place: OwnedSemaphorePermit,
 }
@@ -33,7 +33,7 @@ impl Submission {
 }
 
 /// What reaches the writer.
-pub(super) enum Message {
+pub(super) enum WriterMessage {
     /// Do a command.
     Submit(Submission),
     /// Publish what others have written before this was sent, and tell whether that could be done.
@@ -46,30 +46,30 @@ pub(super) enum Message {
 
 /// Messages that are worked on together.
 #[derive(Default)]
-pub(super) struct Inbox {
+pub(super) struct CommandBatch {
     pub batch: Vec<Submission>,
     pub catching_up: Vec<oneshot::Sender<Result<(), SubmitError>>>,
     pub is_stop: bool,
 }
 
-impl Inbox {
+impl CommandBatch {
     /// Takes a message.
-    pub fn take(&mut self, message: Message) {
+    pub fn take(&mut self, message: WriterMessage) {
         match message {
-            Message::Submit(mut submission) => {
+            WriterMessage::Submit(mut submission) => {
                 if let Some(traced) = &mut submission.traced {
                     traced.taken();
                 }
                 self.batch.push(submission);
             }
-            Message::CatchUp(answer) => self.catching_up.push(answer),
-            Message::News => {}
-            Message::Stop => self.is_stop = true,
+            WriterMessage::CatchUp(answer) => self.catching_up.push(answer),
+            WriterMessage::News => {}
+            WriterMessage::Stop => self.is_stop = true,
         }
     }
 
     /// Takes what waits, as far as one commit takes it.
-    pub fn fill(&mut self, messages: &Receiver<Message>) {
+    pub fn fill(&mut self, messages: &Receiver<WriterMessage>) {
         while self.batch.len() < MAX_BATCH
             && let Ok(message) = messages.try_recv()
         {

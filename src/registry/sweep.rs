@@ -12,17 +12,17 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
 use super::assessment;
-use super::assessment::Round;
+use super::assessment::AssessmentPass;
 use super::handle::{Pending, Registry};
 use super::health::WriterHealth;
 use super::submit_error::SubmitError;
 use crate::registry::on_gone::OnGone;
 use crate::store::StoreError;
-use crate::store::heartbeats::Pulse;
+use crate::store::heartbeats::Heartbeat;
 use domain::command::{Command, Request};
 use domain::index::IndexKey;
 use domain::lease::FORGOTTEN_AFTER;
-use domain::self_preservation::{Brakes, Count};
+use domain::self_preservation::{LeaseCount, SelfPreservation};
 use domain::{Lease, LeaseState, Revision, State};
 
 /// How often a pass is made.
@@ -112,7 +112,7 @@ impl Sweeper {
         let passed = now.duration_since(self.last);
         if std::mem::take(&mut self.is_unloaded) || passed > LATE || passed < -BACK {
             info!(seconds = passed.as_secs(), "this process was away; leases are given time to be renewed");
-            self.registry.vitals().begin_again(now);
+            self.registry.heartbeats().begin_again(now);
             self.judged = None;
             (self.shared, self.read) = (self.shared.min(now), self.read.min(now));
         }
@@ -131,23 +131,23 @@ impl Sweeper {
 
     /// Tells other processes on the store what was heard, and hears what they have.
     async fn exchange(&mut self, now: Timestamp) {
-        let pulses = self.registry.vitals().pulses_after(self.shared);
+        let beats = self.registry.heartbeats().beats_after(self.shared);
         let state = &self.registry.snapshot().state;
-        if pulses.is_empty() && state.leases().is_empty() && state.having(&IndexKey::Observed).is_none() {
+        if beats.is_empty() && state.leases().is_empty() && state.having(&IndexKey::Observed).is_none() {
             // Nobody's life is of concern.
             return;
         }
         let after = self.read.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
-        let store = Arc::clone(self.registry.pulses());
-        let exchanged = tokio::task::spawn_blocking(move || -> Result<Vec<Pulse>, StoreError> {
-            if !pulses.is_empty() {
-                store.share(&pulses)?;
+        let store = Arc::clone(self.registry.heartbeat_store());
+        let exchanged = tokio::task::spawn_blocking(move || -> Result<Vec<Heartbeat>, StoreError> {
+            if !beats.is_empty() {
+                store.share(&beats)?;
             }
             if store.has_news()? { store.shared(after) } else { Ok(Vec::new()) }
         });
         match exchanged.await {
             Ok(Ok(heard)) => {
-                self.registry.vitals().take_in(&heard);
+                self.registry.heartbeats().merge(&heard);
                 self.shared = now.saturating_sub(NOTING).unwrap_or(Timestamp::MIN);
                 self.read = now;
             }
@@ -159,31 +159,31 @@ impl Sweeper {
     /// Calls those leases lost that were not renewed in time, but for those of hosts that are held.
     async fn expire_leases(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         let snapshot = self.registry.snapshot();
-        let vitals = self.registry.vitals();
+        let heartbeats = self.registry.heartbeats();
         let active = || snapshot.state.leases().values().filter(|lease| lease.state == LeaseState::Active);
-        let due: Vec<&Arc<Lease>> = active().filter(|lease| vitals.ends_at(lease, now) <= now).collect();
+        let due: Vec<&Arc<Lease>> = active().filter(|lease| heartbeats.ends_at(lease, now) <= now).collect();
         if due.is_empty() {
-            vitals.brake(Brakes::default());
+            heartbeats.brake(SelfPreservation::default());
             return Ok(());
         }
-        let mut counts: BTreeMap<Option<Box<str>>, Count> = BTreeMap::new();
+        let mut counts: BTreeMap<Option<Box<str>>, LeaseCount> = BTreeMap::new();
         for lease in active() {
             counts.entry(lease.host.clone()).or_default().active += 1;
         }
         for lease in &due {
             counts.entry(lease.host.clone()).or_default().due += 1;
         }
-        let brakes = vitals.brakes().at(now, &counts);
-        vitals.brake(brakes.clone());
+        let self_preservation = heartbeats.self_preservation().at(now, &counts);
+        heartbeats.brake(self_preservation.clone());
         let lost: Vec<_> = due
             .into_iter()
-            .filter(|lease| brakes.until(lease.host.as_deref(), now).is_none())
-            .map(|lease| (lease, vitals.renewed(lease)))
+            .filter(|lease| self_preservation.until(lease.host.as_deref(), now).is_none())
+            .map(|lease| (lease, heartbeats.renewed(lease)))
             .collect();
         let expire = |lease: &Lease| Command::ExpireLease { id: lease.id.clone(), revision: lease.revision };
         self.submit_all(lost.iter().map(|(lease, _)| expire(lease)).collect()).await?;
         // Renewed while it was being called lost: the holder lives.
-        let renewed = lost.iter().filter(|(lease, before)| vitals.renewed_since(&lease.id, *before));
+        let renewed = lost.iter().filter(|(lease, before)| heartbeats.renewed_since(&lease.id, *before));
         let revive = renewed.map(|(lease, _)| Command::RenewLease { id: lease.id.clone() });
         self.submit_all(revive.collect()).await
     }
@@ -191,14 +191,16 @@ impl Sweeper {
     /// Judges what is held, if anything has happened that could change the judgement.
     async fn judge(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         let snapshot = self.registry.snapshot();
-        let (revision, reports) = (snapshot.state.revision(), self.registry.vitals().reports());
+        let (revision, reports) = (snapshot.state.revision(), self.registry.heartbeats().reports());
         let stands = |judged: &Judged| judged.revision == revision && judged.reports == reports && now < judged.due;
         if self.judged.as_ref().is_some_and(stands) {
             return Ok(());
         }
         let (registry, on_gone) = (self.registry.clone(), self.on_gone);
-        let round = tokio::task::spawn_blocking(move || Round::at(&snapshot.state, registry.vitals(), now, on_gone));
-        let Round { commands, due } = round.await.map_err(|_| SubmitError::WriterFailed)?;
+        let round = tokio::task::spawn_blocking(move || {
+            AssessmentPass::at(&snapshot.state, registry.heartbeats(), now, on_gone)
+        });
+        let AssessmentPass { commands, due } = round.await.map_err(|_| SubmitError::WriterFailed)?;
         self.submit_all(commands).await?;
         self.judged = Some(Judged { revision, reports, due });
         Ok(())
@@ -212,12 +214,12 @@ impl Sweeper {
         self.tidied = now;
         let snapshot = self.registry.snapshot();
         let state = &snapshot.state;
-        let vitals = self.registry.vitals();
-        vitals.keep_leases(|id| state.lease(id.as_str()).is_some());
-        assessment::forget_sights(state, vitals);
+        let heartbeats = self.registry.heartbeats();
+        heartbeats.keep_leases(|id| state.lease(id.as_str()).is_some());
+        assessment::forget_sights(state, heartbeats);
         let old = now.saturating_sub(FORGOTTEN_AFTER).unwrap_or(Timestamp::MIN);
-        vitals.forget_agents(old);
-        let store = Arc::clone(self.registry.pulses());
+        heartbeats.forget_agents(old);
+        let store = Arc::clone(self.registry.heartbeat_store());
         if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || store.forget(old)).await {
             debug!(error = failure.chain(), "old signs of life could not be forgotten");
         }

@@ -10,19 +10,19 @@ use crate::telemetry::{ActiveSpan, KeyValue, SpanKind, Trace};
 use domain::Revision;
 
 /// A command's part in a trace.
-pub(super) struct Traced {
+pub(super) struct CommandTrace {
     /// The trace of the request.
     pub trace: Trace,
     /// What is going on, if anybody is to be told of it.
     span: Option<ActiveSpan>,
 }
 
-impl Traced {
+impl CommandTrace {
     /// The part of a command that goes into the queue now; `None` when its request is part of no trace.
-    pub fn queued() -> Option<Traced> {
+    pub fn queued() -> Option<CommandTrace> {
         let trace = Trace::current()?;
         let span = trace.span("registry.queue", SpanKind::Internal);
-        Some(Traced { trace, span })
+        Some(CommandTrace { trace, span })
     }
 
     /// The writer has it now.
@@ -34,7 +34,7 @@ impl Traced {
 }
 
 /// What there is to tell of a batch.
-pub(super) struct Told {
+pub(super) struct BatchSummary {
     /// How many commands were in it.
     pub commands: usize,
     /// How long it took, from taking the store's lock.
@@ -46,7 +46,7 @@ pub(super) struct Told {
 }
 
 /// Ends the commits of a batch, and tells of the batch itself, if anybody is to be told.
-pub(super) fn tell<'a>(batch: impl Iterator<Item = &'a mut Traced>, told: &Told) {
+pub(super) fn record_batch<'a>(batch: impl Iterator<Item = &'a mut CommandTrace>, told: &BatchSummary) {
     let parts = batch.filter_map(|traced| Some((&traced.trace, traced.span.take()?)));
     let (traces, mut commits): (Vec<_>, Vec<_>) = parts.unzip();
     let Some(first) = traces.first() else { return };

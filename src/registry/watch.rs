@@ -28,8 +28,8 @@ const REMEMBERED_BYTES: usize = 32 << 20;
 
 /// All topics that anybody follows.
 #[derive(Debug)]
-pub struct Topics {
-    filed: Mutex<Filed>,
+pub struct EventPublisher {
+    filed: Mutex<PublisherState>,
     /// The traces of the requests that remembered changes come from.
     traces: Mutex<BTreeMap<Revision, Trace>>,
     /// How far everything has been filed, for those who wait for a revision.
@@ -39,32 +39,32 @@ pub struct Topics {
 }
 
 #[derive(Debug)]
-struct Filed {
+struct PublisherState {
     /// See [`REMEMBERED`].
     remembered: u64,
     through: Revision,
     closed: bool,
-    topics: HashMap<Topic, Arc<Shelf>>,
+    topics: HashMap<Topic, Arc<TopicBuffer>>,
 }
 
 /// What is remembered of a topic.
 #[derive(Debug)]
-struct Shelf {
-    held: Mutex<Held>,
-    wake: watch::Sender<Wake>,
+struct TopicBuffer {
+    held: Mutex<Buffered>,
+    wake: watch::Sender<WatcherSignal>,
 }
 
 /// Why a watcher is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wake {
+enum WatcherSignal {
     /// There may be news.
-    News,
+    Updates,
     /// There will be no more.
     Closed,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Buffered {
     /// Every change of the topic after this revision is held.
     floor: Revision,
     changes: VecDeque<Arc<Transition>>,
@@ -75,37 +75,37 @@ struct Held {
 /// One watcher's view of a topic. The watcher knows how far it has come.
 #[derive(Debug)]
 pub struct Subscription {
-    topics: Arc<Topics>,
+    topics: Arc<EventPublisher>,
     topic: Topic,
-    shelf: Arc<Shelf>,
+    shelf: Arc<TopicBuffer>,
     /// `None` only while this is dropped.
-    wake: Option<watch::Receiver<Wake>>,
+    wake: Option<watch::Receiver<WatcherSignal>>,
 }
 
 /// What a topic has for a watcher.
 #[derive(Debug)]
-pub enum News {
+pub enum Updates {
     /// The next changes, oldest first, and how far the watcher has come with them. There may be none.
     Changes(Vec<Arc<Transition>>, Revision),
     /// The topic has forgotten some of them; the journal has everything up to this revision at least.
-    Forgotten(Revision),
+    Compacted(Revision),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Topics {
+impl EventPublisher {
     /// Topics of a registry that stands at `head`.
-    pub fn new(head: Revision) -> Topics {
-        Topics::remembering(head, REMEMBERED)
+    pub fn new(head: Revision) -> EventPublisher {
+        EventPublisher::remembering(head, REMEMBERED)
     }
 
     /// Topics that remember so many changes back.
-    fn remembering(head: Revision, remembered: u64) -> Topics {
-        let everything = (Topic::Everything, Arc::new(Shelf::new(head, false)));
-        let filed = Filed { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
-        Topics {
+    fn remembering(head: Revision, remembered: u64) -> EventPublisher {
+        let everything = (Topic::Everything, Arc::new(TopicBuffer::new(head, false)));
+        let filed = PublisherState { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
+        EventPublisher {
             filed: Mutex::new(filed),
             traces: Mutex::default(),
             revision: watch::Sender::new(head),
@@ -114,11 +114,11 @@ impl Topics {
     }
 
     /// Files changes that were published, and wakes those who follow them. Called in their order, by one thread.
-    pub(super) fn file(&self, transitions: &[Arc<Transition>], traces: Vec<(Revision, Trace)>) {
+    pub(super) fn publish(&self, transitions: &[Arc<Transition>], traces: Vec<(Revision, Trace)>) {
         let Some(through) = transitions.last().map(|last| last.change.revision) else { return };
         self.keep_traces(through, traces);
         let mut filed = lock(&self.filed);
-        let mut touched: BTreeMap<*const Shelf, Arc<Shelf>> = BTreeMap::new();
+        let mut touched: BTreeMap<*const TopicBuffer, Arc<TopicBuffer>> = BTreeMap::new();
         for transition in transitions {
             for topic in filed.topics_of(transition) {
                 if let Some(shelf) = filed.topics.get(&topic) {
@@ -130,7 +130,7 @@ impl Topics {
         filed.through = through;
         drop(filed);
         for shelf in touched.values() {
-            shelf.tell_of_news();
+            shelf.signal_updates();
         }
         self.revision.send_replace(through);
     }
@@ -155,11 +155,11 @@ impl Topics {
     pub(super) fn restart(&self, head: Revision) {
         let mut filed = lock(&self.filed);
         for shelf in filed.topics.values() {
-            *lock(&shelf.held) = Held { floor: head, changes: VecDeque::new(), bytes: 0 };
+            *lock(&shelf.held) = Buffered { floor: head, changes: VecDeque::new(), bytes: 0 };
         }
         filed.through = head;
         for shelf in filed.topics.values() {
-            shelf.tell_of_news();
+            shelf.signal_updates();
         }
         drop(filed);
         self.revision.send_replace(head);
@@ -170,7 +170,7 @@ impl Topics {
         let mut filed = lock(&self.filed);
         filed.closed = true;
         for shelf in filed.topics.values() {
-            shelf.wake.send_replace(Wake::Closed);
+            shelf.wake.send_replace(WatcherSignal::Closed);
         }
         self.closed.send_replace(true);
     }
@@ -179,8 +179,8 @@ impl Topics {
     pub fn follow(self: &Arc<Self>, topic: &Topic) -> Subscription {
         let mut filed = lock(&self.filed);
         let closed = filed.closed;
-        let floor = if crate::planted::subscribes_after_snapshot() { Revision::default() } else { filed.through };
-        let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(Shelf::new(floor, closed)));
+        let floor = if crate::failpoints::subscribes_after_snapshot() { Revision::default() } else { filed.through };
+        let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(TopicBuffer::new(floor, closed)));
         // Before the lock is given back: a shelf that nobody follows may be thrown away at any time.
         let mut wake = shelf.wake.subscribe();
         wake.mark_changed();
@@ -203,7 +203,7 @@ impl Topics {
     }
 }
 
-impl Filed {
+impl PublisherState {
     /// The topics of a change, of those that there may be.
     fn topics_of(&self, transition: &Transition) -> Vec<Topic> {
         let mut topics = vec![Topic::Everything];
@@ -223,17 +223,17 @@ impl Filed {
     }
 }
 
-impl Shelf {
+impl TopicBuffer {
     /// A shelf that holds everything after `floor`.
-    fn new(floor: Revision, closed: bool) -> Shelf {
-        let held = Held { floor, changes: VecDeque::new(), bytes: 0 };
-        let wake = if closed { Wake::Closed } else { Wake::News };
-        Shelf { held: Mutex::new(held), wake: watch::Sender::new(wake) }
+    fn new(floor: Revision, closed: bool) -> TopicBuffer {
+        let held = Buffered { floor, changes: VecDeque::new(), bytes: 0 };
+        let wake = if closed { WatcherSignal::Closed } else { WatcherSignal::Updates };
+        TopicBuffer { held: Mutex::new(held), wake: watch::Sender::new(wake) }
     }
 
     /// Wakes those who follow. That there will be no more is never taken back, even if there is some more.
-    fn tell_of_news(&self) {
-        self.wake.send_if_modified(|wake| *wake == Wake::News);
+    fn signal_updates(&self) {
+        self.wake.send_if_modified(|wake| *wake == WatcherSignal::Updates);
     }
 
     fn put(&self, transition: &Arc<Transition>, remembered: u64) {
@@ -252,25 +252,25 @@ impl Shelf {
 
 impl Subscription {
     /// The changes of the topic after `position`, at most `limit`.
-    pub fn news(&self, position: Revision, limit: usize) -> News {
+    pub fn news(&self, position: Revision, limit: usize) -> Updates {
         // How far everything was filed before looking: what is not held by then is not of this topic.
         let through = lock(&self.topics.filed).through;
         let held = lock(&self.shelf.held);
         if position < held.floor {
-            return News::Forgotten(held.floor);
+            return Updates::Compacted(held.floor);
         }
         let first = held.changes.partition_point(|transition| transition.change.revision <= position);
         let changes: Vec<_> = held.changes.range(first..).take(limit).cloned().collect();
         let is_all = first + changes.len() == held.changes.len();
         let last = changes.last().map_or(position, |last| last.change.revision);
         let reached = if is_all { last.max(through) } else { last };
-        News::Changes(changes, reached)
+        Updates::Changes(changes, reached)
     }
 
     /// Waits until there may be news. Returns false when there will be none any more.
     pub async fn wait(&mut self) -> bool {
         let Some(wake) = &mut self.wake else { return false };
-        wake.changed().await.is_ok() && *wake.borrow_and_update() == Wake::News
+        wake.changed().await.is_ok() && *wake.borrow_and_update() == WatcherSignal::Updates
     }
 }
 

@@ -22,12 +22,12 @@ use tracing::{debug, error, info, warn};
 
 use super::freshness::Freshness;
 use super::health::WriterHealth;
-use super::metrics::Measures;
-use super::queue::{Inbox, Message, Submission};
+use super::metrics::RegistryMetrics;
+use super::queue::{CommandBatch, Submission, WriterMessage};
 use super::submit_error::SubmitError;
 use super::trace;
-use super::trace::Told;
-use super::watch::Topics;
+use super::trace::BatchSummary;
+use super::watch::EventPublisher;
 use crate::clock::Clock;
 use crate::store::{Batch, History, Journal, StoreError};
 use crate::telemetry::Trace;
@@ -66,33 +66,33 @@ pub(super) struct Writer {
     pub clock: Arc<dyn Clock>,
     pub published: Arc<ArcSwap<Snapshot>>,
     pub report: watch::Sender<WriterHealth>,
-    pub topics: Arc<Topics>,
+    pub topics: Arc<EventPublisher>,
     pub retention: Retention,
     pub quotas: Quotas,
     pub freshness: Arc<Freshness>,
-    pub measures: Measures,
+    pub measures: RegistryMetrics,
 }
 
-/// Starts the writer on a thread of its own; it ends at [`Message::Stop`].
-pub(super) fn start(writer: Writer, messages: Receiver<Message>) -> Result<JoinHandle<()>, StoreError> {
+/// Starts the writer on a thread of its own; it ends at [`WriterMessage::Stop`].
+pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result<JoinHandle<()>, StoreError> {
     // Waking thousands of watchers takes a while, and is not for the writer to wait for.
     let (news, filed) = sync_channel(UNFILED);
     let topics = Arc::clone(&writer.topics);
     let filing = spawn("watch", move || {
         for news in filed {
             match news {
-                News::Changes(transitions, traces) => topics.file(&transitions, traces),
-                News::Unknown(head) => topics.restart(head),
+                Published::Changes(transitions, traces) => topics.publish(&transitions, traces),
+                Published::Unknown(head) => topics.restart(head),
             }
         }
     })?;
     spawn("writer", move || {
-        let mut running = Running {
+        let mut running = WriterLoop {
             writer,
             news,
             old: Revision::default(),
             looked: Timestamp::MIN,
-            horizon: Revision::default(),
+            compact_revision: Revision::default(),
             failing: None,
             wrote: None,
         };
@@ -115,7 +115,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 /// What was published.
-enum News {
+enum Published {
     /// The changes that have led there, and the traces of those that a request of this process has made.
     Changes(Vec<Arc<Transition>>, Vec<(Revision, Trace)>),
     /// A state that was read as a whole: nobody here knows what has led there.
@@ -123,15 +123,15 @@ enum News {
 }
 
 /// The writer at work.
-struct Running {
+struct WriterLoop {
     writer: Writer,
-    news: SyncSender<News>,
+    news: SyncSender<Published>,
     /// The newest revision that was too old when it was asked last.
     old: Revision,
     /// When that was.
     looked: Timestamp,
     /// After which revision every change is kept, as far as is known.
-    horizon: Revision,
+    compact_revision: Revision,
     /// What was logged last of a store that fails, as long as it does.
     failing: Option<String>,
     /// When the last batch was done with.
@@ -154,18 +154,18 @@ struct Decided {
     answers: Vec<Result<Outcome, Refusal>>,
 }
 
-impl Running {
+impl WriterLoop {
     /// Loads the store, if that could not be done at the start, as often as it takes. Returns false when there is to be no
     /// more of it.
-    fn load(&mut self, messages: &Receiver<Message>) -> bool {
+    fn load(&mut self, messages: &Receiver<WriterMessage>) -> bool {
         let mut pause = LOAD_PAUSE;
         while !self.writer.published.load().is_loaded() {
             let until = Instant::now() + pause;
             loop {
                 match messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                    Ok(WriterMessage::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                     Ok(message) => {
-                        let mut inbox = Inbox::default();
+                        let mut inbox = CommandBatch::default();
                         inbox.take(message);
                         inbox.refuse(&SubmitError::StoreUnavailable { reason: "it has not been read yet" });
                     }
@@ -188,12 +188,12 @@ impl Running {
         true
     }
 
-    fn run(&mut self, messages: &Receiver<Message>) {
+    fn run(&mut self, messages: &Receiver<WriterMessage>) {
         let mut stopped = false;
         let mut patience = LOOK_FOR_OTHERS;
         while !stopped {
             let first = match messages.recv_timeout(std::mem::replace(&mut patience, LOOK_FOR_OTHERS)) {
-                Ok(Message::News) if self.wrote.is_some_and(|wrote| wrote.elapsed() < SOON) => {
+                Ok(WriterMessage::News) if self.wrote.is_some_and(|wrote| wrote.elapsed() < SOON) => {
                     patience = SOON;
                     continue;
                 }
@@ -206,7 +206,7 @@ impl Running {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let mut inbox = Inbox::default();
+            let mut inbox = CommandBatch::default();
             inbox.take(first);
             inbox.fill(messages);
             if inbox.batch.is_empty() {
@@ -226,7 +226,7 @@ impl Running {
     }
 
     /// Decides, commits, publishes, answers: in this order. Returns whether that is to be the last.
-    fn write(&mut self, mut inbox: Inbox, messages: &Receiver<Message>) -> bool {
+    fn write(&mut self, mut inbox: CommandBatch, messages: &Receiver<WriterMessage>) -> bool {
         #[cfg(feature = "planted-bugs")]
         if self.writes_wrongly(&mut inbox) {
             return inbox.is_stop;
@@ -281,12 +281,12 @@ impl Running {
         } else {
             measures.failed_commits.inc();
         }
-        let told = Told { commands, took, revision: self.writer.published.load().state.revision(), failure };
-        trace::tell(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
+        let told = BatchSummary { commands, took, revision: self.writer.published.load().state.revision(), failure };
+        trace::record_batch(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
     }
 
     /// Takes the store's lock, and decides all that waits by then on the newest state.
-    fn decide(&mut self, inbox: &mut Inbox, messages: &Receiver<Message>) -> Result<Decided, StoreError> {
+    fn decide(&mut self, inbox: &mut CommandBatch, messages: &Receiver<WriterMessage>) -> Result<Decided, StoreError> {
         let (mut snapshot, foreign) = self.begin()?;
         let foreign = snapshot.state.advance(foreign);
         // Others may have had the lock for a while.
@@ -320,13 +320,13 @@ impl Running {
         let mut known = self.known_answers(batch, at)?;
         let (mut transitions, mut traces, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
-        for Submission { request, vetted, traced, .. } in batch {
+        for Submission { request, checked, traced, .. } in batch {
             let attempt = request.attempt.as_ref();
             if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
                 answers.push(first.repeat(attempt, snapshot.state.revision()));
                 continue;
             }
-            let answer = decide(&snapshot.state, &snapshot.store, request, vetted.as_ref()).and_then(|decision| {
+            let answer = decide(&snapshot.state, &snapshot.store, request, checked.as_ref()).and_then(|decision| {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 if let Some(event) = decision.event {
                     let revision = snapshot.state.revision().next();
@@ -353,9 +353,9 @@ impl Running {
 
     /// Makes a change, unless the registry would then hold more than it may.
     fn make(&self, change: Change, state: &mut State) -> Result<Arc<Transition>, Refusal> {
-        let step = state.foresee(&change);
+        let step = state.plan(&change);
         self.writer.quotas.check(&change.event, &step, state)?;
-        state.enact(&change, &step);
+        state.apply_planned(&change, &step);
         Ok(Arc::new(Transition::new(change, step)))
     }
 
@@ -394,7 +394,7 @@ impl Running {
         if !transitions.is_empty() {
             self.writer.published.store(Arc::new(snapshot.clone()));
             // The other thread ends after this one.
-            drop(self.news.send(News::Changes(transitions, traces)));
+            drop(self.news.send(Published::Changes(transitions, traces)));
         }
         self.writer.freshness.confirm();
     }
@@ -405,7 +405,7 @@ impl Running {
         let head = snapshot.state.revision();
         self.writer.published.store(Arc::new(snapshot));
         // The other thread ends after this one.
-        drop(self.news.send(News::Unknown(head)));
+        drop(self.news.send(Published::Unknown(head)));
         self.writer.freshness.confirm();
         Ok(())
     }
@@ -448,9 +448,9 @@ impl Running {
             }
         }
         let target = self.writer.retention.surplus(head).max(self.old);
-        if target.0 >= self.horizon.0 + least {
+        if target.0 >= self.compact_revision.0 + least {
             match self.writer.journal.compact(target, FORGOTTEN_AT_A_TIME) {
-                Ok(horizon) => self.horizon = horizon,
+                Ok(compact_revision) => self.compact_revision = compact_revision,
                 Err(failure) => debug!(error = failure.chain(), "the journal could not be compacted"),
             }
         }
@@ -476,10 +476,10 @@ impl Running {
         }
     }
 
-    /// The planted bugs: the steps of [`Running::write`] in a wrong order. Returns whether that was done.
+    /// The planted bugs: the steps of [`WriterLoop::write`] in a wrong order. Returns whether that was done.
     #[cfg(feature = "planted-bugs")]
-    fn writes_wrongly(&mut self, inbox: &mut Inbox) -> bool {
-        if !(crate::planted::acknowledges_early() || crate::planted::publishes_early()) {
+    fn writes_wrongly(&mut self, inbox: &mut CommandBatch) -> bool {
+        if !(crate::failpoints::acknowledges_early() || crate::failpoints::publishes_early()) {
             return false;
         }
         let Ok((mut snapshot, foreign)) = self.begin() else { return false };
@@ -487,13 +487,13 @@ impl Running {
         let batch = std::mem::take(&mut inbox.batch);
         let Ok(mut decided) = self.decide_all(snapshot, foreign, &batch) else { return false };
         self.publish(&decided);
-        if crate::planted::publishes_early() {
+        if crate::failpoints::publishes_early() {
             drop(self.commit(&decided));
         }
         for (submission, answer) in batch.into_iter().zip(std::mem::take(&mut decided.answers)) {
             submission.reply(answer.map_err(SubmitError::from));
         }
-        if crate::planted::acknowledges_early() {
+        if crate::failpoints::acknowledges_early() {
             drop(self.commit(&decided));
         }
         true

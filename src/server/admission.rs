@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts connections.
 #[derive(Debug, Clone)]
-pub struct Admission(Arc<Counts>);
+pub struct Admission(Arc<ConnectionCounts>);
 
 #[derive(Debug)]
-struct Counts {
+struct ConnectionCounts {
     most: usize,
     most_per_address: usize,
     now: Mutex<Occupied>,
@@ -23,7 +23,7 @@ struct Occupied {
 
 /// The place of one connection, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionPermit {
     admission: Admission,
     /// `None` for a proxy.
     address: Option<IpAddr>,
@@ -32,11 +32,11 @@ pub struct Place {
 impl Admission {
     /// Admits `most` connections, of which `most_per_address` from one address.
     pub fn new(most: usize, most_per_address: usize) -> Admission {
-        Admission(Arc::new(Counts { most, most_per_address, now: Mutex::default() }))
+        Admission(Arc::new(ConnectionCounts { most, most_per_address, now: Mutex::default() }))
     }
 
     /// A place for a connection from `address`, if there is one.
-    pub fn admit(&self, address: IpAddr) -> Option<Place> {
+    pub fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = counted_as(address);
         let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
         let here = now.by_address.get(&address).copied().unwrap_or(0);
@@ -45,21 +45,21 @@ impl Admission {
         }
         now.all += 1;
         now.by_address.insert(address, here + 1);
-        Some(Place { admission: self.clone(), address: Some(address) })
+        Some(ConnectionPermit { admission: self.clone(), address: Some(address) })
     }
 
     /// A place for a connection from a proxy, if there is one: behind its address are many clients.
-    pub fn admit_proxy(&self) -> Option<Place> {
+    pub fn admit_proxy(&self) -> Option<ConnectionPermit> {
         let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.all >= self.0.most {
             return None;
         }
         now.all += 1;
-        Some(Place { admission: self.clone(), address: None })
+        Some(ConnectionPermit { admission: self.clone(), address: None })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut now = self.admission.0.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.all = now.all.saturating_sub(1);

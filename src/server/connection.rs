@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::debug;
 
-use super::admission::Place;
-use super::guarded::{Exchange, Guarded, Phase};
+use super::admission::ConnectionPermit;
 use super::http2::Http2;
-use super::settings::Settings;
-use super::steady::Steady;
+use super::read_timeout::{Exchange, Phase, ReadTimeout};
+use super::settings::ServerSettings;
 use super::tls::{Tls, is_http2};
-use crate::http::middleware::client_ip::Peer;
+use super::write_timeout::WriteTimeout;
+use crate::http::middleware::client_ip::ClientIp;
 use crate::http::middleware::stack::AmbiguousLength;
 use crate::http::problem::{Kind, Problem};
 use crate::http::reply::refusal::Refusals;
@@ -40,7 +40,7 @@ pub(crate) const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 pub struct Connections {
     router: Router,
     refusals: Refusals,
-    settings: Settings,
+    settings: ServerSettings,
     stop: CancellationToken,
     http1: http1::Builder,
     http2: Http2,
@@ -53,12 +53,12 @@ impl Connections {
     pub fn new(
         router: Router,
         api: Shared,
-        settings: Settings,
+        settings: ServerSettings,
         stop: CancellationToken,
         tls: Option<Tls>,
     ) -> Connections {
         let mut http1 = http1::Builder::new();
-        // Deadlines are kept by `Guarded`, which tells a slow header from an idle connection.
+        // Deadlines are kept by `ReadTimeout`, which tells a slow header from an idle connection.
         http1.timer(TokioTimer::new()).header_read_timeout(None);
         // At most 100 fields, by hyper's default: naming the number makes it fill two arrays for every request.
         http1.max_header_size(MAX_HEADER_BYTES as usize);
@@ -67,7 +67,7 @@ impl Connections {
     }
 
     /// Serves a connection to its end.
-    pub async fn serve(self, stream: TcpStream, address: IpAddr, _place: Place) {
+    pub async fn serve(self, stream: TcpStream, address: IpAddr, _place: ConnectionPermit) {
         // Answers are written whole: waiting for more to send would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY could not be set");
@@ -80,12 +80,12 @@ impl Connections {
         if !matches!(first_byte, Ok(Ok(()))) {
             return;
         }
-        let peer = Peer(address.to_canonical());
+        let peer = ClientIp(address.to_canonical());
         let ended = if let Some(tls) = self.tls.clone() {
             // Apart, so that one without TLS does not take the memory of one with it.
             Box::pin(self.serve_tls(&tls, stream, peer)).await
         } else {
-            let stream = Steady::new(stream, self.settings.write_time);
+            let stream = WriteTimeout::new(stream, self.settings.write_time);
             self.serve_http1(stream, peer).await
         };
         if let Err(error) = ended {
@@ -94,13 +94,13 @@ impl Connections {
         }
     }
 
-    async fn serve_tls(self, tls: &Tls, stream: TcpStream, peer: Peer) -> Result<(), Failure> {
+    async fn serve_tls(self, tls: &Tls, stream: TcpStream, peer: ClientIp) -> Result<(), Failure> {
         if tokio::time::timeout(self.settings.handshake_time, speaks_http(&stream)).await? {
             let problem = Problem::new(Kind::BadRequest, "this port speaks TLS; begin the address with https://");
             self.refuse(&stream, &problem);
             return Ok(());
         }
-        let stream = Steady::new(stream, self.settings.write_time);
+        let stream = WriteTimeout::new(stream, self.settings.write_time);
         let stream = tokio::select! {
             accepted = tls.accept(stream, self.settings.handshake_time) => accepted?,
             () = self.stop.cancelled() => return Ok(()),
@@ -112,12 +112,12 @@ impl Connections {
         self.serve_http1(stream, peer).await
     }
 
-    async fn serve_http1<S>(self, stream: S, peer: Peer) -> Result<(), Failure>
+    async fn serve_http1<S>(self, stream: S, peer: ClientIp) -> Result<(), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let exchange = Arc::new(Exchange::default());
-        let guarded = Guarded::new(stream, Arc::clone(&exchange), self.settings, self.refusals.clone());
+        let guarded = ReadTimeout::new(stream, Arc::clone(&exchange), self.settings, self.refusals.clone());
         let service = hyper::service::service_fn(move |request| {
             answer(self.router.clone(), Arc::clone(&exchange), peer, request)
         });
@@ -159,7 +159,7 @@ pub(crate) async fn speaks_http(stream: &TcpStream) -> bool {
 pub(crate) async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
-    peer: Peer,
+    peer: ClientIp,
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Tracked>, Infallible> {
     exchange.enter(Phase::Serving);

@@ -2,9 +2,9 @@
 //!
 //! | what a client may do to HTTP/1.1 | and to HTTP/2 |
 //! |---|---|
-//! | say nothing, drip a header | no request for [`Settings::idle_time`]: closed, whatever else it sends |
+//! | say nothing, drip a header | no request for [`ServerSettings::idle_time`]: closed, whatever else it sends |
 //! | drip a body | the body's own time runs out, as on HTTP/1.1: 408 |
-//! | take no answer | closed when a piece waits for [`Settings::write_time`]: see [`super::streams`] |
+//! | take no answer | closed when a piece waits for [`ServerSettings::write_time`]: see [`super::streams`] |
 //! | ask and not wait | requests that are given up faster than answered close it; hyper's and h2's limits bound what it can have queued |
 
 use std::convert::Infallible;
@@ -26,9 +26,9 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::failure::Failure;
-use super::settings::{MAX_HEADER_BYTES, Settings};
-use super::streams::{Pieces, Streams, Verdict};
-use crate::http::middleware::client_ip::Peer;
+use super::settings::{MAX_HEADER_BYTES, ServerSettings};
+use super::streams::{BodyPieces, Streams, Verdict};
+use crate::http::middleware::client_ip::ClientIp;
 use crate::http::middleware::stack::OversizedHeader;
 
 /// How often a client is asked whether it is still there while it waits for something, and how long it has to answer.
@@ -58,12 +58,12 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Http2 {
     builder: http2::Builder<TokioExecutor>,
-    settings: Settings,
+    settings: ServerSettings,
 }
 
 impl Http2 {
     /// HTTP/2 within the limits of `settings`.
-    pub fn new(settings: Settings) -> Http2 {
+    pub fn new(settings: ServerSettings) -> Http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -84,13 +84,13 @@ impl Http2 {
         self,
         stream: S,
         router: Router,
-        peer: Peer,
+        peer: ClientIp,
         stop: CancellationToken,
     ) -> Result<(), Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Settings { header_time, idle_time, write_time, .. } = self.settings;
+        let ServerSettings { header_time, idle_time, write_time, .. } = self.settings;
         let streams = Streams::new(header_time, idle_time, write_time);
         let counted = Arc::clone(&streams);
         let service =
@@ -127,9 +127,9 @@ impl Http2 {
 async fn answer(
     router: Router,
     streams: Arc<Streams>,
-    peer: Peer,
+    peer: ClientIp,
     mut request: hyper::Request<Incoming>,
-) -> Result<Response<Pieces<Body>>, Infallible> {
+) -> Result<Response<BodyPieces<Body>>, Infallible> {
     let under_way = streams.begin();
     request.extensions_mut().insert(peer);
     if is_too_large(request.headers()) {
@@ -139,7 +139,7 @@ async fn answer(
     let mut response = router.oneshot(request.map(Body::new)).await.into_response();
     // There is no such field in HTTP/2 (RFC 9113 section 8.2.2).
     response.headers_mut().remove(CONNECTION);
-    Ok(response.map(|body| Pieces::of(body, under_way)))
+    Ok(response.map(|body| BodyPieces::of(body, under_way)))
 }
 
 fn is_too_large(headers: &HeaderMap) -> bool {

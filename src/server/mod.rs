@@ -5,12 +5,12 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`settings`] | [`Settings`]: every limit, with its price |
+//! | [`settings`] | [`ServerSettings`]: every limit, with its price |
 //! | [`admission`] | how many connections, in all and from one address |
 //! | [`connection`] | one connection from its first byte to its end |
 //! | [`tls`] | certificates, replaced while connections go on; handshakes |
-//! | [`steady`], [`deadline`] | a stream that gives up on a peer that takes nothing |
-//! | [`guarded`] | HTTP/1.1: a stream that gives up on a peer that is too slow |
+//! | [`write_timeout`], [`deadline`] | a stream that gives up on a peer that takes nothing |
+//! | [`read_timeout`] | HTTP/1.1: a stream that gives up on a peer that is too slow |
 //! | [`smuggling`] | HTTP/1.1: requests that two servers could read differently |
 //! | [`http2`], [`streams`] | HTTP/2, and what its requests are about |
 
@@ -18,13 +18,13 @@ pub mod admission;
 pub mod connection;
 pub mod deadline;
 mod failure;
-pub mod guarded;
 pub mod http2;
+pub mod read_timeout;
 pub mod settings;
 pub mod smuggling;
-pub mod steady;
 pub mod streams;
 pub mod tls;
+pub mod write_timeout;
 
 use std::future::Future;
 use std::time::Duration;
@@ -36,9 +36,9 @@ use tracing::{info, warn};
 
 use self::admission::Admission;
 use self::connection::Connections;
+pub use self::settings::ServerSettings;
 use crate::http::router;
 use crate::http::state::{Api, Shared};
-pub use settings::Settings;
 pub use tls::{Tls, TlsError, TlsFiles};
 
 /// How long to wait after the system could not give us a connection (no file descriptor left).
@@ -46,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `api` on `listener` until `shutdown` completes; then finishes what runs, within the
 /// grace of `settings`, and returns. The store is left open: closing it is for the caller.
-pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: impl Future<Output = ()>) {
+pub async fn run(listener: TcpListener, api: Api, settings: ServerSettings, shutdown: impl Future<Output = ()>) {
     accept(listener, api, settings, None, shutdown).await;
 }
 
@@ -54,7 +54,7 @@ pub async fn run(listener: TcpListener, api: Api, settings: Settings, shutdown: 
 pub async fn run_tls(
     listener: TcpListener,
     api: Api,
-    settings: Settings,
+    settings: ServerSettings,
     tls: Tls,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -64,7 +64,7 @@ pub async fn run_tls(
 async fn accept(
     listener: TcpListener,
     api: Api,
-    settings: Settings,
+    settings: ServerSettings,
     tls: Option<Tls>,
     shutdown: impl Future<Output = ()>,
 ) {

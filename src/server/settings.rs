@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct ServerSettings {
     /// How many connections in all. More cost a file descriptor and about 20 KiB each; fewer turn
     /// clients away with 503.
     pub max_connections: usize,
@@ -26,9 +26,9 @@ pub struct Settings {
     pub shutdown_grace: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        ServerSettings {
             max_connections: 16_384,
             max_connections_per_address: 12_288,
             first_byte_time: Duration::from_secs(10),

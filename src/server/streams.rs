@@ -31,7 +31,7 @@ pub struct Streams {
     idle_time: Duration,
     write_time: Duration,
     now: Mutex<Now>,
-    hasty: Notify,
+    rapid_reset: Notify,
 }
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Streams {
     pub fn new(first_time: Duration, idle_time: Duration, write_time: Duration) -> Arc<Streams> {
         let now =
             Now { under_way: HashMap::new(), next: 0, idle_since: Instant::now(), idle_time: first_time, given_up: 0 };
-        Arc::new(Streams { idle_time, write_time, now: Mutex::new(now), hasty: Notify::new() })
+        Arc::new(Streams { idle_time, write_time, now: Mutex::new(now), rapid_reset: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
@@ -103,7 +103,7 @@ impl Streams {
 
     /// Returns once requests were given up that fast that [`Streams::good_until`] should be asked again.
     pub async fn turned_hasty(&self) {
-        self.hasty.notified().await;
+        self.rapid_reset.notified().await;
     }
 }
 
@@ -131,29 +131,29 @@ impl Drop for UnderWay {
         }
         now.given_up = if self.is_answered { now.given_up.saturating_sub(1) } else { now.given_up + 1 };
         if now.given_up > MOST_GIVEN_UP {
-            self.streams.hasty.notify_one();
+            self.streams.rapid_reset.notify_one();
         }
     }
 }
 
 /// The body of an answer: handed on in pieces, so that it can be seen whether the peer takes them.
 #[derive(Debug)]
-pub struct Pieces<B> {
+pub struct BodyPieces<B> {
     body: B,
     rest: Bytes,
     under_way: UnderWay,
 }
 
-impl<B: Body> Pieces<B> {
+impl<B: Body> BodyPieces<B> {
     /// The body of the answer to a request.
-    pub fn of(body: B, mut under_way: UnderWay) -> Pieces<B> {
+    pub fn of(body: B, mut under_way: UnderWay) -> BodyPieces<B> {
         // Of an empty one, nobody asks for a piece.
         under_way.is_answered = body.is_end_stream();
-        Pieces { body, rest: Bytes::new(), under_way }
+        BodyPieces { body, rest: Bytes::new(), under_way }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Pieces<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for BodyPieces<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -223,7 +223,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_ends_the_connection() {
         let (streams, began) = (streams(), Instant::now());
-        let mut body = Pieces::of(Full::new(Bytes::from(vec![0; PIECE + 1])), streams.begin());
+        let mut body = BodyPieces::of(Full::new(Bytes::from(vec![0; PIECE + 1])), streams.begin());
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap().len(), PIECE);
         assert_eq!(streams.good_until(began), Ok(began + WRITE));
         assert_eq!(streams.good_until(began + WRITE), Err(Verdict::Stalled));
@@ -239,7 +239,7 @@ mod tests {
     async fn requests_that_are_given_up_count_against_those_that_are_answered() {
         let (streams, now) = (streams(), Instant::now());
         let answered = || async {
-            let body = Pieces::of(Full::new(Bytes::from_static(b"x")), streams.begin());
+            let body = BodyPieces::of(Full::new(Bytes::from_static(b"x")), streams.begin());
             body.collect().await.unwrap();
         };
         for _ in 0..MOST_GIVEN_UP * 3 {
@@ -259,7 +259,7 @@ mod tests {
     async fn pieces_make_the_whole() {
         for length in [0, 1, PIECE, PIECE * 3 + 7] {
             let whole = Bytes::from((0..length).map(|n| n.to_le_bytes()[0]).collect::<Vec<_>>());
-            let body = Pieces::of(Full::new(whole.clone()), streams().begin());
+            let body = BodyPieces::of(Full::new(whole.clone()), streams().begin());
             assert_eq!(body.size_hint().exact(), Some(length as u64));
             assert_eq!(body.collect().await.unwrap().to_bytes(), whole);
         }

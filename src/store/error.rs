@@ -31,12 +31,12 @@ pub enum StoreError {
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
     /// Changes that are asked for, and no longer kept.
-    #[error("the changes after revision {after} are no longer kept, only those after {horizon}")]
+    #[error("the changes after revision {after} are no longer kept, only those after {compact_revision}")]
     Compacted {
         /// After which revision they were asked for.
         after: Revision,
         /// After which revision there are any.
-        horizon: Revision,
+        compact_revision: Revision,
     },
 }
 

@@ -15,7 +15,7 @@ pub struct Head {
     /// When it was made.
     pub at: Timestamp,
     /// After which revision every change is kept.
-    pub horizon: Revision,
+    pub compact_revision: Revision,
 }
 
 impl Head {
@@ -45,8 +45,8 @@ impl Head {
     ///
     /// [`StoreError::Compacted`].
     pub fn require_kept(&self, known: Revision) -> Result<(), StoreError> {
-        let horizon = self.horizon;
-        if known < horizon { Err(StoreError::Compacted { after: known, horizon }) } else { Ok(()) }
+        let compact_revision = self.compact_revision;
+        if known < compact_revision { Err(StoreError::Compacted { after: known, compact_revision }) } else { Ok(()) }
     }
 }
 

@@ -13,7 +13,7 @@ use domain::wire_names;
 
 wire_names! {
     /// Whose sign of life it is.
-    PulseKind {
+    HeartbeatKind {
         /// A lease's: it was renewed.
         Lease = "lease",
         /// An agent's: it has reported.
@@ -27,9 +27,9 @@ pub const KEPT: SignedDuration = SignedDuration::from_mins(2);
 
 /// A sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulse {
+pub struct Heartbeat {
     /// Of what.
-    pub kind: PulseKind,
+    pub kind: HeartbeatKind,
     /// Its name.
     pub name: String,
     /// When it was heard.
@@ -37,16 +37,16 @@ pub struct Pulse {
 }
 
 /// The signs of life of a store. It may wait for a disk, and need not: what it was told may be lost.
-pub trait PulseStore: Send + Sync + 'static {
+pub trait HeartbeatStore: Send + Sync + 'static {
     /// Tells the others. Of each kind and name the newest stays for as long as anybody who has not stood still may come to ask
     /// for it: see [`KEPT`].
     ///
     /// # Errors
     ///
     /// When the store cannot be written.
-    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError>;
+    fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError>;
 
-    /// Whether others may have told anything since [`PulseStore::shared`] has last been asked.
+    /// Whether others may have told anything since [`HeartbeatStore::shared`] has last been asked.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ pub trait PulseStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError>;
+    fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
 
     /// Forgets those that are older than `before`, unless they were told together with newer ones.
     ///
@@ -70,18 +70,18 @@ pub trait PulseStore: Send + Sync + 'static {
 
 /// The signs of life of one process, in its memory.
 #[derive(Debug, Default)]
-pub struct MemoryPulses(Mutex<BTreeMap<(PulseKind, String), Timestamp>>);
+pub struct MemoryHeartbeats(Mutex<BTreeMap<(HeartbeatKind, String), Timestamp>>);
 
-impl MemoryPulses {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<(PulseKind, String), Timestamp>> {
+impl MemoryHeartbeats {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<(HeartbeatKind, String), Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PulseStore for MemoryPulses {
-    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
+impl HeartbeatStore for MemoryHeartbeats {
+    fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        for Pulse { kind, name, at } in pulses {
+        for Heartbeat { kind, name, at } in beats {
             let newest = kept.entry((*kind, name.clone())).or_insert(*at);
             *newest = (*newest).max(*at);
         }
@@ -93,10 +93,10 @@ impl PulseStore for MemoryPulses {
         Ok(false)
     }
 
-    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+    fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         let kept = self.kept();
         let newer = kept.iter().filter(|(_, at)| **at > after);
-        Ok(newer.map(|((kind, name), at)| Pulse { kind: *kind, name: name.clone(), at: *at }).collect())
+        Ok(newer.map(|((kind, name), at)| Heartbeat { kind: *kind, name: name.clone(), at: *at }).collect())
     }
 
     fn forget(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::row::time_from_sql;
-use domain::cost::{Account, Meter};
+use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey};
 use domain::{MicroUsd, Spend};
 
-/// The columns of the table `meters`.
+/// The columns of the table `accruals`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MeterRow {
+pub struct AccrualRow {
     /// The plugin's category.
     pub category: String,
     /// Its name.
@@ -28,23 +28,23 @@ pub struct MeterRow {
     pub ended: i64,
 }
 
-impl From<(&PluginKey, &Meter)> for MeterRow {
-    fn from((key, meter): (&PluginKey, &Meter)) -> MeterRow {
-        MeterRow {
+impl From<(&PluginKey, &Accrual)> for AccrualRow {
+    fn from((key, accrual): (&PluginKey, &Accrual)) -> AccrualRow {
+        AccrualRow {
             category: key.category.to_string(),
             name: key.name.to_string(),
-            low: meter.closed.low.to_string(),
-            high: meter.closed.high.to_string(),
-            began: meter.began.as_microsecond(),
-            ended: meter.ended.as_microsecond(),
+            low: accrual.closed.low.to_string(),
+            high: accrual.closed.high.to_string(),
+            began: accrual.began.as_microsecond(),
+            ended: accrual.ended.as_microsecond(),
         }
     }
 }
 
-impl TryFrom<MeterRow> for (PluginKey, Meter) {
+impl TryFrom<AccrualRow> for (PluginKey, Accrual) {
     type Error = StoreError;
 
-    fn try_from(row: MeterRow) -> Result<(PluginKey, Meter), StoreError> {
+    fn try_from(row: AccrualRow) -> Result<(PluginKey, Accrual), StoreError> {
         let name = |text: &str| {
             let wrong = |wrong| StoreError::refused(format!("the name of a plugin that has cost money {wrong}"));
             Name::new(text).map_err(wrong)
@@ -54,7 +54,7 @@ impl TryFrom<MeterRow> for (PluginKey, Meter) {
         };
         let key = PluginKey { category: name(&row.category)?, name: name(&row.name)? };
         let closed = Spend { low: amount(&row.low)?, high: amount(&row.high)? };
-        Ok((key, Meter { closed, began: time_from_sql(row.began)?, ended: time_from_sql(row.ended)? }))
+        Ok((key, Accrual { closed, began: time_from_sql(row.began)?, ended: time_from_sql(row.ended)? }))
     }
 }
 

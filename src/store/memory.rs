@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::archive::baseline::standing;
-use super::archive::{Beside, Part};
-use super::heartbeats::{MemoryPulses, PulseStore};
+use super::archive::{Auxiliary, Part};
+use super::heartbeats::{HeartbeatStore, MemoryHeartbeats};
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
 use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 use crate::clock::new_identity;
-use domain::change::history::{ChangeRange, Chapter, Earlier};
+use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Step, Transition};
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State, StoreId};
@@ -21,17 +21,17 @@ use domain::{Revision, Snapshot, State, StoreId};
 #[derive(Debug)]
 pub struct MemoryJournal {
     store: StoreId,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<MemoryContents>>,
     webhooks: Arc<MemoryWebhooks>,
-    pulses: Arc<MemoryPulses>,
+    beats: Arc<MemoryHeartbeats>,
     tokens: Arc<MemoryTokens>,
 }
 
 /// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
 /// the oldest is needed.
 #[derive(Debug, Default)]
-struct Kept {
-    horizon: Revision,
+struct MemoryContents {
+    compact_revision: Revision,
     /// When the change at the horizon was made; `None` as long as nothing was forgotten.
     horizon_at: Option<Timestamp>,
     transitions: VecDeque<Arc<Transition>>,
@@ -40,11 +40,11 @@ struct Kept {
     answers: BTreeMap<Box<str>, KeptAnswer>,
 }
 
-/// [`Kept`], to be read beside the writer.
+/// [`MemoryContents`], to be read beside the writer.
 #[derive(Debug)]
 struct MemoryHistory {
     store: StoreId,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<MemoryContents>>,
     webhooks: Arc<MemoryWebhooks>,
     tokens: Arc<MemoryTokens>,
 }
@@ -56,7 +56,7 @@ impl MemoryJournal {
             store: StoreId::new(new_identity()),
             kept: Arc::default(),
             webhooks: Arc::default(),
-            pulses: Arc::default(),
+            beats: Arc::default(),
             tokens: Arc::default(),
         }
     }
@@ -68,14 +68,14 @@ impl Default for MemoryJournal {
     }
 }
 
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+fn lock(kept: &Mutex<MemoryContents>) -> MutexGuard<'_, MemoryContents> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Kept {
+impl MemoryContents {
     /// The changes after a revision, which have no gap.
     fn after(&self, revision: Revision) -> impl DoubleEndedIterator<Item = &Arc<Transition>> {
-        let skipped = revision.0.saturating_sub(self.horizon.0);
+        let skipped = revision.0.saturating_sub(self.compact_revision.0);
         self.transitions.range(usize::try_from(skipped).unwrap_or(usize::MAX).min(self.transitions.len())..)
     }
 }
@@ -115,21 +115,21 @@ impl Journal for MemoryJournal {
 
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
         let kept = lock(&self.kept);
-        if after < kept.horizon {
-            return Err(StoreError::Compacted { after, horizon: kept.horizon });
+        if after < kept.compact_revision {
+            return Err(StoreError::Compacted { after, compact_revision: kept.compact_revision });
         }
         Ok(kept.after(after).take(limit).map(|transition| transition.change.clone()).collect())
     }
 
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
         let mut kept = lock(&self.kept);
-        let surplus = horizon.0.min(kept.state.revision().0).saturating_sub(kept.horizon.0);
+        let surplus = compact_revision.0.min(kept.state.revision().0).saturating_sub(kept.compact_revision.0);
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(steps);
         let last = kept.transitions.drain(..surplus).next_back();
         if let Some(last) = last {
-            (kept.horizon, kept.horizon_at) = (last.change.revision, Some(last.change.at));
+            (kept.compact_revision, kept.horizon_at) = (last.change.revision, Some(last.change.at));
         }
-        Ok(kept.horizon)
+        Ok(kept.compact_revision)
     }
 
     fn history(&self) -> Arc<dyn History> {
@@ -141,8 +141,8 @@ impl Journal for MemoryJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
-    fn pulses(&self) -> Arc<dyn PulseStore> {
-        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        Arc::clone(&self.beats) as Arc<dyn HeartbeatStore>
     }
 
     fn tokens(&self) -> Arc<dyn TokenStore> {
@@ -153,20 +153,21 @@ impl Journal for MemoryJournal {
 }
 
 impl History for MemoryHistory {
-    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         let kept = lock(&self.kept);
-        let found = kept.after(range.after.max(kept.horizon)).filter(|transition| range.contains(transition)).cloned();
+        let found =
+            kept.after(range.after.max(kept.compact_revision)).filter(|transition| range.contains(transition)).cloned();
         let transitions: Vec<_> =
             if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() };
         let is_all = transitions.len() < range.limit;
-        Ok(Chapter { horizon: kept.horizon, transitions, is_all })
+        Ok(ChangePage { compact_revision: kept.compact_revision, transitions, is_all })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
         let kept = lock(&self.kept);
-        let mut earlier = Earlier { horizon: kept.horizon, ..Earlier::default() };
-        if revision < kept.horizon {
-            return Ok(earlier);
+        let mut prior = PriorState { compact_revision: kept.compact_revision, ..PriorState::default() };
+        if revision < kept.compact_revision {
+            return Ok(prior);
         }
         let mut plugins = BTreeMap::new();
         let mut leases = BTreeMap::new();
@@ -180,9 +181,9 @@ impl History for MemoryHistory {
                 leases.entry(id.clone()).or_insert_with(|| before.clone());
             }
         }
-        earlier.plugins = plugins.into_iter().collect();
-        earlier.leases = leases.into_iter().collect();
-        Ok(earlier)
+        prior.plugins = plugins.into_iter().collect();
+        prior.leases = leases.into_iter().collect();
+        Ok(prior)
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
@@ -190,7 +191,7 @@ impl History for MemoryHistory {
         let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
         let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
         // What stood at the horizon can be told, though the change that led to it cannot.
-        let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.horizon);
+        let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.compact_revision);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
     }
 
@@ -200,16 +201,16 @@ impl History for MemoryHistory {
             let kept = lock(&self.kept);
             (kept.state.clone(), kept.answers.clone())
         };
-        let (changes, horizon) = (standing(&state)?, state.revision());
-        visit(Part::Head { snapshot: Snapshot { store: self.store.clone(), state }, horizon })?;
+        let (changes, compact_revision) = (standing(&state)?, state.revision());
+        visit(Part::Head { snapshot: Snapshot { store: self.store.clone(), state }, compact_revision })?;
         for token in self.tokens.rows()? {
-            visit(Part::Beside(Beside::Token(token)))?;
+            visit(Part::Auxiliary(Auxiliary::Token(token)))?;
         }
         for webhook in self.webhooks.list()? {
-            visit(Part::Beside(Beside::Webhook(webhook)))?;
+            visit(Part::Auxiliary(Auxiliary::Webhook(webhook)))?;
         }
         for answer in answers.into_values() {
-            visit(Part::Beside(Beside::Answer(answer)))?;
+            visit(Part::Auxiliary(Auxiliary::Answer(answer)))?;
         }
         changes.into_iter().try_for_each(|row| visit(Part::Change(row)))
     }

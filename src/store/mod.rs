@@ -10,7 +10,7 @@
 //! | [`postgres`] | for several replicas: one database |
 //! | [`head`] | whether a store is still the one that a process knows |
 //! | [`webhooks`] | where webhooks are kept, beside the journal |
-//! | [`pulses`] | where processes on one store tell each other who lives |
+//! | [`beats`] | where processes on one store tell each other who lives |
 //! | [`tokens`] | where tokens are kept |
 //! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
 //! | [`archive`] | a whole store as a file |
@@ -38,17 +38,18 @@ use archive::{Archived, Part};
 use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 
-pub use self::heartbeats::{Pulse, PulseKind, PulseStore};
-use domain::change::history::{ChangeRange, Chapter, Earlier};
+pub use self::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
+pub use self::webhooks::DeliveryProgress;
+use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Transition};
 use domain::command::idempotency::KeptAnswer;
-use domain::cost::{Account, Meter};
+use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
 use domain::record::Record;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
 pub use error::StoreError;
 pub use tokens::{Addition, TokenStore};
-pub use webhooks::{Claim, KeptWebhook, Progress, WebhookStore};
+pub use webhooks::{Claim, KeptWebhook, WebhookStore};
 
 /// Wakes the writer. It may be called from any thread, and as often as one likes.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -110,7 +111,7 @@ pub trait Journal: Send + 'static {
     /// When the store cannot be read, or not all changes after that revision are kept.
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError>;
 
-    /// Forgets changes at or before `horizon` that no longer stand, of at most `steps` revisions and none after the head;
+    /// Forgets changes at or before `compact_revision` that no longer stand, of at most `steps` revisions and none after the head;
     /// returns the revision after which every change is kept.
     ///
     /// What stood at any later revision can still be told: of each plugin and category, the newest change up to
@@ -119,7 +120,7 @@ pub trait Journal: Send + 'static {
     /// # Errors
     ///
     /// When the store cannot be written. Nothing is lost by that.
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError>;
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError>;
 
     /// Forgets some of the answers that were given before a time, `limit` of them at most.
     ///
@@ -135,7 +136,7 @@ pub trait Journal: Send + 'static {
     fn webhooks(&self) -> Arc<dyn WebhookStore>;
 
     /// The signs of life that are shared through the same store.
-    fn pulses(&self) -> Arc<dyn PulseStore>;
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore>;
 
     /// The tokens that are kept in the same store.
     fn tokens(&self) -> Arc<dyn TokenStore>;
@@ -151,7 +152,7 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError>;
+    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError>;
 
     /// What stood at `revision` of everything that has changed since; nothing of use, but the
     /// horizon, when that is later.
@@ -159,7 +160,7 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError>;
+    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError>;
 
     /// The newest revision that was made at or before a time, when it is the horizon or a later one; `None` when it is
     /// an earlier one, or there is none.
@@ -191,7 +192,7 @@ pub struct Batch<'a> {
     /// The categories that were changed; `None` where the display name was taken away.
     pub categories: Vec<(Name, Option<Category>)>,
     /// What the plugins have cost that were changed.
-    pub meters: Vec<(PluginKey, Meter)>,
+    pub accruals: Vec<(PluginKey, Accrual)>,
     /// The budgets that were changed, or that something counts for; `None` where one was removed.
     pub budgets: Vec<(Box<str>, Option<Arc<Account>>)>,
     /// The leases that were changed; `None` where one is forgotten.
@@ -224,19 +225,20 @@ impl<'a> Batch<'a> {
         let removed = plugins.into_iter().filter(|id| state.plugin(id.as_str()).is_none()).collect();
         let categories =
             names.into_iter().map(|name| (name.clone(), state.named_categories().get(&name).cloned())).collect();
-        let books = state.books();
-        let meters = keys.into_iter().filter_map(|key| books.meters().get(&key).map(|meter| (key, *meter))).collect();
+        let ledger = state.ledger();
+        let accruals =
+            keys.into_iter().filter_map(|key| ledger.accruals().get(&key).map(|accrual| (key, *accrual))).collect();
         let first = transitions.first().map(|first| first.change.revision).unwrap_or_default();
-        let touched = books.budgets().iter().filter(|(_, account)| account.touched >= first);
+        let touched = ledger.budgets().iter().filter(|(_, account)| account.touched >= first);
         ids.extend(touched.map(|(id, _)| id.clone()));
-        let budgets = ids.into_iter().map(|id| (id.clone(), books.budgets().get(&id).cloned())).collect();
+        let budgets = ids.into_iter().map(|id| (id.clone(), ledger.budgets().get(&id).cloned())).collect();
         let leases = leases.into_iter().map(|id| (id.clone(), state.lease(id.as_str()).cloned())).collect();
-        Batch { transitions, answers: &[], standing, removed, categories, meters, budgets, leases, state }
+        Batch { transitions, answers: &[], standing, removed, categories, accruals, budgets, leases, state }
     }
 
     /// All that stands in `state`, for a store that has nothing yet; its changes are written apart.
     pub fn whole(state: &'a State) -> Batch<'a> {
-        let books = state.books();
+        let ledger = state.ledger();
         let named = state.named_categories().iter();
         Batch {
             transitions: &[],
@@ -244,8 +246,8 @@ impl<'a> Batch<'a> {
             standing: state.plugins().values().cloned().collect(),
             removed: Vec::new(),
             categories: named.map(|(name, category)| (name.clone(), Some(category.clone()))).collect(),
-            meters: books.meters().iter().map(|(key, meter)| (key.clone(), *meter)).collect(),
-            budgets: books.budgets().iter().map(|(id, account)| (id.clone(), Some(Arc::clone(account)))).collect(),
+            accruals: ledger.accruals().iter().map(|(key, accrual)| (key.clone(), *accrual)).collect(),
+            budgets: ledger.budgets().iter().map(|(id, account)| (id.clone(), Some(Arc::clone(account)))).collect(),
             leases: state.leases().iter().map(|(id, lease)| (id.clone(), Some(Arc::clone(lease)))).collect(),
             state,
         }

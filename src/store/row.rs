@@ -13,7 +13,7 @@ use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Budget, BudgetEvent};
 use domain::lease::{LeaseAct, LeaseText};
 use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
-use domain::record::{Observed, Record};
+use domain::record::{ObservedResources, Record};
 use domain::{Lease, LeaseId, Revision};
 
 /// The columns of the table `changes`.
@@ -103,7 +103,7 @@ impl TryFrom<ChangeRow> for Change {
                     ChangeKind::LeaseExpired => LeaseAct::Expired,
                     ChangeKind::LeaseRevived => LeaseAct::Revived,
                     ChangeKind::LeaseReleased => LeaseAct::Released,
-                    ChangeKind::LeaseForgotten => LeaseAct::Forgotten,
+                    ChangeKind::LeaseForgotten => LeaseAct::Compacted,
                     _ => LeaseAct::Granted(row.lease()?.ok_or_else(|| damaged("has no lease"))?.terms()),
                 };
                 Event::Lease { id: LeaseId::named(&row.subject), act }
@@ -239,8 +239,9 @@ pub fn lease_of(id: &str, text: &str, revision: i64) -> Result<Lease, StoreError
 /// # Errors
 ///
 /// When it is damaged.
-pub fn observed_of(text: Option<&str>) -> Result<Observed, StoreError> {
-    Observed::from_text(text).map_err(|error| StoreError::unusable("what was seen of a plugin is damaged", error))
+pub fn observed_of(text: Option<&str>) -> Result<ObservedResources, StoreError> {
+    ObservedResources::from_text(text)
+        .map_err(|error| StoreError::unusable("what was seen of a plugin is damaged", error))
 }
 
 /// What happened to a budget, as it is kept.

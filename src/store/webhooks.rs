@@ -40,7 +40,7 @@ pub trait WebhookStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// When the store cannot be written, or another process has the right to deliver by now.
-    fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError>;
+    fn set_progress(&self, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError>;
 
     /// Takes the right to deliver, which one process has at a time, if nobody has it; keeps it, if this one has it.
     /// It is lost with the connection to the store. A store that is not shared gives it away once and for all.
@@ -96,12 +96,12 @@ pub struct KeptWebhook {
     /// What deliveries are signed with.
     pub secret: String,
     /// How far it has come.
-    pub progress: Progress,
+    pub progress: DeliveryProgress,
 }
 
 /// How far a webhook has come, and what keeps it from going on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct DeliveryProgress {
     /// Every change up to this revision was delivered, or is of no concern to it.
     pub position: Revision,
     /// How often the next delivery has failed.
@@ -152,7 +152,7 @@ impl WebhookStore for MemoryWebhooks {
         Ok(())
     }
 
-    fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
+    fn set_progress(&self, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError> {
         if let Some(webhook) = self.kept().get_mut(id) {
             webhook.progress = progress.clone();
         }

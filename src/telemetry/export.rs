@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 /// How spans are gathered. The defaults are those of OpenTelemetry's specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct ExportSettings {
     /// How many spans may wait (`OTEL_BSP_MAX_QUEUE_SIZE`). More bridge a longer absence of the collector, and cost about
     /// 1 KiB each.
     pub queue: usize,
@@ -28,21 +28,21 @@ pub struct Settings {
     pub delay: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { queue: 2_048, batch: 512, delay: Duration::from_secs(5) }
+impl Default for ExportSettings {
+    fn default() -> ExportSettings {
+        ExportSettings { queue: 2_048, batch: 512, delay: Duration::from_secs(5) }
     }
 }
 
 /// What has become of spans.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct SpanCounts {
     exported: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
 }
 
-impl Counts {
+impl SpanCounts {
     /// How many there were of each outcome.
     pub fn by_outcome(&self) -> [(&'static str, u64); 3] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -52,23 +52,23 @@ impl Counts {
 
 /// Where spans are put that have ended. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Outbox {
+pub(super) struct SpanQueue {
     queue: mpsc::Sender<SpanData>,
-    counts: Arc<Counts>,
+    counts: Arc<SpanCounts>,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
-impl Outbox {
-    pub fn start(exporter: impl SpanExporter + 'static, settings: Settings) -> Outbox {
+impl SpanQueue {
+    pub fn start(exporter: impl SpanExporter + 'static, settings: ExportSettings) -> SpanQueue {
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
-        let (counts, stop) = (Arc::new(Counts::default()), CancellationToken::new());
+        let (counts, stop) = (Arc::new(SpanCounts::default()), CancellationToken::new());
         let export = Export { exporter, settings, counts: Arc::clone(&counts), is_failing: false };
         let task = tokio::spawn(export.run(waiting, stop.clone()));
-        Outbox { queue, counts, stop, task: Arc::new(Mutex::new(Some(task))) }
+        SpanQueue { queue, counts, stop, task: Arc::new(Mutex::new(Some(task))) }
     }
 
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &SpanCounts {
         &self.counts
     }
 
@@ -83,7 +83,7 @@ impl Outbox {
     }
 }
 
-impl SpanProcessor for Outbox {
+impl SpanProcessor for SpanQueue {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
@@ -104,8 +104,8 @@ impl SpanProcessor for Outbox {
 /// The task.
 struct Export<E> {
     exporter: E,
-    settings: Settings,
-    counts: Arc<Counts>,
+    settings: ExportSettings,
+    counts: Arc<SpanCounts>,
     is_failing: bool,
 }
 
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn spans_are_gathered_and_the_last_ones_sent_at_the_end() {
         let (collector, _, mut seen) = collector(1);
-        let settings = Settings { batch: 3, delay: Duration::from_millis(1), ..Settings::default() };
+        let settings = ExportSettings { batch: 3, delay: Duration::from_millis(1), ..ExportSettings::default() };
         let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);
         make(&traces, 4);
         assert_eq!(seen.recv().await, Some(3), "a full batch goes at once");
@@ -205,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn a_collector_that_is_away_makes_nobody_wait_and_what_is_dropped_is_counted() {
         let (collector, is_open, mut seen) = collector(0);
-        let settings = Settings { queue: 4, batch: 2, ..Settings::default() };
+        let settings = ExportSettings { queue: 4, batch: 2, ..ExportSettings::default() };
         let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);
         make(&traces, 2);
         make(&traces, 9);

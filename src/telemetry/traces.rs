@@ -10,7 +10,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, SpanExporter};
 
-use super::export::{Counts, Outbox, Settings};
+use super::export::{ExportSettings, SpanCounts, SpanQueue};
 
 /// The name of what makes the spans, as OpenTelemetry asks for it.
 const SCOPE: &str = env!("CARGO_PKG_NAME");
@@ -26,14 +26,14 @@ struct Tracers {
     sampled: SdkTracer,
     /// Asks nobody: for what only follows from work that was sampled.
     always: SdkTracer,
-    outbox: Outbox,
+    outbox: SpanQueue,
 }
 
 impl Traces {
     /// Traces that are told to `exporter`, in the name of `resource`. Call it within a runtime.
-    pub fn start(mut exporter: impl SpanExporter + 'static, resource: &Resource, settings: Settings) -> Traces {
+    pub fn start(mut exporter: impl SpanExporter + 'static, resource: &Resource, settings: ExportSettings) -> Traces {
         exporter.set_resource(resource);
-        let outbox = Outbox::start(exporter, settings);
+        let outbox = SpanQueue::start(exporter, settings);
         let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let builder =
             || SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(outbox.clone());
@@ -69,7 +69,7 @@ impl Traces {
     }
 
     /// What has become of spans; `None` when there are none.
-    pub fn counts(&self) -> Option<&Counts> {
+    pub fn counts(&self) -> Option<&SpanCounts> {
         self.0.as_ref().map(|tracers| tracers.outbox.counts())
     }
 

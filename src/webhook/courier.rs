@@ -21,7 +21,7 @@ use tracing::warn;
 
 use super::hook::Webhook;
 use super::measures::Measures;
-use super::message::Message;
+use super::message::WebhookMessage;
 use super::target::{self, GuardedResolver, Reach};
 use crate::telemetry::{ActiveSpan, KeyValue};
 
@@ -103,7 +103,7 @@ impl Courier {
     }
 
     /// Makes one attempt.
-    pub async fn send(&self, webhook: &Webhook, message: &Message, now: Timestamp) -> Attempt {
+    pub async fn send(&self, webhook: &Webhook, message: &WebhookMessage, now: Timestamp) -> Attempt {
         let (began, mut span) = (Instant::now(), message.span());
         let attempt = self.attempt(webhook, message, now, span.as_ref()).await;
         self.measures.count(&attempt, began.elapsed());
@@ -121,7 +121,7 @@ impl Courier {
     async fn attempt(
         &self,
         webhook: &Webhook,
-        message: &Message,
+        message: &WebhookMessage,
         now: Timestamp,
         span: Option<&ActiveSpan>,
     ) -> Attempt {

@@ -15,12 +15,13 @@ use super::courier::{Attempt, Courier};
 use super::delivery::{Delivery, Means, Shared, blocking};
 use super::hook::{Draft, Webhook};
 use super::measures::Measures;
-use super::message::Message;
+use super::message::WebhookMessage;
 use super::target::Reach;
 use crate::clock::{Clock, new_identity};
 use crate::registry::Registry;
-use crate::registry::journal_error::PastError;
-use crate::store::{Claim, Progress, StoreError};
+use crate::registry::journal_error::JournalReadError;
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{Claim, StoreError};
 use domain::Revision;
 use domain::change::history::ChangeRange;
 use domain::plugin::Invalid;
@@ -36,7 +37,7 @@ const STAND_BACK: Duration = Duration::from_secs(3);
 
 /// How deliveries are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// Where they may go.
     pub reach: Reach,
     /// How long an attempt may take. More lets one slow target lag behind; less gives up answers that would come.
@@ -45,9 +46,9 @@ pub struct Settings {
     pub back_off: BackOff,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { reach: Reach::Public, attempt_time: Duration::from_secs(15), back_off: BackOff::default() }
+impl Default for DeliverySettings {
+    fn default() -> DeliverySettings {
+        DeliverySettings { reach: Reach::Public, attempt_time: Duration::from_secs(15), back_off: BackOff::default() }
     }
 }
 
@@ -68,7 +69,7 @@ pub enum WebhookError {
     Store(#[from] StoreError),
     /// The journal cannot be read.
     #[error(transparent)]
-    Past(#[from] PastError),
+    Past(#[from] JournalReadError),
     /// The service is stopping, or has a fault.
     #[error("the service is stopping")]
     Stopped,
@@ -76,11 +77,11 @@ pub enum WebhookError {
 
 /// A webhook at a moment.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct WebhookView {
     /// What its owner has set.
     pub webhook: Arc<Webhook>,
     /// How far it has come.
-    pub progress: Progress,
+    pub progress: DeliveryProgress,
 }
 
 /// All webhooks. Cheap to clone.
@@ -91,7 +92,7 @@ struct Inner {
     means: Arc<Means>,
     reach: Reach,
     /// `None` as long as it is not this process that delivers.
-    running: Mutex<Option<BTreeMap<String, Running>>>,
+    running: Mutex<Option<BTreeMap<String, RunningDelivery>>>,
     /// Held while webhooks are changed, so that one change is whole before the next begins.
     changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
@@ -100,7 +101,7 @@ struct Inner {
 
 /// A webhook and its task, if it has one.
 #[derive(Clone)]
-struct Running {
+struct RunningDelivery {
     webhook: Arc<Webhook>,
     progress: Shared,
     stop: CancellationToken,
@@ -108,9 +109,9 @@ struct Running {
     tasks: TaskTracker,
 }
 
-impl Running {
-    fn view(&self) -> View {
-        View { webhook: Arc::clone(&self.webhook), progress: self.progress.get() }
+impl RunningDelivery {
+    fn view(&self) -> WebhookView {
+        WebhookView { webhook: Arc::clone(&self.webhook), progress: self.progress.get() }
     }
 
     /// Stops the task, and returns when nothing is sent any more.
@@ -124,8 +125,8 @@ impl Running {
 impl Deliveries {
     /// Goes on with the webhooks that the registry's store keeps, as soon as that has been read, and it is for this
     /// process to deliver. Call it within a runtime.
-    pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: Settings) -> Deliveries {
-        let Settings { reach, attempt_time, back_off } = settings;
+    pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: DeliverySettings) -> Deliveries {
+        let DeliverySettings { reach, attempt_time, back_off } = settings;
         let means = Means { registry, courier: Courier::new(reach, attempt_time), clock, back_off };
         let inner = Inner {
             means: Arc::new(means),
@@ -136,7 +137,7 @@ impl Deliveries {
             tasks: TaskTracker::new(),
         };
         let deliveries = Deliveries(Arc::new(inner));
-        deliveries.0.tasks.spawn(deliveries.clone().keep_the_right());
+        deliveries.0.tasks.spawn(deliveries.clone().hold_leadership());
         deliveries
     }
 
@@ -145,10 +146,12 @@ impl Deliveries {
     /// # Errors
     ///
     /// When another process delivers, and the store cannot be read.
-    pub async fn list(&self) -> Result<Vec<View>, WebhookError> {
+    pub async fn list(&self) -> Result<Vec<WebhookView>, WebhookError> {
         let mut views = match self.delivered_here() {
             Some(views) => views,
-            None => self.read().await?.into_iter().map(|(webhook, progress)| View::of(webhook, progress)).collect(),
+            None => {
+                self.read().await?.into_iter().map(|(webhook, progress)| WebhookView::of(webhook, progress)).collect()
+            }
         };
         views.sort_by_key(|view| view.webhook.created_at);
         Ok(views)
@@ -159,15 +162,15 @@ impl Deliveries {
     /// # Errors
     ///
     /// When there is none of that id, or another process delivers, and the store cannot be read.
-    pub async fn get(&self, id: &str) -> Result<View, WebhookError> {
+    pub async fn get(&self, id: &str) -> Result<WebhookView, WebhookError> {
         let mut views = self.list().await?;
         let place = views.iter().position(|view| view.webhook.id == id);
         place.map(|place| views.swap_remove(place)).ok_or_else(|| not_found(id))
     }
 
     /// The webhooks that are delivered from here, without asking the store; `None` while another process delivers.
-    pub fn delivered_here(&self) -> Option<Vec<View>> {
-        self.running().as_ref().map(|running| running.values().map(Running::view).collect())
+    pub fn delivered_here(&self) -> Option<Vec<WebhookView>> {
+        self.running().as_ref().map(|running| running.values().map(RunningDelivery::view).collect())
     }
 
     /// What is counted and timed of attempts to deliver.
@@ -180,7 +183,7 @@ impl Deliveries {
     /// # Errors
     ///
     /// When the document is not right, there are too many, or the store does not take it.
-    pub async fn create(&self, body: Value) -> Result<View, WebhookError> {
+    pub async fn create(&self, body: Value) -> Result<WebhookView, WebhookError> {
         let draft = Draft::read(body, self.0.reach)?;
         self.whole(|this| async move {
             if this.running().as_ref().map_or(0, BTreeMap::len) >= MAX_WEBHOOKS {
@@ -192,7 +195,7 @@ impl Deliveries {
             };
             let id = new_identity().simple().to_string();
             let webhook = Webhook::new(draft, id, this.0.means.clock.now());
-            this.put(webhook, Progress { position, ..Progress::default() }).await
+            this.put(webhook, DeliveryProgress { position, ..DeliveryProgress::default() }).await
         })
         .await
     }
@@ -203,7 +206,7 @@ impl Deliveries {
     /// # Errors
     ///
     /// As [`Deliveries::create`], or when there is none of that id.
-    pub async fn change(&self, id: String, patch: Map<String, Value>) -> Result<View, WebhookError> {
+    pub async fn change(&self, id: String, patch: Map<String, Value>) -> Result<WebhookView, WebhookError> {
         self.whole(|this| async move {
             let running = this.find(&id)?;
             let goes_on = patch.get("enabled") == Some(&Value::Bool(true));
@@ -217,9 +220,15 @@ impl Deliveries {
             let before = running.progress.get();
             let mut progress = before.clone();
             if starts_anew {
-                let Progress { position, last_error, last_status, last_delivered_at, .. } = before.clone();
+                let DeliveryProgress { position, last_error, last_status, last_delivered_at, .. } = before.clone();
                 let position = after.unwrap_or(position);
-                progress = Progress { position, last_error, last_status, last_delivered_at, ..Progress::default() };
+                progress = DeliveryProgress {
+                    position,
+                    last_error,
+                    last_status,
+                    last_delivered_at,
+                    ..DeliveryProgress::default()
+                };
             }
             let changed = this.put(webhook, progress).await;
             if changed.is_err() {
@@ -255,11 +264,11 @@ impl Deliveries {
     /// # Errors
     ///
     /// As [`Deliveries::get`].
-    pub async fn test(&self, id: &str) -> Result<(Message, Attempt), WebhookError> {
+    pub async fn test(&self, id: &str) -> Result<(WebhookMessage, Attempt), WebhookError> {
         let webhook = self.get(id).await?.webhook;
         let Means { registry, courier, clock, .. } = &*self.0.means;
         let store = registry.snapshot().store.clone();
-        let message = Message::test(&webhook, &store, &new_identity().simple().to_string(), clock.now());
+        let message = WebhookMessage::test(&webhook, &store, &new_identity().simple().to_string(), clock.now());
         let attempt = courier.send(&webhook, &message, clock.now()).await;
         Ok((message, attempt))
     }
@@ -269,12 +278,12 @@ impl Deliveries {
     /// # Errors
     ///
     /// When there is none of that id here.
-    pub fn watch(&self, id: &str) -> Result<watch::Receiver<Progress>, WebhookError> {
+    pub fn watch(&self, id: &str) -> Result<watch::Receiver<DeliveryProgress>, WebhookError> {
         self.find(id).map(|running| running.progress.watch())
     }
 
     /// How many changes there are that a webhook has not come to.
-    pub fn lag(&self, view: &View) -> u64 {
+    pub fn lag(&self, view: &WebhookView) -> u64 {
         self.head().0.saturating_sub(view.progress.position.0)
     }
 
@@ -286,16 +295,16 @@ impl Deliveries {
         self.0.tasks.wait().await;
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<BTreeMap<String, Running>>> {
+    fn running(&self) -> MutexGuard<'_, Option<BTreeMap<String, RunningDelivery>>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, id: &str) -> Result<Running, WebhookError> {
+    fn find(&self, id: &str) -> Result<RunningDelivery, WebhookError> {
         self.running().as_ref().and_then(|running| running.get(id)).cloned().ok_or_else(|| not_found(id))
     }
 
     /// Delivers whenever it is for this process to do so, until all is stopped.
-    async fn keep_the_right(self) {
+    async fn hold_leadership(self) {
         let stop = self.0.stop.clone();
         let keeping = async {
             self.0.means.registry.loaded().await;
@@ -364,7 +373,7 @@ impl Deliveries {
     }
 
     /// The webhooks as the store keeps them.
-    async fn read(&self) -> Result<Vec<(Webhook, Progress)>, StoreError> {
+    async fn read(&self) -> Result<Vec<(Webhook, DeliveryProgress)>, StoreError> {
         let store = Arc::clone(self.0.means.registry.webhooks());
         let kept = blocking(move || store.list()).await?;
         kept.into_iter().map(|kept| Ok((Webhook::of_kept(&kept)?, kept.progress))).collect()
@@ -406,25 +415,26 @@ impl Deliveries {
             return Err(Invalid::at("/after", detail).into());
         }
         let nothing = ChangeRange { after: head, limit: 0, ..ChangeRange::default() };
-        let horizon = self.0.means.registry.changes(nothing).await?.horizon;
-        if after < horizon {
-            let detail = format!("is no longer kept: {horizon} is the oldest revision after which every event is");
+        let compact_revision = self.0.means.registry.changes(nothing).await?.compact_revision;
+        if after < compact_revision {
+            let detail =
+                format!("is no longer kept: {compact_revision} is the oldest revision after which every event is");
             return Err(Invalid::at("/after", detail).into());
         }
         Ok(after)
     }
 
-    async fn put(&self, webhook: Webhook, progress: Progress) -> Result<View, WebhookError> {
+    async fn put(&self, webhook: Webhook, progress: DeliveryProgress) -> Result<WebhookView, WebhookError> {
         let (store, kept) = (Arc::clone(self.0.means.registry.webhooks()), webhook.kept(progress.clone()));
         blocking(move || store.put(&kept)).await?;
         Ok(self.run(webhook, progress))
     }
 
     /// Starts the task of a webhook, if it is to be delivered to.
-    fn run(&self, webhook: Webhook, progress: Progress) -> View {
+    fn run(&self, webhook: Webhook, progress: DeliveryProgress) -> WebhookView {
         let delivers = webhook.enabled && progress.parked_at.is_none();
         let (webhook, progress) = (Arc::new(webhook), Shared::new(progress));
-        let running = Running { webhook, progress, stop: self.0.stop.child_token(), tasks: TaskTracker::new() };
+        let running = RunningDelivery { webhook, progress, stop: self.0.stop.child_token(), tasks: TaskTracker::new() };
         if delivers {
             let (webhook, progress) = (Arc::clone(&running.webhook), running.progress.clone());
             let delivery = Delivery::new(Arc::clone(&self.0.means), webhook, progress, running.stop.clone());
@@ -438,9 +448,9 @@ impl Deliveries {
     }
 }
 
-impl View {
-    fn of(webhook: Webhook, progress: Progress) -> View {
-        View { webhook: Arc::new(webhook), progress }
+impl WebhookView {
+    fn of(webhook: Webhook, progress: DeliveryProgress) -> WebhookView {
+        WebhookView { webhook: Arc::new(webhook), progress }
     }
 }
 

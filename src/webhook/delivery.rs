@@ -19,11 +19,12 @@ use tracing::{info, warn};
 use super::back_off::BackOff;
 use super::courier::{Attempt, Courier};
 use super::hook::Webhook;
-use super::message::Message;
+use super::message::WebhookMessage;
 use crate::clock::{Clock, new_identity};
 use crate::registry::Registry;
-use crate::registry::watch::{News, Subscription};
-use crate::store::{Progress, StoreError, WebhookStore};
+use crate::registry::watch::{Subscription, Updates};
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{StoreError, WebhookStore};
 use domain::Revision;
 use domain::change::Transition;
 use domain::change::history::ChangeRange;
@@ -48,18 +49,18 @@ pub(super) struct Means {
 
 /// How far a webhook has come, as its task and those who ask for it share it.
 #[derive(Debug, Clone)]
-pub(super) struct Shared(watch::Sender<Progress>);
+pub(super) struct Shared(watch::Sender<DeliveryProgress>);
 
 impl Shared {
-    pub fn new(progress: Progress) -> Shared {
+    pub fn new(progress: DeliveryProgress) -> Shared {
         Shared(watch::Sender::new(progress))
     }
 
-    pub fn get(&self) -> Progress {
+    pub fn get(&self) -> DeliveryProgress {
         self.0.borrow().clone()
     }
 
-    pub fn watch(&self) -> watch::Receiver<Progress> {
+    pub fn watch(&self) -> watch::Receiver<DeliveryProgress> {
         self.0.subscribe()
     }
 }
@@ -105,12 +106,12 @@ impl Delivery {
         loop {
             self.await_attempt().await?;
             match topic.news(self.position(), AT_A_TIME) {
-                News::Changes(changes, reached) if changes.is_empty() => {
+                Updates::Changes(changes, reached) if changes.is_empty() => {
                     self.advance(reached);
                     self.rest(&mut topic).await?;
                 }
-                News::Changes(changes, reached) => self.deliver_all(&changes, reached).await?,
-                News::Forgotten(until) => self.deliver_past(until).await?,
+                Updates::Changes(changes, reached) => self.deliver_all(&changes, reached).await?,
+                Updates::Compacted(until) => self.deliver_past(until).await?,
             }
         }
     }
@@ -135,20 +136,21 @@ impl Delivery {
     async fn deliver_past(&mut self, until: Revision) -> Result<(), Ended> {
         let after = self.position();
         let range = ChangeRange { after, until: Some(until), limit: AT_A_TIME, ..ChangeRange::default() };
-        let Ok(chapter) = self.means.registry.changes(range).await else {
+        let Ok(page) = self.means.registry.changes(range).await else {
             // The registry has logged it.
             return self.unless_stopped(tokio::time::sleep(READ_PAUSE)).await;
         };
-        if chapter.horizon > after {
-            let horizon = chapter.horizon;
-            let reason = format!("the events after {after} are no longer kept; set `after` to {horizon} or later");
+        if page.compact_revision > after {
+            let compact_revision = page.compact_revision;
+            let reason =
+                format!("the events after {after} are no longer kept; set `after` to {compact_revision} or later");
             return self.park(reason).await;
         }
-        let reached = match chapter.transitions.last() {
-            Some(last) if !chapter.is_all => last.change.revision,
+        let reached = match page.transitions.last() {
+            Some(last) if !page.is_all => last.change.revision,
             _ => until,
         };
-        self.deliver_all(&chapter.transitions, reached).await
+        self.deliver_all(&page.transitions, reached).await
     }
 
     /// Makes one attempt; returns whether it was taken.
@@ -156,11 +158,11 @@ impl Delivery {
         let message = {
             let registry = &self.means.registry;
             let trace = registry.topics().trace_of(transition.change.revision);
-            Message::of(transition, &registry.snapshot().store, trace)
+            WebhookMessage::of(transition, &registry.snapshot().store, trace)
         };
         let (means, webhook) = (Arc::clone(&self.means), Arc::clone(&self.webhook));
         let attempt = self.unless_stopped(means.courier.send(&webhook, &message, means.clock.now())).await?;
-        let Progress { failures, next_attempt_at, .. } = self.note(&attempt);
+        let DeliveryProgress { failures, next_attempt_at, .. } = self.note(&attempt);
         match attempt {
             Attempt::Delivered { .. } => Ok(true),
             Attempt::Failed { reason, .. } if next_attempt_at.is_some() => {
@@ -176,7 +178,7 @@ impl Delivery {
     }
 
     /// Notes what came of an attempt, and when the next one is due.
-    fn note(&self, attempt: &Attempt) -> Progress {
+    fn note(&self, attempt: &Attempt) -> DeliveryProgress {
         let now = self.means.clock.now();
         let mut progress = self.progress.get();
         progress.last_status = attempt.status();

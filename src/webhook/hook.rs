@@ -7,7 +7,8 @@ use url::Url;
 
 use super::secret::Secret;
 use super::target::{self, Reach};
-use crate::store::{KeptWebhook, Progress, StoreError};
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{KeptWebhook, StoreError};
 use domain::Revision;
 use domain::change::{ChangeKind, Transition};
 use domain::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
@@ -172,7 +173,7 @@ impl Webhook {
     }
 
     /// This webhook as it is kept.
-    pub fn kept(&self, progress: Progress) -> KeptWebhook {
+    pub fn kept(&self, progress: DeliveryProgress) -> KeptWebhook {
         // Serialising to memory fails for no value of this type.
         let document = serde_json::to_string(&self.document()).unwrap_or_default();
         KeptWebhook { id: self.id.clone(), document, secret: self.secret.as_str().to_owned(), progress }
@@ -264,10 +265,10 @@ mod tests {
     fn what_is_kept_is_read_back() {
         let body = json!({"url": "https://example.com/x", "filters": {"active": true}, "kinds": ["plugin.removed"]});
         let webhook = webhook(body);
-        let kept = webhook.kept(Progress::default());
+        let kept = webhook.kept(DeliveryProgress::default());
         assert!(!kept.document.contains("whsec_") && !format!("{kept:?}").contains("whsec_"));
         let read = Webhook::of_kept(&kept).unwrap();
-        assert_eq!(read.kept(Progress::default()), kept);
+        assert_eq!(read.kept(DeliveryProgress::default()), kept);
         let damaged = KeptWebhook { document: "{}".into(), ..kept };
         assert!(Webhook::of_kept(&damaged).is_err());
     }

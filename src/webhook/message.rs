@@ -21,28 +21,28 @@ const AGENT: &str = concat!("plugin-registry/", env!("CARGO_PKG_VERSION"));
 
 /// A message to a target. However often it is sent, its id and its payload are the same.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub struct WebhookMessage {
     id: String,
     payload: Bytes,
     /// The trace of the request that it comes from.
     trace: Option<Trace>,
 }
 
-impl Message {
+impl WebhookMessage {
     /// The message of a change.
-    pub fn of(transition: &Transition, store: &StoreId, trace: Option<Trace>) -> Message {
+    pub fn of(transition: &Transition, store: &StoreId, trace: Option<Trace>) -> WebhookMessage {
         let id = format!("{store}-{}", transition.change.revision);
-        Message { id, payload: transition.json(store).clone(), trace }
+        WebhookMessage { id, payload: transition.json(store).clone(), trace }
     }
 
     /// A message that only tries whether deliveries arrive.
-    pub fn test(webhook: &Webhook, store: &StoreId, id: &str, now: Timestamp) -> Message {
+    pub fn test(webhook: &Webhook, store: &StoreId, id: &str, now: Timestamp) -> WebhookMessage {
         let event = json!({
             "specversion": "1.0", "id": id, "source": source(store), "type": TEST_EVENT, "subject": webhook.id,
             "time": now, "datacontenttype": "application/json", "data": {},
         });
         let id = format!("{store}-test-{id}");
-        Message { id, payload: event.to_string().into(), trace: Trace::current() }
+        WebhookMessage { id, payload: event.to_string().into(), trace: Trace::current() }
     }
 
     /// The value of `webhook-id`.

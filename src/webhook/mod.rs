@@ -37,8 +37,9 @@ pub mod message;
 pub mod secret;
 pub mod target;
 
+pub use self::deliveries::{DeliverySettings, WebhookView};
 pub use back_off::BackOff;
-pub use deliveries::{Deliveries, Settings, View, WebhookError};
+pub use deliveries::{Deliveries, WebhookError};
 pub use hook::{Draft, Webhook};
 pub use secret::Secret;
 pub use target::Reach;

@@ -2,19 +2,19 @@
 
 use std::fmt::{self, Write};
 
+use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
 use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
 use crate::MAX_ERRORS;
 use crate::fuel::{Prices, metered};
 use crate::metered::{Metered, MeteredJson};
-use crate::mistake::{Invalid, Mistake};
 use crate::patterns::{self, Patterns};
 use crate::prepared::prepare;
 use crate::references::Reach;
 use crate::structure::Structure;
+use crate::validation_error::{ValidationError, ValidationErrors};
 
 /// The longest detail of one mistake, in bytes. The library lists every unexpected property.
 const MAX_DETAIL: usize = 500;
@@ -37,7 +37,7 @@ pub(crate) struct Checker {
 
 impl Checker {
     /// Compiles a schema that is known to be within the limits.
-    pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, Invalid> {
+    pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, ValidationErrors> {
         let name_price = patterns.name_price(structure, reach.name_patterns)?;
         let validator = build(&prepare(structure, reach), patterns)?;
         let way = structure.longest_pointer.saturating_mul(reach.height);
@@ -45,7 +45,7 @@ impl Checker {
     }
 
     /// Compiles a schema of ours.
-    pub fn of_metaschema(schema: &Value) -> Result<Checker, Invalid> {
+    pub fn of_metaschema(schema: &Value) -> Result<Checker, ValidationErrors> {
         let validator = build(schema, Patterns::default())?;
         Ok(Checker { validator, name_price: 1, digits: 0, copied: 100, way: 500 })
     }
@@ -53,16 +53,16 @@ impl Checker {
     /// Checks a value.
     ///
     /// No detail contains anything of the value but names of its properties.
-    pub fn check(&self, value: &Value) -> Result<(), Invalid> {
+    pub fn check(&self, value: &Value) -> Result<(), ValidationErrors> {
         let (depth, pointer) = extent(value);
         let error_bytes = (ERROR_SIZE + self.copied + pointer).saturating_add(self.way.saturating_mul(depth));
         let prices = Prices { name_byte: self.name_price, digits: self.digits, error_bytes: error_bytes as u64 };
-        let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| mistake(&error)).collect();
-        let first = || self.validator.validate(Metered(value)).err().map(|error| mistake(&error)).into_iter().collect();
+        let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| located(&error)).collect();
+        let first = || self.validator.validate(Metered(value)).err().map(|error| located(&error)).into_iter().collect();
         // When there is too much to collect, the first mistake is better than none.
-        let found: Vec<Mistake> = metered(prices, all)
+        let found: Vec<ValidationError> = metered(prices, all)
             .or_else(|| metered(prices, first))
-            .ok_or_else(|| Invalid::at("", "is too complex to be checked"))?;
+            .ok_or_else(|| ValidationErrors::at("", "is too complex to be checked"))?;
         let mut mistakes = Vec::new();
         for mistake in found {
             // The metaschemas find some mistakes in more than one way.
@@ -70,15 +70,15 @@ impl Checker {
                 mistakes.push(mistake);
             }
         }
-        if mistakes.is_empty() { Ok(()) } else { Err(Invalid(mistakes)) }
+        if mistakes.is_empty() { Ok(()) } else { Err(ValidationErrors(mistakes)) }
     }
 }
 
-fn mistake(error: &ValidationError) -> Mistake {
-    Mistake { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
+fn located(error: &jsonschema::ValidationError) -> ValidationError {
+    ValidationError { pointer: error.instance_path().as_str().to_owned(), detail: detail(error) }
 }
 
-fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, Invalid> {
+fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, ValidationErrors> {
     jsonschema::options_for::<MeteredJson>()
         // The meta-schemas of all drafts: a schema may refer to that of another.
         .with_registry(&SPECIFICATIONS)
@@ -92,12 +92,12 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, I
         .build(schema)
         .map_err(|error| match error.kind() {
             // The library looks at the patterns of older drafts more strictly than where it compiles them.
-            ValidationErrorKind::Format { .. } => Invalid::at(
+            ValidationErrorKind::Format { .. } => ValidationErrors::at(
                 error.instance_path().as_str(),
                 "is no regular expression of ECMA-262 in Unicode mode: \
                  a bracket or brace that stands for itself needs a `\\` before it",
             ),
-            _ => Invalid::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))),
+            _ => ValidationErrors::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))),
         })
 }
 
@@ -117,7 +117,7 @@ fn extent(value: &Value) -> (usize, usize) {
 }
 
 /// What is wrong, in words.
-fn detail(error: &ValidationError) -> String {
+fn detail(error: &jsonschema::ValidationError) -> String {
     let mut text = Clipped(String::new());
     // Clipped refuses what is too much, and then has what was asked for.
     let _ = describe(error, &mut text);
@@ -127,7 +127,7 @@ fn detail(error: &ValidationError) -> String {
     text.0
 }
 
-fn describe(error: &ValidationError, text: &mut Clipped) -> fmt::Result {
+fn describe(error: &jsonschema::ValidationError, text: &mut Clipped) -> fmt::Result {
     match error.kind() {
         ValidationErrorKind::FalseSchema => text.write_str("the value is not allowed here"),
         ValidationErrorKind::Contains => text.write_str("the value lacks an item that `contains` asks for"),

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use crate::keywords::children;
-use crate::mistake::Invalid;
 use crate::structure::Structure;
+use crate::validation_error::ValidationErrors;
 
 /// The most subschemas that are compiled within each other. With what `unevaluated…` takes
 /// at its end, they take up to 1.3 MiB of stack without optimisation, of the 2 MiB that a thread has.
@@ -30,7 +30,7 @@ pub(crate) fn check(
     structure: &Structure,
     targets: &HashMap<*const Schema, Vec<&Schema>>,
     outside: &HashSet<*const Schema>,
-) -> Result<(), Invalid> {
+) -> Result<(), ValidationErrors> {
     // Subschemas come after the ones that they stand in, the last time that they are listed.
     let schemas = &structure.subschemas;
     let index: HashMap<*const Schema, usize> =
@@ -66,7 +66,7 @@ pub(crate) fn check(
             }
             if below >= limit {
                 let detail = format!("stands over more than {limit} subschemas within each other, references followed");
-                return Err(Invalid::at(structure.place_of(schema), detail));
+                return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             if let Some(depth) = depths.get_mut(position) {
                 *depth = below + 1;

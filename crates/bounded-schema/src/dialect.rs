@@ -6,13 +6,13 @@ use jsonschema::Draft;
 use serde_json::{Value, json};
 
 use crate::checker::Checker;
-use crate::mistake::Invalid;
+use crate::validation_error::ValidationErrors;
 
 /// A draft of JSON Schema.
 pub(crate) struct Dialect {
     /// The keyword that names a schema.
     pub id_keyword: &'static str,
-    metaschema: LazyLock<Result<Checker, Invalid>>,
+    metaschema: LazyLock<Result<Checker, ValidationErrors>>,
 }
 
 static DRAFT_4: Dialect = Dialect::new("id", || metaschema("http://json-schema.org/draft-04/schema#"));
@@ -22,14 +22,14 @@ static DRAFT_2019_09: Dialect = Dialect::new("$id", || metaschema("https://json-
 static DRAFT_2020_12: Dialect = Dialect::new("$id", || metaschema("https://json-schema.org/draft/2020-12/schema"));
 
 impl Dialect {
-    const fn new(id_keyword: &'static str, metaschema: fn() -> Result<Checker, Invalid>) -> Dialect {
+    const fn new(id_keyword: &'static str, metaschema: fn() -> Result<Checker, ValidationErrors>) -> Dialect {
         Dialect { id_keyword, metaschema: LazyLock::new(metaschema) }
     }
 
     /// The dialect that `schema` names by `$schema`: 2020-12, if it names none.
     ///
     /// It has to be a known one: the library would look elsewhere for the definition of another.
-    pub fn of(schema: &Value) -> Result<&'static Dialect, Invalid> {
+    pub fn of(schema: &Value) -> Result<&'static Dialect, ValidationErrors> {
         let named = match schema.get("$schema") {
             None => Draft::Draft202012,
             Some(named) => Draft::from_schema_uri(named.as_str().unwrap_or_default()),
@@ -40,7 +40,7 @@ impl Dialect {
             Draft::Draft7 => Ok(&DRAFT_7),
             Draft::Draft201909 => Ok(&DRAFT_2019_09),
             Draft::Draft202012 => Ok(&DRAFT_2020_12),
-            _ => Err(Invalid::at(
+            _ => Err(ValidationErrors::at(
                 "/$schema",
                 "must be `https://json-schema.org/draft/2020-12/schema`, the same with 2019-09, or \
                  `http://json-schema.org/draft-07/schema#`, the same with 06 or 04",
@@ -49,15 +49,15 @@ impl Dialect {
     }
 
     /// Checks that `schema` is one by this dialect.
-    pub fn check(&self, schema: &Value) -> Result<(), Invalid> {
+    pub fn check(&self, schema: &Value) -> Result<(), ValidationErrors> {
         let metaschema = self.metaschema.as_ref().map_err(Clone::clone)?;
-        metaschema.check(schema).map_err(|Invalid(mut mistakes)| {
+        metaschema.check(schema).map_err(|ValidationErrors(mut mistakes)| {
             for mistake in &mut mistakes {
                 if let Some(hint) = hint(schema, &mistake.pointer) {
                     hint.clone_into(&mut mistake.detail);
                 }
             }
-            Invalid(mistakes)
+            ValidationErrors(mistakes)
         })
     }
 }
@@ -87,6 +87,6 @@ fn hint(schema: &Value, pointer: &str) -> Option<&'static str> {
     }
 }
 
-fn metaschema(uri: &str) -> Result<Checker, Invalid> {
+fn metaschema(uri: &str) -> Result<Checker, ValidationErrors> {
     Checker::of_metaschema(&json!({"$schema": uri, "$ref": uri}))
 }

@@ -45,9 +45,10 @@ use serde_json::Value;
 
 use self::checker::Checker;
 use self::dialect::Dialect;
-pub use self::mistake::{Invalid, Mistake, kind_of, pointer_push};
 use self::patterns::Patterns;
 use self::structure::Structure;
+pub use self::validation_error::{kind_of, pointer_push};
+pub use crate::validation_error::{ValidationError, ValidationErrors};
 
 mod canonical;
 mod checker;
@@ -57,7 +58,6 @@ mod ecma;
 mod fuel;
 mod keywords;
 mod metered;
-mod mistake;
 mod patterns;
 mod prepared;
 mod references;
@@ -65,6 +65,7 @@ mod structure;
 mod target;
 #[cfg(test)]
 mod tests;
+mod validation_error;
 
 /// The most mistakes that one answer lists.
 const MAX_ERRORS: usize = 100;
@@ -78,7 +79,7 @@ const MAX_QUICK: usize = 2 * 1024;
 /// # Errors
 ///
 /// What is wrong with it, each by its place.
-pub fn check(schema: &Value, pointer: &str) -> Result<(), Invalid> {
+pub fn check(schema: &Value, pointer: &str) -> Result<(), ValidationErrors> {
     compile(schema, pointer).map(drop)
 }
 
@@ -88,7 +89,7 @@ pub fn check(schema: &Value, pointer: &str) -> Result<(), Invalid> {
 ///
 /// Where it does not, each by its place in the configuration. No detail repeats a value: a
 /// configuration may hold secrets.
-pub fn check_config(config: &Value, schema: &Value) -> Result<(), Invalid> {
+pub fn check_config(config: &Value, schema: &Value) -> Result<(), ValidationErrors> {
     compile(schema, "/config_schema")?.check(config)
 }
 
@@ -104,18 +105,21 @@ pub fn is_quick(text: &str) -> bool {
         && text.matches("\"$ref\"").count() == text.matches("\"$ref\":\"#").count()
 }
 
-fn compile(schema: &Value, pointer: &str) -> Result<Checker, Invalid> {
-    compile_root(schema).map_err(|Invalid(mut errors)| {
+fn compile(schema: &Value, pointer: &str) -> Result<Checker, ValidationErrors> {
+    compile_root(schema).map_err(|ValidationErrors(mut errors)| {
         for error in &mut errors {
             error.pointer.insert_str(0, pointer);
         }
-        Invalid(errors)
+        ValidationErrors(errors)
     })
 }
 
-fn compile_root(schema: &Value) -> Result<Checker, Invalid> {
+fn compile_root(schema: &Value) -> Result<Checker, ValidationErrors> {
     if !schema.is_object() {
-        return Err(Invalid::at("", format!("must be a JSON Schema that is an object, not {}", kind_of(schema))));
+        return Err(ValidationErrors::at(
+            "",
+            format!("must be a JSON Schema that is an object, not {}", kind_of(schema)),
+        ));
     }
     let dialect = Dialect::of(schema)?;
     let mut structure = Structure::read(schema, dialect.id_keyword)?;

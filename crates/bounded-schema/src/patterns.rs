@@ -8,15 +8,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jsonschema::{Keyword, PatternOptions, Regex, ValidationError, Validator};
+use jsonschema::{Keyword, PatternOptions, Regex, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::MAX_ERRORS;
-use crate::ecma;
 use crate::fuel::charge;
 use crate::metered::{Metered, MeteredJson};
-use crate::mistake::{Invalid, Mistake};
 use crate::structure::Structure;
+use crate::validation_error::{ValidationError, ValidationErrors};
+use crate::{MAX_ERRORS, ecma};
 
 /// How many different patterns a schema may have.
 const MAX_PATTERNS: usize = 100;
@@ -60,7 +59,7 @@ struct Pattern {
 
 impl Patterns {
     /// Compiles all patterns of a schema, those too that nothing refers to.
-    pub fn compile(structure: &Structure) -> Result<Patterns, Invalid> {
+    pub fn compile(structure: &Structure) -> Result<Patterns, ValidationErrors> {
         let mut patterns = Patterns::default();
         let mut errors = Vec::new();
         let mut total = 0;
@@ -78,18 +77,18 @@ impl Patterns {
                 ),
                 Ok(_) => continue,
             };
-            errors.push(Mistake { pointer: noted.place.clone(), detail });
+            errors.push(ValidationError { pointer: noted.place.clone(), detail });
             if total > MAX_TOTAL_SIZE || errors.len() >= MAX_ERRORS {
                 break;
             }
         }
-        if errors.is_empty() { Ok(patterns) } else { Err(Invalid(errors)) }
+        if errors.is_empty() { Ok(patterns) } else { Err(ValidationErrors(errors)) }
     }
 
     /// The price of one byte of a property's name, which may be compared with `count` patterns.
     ///
     /// Refuses schemas for which the comparisons that are made beforehand would take too long.
-    pub fn name_price(&self, structure: &Structure, count: usize) -> Result<u64, Invalid> {
+    pub fn name_price(&self, structure: &Structure, count: usize) -> Result<u64, ValidationErrors> {
         let mut largest = 0;
         for schema in &structure.subschemas {
             let names = |keyword| schema.get(keyword).and_then(Value::as_object).into_iter().flat_map(Map::keys);
@@ -97,7 +96,7 @@ impl Patterns {
             let (all, one) = sizes.fold((0, 0), |(all, one), size| (all + size, size.max(one)));
             if all > 0 && names("properties").map(String::len).sum::<usize>() * all / SIZE_PER_UNIT > MAX_NAMES_COST {
                 let detail = "has too many `properties` beside too many `patternProperties`";
-                return Err(Invalid::at(structure.place_of(schema), detail));
+                return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             largest = largest.max(one);
         }
@@ -115,12 +114,12 @@ impl Patterns {
     pub fn keyword<'a>(
         &self,
         pattern: &Value,
-    ) -> Result<Box<dyn for<'i> Keyword<'i, MeteredJson>>, ValidationError<'a>> {
+    ) -> Result<Box<dyn for<'i> Keyword<'i, MeteredJson>>, jsonschema::ValidationError<'a>> {
         let text = pattern.as_str().unwrap_or_default();
         let pattern = match self.0.get(text) {
             Some(known) => Arc::clone(known),
             // One of a metaschema, to which the library adds parts of its own.
-            None => Arc::new(Pattern::compile(text).map_err(ValidationError::custom)?),
+            None => Arc::new(Pattern::compile(text).map_err(jsonschema::ValidationError::custom)?),
         };
         Ok(Box::new(MatchPattern(pattern)))
     }
@@ -154,11 +153,11 @@ fn too_large(size: usize) -> String {
 struct MatchPattern(Arc<Pattern>);
 
 impl<'i> Keyword<'i, MeteredJson> for MatchPattern {
-    fn validate(&self, node: Metered<'i>) -> Result<(), ValidationError<'i>> {
+    fn validate(&self, node: Metered<'i>) -> Result<(), jsonschema::ValidationError<'i>> {
         if self.is_valid(node) {
             return Ok(());
         }
-        Err(ValidationError::custom(format!("the value does not match the pattern `{}`", self.0.text)))
+        Err(jsonschema::ValidationError::custom(format!("the value does not match the pattern `{}`", self.0.text)))
     }
 
     fn is_valid(&self, node: Metered<'i>) -> bool {

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::ecma;
-use crate::mistake::pointer_push;
 use crate::references::Reach;
 use crate::structure::Structure;
 use crate::target::{Target, encoded};
+use crate::validation_error::pointer_push;
 
 type Schema = Map<String, Value>;
 

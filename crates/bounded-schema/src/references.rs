@@ -9,12 +9,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::MAX_ERRORS;
-use crate::depth;
 use crate::keywords::children;
-use crate::mistake::{Invalid, Mistake};
 use crate::structure::Structure;
 use crate::target::{META_SCHEMA_HEIGHT, META_SCHEMA_WEIGHT, Target, find};
+use crate::validation_error::{ValidationError, ValidationErrors};
+use crate::{MAX_ERRORS, depth};
 
 /// How many subschemas may apply to one value one within the other, references followed. The
 /// library checks by recursion.
@@ -50,7 +49,7 @@ pub(crate) struct Resolved<'a> {
 /// Follows every reference of the schema.
 ///
 /// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
-pub(crate) fn follow<'a>(structure: &mut Structure<'a>) -> Result<Reach<'a>, Invalid> {
+pub(crate) fn follow<'a>(structure: &mut Structure<'a>) -> Result<Reach<'a>, ValidationErrors> {
     let mut walk = Walk {
         targets: HashMap::new(),
         outside: HashSet::new(),
@@ -87,7 +86,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<Vec<Resolved<'a>>, Invalid> {
+    fn resolve_all(&mut self, structure: &mut Structure<'a>) -> Result<Vec<Resolved<'a>>, ValidationErrors> {
         let mut references = Vec::new();
         let mut errors = Vec::new();
         let mut next = 0;
@@ -109,23 +108,28 @@ impl<'a> Walk<'a> {
                     }
                     references.push(Resolved { schema, keyword, value, target });
                 }
-                Err(detail) => errors.push(Mistake { pointer: reference.place.clone(), detail }),
+                Err(detail) => errors.push(ValidationError { pointer: reference.place.clone(), detail }),
             }
             if errors.len() >= MAX_ERRORS {
                 break;
             }
         }
-        if errors.is_empty() { Ok(references) } else { Err(Invalid(errors)) }
+        if errors.is_empty() { Ok(references) } else { Err(ValidationErrors(errors)) }
     }
 
     /// How many subschemas apply to one value within each other, from `schema` on.
-    fn height(&mut self, structure: &Structure<'a>, schema: &'a Schema, above: usize) -> Result<usize, Invalid> {
+    fn height(
+        &mut self,
+        structure: &Structure<'a>,
+        schema: &'a Schema,
+        above: usize,
+    ) -> Result<usize, ValidationErrors> {
         let key = std::ptr::from_ref(schema);
         match self.heights.get(&key) {
             Some(Some(height)) if above + height <= MAX_HEIGHT => return Ok(*height),
             Some(None) => {
                 let detail = "refers back to itself for one and the same value, so that checking it would never end";
-                return Err(Invalid::at(structure.place_of(schema), detail));
+                return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             None if above < MAX_HEIGHT => {}
             _ => return Err(too_high(structure, schema)),
@@ -147,7 +151,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts what the library compiles to find out what `schema` leaves unevaluated.
-    fn evaluate(&mut self, structure: &Structure<'a>, schema: &'a Schema, above: usize) -> Result<(), Invalid> {
+    fn evaluate(
+        &mut self,
+        structure: &Structure<'a>,
+        schema: &'a Schema,
+        above: usize,
+    ) -> Result<(), ValidationErrors> {
         let key = std::ptr::from_ref(schema);
         self.count_evaluated(structure, schema, structure.weight(schema), above)?;
         if self.open.contains(&key) {
@@ -165,12 +174,12 @@ impl<'a> Walk<'a> {
         schema: &Schema,
         weight: usize,
         above: usize,
-    ) -> Result<(), Invalid> {
+    ) -> Result<(), ValidationErrors> {
         self.evaluated += weight;
         if self.evaluated > MAX_UNEVALUATED || above > MAX_UNEVALUATED_DEPTH {
             let detail = "`unevaluatedProperties` and `unevaluatedItems` reach too much of the schema; \
                           use fewer of them, or fewer references beside them";
-            return Err(Invalid::at(structure.place_of(schema), detail));
+            return Err(ValidationErrors::at(structure.place_of(schema), detail));
         }
         Ok(())
     }
@@ -181,7 +190,7 @@ impl<'a> Walk<'a> {
         schema: &'a Schema,
         evaluated: bool,
         above: usize,
-    ) -> Result<(), Invalid> {
+    ) -> Result<(), ValidationErrors> {
         let evaluated = evaluated || evaluates(schema);
         if evaluated {
             self.name_patterns += name_patterns(schema);
@@ -203,9 +212,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn too_high(structure: &Structure, schema: &Schema) -> Invalid {
+fn too_high(structure: &Structure, schema: &Schema) -> ValidationErrors {
     let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
-    Invalid::at(structure.place_of(schema), detail)
+    ValidationErrors::at(structure.place_of(schema), detail)
 }
 
 fn evaluates(schema: &Schema) -> bool {

@@ -7,10 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Number, Value};
 
-use crate::canonical;
-use crate::ecma;
 use crate::keywords::Role;
-use crate::mistake::{Invalid, pointer_push};
+use crate::validation_error::{ValidationErrors, pointer_push};
+use crate::{canonical, ecma};
 
 /// The most JSON values that a schema may have. A subschema takes some ten microseconds and a few
 /// kilobytes to compile.
@@ -84,7 +83,7 @@ pub(crate) struct NotedPattern<'a> {
 
 impl<'a> Structure<'a> {
     /// Reads `root`, whose dialect names a schema by `id_keyword`.
-    pub fn read(root: &'a Value, id_keyword: &'static str) -> Result<Structure<'a>, Invalid> {
+    pub fn read(root: &'a Value, id_keyword: &'static str) -> Result<Structure<'a>, ValidationErrors> {
         let mut structure = Structure {
             root,
             subschemas: Vec::new(),
@@ -108,7 +107,7 @@ impl<'a> Structure<'a> {
     }
 
     /// Reads what is a schema only because a reference points to it, unless it is known already.
-    pub fn read_also(&mut self, schema: &'a Value, pointer: &str) -> Result<(), Invalid> {
+    pub fn read_also(&mut self, schema: &'a Value, pointer: &str) -> Result<(), ValidationErrors> {
         match schema.as_object() {
             Some(object) if !self.listed.contains(&std::ptr::from_ref(object)) => {
                 pointer.clone_into(&mut self.pointer);
@@ -151,11 +150,14 @@ impl<'a> Structure<'a> {
         pointer
     }
 
-    fn value(&mut self, value: &'a Value, role: Role, nesting: usize) -> Result<(), Invalid> {
+    fn value(&mut self, value: &'a Value, role: Role, nesting: usize) -> Result<(), ValidationErrors> {
         self.values += 1;
         self.weight += VALUE_WEIGHT;
         if self.values > MAX_VALUES {
-            return Err(Invalid::at("", format!("must have at most {MAX_VALUES} JSON values, all of them counted")));
+            return Err(ValidationErrors::at(
+                "",
+                format!("must have at most {MAX_VALUES} JSON values, all of them counted"),
+            ));
         }
         match value {
             Value::Object(members) if role == Role::Schema => self.schema(value, members, nesting),
@@ -171,14 +173,22 @@ impl<'a> Structure<'a> {
         }
     }
 
-    fn schema(&mut self, value: &'a Value, keywords: &'a Map<String, Value>, nesting: usize) -> Result<(), Invalid> {
+    fn schema(
+        &mut self,
+        value: &'a Value,
+        keywords: &'a Map<String, Value>,
+        nesting: usize,
+    ) -> Result<(), ValidationErrors> {
         if nesting > MAX_NESTING {
             return Err(self.refuse(format!("stands deeper than {MAX_NESTING} subschemas within each other")));
         }
         let pointer = self.pointer.len() + self.growth;
         if pointer > MAX_POINTER {
             let place: String = self.pointer.chars().take(MAX_POINTER).collect();
-            return Err(Invalid::at(place, format!("the pointer to this subschema exceeds {MAX_POINTER} bytes")));
+            return Err(ValidationErrors::at(
+                place,
+                format!("the pointer to this subschema exceeds {MAX_POINTER} bytes"),
+            ));
         }
         self.longest_pointer = self.longest_pointer.max(pointer);
         self.listed.insert(std::ptr::from_ref(keywords));
@@ -202,7 +212,7 @@ impl<'a> Structure<'a> {
     ///
     /// A second identifier within the schema would make a reference mean another thing depending
     /// on how it was reached, and the compiled schema grow with the number of ways.
-    fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), Invalid> {
+    fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), ValidationErrors> {
         let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
         let id = text(self.id_keyword);
         if id.is_some_and(|id| id.len() > MAX_ID) {
@@ -249,7 +259,7 @@ impl<'a> Structure<'a> {
         members: &'a Map<String, Value>,
         role: impl Fn(&str, &Value) -> Role,
         nesting: usize,
-    ) -> Result<(), Invalid> {
+    ) -> Result<(), ValidationErrors> {
         let here = self.pointer.len();
         for (name, member) in members {
             self.text(name);
@@ -260,7 +270,7 @@ impl<'a> Structure<'a> {
         Ok(())
     }
 
-    fn pattern_members(&mut self, members: &'a Map<String, Value>, nesting: usize) -> Result<(), Invalid> {
+    fn pattern_members(&mut self, members: &'a Map<String, Value>, nesting: usize) -> Result<(), ValidationErrors> {
         let (here, growth) = (self.pointer.len(), self.growth);
         for (name, member) in members {
             self.text(name);
@@ -273,7 +283,7 @@ impl<'a> Structure<'a> {
         Ok(())
     }
 
-    fn items(&mut self, items: &'a [Value], role: Role, nesting: usize) -> Result<(), Invalid> {
+    fn items(&mut self, items: &'a [Value], role: Role, nesting: usize) -> Result<(), ValidationErrors> {
         let here = self.pointer.len();
         for (index, item) in items.iter().enumerate() {
             pointer_push(&mut self.pointer, &index.to_string());
@@ -283,7 +293,7 @@ impl<'a> Structure<'a> {
         Ok(())
     }
 
-    fn number(&mut self, number: &Number) -> Result<(), Invalid> {
+    fn number(&mut self, number: &Number) -> Result<(), ValidationErrors> {
         let text = number.as_str();
         if text.len() > MAX_NUMBER || canonical::exponent(text) > MAX_EXPONENT {
             let detail =
@@ -299,8 +309,8 @@ impl<'a> Structure<'a> {
         self.longest_copy = self.longest_copy.max(text.len());
     }
 
-    fn refuse(&self, detail: String) -> Invalid {
-        Invalid::at(self.pointer.clone(), detail)
+    fn refuse(&self, detail: String) -> ValidationErrors {
+        ValidationErrors::at(self.pointer.clone(), detail)
     }
 }
 

@@ -4,7 +4,7 @@
 //! made the schema; `schema` is reduced to the keywords that matter, and to some of the properties. `valid` and `invalid` are documents that
 //! python-jsonschema judges in the same way. A row that is refused has `refused`: where, and a part of the text.
 
-use bounded_schema::{Invalid, check, check_config};
+use bounded_schema::{ValidationErrors, check, check_config};
 use serde_json::Value;
 
 const CORPUS: &str = include_str!("corpus.jsonl");
@@ -14,7 +14,7 @@ fn difference(row: &Value) -> Option<String> {
     let schema = &row["schema"];
     match (check(schema, ""), row.get("refused")) {
         (Ok(()), None) => {}
-        (Err(Invalid(mistakes)), Some(refused)) => {
+        (Err(ValidationErrors(mistakes)), Some(refused)) => {
             let text = |field: &str| refused.get(field).and_then(Value::as_str).unwrap_or("(missing)");
             let (pointer, because) = (text("pointer"), text("because"));
             let as_expected =
@@ -22,7 +22,7 @@ fn difference(row: &Value) -> Option<String> {
             return (!as_expected).then(|| format!("expected {pointer}: {because}, got {mistakes:?}"));
         }
         (Ok(()), Some(refused)) => return Some(format!("taken, expected {refused}")),
-        (Err(Invalid(mistakes)), None) => return Some(format!("refused: {mistakes:?}")),
+        (Err(ValidationErrors(mistakes)), None) => return Some(format!("refused: {mistakes:?}")),
     }
     for (field, expected) in [("valid", true), ("invalid", false)] {
         for document in row.get(field).and_then(Value::as_array).into_iter().flatten() {

@@ -202,7 +202,7 @@ pub enum LeaseAct {
     /// Its holder has given it back.
     Released,
     /// It ended long ago, and no plugin names it.
-    Forgotten,
+    Compacted,
 }
 
 /// What decides when a lease ends.

@@ -13,7 +13,7 @@ const FEWEST: usize = 5;
 
 /// The leases of one host at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct LeaseCount {
     /// How many are active, those that have run out included.
     pub active: usize,
     /// How many of them have run out.
@@ -22,15 +22,15 @@ pub struct Count {
 
 /// Which hosts' leases are held, and since when. A lease without a host belongs to the host without a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Brakes(BTreeMap<Option<Box<str>>, Timestamp>);
+pub struct SelfPreservation(BTreeMap<Option<Box<str>>, Timestamp>);
 
-impl Brakes {
+impl SelfPreservation {
     /// The brakes a moment later, by the leases of every host that has any.
     #[must_use]
-    pub fn at(&self, now: Timestamp, counts: &BTreeMap<Option<Box<str>>, Count>) -> Brakes {
+    pub fn at(&self, now: Timestamp, counts: &BTreeMap<Option<Box<str>>, LeaseCount>) -> SelfPreservation {
         let held = counts.iter().filter(|(_, count)| count.due >= FEWEST && count.due * 2 > count.active);
         // A brake that was set stays set while it lasts, also beyond its end: or it would be set anew.
-        Brakes(held.map(|(host, _)| (host.clone(), self.0.get(host).copied().unwrap_or(now))).collect())
+        SelfPreservation(held.map(|(host, _)| (host.clone(), self.0.get(host).copied().unwrap_or(now))).collect())
     }
 
     /// Until when the leases of a host are held; `None` when they are not.
@@ -51,8 +51,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn counts(active: usize, due: usize) -> BTreeMap<Option<Box<str>>, Count> {
-        BTreeMap::from([(Some("h".into()), Count { active, due })])
+    fn counts(active: usize, due: usize) -> BTreeMap<Option<Box<str>>, LeaseCount> {
+        BTreeMap::from([(Some("h".into()), LeaseCount { active, due })])
     }
 
     #[test]
@@ -60,22 +60,22 @@ mod tests {
         for (active, due, held) in
             [(5, 5, true), (4, 4, false), (9, 5, true), (10, 5, false), (11, 6, true), (100, 40, false), (1, 1, false)]
         {
-            let brakes = Brakes::default().at(at(0), &counts(active, due));
-            assert_eq!(brakes.until(Some("h"), at(0)).is_some(), held, "{due} of {active}");
-            assert_eq!(brakes.until(None, at(0)), None);
-            assert_eq!(brakes.until(Some("other"), at(0)), None);
+            let self_preservation = SelfPreservation::default().at(at(0), &counts(active, due));
+            assert_eq!(self_preservation.until(Some("h"), at(0)).is_some(), held, "{due} of {active}");
+            assert_eq!(self_preservation.until(None, at(0)), None);
+            assert_eq!(self_preservation.until(Some("other"), at(0)), None);
         }
     }
 
     #[test]
     fn a_host_is_held_for_a_quarter_of_an_hour_and_no_longer() {
-        let mut brakes = Brakes::default();
+        let mut self_preservation = SelfPreservation::default();
         for second in 0..1_000 {
-            brakes = brakes.at(at(second), &counts(8, 8));
-            assert_eq!(brakes.until(Some("h"), at(second)).is_some(), second < 900, "{second}");
+            self_preservation = self_preservation.at(at(second), &counts(8, 8));
+            assert_eq!(self_preservation.until(Some("h"), at(second)).is_some(), second < 900, "{second}");
         }
         // They are renewed: the brake is off, and can be set again.
-        brakes = brakes.at(at(1_000), &counts(8, 0)).at(at(1_001), &counts(8, 8));
-        assert_eq!(brakes.until(Some("h"), at(1_001)), Some(at(1_901)));
+        self_preservation = self_preservation.at(at(1_000), &counts(8, 0)).at(at(1_001), &counts(8, 8));
+        assert_eq!(self_preservation.until(Some("h"), at(1_001)), Some(at(1_901)));
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::change::{Change, ConfigChange, Event, Step, Transition};
-use crate::cost::{Books, Extent};
+use crate::cost::{Extent, Ledger};
 use crate::index::{IndexKey, Indexes, Records};
 use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState};
 use crate::plugin::{Name, Plugin, UniqueId};
@@ -24,14 +24,14 @@ pub struct State {
     by_id: HashTrieMapSync<UniqueId, Arc<Record>>,
     indexes: Indexes,
     categories: RedBlackTreeMapSync<Name, Category>,
-    pub(crate) books: Books,
+    pub(crate) ledger: Ledger,
     leases: Leases,
     /// Of all records and categories together.
     bytes: u64,
 }
 
 /// What the sum for a plugin that has cost something takes, in bytes, also after the plugin's removal.
-const METER_BYTES: u64 = 128;
+const ACCRUAL_BYTES: u64 = 128;
 
 /// What the display name of a category takes, in bytes.
 pub(crate) fn category_bytes(name: &Name, display_name: &str) -> u64 {
@@ -59,7 +59,7 @@ impl Default for State {
             by_id: HashTrieMapSync::default(),
             indexes: Indexes::default(),
             categories: RedBlackTreeMapSync::default(),
-            books: Books::default(),
+            ledger: Ledger::default(),
             leases: Leases::default(),
             bytes: 0,
         }
@@ -86,8 +86,8 @@ impl State {
 
     /// This state with the books that the store has kept beside it.
     #[must_use]
-    pub fn with_books(self, books: Books) -> State {
-        State { books, ..self }
+    pub fn with_ledger(self, ledger: Ledger) -> State {
+        State { ledger, ..self }
     }
 
     /// This state with the leases that a store has kept.
@@ -101,13 +101,13 @@ impl State {
 
     /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
-        let step = self.foresee(change);
-        self.enact(change, &step);
+        let step = self.plan(change);
+        self.apply_planned(change, &step);
         step
     }
 
     /// What a change would do.
-    pub fn foresee(&self, change: &Change) -> Step {
+    pub fn plan(&self, change: &Change) -> Step {
         match &change.event {
             Event::PluginPut { plugin, config, .. } => {
                 let before = self.by_id.get(&plugin.unique_id()).cloned();
@@ -128,22 +128,22 @@ impl State {
                 Step::Category { before, after: display_name.clone() }
             }
             Event::Budget { .. } => Step::Budget,
-            Event::Lease { id, act } => self.foresee_lease(change, id, act),
+            Event::Lease { id, act } => self.plan_lease(change, id, act),
             Event::ResourcesObserved { id, seen } => {
-                self.foresee_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
+                self.plan_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
             }
             Event::FindingsRaised { id, findings } => {
                 let found = findings.iter().map(|found| (&found.slot, Fact::Found(Some(&found.finding))));
-                self.foresee_facts(change, id, found)
+                self.plan_facts(change, id, found)
             }
             Event::FindingsCleared { id, slots } => {
-                self.foresee_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
+                self.plan_facts(change, id, slots.iter().map(|slot| (slot, Fact::Found(None))))
             }
         }
     }
 
     /// Makes one change, of which it was foreseen what it does.
-    pub fn enact(&mut self, change: &Change, step: &Step) {
+    pub fn apply_planned(&mut self, change: &Change, step: &Step) {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
         self.set_head(change.revision, change.at);
         match (&change.event, step) {
@@ -151,7 +151,7 @@ impl State {
                 // Of a plugin that is not there nothing is known.
                 if let Some(record) = after.as_ref().or(before.as_ref()) {
                     self.set_plugin(&record.unique_id, after.clone());
-                    self.close_books(before.as_deref(), after.as_deref());
+                    self.settle(before.as_deref(), after.as_deref());
                 }
             }
             (Event::CategoryNamed { name, .. }, Step::Category { after, .. }) => {
@@ -159,20 +159,20 @@ impl State {
                 self.set_category(name.clone(), after.clone().map(named));
             }
             (Event::Lease { id, .. }, Step::Lease { after, .. }) => self.set_lease(id, after.clone()),
-            (Event::Budget { id, event }, _) => self.books.enter(id, event, change.at, change.revision),
+            (Event::Budget { id, event }, _) => self.ledger.enter(id, event, change.at, change.revision),
             _ => debug_assert!(false, "a step is of its change"),
         }
     }
 
     /// Counts what a plugin has cost as it stood until this change.
-    fn close_books(&mut self, before: Option<&Record>, after: Option<&Record>) {
+    fn settle(&mut self, before: Option<&Record>, after: Option<&Record>) {
         if let Some(before) = before {
             let extent = Extent::of(before, after, self.at);
-            self.books.close(before, extent, self.at, self.revision);
+            self.ledger.close(before, extent, self.at, self.revision);
         }
     }
 
-    fn foresee_lease(&self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
+    fn plan_lease(&self, change: &Change, id: &LeaseId, act: &LeaseAct) -> Step {
         let before = self.leases.get(id).cloned();
         let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
         let after = match act {
@@ -183,13 +183,13 @@ impl State {
             LeaseAct::Expired => turned(LeaseState::Lost),
             LeaseAct::Revived => turned(LeaseState::Active),
             LeaseAct::Released => turned(LeaseState::Released),
-            LeaseAct::Forgotten => None,
+            LeaseAct::Compacted => None,
         };
         Step::Lease { before, after: after.map(Arc::new) }
     }
 
     /// What is known of what a plugin holds from now on; nothing of a plugin that is not there.
-    fn foresee_facts<'a>(
+    fn plan_facts<'a>(
         &self,
         change: &Change,
         id: &UniqueId,
@@ -266,7 +266,7 @@ impl State {
     /// How many bytes it holds that others have sent: documents of plugins, as they are shown, their configurations, names
     /// of categories, and what is remembered of what plugins have cost. In memory it takes a multiple of that.
     pub fn bytes(&self) -> u64 {
-        self.bytes + self.books.meters().size() as u64 * METER_BYTES
+        self.bytes + self.ledger.accruals().size() as u64 * ACCRUAL_BYTES
     }
 
     /// The plugins that have a property, if any has.
@@ -326,7 +326,7 @@ impl PartialEq for State {
             && self.at == other.at
             && self.plugins == other.plugins
             && self.categories == other.categories
-            && self.books == other.books
+            && self.ledger == other.ledger
             && self.leases == other.leases
     }
 }

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::time::Instant;
 
 use crate::liveness::process::ProcessProbe;
-use crate::liveness::process_tree::Relative;
+use crate::liveness::process_tree::Descendant;
 
 /// How often it is looked who is still there.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -59,7 +59,7 @@ fn reap() {
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
 
-fn send(relative: Relative, signal: Signal) {
+fn send(relative: Descendant, signal: Signal) {
     if let Some(pid) = i32::try_from(relative.pid).ok().and_then(Pid::from_raw) {
         // One that has ended meanwhile is what we want.
         let _sent = kill_process(pid, signal);

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::idempotency::BodyDigest;
 use crate::http::media_type::{MERGE_PATCH, media_type};
-use crate::http::middleware::limiter::Place;
-use crate::http::middleware::load_shedding::{Gate, Turn};
+use crate::http::middleware::limiter::Permit;
+use crate::http::middleware::load_shedding::{DeferredPermit, LoadShedder};
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::{Api, Shared};
 use domain::plugin::json;
@@ -107,7 +107,7 @@ async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
     let waits_for_go_ahead = request.headers().contains_key(EXPECT);
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let digest = request.extensions().get::<BodyDigest>().cloned();
-    let turn = request.extensions().get::<Arc<Turn>>().cloned();
+    let turn = request.extensions().get::<Arc<DeferredPermit>>().cloned();
     let (whole, held) = read_bytes(request.into_body(), declared, waits_for_go_ahead, api).await?;
     if let Some(turn) = turn {
         turn.come(held)?;
@@ -123,7 +123,7 @@ async fn read_bytes(
     declared: Option<usize>,
     waits_for_go_ahead: bool,
     api: &Api,
-) -> Result<(Bytes, Place), Problem> {
+) -> Result<(Bytes, Permit), Problem> {
     let limit = api.limits.body_bytes;
     let mut held = api.gate.bodies.nothing();
     let mut reader = BodyReader::new(body, api.limits.body_time);
@@ -141,7 +141,7 @@ async fn read_bytes(
             reader.drain().await;
             return Err(too_large(limit));
         }
-        Gate::hold(&mut held, part.len())?;
+        LoadShedder::hold(&mut held, part.len())?;
         if whole.is_empty() && declared == Some(part.len()) {
             return Ok((part, held));
         }

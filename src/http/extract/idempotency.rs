@@ -38,15 +38,15 @@ fn kept_fields() -> [HeaderName; 4] {
 
 /// The key of a request, with a digest of all that is asked for.
 #[derive(Clone)]
-pub struct Key {
+pub struct IdempotencyKey {
     key: Box<str>,
     digest: BodyDigest,
 }
 
 /// Refuses a key where the answer has a secret, which is not to be kept.
-pub struct NoKey;
+pub struct NoIdempotencyKey;
 
-impl FromRequestParts<Shared> for NoKey {
+impl FromRequestParts<Shared> for NoIdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
@@ -55,7 +55,7 @@ impl FromRequestParts<Shared> for NoKey {
                           look whether it was made";
             return Err(Problem::new(Kind::BadRequest, detail));
         }
-        Ok(NoKey)
+        Ok(NoIdempotencyKey)
     }
 }
 
@@ -81,18 +81,18 @@ impl BodyDigest {
     }
 }
 
-impl Key {
+impl IdempotencyKey {
     /// The key of a request, if it has one; whoever reads its body finds the digest in the request's extensions.
     ///
     /// # Errors
     ///
     /// 400 for a key that is none.
-    pub fn of(parts: &mut Parts) -> Result<Option<Key>, Problem> {
+    pub fn of(parts: &mut Parts) -> Result<Option<IdempotencyKey>, Problem> {
         let Some(key) = read(&parts.headers)? else { return Ok(None) };
         let key = owned(key, &principal_of(&parts.extensions));
         let digest = BodyDigest::of(parts.method.as_str(), &parts.uri);
         parts.extensions.insert(digest.clone());
-        Ok(Some(Key { key, digest }))
+        Ok(Some(IdempotencyKey { key, digest }))
     }
 
     /// The request with its key, once its body has been read.

@@ -10,22 +10,22 @@ use hyper::http::request::Parts;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::state::Shared;
 use domain::access::Principal;
-use domain::command::Asker;
+use domain::command::Caller;
 
 /// Who asks, for a handler.
-pub struct Who(pub Principal);
+pub struct RequestPrincipal(pub Principal);
 
-impl FromRequestParts<Shared> for Who {
+impl FromRequestParts<Shared> for RequestPrincipal {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Self::Rejection> {
-        Ok(Who(principal_of(&parts.extensions)))
+        Ok(RequestPrincipal(principal_of(&parts.extensions)))
     }
 }
 
 /// Who asks; a stranger, if nobody has found out.
 pub fn principal_of(extensions: &Extensions) -> Principal {
-    extensions.get::<Principal>().cloned().unwrap_or_else(Principal::stranger)
+    extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous)
 }
 
 /// The name of the one who asks; `None` when that was nobody in particular.
@@ -35,13 +35,13 @@ pub fn named(extensions: &Extensions) -> Option<Arc<str>> {
 }
 
 /// Who asks for a change, and by which request, as the journal keeps it.
-pub struct By(pub Asker);
+pub struct RequestCaller(pub Caller);
 
-impl FromRequestParts<Shared> for By {
+impl FromRequestParts<Shared> for RequestCaller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Infallible> {
         let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
-        Ok(By(Asker { principal: Some(principal_of(&parts.extensions)), request_id }))
+        Ok(RequestCaller(Caller { principal: Some(principal_of(&parts.extensions)), request_id }))
     }
 }

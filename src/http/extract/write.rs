@@ -8,8 +8,8 @@ use hyper::http::request::Parts;
 
 use super::conditional::precondition;
 use super::idempotency;
-use super::idempotency::Key;
-use super::principal::By;
+use super::idempotency::IdempotencyKey;
+use super::principal::RequestCaller;
 use super::snapshot::Now;
 use crate::http::headers::revision_header;
 use crate::http::problem::{Kind, Problem};
@@ -19,15 +19,15 @@ use crate::http::state::Shared;
 use domain::StoreId;
 use domain::access::Principal;
 use domain::command::answer::Answer;
-use domain::command::{Asker, Command, Outcome, Precondition, Request};
+use domain::command::{Caller, Command, Outcome, Precondition, Request};
 
 /// A write, before it is known what is to be written.
 pub struct Write {
     api: Shared,
     now: Now,
     precondition: Precondition,
-    asker: Asker,
-    key: Option<Key>,
+    asker: Caller,
+    key: Option<IdempotencyKey>,
     params: Params,
 }
 
@@ -38,9 +38,9 @@ impl FromRequestParts<Shared> for Write {
         let now = Now::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
-        let Ok(By(asker)) = By::from_request_parts(parts, api).await;
+        let Ok(RequestCaller(asker)) = RequestCaller::from_request_parts(parts, api).await;
         let params = Params::from_request_parts(parts, api).await?;
-        let key = Key::of(parts)?;
+        let key = IdempotencyKey::of(parts)?;
         Ok(Write { api: api.clone(), now, precondition: precondition(&parts.headers)?, asker, key, params })
     }
 }

@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 
-use crate::http::extract::principal::Who;
+use crate::http::extract::principal::RequestPrincipal;
 use crate::http::media_type::NDJSON;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
-use crate::http::state::{Backups, Shared};
+use crate::http::state::{BackupAccess, Shared};
 use crate::registry::backup::BackupError;
 
 /// How long to wait while another backup is made.
@@ -29,11 +29,11 @@ const WAIT: Duration = Duration::from_secs(10);
 ))]
 pub(crate) async fn read_backup(
     State(api): State<Shared>,
-    Who(principal): Who,
+    RequestPrincipal(principal): RequestPrincipal,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    if api.backups == Backups::ToAdmins && principal.token.is_none() {
+    if api.backups == BackupAccess::ToAdmins && principal.token.is_none() {
         let detail = "a backup holds secrets, and this registry gives everything to everybody in the network; \
                       make it with `plugin-registry backup` where the store is";
         return Err(Problem::new(Kind::Forbidden, detail));

@@ -140,7 +140,7 @@ pub(crate) async fn create_budget(
 pub(crate) async fn list_budgets(State(api): State<Shared>, now: Now, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let at = api.registry.now();
-    let mut accounts: Vec<_> = now.state.books().budgets().iter().collect();
+    let mut accounts: Vec<_> = now.state.ledger().budgets().iter().collect();
     accounts.sort_by_key(|(_, account)| account.created_at);
     let items = accounts.into_iter().map(|(id, account)| BudgetDocument::of(&now.state, id, account, at)).collect();
     Ok(json::json(&BudgetList { items, revision: now.state.revision() }))
@@ -158,7 +158,7 @@ pub(crate) async fn read_budget(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let account = now.state.books().budgets().get(&id).ok_or_else(|| Refusal::NoBudget(id.clone()))?;
+    let account = now.state.ledger().budgets().get(&id).ok_or_else(|| Refusal::NoBudget(id.clone()))?;
     Ok(json::json(&BudgetDocument::of(&now.state, &id, account, api.registry.now())))
 }
 
@@ -194,7 +194,7 @@ pub(crate) async fn remove_budget(BudgetPath(id): BudgetPath, write: Write) -> R
 /// A budget after a command on it.
 fn standing(api: &Api, outcome: &Outcome, id: &str) -> Response {
     let document = outcome.state.as_ref().and_then(|state| {
-        let account = state.books().budgets().get(id)?;
+        let account = state.ledger().budgets().get(id)?;
         Some(json::json(&BudgetDocument::of(state, id, account, api.registry.now())))
     });
     document.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::http::extract::body::JsonBody;
 use crate::http::extract::path::PluginPath;
-use crate::http::extract::principal::Who;
+use crate::http::extract::principal::RequestPrincipal;
 use crate::http::extract::snapshot::Now;
 use crate::http::extract::write::Write;
 use crate::http::problem::{Kind, Problem};
@@ -37,7 +37,7 @@ pub(crate) struct Verdict {
 ))]
 pub(crate) async fn read_config(
     now: Now,
-    Who(principal): Who,
+    RequestPrincipal(principal): RequestPrincipal,
     PluginPath(id): PluginPath,
     params: Params,
     precondition: Precondition,

@@ -14,14 +14,14 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::list_params::{COST_LIST, filter, filters, time_of};
 use crate::http::query::parameter::MAX_HOURS;
 use crate::http::query::params::{Params, bad};
-use crate::http::query::read_options::View;
+use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::state::{LONG_SCAN, Shared};
-use domain::cost::{GroupBy, Line, Statement};
+use domain::cost::{GroupBy, Statement, StatementLine};
 use domain::index::IndexKey;
 use domain::query::CostQuery;
-use domain::query::cost::Accrual;
-use domain::query::interest::Counts;
+use domain::query::cost::CostPeriod;
+use domain::query::interest::CountsInterest;
 use domain::{MicroUsd, Revision, Snapshot, Spend};
 
 /// What every answer says of itself.
@@ -139,13 +139,13 @@ pub(crate) async fn read_costs(now: Now, State(api): State<Shared>, mut params: 
     if params.single("since")?.is_some() {
         return Err(bad("`since` waits for a change, and what was spent changes all the time; ask again instead"));
     }
-    let view = View::take(&mut params)?;
+    let view = ReadOptions::take(&mut params)?;
     let looks_back = view.looks_back();
     let (query, hours) = read_query(params)?;
     if looks_back && (query.from.is_some() || query.to.is_some()) {
         return Err(bad("`as_of` tells the rate of the past; what was spent by then is told by `from` and `to` alone"));
     }
-    let snapshot = view.of(&api, now.0, &Counts).await?.snapshot;
+    let snapshot = view.of(&api, now.0, &CountsInterest).await?.snapshot;
     let at = api.registry.now();
     let (statement, accrual) = if looks_back {
         (present(&snapshot, query).await?, None)
@@ -202,12 +202,12 @@ fn hours_of(value: &str) -> Result<MicroUsd, Problem> {
 
 fn document(
     statement: &Statement,
-    accrual: Option<Accrual>,
+    accrual: Option<CostPeriod>,
     hours: Option<MicroUsd>,
     at: Timestamp,
     snapshot: &Snapshot,
 ) -> Costs<'static> {
-    let Line { billable, unpriced, burn, estimate, accrued } = statement.total();
+    let StatementLine { billable, unpriced, burn, estimate, accrued } = statement.total();
     let accrued = accrual.map(|accrual| Accrued {
         from: accrual.from,
         to: accrual.to,
@@ -215,7 +215,7 @@ fn document(
         high_usd: accrued.high,
         forgotten: Some(accrual.forgotten).filter(|forgotten| !forgotten.is_nothing()).map(Range::from),
     });
-    let group = |(key, line): (&Option<String>, &Line)| CostGroup {
+    let group = |(key, line): (&Option<String>, &StatementLine)| CostGroup {
         key: key.clone(),
         burn_usd_per_hour: line.burn,
         billable: line.billable,

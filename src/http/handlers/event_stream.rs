@@ -14,15 +14,15 @@ use tokio::time::Instant;
 
 use crate::access::Tokens;
 use crate::http::media_type::EVENT_STREAM;
-use crate::http::middleware::limiter::Place;
+use crate::http::middleware::limiter::Permit;
 use crate::http::problem::{Kind, Problem};
-use crate::http::query::event_params::{EventList, Sight};
+use crate::http::query::event_params::{EventList, EventScope};
 use crate::http::query::params::revision_of;
 use crate::http::state::Api;
 use crate::registry::Registry;
-use crate::registry::journal_cache::Stretch;
-use crate::registry::journal_error::{PastError, require_kept};
-use crate::registry::watch::{News, Subscription};
+use crate::registry::journal_cache::JournalChunk;
+use crate::registry::journal_error::{JournalReadError, require_kept};
+use crate::registry::watch::{Subscription, Updates};
 use domain::access::Principal;
 use domain::change::Transition;
 use domain::change::history::ChangeRange;
@@ -55,15 +55,15 @@ pub async fn open(
     };
     let subscription = api.registry.topics().follow(&events.topic());
     let position = begin.unwrap_or(now.state.revision());
-    if matches!(subscription.news(position, 0), News::Forgotten(_)) {
+    if matches!(subscription.news(position, 0), Updates::Compacted(_)) {
         let nothing = ChangeRange { after: position, limit: 0, ..ChangeRange::default() };
-        require_kept(position, api.registry.changes(nothing).await?.horizon)?;
+        require_kept(position, api.registry.changes(nothing).await?.compact_revision)?;
     }
     let registry = api.registry.clone();
     let store = now.store.clone();
     let interval = api.limits.heartbeat;
     let heartbeat = Instant::now() + interval;
-    let stage = Stage::Opening;
+    let stage = StreamStage::Opening;
     let pass = Pass { tokens: api.access.tokens.clone(), watcher };
     let stream =
         Stream { registry, pass, store, events, subscription, position, interval, heartbeat, stage, _place: place };
@@ -117,13 +117,13 @@ struct Stream {
     /// See [`crate::http::state::Limits::heartbeat`].
     interval: Duration,
     heartbeat: Instant,
-    stage: Stage,
+    stage: StreamStage,
     /// Among those who watch.
-    _place: Place,
+    _place: Permit,
 }
 
 #[derive(PartialEq, Eq)]
-enum Stage {
+enum StreamStage {
     /// Nothing has been sent.
     Opening,
     /// What happened before is being told.
@@ -137,26 +137,26 @@ enum Stage {
 impl Stream {
     /// The next piece of the body; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
-        if self.stage == Stage::Opening {
-            self.stage = Stage::Past;
+        if self.stage == StreamStage::Opening {
+            self.stage = StreamStage::Past;
             // So that a proxy sends the header on at once; and how soon to come back, in milliseconds.
             return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
         }
-        while self.stage != Stage::Ended {
+        while self.stage != StreamStage::Ended {
             if !self.pass.holds(&self.registry) {
                 return Some(self.cut_off("the token was revoked, or has expired").freeze());
             }
             let piece = match self.subscription.news(self.position, AT_A_TIME) {
-                News::Forgotten(_) if self.stage == Stage::Live => {
+                Updates::Compacted(_) if self.stage == StreamStage::Live => {
                     self.cut_off("this reader is too slow; come back with Last-Event-ID")
                 }
-                News::Forgotten(floor) => self.catch_up(floor).await,
-                News::Changes(transitions, reached) => {
+                Updates::Compacted(floor) => self.catch_up(floor).await,
+                Updates::Changes(transitions, reached) => {
                     let piece = self.frames(transitions.iter().map(|transition| &**transition));
                     let is_all = transitions.len() < AT_A_TIME;
                     self.position = reached;
                     if is_all {
-                        self.stage = Stage::Live;
+                        self.stage = StreamStage::Live;
                     }
                     if piece.is_empty() && is_all { self.wait().await } else { piece }
                 }
@@ -176,14 +176,14 @@ impl Stream {
     async fn catch_up(&mut self, floor: Revision) -> BytesMut {
         let everything = self.registry.topics().follow(&Topic::Everything);
         match everything.news(self.position, AT_A_TIME) {
-            News::Changes(transitions, reached) => {
+            Updates::Changes(transitions, reached) => {
                 let piece = self.frames(transitions.iter().map(|transition| &**transition));
                 self.position = reached;
                 // Others are to be served meanwhile.
                 tokio::task::yield_now().await;
                 piece
             }
-            News::Forgotten(remembered) => self.past(floor.min(remembered)).await,
+            Updates::Compacted(remembered) => self.past(floor.min(remembered)).await,
         }
     }
 
@@ -193,13 +193,13 @@ impl Stream {
         let read = if self.events.range.subject.is_some() {
             self.of_subject(floor).await
         } else {
-            self.registry.stretch(self.position, floor).await
+            self.registry.chunk(self.position, floor).await
         };
         match read {
-            Ok(stretch) => {
-                let news = stretch.transitions.iter().filter(|transition| transition.change.revision > self.position);
+            Ok(chunk) => {
+                let news = chunk.transitions.iter().filter(|transition| transition.change.revision > self.position);
                 let piece = self.frames(news.map(|transition| &**transition));
-                self.position = stretch.reached;
+                self.position = chunk.reached;
                 piece
             }
             Err(error) => self.cut_off(&error.to_string()),
@@ -207,15 +207,15 @@ impl Stream {
     }
 
     /// The changes of the plugin that is watched.
-    async fn of_subject(&self, floor: Revision) -> Result<Stretch, PastError> {
+    async fn of_subject(&self, floor: Revision) -> Result<JournalChunk, JournalReadError> {
         // No further: memory holds the rest, and what is written meanwhile must not make the way longer.
         let (after, until) = (self.position, Some(floor));
         let range = ChangeRange { after, until, limit: AT_A_TIME, ..self.events.range.clone() };
-        let chapter = self.registry.changes(range).await?;
-        require_kept(after, chapter.horizon)?;
-        let last = chapter.transitions.last().map(|last| last.change.revision);
-        let reached = last.filter(|_| !chapter.is_all).unwrap_or(floor);
-        Ok(Stretch { transitions: chapter.transitions.into(), reached })
+        let page = self.registry.changes(range).await?;
+        require_kept(after, page.compact_revision)?;
+        let last = page.transitions.last().map(|last| last.change.revision);
+        let reached = last.filter(|_| !page.is_all).unwrap_or(floor);
+        Ok(JournalChunk { transitions: page.transitions.into(), reached })
     }
 
     /// Waits for news, and says now and then that the stream lives.
@@ -223,7 +223,7 @@ impl Stream {
         match tokio::time::timeout_at(self.heartbeat, self.subscription.wait()).await {
             Ok(true) => BytesMut::new(),
             Ok(false) => {
-                self.stage = Stage::Ended;
+                self.stage = StreamStage::Ended;
                 BytesMut::from(": the service is stopping\n\n")
             }
             // A block without data is no event, but its id is taken: who comes back skips what was of no concern.
@@ -233,7 +233,7 @@ impl Stream {
 
     /// The last event of a stream that ends early.
     fn cut_off(&mut self, reason: &str) -> BytesMut {
-        self.stage = Stage::Ended;
+        self.stage = StreamStage::Ended;
         let data = serde_json::json!({"reason": reason, "after": self.position});
         BytesMut::from(format!("event: cut_off\ndata: {data}\n\n").as_bytes())
     }
@@ -242,9 +242,9 @@ impl Stream {
         let mut piece = BytesMut::new();
         for transition in transitions {
             let name = match self.events.sight(transition) {
-                Sight::Hidden => continue,
-                Sight::Change => "change",
-                Sight::Removal => "removal",
+                EventScope::Hidden => continue,
+                EventScope::Change => "change",
+                EventScope::Removal => "removal",
             };
             let head = format!("id: {}-{}\nevent: {name}\ndata: ", self.store, transition.change.revision);
             let json = transition.json(&self.store);

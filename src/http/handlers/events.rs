@@ -11,18 +11,18 @@ use utoipa::ToSchema;
 use super::event_stream;
 use crate::http::extract::negotiate::prefers;
 use crate::http::extract::path::PluginPath;
-use crate::http::extract::principal::Who;
+use crate::http::extract::principal::RequestPrincipal;
 use crate::http::extract::snapshot::Now;
 use crate::http::media_type::{EVENT_STREAM, JSON};
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::cursor::Cursor;
-use crate::http::query::event_params::{EventList, Sight};
+use crate::http::query::event_params::{EventList, EventScope};
 use crate::http::query::params::Params;
 use crate::http::reply::json::next_page;
 use crate::http::state::{Api, Shared};
 use crate::registry::journal_error::require_kept;
 use domain::change::cloud_event::CloudEvent;
-use domain::change::history::Chapter;
+use domain::change::history::ChangePage;
 use domain::command::Refusal;
 use domain::{Revision, Snapshot, StoreId};
 
@@ -40,6 +40,10 @@ pub(crate) struct EventPage<'a> {
     next_cursor: Option<String>,
     /// The oldest revision that can be asked for with `after`: every change after it is kept.
     #[schema(value_type = u64)]
+    compact_revision: Revision,
+    /// The same as `compact_revision`: its name in version 0.1.0.
+    #[schema(value_type = u64)]
+    #[deprecated]
     horizon: Revision,
     /// The newest revision.
     #[schema(value_type = u64)]
@@ -64,7 +68,7 @@ pub(crate) struct EventPage<'a> {
     ))]
 pub(crate) async fn list_events(
     State(api): State<Shared>,
-    Who(principal): Who,
+    RequestPrincipal(principal): RequestPrincipal,
     now: Now,
     uri: Uri,
     headers: HeaderMap,
@@ -105,25 +109,25 @@ pub(crate) async fn read_history(
 }
 
 /// A page, put together.
-struct Page {
+struct EventPageBody {
     items: usize,
     text: BytesMut,
-    horizon: Revision,
+    compact_revision: Revision,
     next: Option<String>,
 }
 
-impl Page {
+impl EventPageBody {
     /// The first events of a chapter, as many as are wanted.
-    fn of(chapter: &Chapter, events: &EventList, store: &StoreId) -> Page {
+    fn of(page: &ChangePage, events: &EventList, store: &StoreId) -> EventPageBody {
         let mut text = BytesMut::from("{\"items\":[");
-        let (mut items, mut last, mut is_all) = (0, None, chapter.is_all);
-        for transition in &chapter.transitions {
+        let (mut items, mut last, mut is_all) = (0, None, page.is_all);
+        for transition in &page.transitions {
             if items == events.range.limit {
                 is_all = false;
                 break;
             }
             last = Some(transition.change.revision);
-            if events.sight(transition) != Sight::Hidden {
+            if events.sight(transition) != EventScope::Hidden {
                 if items > 0 {
                     text.put_slice(b",");
                 }
@@ -132,13 +136,15 @@ impl Page {
             }
         }
         let next = last.filter(|_| !is_all).map(|last| Cursor::write(store, &events.list, last.0));
-        Page { items, text, horizon: chapter.horizon, next }
+        EventPageBody { items, text, compact_revision: page.compact_revision, next }
     }
 
     fn reply(mut self, now: &Snapshot, uri: &Uri) -> Response {
         let next = self.next.as_ref().map_or("null".to_owned(), |next| format!("\"{next}\""));
-        let (horizon, revision) = (self.horizon, now.state.revision());
-        let end = format!("],\"next_cursor\":{next},\"horizon\":{horizon},\"revision\":{revision}}}");
+        let (compact_revision, revision) = (self.compact_revision, now.state.revision());
+        let end = format!(
+            "],\"next_cursor\":{next},\"compact_revision\":{compact_revision},\"horizon\":{compact_revision},\"revision\":{revision}}}"
+        );
         self.text.put_slice(end.as_bytes());
         let mut response = ([(CONTENT_TYPE, JSON)], self.text.freeze()).into_response();
         let link = self.next.and_then(|next| next_page(uri.query(), &next));
@@ -147,18 +153,18 @@ impl Page {
     }
 }
 
-async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<Page, Problem> {
+async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<EventPageBody, Problem> {
     let wanted = events.range.limit;
     let mut range = events.range.clone();
     range.until = Some(range.until.map_or(now.state.revision(), |until| until.min(now.state.revision())));
     // Without filters, what is read is what is wanted; one more tells whether there is a next page.
     range.limit = if events.filters.is_empty() { wanted.saturating_add(1) } else { LOOKED_AT };
-    let chapter = api.registry.changes(range).await?;
+    let page = api.registry.changes(range).await?;
     if events.begin.is_some() {
-        require_kept(events.range.after, chapter.horizon)?;
+        require_kept(events.range.after, page.compact_revision)?;
     }
     let store = now.store.clone();
-    tokio::task::spawn_blocking(move || Page::of(&chapter, &events, &store))
+    tokio::task::spawn_blocking(move || EventPageBody::of(&page, &events, &store))
         .await
         .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::http::extract::principal::Who;
+use crate::http::extract::principal::RequestPrincipal;
 use crate::http::extract::snapshot::Now;
 use crate::http::middleware::consistency::not_read;
 use crate::http::problem::Problem;
@@ -75,7 +75,7 @@ pub(crate) async fn read_health() -> Response {
 ))]
 pub(crate) async fn read_readiness(
     State(api): State<Shared>,
-    Who(principal): Who,
+    RequestPrincipal(principal): RequestPrincipal,
     now: Now,
 ) -> Result<Response, Problem> {
     let (status, reason, since) = match api.registry.health() {
@@ -92,5 +92,5 @@ pub(crate) async fn read_readiness(
         age_seconds: api.registry.freshness().age(Instant::now()).as_secs(),
         sight: api.sight.points().to_vec(),
     };
-    Ok(json::json(&Readiness { status, details: (!principal.is_stranger()).then(details) }))
+    Ok(json::json(&Readiness { status, details: (!principal.is_anonymous()).then(details) }))
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::clock::new_identity;
 use crate::http::extract::body::{JsonBody, NoBody};
 use crate::http::extract::path::LeasePath;
-use crate::http::extract::principal::By;
+use crate::http::extract::principal::RequestCaller;
 use crate::http::extract::snapshot::Now;
 use crate::http::extract::write::Write;
 use crate::http::headers::revision_header;
@@ -246,7 +246,7 @@ pub(crate) async fn read_lease(
 pub(crate) async fn renew_lease(
     State(api): State<Shared>,
     LeasePath(id): LeasePath,
-    By(asker): By,
+    RequestCaller(asker): RequestCaller,
     params: Params,
     _: NoBody,
 ) -> Result<Response, Problem> {
@@ -265,7 +265,7 @@ pub(crate) async fn renew_lease(
 pub(crate) async fn release_lease(
     State(api): State<Shared>,
     LeasePath(id): LeasePath,
-    By(asker): By,
+    RequestCaller(asker): RequestCaller,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;

@@ -13,12 +13,12 @@ use prometheus_client::registry::{Registry as Metrics, Unit};
 
 use crate::http::extract::negotiate::prefers;
 use crate::http::media_type::{OPEN_METRICS, PLAIN_TEXT};
-use crate::http::metrics::gauges::Figures;
+use crate::http::metrics::gauges::Gauges;
 use crate::http::metrics::process::Process;
 use crate::http::metrics::prometheus_text;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
-use crate::http::state::{Api, Offer, Shared};
+use crate::http::state::{Api, Exposure, Shared};
 
 const OPEN_METRICS_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -40,7 +40,7 @@ pub(crate) async fn read_metrics(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    if api.offer == Offer::AllButMetrics {
+    if api.offer == Exposure::AllButMetrics {
         return Err(Problem::new(Kind::NotFound, "the metrics have an address of their own here (--metrics-listen)"));
     }
     let mut text = String::new();
@@ -63,7 +63,7 @@ fn gathered(api: &Shared) -> Metrics {
     register_looks(metrics, api);
     let help = "Time for an attempt to deliver to a webhook";
     metrics.register_with_unit("webhook_attempt_duration", help, Unit::Seconds, api.webhooks.measures().time.clone());
-    metrics.register_collector(Box::new(Figures::new(api)));
+    metrics.register_collector(Box::new(Gauges::new(api)));
     all
 }
 

@@ -17,8 +17,8 @@ use crate::http::extract::write::Write;
 use crate::http::headers::revision_header;
 use crate::http::media_type::NDJSON;
 use crate::http::middleware::authorize::require_still;
-use crate::http::middleware::limiter::Place;
-use crate::http::middleware::load_shedding::Gate;
+use crate::http::middleware::limiter::Permit;
+use crate::http::middleware::load_shedding::LoadShedder;
 use crate::http::problem::{Kind, Problem, ProblemDocument};
 use crate::http::state::Api;
 use crate::registry::Pending;
@@ -203,7 +203,7 @@ struct Lines {
     limit: usize,
     buffer: BytesMut,
     /// The memory for as many bytes as there were in the buffer at a time.
-    held: (usize, Place),
+    held: (usize, Permit),
     /// How many lines were read, blank ones too.
     read: usize,
     /// Whether the body has ended.
@@ -272,7 +272,7 @@ impl Lines {
         let Some(part) = self.reader.next().await? else { return Ok(false) };
         let (most, place) = &mut self.held;
         let length = self.buffer.len() + part.len();
-        Gate::hold(place, length.saturating_sub(*most))?;
+        LoadShedder::hold(place, length.saturating_sub(*most))?;
         *most = length.max(*most);
         self.buffer.extend_from_slice(&part);
         Ok(true)

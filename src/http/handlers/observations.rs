@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::leases::text;
 use crate::http::extract::body::JsonBody;
-use crate::http::extract::principal::By;
+use crate::http::extract::principal::RequestCaller;
 use crate::http::headers::revision_header;
 use crate::http::problem::Problem;
 use crate::http::query::params::Params;
@@ -17,7 +17,7 @@ use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use domain::plugin::{FreeJson, Invalid, UniqueId};
-use domain::record::{ObservedState, ResourceKey, ResourceKind, Sighting};
+use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// The most observations of one report.
 pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
@@ -97,7 +97,7 @@ struct IgnoredObservation {
 struct Report {
     by: Box<str>,
     host: Option<Box<str>>,
-    sightings: Vec<Sighting>,
+    sightings: Vec<ReportedObservation>,
 }
 
 /// Report what was seen.
@@ -110,7 +110,7 @@ struct Report {
 ))]
 pub(crate) async fn report_observations(
     State(api): State<Shared>,
-    By(asker): By,
+    RequestCaller(asker): RequestCaller,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -143,7 +143,12 @@ fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
     Ok(Report { by, host, sightings })
 }
 
-fn sightings(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<Vec<Sighting>, Invalid> {
+fn sightings(
+    value: Value,
+    pointer: &str,
+    at: Timestamp,
+    skew: SignedDuration,
+) -> Result<Vec<ReportedObservation>, Invalid> {
     let Value::Array(items) = value else {
         return Err(Invalid::at(pointer, format!("must be an array of observations, not {}", kind_of(&value))));
     };
@@ -161,7 +166,7 @@ fn sightings(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -
     if errors.is_empty() { Ok(sightings) } else { Err(Invalid(errors)) }
 }
 
-fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<Sighting, Invalid> {
+fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<ReportedObservation, Invalid> {
     const FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
     let mut fields = ObjectReader::new(value, pointer, FIELDS, &[])?;
     let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
@@ -179,7 +184,7 @@ fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) ->
     let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id };
     // Of what lies outside all calendars nothing can be said but that it is long ago or yet to come.
     let at = at.checked_add(skew).unwrap_or(Timestamp::MIN);
-    Ok(Sighting { key, state, at: whole_micros(at), detail, identity })
+    Ok(ReportedObservation { key, state, at: whole_micros(at), detail, identity })
 }
 
 /// As it will be kept.

@@ -21,13 +21,13 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::cursor::{Cursor, ListCursor};
 use crate::http::query::list_params::{DEFAULT_LIMIT, PluginList, REMOVAL, names};
 use crate::http::query::params::Params;
-use crate::http::query::read_options::View;
+use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::reply::list::ListBody;
 use crate::http::state::{LONG_SCAN, Shared};
 use domain::command::{Command, Precondition, Refusal};
 use domain::plugin::Registration;
-use domain::query::Page;
+use domain::query::Listing;
 use domain::record::PluginDocument;
 use domain::{Revision, Snapshot};
 
@@ -65,7 +65,7 @@ pub(crate) async fn list_plugins(
     State(api): State<Shared>,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let view = View::take(&mut params)?;
+    let view = ReadOptions::take(&mut params)?;
     let mut list = PluginList::read(params, &now.store)?;
     let seen = view.of(&api, now.0, &list.query).await?;
     let snapshot = Arc::clone(&seen.snapshot);
@@ -85,7 +85,7 @@ pub(crate) async fn list_plugins(
     Ok(seen.answer(response))
 }
 
-async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Page, Problem> {
+async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Listing, Problem> {
     let plan = list.query.plan(&snapshot.state);
     if plan.cost() <= LONG_SCAN {
         return Ok(plan.run());
@@ -96,14 +96,14 @@ async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Page, Pr
         .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
 }
 
-fn json_list(snapshot: &Snapshot, page: Page, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
+fn json_list(snapshot: &Snapshot, page: Listing, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
     let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
     let end = format!("],\"total\":{},\"next_cursor\":{next},\"revision\":{}}}", page.total, snapshot.state.revision());
     let body = ListBody::of(Bytes::from_static(b"{\"items\":["), page.items, b",", end.into(), fields);
     ([(CONTENT_TYPE, JSON)], body).into_response()
 }
 
-fn ndjson_list(page: Page, fields: Option<Vec<&'static str>>) -> Response {
+fn ndjson_list(page: Listing, fields: Option<Vec<&'static str>>) -> Response {
     let end = if page.items.is_empty() { "" } else { "\n" };
     let body = ListBody::of(Bytes::new(), page.items, b"\n", end.into(), fields);
     ([(CONTENT_TYPE, NDJSON)], body).into_response()
@@ -147,7 +147,7 @@ pub(crate) async fn read_plugin(
     mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
-    let view = View::take(&mut params)?;
+    let view = ReadOptions::take(&mut params)?;
     params.only(&[])?;
     let seen = view.of(&api, now.0, &id).await?;
     let record = seen.snapshot.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;

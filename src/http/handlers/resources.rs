@@ -14,7 +14,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::cursor::Cursor;
 use crate::http::query::list_params::ResourceList;
 use crate::http::query::params::Params;
-use crate::http::query::read_options::View;
+use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::state::{LONG_SCAN, Shared};
 use domain::command::Precondition;
@@ -52,7 +52,7 @@ pub(crate) async fn list_resources(
     State(api): State<Shared>,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let view = View::take(&mut params)?;
+    let view = ReadOptions::take(&mut params)?;
     let ResourceList { query, list } = ResourceList::read(params, &now.store)?;
     let seen = view.of(&api, now.0, &query).await?;
     let snapshot = &seen.snapshot;

@@ -6,12 +6,12 @@ use axum::response::Response;
 use crate::http::extract::snapshot::Now;
 use crate::http::problem::Problem;
 use crate::http::query::params::Params;
-use crate::http::query::read_options::View;
+use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::command::Precondition;
 use domain::query::Stats;
-use domain::query::interest::Counts;
+use domain::query::interest::CountsInterest;
 
 /// Count plugins.
 #[utoipa::path(get, path = "/stats", tag = "service", responses(
@@ -24,9 +24,9 @@ pub(crate) async fn read_stats(
     mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
-    let view = View::take(&mut params)?;
+    let view = ReadOptions::take(&mut params)?;
     params.only(&[])?;
-    let seen = view.of(&api, now.0, &Counts).await?;
+    let seen = view.of(&api, now.0, &CountsInterest).await?;
     let stats = || json::json(&Stats::of(&seen.snapshot.state));
     Ok(seen.answer(json::of_snapshot(&seen.snapshot, &precondition, stats)?))
 }

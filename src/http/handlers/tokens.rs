@@ -12,11 +12,11 @@ use tracing::{info, warn};
 use utoipa::ToSchema;
 
 use crate::access::TokensError;
-use crate::access::keyring::Key;
+use crate::access::keyring::KeyringEntry;
 use crate::http::extract::body::JsonBody;
-use crate::http::extract::idempotency::NoKey;
+use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::TokenPath;
-use crate::http::extract::principal::Who;
+use crate::http::extract::principal::RequestPrincipal;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
@@ -116,7 +116,7 @@ impl<'a> TokenDocument<'a> {
         }
     }
 
-    fn of(key: &'a Key) -> TokenDocument<'a> {
+    fn of(key: &'a KeyringEntry) -> TokenDocument<'a> {
         let source = if key.is_of_file { TokenSource::File } else { TokenSource::Store };
         TokenDocument { source, last_used_at: key.last_used(), ..TokenDocument::new(&key.token) }
     }
@@ -132,8 +132,8 @@ impl<'a> TokenDocument<'a> {
 ))]
 pub(crate) async fn create_token(
     State(api): State<Shared>,
-    Who(principal): Who,
-    _: NoKey,
+    RequestPrincipal(principal): RequestPrincipal,
+    _: NoIdempotencyKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -195,7 +195,7 @@ pub(crate) async fn read_token(
 ))]
 pub(crate) async fn revoke_token(
     State(api): State<Shared>,
-    Who(principal): Who,
+    RequestPrincipal(principal): RequestPrincipal,
     TokenPath(id): TokenPath,
     params: Params,
 ) -> Result<Response, Problem> {

@@ -12,14 +12,15 @@ use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::http::extract::body::{JsonBody, PatchBody};
-use crate::http::extract::idempotency::NoKey;
+use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::WebhookPath;
 use crate::http::openapi::webhooks::WebhookFilters;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
-use crate::webhook::{Secret, View, WebhookError};
+use crate::webhook::deliveries::WebhookView;
+use crate::webhook::{Secret, WebhookError};
 use domain::Revision;
 use domain::change::ChangeKind;
 use domain::query::Filters;
@@ -124,7 +125,7 @@ pub(crate) struct WebhookTest<'a> {
 }
 
 impl<'a> WebhookDocument<'a> {
-    fn of(view: &'a View, lag: u64) -> WebhookDocument<'a> {
+    fn of(view: &'a WebhookView, lag: u64) -> WebhookDocument<'a> {
         let (webhook, progress) = (&view.webhook, &view.progress);
         WebhookDocument {
             id: &webhook.id,
@@ -159,7 +160,7 @@ impl WebhookState {
         (WebhookState::Disabled, "disabled"),
     ];
 
-    pub fn of(view: &View) -> WebhookState {
+    pub fn of(view: &WebhookView) -> WebhookState {
         match &view.progress {
             _ if !view.webhook.enabled => WebhookState::Disabled,
             progress if progress.parked_at.is_some() => WebhookState::Parked,
@@ -178,7 +179,7 @@ impl WebhookState {
 ))]
 pub(crate) async fn create_webhook(
     State(api): State<Shared>,
-    _: NoKey,
+    _: NoIdempotencyKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

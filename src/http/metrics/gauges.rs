@@ -20,27 +20,27 @@ use domain::record::FindingKind;
 use domain::{LeaseState, Snapshot};
 
 /// What stands.
-pub(crate) struct Figures {
+pub(crate) struct Gauges {
     api: Shared,
     snapshot: Arc<Snapshot>,
 }
 
-impl Figures {
+impl Gauges {
     /// What stands now.
-    pub fn new(api: &Shared) -> Figures {
-        Figures { api: api.clone(), snapshot: api.registry.snapshot() }
+    pub fn new(api: &Shared) -> Gauges {
+        Gauges { api: api.clone(), snapshot: api.registry.snapshot() }
     }
 }
 
-impl fmt::Debug for Figures {
+impl fmt::Debug for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Figures").finish_non_exhaustive()
     }
 }
 
-impl Collector for Figures {
+impl Collector for Gauges {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut writer = FigureWriter(encoder);
+        let mut writer = GaugeWriter(encoder);
         self.tell_service(&mut writer)?;
         self.tell_plugins(&mut writer)?;
         self.tell_costs(&mut writer)?;
@@ -50,8 +50,8 @@ impl Collector for Figures {
     }
 }
 
-impl Figures {
-    fn tell_service(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+impl Gauges {
+    fn tell_service(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let registry = &self.api.registry;
         writer.gauge("revision", "The newest revision", float(self.snapshot.state.revision().0))?;
         let is_writable = registry.health() == WriterHealth::Writable;
@@ -62,7 +62,7 @@ impl Figures {
         writer.gauge("watchers", "Live streams and long polls", float(registry.topics().followers()))
     }
 
-    fn tell_plugins(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+    fn tell_plugins(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let indexes = self.snapshot.state.indexes();
         let count = |key: &IndexKey| float(indexes.count(key));
         writer.gauge("plugins_active", "Plugins that hold something that runs", count(&IndexKey::Active))?;
@@ -74,7 +74,7 @@ impl Figures {
         writer.gauges("plugins_with_finding", help, "finding", findings)
     }
 
-    fn tell_costs(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+    fn tell_costs(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let state = &self.snapshot.state;
         let total = CostQuery::default().present(state).total();
         let help = "Plugins that a provider may be charging for";
@@ -84,7 +84,7 @@ impl Figures {
         let help = "What an hour costs now, by the prices that were declared";
         let burn = total.burn.to_string().parse().unwrap_or(f64::NAN);
         writer.gauge("burn_usd_per_hour", help, burn)?;
-        let budgets = state.books().budgets();
+        let budgets = state.ledger().budgets();
         let now = self.api.registry.now();
         let is_spent = |percents: &[u32]| percents.iter().any(|percent| *percent >= 100);
         let spent = budgets.values().filter(|account| is_spent(account.reached(now))).count();
@@ -92,14 +92,14 @@ impl Figures {
         writer.gauge("budgets_spent", "Budgets that have told of a threshold of 100 % or more", float(spent))
     }
 
-    fn tell_leases(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+    fn tell_leases(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let leases = self.snapshot.state.leases();
         let of = |state: LeaseState| leases.values().filter(|lease| lease.state == state).count();
         let states = LeaseState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
         writer.gauges("leases", "Leases by what has become of them", "state", states)
     }
 
-    fn tell_webhooks(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+    fn tell_webhooks(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let measures = self.api.webhooks.measures();
         let [delivered, failed, gone] = [&measures.delivered, &measures.failed, &measures.gone].map(Counter::get);
         let attempts = [("delivered", delivered), ("failed", failed), ("gone", gone)];
@@ -115,7 +115,7 @@ impl Figures {
         writer.gauge("webhook_lag_revisions", help, float(lag))
     }
 
-    fn tell_spans(&self, writer: &mut FigureWriter<'_>) -> fmt::Result {
+    fn tell_spans(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let Some(counts) = self.api.traces.counts() else { return Ok(()) };
         writer.counters("trace_spans", "Spans that have ended, by what became of them", "outcome", counts.by_outcome())
     }
@@ -128,9 +128,9 @@ fn float(count: impl TryInto<u64>) -> f64 {
     float
 }
 
-struct FigureWriter<'a>(DescriptorEncoder<'a>);
+struct GaugeWriter<'a>(DescriptorEncoder<'a>);
 
-impl FigureWriter<'_> {
+impl GaugeWriter<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }

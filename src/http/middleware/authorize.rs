@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
@@ -10,35 +10,35 @@ use super::consistency::not_read;
 use crate::access::{Denial, Keyring, TokensError};
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::Api;
-use domain::access::{Deed, Principal};
+use domain::access::{Permission, Principal};
 use domain::command::authorization;
 
 /// When to ask again after the tokens could not be read.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What a request asks leave for.
-pub fn deed_of(request: &Request) -> Deed {
+pub fn permission_of(request: &Request) -> Permission {
     let route = request.extensions().get::<MatchedPath>();
-    deed(request.method(), route.map_or("", MatchedPath::as_str))
+    permission(request.method(), route.map_or("", MatchedPath::as_str))
 }
 
 /// What a method of a route asks leave for. What is not named here is for admins when it changes anything.
-pub fn deed(method: &Method, route: &str) -> Deed {
+pub fn permission(method: &Method, route: &str) -> Permission {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let is_under = |root: &str| route.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match route {
         // A browser asks so, without a token, whether it may ask at all; nothing is done.
-        _ if *method == Method::OPTIONS => Deed::Greet,
-        "/healthz" | "/readyz" | "/openapi.json" if is_read => Deed::Greet,
-        _ if is_read && is_under("/docs") => Deed::Greet,
+        _ if *method == Method::OPTIONS => Permission::Greet,
+        "/healthz" | "/readyz" | "/openapi.json" if is_read => Permission::Greet,
+        _ if is_read && is_under("/docs") => Permission::Greet,
         // The URLs of webhooks may be secrets.
         _ if is_under("/tokens") || is_under("/webhooks") || is_under("/backup") || is_under("/log-level") => {
-            Deed::Administer
+            Permission::Administer
         }
-        _ if is_read => Deed::Read,
-        "/observations" => Deed::Observe,
-        _ if is_under("/plugins") || is_under("/leases") => Deed::Report,
-        _ => Deed::Administer,
+        _ if is_read => Permission::Read,
+        "/observations" => Permission::Observe,
+        _ if is_under("/plugins") || is_under("/leases") => Permission::Report,
+        _ => Permission::Administer,
     }
 }
 
@@ -51,15 +51,15 @@ pub fn deed(method: &Method, route: &str) -> Deed {
 ///
 /// 401 for a token that is missing, though needed, or not in force; 403 and 421 for a page from elsewhere; 503 as long as the
 /// tokens were never read.
-pub async fn identify(api: &Api, deed: Deed, request: &mut Request) -> Result<(), Problem> {
-    let known = api.access.tokens.in_force().as_ref().map(|ring| find(api, ring, deed, request));
+pub async fn identify(api: &Api, permission: Permission, request: &mut Request) -> Result<(), Problem> {
+    let known = api.access.tokens.in_force().as_ref().map(|ring| find(api, ring, permission, request));
     let principal = match known {
         // It says only that it lives, at any time and to everybody.
-        _ if deed == Deed::Greet && request.uri().path() == "/healthz" => Principal::stranger(),
+        _ if permission == Permission::Greet && request.uri().path() == "/healthz" => Principal::anonymous(),
         Some(found) => found?,
         None => match first_read(api).await {
-            Ok(ring) => find(api, &ring, deed, request)?,
-            Err(_) if deed == Deed::Greet => Principal::stranger(),
+            Ok(ring) => find(api, &ring, permission, request)?,
+            Err(_) if permission == Permission::Greet => Principal::anonymous(),
             Err(problem) => return Err(problem),
         },
     };
@@ -76,14 +76,14 @@ async fn first_read(api: &Api) -> Result<Arc<Keyring>, Problem> {
     api.access.tokens.ready().await.map_err(|error| unreadable(&error))
 }
 
-fn find(api: &Api, ring: &Keyring, deed: Deed, request: &Request) -> Result<Principal, Problem> {
+fn find(api: &Api, ring: &Keyring, permission: Permission, request: &Request) -> Result<Principal, Problem> {
     if ring.is_open() {
         api.access.names.check(request.uri(), request.headers(), &api.gate.cors)?;
-        return Ok(Principal::anonymous());
+        return Ok(Principal::unrestricted());
     }
     match ring.authenticate(only(request.headers()), api.registry.clock().now()) {
         Ok(principal) => Ok(principal.clone()),
-        Err(_) if deed == Deed::Greet => Ok(Principal::stranger()),
+        Err(_) if permission == Permission::Greet => Ok(Principal::anonymous()),
         Err(denial) => Err(denied(denial)),
     }
 }
@@ -100,14 +100,14 @@ fn only(headers: &HeaderMap) -> Option<&[u8]> {
 /// # Errors
 ///
 /// 403, naming the roles that would do.
-pub fn permit(deed: Deed, request: &Request) -> Result<(), Problem> {
+pub fn permit(permission: Permission, request: &Request) -> Result<(), Problem> {
     // Without a copy: every request comes by here.
     let principal = request.extensions().get::<Principal>();
     match principal {
-        _ if deed == Deed::Greet => Ok(()),
-        Some(principal) if principal.is_stranger() => Err(denied(Denial::NoToken)),
-        Some(principal) if principal.role.may(deed) => Ok(()),
-        Some(principal) => Err(Problem::new(Kind::Forbidden, authorization::lacks_role(principal, deed))),
+        _ if permission == Permission::Greet => Ok(()),
+        Some(principal) if principal.is_anonymous() => Err(denied(Denial::NoToken)),
+        Some(principal) if principal.role.may(permission) => Ok(()),
+        Some(principal) => Err(Problem::new(Kind::Forbidden, authorization::lacks_role(principal, permission))),
         None => Err(denied(Denial::NoToken)),
     }
 }
@@ -149,21 +149,21 @@ mod tests {
     #[test]
     fn what_is_not_named_is_for_admins_when_it_changes_anything() {
         for (method, route, wanted) in [
-            (Method::GET, "/healthz", Deed::Greet),
-            (Method::GET, "/docs/{*rest}", Deed::Greet),
-            (Method::POST, "/healthz", Deed::Administer),
-            (Method::GET, "/docsx", Deed::Read),
-            (Method::HEAD, "/plugins/{id}", Deed::Read),
-            (Method::PUT, "/plugins/{id}", Deed::Report),
-            (Method::POST, "/observations", Deed::Observe),
-            (Method::GET, "/webhooks", Deed::Administer),
-            (Method::GET, "/tokens/{token_id}", Deed::Administer),
-            (Method::PUT, "/categories/{name}", Deed::Administer),
-            (Method::POST, "/anything/new", Deed::Administer),
-            (Method::POST, "/pluginsx", Deed::Administer),
-            (Method::from_bytes(b"BREW").unwrap(), "/stats", Deed::Administer),
+            (Method::GET, "/healthz", Permission::Greet),
+            (Method::GET, "/docs/{*rest}", Permission::Greet),
+            (Method::POST, "/healthz", Permission::Administer),
+            (Method::GET, "/docsx", Permission::Read),
+            (Method::HEAD, "/plugins/{id}", Permission::Read),
+            (Method::PUT, "/plugins/{id}", Permission::Report),
+            (Method::POST, "/observations", Permission::Observe),
+            (Method::GET, "/webhooks", Permission::Administer),
+            (Method::GET, "/tokens/{token_id}", Permission::Administer),
+            (Method::PUT, "/categories/{name}", Permission::Administer),
+            (Method::POST, "/anything/new", Permission::Administer),
+            (Method::POST, "/pluginsx", Permission::Administer),
+            (Method::from_bytes(b"BREW").unwrap(), "/stats", Permission::Administer),
         ] {
-            assert_eq!(deed(&method, route), wanted, "{method} {route}");
+            assert_eq!(permission(&method, route), wanted, "{method} {route}");
         }
     }
 }

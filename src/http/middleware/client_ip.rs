@@ -15,7 +15,7 @@ use ipnet::IpNet;
 /// The address that a request comes from: an extension of every request that came over a connection. Behind a trusted
 /// proxy, it is that of the proxy's client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub struct ClientIp(pub IpAddr);
 
 /// In which header field proxies write whose request they pass on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,10 +51,10 @@ impl TrustedProxies {
         if self.networks.is_empty() {
             return;
         }
-        let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return };
+        let Some(ClientIp(peer)) = request.extensions().get::<ClientIp>().copied() else { return };
         let client = self.client_of(peer, request.headers());
         if client != peer {
-            request.extensions_mut().insert(Peer(client));
+            request.extensions_mut().insert(ClientIp(client));
         }
     }
 

@@ -23,12 +23,12 @@ const ANY: &str = "*";
 
 /// By which names the service is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names(Vec<String>);
+pub struct AllowedHosts(Vec<String>);
 
-impl Names {
+impl AllowedHosts {
     /// These hosts, beside addresses and `localhost`.
-    pub fn new(hosts: impl IntoIterator<Item = String>) -> Names {
-        Names(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
+    pub fn new(hosts: impl IntoIterator<Item = String>) -> AllowedHosts {
+        AllowedHosts(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 
     /// Refuses a request for a name that is none of the service's, or by a page from elsewhere.
@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn names() -> Names {
-        Names::new(["Registry.example".to_owned()])
+    fn names() -> AllowedHosts {
+        AllowedHosts::new(["Registry.example".to_owned()])
     }
 
     fn ask(target: &str, host: &str, origin: Option<&str>) -> Result<(), u16> {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_star_is_every_name() {
-        let (all, any) = (Names::new(["*".to_owned()]), Cors::allowing(["*"]).unwrap());
+        let (all, any) = (AllowedHosts::new(["*".to_owned()]), Cors::allowing(["*"]).unwrap());
         let headers = HeaderMap::from_iter([
             (HOST, HeaderValue::from_static("evil.example")),
             (ORIGIN, HeaderValue::from_static("http://other.example")),

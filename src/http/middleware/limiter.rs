@@ -5,29 +5,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How much room there is, and how much of it is taken. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Room(Arc<Counts>);
+pub struct Limiter(Arc<LimiterCounts>);
 
 #[derive(Debug)]
-struct Counts {
+struct LimiterCounts {
     most: usize,
     taken: AtomicUsize,
 }
 
-impl Room {
+impl Limiter {
     /// Room for `most`.
-    pub fn of(most: usize) -> Room {
-        Room(Arc::new(Counts { most, taken: AtomicUsize::new(0) }))
+    pub fn of(most: usize) -> Limiter {
+        Limiter(Arc::new(LimiterCounts { most, taken: AtomicUsize::new(0) }))
     }
 
     /// Takes so much of it, if it is there.
-    pub fn take(&self, amount: usize) -> Option<Place> {
+    pub fn take(&self, amount: usize) -> Option<Permit> {
         let mut place = self.nothing();
         place.grow(amount).then_some(place)
     }
 
     /// A place that takes nothing as yet.
-    pub fn nothing(&self) -> Place {
-        Place { room: self.clone(), amount: 0 }
+    pub fn nothing(&self) -> Permit {
+        Permit { room: self.clone(), amount: 0 }
     }
 
     /// How much is taken.
@@ -43,12 +43,12 @@ impl Room {
 
 /// A part of the room, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
-    room: Room,
+pub struct Permit {
+    room: Limiter,
     amount: usize,
 }
 
-impl Place {
+impl Permit {
     /// Takes so much more. Returns false, and takes nothing, when there is not so much.
     pub fn grow(&mut self, more: usize) -> bool {
         let counts = &self.room.0;
@@ -63,7 +63,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.room.0.taken.fetch_sub(self.amount, Ordering::Relaxed);
     }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn no_more_is_taken_than_there_is_and_all_of_it_is_given_back() {
-        let room = Room::of(10);
+        let room = Limiter::of(10);
         let mut place = room.take(4).unwrap();
         let other = room.take(6).unwrap();
         assert!(room.take(1).is_none() && !place.grow(1));

@@ -2,13 +2,13 @@
 //!
 //! | what is bounded | by |
 //! |---|---|
-//! | how many requests one caller makes | [`Rates`]: 429 |
-//! | how many are worked on at a time | [`Gate::requests`]: 503 |
-//! | how many take their time (live streams, long polls, NDJSON bodies) | [`Gate::watchers`]: 503 |
-//! | how many bytes of bodies are held, of all requests together | [`Gate::bodies`]: 503 |
+//! | how many requests one caller makes | [`RateLimits`]: 429 |
+//! | how many are worked on at a time | [`LoadShedder::requests`]: 503 |
+//! | how many take their time (live streams, long polls, NDJSON bodies) | [`LoadShedder::watchers`]: 503 |
+//! | how many bytes of bodies are held, of all requests together | [`LoadShedder::bodies`]: 503 |
 //!
 //! A request whose body is still arriving is not worked on: otherwise those who send slowly would have
-//! the places of those who do not. It takes its place once it is whole ([`Turn`]).
+//! the places of those who do not. It takes its place once it is whole ([`DeferredPermit`]).
 //!
 //! Whoever asks whether the service is well ([`is_check`]) is always let in: an overloaded service that is taken for
 //! dead, and restarted, is no better for it.
@@ -22,44 +22,44 @@ use hyper::HeaderMap;
 use hyper::body::Body as _;
 use hyper::header::{HeaderValue, ORIGIN};
 
-use super::client_ip::{Peer, TrustedProxies};
+use super::client_ip::{ClientIp, TrustedProxies};
 use super::cors::Cors;
-use super::limiter::{Place, Room};
-use super::rate_limit::{Caller, Left, Rates};
+use super::limiter::{Limiter, Permit};
+use super::rate_limit::{RateLimitKey, RateLimits, Remaining};
 use super::security_headers;
 use crate::http::media_type::{NDJSON, media_type};
 use crate::http::problem::{Kind, Problem};
-use crate::http::query::read_options::View;
+use crate::http::query::read_options::ReadOptions;
 
 /// How long those wait who are turned away.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// What is let in.
-pub struct Gate {
+pub struct LoadShedder {
     /// The proxies that are believed.
     pub proxies: TrustedProxies,
     /// How many requests a caller may make, if that is bounded.
-    pub rates: Option<Rates>,
+    pub rates: Option<RateLimits>,
     /// How many requests are worked on at a time.
-    pub requests: Room,
+    pub requests: Limiter,
     /// How many live streams, long polls and NDJSON bodies there may be at a time.
-    pub watchers: Room,
+    pub watchers: Limiter,
     /// How many bytes of bodies may be held in all.
-    pub bodies: Room,
+    pub bodies: Limiter,
     /// Which pages may read answers.
     pub cors: Cors,
     /// `Strict-Transport-Security`, if it is to be said.
     pub strict_transport: Option<HeaderValue>,
 }
 
-impl Default for Gate {
-    fn default() -> Gate {
-        Gate {
+impl Default for LoadShedder {
+    fn default() -> LoadShedder {
+        LoadShedder {
             proxies: TrustedProxies::default(),
             rates: None,
-            requests: Room::of(4_096),
-            watchers: Room::of(10_000),
-            bodies: Room::of(256 << 20),
+            requests: Limiter::of(4_096),
+            watchers: Limiter::of(10_000),
+            bodies: Limiter::of(256 << 20),
             cors: Cors::default(),
             strict_transport: None,
         }
@@ -68,24 +68,24 @@ impl Default for Gate {
 
 /// What a request was given when it came in; kept until it is answered.
 #[derive(Default)]
-pub struct Entry {
+pub struct Admission {
     /// Whether it may last as long as something comes, or nothing does.
     pub takes_its_time: bool,
-    left: Option<Left>,
+    left: Option<Remaining>,
     origin: Option<HeaderValue>,
-    _held: Held,
+    _held: HeldPermits,
 }
 
 /// The place of a request, or the turn that it will take one in.
-type Held = (Option<Place>, Option<Arc<Turn>>);
+type HeldPermits = (Option<Permit>, Option<Arc<DeferredPermit>>);
 
-impl Gate {
+impl LoadShedder {
     /// Lets a request in, which somebody has made who has that name, or none.
     ///
     /// # Errors
     ///
     /// What the caller is told who is turned away; the entry has what is left for him.
-    pub fn enter(&self, request: &mut Request, name: Option<Arc<str>>) -> (Entry, Result<(), Problem>) {
+    pub fn enter(&self, request: &mut Request, name: Option<Arc<str>>) -> (Admission, Result<(), Problem>) {
         if is_check(request.uri().path()) {
             return (self.pass(request), Ok(()));
         }
@@ -95,31 +95,31 @@ impl Gate {
             let now = rates.count(&caller);
             left = Some(now);
             if let Some(wait) = now.wait {
-                return (Entry { left, origin, ..Entry::default() }, Err(rates.refusal(wait)));
+                return (Admission { left, origin, ..Admission::default() }, Err(rates.refusal(wait)));
             }
         }
         let takes_its_time = takes_its_time(request);
         let (held, admitted) = match self.place_for(request, takes_its_time) {
             Ok(held) => (held, Ok(())),
-            Err(problem) => (Held::default(), Err(problem)),
+            Err(problem) => (HeldPermits::default(), Err(problem)),
         };
-        (Entry { takes_its_time, left, origin, _held: held }, admitted)
+        (Admission { takes_its_time, left, origin, _held: held }, admitted)
     }
 
     /// The entry of a request that is let in whatever there is.
-    pub fn pass(&self, request: &Request) -> Entry {
-        Entry { origin: request.headers().get(ORIGIN).cloned(), ..Entry::default() }
+    pub fn pass(&self, request: &Request) -> Admission {
+        Admission { origin: request.headers().get(ORIGIN).cloned(), ..Admission::default() }
     }
 
-    /// A place for a request; none for one whose body is still arriving: it takes one when its [`Turn`] has come.
-    fn place_for(&self, request: &mut Request, takes_its_time: bool) -> Result<Held, Problem> {
+    /// A place for a request; none for one whose body is still arriving: it takes one when its [`DeferredPermit`] has come.
+    fn place_for(&self, request: &mut Request, takes_its_time: bool) -> Result<HeldPermits, Problem> {
         if takes_its_time {
             return Ok((Some(self.watch()?), None));
         }
         if request.body().is_end_stream() {
             return Ok((Some(self.requests.take(1).ok_or_else(overloaded)?), None));
         }
-        let turn = Arc::new(Turn { requests: self.requests.clone(), places: Mutex::default() });
+        let turn = Arc::new(DeferredPermit { requests: self.requests.clone(), places: Mutex::default() });
         request.extensions_mut().insert(Arc::clone(&turn));
         Ok((None, Some(turn)))
     }
@@ -129,7 +129,7 @@ impl Gate {
     /// # Errors
     ///
     /// When there is none.
-    pub fn watch(&self) -> Result<Place, Problem> {
+    pub fn watch(&self) -> Result<Permit, Problem> {
         self.watchers.take(1).ok_or_else(|| {
             let most = self.watchers.most();
             let detail =
@@ -143,7 +143,7 @@ impl Gate {
     /// # Errors
     ///
     /// When all bodies together have too many.
-    pub fn hold(held: &mut Place, more: usize) -> Result<(), Problem> {
+    pub fn hold(held: &mut Permit, more: usize) -> Result<(), Problem> {
         if held.grow(more) {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl Gate {
     }
 
     /// Adds to an answer what this has to say.
-    pub fn mark(&self, entry: &Entry, route: &str, answer: &mut HeaderMap) {
+    pub fn mark(&self, entry: &Admission, route: &str, answer: &mut HeaderMap) {
         if let (Some(rates), Some(left)) = (&self.rates, entry.left) {
             rates.tell(left, answer);
         }
@@ -168,18 +168,18 @@ impl Gate {
 
 /// The turn of a request whose body is still arriving.
 #[derive(Debug)]
-pub struct Turn {
-    requests: Room,
-    places: Mutex<Vec<Place>>,
+pub struct DeferredPermit {
+    requests: Limiter,
+    places: Mutex<Vec<Permit>>,
 }
 
-impl Turn {
+impl DeferredPermit {
     /// Takes a place for the request, whose body is whole now and held in `body`.
     ///
     /// # Errors
     ///
     /// When there is none.
-    pub fn come(&self, body: Place) -> Result<(), Problem> {
+    pub fn come(&self, body: Permit) -> Result<(), Problem> {
         let place = self.requests.take(1).ok_or_else(overloaded)?;
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend([place, body]);
         Ok(())
@@ -187,15 +187,15 @@ impl Turn {
 }
 
 /// Whose request it is: the one who has that name, or else whoever is at the address.
-fn caller(request: &Request, name: Option<Arc<str>>) -> Option<Caller> {
-    let at = || request.extensions().get::<Peer>().map(|Peer(address)| Caller::at(*address));
-    name.map(Caller::Named).or_else(at)
+fn caller(request: &Request, name: Option<Arc<str>>) -> Option<RateLimitKey> {
+    let at = || request.extensions().get::<ClientIp>().map(|ClientIp(address)| RateLimitKey::at(*address));
+    name.map(RateLimitKey::Named).or_else(at)
 }
 
 /// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
 /// takes its place when it is opened.
 fn takes_its_time(request: &Request) -> bool {
-    is_import(request) || View::waits(request.method(), request.uri().query())
+    is_import(request) || ReadOptions::waits(request.method(), request.uri().query())
 }
 
 /// Requests whose bodies may take as long as they keep coming.
@@ -219,18 +219,18 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
-    use crate::http::middleware::rate_limit::Rate;
+    use crate::http::middleware::rate_limit::RequestRate;
 
     fn request(address: &str) -> Request {
         let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(Peer(address.parse().unwrap()));
+        request.extensions_mut().insert(ClientIp(address.parse().unwrap()));
         request
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_who_has_a_name_is_counted_by_it_wherever_he_is() {
-        let one = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
-        let gate = Gate { rates: Some(Rates::new(one)), ..Gate::default() };
+        let one = RequestRate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
+        let gate = LoadShedder { rates: Some(RateLimits::new(one)), ..LoadShedder::default() };
         let enters = |address, name: Option<&str>| gate.enter(&mut request(address), name.map(Into::into)).1.is_ok();
         assert!(enters("192.0.2.1", Some("trainer")));
         assert!(!enters("192.0.2.2", Some("trainer")), "the name is the same");

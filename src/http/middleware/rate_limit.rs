@@ -39,17 +39,17 @@ const SHARDS: usize = 64;
 
 /// Who makes a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Caller {
+pub enum RateLimitKey {
     /// Somebody with a name.
     Named(Arc<str>),
     /// Somebody at an address.
     At(IpAddr),
 }
 
-impl Caller {
+impl RateLimitKey {
     /// The one at an address. A subscriber has a whole /64 of IPv6 addresses (RFC 6177), and so counts once.
-    pub fn at(address: IpAddr) -> Caller {
-        Caller::At(match address.to_canonical() {
+    pub fn at(address: IpAddr) -> RateLimitKey {
+        RateLimitKey::At(match address.to_canonical() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
                 Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
@@ -61,7 +61,7 @@ impl Caller {
 
 /// How many requests a caller may make: so many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct RequestRate {
     /// A second, on average.
     pub per_second: NonZeroU32,
     /// At once, after a pause.
@@ -69,15 +69,15 @@ pub struct Rate {
 }
 
 /// Counts requests.
-pub struct Rates {
-    limiter: RateLimiter<Caller, Callers, Time, StateInformationMiddleware>,
-    rate: Rate,
+pub struct RateLimits {
+    limiter: RateLimiter<RateLimitKey, Callers, Time, StateInformationMiddleware>,
+    rate: RequestRate,
     policy: HeaderValue,
 }
 
 /// What is left for a caller, and for how long that is so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
+pub struct Remaining {
     /// How many requests.
     pub requests: u32,
     /// Until all of the burst is there again.
@@ -86,31 +86,31 @@ pub struct Left {
     pub wait: Option<Duration>,
 }
 
-impl Rates {
+impl RateLimits {
     /// Rates that are the same for every caller.
-    pub fn new(rate: Rate) -> Rates {
+    pub fn new(rate: RequestRate) -> RateLimits {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         let limiter = RateLimiter::new(quota, Callers::default(), Time(Instant::now()));
         // So many in so many seconds: what fits both numbers best.
         let window = rate.burst.get().div_ceil(rate.per_second.get());
         let policy = format!("\"default\";q={};w={window}", rate.burst);
         let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static(""));
-        Rates { limiter, rate, policy }
+        RateLimits { limiter, rate, policy }
     }
 
     /// Counts one request.
-    pub fn count(&self, caller: &Caller) -> Left {
+    pub fn count(&self, caller: &RateLimitKey) -> Remaining {
         let (requests, wait) = match self.limiter.check_key(caller) {
             Ok(state) => (state.remaining_burst_capacity(), None),
             Err(not_until) => (0, Some(not_until.wait_time_from(self.limiter.clock().now()))),
         };
         let missing = self.rate.burst.get().saturating_sub(requests);
         let whole_again = Duration::from_secs(missing.div_ceil(self.rate.per_second.get()).into());
-        Left { requests, whole_again, wait }
+        Remaining { requests, whole_again, wait }
     }
 
     /// Tells the caller what is left.
-    pub fn tell(&self, left: Left, headers: &mut HeaderMap) {
+    pub fn tell(&self, left: Remaining, headers: &mut HeaderMap) {
         // With every answer: `format!` was the greater part of this.
         let (mut requests, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
         let parts =
@@ -122,7 +122,7 @@ impl Rates {
 
     /// What one is told who has made too many.
     pub fn refusal(&self, wait: Duration) -> Problem {
-        let Rate { per_second, burst } = self.rate;
+        let RequestRate { per_second, burst } = self.rate;
         let detail = format!("more than {per_second} requests a second, or {burst} at once; wait, and send it again");
         // In whole seconds, of which the last has begun.
         let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
@@ -143,7 +143,7 @@ impl Clock for Time {
 
 /// Of every caller, when the bucket will be full.
 struct Callers {
-    shards: Vec<Mutex<HashMap<Caller, Nanos, RandomState>>>,
+    shards: Vec<Mutex<HashMap<RateLimitKey, Nanos, RandomState>>>,
     hasher: RandomState,
 }
 
@@ -154,9 +154,9 @@ impl Default for Callers {
 }
 
 impl StateStore for Callers {
-    type Key = Caller;
+    type Key = RateLimitKey;
 
-    fn measure_and_replace<T, F, E>(&self, caller: &Caller, measure: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, caller: &RateLimitKey, measure: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -178,7 +178,7 @@ impl StateStore for Callers {
 
 /// Forgets callers when there are too many, for one whose bucket is full at `full` after its first request: first those
 /// who have used no more than that, who lose nothing by it; then the one who has used least.
-fn make_room(callers: &mut HashMap<Caller, Nanos, RandomState>, full: Nanos) {
+fn make_room(callers: &mut HashMap<RateLimitKey, Nanos, RandomState>, full: Nanos) {
     if callers.len() < REMEMBERED / SHARDS {
         return;
     }
@@ -195,13 +195,13 @@ fn make_room(callers: &mut HashMap<Caller, Nanos, RandomState>, full: Nanos) {
 mod tests {
     use super::*;
 
-    fn rates(per_second: u32, burst: u32) -> Rates {
+    fn rates(per_second: u32, burst: u32) -> RateLimits {
         let rate = |n| NonZeroU32::new(n).unwrap();
-        Rates::new(Rate { per_second: rate(per_second), burst: rate(burst) })
+        RateLimits::new(RequestRate { per_second: rate(per_second), burst: rate(burst) })
     }
 
-    fn name(n: usize) -> Caller {
-        Caller::Named(n.to_string().into())
+    fn name(n: usize) -> RateLimitKey {
+        RateLimitKey::Named(n.to_string().into())
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_counts_once() {
-        let at = |address: &str| Caller::at(address.parse().unwrap());
+        let at = |address: &str| RateLimitKey::at(address.parse().unwrap());
         assert_eq!(at("2001:db8::1"), at("2001:db8::2"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
         assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));

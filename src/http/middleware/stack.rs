@@ -18,49 +18,49 @@ use tower::{Layer, Service};
 use tracing::error;
 use tracing::field::{Value, display};
 
-use super::load_shedding::Entry;
+use super::load_shedding::Admission;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
-use super::trace::{Answered, Traced};
+use super::trace::{AnsweredRequest, RequestTrace};
 use super::{authorize, compress, consistency};
 use crate::http::extract::negotiate::require_acceptable;
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
 use crate::http::problem::{Kind, PROBLEM_JSON, Problem, out_of_time};
-use crate::http::query::read_options::View;
-use crate::http::state::{Api, Offer, Shared};
+use crate::http::query::read_options::ReadOptions;
+use crate::http::state::{Api, Exposure, Shared};
 use crate::telemetry::Trace;
 
 /// Puts around every route what every request has in common.
 #[derive(Clone)]
-pub struct SurroundLayer(Arc<Surroundings>);
+pub struct StackLayer(Arc<StackContext>);
 
-pub(crate) struct Surroundings {
+pub(crate) struct StackContext {
     api: Shared,
     ids: RequestIds,
 }
 
-impl SurroundLayer {
+impl StackLayer {
     /// What surrounds the routes of `api`.
-    pub fn new(api: Shared) -> SurroundLayer {
-        SurroundLayer(Arc::new(Surroundings { api, ids: RequestIds::new() }))
+    pub fn new(api: Shared) -> StackLayer {
+        StackLayer(Arc::new(StackContext { api, ids: RequestIds::new() }))
     }
 }
 
-impl<S> Layer<S> for SurroundLayer {
-    type Service = Surround<S>;
+impl<S> Layer<S> for StackLayer {
+    type Service = StackService<S>;
 
-    fn layer(&self, inner: S) -> Surround<S> {
-        Surround { inner, surroundings: Arc::clone(&self.0) }
+    fn layer(&self, inner: S) -> StackService<S> {
+        StackService { inner, surroundings: Arc::clone(&self.0) }
     }
 }
 
 /// A route with its surroundings.
 #[derive(Clone)]
-pub struct Surround<S> {
+pub struct StackService<S> {
     inner: S,
-    surroundings: Arc<Surroundings>,
+    surroundings: Arc<StackContext>,
 }
 
-impl<S> Service<Request> for Surround<S>
+impl<S> Service<Request> for StackService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
@@ -77,13 +77,13 @@ where
         let next = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, next);
         let surroundings = Arc::clone(&self.surroundings);
-        Box::pin(async move { Ok(surround(&surroundings, inner, request).await) })
+        Box::pin(async move { Ok(serve(&surroundings, inner, request).await) })
     }
 }
 
 /// Gives a request its id and its snapshot, and its reply the headers and the form that every reply
 /// has, and a line in the log.
-pub(crate) async fn surround<S>(surroundings: &Surroundings, inner: S, mut request: Request) -> Response
+pub(crate) async fn serve<S>(surroundings: &StackContext, inner: S, mut request: Request) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
@@ -92,7 +92,7 @@ where
     let id = surroundings.ids.of(request.headers());
     api.gate.proxies.trace_back(&mut request);
     let method = request.method().clone();
-    let traced = Traced::begin(&api.traces, &method, request.headers());
+    let traced = RequestTrace::begin(&api.traces, &method, request.headers());
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     // A browser that asks whether a page may ask shows no credentials, and does nothing.
@@ -147,19 +147,19 @@ where
     log(&method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
     if let Some(traced) = traced {
         let principal = principal.as_deref();
-        traced.end(&Answered { method: &method, uri: &uri, route, status, request_id: &id, principal });
+        traced.end(&AnsweredRequest { method: &method, uri: &uri, route, status, request_id: &id, principal });
     }
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
 }
 
 /// Lets a request in: who asks, is there room, and may they?
-pub(crate) async fn admit(api: &Api, request: &mut Request) -> (Entry, Result<(), Problem>) {
-    if api.offer == Offer::MetricsAlone {
+pub(crate) async fn admit(api: &Api, request: &mut Request) -> (Admission, Result<(), Problem>) {
+    if api.offer == Exposure::MetricsAlone {
         // Whom that address is for, those say who have given it one.
         return api.gate.enter(request, None);
     }
-    let deed = authorize::deed_of(request);
+    let deed = authorize::permission_of(request);
     if let Err(problem) = authorize::identify(api, deed, request).await {
         // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
         let (entry, admitted) = api.gate.enter(request, None);
@@ -177,7 +177,7 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
     check_head(&request)?;
-    let waits = takes_its_time && View::waits(request.method(), request.uri().query());
+    let waits = takes_its_time && ReadOptions::waits(request.method(), request.uri().query());
     let waiting = waits.then(|| crate::http::extract::principal::principal_of(request.extensions()));
     let answer = compress::compressed(inner, request);
     if let Some(principal) = waiting {

@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode, Uri};
 use crate::telemetry::{ActiveSpan, KeyValue, SpanKind, Trace, Traces, context};
 
 /// A request that is part of a trace.
-pub(crate) struct Traced {
+pub(crate) struct RequestTrace {
     /// The trace, as what the request leads to goes on with it.
     pub trace: Trace,
     /// The request's own span, if anybody is to be told of it.
@@ -14,7 +14,7 @@ pub(crate) struct Traced {
 }
 
 /// What became of a request.
-pub(crate) struct Answered<'a> {
+pub(crate) struct AnsweredRequest<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
     pub route: &'a str,
@@ -23,9 +23,9 @@ pub(crate) struct Answered<'a> {
     pub principal: Option<&'a str>,
 }
 
-impl Traced {
+impl RequestTrace {
     /// The part of a request; `None` when it is not sampled here, and no trace of anybody else's.
-    pub fn begin(traces: &Traces, method: &Method, headers: &HeaderMap) -> Option<Traced> {
+    pub fn begin(traces: &Traces, method: &Method, headers: &HeaderMap) -> Option<RequestTrace> {
         // Nearly every request ends here, having looked for one header field.
         let is_told = headers.contains_key(context::TRACEPARENT);
         if !is_told && traces.is_off() {
@@ -34,13 +34,13 @@ impl Traced {
         let parent = if is_told { context::read_from(headers) } else { None };
         let span = traces.span(parent.as_ref(), known(method), SpanKind::Server);
         let context = span.as_ref().map(|span| span.context().clone()).or(parent)?;
-        Some(Traced { trace: Trace::below(context, traces.clone()), span })
+        Some(RequestTrace { trace: Trace::below(context, traces.clone()), span })
     }
 
     /// Ends the request's span, with what there is to tell.
-    pub fn end(self, answered: &Answered<'_>) {
+    pub fn end(self, answered: &AnsweredRequest<'_>) {
         let Some(mut span) = self.span else { return };
-        let Answered { method, uri, route, status, request_id, principal } = answered;
+        let AnsweredRequest { method, uri, route, status, request_id, principal } = answered;
         span.rename(format!("{} {route}", known(method)));
         // Not the query: whoever asks may have put anything there.
         span.add([

@@ -3,8 +3,8 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::http::middleware::authorize::deed;
-use domain::access::{Deed, Role};
+use crate::http::middleware::authorize::permission;
+use domain::access::{Permission, Role};
 
 /// The ways to prove who one is, for the components of the description.
 pub(crate) fn schemes() -> Value {
@@ -19,12 +19,12 @@ pub(crate) fn schemes() -> Value {
 /// Says who may use an operation, and what everybody else is answered.
 pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
-    let deed = deed(&method, path);
-    if deed == Deed::Greet {
+    let permission = permission(&method, path);
+    if permission == Permission::Greet {
         operation["security"] = json!([]);
         return;
     }
-    let roles: Vec<_> = Role::that_may(deed).map(Role::as_str).collect();
+    let roles: Vec<_> = Role::that_may(permission).map(Role::as_str).collect();
     // The empty one: while no tokens are configured, none is needed.
     operation["security"] = json!([{"token": []}, {}]);
     operation["x-roles"] = json!(roles);
@@ -36,7 +36,11 @@ pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     responses["403"] = refusal(&format!(
         "The token is not for this: it takes the role {}{}",
         roles.join(" or "),
-        if matches!(deed, Deed::Report | Deed::Observe) { ", and a scope that the plugin is in" } else { "" },
+        if matches!(permission, Permission::Report | Permission::Observe) {
+            ", and a scope that the plugin is in"
+        } else {
+            ""
+        },
     ));
 }
 

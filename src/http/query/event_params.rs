@@ -124,25 +124,25 @@ impl EventList {
     }
 
     /// What this list has to do with a change.
-    pub fn sight(&self, transition: &Transition) -> Sight {
+    pub fn sight(&self, transition: &Transition) -> EventScope {
         if !self.range.contains(transition) {
-            return Sight::Hidden;
+            return EventScope::Hidden;
         }
         if self.filters.is_empty() {
-            return if transition.is_removal() { Sight::Removal } else { Sight::Change };
+            return if transition.is_removal() { EventScope::Removal } else { EventScope::Change };
         }
         let accepted = |record: &Record| self.filters.iter().all(|filter| filter.accepts(record));
         match (transition.before().map(|record| accepted(record)), transition.after().map(|record| accepted(record))) {
-            (_, Some(true)) => Sight::Change,
-            (Some(true), _) => Sight::Removal,
-            _ => Sight::Hidden,
+            (_, Some(true)) => EventScope::Change,
+            (Some(true), _) => EventScope::Removal,
+            _ => EventScope::Hidden,
         }
     }
 }
 
 /// What a list of events has to do with a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
+pub enum EventScope {
     /// Nothing.
     Hidden,
     /// The plugin is what the list is about, after the change.

@@ -15,7 +15,7 @@ const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// From which revision to answer, and when.
 #[derive(Debug, Default, PartialEq)]
-pub struct View {
+pub struct ReadOptions {
     /// Answer once the result differs from what it was at this revision.
     pub since: Option<Revision>,
     /// How long to wait for that.
@@ -35,19 +35,19 @@ pub enum Moment {
     Time(Timestamp),
 }
 
-impl View {
+impl ReadOptions {
     /// Takes the parameters of a view out of those of a request.
     ///
     /// # Errors
     ///
     /// 400 for a value that is not one, or for parameters that contradict each other.
-    pub fn take(params: &mut Params) -> Result<View, Problem> {
+    pub fn take(params: &mut Params) -> Result<ReadOptions, Problem> {
         let own = params.split_off(&names(VIEW));
         if own.is_empty() {
-            return Ok(View::default());
+            return Ok(ReadOptions::default());
         }
         let revision = |name| own.single(name)?.map(|value| revision_of(name, value)).transpose();
-        let view = View {
+        let view = ReadOptions {
             since: revision("since")?,
             wait: own.single("wait")?.map(wait_of).transpose()?,
             min_revision: revision("min_revision")?,
@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn views_that_contradict_themselves_are_refused() {
-        let view = |query| View::take(&mut Params::parse(query).unwrap());
-        assert_eq!(view("active=true").unwrap(), View::default());
+        let view = |query| ReadOptions::take(&mut Params::parse(query).unwrap());
+        assert_eq!(view("active=true").unwrap(), ReadOptions::default());
         assert!(view("since=1&wait=5s&min_revision=2").is_ok());
         for wrong in [
             "as_of=1&since=1",

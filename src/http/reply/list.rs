@@ -24,13 +24,13 @@ pub struct ListBody {
     end: Bytes,
     items: std::vec::IntoIter<Arc<Record>>,
     fields: Option<Vec<&'static str>>,
-    state: Progress,
+    state: ListProgress,
     /// How many bytes are still to come, where that is known.
     remaining: Option<u64>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Progress {
+enum ListProgress {
     Begin,
     Items,
     Done,
@@ -57,7 +57,7 @@ impl ListBody {
             end,
             items: items.into_iter(),
             fields,
-            state: Progress::Begin,
+            state: ListProgress::Begin,
             remaining: known,
         };
         axum::body::Body::new(body.map_err(|never| match never {}))
@@ -71,23 +71,23 @@ impl ListBody {
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
-        if self.state == Progress::Done {
+        if self.state == ListProgress::Done {
             return None;
         }
         let mut piece = BytesMut::with_capacity(
             self.remaining.map_or(PIECE, |bytes| PIECE.min(usize::try_from(bytes).unwrap_or(PIECE))),
         );
-        if self.state == Progress::Begin {
+        if self.state == ListProgress::Begin {
             piece.put_slice(&self.begin);
             if let Some(first) = self.items.next() {
                 self.put(&mut piece, &first);
             }
-            self.state = Progress::Items;
+            self.state = ListProgress::Items;
         }
         while piece.len() < PIECE {
             let Some(item) = self.items.next() else {
                 piece.put_slice(&self.end);
-                self.state = Progress::Done;
+                self.state = ListProgress::Done;
                 break;
             };
             piece.put_slice(self.separator);
@@ -113,7 +113,7 @@ impl Body for ListBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.state == Progress::Done
+        self.state == ListProgress::Done
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use crate::clock::random_part_of;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::bad;
-use crate::http::query::read_options::{Moment, View};
+use crate::http::query::read_options::{Moment, ReadOptions};
 use crate::http::state::Api;
-use crate::registry::watch::{News, Subscription};
-use domain::query::{Concern, Topic};
+use crate::registry::watch::{Subscription, Updates};
+use domain::query::{Interest, Topic};
 use domain::{Revision, Snapshot};
 
 /// How long `since` waits when nothing is said.
@@ -27,7 +27,7 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 const AT_A_TIME: usize = 64;
 
 /// What a read is answered from.
-pub struct Seen {
+pub struct ReadView {
     /// This snapshot.
     pub snapshot: Arc<Snapshot>,
     /// Whether anything has changed since the revision that was named.
@@ -36,7 +36,7 @@ pub struct Seen {
     is_present: bool,
 }
 
-impl Seen {
+impl ReadView {
     /// Returns true if and only if it is what stands, and not what stood.
     pub fn is_present(&self) -> bool {
         self.is_present
@@ -54,21 +54,21 @@ impl Seen {
     }
 }
 
-impl View {
+impl ReadOptions {
     /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
     ///
     /// # Errors
     ///
     /// 504 when `min_revision` is not reached in time; 400 or 410 for a moment that is yet to come, or no longer kept.
-    pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Concern) -> Result<Seen, Problem> {
+    pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Interest) -> Result<ReadView, Problem> {
         if let Some(moment) = self.as_of {
-            return Ok(Seen { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
+            return Ok(ReadView { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
         }
         let mut snapshot = now;
         if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
             snapshot = caught_up(api, wanted, self.wait.unwrap_or(CATCH_UP)).await?;
         }
-        let Some(since) = self.since else { return Ok(Seen { snapshot, is_news: true, is_present: true }) };
+        let Some(since) = self.since else { return Ok(ReadView { snapshot, is_news: true, is_present: true }) };
         let wait = self.wait.unwrap_or(WAIT);
         // Those who began together do not end together.
         let end = Instant::now() + wait + random_part_of(wait / 16);
@@ -78,7 +78,7 @@ impl View {
 }
 
 /// Waits until something of concern has changed after `since`, or until `end`, or until the service is stopping.
-async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Concern) -> Seen {
+async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Interest) -> ReadView {
     let topics = api.registry.topics();
     // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
     let mut narrow = topics.follow(&concern.topic());
@@ -93,18 +93,18 @@ async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl 
         let snapshot = api.registry.snapshot();
         topics.reached(snapshot.state.revision()).await;
         if touched(&narrow, reached, concern).await.is_some() {
-            return Seen { snapshot, is_news: false, is_present: true };
+            return ReadView { snapshot, is_news: false, is_present: true };
         }
     }
-    Seen { snapshot: api.registry.snapshot(), is_news: true, is_present: true }
+    ReadView { snapshot: api.registry.snapshot(), is_news: true, is_present: true }
 }
 
 /// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody
 /// remembers whether it has; else how far everything was looked at.
-async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Concern) -> Option<Revision> {
+async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Interest) -> Option<Revision> {
     loop {
-        let News::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
-        if changes.iter().any(|transition| concern.is_touched_by(transition)) {
+        let Updates::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
+        if changes.iter().any(|transition| concern.is_affected_by(transition)) {
             return None;
         }
         if changes.len() < AT_A_TIME {

@@ -108,7 +108,7 @@ struct Watcher {
 
 /// The filing, the journal and the watchers.
 struct Simulation {
-    topics: Arc<Topics>,
+    topics: Arc<EventPublisher>,
     state: State,
     /// What is published, which is all that there is.
     journal: Vec<Arc<Transition>>,
@@ -120,7 +120,7 @@ struct Simulation {
 impl Simulation {
     fn new() -> Simulation {
         Simulation {
-            topics: Arc::new(Topics::remembering(Revision(0), FEW)),
+            topics: Arc::new(EventPublisher::remembering(Revision(0), FEW)),
             state: State::default(),
             journal: Vec::new(),
             filed: 0,
@@ -158,7 +158,7 @@ impl Simulation {
         let to = (self.filed + number).min(self.journal.len());
         let news = self.journal[self.filed..to].to_vec();
         let touched = |watcher: &Watcher| news.iter().any(|transition| is_of(&watcher.topic, transition));
-        self.topics.file(&news, Vec::new());
+        self.topics.publish(&news, Vec::new());
         self.filed = to;
         for watcher in self.watchers.iter_mut().filter(|watcher| touched(watcher)) {
             watcher.asleep = false;
@@ -183,7 +183,7 @@ impl Simulation {
         let (head, through) = (self.head(), Revision(self.filed as u64));
         let Some(watcher) = self.watchers.get_mut(watcher) else { return Ok(()) };
         match watcher.subscription.news(watcher.position, limit) {
-            News::Forgotten(floor) => {
+            Updates::Compacted(floor) => {
                 prop_assert!(watcher.position < floor && floor <= through, "{floor} of {through}");
                 let past = self.journal.iter().filter(|transition| transition.change.revision > watcher.position);
                 let of_topic = past.filter(|transition| is_of(&watcher.topic, transition)).take(limit.max(1));
@@ -193,7 +193,7 @@ impl Simulation {
                 watcher.seen.extend(read);
                 watcher.position = if is_all { floor.max(last.unwrap_or_default()) } else { last.unwrap_or(floor) };
             }
-            News::Changes(changes, reached) => {
+            Updates::Changes(changes, reached) => {
                 prop_assert!(changes.len() <= limit);
                 prop_assert!(reached >= watcher.position && reached <= head.max(watcher.position));
                 for transition in &changes {

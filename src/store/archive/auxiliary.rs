@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::text::{raw, whole_micros};
 use crate::store::row::{answer_of, answer_text, time_from_sql};
 use crate::store::tokens::TokenRow;
-use crate::store::{KeptWebhook, Progress, StoreError};
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{KeptWebhook, StoreError};
 use domain::Revision;
 use domain::access::Token;
 use domain::command::idempotency::KeptAnswer;
@@ -166,7 +167,7 @@ impl WebhookLine {
     /// When the line is damaged.
     pub fn webhook(self, head: Revision) -> Result<KeptWebhook, StoreError> {
         let time = |time: Option<Timestamp>| time.map(whole_micros).transpose();
-        let progress = Progress {
+        let progress = DeliveryProgress {
             position: Revision(self.position).min(head),
             failures: self.failures,
             first_failed_at: time(self.first_failed_at)?,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::line::{ChangeLine, Line, PluginLine, lines_beside};
+use super::line::{ArchiveLine, ChangeLine, PluginLine, lines_beside};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
 use domain::{Revision, State};
@@ -24,7 +24,7 @@ impl Digest {
     ///
     /// When it is damaged.
     pub fn add_change(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
-        self.add(&Line::Change(ChangeLine::new(row)?).encode()?);
+        self.add(&ArchiveLine::Change(ChangeLine::new(row)?).encode()?);
         Ok(())
     }
 
@@ -49,7 +49,7 @@ pub fn of_state(state: &State) -> Result<String, StoreError> {
     let mut digest = Digest::default();
     digest.add_position(state.revision(), state.at());
     for record in state.plugins().values() {
-        digest.add(&Line::Plugin(PluginLine::with_config(record)?).encode()?);
+        digest.add(&ArchiveLine::Plugin(PluginLine::with_config(record)?).encode()?);
     }
     for line in lines_beside(state) {
         digest.add(&line?.encode()?);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::auxiliary::{AnswerLine, TokenLine, WebhookLine};
 use crate::store::StoreError;
 use crate::store::archive::text::{raw, whole_micros};
-use crate::store::ledger_row::{MeterRow, account_of};
+use crate::store::ledger_row::{AccrualRow, account_of};
 use crate::store::row::{
     ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
@@ -24,7 +24,7 @@ pub const FORMAT: u32 = 2;
 /// A line: an object with one field, which says what the line is about.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
+pub enum ArchiveLine {
     /// The first one.
     Archive(Header),
     /// A plugin as of the head, in the order of the ids.
@@ -32,7 +32,8 @@ pub enum Line {
     /// A category with a display name as of the head, in the order of the names.
     Category(CategoryLine),
     /// What a plugin has cost up to its newest change, in the order of the names.
-    Meter(MeterRow),
+    #[serde(rename = "meter")]
+    Accrual(AccrualRow),
     /// A budget, in the order of the ids.
     Budget(BudgetLine),
     /// A lease, in the order of the ids.
@@ -64,7 +65,8 @@ pub struct Header {
     /// When that was made.
     pub at: Timestamp,
     /// After which revision every change is kept.
-    pub horizon: u64,
+    #[serde(rename = "horizon")]
+    pub compact_revision: u64,
     /// How many plugins follow.
     pub plugins: usize,
     /// How many categories follow.
@@ -159,21 +161,21 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-impl Line {
+impl ArchiveLine {
     /// What comes before what: no line comes after one of a later place.
     pub fn place(&self) -> u8 {
         match self {
-            Line::Archive(_) => 0,
-            Line::Plugin(_) => 1,
-            Line::Category(_) => 2,
-            Line::Meter(_) => 3,
-            Line::Budget(_) => 4,
-            Line::Lease(_) => 5,
-            Line::Token(_) => 6,
-            Line::Webhook(_) => 7,
-            Line::Answer(_) => 8,
-            Line::Change(_) => 9,
-            Line::End(_) => 10,
+            ArchiveLine::Archive(_) => 0,
+            ArchiveLine::Plugin(_) => 1,
+            ArchiveLine::Category(_) => 2,
+            ArchiveLine::Accrual(_) => 3,
+            ArchiveLine::Budget(_) => 4,
+            ArchiveLine::Lease(_) => 5,
+            ArchiveLine::Token(_) => 6,
+            ArchiveLine::Webhook(_) => 7,
+            ArchiveLine::Answer(_) => 8,
+            ArchiveLine::Change(_) => 9,
+            ArchiveLine::End(_) => 10,
         }
     }
 
@@ -194,7 +196,7 @@ impl Line {
     /// # Errors
     ///
     /// When it is none of an archive.
-    pub fn decode(text: &[u8]) -> Result<Line, StoreError> {
+    pub fn decode(text: &[u8]) -> Result<ArchiveLine, StoreError> {
         serde_json::from_slice(text).map_err(|error| StoreError::unusable("it is no line of an archive", error))
     }
 }
@@ -350,14 +352,14 @@ impl ChangeLine {
 /// # Errors
 ///
 /// Never for a state that was made by this program.
-pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<Line, StoreError>> {
+pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<ArchiveLine, StoreError>> {
     let named = state.named_categories().iter();
-    let categories = named.map(|(name, category)| Line::Category(CategoryLine::new(name, category)));
-    let meters = state.books().meters().iter().map(|meter| Line::Meter(MeterRow::from(meter)));
-    let budgets = state.books().budgets().iter();
-    let budgets = budgets.map(|(id, account)| Line::Budget(BudgetLine::new(id, account)));
-    let leases = state.leases().values().map(|lease| LeaseLine::new(lease).map(Line::Lease));
-    categories.chain(meters).chain(budgets).map(Ok).chain(leases)
+    let categories = named.map(|(name, category)| ArchiveLine::Category(CategoryLine::new(name, category)));
+    let accruals = state.ledger().accruals().iter().map(|accrual| ArchiveLine::Accrual(AccrualRow::from(accrual)));
+    let budgets = state.ledger().budgets().iter();
+    let budgets = budgets.map(|(id, account)| ArchiveLine::Budget(BudgetLine::new(id, account)));
+    let leases = state.leases().values().map(|lease| LeaseLine::new(lease).map(ArchiveLine::Lease));
+    categories.chain(accruals).chain(budgets).map(Ok).chain(leases)
 }
 
 fn revision(revision: u64) -> Result<Revision, StoreError> {

@@ -35,10 +35,10 @@ pub enum Part {
         /// Everything as of the head.
         snapshot: Snapshot,
         /// After which revision every change is kept.
-        horizon: Revision,
+        compact_revision: Revision,
     },
     /// What is kept beside the journal: tokens, webhooks, answers, each in the order of their ids and keys.
-    Beside(Beside),
+    Auxiliary(Auxiliary),
     /// A change that is kept, oldest first. Those up to the horizon are there for what stood then.
     Change(ChangeRow),
 }
@@ -46,7 +46,7 @@ pub enum Part {
 /// What is kept beside the journal. It is part of a backup, which stands for the store that was lost, and of nothing else:
 /// it holds secrets, and belongs to a place. Signs of life are no part of either: after a restart, everybody is given time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Beside {
+pub enum Auxiliary {
     /// A token, or rather what it is known again by.
     Token(TokenRow),
     /// A webhook, with its secret, and how far it has come.
@@ -91,8 +91,8 @@ pub(super) fn head(
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<(Snapshot, Revision), StoreError> {
     match parts.next().transpose()? {
-        Some(Part::Head { snapshot, horizon }) => Ok((snapshot, horizon)),
-        Some(Part::Beside(_) | Part::Change(_)) | None => {
+        Some(Part::Head { snapshot, compact_revision }) => Ok((snapshot, compact_revision)),
+        Some(Part::Auxiliary(_) | Part::Change(_)) | None => {
             Err(StoreError::refused("what stands must come before its changes"))
         }
     }
@@ -103,9 +103,9 @@ pub(super) fn head(
 /// # Errors
 ///
 /// When it is an error.
-pub(super) fn next_beside(parts: &mut Ahead<'_>) -> Result<Option<Beside>, StoreError> {
-    match parts.next_if(|part| matches!(part, Ok(Part::Beside(_)) | Err(_))).transpose()? {
-        Some(Part::Beside(beside)) => Ok(Some(beside)),
+pub(super) fn next_auxiliary(parts: &mut Ahead<'_>) -> Result<Option<Auxiliary>, StoreError> {
+    match parts.next_if(|part| matches!(part, Ok(Part::Auxiliary(_)) | Err(_))).transpose()? {
+        Some(Part::Auxiliary(beside)) => Ok(Some(beside)),
         _ => Ok(None),
     }
 }
@@ -119,7 +119,7 @@ pub(super) fn change(part: Result<Part, StoreError>) -> Result<ChangeRow, StoreE
     match part? {
         Part::Change(row) => Ok(row),
         Part::Head { .. } => Err(StoreError::refused("what stands is told twice")),
-        Part::Beside(_) => Err(StoreError::refused("what is kept beside the changes must come before them")),
+        Part::Auxiliary(_) => Err(StoreError::refused("what is kept beside the changes must come before them")),
     }
 }
 

@@ -4,12 +4,12 @@ use std::io::{BufRead, Read as _};
 
 use super::baseline::standing;
 use super::digest::Digest;
-use super::line::{End, FORMAT, Header, Line};
+use super::line::{ArchiveLine, End, FORMAT, Header};
 use super::replay::Replay;
-use super::{Beside, Part};
+use super::{Auxiliary, Part};
 use crate::store::StoreError;
 use crate::store::row::ChangeRow;
-use domain::cost::{Books, Meter};
+use domain::cost::{Accrual, Ledger};
 use domain::plugin::PluginKey;
 use domain::{Lease, Revision, Snapshot, State, StoreId};
 
@@ -17,11 +17,11 @@ use domain::{Lease, Revision, Snapshot, State, StoreId};
 const MAX_LINE: u64 = 64 << 20;
 
 /// Reads an archive. What comes out of it is to be thrown away when an error comes.
-pub struct Reader<R> {
+pub struct ArchiveReader<R> {
     input: R,
     digest: Digest,
     lines: u64,
-    /// See [`Line::place`], of the newest line.
+    /// See [`ArchiveLine::place`], of the newest line.
     place: u8,
     must_be_backup: bool,
     stage: Stage,
@@ -33,33 +33,40 @@ enum Stage {
     Begun,
     /// What is kept beside the journal is read, of an archive up to a revision; the next line; the key of the newest of its
     /// kind; what comes after it.
-    Beside { head: Revision, ahead: Line, key: Option<Box<str>>, then: Box<Replay> },
+    Auxiliary { head: Revision, ahead: ArchiveLine, key: Option<Box<str>>, then: Box<Replay> },
     /// Changes are read; the first of them, if it was read already.
-    Changes(Box<Replay>, Option<Line>),
+    Changes(Box<Replay>, Option<ArchiveLine>),
     /// Changes are made up, and everything was read.
     Standing(std::vec::IntoIter<ChangeRow>),
     /// Everything was read, or an error has come.
     Done,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> ArchiveReader<R> {
     /// Reads from `input`.
-    pub fn new(input: R) -> Reader<R> {
-        Reader { input, digest: Digest::default(), lines: 0, place: 0, must_be_backup: false, stage: Stage::Begun }
+    pub fn new(input: R) -> ArchiveReader<R> {
+        ArchiveReader {
+            input,
+            digest: Digest::default(),
+            lines: 0,
+            place: 0,
+            must_be_backup: false,
+            stage: Stage::Begun,
+        }
     }
 
     /// Reads a backup from `input`, and nothing else.
-    pub fn of_backup(input: R) -> Reader<R> {
-        Reader { must_be_backup: true, ..Reader::new(input) }
+    pub fn of_backup(input: R) -> ArchiveReader<R> {
+        ArchiveReader { must_be_backup: true, ..ArchiveReader::new(input) }
     }
 
     fn next_part(&mut self) -> Result<Option<Part>, StoreError> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Begun => self.read_head().map(Some),
-            Stage::Beside { head, ahead, key, then } => self.read_beside(head, ahead, key, then),
+            Stage::Auxiliary { head, ahead, key, then } => self.read_beside(head, ahead, key, then),
             Stage::Changes(mut replay, ahead) => {
                 let line = ahead.map_or_else(|| self.read_line(), Ok)?;
-                let Line::Change(line) = line else {
+                let ArchiveLine::Change(line) = line else {
                     self.check_end(line)?;
                     replay.finish()?;
                     return Ok(None);
@@ -80,7 +87,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads all that comes before the changes.
     fn read_head(&mut self) -> Result<Part, StoreError> {
-        let Line::Archive(header) = self.read_line()? else {
+        let ArchiveLine::Archive(header) = self.read_line()? else {
             return Err(StoreError::refused("it is no archive of plugin-registry"));
         };
         check_header(&header)?;
@@ -88,20 +95,20 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("it was exported, and is no backup: `import` takes it"));
         }
         let (mut plugins, mut categories) = (Vec::new(), Vec::new());
-        let (mut meters, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut accruals, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
         let ahead = loop {
             match self.read_line()? {
-                Line::Plugin(line) => plugins.push(line.record()?),
-                Line::Category(line) => categories.push(line.category()?),
-                Line::Meter(row) => meters.push(row.try_into()?),
-                Line::Budget(line) => budgets.push(line.account()?),
-                Line::Lease(line) => leases.push(line.lease()?),
+                ArchiveLine::Plugin(line) => plugins.push(line.record()?),
+                ArchiveLine::Category(line) => categories.push(line.category()?),
+                ArchiveLine::Accrual(row) => accruals.push(row.try_into()?),
+                ArchiveLine::Budget(line) => budgets.push(line.account()?),
+                ArchiveLine::Lease(line) => leases.push(line.lease()?),
                 other => break other,
             }
         };
         let in_order = plugins.is_sorted_by(|one, other| one.unique_id < other.unique_id)
             && in_order(&categories)
-            && in_order::<PluginKey, Meter>(&meters)
+            && in_order::<PluginKey, Accrual>(&accruals)
             && in_order(&budgets)
             && leases.is_sorted_by(|one: &Lease, other| one.id < other.id);
         if !in_order {
@@ -111,14 +118,14 @@ impl<R: BufRead> Reader<R> {
             return Err(StoreError::refused("there are not as many plugins and categories as the first line says"));
         }
         let state = State::restore(Revision(header.revision), header.at, plugins, categories)
-            .with_books(Books::restore(meters, budgets))
+            .with_ledger(Ledger::restore(accruals, budgets))
             .with_leases(leases);
         check_times(&state)?;
-        let horizon = Revision(header.horizon);
+        let compact_revision = Revision(header.compact_revision);
         if header.with_history {
-            let replay = Box::new(Replay::new(state.clone(), horizon));
+            let replay = Box::new(Replay::new(state.clone(), compact_revision));
             self.stage = if header.with_secrets {
-                Stage::Beside { head: state.revision(), ahead, key: None, then: replay }
+                Stage::Auxiliary { head: state.revision(), ahead, key: None, then: replay }
             } else {
                 Stage::Changes(replay, Some(ahead))
             };
@@ -126,30 +133,30 @@ impl<R: BufRead> Reader<R> {
             self.check_end(ahead)?;
             self.stage = Stage::Standing(standing(&state)?.into_iter());
         }
-        Ok(Part::Head { snapshot: Snapshot { store: StoreId::kept(&header.store), state }, horizon })
+        Ok(Part::Head { snapshot: Snapshot { store: StoreId::kept(&header.store), state }, compact_revision })
     }
 
     /// Reads what is kept beside the journal, or else the first change.
     fn read_beside(
         &mut self,
         head: Revision,
-        line: Line,
+        line: ArchiveLine,
         before: Option<Box<str>>,
         then: Box<Replay>,
     ) -> Result<Option<Part>, StoreError> {
         let place = line.place();
         let (beside, key) = match line {
-            Line::Token(line) => {
+            ArchiveLine::Token(line) => {
                 let token = line.token()?;
-                (Beside::Token(token.clone()), token.id.into())
+                (Auxiliary::Token(token.clone()), token.id.into())
             }
-            Line::Webhook(line) => {
+            ArchiveLine::Webhook(line) => {
                 let webhook = line.webhook(head)?;
-                (Beside::Webhook(webhook.clone()), webhook.id.into())
+                (Auxiliary::Webhook(webhook.clone()), webhook.id.into())
             }
-            Line::Answer(line) => {
+            ArchiveLine::Answer(line) => {
                 let answer = line.answer()?;
-                (Beside::Answer(answer.clone()), answer.key)
+                (Auxiliary::Answer(answer.clone()), answer.key)
             }
             other => {
                 self.stage = Stage::Changes(then, Some(other));
@@ -161,23 +168,23 @@ impl<R: BufRead> Reader<R> {
         }
         let ahead = self.read_line()?;
         let key = (ahead.place() == place).then_some(key);
-        self.stage = Stage::Beside { head, ahead, key, then };
-        Ok(Some(Part::Beside(beside)))
+        self.stage = Stage::Auxiliary { head, ahead, key, then };
+        Ok(Some(Part::Auxiliary(beside)))
     }
 
-    fn read_line(&mut self) -> Result<Line, StoreError> {
+    fn read_line(&mut self) -> Result<ArchiveLine, StoreError> {
         let mut text = Vec::new();
         let read = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut text);
         read.map_err(|error| StoreError::unusable("the archive cannot be read", error))?;
         if text.last() != Some(&b'\n') {
             return Err(StoreError::refused("it ends before its last line"));
         }
-        let line = Line::decode(&text)?;
+        let line = ArchiveLine::decode(&text)?;
         let before = std::mem::replace(&mut self.place, line.place());
         if before > self.place {
             return Err(StoreError::refused("a line is in the wrong place"));
         }
-        if !matches!(line, Line::End(_)) {
+        if !matches!(line, ArchiveLine::End(_)) {
             self.digest.add(&text);
             self.lines += 1;
         }
@@ -185,8 +192,8 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Checks the last line, after which nothing may come.
-    fn check_end(&mut self, line: Line) -> Result<(), StoreError> {
-        let Line::End(end) = line else { return Err(StoreError::refused("a line is in the wrong place")) };
+    fn check_end(&mut self, line: ArchiveLine) -> Result<(), StoreError> {
+        let ArchiveLine::End(end) = line else { return Err(StoreError::refused("a line is in the wrong place")) };
         let sha256 = std::mem::take(&mut self.digest).finish();
         if end != (End { lines: self.lines, sha256 }) {
             return Err(StoreError::refused("it was altered: its digest is another"));
@@ -199,7 +206,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-impl<R: BufRead> Iterator for Reader<R> {
+impl<R: BufRead> Iterator for ArchiveReader<R> {
     type Item = Result<Part, StoreError>;
 
     fn next(&mut self) -> Option<Result<Part, StoreError>> {
@@ -221,8 +228,8 @@ fn check_header(header: &Header) -> Result<(), StoreError> {
         )));
     }
     let is_right = i64::try_from(header.revision).is_ok()
-        && (header.horizon <= header.revision)
-        && (header.with_history || header.horizon == header.revision)
+        && (header.compact_revision <= header.revision)
+        && (header.with_history || header.compact_revision == header.revision)
         && (header.with_configs || !header.with_history)
         && (header.with_history || !header.with_secrets)
         && header.at.subsec_nanosecond() % 1_000 == 0;

@@ -15,7 +15,7 @@ use domain::{Category, Lease, Revision, State};
 pub struct Replay {
     /// What they must lead to.
     wanted: State,
-    horizon: Revision,
+    compact_revision: Revision,
     /// What stood at the horizon, of what was taken so far.
     plugins: Vec<Record>,
     categories: Vec<(Name, Category)>,
@@ -28,10 +28,10 @@ pub struct Replay {
 
 impl Replay {
     /// Begins to replay changes that must lead to `wanted`.
-    pub fn new(wanted: State, horizon: Revision) -> Replay {
+    pub fn new(wanted: State, compact_revision: Revision) -> Replay {
         Replay {
             wanted,
-            horizon,
+            compact_revision,
             plugins: Vec::new(),
             categories: Vec::new(),
             leases: Vec::new(),
@@ -54,7 +54,7 @@ impl Replay {
         if at < self.at {
             return Err(StoreError::refused(format!("change {revision} was made before the one before it")));
         }
-        if revision <= self.horizon {
+        if revision <= self.compact_revision {
             self.take_standing(row)?;
         } else {
             self.make(row)?;
@@ -105,7 +105,7 @@ impl Replay {
     /// What stood at the horizon.
     fn begun(&mut self) -> State {
         let (plugins, categories) = (std::mem::take(&mut self.plugins), std::mem::take(&mut self.categories));
-        State::restore(self.horizon, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
+        State::restore(self.compact_revision, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
             .with_leases(std::mem::take(&mut self.leases))
     }
 
@@ -120,7 +120,7 @@ impl Replay {
         match difference(&replayed, &self.wanted, self.newest) {
             Some(difference) => Err(StoreError::refused(difference)),
             // What was spent before the horizon is told by the books alone.
-            None if self.horizon == Revision(0) && replayed != self.wanted => {
+            None if self.compact_revision == Revision(0) && replayed != self.wanted => {
                 Err(StoreError::refused("what plugins have cost is not what the changes lead to"))
             }
             None => Ok(()),

@@ -2,13 +2,13 @@
 
 use super::digest::Digest;
 use super::replay::Replay;
-use super::{Beside, Part, digest};
+use super::{Auxiliary, Part, digest};
 use crate::store::StoreError;
 use domain::{Revision, State};
 
 /// What was found so far.
 #[derive(Default)]
-pub struct Examination {
+pub struct Verification {
     head: Option<(String, State, Revision)>,
     replay: Option<Replay>,
     journal: Digest,
@@ -17,7 +17,7 @@ pub struct Examination {
     answers: usize,
 }
 
-impl Examination {
+impl Verification {
     /// Takes the next part, and replays it if it is a change.
     ///
     /// # Errors
@@ -25,8 +25,10 @@ impl Examination {
     /// When it does not follow from those before.
     pub fn replay(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
-            Part::Head { snapshot, horizon } => self.replay = Some(Replay::new(snapshot.state.clone(), *horizon)),
-            Part::Beside(_) => {}
+            Part::Head { snapshot, compact_revision } => {
+                self.replay = Some(Replay::new(snapshot.state.clone(), *compact_revision))
+            }
+            Part::Auxiliary(_) => {}
             Part::Change(row) => self.replay.as_mut().map_or(Ok(()), |replay| replay.take(row))?,
         }
         self.count(part)
@@ -39,13 +41,13 @@ impl Examination {
     /// When it is damaged.
     pub fn count(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
-            Part::Head { snapshot, horizon } => {
-                self.journal.add(&horizon.0.to_be_bytes());
-                self.head = Some((snapshot.store.as_str().to_owned(), snapshot.state.clone(), *horizon));
+            Part::Head { snapshot, compact_revision } => {
+                self.journal.add(&compact_revision.0.to_be_bytes());
+                self.head = Some((snapshot.store.as_str().to_owned(), snapshot.state.clone(), *compact_revision));
             }
-            Part::Beside(Beside::Token(_)) => self.tokens += 1,
-            Part::Beside(Beside::Webhook(_)) => self.webhooks += 1,
-            Part::Beside(Beside::Answer(_)) => self.answers += 1,
+            Part::Auxiliary(Auxiliary::Token(_)) => self.tokens += 1,
+            Part::Auxiliary(Auxiliary::Webhook(_)) => self.webhooks += 1,
+            Part::Auxiliary(Auxiliary::Answer(_)) => self.answers += 1,
             Part::Change(row) => self.journal.add_change(row)?,
         }
         Ok(())
@@ -66,11 +68,11 @@ impl Examination {
     ///
     /// When nothing was taken.
     pub fn report(&self) -> Result<String, StoreError> {
-        let Some((store, state, horizon)) = &self.head else {
+        let Some((store, state, compact_revision)) = &self.head else {
             return Err(StoreError::refused("there is nothing in it"));
         };
         Ok(format!(
-            "store {store}: revision {}, {} plugins, every change after revision {horizon}, {} tokens, {} webhooks, {} kept answers\n\
+            "store {store}: revision {}, {} plugins, every change after revision {compact_revision}, {} tokens, {} webhooks, {} kept answers\n\
              state sha256:{}\njournal sha256:{}\n",
             state.revision(),
             state.plugins().size(),

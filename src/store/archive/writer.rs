@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::auxiliary::{AnswerLine, TokenLine, WebhookLine};
 use super::digest::Digest;
-use super::line::{ChangeLine, End, FORMAT, Header, Line, PluginLine, lines_beside};
-use super::{Beside, Part};
+use super::line::{ArchiveLine, ChangeLine, End, FORMAT, Header, PluginLine, lines_beside};
+use super::{Auxiliary, Part};
 use crate::store::StoreError;
 use domain::{Revision, Snapshot};
 
@@ -31,7 +31,7 @@ impl Content {
 }
 
 /// Writes an archive.
-pub struct Writer<W> {
+pub struct ArchiveWriter<W> {
     output: W,
     content: Content,
     exported_at: Timestamp,
@@ -39,10 +39,10 @@ pub struct Writer<W> {
     lines: u64,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ArchiveWriter<W> {
     /// Writes to `output`, at the time `exported_at`.
-    pub fn new(output: W, content: Content, exported_at: Timestamp) -> Writer<W> {
-        Writer { output, content, exported_at, digest: Digest::default(), lines: 0 }
+    pub fn new(output: W, content: Content, exported_at: Timestamp) -> ArchiveWriter<W> {
+        ArchiveWriter { output, content, exported_at, digest: Digest::default(), lines: 0 }
     }
 
     /// Writes the next part.
@@ -52,28 +52,28 @@ impl<W: Write> Writer<W> {
     /// When it cannot be written.
     pub fn write(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
-            Part::Head { snapshot, horizon } => self.write_head(snapshot, *horizon),
-            Part::Beside(beside) if self.content == Content::Backup => self.write_line(&match beside {
-                Beside::Token(token) => Line::Token(TokenLine::new(token)?),
-                Beside::Webhook(webhook) => Line::Webhook(WebhookLine::new(webhook)?),
-                Beside::Answer(answer) => Line::Answer(AnswerLine::new(answer)?),
+            Part::Head { snapshot, compact_revision } => self.write_head(snapshot, *compact_revision),
+            Part::Auxiliary(beside) if self.content == Content::Backup => self.write_line(&match beside {
+                Auxiliary::Token(token) => ArchiveLine::Token(TokenLine::new(token)?),
+                Auxiliary::Webhook(webhook) => ArchiveLine::Webhook(WebhookLine::new(webhook)?),
+                Auxiliary::Answer(answer) => ArchiveLine::Answer(AnswerLine::new(answer)?),
             }),
-            Part::Beside(_) => Ok(()),
+            Part::Auxiliary(_) => Ok(()),
             Part::Change(_) if !self.content.has_history() => Ok(()),
-            Part::Change(row) => self.write_line(&Line::Change(ChangeLine::new(row)?)),
+            Part::Change(row) => self.write_line(&ArchiveLine::Change(ChangeLine::new(row)?)),
         }
     }
 
-    fn write_head(&mut self, snapshot: &Snapshot, horizon: Revision) -> Result<(), StoreError> {
+    fn write_head(&mut self, snapshot: &Snapshot, compact_revision: Revision) -> Result<(), StoreError> {
         let state = &snapshot.state;
         let with_history = self.content.has_history();
-        self.write_line(&Line::Archive(Header {
+        self.write_line(&ArchiveLine::Archive(Header {
             format: FORMAT,
             exported_at: self.exported_at,
             store: snapshot.store.as_str().to_owned(),
             revision: state.revision().0,
             at: state.at(),
-            horizon: if with_history { horizon.0 } else { state.revision().0 },
+            compact_revision: if with_history { compact_revision.0 } else { state.revision().0 },
             plugins: state.plugins().size(),
             categories: state.named_categories().size(),
             with_configs: self.content != Content::Plugins,
@@ -85,7 +85,7 @@ impl<W: Write> Writer<W> {
                 Content::Plugins => PluginLine::bare(record)?,
                 Content::Configs | Content::History | Content::Backup => PluginLine::with_config(record)?,
             };
-            self.write_line(&Line::Plugin(line))?;
+            self.write_line(&ArchiveLine::Plugin(line))?;
         }
         for line in lines_beside(state) {
             self.write_line(&line?)?;
@@ -93,7 +93,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn write_line(&mut self, line: &Line) -> Result<(), StoreError> {
+    fn write_line(&mut self, line: &ArchiveLine) -> Result<(), StoreError> {
         let text = line.encode()?;
         self.digest.add(&text);
         self.lines += 1;
@@ -111,7 +111,7 @@ impl<W: Write> Writer<W> {
     /// When it cannot be written.
     pub fn finish(mut self) -> Result<W, StoreError> {
         let end = End { lines: self.lines, sha256: std::mem::take(&mut self.digest).finish() };
-        self.write_text(&Line::End(end).encode()?)?;
+        self.write_text(&ArchiveLine::End(end).encode()?)?;
         self.output.flush().map_err(cannot_write)?;
         Ok(self.output)
     }

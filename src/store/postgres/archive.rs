@@ -3,13 +3,13 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::change_row::{COLUMNS, change_row, horizon};
-use super::connection::{LOAD_TIME, Link};
+use super::change_row::{COLUMNS, change_row, compact_revision};
+use super::connection::{LOAD_TIME, PostgresConnection};
 use super::session::Session;
 use super::{PostgresJournal, check_server, idempotency, load, tokens, webhooks, write};
 use crate::clock::new_identity;
 use crate::store::StoreError;
-use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
+use crate::store::archive::{Archived, Auxiliary, Part, change, head, next_auxiliary, not_empty};
 use crate::store::row::{ChangeRow, revision_to_sql};
 use domain::StoreId;
 
@@ -84,30 +84,36 @@ impl PostgresJournal {
     }
 }
 
-fn end(link: &mut Link, statement: &str) -> Result<(), StoreError> {
+fn end(link: &mut PostgresConnection, statement: &str) -> Result<(), StoreError> {
     link.run(async |client| Ok(client.batch_execute(statement).await?))
 }
 
 /// Shows all that the database holds, as of one moment.
-pub(super) fn dump(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub(super) fn dump(
+    link: &mut PostgresConnection,
+    visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let dumped = dump_within(link, visit);
     let ended = end(link, "ROLLBACK");
     dumped.and(ended)
 }
 
-fn dump_within(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
+fn dump_within(
+    link: &mut PostgresConnection,
+    visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let begun = link.run_within(LOAD_TIME, async |client| {
         client.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {PATIENT}")).await?;
         let beside = (tokens::rows(client, "id COLLATE \"C\"").await?, webhooks::list(client).await?);
-        Ok((load(client).await?, horizon(client).await?, beside))
+        Ok((load(client).await?, compact_revision(client).await?, beside))
     });
-    let (snapshot, horizon, (tokens, webhooks)) = begun?;
-    visit(Part::Head { snapshot, horizon })?;
+    let (snapshot, compact_revision, (tokens, webhooks)) = begun?;
+    visit(Part::Head { snapshot, compact_revision })?;
     for token in tokens {
-        visit(Part::Beside(Beside::Token(token)))?;
+        visit(Part::Auxiliary(Auxiliary::Token(token)))?;
     }
     for webhook in webhooks {
-        visit(Part::Beside(Beside::Webhook(webhook)))?;
+        visit(Part::Auxiliary(Auxiliary::Webhook(webhook)))?;
     }
     let mut after = String::new();
     loop {
@@ -115,7 +121,7 @@ fn dump_within(link: &mut Link, visit: &mut dyn FnMut(Part) -> Result<(), StoreE
         let Some(last) = kept.last() else { break };
         after = last.key.clone().into();
         for answer in kept {
-            visit(Part::Beside(Beside::Answer(answer)))?;
+            visit(Part::Auxiliary(Auxiliary::Answer(answer)))?;
         }
     }
     let mut after = -1;
@@ -142,18 +148,18 @@ fn fill(
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<StoreId, StoreError> {
     let Session { link, statements, .. } = session;
-    let (snapshot, horizon) = head(parts)?;
+    let (snapshot, compact_revision) = head(parts)?;
     let state = &snapshot.state;
     link.run_within(LOAD_TIME, async |client| write::put_standing(client, statements, state).await)?;
     let mut parts = parts.peekable();
     // Those of an import stay: it brings none.
     let had_tokens = link.run(async |client| tokens::are_there(client).await)?;
-    while let Some(beside) = next_beside(&mut parts)? {
+    while let Some(beside) = next_auxiliary(&mut parts)? {
         link.run_within(LOAD_TIME, async |client| match &beside {
-            Beside::Token(_) if had_tokens => Err(not_empty()),
-            Beside::Token(token) => tokens::put(client, token).await,
-            Beside::Webhook(webhook) => webhooks::put(client, webhook).await,
-            Beside::Answer(answer) => write::put_answers(client, statements, std::slice::from_ref(answer)).await,
+            Auxiliary::Token(_) if had_tokens => Err(not_empty()),
+            Auxiliary::Token(token) => tokens::put(client, token).await,
+            Auxiliary::Webhook(webhook) => webhooks::put(client, webhook).await,
+            Auxiliary::Answer(answer) => write::put_answers(client, statements, std::slice::from_ref(answer)).await,
         })?;
     }
     while parts.peek().is_some() {
@@ -161,12 +167,16 @@ fn fill(
         link.run_within(LOAD_TIME, async |client| write::put_changes(client, statements, rows).await)?;
     }
     let store = StoreId::new(new_identity());
-    let (revision, at, horizon) =
-        (revision_to_sql(state.revision()), state.at().as_microsecond(), revision_to_sql(horizon));
+    let (revision, at, compact_revision) =
+        (revision_to_sql(state.revision()), state.at().as_microsecond(), revision_to_sql(compact_revision));
     link.run(async |client| {
         let query = "UPDATE registry SET store = $1, head = $2, head_at = $3, horizon = $4";
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
-            [(&store.as_str(), Type::TEXT), (&revision, Type::INT8), (&at, Type::INT8), (&horizon, Type::INT8)];
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+            (&store.as_str(), Type::TEXT),
+            (&revision, Type::INT8),
+            (&at, Type::INT8),
+            (&compact_revision, Type::INT8),
+        ];
         client.execute_typed(query, &values).await?;
         Ok(())
     })?;

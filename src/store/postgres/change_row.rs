@@ -10,8 +10,8 @@ use domain::Revision;
 pub(super) const COLUMNS: &str =
     "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
-/// See [`Chapter::horizon`].
-pub(super) async fn horizon(client: &Client) -> Result<Revision, StoreError> {
+/// See [`Chapter::compact_revision`].
+pub(super) async fn compact_revision(client: &Client) -> Result<Revision, StoreError> {
     let row = client.query_typed_one("SELECT horizon FROM registry", &[]).await?;
     revision_from_sql(row.try_get(0)?)
 }

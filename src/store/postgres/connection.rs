@@ -39,20 +39,20 @@ const SESSION: &str = "
         WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
 
 /// A connection.
-pub(super) struct Link {
+pub(super) struct PostgresConnection {
     client: Option<Client>,
     driver: JoinHandle<()>,
     /// `None` only while this is dropped.
     runtime: Option<Runtime>,
 }
 
-impl Link {
+impl PostgresConnection {
     /// Connects.
     ///
     /// # Errors
     ///
     /// When the database cannot be reached, or does not let us in.
-    pub fn open(url: &PostgresUrl) -> Result<Link, StoreError> {
+    pub fn open(url: &PostgresUrl) -> Result<PostgresConnection, StoreError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -63,7 +63,7 @@ impl Link {
             Ok::<_, StoreError>((client, driver))
         };
         let (client, driver) = runtime.block_on(in_time(EXCHANGE_TIME, connecting))?;
-        Ok(Link { client: Some(client), driver, runtime: Some(runtime) })
+        Ok(PostgresConnection { client: Some(client), driver, runtime: Some(runtime) })
     }
 
     /// Whether the connection stands, as far as is known.
@@ -80,7 +80,7 @@ impl Link {
         self.run_within(EXCHANGE_TIME, work)
     }
 
-    /// As [`Link::run`], for what may take longer.
+    /// As [`PostgresConnection::run`], for what may take longer.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for PostgresConnection {
     /// The last one who holds it may be one who must not wait, which the end of a runtime would otherwise do.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {

@@ -9,27 +9,27 @@ use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::connection::{Link, closed};
+use super::connection::{PostgresConnection, closed};
 use super::url::PostgresUrl;
 use crate::store::StoreError;
-use crate::store::heartbeats::{Pulse, PulseKind, PulseStore};
+use crate::store::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
 use crate::store::row::time_from_sql;
 
 /// The signs of life in a database.
-pub(super) struct PostgresPulses {
+pub(super) struct PostgresHeartbeats {
     url: PostgresUrl,
     state: Mutex<State>,
 }
 
 /// The connection, which is made when it is needed.
 enum State {
-    Open(Option<Box<Link>>),
+    Open(Option<Box<PostgresConnection>>),
     Closed,
 }
 
-impl PostgresPulses {
-    pub fn new(url: PostgresUrl) -> PostgresPulses {
-        PostgresPulses { url, state: Mutex::new(State::Open(None)) }
+impl PostgresHeartbeats {
+    pub fn new(url: PostgresUrl) -> PostgresHeartbeats {
+        PostgresHeartbeats { url, state: Mutex::new(State::Open(None)) }
     }
 
     /// Closes the connection for good.
@@ -52,16 +52,16 @@ impl PostgresPulses {
             }
         }
         *kept = None;
-        *kept = Some(Box::new(Link::open(&self.url)?));
+        *kept = Some(Box::new(PostgresConnection::open(&self.url)?));
         kept.as_mut().ok_or_else(closed)?.run(async |client| work(client).await)
     }
 }
 
-impl PulseStore for PostgresPulses {
-    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
+impl HeartbeatStore for PostgresHeartbeats {
+    fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError> {
         // In one order, so that two replicas do not wait for each other; and each name once.
         let mut newest = BTreeMap::new();
-        for Pulse { kind, name, at } in pulses {
+        for Heartbeat { kind, name, at } in beats {
             let at = at.as_microsecond();
             let kept = newest.entry((kind.as_str(), name.as_str())).or_insert(at);
             *kept = at.max(*kept);
@@ -84,17 +84,17 @@ impl PulseStore for PostgresPulses {
         Ok(true)
     }
 
-    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+    fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         let after = after.as_microsecond();
         self.with(&async |client| {
             let query = "SELECT kind, name, at FROM pulses WHERE at > $1";
-            let mut pulses = Vec::new();
+            let mut beats = Vec::new();
             for row in client.query_typed(query, &[(&after, Type::INT8)]).await? {
                 // A newer version may know more kinds.
-                let Some(kind) = PulseKind::from_name(row.try_get(0)?) else { continue };
-                pulses.push(Pulse { kind, name: row.try_get(1)?, at: time_from_sql(row.try_get(2)?)? });
+                let Some(kind) = HeartbeatKind::from_name(row.try_get(0)?) else { continue };
+                beats.push(Heartbeat { kind, name: row.try_get(1)?, at: time_from_sql(row.try_get(2)?)? });
             }
-            Ok(pulses)
+            Ok(beats)
         })
     }
 

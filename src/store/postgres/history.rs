@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::connection::{LOAD_TIME, Link};
+use super::connection::{LOAD_TIME, PostgresConnection};
 use super::url::PostgresUrl;
 use super::{archive, migrate};
 use crate::store::archive::Part;
-use crate::store::postgres::change_row::{COLUMNS, change_row, horizon};
+use crate::store::postgres::change_row::{COLUMNS, change_row, compact_revision};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::{History, StoreError};
-use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
+use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
 
@@ -28,7 +28,7 @@ const MAX_IDLE: usize = 4;
 pub(super) struct PostgresHistory {
     url: PostgresUrl,
     /// Connections that nobody reads with; `None` once the store has been closed.
-    idle: Mutex<Option<Vec<Link>>>,
+    idle: Mutex<Option<Vec<PostgresConnection>>>,
 }
 
 impl PostgresHistory {
@@ -39,10 +39,10 @@ impl PostgresHistory {
     /// Closes the idle connections, and keeps none from now on.
     pub fn close(&self) {
         let idle = self.idle().take();
-        idle.into_iter().flatten().for_each(Link::close);
+        idle.into_iter().flatten().for_each(PostgresConnection::close);
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<Vec<Link>>> {
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<PostgresConnection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -56,12 +56,12 @@ impl PostgresHistory {
                 done => return self.give_back(link, done),
             }
         }
-        let mut link = Link::open(&self.url)?;
+        let mut link = PostgresConnection::open(&self.url)?;
         let done = link.run(async |client| within_one_moment(client, read).await);
         self.give_back(link, done)
     }
 
-    fn give_back<T>(&self, link: Link, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn give_back<T>(&self, link: PostgresConnection, done: Result<T, StoreError>) -> Result<T, StoreError> {
         if done.is_ok()
             && let Some(idle) = self.idle().as_mut().filter(|idle| idle.len() < MAX_IDLE)
         {
@@ -82,21 +82,21 @@ async fn within_one_moment<T>(
 }
 
 impl History for PostgresHistory {
-    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         self.reading(&async |client| {
-            let horizon = horizon(client).await?;
+            let compact_revision = compact_revision(client).await?;
             // What stands since before the horizon is kept beside the changes, and is no part of what happened.
-            let range = &ChangeRange { after: range.after.max(horizon), ..range.clone() };
-            read(client, range, horizon).await
+            let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
+            read(client, range, compact_revision).await
         })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
         self.reading(&async |client| {
-            let horizon = horizon(client).await?;
-            let mut earlier = Earlier { horizon, ..Earlier::default() };
-            if revision < horizon {
-                return Ok(earlier);
+            let compact_revision = compact_revision(client).await?;
+            let mut prior = PriorState { compact_revision, ..PriorState::default() };
+            if revision < compact_revision {
+                return Ok(prior);
             }
             let query = format!(
                 "SELECT changed.subject, changed.of_lease, {}
@@ -115,28 +115,28 @@ impl History for PostgresHistory {
                 let stood = optional_row(&row, 2)?;
                 if row.try_get(1)? {
                     let lease = stood.map(|stood| stood.lease()).transpose()?.flatten();
-                    earlier.leases.push((LeaseId::named(row.try_get(0)?), lease.map(Arc::new)));
+                    prior.leases.push((LeaseId::named(row.try_get(0)?), lease.map(Arc::new)));
                 } else {
                     let record = stood.map(|stood| stood.record()).transpose()?.flatten();
-                    earlier.plugins.push((UniqueId::from_client(row.try_get(0)?), record));
+                    prior.plugins.push((UniqueId::from_client(row.try_get(0)?), record));
                 }
             }
-            Ok(earlier)
+            Ok(prior)
         })
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
         self.reading(&async |client| {
-            let horizon = horizon(client).await?;
+            let compact_revision = compact_revision(client).await?;
             // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
             let found = revision_before(client, time, true).await?;
-            Ok(Some(found).filter(|found| found.0 > 0 && *found >= horizon))
+            Ok(Some(found).filter(|found| found.0 > 0 && *found >= compact_revision))
         })
     }
 
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
         // A connection that none of the readers waits for.
-        let mut link = Link::open(&self.url)?;
+        let mut link = PostgresConnection::open(&self.url)?;
         link.run_within(LOAD_TIME, async |client| migrate::check_current(client).await)?;
         archive::dump(&mut link, visit)?;
         link.close();
@@ -145,7 +145,7 @@ impl History for PostgresHistory {
 }
 
 /// The changes of a range, which begins at the horizon or later.
-async fn read(client: &Client, range: &ChangeRange, horizon: Revision) -> Result<Chapter, StoreError> {
+async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) -> Result<ChangePage, StoreError> {
     let after = match range.from {
         Some(from) => range.after.max(revision_before(client, from, false).await?),
         None => range.after,
@@ -187,16 +187,16 @@ async fn read(client: &Client, range: &ChangeRange, horizon: Revision) -> Result
         (&limit, Type::INT8),
     ];
     let mut rows = std::pin::pin!(client.query_typed_raw(&query, values).await?);
-    let mut chapter = Chapter { horizon, ..Chapter::default() };
+    let mut page = ChangePage { compact_revision, ..ChangePage::default() };
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
         let row = change_row(&row, 0)?.transition(optional_row(&row, WIDTH)?)?;
         bytes += row.bytes();
-        chapter.transitions.push(Arc::new(row));
+        page.transitions.push(Arc::new(row));
     }
     // The database has counted no more bytes than this has.
-    chapter.is_all = chapter.transitions.len() < range.limit && bytes < MAX_BYTES;
-    Ok(chapter)
+    page.is_all = page.transitions.len() < range.limit && bytes < MAX_BYTES;
+    Ok(page)
 }
 
 /// The newest revision made before a time, or at it if that counts; 0 when there is none.

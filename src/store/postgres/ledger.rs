@@ -4,13 +4,13 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::store::ledger_row::{MeterRow, account_of, account_text};
+use crate::store::ledger_row::{AccrualRow, account_of, account_text};
 use crate::store::{Batch, StoreError};
-use domain::cost::Books;
+use domain::cost::Ledger;
 
 /// What a batch has changed of it, a column each.
 #[derive(Default)]
-pub(super) struct BookColumns {
+pub(super) struct LedgerColumns {
     categories: Vec<String>,
     names: Vec<String>,
     lows: Vec<String>,
@@ -22,11 +22,11 @@ pub(super) struct BookColumns {
     removed: Vec<String>,
 }
 
-impl BookColumns {
-    pub fn of(batch: &Batch<'_>) -> BookColumns {
-        let mut columns = BookColumns::default();
-        for (key, meter) in &batch.meters {
-            let row = MeterRow::from((key, meter));
+impl LedgerColumns {
+    pub fn of(batch: &Batch<'_>) -> LedgerColumns {
+        let mut columns = LedgerColumns::default();
+        for (key, accrual) in &batch.accruals {
+            let row = AccrualRow::from((key, accrual));
             columns.categories.push(row.category);
             columns.names.push(row.name);
             columns.lows.push(row.low);
@@ -87,10 +87,10 @@ fn execute<'a>(
 }
 
 /// Reads all of it.
-pub(super) async fn read(client: &Client) -> Result<Books, StoreError> {
-    let mut meters = Vec::new();
+pub(super) async fn read(client: &Client) -> Result<Ledger, StoreError> {
+    let mut accruals = Vec::new();
     for row in client.query_typed("SELECT category, name, low, high, began, ended FROM meters", &[]).await? {
-        let row = MeterRow {
+        let row = AccrualRow {
             category: row.try_get(0)?,
             name: row.try_get(1)?,
             low: row.try_get(2)?,
@@ -98,11 +98,11 @@ pub(super) async fn read(client: &Client) -> Result<Books, StoreError> {
             began: row.try_get(4)?,
             ended: row.try_get(5)?,
         };
-        meters.push(row.try_into()?);
+        accruals.push(row.try_into()?);
     }
     let mut budgets = Vec::new();
     for row in client.query_typed("SELECT id, document FROM budgets", &[]).await? {
         budgets.push(account_of(row.try_get(0)?, row.try_get(1)?)?);
     }
-    Ok(Books::restore(meters, budgets))
+    Ok(Ledger::restore(accruals, budgets))
 }

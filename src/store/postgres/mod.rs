@@ -10,13 +10,13 @@
 //! | [`link`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
-//! | [`write`](mod@write), [`books`] | a batch as a few statements, whatever its size |
+//! | [`write`](mod@write), [`ledger`] | a batch as a few statements, whatever its size |
 //! | [`answers`] | answers to requests that may be sent again |
 //! | [`listen`] | being told that others have written |
 //! | [`history`], [`compact`] | reading the past; forgetting it |
 //! | [`archive`] | told and filled as a whole |
 //! | [`webhooks`] | where webhooks are kept |
-//! | [`pulses`] | where replicas tell each other who lives |
+//! | [`beats`] | where replicas tell each other who lives |
 //! | [`tokens`] | where tokens are kept |
 
 mod archive;
@@ -47,7 +47,7 @@ use tracing::{error, warn};
 
 use self::change_row::{COLUMNS, change_row};
 use self::connection::LOAD_TIME;
-use self::heartbeats::PostgresPulses;
+use self::heartbeats::PostgresHeartbeats;
 use self::history::PostgresHistory;
 use self::listen::{Listener, Writing};
 use self::session::Session;
@@ -57,7 +57,7 @@ use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
 use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, TokenStore, Wake, WebhookStore};
-use crate::store::heartbeats::PulseStore;
+use crate::store::heartbeats::HeartbeatStore;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::Name;
@@ -75,7 +75,7 @@ pub struct PostgresJournal {
     store: Option<StoreId>,
     history: Arc<PostgresHistory>,
     webhooks: Arc<PostgresWebhooks>,
-    pulses: Arc<PostgresPulses>,
+    beats: Arc<PostgresHeartbeats>,
     tokens: Arc<PostgresTokens>,
     listener: Option<Listener>,
     writing: Arc<Writing>,
@@ -88,7 +88,7 @@ impl PostgresJournal {
         PostgresJournal {
             history: Arc::new(PostgresHistory::new(url.clone())),
             webhooks: Arc::new(PostgresWebhooks::new(url.clone())),
-            pulses: Arc::new(PostgresPulses::new(url.clone())),
+            beats: Arc::new(PostgresHeartbeats::new(url.clone())),
             tokens: Arc::new(PostgresTokens::new(url.clone())),
             url,
             session: None,
@@ -239,8 +239,8 @@ impl Journal for PostgresJournal {
         })
     }
 
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
-        self.session()?.link.run(async |client| compact::compact(client, horizon, steps).await)
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.session()?.link.run(async |client| compact::compact(client, compact_revision, steps).await)
     }
 
     fn history(&self) -> Arc<dyn History> {
@@ -251,8 +251,8 @@ impl Journal for PostgresJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
-    fn pulses(&self) -> Arc<dyn PulseStore> {
-        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        Arc::clone(&self.beats) as Arc<dyn HeartbeatStore>
     }
 
     fn tokens(&self) -> Arc<dyn TokenStore> {
@@ -265,7 +265,7 @@ impl Journal for PostgresJournal {
         }
         self.history.close();
         self.webhooks.close();
-        self.pulses.close();
+        self.beats.close();
         self.tokens.close();
         if let Some(session) = self.session.take() {
             session.link.close();
@@ -292,13 +292,13 @@ async fn check_server(client: &Client) -> Result<(), StoreError> {
 async fn load(client: &Client) -> Result<Snapshot, StoreError> {
     let row = client.query_typed_one("SELECT store, head, head_at, horizon FROM registry", &[]).await?;
     let head = session::head_of(&row)?;
-    let horizon = revision_to_sql(head.horizon);
+    let compact_revision = revision_to_sql(head.compact_revision);
     let query = "SELECT count(*), coalesce(max(revision), $1) FROM changes WHERE revision > $1";
-    let row = client.query_typed_one(query, &[(&horizon, Type::INT8)]).await?;
+    let row = client.query_typed_one(query, &[(&compact_revision, Type::INT8)]).await?;
     let (count, newest): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if newest != revision_to_sql(head.revision) || count != newest - horizon {
+    if newest != revision_to_sql(head.revision) || count != newest - compact_revision {
         return Err(StoreError::refused(format!(
-            "the store is damaged: its head is {}, but after revision {horizon} it holds {count} changes up to {newest}",
+            "the store is damaged: its head is {}, but after revision {compact_revision} it holds {count} changes up to {newest}",
             head.revision,
         )));
     }
@@ -307,7 +307,7 @@ async fn load(client: &Client) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
         store: StoreId::kept(&head.store),
         state: State::restore(head.revision, head.at, plugins, categories)
-            .with_books(ledger::read(client).await?)
+            .with_ledger(ledger::read(client).await?)
             .with_leases(leases),
     })
 }
@@ -361,7 +361,7 @@ fn news(head: &Head, rows: &[Row], store: Option<&StoreId>, known: &State) -> Re
     }
     if changes.first().is_some_and(|first| first.revision != known.revision().next()) {
         // Others have compacted the journal since the head was read.
-        return Err(StoreError::Compacted { after: known.revision(), horizon: head.horizon });
+        return Err(StoreError::Compacted { after: known.revision(), compact_revision: head.compact_revision });
     }
     Ok(changes)
 }

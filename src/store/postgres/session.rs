@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Row, Statement};
 
 use super::change_row::COLUMNS;
-use super::connection::Link;
+use super::connection::PostgresConnection;
 use super::url::PostgresUrl;
 use crate::store::StoreError;
 use crate::store::head::Head;
@@ -15,7 +15,7 @@ const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqsca
 
 /// A connection that can write batches.
 pub(super) struct Session {
-    pub link: Link,
+    pub link: PostgresConnection,
     /// The number of the server process that it is served by.
     pub process: i32,
     pub statements: Statements,
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// When the database cannot be reached, or is not fit for it.
     pub fn open(url: &PostgresUrl) -> Result<Session, StoreError> {
-        let mut link = Link::open(url)?;
+        let mut link = PostgresConnection::open(url)?;
         let (process, statements) = link.run(async |client| {
             super::migrate::migrate(client).await?;
             client.batch_execute(PLANS).await?;
@@ -110,6 +110,6 @@ pub(super) fn head_of(row: &Row) -> Result<Head, StoreError> {
         store: row.try_get(0)?,
         revision: revision_from_sql(row.try_get(1)?)?,
         at: time_from_sql(row.try_get(2)?)?,
-        horizon: revision_from_sql(row.try_get(3)?)?,
+        compact_revision: revision_from_sql(row.try_get(3)?)?,
     })
 }

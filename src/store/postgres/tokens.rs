@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::connection::{Link, closed};
+use super::connection::{PostgresConnection, closed};
 use super::migrate::migrate;
 use super::url::PostgresUrl;
 use crate::store::tokens::{TokenRow, forgotten_before};
@@ -22,7 +22,7 @@ pub(super) struct PostgresTokens {
 
 /// The connection, which is made when it is needed.
 enum State {
-    Open(Option<Box<Link>>),
+    Open(Option<Box<PostgresConnection>>),
     Closed,
 }
 
@@ -51,7 +51,7 @@ impl PostgresTokens {
             }
         }
         *kept = None;
-        let mut link = Box::new(Link::open(&self.url)?);
+        let mut link = Box::new(PostgresConnection::open(&self.url)?);
         // The first token may be made before any replica has run.
         link.run(async |client| migrate(client).await)?;
         *kept = Some(link);

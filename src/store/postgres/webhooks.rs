@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::connection::{Link, closed};
+use super::connection::{PostgresConnection, closed};
 use super::url::PostgresUrl;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
-use crate::store::{Claim, KeptWebhook, Progress, StoreError, WebhookStore};
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{Claim, KeptWebhook, StoreError, WebhookStore};
 
 /// The key of the lock that is the right to deliver: "pRgW" in ASCII.
 const LOCK: i64 = 0x7052_6757;
@@ -33,7 +34,7 @@ pub(super) struct PostgresWebhooks {
 
 /// The connection, which is made when it is needed, and whether it has the right to deliver.
 enum State {
-    Open { link: Option<Box<Link>>, delivers: bool },
+    Open { link: Option<Box<PostgresConnection>>, delivers: bool },
     Closed,
 }
 
@@ -73,7 +74,7 @@ impl PostgresWebhooks {
         }
         *kept = None;
         *delivers = false;
-        *kept = Some(Box::new(Link::open(&self.url)?));
+        *kept = Some(Box::new(PostgresConnection::open(&self.url)?));
         let link = kept.as_mut().ok_or_else(closed)?;
         link.run(async |client| Ok(client.batch_execute(SESSION).await?))?;
         Ok((link.run(async |client| work(client, false).await)?, false))
@@ -102,7 +103,7 @@ impl WebhookStore for PostgresWebhooks {
         })
     }
 
-    fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
+    fn set_progress(&self, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError> {
         let query = "UPDATE webhooks SET position = $2, failures = $3, first_failed_at = $4, next_attempt_at = $5,
                          last_error = $6, last_status = $7, last_delivered_at = $8, parked_at = $9 WHERE id = $1";
         let columns = ProgressColumns::of(progress);
@@ -195,7 +196,7 @@ struct ProgressColumns<'a> {
 }
 
 impl<'a> ProgressColumns<'a> {
-    fn of(progress: &'a Progress) -> ProgressColumns<'a> {
+    fn of(progress: &'a DeliveryProgress) -> ProgressColumns<'a> {
         let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
         ProgressColumns {
             position: revision_to_sql(progress.position),
@@ -229,7 +230,7 @@ fn webhook_of(row: &Row) -> Result<KeptWebhook, StoreError> {
     let time = |column| row.try_get::<_, Option<i64>>(column)?.map(time_from_sql).transpose();
     let damaged = |error| StoreError::unusable("a webhook in the store is damaged", error);
     let last_status = row.try_get::<_, Option<i32>>(8)?.map(u16::try_from).transpose().map_err(damaged)?;
-    let progress = Progress {
+    let progress = DeliveryProgress {
         position: revision_from_sql(row.try_get(3)?)?,
         failures: u32::try_from(row.try_get::<_, i64>(4)?).map_err(damaged)?,
         first_failed_at: time(5)?,

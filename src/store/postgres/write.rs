@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::idempotency::AnswerColumns;
-use super::ledger::BookColumns;
+use super::ledger::LedgerColumns;
 use super::session::Statements;
 use crate::store::row::{ChangeRow, document_text, lease_text, revision_to_sql};
 use crate::store::{Batch, StoreError};
@@ -37,7 +37,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     let categories = CategoryColumns::of(&batch.categories);
     let leases = LeaseColumns::of(&batch.leases)?;
     let answers = AnswerColumns::of(batch.answers)?;
-    let books = BookColumns::of(batch);
+    let ledger = LedgerColumns::of(batch);
     let (head, head_at) = (revision_to_sql(batch.state.revision()), batch.state.at().as_microsecond());
 
     let mut sent = Vec::new();
@@ -61,7 +61,7 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     if !batch.answers.is_empty() {
         sent.push(execute(client, &statements.keep_answers, answers.values()));
     }
-    books.send(client, &mut sent);
+    ledger.send(client, &mut sent);
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));
     // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is
     // not reached.
@@ -110,13 +110,13 @@ pub(super) async fn put_standing(client: &Client, statements: &Statements, state
     for part in parts(&batch.standing, |record: &Arc<Record>| record.json.len()) {
         execute(client, &statements.put_plugins, PluginColumns::of(part)?.values()).await?;
     }
-    let (categories, books) = (CategoryColumns::of(&batch.categories), BookColumns::of(&batch));
+    let (categories, ledger) = (CategoryColumns::of(&batch.categories), LedgerColumns::of(&batch));
     let leases = LeaseColumns::of(&batch.leases)?;
     let mut sent = vec![
         execute(client, &statements.put_categories, categories.values()),
         execute(client, &statements.put_leases, leases.values()),
     ];
-    books.send(client, &mut sent);
+    ledger.send(client, &mut sent);
     for answer in join_all(sent).await {
         answer?;
     }

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::change_row::{COLUMNS, change_row, horizon};
+use super::change_row::{COLUMNS, change_row, compact_revision};
 use super::{SqliteJournal, idempotency, load, revision_to_sql, tokens, webhooks};
 use crate::clock::new_identity;
-use crate::store::archive::{Archived, Beside, Part, change, head, next_beside, not_empty};
+use crate::store::archive::{Archived, Auxiliary, Part, change, head, next_auxiliary, not_empty};
 use crate::store::{Batch, Journal as _, StoreError};
 use domain::StoreId;
 
@@ -44,14 +44,14 @@ pub(super) fn dump(
     connection: &Connection,
     visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    visit(Part::Head { snapshot: load::snapshot(connection)?, horizon: horizon(connection)? })?;
+    visit(Part::Head { snapshot: load::snapshot(connection)?, compact_revision: compact_revision(connection)? })?;
     for token in tokens::rows(connection, "id")? {
-        visit(Part::Beside(Beside::Token(token)))?;
+        visit(Part::Auxiliary(Auxiliary::Token(token)))?;
     }
     for webhook in webhooks::list(connection)? {
-        visit(Part::Beside(Beside::Webhook(webhook)))?;
+        visit(Part::Auxiliary(Auxiliary::Webhook(webhook)))?;
     }
-    idempotency::each(connection, &mut |answer| visit(Part::Beside(Beside::Answer(answer))))?;
+    idempotency::each(connection, &mut |answer| visit(Part::Auxiliary(Auxiliary::Answer(answer))))?;
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM changes ORDER BY revision"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -86,24 +86,24 @@ impl SqliteJournal {
 
     /// Writes all parts, within a transaction.
     fn fill(&self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError> {
-        let (snapshot, horizon) = head(parts)?;
+        let (snapshot, compact_revision) = head(parts)?;
         self.write(&Batch::whole(&snapshot.state))?;
         let mut parts = parts.peekable();
         // Those of an import stay: it brings none.
         let had_tokens = tokens::are_there(&self.connection)?;
-        while let Some(beside) = next_beside(&mut parts)? {
+        while let Some(beside) = next_auxiliary(&mut parts)? {
             match beside {
-                Beside::Token(_) if had_tokens => return Err(not_empty()),
-                Beside::Token(token) => tokens::put(&self.connection, &token)?,
-                Beside::Webhook(webhook) => webhooks::put(&self.connection, &webhook)?,
-                Beside::Answer(answer) => idempotency::keep(&self.connection, &[answer])?,
+                Auxiliary::Token(_) if had_tokens => return Err(not_empty()),
+                Auxiliary::Token(token) => tokens::put(&self.connection, &token)?,
+                Auxiliary::Webhook(webhook) => webhooks::put(&self.connection, &webhook)?,
+                Auxiliary::Answer(answer) => idempotency::keep(&self.connection, &[answer])?,
             }
         }
         self.write_changes(parts.map(change))?;
         let store = StoreId::new(new_identity());
         self.connection.execute(
             "UPDATE registry SET store = ?1, horizon = ?2",
-            params![store.as_str(), revision_to_sql(horizon)],
+            params![store.as_str(), revision_to_sql(compact_revision)],
         )?;
         Ok(store)
     }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::change_row::horizon;
+use super::change_row::compact_revision;
 use crate::store::StoreError;
 use crate::store::row::{revision_from_sql, revision_to_sql};
 use domain::Revision;
@@ -10,7 +10,7 @@ use domain::Revision;
 /// See [`crate::store::Journal::compact`].
 pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usize) -> Result<Revision, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let from = horizon(&transaction)?;
+    let from = compact_revision(&transaction)?;
     let head = transaction.query_row("SELECT head FROM registry", [], |row| row.get(0))?;
     let to = target.min(revision_from_sql(head)?).min(Revision(from.0.saturating_add(steps as u64)));
     if to <= from {

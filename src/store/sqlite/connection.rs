@@ -10,29 +10,29 @@ use crate::store::StoreError;
 
 /// The connection. Whoever uses it waits for others who do.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SqliteConnection {
     path: PathBuf,
     /// What it begins with, after what every connection begins with.
     begin: &'static str,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ConnectionState {
     Unmade,
     Open(Connection),
     Closed,
 }
 
-impl Link {
+impl SqliteConnection {
     /// A connection to the file that begins with these statements.
-    pub fn new(path: &Path, begin: &'static str) -> Link {
-        Link { path: path.to_owned(), begin, state: Mutex::new(State::Unmade) }
+    pub fn new(path: &Path, begin: &'static str) -> SqliteConnection {
+        SqliteConnection { path: path.to_owned(), begin, state: Mutex::new(ConnectionState::Unmade) }
     }
 
     /// Closes the connection for good: the last one to close tidies up.
     pub fn close(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = ConnectionState::Closed;
     }
 
     /// Works with the connection.
@@ -42,12 +42,12 @@ impl Link {
     /// As `work`; when the connection cannot be made, or was closed.
     pub fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Unmade) {
-            *state = State::Open(self.connect()?);
+        if matches!(*state, ConnectionState::Unmade) {
+            *state = ConnectionState::Open(self.connect()?);
         }
         match &mut *state {
-            State::Open(connection) => work(connection),
-            State::Unmade | State::Closed => Err(StoreError::refused("the store is closed")),
+            ConnectionState::Open(connection) => work(connection),
+            ConnectionState::Unmade | ConnectionState::Closed => Err(StoreError::refused("the store is closed")),
         }
     }
 

@@ -15,29 +15,29 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::connection::Link;
+use super::connection::SqliteConnection;
 use crate::store::StoreError;
-use crate::store::heartbeats::{KEPT, Pulse, PulseKind, PulseStore};
+use crate::store::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore, KEPT};
 use crate::store::row::time_from_sql;
 
 /// A sign of life in a row: kind, name, and when, in microseconds since the Unix epoch.
-type Told<T> = (T, T, i64);
+type SharedHeartbeats<T> = (T, T, i64);
 
 /// Forgets what was told before a time.
 const FORGET: &str = "DELETE FROM told_pulses WHERE at < ?1";
 
 /// The signs of life in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqlitePulses {
-    link: Link,
+pub(super) struct SqliteHeartbeats {
+    link: SqliteConnection,
     /// [`data_version`] when they were last read.
     read: AtomicI64,
 }
 
-impl SqlitePulses {
-    pub(super) fn new(path: &Path) -> SqlitePulses {
+impl SqliteHeartbeats {
+    pub(super) fn new(path: &Path) -> SqliteHeartbeats {
         // No version is negative.
-        SqlitePulses { link: Link::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(-1) }
+        SqliteHeartbeats { link: SqliteConnection::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(-1) }
     }
 
     /// Closes the connection for good.
@@ -46,12 +46,12 @@ impl SqlitePulses {
     }
 }
 
-impl PulseStore for SqlitePulses {
-    fn share(&self, pulses: &[Pulse]) -> Result<(), StoreError> {
-        let Some(newest) = pulses.iter().map(|pulse| pulse.at).max() else { return Ok(()) };
+impl HeartbeatStore for SqliteHeartbeats {
+    fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError> {
+        let Some(newest) = beats.iter().map(|pulse| pulse.at).max() else { return Ok(()) };
         let old = newest.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
-        let told: Vec<Told<&str>> =
-            pulses.iter().map(|pulse| (pulse.kind.as_str(), &*pulse.name, pulse.at.as_microsecond())).collect();
+        let told: Vec<SharedHeartbeats<&str>> =
+            beats.iter().map(|pulse| (pulse.kind.as_str(), &*pulse.name, pulse.at.as_microsecond())).collect();
         let text = serde_json::to_string(&told)
             .map_err(|error| StoreError::unusable("signs of life cannot be written", error))?;
         self.link.with(|connection| {
@@ -68,7 +68,7 @@ impl PulseStore for SqlitePulses {
         self.link.with(|connection| Ok(data_version(connection)? != self.read.load(Ordering::Relaxed)))
     }
 
-    fn shared(&self, after: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+    fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         self.link.with(|connection| {
             // Before they are read: what comes in between is news.
             let version = data_version(connection)?;
@@ -76,11 +76,11 @@ impl PulseStore for SqlitePulses {
             let mut rows = statement.query([after.as_microsecond()])?;
             let mut newest = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                let told: Vec<Told<String>> = serde_json::from_str(&row.get::<_, String>(0)?)
+                let told: Vec<SharedHeartbeats<String>> = serde_json::from_str(&row.get::<_, String>(0)?)
                     .map_err(|error| StoreError::unusable("signs of life are damaged", error))?;
                 for (kind, name, at) in told {
                     // A newer version may know more kinds.
-                    let Some(kind) = PulseKind::from_name(&kind) else { continue };
+                    let Some(kind) = HeartbeatKind::from_name(&kind) else { continue };
                     let at = time_from_sql(at)?;
                     if at > after {
                         let known = newest.entry((kind, name)).or_insert(at);
@@ -89,7 +89,7 @@ impl PulseStore for SqlitePulses {
                 }
             }
             self.read.store(version, Ordering::Relaxed);
-            Ok(newest.into_iter().map(|((kind, name), at)| Pulse { kind, name, at }).collect())
+            Ok(newest.into_iter().map(|((kind, name), at)| Heartbeat { kind, name, at }).collect())
         })
     }
 

@@ -13,10 +13,10 @@ use super::archive;
 use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
-use crate::store::sqlite::change_row::{COLUMNS, change_row, horizon};
+use crate::store::sqlite::change_row::{COLUMNS, change_row, compact_revision};
 use crate::store::{History, StoreError};
 use domain::change::Transition;
-use domain::change::history::{ChangeRange, Chapter, Earlier, MAX_BYTES};
+use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
 
@@ -78,37 +78,37 @@ impl SqliteHistory {
 }
 
 impl History for SqliteHistory {
-    fn read(&self, range: &ChangeRange) -> Result<Chapter, StoreError> {
+    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         self.reading(|connection| {
-            let horizon = horizon(connection)?;
+            let compact_revision = compact_revision(connection)?;
             // What stands since before the horizon is kept beside the changes, and is no part of what happened.
-            let range = &ChangeRange { after: range.after.max(horizon), ..range.clone() };
+            let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
             let (condition, values) = condition(connection, range)?;
             let order = if range.descending { "DESC" } else { "ASC" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM changes WHERE {condition} ORDER BY revision {order} LIMIT ?1"
             ))?;
             let mut rows = statement.query(params_from_iter(values))?;
-            let mut chapter = Chapter { horizon, ..Chapter::default() };
+            let mut page = ChangePage { compact_revision, ..ChangePage::default() };
             let mut bytes = 0;
             while bytes < MAX_BYTES {
                 let Some(row) = rows.next()? else {
-                    chapter.is_all = chapter.transitions.len() < range.limit;
+                    page.is_all = page.transitions.len() < range.limit;
                     break;
                 };
                 let transition = Arc::new(transition(connection, change_row(row)?)?);
                 bytes += transition.bytes();
-                chapter.transitions.push(transition);
+                page.transitions.push(transition);
             }
-            Ok(chapter)
+            Ok(page)
         })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<Earlier, StoreError> {
+    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
         self.reading(|connection| {
-            let horizon = horizon(connection)?;
+            let compact_revision = compact_revision(connection)?;
             let (mut plugins, mut leases) = (Vec::new(), Vec::new());
-            if revision >= horizon {
+            if revision >= compact_revision {
                 // By revision, not by the index of subjects: what has changed since, and no more, is read.
                 let mut changed = connection.prepare_cached(
                     "SELECT DISTINCT subject, kind LIKE 'lease.%' FROM changes NOT INDEXED
@@ -127,15 +127,15 @@ impl History for SqliteHistory {
                     }
                 }
             }
-            Ok(Earlier { horizon, plugins, leases })
+            Ok(PriorState { compact_revision, plugins, leases })
         })
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
         self.reading(|connection| {
-            let horizon = horizon(connection)?;
+            let compact_revision = compact_revision(connection)?;
             // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
-            Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= horizon))
+            Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= compact_revision))
         })
     }
 

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::change_row::{COLUMNS, change_row};
-use crate::store::ledger_row::{MeterRow, account_of, account_text};
+use crate::store::ledger_row::{AccrualRow, account_of, account_text};
 use crate::store::row::{revision_from_sql, time_from_sql};
 use crate::store::{Batch, StoreError};
 use domain::change::ChangeKind;
-use domain::cost::{Books, Extent, Meter};
+use domain::cost::{Accrual, Extent, Ledger};
 use domain::plugin::PluginKey;
 use domain::record::Record;
 
 /// Writes what a batch has changed, within its transaction.
 pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), StoreError> {
-    for (key, meter) in &batch.meters {
-        write_meter(connection, key, meter)?;
+    for (key, accrual) in &batch.accruals {
+        write_meter(connection, key, accrual)?;
     }
     for (id, account) in &batch.budgets {
         match account_text(account.as_ref()) {
@@ -32,8 +32,8 @@ pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), St
     Ok(())
 }
 
-fn write_meter(connection: &Connection, key: &PluginKey, meter: &Meter) -> Result<(), StoreError> {
-    let MeterRow { category, name, low, high, began, ended } = MeterRow::from((key, meter));
+fn write_meter(connection: &Connection, key: &PluginKey, accrual: &Accrual) -> Result<(), StoreError> {
+    let AccrualRow { category, name, low, high, began, ended } = AccrualRow::from((key, accrual));
     connection
         .prepare_cached(
             "INSERT INTO meters (category, name, low, high, began, ended) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -54,7 +54,7 @@ pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
     let mut statement = connection
         .prepare(&format!("SELECT {COLUMNS} FROM changes WHERE kind <> 'category.named' ORDER BY revision"))?;
     let mut rows = statement.query([])?;
-    let mut books = Books::default();
+    let mut ledger = Ledger::default();
     let mut standing: HashMap<String, Arc<Record>> = HashMap::new();
     while let Some(row) = rows.next()? {
         let row = change_row(row)?;
@@ -67,22 +67,22 @@ pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
         if let Some(before) = before {
             let end = time_from_sql(row.at)?;
             let extent = Extent::of(&before, after.as_deref(), end);
-            books.close(&before, extent, end, revision_from_sql(row.revision)?);
+            ledger.close(&before, extent, end, revision_from_sql(row.revision)?);
         }
     }
-    for (key, meter) in books.meters() {
-        write_meter(connection, key, meter)?;
+    for (key, accrual) in ledger.accruals() {
+        write_meter(connection, key, accrual)?;
     }
     Ok(())
 }
 
 /// Reads all of it.
-pub(super) fn read(connection: &Connection) -> Result<Books, StoreError> {
+pub(super) fn read(connection: &Connection) -> Result<Ledger, StoreError> {
     let mut statement = connection.prepare("SELECT category, name, low, high, began, ended FROM meters")?;
     let mut rows = statement.query([])?;
-    let mut meters = Vec::new();
+    let mut accruals = Vec::new();
     while let Some(row) = rows.next()? {
-        let row = MeterRow {
+        let row = AccrualRow {
             category: row.get(0)?,
             name: row.get(1)?,
             low: row.get(2)?,
@@ -90,7 +90,7 @@ pub(super) fn read(connection: &Connection) -> Result<Books, StoreError> {
             began: row.get(4)?,
             ended: row.get(5)?,
         };
-        meters.push(row.try_into()?);
+        accruals.push(row.try_into()?);
     }
     let mut statement = connection.prepare("SELECT id, document FROM budgets")?;
     let mut rows = statement.query([])?;
@@ -98,5 +98,5 @@ pub(super) fn read(connection: &Connection) -> Result<Books, StoreError> {
     while let Some(row) = rows.next()? {
         budgets.push(account_of(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
     }
-    Ok(Books::restore(meters, budgets))
+    Ok(Ledger::restore(accruals, budgets))
 }

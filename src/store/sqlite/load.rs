@@ -16,15 +16,15 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
     let (store, head, head_at) = connection.query_row("SELECT store, head, head_at FROM registry", [], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
     })?;
-    let horizon = revision_to_sql(super::change_row::horizon(connection)?);
+    let compact_revision = revision_to_sql(super::change_row::compact_revision(connection)?);
     let (count, newest): (i64, i64) = connection.query_row(
         "SELECT count(*), coalesce(max(revision), ?1) FROM changes WHERE revision > ?1",
-        [horizon],
+        [compact_revision],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    if newest != head || count != head - horizon {
+    if newest != head || count != head - compact_revision {
         return Err(StoreError::refused(format!(
-            "the store is damaged: its head is {head}, but after revision {horizon} it holds {count} changes up to {newest}",
+            "the store is damaged: its head is {head}, but after revision {compact_revision} it holds {count} changes up to {newest}",
         )));
     }
     let state = State::restore(
@@ -33,7 +33,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         plugins(connection)?,
         categories(connection)?,
     )
-    .with_books(ledger::read(connection)?)
+    .with_ledger(ledger::read(connection)?)
     .with_leases(leases(connection)?);
     Ok(Snapshot { store: StoreId::kept(&store), state })
 }

@@ -27,14 +27,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{error, warn};
 
 use self::change_row::{COLUMNS, change_row};
-use self::heartbeats::SqlitePulses;
+use self::heartbeats::SqliteHeartbeats;
 use self::history::SqliteHistory;
 use self::tokens::SqliteTokens;
 use self::webhooks::SqliteWebhooks;
 use super::head::{Head, check_time};
 use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
-use crate::store::heartbeats::PulseStore;
+use crate::store::heartbeats::HeartbeatStore;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::{FreeJson, Name};
@@ -47,7 +47,7 @@ pub struct SqliteJournal {
     connection: Connection,
     history: Arc<SqliteHistory>,
     webhooks: Arc<SqliteWebhooks>,
-    pulses: Arc<SqlitePulses>,
+    beats: Arc<SqliteHeartbeats>,
     tokens: Arc<SqliteTokens>,
     store: StoreId,
     /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
@@ -69,9 +69,9 @@ impl SqliteJournal {
             .map_err(StoreError::from)?;
         let history = Arc::new(SqliteHistory::new(path));
         let webhooks = Arc::new(SqliteWebhooks::new(path));
-        let pulses = Arc::new(SqlitePulses::new(path));
+        let beats = Arc::new(SqliteHeartbeats::new(path));
         let tokens = Arc::new(SqliteTokens::new(path));
-        Ok(SqliteJournal { connection, history, webhooks, pulses, tokens, store: StoreId::kept(&store), seen: None })
+        Ok(SqliteJournal { connection, history, webhooks, beats, tokens, store: StoreId::kept(&store), seen: None })
     }
 
     /// The history in the file `path`, which nobody here writes.
@@ -81,13 +81,13 @@ impl SqliteJournal {
 
     fn head(&self) -> Result<Head, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT store, head, head_at, horizon FROM registry")?;
-        let (store, head, head_at, horizon) =
+        let (store, head, head_at, compact_revision) =
             statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         Ok(Head {
             store,
             revision: revision_from_sql(head)?,
             at: time_from_sql(head_at)?,
-            horizon: revision_from_sql(horizon)?,
+            compact_revision: revision_from_sql(compact_revision)?,
         })
     }
 
@@ -108,9 +108,9 @@ impl SqliteJournal {
 
     /// At most `limit` changes after a revision, oldest first.
     fn changes(&self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let horizon = self::change_row::horizon(&self.connection)?;
-        if after < horizon {
-            return Err(StoreError::Compacted { after, horizon });
+        let compact_revision = self::change_row::compact_revision(&self.connection)?;
+        if after < compact_revision {
+            return Err(StoreError::Compacted { after, compact_revision });
         }
         let mut statement = self
             .connection
@@ -280,8 +280,8 @@ impl Journal for SqliteJournal {
         self.changes(after, limit)
     }
 
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
-        compact::compact(&mut self.connection, horizon, steps)
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
+        compact::compact(&mut self.connection, compact_revision, steps)
     }
 
     fn history(&self) -> Arc<dyn History> {
@@ -292,8 +292,8 @@ impl Journal for SqliteJournal {
         Arc::clone(&self.webhooks) as Arc<dyn WebhookStore>
     }
 
-    fn pulses(&self) -> Arc<dyn PulseStore> {
-        Arc::clone(&self.pulses) as Arc<dyn PulseStore>
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        Arc::clone(&self.beats) as Arc<dyn HeartbeatStore>
     }
 
     fn tokens(&self) -> Arc<dyn TokenStore> {
@@ -303,7 +303,7 @@ impl Journal for SqliteJournal {
     fn close(&mut self) {
         self.history.close();
         self.webhooks.close();
-        self.pulses.close();
+        self.beats.close();
         self.tokens.close();
         // The last one to close moves the log into the database; a reader of the file may prevent it.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {

@@ -136,7 +136,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;")?;
     connection
         .execute_batch("PRAGMA cell_size_check = ON; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;")?;
-    connection.pragma_update(None, "synchronous", crate::planted::synchronous())?;
+    connection.pragma_update(None, "synchronous", crate::failpoints::synchronous())?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }
@@ -166,7 +166,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // IMMEDIATE: of two processes that start at once, one waits, and then finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let had_books = ledger::are_there(&transaction)?;
+    let had_ledger = ledger::are_there(&transaction)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(applied).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration)?;
     }
@@ -176,7 +176,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction
             .execute("INSERT INTO registry (id, store, head, head_at) VALUES (1, ?1, 0, 0)", [store.as_str()])?;
     }
-    if applied > 0 && !had_books {
+    if applied > 0 && !had_ledger {
         ledger::recount(&transaction)?;
     }
     if applied < newest_schema() {

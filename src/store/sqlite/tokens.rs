@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
-use super::connection::Link;
+use super::connection::SqliteConnection;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
 use domain::access::token::MAX_TOKENS;
@@ -13,11 +13,11 @@ use domain::access::{Token, TokenId};
 
 /// The tokens in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqliteTokens(Link);
+pub(super) struct SqliteTokens(SqliteConnection);
 
 impl SqliteTokens {
     pub(super) fn new(path: &Path) -> SqliteTokens {
-        SqliteTokens(Link::new(path, ""))
+        SqliteTokens(SqliteConnection::new(path, ""))
     }
 
     /// Closes the connection for good.

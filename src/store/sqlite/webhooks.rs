@@ -6,17 +6,18 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::connection::Link;
+use super::connection::SqliteConnection;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
-use crate::store::{KeptWebhook, Progress, StoreError, WebhookStore};
+use crate::store::webhooks::DeliveryProgress;
+use crate::store::{KeptWebhook, StoreError, WebhookStore};
 
 /// The webhooks in a SQLite file.
 #[derive(Debug)]
-pub(super) struct SqliteWebhooks(Link);
+pub(super) struct SqliteWebhooks(SqliteConnection);
 
 impl SqliteWebhooks {
     pub(super) fn new(path: &Path) -> SqliteWebhooks {
-        SqliteWebhooks(Link::new(path, ""))
+        SqliteWebhooks(SqliteConnection::new(path, ""))
     }
 
     /// Closes the connection for good.
@@ -47,7 +48,7 @@ impl WebhookStore for SqliteWebhooks {
         })
     }
 
-    fn set_progress(&self, id: &str, progress: &Progress) -> Result<(), StoreError> {
+    fn set_progress(&self, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError> {
         self.0.with(|connection| write_progress(connection, id, progress))
     }
 }
@@ -78,7 +79,7 @@ pub(super) fn put(connection: &Connection, webhook: &KeptWebhook) -> Result<(), 
     write_progress(connection, id, progress)
 }
 
-fn write_progress(connection: &Connection, id: &str, progress: &Progress) -> Result<(), StoreError> {
+fn write_progress(connection: &Connection, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError> {
     let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
     connection
         .prepare_cached(
@@ -101,7 +102,7 @@ fn write_progress(connection: &Connection, id: &str, progress: &Progress) -> Res
 
 fn webhook_of(row: &Row<'_>) -> Result<KeptWebhook, StoreError> {
     let time = |column| row.get::<_, Option<i64>>(column)?.map(time_from_sql).transpose();
-    let progress = Progress {
+    let progress = DeliveryProgress {
         position: revision_from_sql(row.get(3)?)?,
         failures: row.get(4)?,
         first_failed_at: time(5)?,

@@ -12,22 +12,22 @@ pub(crate) struct Bearers {
     pub(crate) reporter: Client,
     pub(crate) agent: Client,
     /// Without a token.
-    pub(crate) stranger: Client,
+    pub(crate) anonymous: Client,
 }
 
 impl Bearers {
     /// Makes the tokens, the admin's first.
     pub(crate) async fn of(server: &Server) -> Bearers {
-        let stranger = server.client();
-        let admin = stranger.with_token(&token(&stranger, json!({"name": "admin", "role": "admin"})).await);
-        let bearer = async |role: &str| stranger.with_token(&token(&admin, json!({"name": role, "role": role})).await);
+        let anonymous = server.client();
+        let admin = anonymous.with_token(&token(&anonymous, json!({"name": "admin", "role": "admin"})).await);
+        let bearer = async |role: &str| anonymous.with_token(&token(&admin, json!({"name": role, "role": role})).await);
         let (viewer, reporter, agent) = (bearer("viewer").await, bearer("reporter").await, bearer("agent").await);
-        Bearers { admin, viewer, reporter, agent, stranger }
+        Bearers { admin, viewer, reporter, agent, anonymous }
     }
 
     /// A client with a token that is made of these terms.
     pub(crate) async fn bearer(&self, terms: Value) -> Client {
-        self.stranger.with_token(&token(&self.admin, terms).await)
+        self.anonymous.with_token(&token(&self.admin, terms).await)
     }
 
     /// The client of a role.

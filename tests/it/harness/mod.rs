@@ -9,12 +9,12 @@
 //! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
 //! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
 //! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
-//! | [`passage`] | a server on a clock of ours, and the passes that are made over it |
+//! | [`simulated_server`] | a server on a clock of ours, and the passes that are made over it |
 //! | [`secure`] | [`Authority`]: certificates, TLS, HTTP/2 |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
 //! | [`receiver`] | a target of webhooks, which answers as it is told |
 //! | [`collector`] | a collector of traces (OTLP) |
-//! | [`stage`] | a journal that fails, panics or waits on command |
+//! | [`faulty_journal`] | a journal that fails, panics or waits on command |
 //! | [`machine`] | [`Machine`]: the pure core alone |
 //! | [`trace`] | [`Trace`]: everything a reader can see, to show that a refusal left none |
 //! | [`samples`] | documents to register |
@@ -26,9 +26,9 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod durable;
 pub(crate) mod event_stream;
+pub(crate) mod faulty_journal;
 #[path = "../../../crates/domain/tests/properties/machine.rs"]
 pub(crate) mod machine;
-pub(crate) mod passage;
 pub(crate) mod problem;
 pub(crate) mod process;
 pub(crate) mod raw;
@@ -36,7 +36,7 @@ pub(crate) mod receiver;
 pub(crate) mod samples;
 pub(crate) mod secure;
 pub(crate) mod server;
-pub(crate) mod stage;
+pub(crate) mod simulated_server;
 pub(crate) mod trace;
 
 use std::future::Future;

@@ -15,12 +15,13 @@ use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
 use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
-use plugin_registry::http::middleware::host_check::Names;
-use plugin_registry::http::middleware::load_shedding::Gate;
+use plugin_registry::http::middleware::host_check::AllowedHosts;
+use plugin_registry::http::middleware::load_shedding::LoadShedder;
 use plugin_registry::http::state::{Access, Api, Limits};
-use plugin_registry::registry::budget_monitor::Watchman;
+use plugin_registry::registry::budget_monitor::BudgetMonitor;
 use plugin_registry::registry::{Registry, budget_monitor};
-use plugin_registry::server::{self, Settings, Tls};
+use plugin_registry::server::settings::ServerSettings;
+use plugin_registry::server::{self, Tls};
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
@@ -36,7 +37,7 @@ pub(crate) struct Server {
     pub(crate) tokens: Tokens,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
-    budgets: Watchman,
+    budgets: BudgetMonitor,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Where its store is, as long as the test needs it.
@@ -50,16 +51,16 @@ pub(crate) struct Setup {
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
-    pub(crate) settings: Settings,
-    pub(crate) webhooks: webhook::deliveries::Settings,
+    pub(crate) settings: ServerSettings,
+    pub(crate) webhooks: webhook::deliveries::DeliverySettings,
     pub(crate) retention: Retention,
     pub(crate) quotas: Quotas,
-    pub(crate) gate: Gate,
+    pub(crate) gate: LoadShedder,
     pub(crate) tls: Option<Tls>,
     /// The file of tokens.
     pub(crate) tokens_file: Option<PathBuf>,
     /// The names that it goes by.
-    pub(crate) names: Arc<Names>,
+    pub(crate) names: Arc<AllowedHosts>,
     /// How long the watchman pauses between two looks at the budgets.
     pub(crate) pause: Duration,
 }
@@ -71,11 +72,11 @@ impl Setup {
             journal: Box::new(journal),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
-            settings: Settings::default(),
-            webhooks: webhook::deliveries::Settings::default(),
+            settings: ServerSettings::default(),
+            webhooks: webhook::deliveries::DeliverySettings::default(),
             retention: Retention::default(),
             quotas: Quotas::default(),
-            gate: Gate::default(),
+            gate: LoadShedder::default(),
             tls: None,
             tokens_file: None,
             names: Arc::default(),
@@ -97,7 +98,7 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let webhooks = Deliveries::start(registry.clone(), self.clock, self.webhooks);
-        let budgets = Watchman::start(registry.clone(), self.pause);
+        let budgets = BudgetMonitor::start(registry.clone(), self.pause);
         let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file);
         let access = Access { tokens: tokens.clone(), names: self.names };
         let (limits, gate) = (self.limits, Arc::new(self.gate));

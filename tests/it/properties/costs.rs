@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::cases;
 use super::commands::requests;
-use crate::conformance::commit;
 use crate::harness::Machine;
+use crate::store::conformance::commit;
 use domain::change::{Change, ChangeKind};
-use domain::command::request::Look;
+use domain::command::request::ProbeResult;
 use domain::command::{Command, Request};
 use domain::cost::{GroupBy, Statement};
-use domain::query::cost::Accrual;
+use domain::query::cost::CostPeriod;
 use domain::query::{CostQuery, Filter};
 use domain::record::{Record, ResourceKind};
 use domain::{Revision, Spend, State};
@@ -89,12 +89,12 @@ fn filters() -> impl Strategy<Value = Vec<Filter>> {
 }
 
 /// A registry that has such a history behind it, of which it has forgotten the beginning.
-fn registry(machine: &Machine, now: Timestamp, horizon: u64) -> Registry {
+fn registry(machine: &Machine, now: Timestamp, compact_revision: u64) -> Registry {
     let mut journal = MemoryJournal::new();
     if !machine.changes.is_empty() {
         commit(&mut journal, machine, 0, 7);
     }
-    journal.compact(Revision(horizon), usize::MAX).unwrap();
+    journal.compact(Revision(compact_revision), usize::MAX).unwrap();
     Registry::start(Box::new(journal), Arc::new(ManualClock::new(now))).unwrap()
 }
 
@@ -109,7 +109,7 @@ fn machine(requests: &[Request]) -> Machine {
 }
 
 fn looks_at_remote(request: &Request) -> bool {
-    let is_remote = |look: &Look| look.slot.kind == ResourceKind::Remote;
+    let is_remote = |look: &ProbeResult| look.slot.kind == ResourceKind::Remote;
     matches!(&request.command, Command::Observe { sightings, .. } if sightings.iter().any(is_remote))
 }
 
@@ -123,7 +123,7 @@ fn time(tenth: i64) -> Timestamp {
     Timestamp::from_millisecond(1_800_000_000_000 + tenth * 100).unwrap()
 }
 
-fn ask(registry: &Registry, query: &CostQuery) -> (Statement, Accrual) {
+fn ask(registry: &Registry, query: &CostQuery) -> (Statement, CostPeriod) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asked = runtime.block_on(registry.costs(&registry.snapshot(), query, registry.now()));
     asked.expect("memory can be read")
@@ -188,7 +188,7 @@ proptest! {
     #[test]
     fn what_is_forgotten_lies_within_its_bounds(
         requests in prop::collection::vec(requests(), 1..60),
-        horizon in 0_u64..40,
+        compact_revision in 0_u64..40,
         group_by in groupings(),
         filters in filters(),
         from in prop::option::of(-10_i64..300),
@@ -199,7 +199,7 @@ proptest! {
         let to = length.map(|length| time(from.unwrap_or(0) + length));
         let query = CostQuery { filters, group_by, hours: 0, from: from.map(time), to };
         let (known, _) = ask(&registry(&machine, now, 0), &query);
-        let (told, accrual) = ask(&registry(&machine, now, horizon), &query);
+        let (told, accrual) = ask(&registry(&machine, now, compact_revision), &query);
         let (known, told) = (known.total(), told.total());
         prop_assert!(told.accrued.low <= known.accrued.low && known.accrued.high <= told.accrued.high, "{told:?} {known:?}");
         if accrual.forgotten == Spend::default() {
@@ -207,14 +207,14 @@ proptest! {
         }
         // All that there ever was is known, of each plugin.
         let ever = CostQuery { group_by: Some(GroupBy::Plugin), ..CostQuery::default() };
-        let (all, of_all) = (ask(&registry(&machine, now, 0), &ever), ask(&registry(&machine, now, horizon), &ever));
+        let (all, of_all) = (ask(&registry(&machine, now, 0), &ever), ask(&registry(&machine, now, compact_revision), &ever));
         prop_assert_eq!(&all, &of_all);
         for record in machine.state.plugins().values() {
             let line = all.0.lines.get(&Some(record.unique_id.to_string())).copied().unwrap_or_default();
             // Two pairs may have had one id, one after the other.
             let accrued = machine.state.accrued(record, now);
             prop_assert!(accrued.low <= line.accrued.low, "{accrued:?} {line:?}");
-            let other = machine.state.books().meters().keys().any(|key| {
+            let other = machine.state.ledger().accruals().keys().any(|key| {
                 *key != record.plugin.key() && key.unique_id() == record.unique_id
             });
             prop_assert!(other || accrued == line.accrued, "{accrued:?} {line:?}");
@@ -242,7 +242,7 @@ proptest! {
         }
         let now = state.at().max(time(0)) + SignedDuration::from_hours(pause);
         let versions = versions(&changes, now);
-        for account in state.books().budgets().values() {
+        for account in state.ledger().budgets().values() {
             let from = i128::from(account.counts_from(now).as_microsecond());
             let counting = versions.iter().filter(|version| account.counts(&version.record));
             let expected: i128 = counting.map(|version| version.cost(from, i128::MAX)).sum();

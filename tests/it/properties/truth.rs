@@ -10,17 +10,17 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::cases;
-use crate::harness::passage::new_clock;
+use crate::harness::simulated_server::new_clock;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
-use domain::command::{Asker, Command, Request};
+use domain::command::{Caller, Command, Request};
 use domain::plugin::{Registration, UniqueId};
-use domain::record::{FindingKind, ObservedState, ResourceKey, ResourceKind, Sighting};
+use domain::record::{FindingKind, ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::clock::{Clock as _, ManualClock};
 use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::registry::{Registry, Sweeper};
-use plugin_registry::store::heartbeats::PulseStore;
+use plugin_registry::store::heartbeats::HeartbeatStore;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
@@ -93,8 +93,8 @@ impl Journal for Surviving {
         self.0.lock().unwrap().forget_answers(before, limit)
     }
 
-    fn compact(&mut self, horizon: Revision, steps: usize) -> Result<Revision, StoreError> {
-        self.0.lock().unwrap().compact(horizon, steps)
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.0.lock().unwrap().compact(compact_revision, steps)
     }
 
     fn history(&self) -> Arc<dyn History> {
@@ -105,8 +105,8 @@ impl Journal for Surviving {
         self.0.lock().unwrap().webhooks()
     }
 
-    fn pulses(&self) -> Arc<dyn PulseStore> {
-        self.0.lock().unwrap().pulses()
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        self.0.lock().unwrap().heartbeat_store()
     }
 
     fn tokens(&self) -> Arc<dyn TokenStore> {
@@ -157,15 +157,16 @@ impl World {
                     kind: ResourceKind::Process,
                     id: pid.to_string().into(),
                 };
-                let look = Sighting { key, state: *state, at: self.clock.now(), detail: None, identity: None };
+                let look =
+                    ReportedObservation { key, state: *state, at: self.clock.now(), detail: None, identity: None };
                 let seen = self.registry.observe("agent", Some("h"), vec![look]).await.unwrap();
                 if seen.accepted == 1 {
                     self.seen.entry(*pid).or_default().push(*state);
                 }
             }
             // One that is released, or is none, is refused.
-            Happening::Renewed => drop(self.registry.renew_lease(&self.lease, Asker::default()).await),
-            Happening::Released => drop(self.registry.release_lease(&self.lease, Asker::default()).await),
+            Happening::Renewed => drop(self.registry.renew_lease(&self.lease, Caller::default()).await),
+            Happening::Released => drop(self.registry.release_lease(&self.lease, Caller::default()).await),
             Happening::Granted => {
                 let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
                 self.lease = LeaseId::new(plugin_registry::clock::new_identity());

@@ -8,7 +8,7 @@ use super::*;
 fn too_complex(config: &Value, schema: &Value) {
     check(schema, "").unwrap();
     let found = mistakes(check_config(config, schema));
-    assert_eq!(found, [Mistake { pointer: String::new(), detail: "is too complex to be checked".into() }]);
+    assert_eq!(found, [ValidationError { pointer: String::new(), detail: "is too complex to be checked".into() }]);
 }
 
 #[test]

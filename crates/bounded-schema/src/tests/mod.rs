@@ -16,12 +16,12 @@ const DRAFTS: [&str; 5] = [
     "https://json-schema.org/draft/2020-12/schema",
 ];
 
-fn mistakes(checked: Result<(), Invalid>) -> Vec<Mistake> {
-    checked.err().map(|Invalid(errors)| errors).unwrap_or_default()
+fn mistakes(checked: Result<(), ValidationErrors>) -> Vec<ValidationError> {
+    checked.err().map(|ValidationErrors(errors)| errors).unwrap_or_default()
 }
 
 #[track_caller]
-fn refused(schema: &Value) -> Mistake {
+fn refused(schema: &Value) -> ValidationError {
     mistakes(check(schema, "")).into_iter().next().unwrap_or_else(|| panic!("accepted: {schema:.300}"))
 }
 

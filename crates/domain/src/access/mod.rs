@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`role`] | [`Role`], and the [`Deed`]s that it may do |
+//! | [`role`] | [`Role`], and the [`Permission`]s that it may do |
 //! | [`scope`] | [`Scope`]: with which plugins |
 //! | [`principal`] | [`Principal`]: who asks |
 //! | [`token_id`] | [`TokenId`]: the public part of a token |
@@ -19,9 +19,10 @@ pub mod scope;
 pub mod token;
 pub mod token_id;
 
+pub use self::role::Permission;
 pub use hash::SaltedHash;
 pub use principal::Principal;
-pub use role::{Deed, Role};
+pub use role::Role;
 pub use scope::Scope;
 pub use token::{Token, TokenTerms};
 pub use token_id::TokenId;

@@ -6,7 +6,7 @@ use super::role::Role;
 use super::scope::Scope;
 use super::token_id::TokenId;
 
-/// The name of whoever asks while no tokens are configured; no token has it.
+/// The name of a principal without a token; no token has it.
 pub const ANONYMOUS: &str = "anonymous";
 
 /// The one who asks for something, with the authority that it has. Cheap to clone.
@@ -25,20 +25,20 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whoever asks while no tokens are configured: may do everything.
-    pub fn anonymous() -> Principal {
+    /// The principal of every request while no tokens are configured: it may do everything.
+    pub fn unrestricted() -> Principal {
         static ANYBODY: LazyLock<Principal> =
             LazyLock::new(|| Principal { name: ANONYMOUS.into(), role: Role::Admin, scope: None, token: None });
         ANYBODY.clone()
     }
 
-    /// Whoever asks without a token although some are configured, for what everybody may know: has the least authority.
-    pub fn stranger() -> Principal {
-        Principal { role: Role::Viewer, ..Principal::anonymous() }
+    /// The principal of a request without a token while tokens are configured: it has the least authority.
+    pub fn anonymous() -> Principal {
+        Principal { role: Role::Viewer, ..Principal::unrestricted() }
     }
 
     /// Returns true if and only if it is not known who this is, and tokens are configured.
-    pub fn is_stranger(&self) -> bool {
+    pub fn is_anonymous(&self) -> bool {
         self.token.is_none() && self.role != Role::Admin
     }
 }

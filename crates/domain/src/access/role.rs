@@ -18,7 +18,7 @@ wire_names! {
 
 /// What a request asks leave for, as its route and method tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum Permission {
     /// Whoever can reach the service may do it.
     Greet,
     /// To read what is known, but for secrets.
@@ -33,17 +33,17 @@ pub enum Deed {
 
 impl Role {
     /// Returns true if and only if this role may do such a deed at all.
-    pub fn may(self, deed: Deed) -> bool {
+    pub fn may(self, deed: Permission) -> bool {
         match deed {
-            Deed::Greet | Deed::Read => true,
-            Deed::Report => matches!(self, Role::Reporter | Role::Admin),
-            Deed::Observe => matches!(self, Role::Agent | Role::Admin),
-            Deed::Administer => self == Role::Admin,
+            Permission::Greet | Permission::Read => true,
+            Permission::Report => matches!(self, Role::Reporter | Role::Admin),
+            Permission::Observe => matches!(self, Role::Agent | Role::Admin),
+            Permission::Administer => self == Role::Admin,
         }
     }
 
     /// The roles that may do such a deed.
-    pub fn that_may(deed: Deed) -> impl Iterator<Item = Role> {
+    pub fn that_may(deed: Permission) -> impl Iterator<Item = Role> {
         Role::ALL.iter().copied().filter(move |role| role.may(deed))
     }
 

@@ -14,8 +14,8 @@ use super::event::{Change, ChangeKind, Event};
 use super::step::Step;
 use crate::cost::BudgetEvent;
 use crate::lease::{Lease, LeaseText};
-use crate::record::observation::Seen;
-use crate::record::{FindingKind, Found, ObservedState, Record, ResourceKind, Slot};
+use crate::record::observation::ObservationChange;
+use crate::record::{FindingChange, FindingKind, ObservedState, Record, ResourceKind, Slot};
 use crate::revision::{Revision, StoreId};
 
 /// The media type of one event.
@@ -129,7 +129,7 @@ impl<'a> EventResource<'a> {
         };
         match &change.event {
             Event::ResourcesObserved { seen, .. } => {
-                let resource = |Seen { slot, observation }: &'a Seen| EventResource {
+                let resource = |ObservationChange { slot, observation }: &'a ObservationChange| EventResource {
                     state: Some(observation.state),
                     since: Some(observation.since),
                     by: Some(&observation.by),
@@ -138,7 +138,7 @@ impl<'a> EventResource<'a> {
                 seen.iter().map(resource).collect()
             }
             Event::FindingsRaised { findings, .. } => {
-                let resource = |Found { slot, finding }: &'a Found| EventResource {
+                let resource = |FindingChange { slot, finding }: &'a FindingChange| EventResource {
                     since: Some(finding.since),
                     finding: Some(finding.finding),
                     evidence: Some(&finding.evidence),
@@ -167,7 +167,7 @@ pub struct FieldChange<'a> {
 
 /// The event of a change, as JSON.
 pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes {
-    let names = Values::of(step);
+    let names = CategoryNames::of(step);
     let changed = match step {
         Step::Plugin { before, after } => differences(before.as_deref(), after.as_deref()),
         Step::Category { .. } => {
@@ -223,21 +223,21 @@ pub fn source(store: &StoreId) -> String {
 }
 
 /// A category's display names, or a lease's states, as JSON.
-struct Values {
+struct CategoryNames {
     before: Option<Box<RawValue>>,
     after: Option<Box<RawValue>>,
 }
 
-impl Values {
-    fn of(step: &Step) -> Values {
+impl CategoryNames {
+    fn of(step: &Step) -> CategoryNames {
         let json = |text: Option<&str>| text.and_then(|text| serde_json::value::to_raw_value(text).ok());
         let state = |lease: &Option<Arc<Lease>>| json(lease.as_ref().map(|lease| lease.state.as_str()));
         match step {
-            Step::Plugin { .. } | Step::Budget => Values { before: None, after: None },
+            Step::Plugin { .. } | Step::Budget => CategoryNames { before: None, after: None },
             Step::Category { before, after } => {
-                Values { before: json(before.as_deref()), after: json(after.as_deref()) }
+                CategoryNames { before: json(before.as_deref()), after: json(after.as_deref()) }
             }
-            Step::Lease { before, after } => Values { before: state(before), after: state(after) },
+            Step::Lease { before, after } => CategoryNames { before: state(before), after: state(after) },
         }
     }
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::cost::BudgetEvent;
 use crate::lease::{LeaseAct, LeaseId};
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
-use crate::record::observation::Seen;
-use crate::record::{Found, Slot};
+use crate::record::observation::ObservationChange;
+use crate::record::{FindingChange, Slot};
 use crate::revision::Revision;
 use crate::wire_names;
 
@@ -42,9 +42,9 @@ pub enum Event {
     /// Something happened to a lease.
     Lease { id: LeaseId, act: LeaseAct },
     /// Something was seen of what the plugin holds that had not been seen so before.
-    ResourcesObserved { id: UniqueId, seen: Arc<[Seen]> },
+    ResourcesObserved { id: UniqueId, seen: Arc<[ObservationChange]> },
     /// These things are wrong with what the plugin holds.
-    FindingsRaised { id: UniqueId, findings: Arc<[Found]> },
+    FindingsRaised { id: UniqueId, findings: Arc<[FindingChange]> },
     /// Nothing is wrong any more with these.
     FindingsCleared { id: UniqueId, slots: Arc<[Slot]> },
 }
@@ -125,7 +125,7 @@ impl Event {
                 LeaseAct::Expired => ChangeKind::LeaseExpired,
                 LeaseAct::Revived => ChangeKind::LeaseRevived,
                 LeaseAct::Released => ChangeKind::LeaseReleased,
-                LeaseAct::Forgotten => ChangeKind::LeaseForgotten,
+                LeaseAct::Compacted => ChangeKind::LeaseForgotten,
             },
             Event::ResourcesObserved { .. } => ChangeKind::ResourceObserved,
             Event::FindingsRaised { .. } => ChangeKind::FindingRaised,

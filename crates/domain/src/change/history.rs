@@ -37,9 +37,9 @@ pub struct ChangeRange {
 
 /// Changes as they were read.
 #[derive(Debug, Default)]
-pub struct Chapter {
+pub struct ChangePage {
     /// Every change after this revision is kept; of those before, only what stands.
-    pub horizon: Revision,
+    pub compact_revision: Revision,
     /// The changes.
     pub transitions: Vec<Arc<Transition>>,
     /// Whether these are all that there are in the range; there may be more when the limit was reached, or
@@ -52,9 +52,9 @@ pub const MAX_BYTES: usize = 16 << 20;
 
 /// The plugins and leases that have changed since an earlier revision, as they stood then.
 #[derive(Debug, Default)]
-pub struct Earlier {
-    /// As of [`Chapter::horizon`].
-    pub horizon: Revision,
+pub struct PriorState {
+    /// As of [`ChangePage::compact_revision`].
+    pub compact_revision: Revision,
     /// Each with what stood; `None` for one that was not there.
     pub plugins: Vec<(UniqueId, Option<Arc<Record>>)>,
     /// The same of leases.
@@ -78,12 +78,12 @@ impl ChangeRange {
 impl State {
     /// This state with its plugins and leases as they were at `revision`. The names of categories stay as they are.
     #[must_use]
-    pub fn rewound(&self, revision: Revision, earlier: Earlier) -> State {
+    pub fn rewound(&self, revision: Revision, prior: PriorState) -> State {
         let mut state = self.clone();
-        for (id, record) in earlier.plugins {
+        for (id, record) in prior.plugins {
             state.set_plugin(&id, record);
         }
-        for (id, lease) in earlier.leases {
+        for (id, lease) in prior.leases {
             state.set_lease(&id, lease);
         }
         state.set_head(revision, self.at());

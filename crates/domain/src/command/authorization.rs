@@ -9,7 +9,7 @@
 use super::decision::Decision;
 use super::refusal::Refusal;
 use super::request::Command;
-use crate::access::{Deed, Principal, Role};
+use crate::access::{Permission, Principal, Role};
 use crate::change::Event;
 use crate::lease::{Lease, LeaseState};
 use crate::plugin::{Plugin, UniqueId};
@@ -90,7 +90,7 @@ impl Right<'_> {
 
 /// Returns true if and only if a principal may see a plugin's secrets: an admin, and whoever may change them.
 pub fn may_see_secrets(principal: &Principal, state: &State, plugin: &Plugin) -> bool {
-    principal.role.may(Deed::Report) && right_to_change(principal, state, plugin).is_ok()
+    principal.role.may(Permission::Report) && right_to_change(principal, state, plugin).is_ok()
 }
 
 /// Refuses to deal with a lease that was granted to somebody else.
@@ -122,7 +122,7 @@ pub fn require_host(principal: &Principal, host: Option<&str>) -> Result<(), Ref
 }
 
 /// Why a role is not enough, and which would be.
-pub fn lacks_role(principal: &Principal, deed: Deed) -> String {
+pub fn lacks_role(principal: &Principal, deed: Permission) -> String {
     let roles = Role::that_may(deed).map(Role::as_str).collect::<Vec<_>>().join(" or ");
     let (name, role) = (&principal.name, principal.role.as_str());
     format!("this needs a token of the role {roles}; that of `{name}` is of the role {role}")
@@ -162,12 +162,12 @@ fn outside(principal: &Principal, what: &str) -> String {
 }
 
 /// What a command asks leave for.
-fn deed_of(command: &Command) -> Deed {
+fn deed_of(command: &Command) -> Permission {
     match command {
-        Command::Observe { .. } => Deed::Observe,
-        Command::GrantLease { .. } | Command::RenewLease { .. } | Command::ReleaseLease { .. } => Deed::Report,
-        command if plugin_of(command).is_some() => Deed::Report,
-        _ => Deed::Administer,
+        Command::Observe { .. } => Permission::Observe,
+        Command::GrantLease { .. } | Command::RenewLease { .. } | Command::ReleaseLease { .. } => Permission::Report,
+        command if plugin_of(command).is_some() => Permission::Report,
+        _ => Permission::Administer,
     }
 }
 

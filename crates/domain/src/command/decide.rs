@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::decision::Decision;
 use super::refusal::Refusal;
 use super::request::{Command, Request};
-use super::schema_question::{Question, Vetted};
+use super::schema_question::{CheckedSchema, SchemaQuestion};
 use super::{authorization, lease_rules, observation_rules};
 use crate::change::{ChangeKind, ConfigChange, Event};
 use crate::cost::budget::MAX_BUDGETS;
@@ -27,16 +27,21 @@ const MAX_GROWN_BYTES: usize = 1024 * 1024 - 4096;
 
 /// Decides what `request` does to `state`, the state of `store`.
 ///
-/// `vetted` is what has been checked for this request (see [`super::schema_check`]).
+/// `checked` is what has been checked for this request (see [`super::schema_check`]).
 ///
 /// # Errors
 ///
 /// The rule that speaks against it. Then nothing is to be changed.
-pub fn decide(state: &State, store: &StoreId, request: &Request, vetted: Option<&Vetted>) -> Result<Decision, Refusal> {
-    let Some(principal) = &request.principal else { return decide_alone(state, store, request, vetted) };
+pub fn decide(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    checked: Option<&CheckedSchema>,
+) -> Result<Decision, Refusal> {
+    let Some(principal) = &request.principal else { return decide_alone(state, store, request, checked) };
     // Before and after: what stands must be the principal's to change, and so must be what would stand.
     let right = authorization::right_to(principal, state, &request.command)?;
-    let decision = decide_alone(state, store, request, vetted)?;
+    let decision = decide_alone(state, store, request, checked)?;
     right.allows(&decision)?;
     Ok(decision)
 }
@@ -46,9 +51,9 @@ fn decide_alone(
     state: &State,
     store: &StoreId,
     request: &Request,
-    vetted: Option<&Vetted>,
+    checked: Option<&CheckedSchema>,
 ) -> Result<Decision, Refusal> {
-    let rules = Rules { state, store, request, vetted };
+    let rules = Rules { state, store, request, checked };
     match &request.command {
         Command::Register(registration) => rules.register(registration),
         Command::Replace { id, registration } => rules.replace(id, registration),
@@ -90,7 +95,7 @@ struct Rules<'a> {
     state: &'a State,
     store: &'a StoreId,
     request: &'a Request,
-    vetted: Option<&'a Vetted>,
+    checked: Option<&'a CheckedSchema>,
 }
 
 impl Rules<'_> {
@@ -174,9 +179,9 @@ impl Rules<'_> {
     fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
         let schema = &current.plugin.config_schema;
-        if !self.vetted.is_some_and(|vetted| vetted.schema == *schema && vetted.obeyed_by(config)) {
+        if !self.checked.is_some_and(|checked| checked.schema == *schema && checked.obeyed_by(config)) {
             let (schema, config) = (schema.clone(), config.clone());
-            return Err(Refusal::NotVetted(Question::Config { schema, config }));
+            return Err(Refusal::NotChecked(SchemaQuestion::Config { schema, config }));
         }
         let mut plugin = (*current.plugin).clone();
         plugin.is_configured = true;
@@ -210,7 +215,7 @@ impl Rules<'_> {
     fn make_budget(&self, id: &str, budget: &Budget) -> Result<Decision, Refusal> {
         match self.account(id) {
             Ok(account) if account.budget == *budget => return Ok(Decision { event: None, subject: None }),
-            Err(_) if self.state.books().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
+            Err(_) if self.state.ledger().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
             Ok(_) | Err(_) => {}
         }
         Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget.clone()))))
@@ -239,7 +244,7 @@ impl Rules<'_> {
     }
 
     fn account(&self, id: &str) -> Result<&Account, Refusal> {
-        let account = self.state.books().budgets().get(id);
+        let account = self.state.ledger().budgets().get(id);
         account
             .map(|account| &**account)
             .ok_or_else(|| Refusal::NoBudget(id.chars().take(64).collect::<String>().into()))
@@ -278,11 +283,16 @@ impl Rules<'_> {
         if current.plugin.config_schema == *schema {
             return Ok(true);
         }
-        match self.vetted {
-            Some(Vetted { schema: vetted, config: Some((held, obeys)) }) if vetted == schema && held == config => {
+        match self.checked {
+            Some(CheckedSchema { schema: checked, config: Some((held, obeys)) })
+                if checked == schema && held == config =>
+            {
                 Ok(*obeys)
             }
-            _ => Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config: Some(config.clone()) })),
+            _ => Err(Refusal::NotChecked(SchemaQuestion::Schema {
+                schema: schema.clone(),
+                config: Some(config.clone()),
+            })),
         }
     }
 
@@ -295,9 +305,9 @@ impl Rules<'_> {
         }
         let schema = &plugin.config_schema;
         let stands = before.is_some_and(|before| before.config_schema == *schema);
-        if !stands && self.vetted.is_none_or(|vetted| vetted.schema != *schema) {
+        if !stands && self.checked.is_none_or(|checked| checked.schema != *schema) {
             let config = current.and_then(|record| record.config.clone());
-            return Err(Refusal::NotVetted(Question::Schema { schema: schema.clone(), config }));
+            return Err(Refusal::NotChecked(SchemaQuestion::Schema { schema: schema.clone(), config }));
         }
         if plugin.spawned_pids.len() > MAX_PIDS {
             return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());

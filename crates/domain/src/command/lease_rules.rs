@@ -53,5 +53,5 @@ pub(crate) fn forget(state: &State, id: &LeaseId, revision: Revision) -> Decisio
     let same = |lease: &Lease| lease.revision == revision && lease.state != LeaseState::Active;
     let is_named = state.indexes().count(&IndexKey::Lease(id.as_str().into())) > 0;
     let holds = !is_named && state.lease(id.as_str()).is_some_and(|lease| same(lease));
-    act(id, holds.then_some(LeaseAct::Forgotten))
+    act(id, holds.then_some(LeaseAct::Compacted))
 }

@@ -26,7 +26,8 @@ pub mod schema_question;
 
 mod lease_rules;
 
+pub use self::request::Caller;
 pub use decision::Decision;
 pub use outcome::Outcome;
 pub use refusal::Refusal;
-pub use request::{Asker, Command, Precondition, Request};
+pub use request::{Command, Precondition, Request};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decision::Decision;
-use super::request::{Ground, Look};
+use super::request::{BasedOn, ProbeResult};
 use crate::change::{ChangeKind, ConfigChange, Event};
 use crate::plugin::{FreeJson, Plugin, UniqueId};
-use crate::record::observation::Seen;
-use crate::record::resource::held_by;
-use crate::record::{Found, Held, Observation, ObservedState, Record, Slot};
+use crate::record::observation::ObservationChange;
+use crate::record::resource::holdings_of;
+use crate::record::{FindingChange, Holding, Observation, ObservedState, Record, Slot};
 use crate::state::State;
 
 fn nothing(id: &UniqueId) -> Decision {
@@ -23,19 +23,19 @@ fn done(id: &UniqueId, event: Event) -> Decision {
 }
 
 /// Notes those looks that are news.
-pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[Look]) -> Decision {
+pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[ProbeResult]) -> Decision {
     let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
     let held = slots(record);
     let news = looks.iter().filter(|look| held.contains(&look.slot)).filter_map(|look| {
         let observation = transition(record, by, look)?;
-        Some(Seen { slot: look.slot.clone(), observation })
+        Some(ObservationChange { slot: look.slot.clone(), observation })
     });
-    let seen: Arc<[Seen]> = news.collect();
+    let seen: Arc<[ObservationChange]> = news.collect();
     if seen.is_empty() { nothing(id) } else { done(id, Event::ResourcesObserved { id: id.clone(), seen }) }
 }
 
 /// What is known after a look, if that is another thing than before it.
-pub fn transition(record: &Record, by: &str, look: &Look) -> Option<Observation> {
+pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Observation> {
     let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
     let state = read(known, look);
     match known {
@@ -54,7 +54,7 @@ pub fn transition(record: &Record, by: &str, look: &Look) -> Option<Observation>
 }
 
 /// When it was seen to be alive last before a look.
-fn last_alive(known: Option<&Observation>, look: &Look) -> Option<Timestamp> {
+fn last_alive(known: Option<&Observation>, look: &ProbeResult) -> Option<Timestamp> {
     let alive = known.filter(|known| known.state == ObservedState::Alive).map(|known| known.since);
     let before = look.last_alive.filter(|last| *last <= look.at);
     [before, alive, known.and_then(|known| known.last_alive)].into_iter().flatten().max()
@@ -62,7 +62,7 @@ fn last_alive(known: Option<&Observation>, look: &Look) -> Option<Timestamp> {
 
 /// What a look says, beside what was seen first: one of another identity is another thing, however alive it
 /// is, and one that had ended is only back if it can be told from a stranger.
-pub fn read(known: Option<&Observation>, look: &Look) -> ObservedState {
+pub fn read(known: Option<&Observation>, look: &ProbeResult) -> ObservedState {
     let Some(known) = known else { return look.state };
     match (&known.identity, &look.identity) {
         (Some(first), Some(now)) if look.state == ObservedState::Alive && !is_same(first, now) => ObservedState::Reused,
@@ -77,7 +77,7 @@ fn is_same(one: &FreeJson, other: &FreeJson) -> bool {
 }
 
 /// Raises findings, if they still rest on what stands.
-pub(crate) fn raise(state: &State, id: &UniqueId, ground: Ground, findings: &[Found]) -> Decision {
+pub(crate) fn raise(state: &State, id: &UniqueId, ground: BasedOn, findings: &[FindingChange]) -> Decision {
     if ground_of(state, id) != Some(ground) || findings.is_empty() {
         return nothing(id);
     }
@@ -85,7 +85,7 @@ pub(crate) fn raise(state: &State, id: &UniqueId, ground: Ground, findings: &[Fo
 }
 
 /// Clears findings, if that still rests on what stands.
-pub(crate) fn clear(state: &State, id: &UniqueId, ground: Ground, slots: &[Slot]) -> Decision {
+pub(crate) fn clear(state: &State, id: &UniqueId, ground: BasedOn, slots: &[Slot]) -> Decision {
     if ground_of(state, id) != Some(ground) || slots.is_empty() {
         return nothing(id);
     }
@@ -93,10 +93,10 @@ pub(crate) fn clear(state: &State, id: &UniqueId, ground: Ground, slots: &[Slot]
 }
 
 /// What a judgement of a plugin rests on at the moment; `None` when there is no such plugin.
-pub(crate) fn ground_of(state: &State, id: &UniqueId) -> Option<Ground> {
+pub(crate) fn ground_of(state: &State, id: &UniqueId) -> Option<BasedOn> {
     let record = state.plugin(id.as_str())?;
     let lease = record.plugin.lease_id.as_deref().and_then(|lease| state.lease(lease));
-    Some(Ground { plugin: record.revision, lease: lease.map(|lease| lease.revision) })
+    Some(BasedOn { plugin: record.revision, lease: lease.map(|lease| lease.revision) })
 }
 
 /// Releases of these resources those that are held, and were seen to be gone.
@@ -109,11 +109,11 @@ pub(crate) fn drop_gone(state: &State, id: &UniqueId, slots: &[Slot]) -> Decisio
     let gone: BTreeSet<_> = slots.iter().filter(|slot| is_gone(slot)).collect();
     let mut plugin = Plugin::clone(&record.plugin);
     let mut pids = BTreeSet::new();
-    for held in held_by(&record.plugin).filter(|held| gone.contains(&held.slot())) {
+    for held in holdings_of(&record.plugin).filter(|held| gone.contains(&held.slot())) {
         match held {
-            Held::Process(pid) => drop(pids.insert(pid)),
-            Held::Container(_) => plugin.container_id = None,
-            Held::Remote(_) => plugin.remote_resource = None,
+            Holding::Process(pid) => drop(pids.insert(pid)),
+            Holding::Container(_) => plugin.container_id = None,
+            Holding::Remote(_) => plugin.remote_resource = None,
         }
     }
     if !pids.is_empty() {
@@ -128,5 +128,5 @@ pub(crate) fn drop_gone(state: &State, id: &UniqueId, slots: &[Slot]) -> Decisio
 }
 
 fn slots(record: &Record) -> BTreeSet<Slot> {
-    held_by(&record.plugin).map(Held::slot).collect()
+    holdings_of(&record.plugin).map(Holding::slot).collect()
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::schema_question::Question;
+use super::schema_question::SchemaQuestion;
 use crate::lease::{LeaseId, MAX_LEASES};
 use crate::plugin::{Invalid, PluginKey, UniqueId};
 use crate::revision::Revision;
@@ -62,5 +62,5 @@ pub enum Refusal {
     /// The command needs an expensive check, which it has not had.
     /// Never leaves the registry: the caller of [`decide`](crate::command::decide::decide) makes the check and asks again.
     #[error("the schema has to be checked first")]
-    NotVetted(Question),
+    NotChecked(SchemaQuestion),
 }

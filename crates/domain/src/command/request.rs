@@ -8,7 +8,7 @@ use crate::access::Principal;
 use crate::cost::{Budget, Reached};
 use crate::lease::{LeaseId, LeaseTerms};
 use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, UniqueId};
-use crate::record::{Found, ObservedState, Slot};
+use crate::record::{FindingChange, ObservedState, Slot};
 use crate::revision::{EntityTag, Revision, StoreId};
 
 /// A command with what comes along with it.
@@ -33,15 +33,15 @@ impl Request {
     }
 
     /// A command without condition, asked by somebody.
-    pub fn by(asker: Asker, command: Command) -> Request {
-        let Asker { principal, request_id } = asker;
+    pub fn by(asker: Caller, command: Command) -> Request {
+        let Caller { principal, request_id } = asker;
         Request { principal, request_id, ..Request::plain(command) }
     }
 }
 
 /// Who asks, and by which request.
 #[derive(Debug, Clone, Default)]
-pub struct Asker {
+pub struct Caller {
     /// See [`Request::principal`].
     pub principal: Option<Principal>,
     /// See [`Request::request_id`].
@@ -97,18 +97,18 @@ pub enum Command {
     /// Forgets a lease, if nothing has happened to it since `revision`.
     ForgetLease { id: LeaseId, revision: Revision },
     /// Notes what was seen of what a plugin holds, as far as that is news.
-    Observe { id: UniqueId, by: Box<str>, sightings: Vec<Look> },
+    Observe { id: UniqueId, by: Box<str>, sightings: Vec<ProbeResult> },
     /// Raises findings of what a plugin holds, on the ground of what stood then.
-    RaiseFindings { id: UniqueId, ground: Ground, findings: Vec<Found> },
+    RaiseFindings { id: UniqueId, ground: BasedOn, findings: Vec<FindingChange> },
     /// Clears findings, on the ground of what stood then.
-    ClearFindings { id: UniqueId, ground: Ground, slots: Vec<Slot> },
+    ClearFindings { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
     /// Releases of what a plugin holds those that were seen to be gone.
     DropGone { id: UniqueId, slots: Vec<Slot> },
 }
 
 /// One look at one of the things that a plugin holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Look {
+pub struct ProbeResult {
     /// At which.
     pub slot: Slot,
     /// What was seen.
@@ -125,7 +125,7 @@ pub struct Look {
 
 /// What a judgement rests on: it is void when anything of it has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ground {
+pub struct BasedOn {
     /// The newest change to the plugin.
     pub plugin: Revision,
     /// The newest change to its lease, if it has one.

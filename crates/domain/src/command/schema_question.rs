@@ -4,7 +4,7 @@ use crate::plugin::{FreeJson, Invalid, schema, secrets};
 
 /// What has to be checked.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Question {
+pub enum SchemaQuestion {
     /// Is this a JSON Schema? And does the saved configuration, where there is one, still obey it?
     Schema {
         /// The schema.
@@ -23,26 +23,26 @@ pub enum Question {
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Vetted {
+pub struct CheckedSchema {
     /// This is a JSON Schema.
     pub schema: FreeJson,
     /// This configuration was held against it, and obeys it or not.
     pub config: Option<(FreeJson, bool)>,
 }
 
-impl Vetted {
+impl CheckedSchema {
     /// Returns true if and only if `config` was found to obey.
     pub fn obeyed_by(&self, config: &FreeJson) -> bool {
         self.config.as_ref().is_some_and(|(held, obeys)| held == config && *obeys)
     }
 }
 
-impl Question {
+impl SchemaQuestion {
     /// The schema that is asked about alone, without a configuration.
     pub fn schema_alone(&self) -> Option<&FreeJson> {
         match self {
-            Question::Schema { schema, config: None } => Some(schema),
-            Question::Schema { .. } | Question::Config { .. } => None,
+            SchemaQuestion::Schema { schema, config: None } => Some(schema),
+            SchemaQuestion::Schema { .. } | SchemaQuestion::Config { .. } => None,
         }
     }
 
@@ -57,22 +57,22 @@ impl Question {
     ///
     /// The mistakes in the schema, or, for a configuration that is to be saved, the places where it does not obey the
     /// schema. A configuration that was saved before and no longer obeys is no error.
-    pub fn answer(self) -> Result<Vetted, Invalid> {
+    pub fn answer(self) -> Result<CheckedSchema, Invalid> {
         match self {
-            Question::Config { schema, config } => {
+            SchemaQuestion::Config { schema, config } => {
                 let (document, value) = (config.to_value(), schema.to_value());
                 schema::check_config(&document, &value)?;
                 secrets::refuse_masks(&document, &value)?;
-                Ok(Vetted { schema, config: Some((config, true)) })
+                Ok(CheckedSchema { schema, config: Some((config, true)) })
             }
-            Question::Schema { schema, config } => {
+            SchemaQuestion::Schema { schema, config } => {
                 let value = schema.to_value();
                 schema::check(&value, "/config_schema")?;
                 let config = config.map(|config| {
                     let obeys = schema::check_config(&config.to_value(), &value).is_ok();
                     (config, obeys)
                 });
-                Ok(Vetted { schema, config })
+                Ok(CheckedSchema { schema, config })
             }
         }
     }

@@ -190,7 +190,7 @@ struct Tally {
 
 /// An [`Account`], as it is kept.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredAccount {
     budget: Value,
     revision: u64,
     created_at: Timestamp,
@@ -298,7 +298,7 @@ impl Account {
     pub fn to_text(&self) -> String {
         let Account { budget, revision, created_at, updated_at, counted_from, touched, tally } = self.clone();
         let (budget, revision, touched) = (budget.document(), revision.0, touched.0);
-        let kept = Kept { budget, revision, created_at, updated_at, counted_from, touched, tally };
+        let kept = StoredAccount { budget, revision, created_at, updated_at, counted_from, touched, tally };
         // Serialising to memory fails for no value of these types.
         serde_json::to_string(&kept).unwrap_or_default()
     }
@@ -309,8 +309,8 @@ impl Account {
     ///
     /// When it is damaged: why.
     pub fn of_text(text: &str) -> Result<Account, String> {
-        let kept: Kept = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Kept { budget, revision, created_at, updated_at, counted_from, touched, tally } = kept;
+        let kept: StoredAccount = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let StoredAccount { budget, revision, created_at, updated_at, counted_from, touched, tally } = kept;
         let budget = Budget::read(budget).map_err(|invalid| invalid.to_string())?;
         let (revision, touched) = (Revision(revision), Revision(touched));
         Ok(Account { budget, revision, created_at, updated_at, counted_from, touched, tally })

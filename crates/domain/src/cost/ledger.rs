@@ -28,7 +28,7 @@ pub enum BudgetEvent {
 
 /// What a plugin has cost up to its newest change, whether it still stands or not.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Meter {
+pub struct Accrual {
     /// How much.
     pub closed: Spend,
     /// When it first began to cost something.
@@ -39,24 +39,24 @@ pub struct Meter {
 
 /// All of it. Cloning it is cheap.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Books {
-    meters: RedBlackTreeMapSync<PluginKey, Meter>,
+pub struct Ledger {
+    accruals: RedBlackTreeMapSync<PluginKey, Accrual>,
     budgets: RedBlackTreeMapSync<Box<str>, Arc<Account>>,
 }
 
-impl Books {
+impl Ledger {
     /// The books that a store has kept.
     pub fn restore(
-        meters: impl IntoIterator<Item = (PluginKey, Meter)>,
+        accruals: impl IntoIterator<Item = (PluginKey, Accrual)>,
         budgets: impl IntoIterator<Item = (Box<str>, Account)>,
-    ) -> Books {
+    ) -> Ledger {
         let budgets = budgets.into_iter().map(|(id, account)| (id, Arc::new(account)));
-        Books { meters: meters.into_iter().collect(), budgets: budgets.collect() }
+        Ledger { accruals: accruals.into_iter().collect(), budgets: budgets.collect() }
     }
 
     /// What every plugin has cost that has ever cost anything, also those that are no more: money that was spent stays spent.
-    pub fn meters(&self) -> &RedBlackTreeMapSync<PluginKey, Meter> {
-        &self.meters
+    pub fn accruals(&self) -> &RedBlackTreeMapSync<PluginKey, Accrual> {
+        &self.accruals
     }
 
     /// Every budget, by its id.
@@ -71,14 +71,14 @@ impl Books {
             return;
         }
         let key = record.plugin.key();
-        let mut meter = self.meters.get(&key).copied().unwrap_or(Meter {
+        let mut accrual = self.accruals.get(&key).copied().unwrap_or(Accrual {
             closed: Spend::default(),
             began: record.updated_at,
             ended: end,
         });
-        meter.closed += spent;
-        meter.ended = end;
-        self.meters.insert_mut(key, meter);
+        accrual.closed += spent;
+        accrual.ended = end;
+        self.accruals.insert_mut(key, accrual);
         if self.budgets.is_empty() {
             return;
         }

@@ -21,8 +21,10 @@ pub mod statement;
 pub mod totals;
 pub mod version;
 
+pub use self::ledger::{Accrual, Ledger};
+pub use self::statement::StatementLine;
 pub use budget::{Account, Budget, Reached};
-pub use ledger::{Books, BudgetEvent, Meter};
+pub use ledger::BudgetEvent;
 pub use period::Period;
-pub use statement::{GroupBy, Line, Statement};
+pub use statement::{GroupBy, Statement};
 pub use version::{Extent, Window};

@@ -71,7 +71,7 @@ impl GroupBy {
 
 /// The amounts of one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Line {
+pub struct StatementLine {
     /// How many plugins a provider may be charging for now.
     pub billable: usize,
     /// How many of them have no price: nothing of what they cost is known.
@@ -84,8 +84,8 @@ pub struct Line {
     pub accrued: Spend,
 }
 
-impl Line {
-    fn add(&mut self, other: Line) {
+impl StatementLine {
+    fn add(&mut self, other: StatementLine) {
         self.billable += other.billable;
         self.unpriced += other.unpriced;
         self.burn += other.burn;
@@ -98,22 +98,22 @@ impl Line {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statement {
     /// By group; `None` for what has no such property. One such group when nothing is grouped.
-    pub lines: BTreeMap<Option<String>, Line>,
+    pub lines: BTreeMap<Option<String>, StatementLine>,
     /// Whether it was asked for groups.
     pub is_grouped: bool,
 }
 
 impl Statement {
     /// The sum of all groups.
-    pub fn total(&self) -> Line {
-        self.lines.values().fold(Line::default(), |mut total, line| {
+    pub fn total(&self) -> StatementLine {
+        self.lines.values().fold(StatementLine::default(), |mut total, line| {
             total.add(*line);
             total
         })
     }
 
     /// The groups, in their order; none when nothing is grouped.
-    pub fn groups(&self) -> impl Iterator<Item = (&Option<String>, &Line)> {
+    pub fn groups(&self) -> impl Iterator<Item = (&Option<String>, &StatementLine)> {
         self.lines.iter().filter(|_| self.is_grouped)
     }
 
@@ -128,7 +128,7 @@ impl Statement {
         let Some(rate) = rate_now(record) else { return };
         let is_running = record.plugin.remote_resource.as_ref().is_some_and(crate::plugin::RemoteResource::is_running);
         let running = if is_running { rate } else { Rate::default() };
-        let line = Line {
+        let line = StatementLine {
             billable: 1,
             unpriced: usize::from(is_unpriced(&record.plugin)),
             burn: rate.hourly(),
@@ -154,7 +154,7 @@ impl Statement {
         }
     }
 
-    fn line(&mut self, group: Option<String>) -> &mut Line {
+    fn line(&mut self, group: Option<String>) -> &mut StatementLine {
         self.lines.entry(group).or_default()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::budget::Account;
-use super::ledger::Books;
+use super::ledger::Ledger;
 use super::version::{Extent, Window, rate_now, spend};
 use crate::index::IndexKey;
 use crate::money::{MicroUsd, Spend};
@@ -14,13 +14,13 @@ use crate::state::State;
 
 impl State {
     /// The books: what has been spent by what has ended.
-    pub fn books(&self) -> &Books {
-        &self.books
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// What a plugin that stands has cost in all, up to `now`, its earlier lives included.
     pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
-        let closed = self.books.meters().get(&record.plugin.key()).map(|meter| meter.closed).unwrap_or_default();
+        let closed = self.ledger.accruals().get(&record.plugin.key()).map(|accrual| accrual.closed).unwrap_or_default();
         closed + spend(record, Extent::of(record, None, now), Window::until(now))
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::money::{Rate, Spend};
 use crate::plugin::Plugin;
-use crate::record::resource::held_by;
+use crate::record::resource::holdings_of;
 use crate::record::{Observation, Record, ResourceKind};
 
 /// A stretch of time, from its beginning up to its end, and without that.
@@ -63,7 +63,7 @@ impl Extent {
 
 /// What was seen of the end of a plugin's remote resource.
 fn seen_gone(record: &Record) -> Option<&Observation> {
-    let held = held_by(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
+    let held = holdings_of(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
     record.facts_of(held)?.observation.as_ref().filter(|seen| seen.state.is_end())
 }
 

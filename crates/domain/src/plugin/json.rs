@@ -71,7 +71,7 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     // Our own count below is exact and names the place; serde_json's counts one less.
     deserializer.disable_recursion_limit();
-    let place = Place { pointer: &mut String::new(), depth: outer, refused: &mut refused };
+    let place = JsonPlace { pointer: &mut String::new(), depth: outer, refused: &mut refused };
     let parsed = place.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match (parsed, refused) {
         (Ok(value), _) => Ok(value),
@@ -101,13 +101,13 @@ fn has_raw_control_in_string(text: &[u8]) -> bool {
 }
 
 /// Where in the document the reader is, and what it refused there.
-struct Place<'a> {
+struct JsonPlace<'a> {
     pointer: &'a mut String,
     depth: usize,
     refused: &'a mut Option<JsonError>,
 }
 
-impl Place<'_> {
+impl JsonPlace<'_> {
     fn refuse<E: de::Error>(&mut self, detail: String) -> E {
         let error = E::custom(&detail);
         *self.refused = Some(JsonError { detail, pointer: Some(self.pointer.clone()) });
@@ -129,7 +129,7 @@ impl Place<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for JsonPlace<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -137,7 +137,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_> {
+impl<'de> Visitor<'de> for JsonPlace<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,7 +172,7 @@ impl<'de> Visitor<'de> for Place<'_> {
         let here = self.pointer.len();
         loop {
             pointer_push(self.pointer, &array.len().to_string());
-            let place = Place { pointer: &mut *self.pointer, depth, refused: &mut *self.refused };
+            let place = JsonPlace { pointer: &mut *self.pointer, depth, refused: &mut *self.refused };
             let item = items.next_element_seed(place)?;
             self.pointer.truncate(here);
             match item {
@@ -184,19 +184,19 @@ impl<'de> Visitor<'de> for Place<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
         let mut next = match entries.next_key_seed(KeySeed)? {
-            Some(Key::NumberMark) => return number(&mut entries),
+            Some(JsonKey::NumberMark) => return number(&mut entries),
             first => first,
         };
         let depth = self.descend()?;
         let mut object = Map::new();
         let here = self.pointer.len();
-        while let Some(Key::Name(key)) = next {
+        while let Some(JsonKey::Name(key)) = next {
             pointer_push(self.pointer, &key);
             self.check_text(&key)?;
             let Entry::Vacant(entry) = object.entry(key) else {
                 return Err(self.refuse("the key occurs more than once in its object".into()));
             };
-            let place = Place { pointer: &mut *self.pointer, depth, refused: &mut *self.refused };
+            let place = JsonPlace { pointer: &mut *self.pointer, depth, refused: &mut *self.refused };
             entry.insert(entries.next_value_seed(place)?);
             self.pointer.truncate(here);
             next = entries.next_key_seed(KeySeed)?;
@@ -213,7 +213,7 @@ fn number<'de, A: MapAccess<'de>>(entries: &mut A) -> Result<Value, A::Error> {
 }
 
 /// What stands where a key is due.
-enum Key {
+enum JsonKey {
     Name(String),
     /// Not a key of the document: the mark by which serde_json announces a number's text.
     NumberMark,
@@ -226,28 +226,28 @@ enum Key {
 struct KeySeed;
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Key;
+    type Value = JsonKey;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonKey, D::Error> {
         deserializer.deserialize_bytes(self)
     }
 }
 
 impl Visitor<'_> for KeySeed {
-    type Value = Key;
+    type Value = JsonKey;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object's key")
     }
 
-    fn visit_bytes<E: de::Error>(self, key: &[u8]) -> Result<Key, E> {
+    fn visit_bytes<E: de::Error>(self, key: &[u8]) -> Result<JsonKey, E> {
         // Read as bytes, a lone surrogate escape is let through by serde_json, but is no UTF-8.
         let key = str::from_utf8(key).map_err(|_| E::custom("a key is not valid Unicode"))?;
-        Ok(Key::Name(key.to_owned()))
+        Ok(JsonKey::Name(key.to_owned()))
     }
 
-    fn visit_str<E>(self, _mark: &str) -> Result<Key, E> {
-        Ok(Key::NumberMark)
+    fn visit_str<E>(self, _mark: &str) -> Result<JsonKey, E> {
+        Ok(JsonKey::NumberMark)
     }
 }
 

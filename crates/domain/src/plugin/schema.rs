@@ -27,9 +27,10 @@ pub fn check_config(config: &Value, schema: &Value) -> Result<(), Invalid> {
     bounded_schema::check_config(config, schema).map_err(Invalid::from)
 }
 
-impl From<bounded_schema::Invalid> for Invalid {
-    fn from(invalid: bounded_schema::Invalid) -> Invalid {
-        let field = |mistake: bounded_schema::Mistake| FieldError { pointer: mistake.pointer, detail: mistake.detail };
+impl From<bounded_schema::ValidationErrors> for Invalid {
+    fn from(invalid: bounded_schema::ValidationErrors) -> Invalid {
+        let field =
+            |mistake: bounded_schema::ValidationError| FieldError { pointer: mistake.pointer, detail: mistake.detail };
         Invalid(invalid.0.into_iter().map(field).collect())
     }
 }

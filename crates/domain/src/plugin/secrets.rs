@@ -18,12 +18,12 @@ const MAX_ERRORS: usize = 100;
 /// How many subschemas are looked at for one configuration, at most: some 50 ms.
 const MAX_STEPS: usize = 1_000_000;
 
-type Schema = Map<String, Value>;
+type SecretSchema = Map<String, Value>;
 
 /// A configuration with all secrets masked. What is null is none.
 pub fn masked(config: &Value, schema: &Value) -> Value {
     let mut masked = config.clone();
-    let mut walk = Walk { root: schema, steps: 0 };
+    let mut walk = SecretWalk { root: schema, steps: 0 };
     if walk.mask(&mut masked, &[schema]).is_none() {
         return Value::String(MASK.to_owned());
     }
@@ -40,7 +40,7 @@ pub fn refuse_masks(config: &Value, schema: &Value) -> Result<(), Invalid> {
     if !has_mask(config) {
         return Ok(());
     }
-    let mut walk = Walk { root: schema, steps: 0 };
+    let mut walk = SecretWalk { root: schema, steps: 0 };
     let mut places = Vec::new();
     if walk.find_masks(config, &[schema], &mut String::new(), &mut places).is_none() {
         places = vec![String::new()];
@@ -62,12 +62,12 @@ fn has_mask(value: &Value) -> bool {
 }
 
 /// A walk through a configuration, with the subschemas that could apply to each value.
-struct Walk<'a> {
+struct SecretWalk<'a> {
     root: &'a Value,
     steps: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SecretWalk<'a> {
     /// Masks what is secret; `None` when it would take too long.
     fn mask(&mut self, value: &mut Value, schemas: &[&'a Value]) -> Option<()> {
         let schemas = self.all_that_apply(schemas)?;
@@ -134,8 +134,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The schemas, with all that they refer to or have for the same value, each once.
-    fn all_that_apply(&mut self, schemas: &[&'a Value]) -> Option<Vec<&'a Schema>> {
-        let mut all: Vec<&'a Schema> = Vec::new();
+    fn all_that_apply(&mut self, schemas: &[&'a Value]) -> Option<Vec<&'a SecretSchema>> {
+        let mut all: Vec<&'a SecretSchema> = Vec::new();
         let mut open: Vec<&'a Value> = schemas.to_vec();
         while let Some(schema) = open.pop() {
             let Some(schema) = schema.as_object() else { continue };
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The schemas for a field of an object.
-    fn of_field(&mut self, name: &str, schemas: &[&'a Schema]) -> Option<Vec<&'a Value>> {
+    fn of_field(&mut self, name: &str, schemas: &[&'a SecretSchema]) -> Option<Vec<&'a Value>> {
         let mut of_field = Vec::new();
         for schema in schemas {
             let known = schema.get("properties").and_then(|properties| properties.get(name));
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The schemas for an item of an array.
-    fn of_item(&mut self, index: usize, schemas: &[&'a Schema]) -> Option<Vec<&'a Value>> {
+    fn of_item(&mut self, index: usize, schemas: &[&'a SecretSchema]) -> Option<Vec<&'a Value>> {
         let mut of_item = Vec::new();
         for schema in schemas {
             for keyword in ["prefixItems", "items"] {
@@ -225,7 +225,7 @@ fn anchored<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-fn is_secret(schema: &Schema) -> bool {
+fn is_secret(schema: &SecretSchema) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
         || schema.get("format").and_then(Value::as_str) == Some("password")
 }

@@ -30,7 +30,7 @@ pub struct CostQuery {
 
 /// What has been spent in a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Accrual {
+pub struct CostPeriod {
     /// When it begins; `None` for all that there ever was.
     pub from: Option<Timestamp>,
     /// When it ends.
@@ -84,7 +84,7 @@ fn of_key(filter: &Filter) -> Option<impl Fn(&PluginKey) -> bool> {
 }
 
 /// A sum in the making.
-pub struct Sum<'a> {
+pub struct CostSum<'a> {
     /// The question.
     pub query: &'a CostQuery,
     /// The time that it is about.
@@ -99,7 +99,7 @@ pub struct Sum<'a> {
     pub known_from: Option<Timestamp>,
 }
 
-impl Sum<'_> {
+impl CostSum<'_> {
     /// Adds what ended with a change.
     pub fn add_ended(&mut self, transition: &Transition) {
         let Some(record) = transition.before() else { return };
@@ -125,13 +125,13 @@ impl Sum<'_> {
             return sum;
         }
         let known_from = self.known_from.unwrap_or(self.window.to);
-        for (key, meter) in self.state.books().meters() {
-            if !self.query.may_accept(key) || meter.ended <= self.window.from || meter.began >= self.window.to {
+        for (key, accrual) in self.state.ledger().accruals() {
+            if !self.query.may_accept(key) || accrual.ended <= self.window.from || accrual.began >= self.window.to {
                 continue;
             }
-            let rest = meter.closed.without(self.told.get(key).copied().unwrap_or_default());
+            let rest = accrual.closed.without(self.told.get(key).copied().unwrap_or_default());
             // All of it was spent in the window only if the window has all of the time that was forgotten.
-            let is_within = self.window.from <= meter.began && self.window.to >= known_from;
+            let is_within = self.window.from <= accrual.began && self.window.to >= known_from;
             let is_ours = self.query.filters.iter().all(|filter| of_key(filter).is_some());
             let rest = if is_within && is_ours { rest } else { rest.at_most() };
             self.statement.add_forgotten(key, self.query.group_by.as_ref(), rest);

@@ -12,45 +12,45 @@ use crate::plugin::UniqueId;
 use crate::record::Record;
 
 /// An answer that changes can change.
-pub trait Concern: Sync {
+pub trait Interest: Sync {
     /// The narrowest topic that has every such change.
     fn topic(&self) -> Topic;
 
     /// Returns true if and only if the answer may differ before and after `transition`.
-    fn is_touched_by(&self, transition: &Transition) -> bool;
+    fn is_affected_by(&self, transition: &Transition) -> bool;
 }
 
 /// One plugin.
-impl Concern for UniqueId {
+impl Interest for UniqueId {
     fn topic(&self) -> Topic {
         Topic::Plugin(self.clone())
     }
 
-    fn is_touched_by(&self, transition: &Transition) -> bool {
+    fn is_affected_by(&self, transition: &Transition) -> bool {
         transition.records().any(|record| record.unique_id == *self)
     }
 }
 
 /// A list of plugins.
-impl Concern for ListQuery {
+impl Interest for ListQuery {
     fn topic(&self) -> Topic {
         self.filters.iter().find_map(Filter::topic).unwrap_or(Topic::Everything)
     }
 
-    fn is_touched_by(&self, transition: &Transition) -> bool {
+    fn is_affected_by(&self, transition: &Transition) -> bool {
         transition.records().any(|record| self.filters.iter().all(|filter| filter.accepts(record)))
     }
 }
 
 /// What is held.
-impl Concern for ResourceQuery {
+impl Interest for ResourceQuery {
     fn topic(&self) -> Topic {
         // A look-up finds what may be on the host, too, because nobody has said where it is.
         let host = self.host.as_deref().filter(|_| !self.is_look_up());
         host.map_or(Topic::Everything, |host| Topic::Host(host.into()))
     }
 
-    fn is_touched_by(&self, transition: &Transition) -> bool {
+    fn is_affected_by(&self, transition: &Transition) -> bool {
         if let Step::Lease { before, after } = &transition.step {
             let state = |lease: &Option<Arc<Lease>>| lease.as_ref().map(|lease| lease.state);
             return state(before) != state(after);
@@ -79,14 +79,14 @@ impl Concern for ResourceQuery {
 
 /// Counts of everything.
 #[derive(Debug, Clone, Copy)]
-pub struct Counts;
+pub struct CountsInterest;
 
-impl Concern for Counts {
+impl Interest for CountsInterest {
     fn topic(&self) -> Topic {
         Topic::Everything
     }
 
-    fn is_touched_by(&self, transition: &Transition) -> bool {
+    fn is_affected_by(&self, transition: &Transition) -> bool {
         let counted = |record: &Record| {
             let plugin = &record.plugin;
             let provider = plugin.remote_resource.as_ref().map(|remote| remote.provider);

@@ -22,11 +22,12 @@ pub mod sort;
 pub mod stats;
 pub mod topic;
 
+pub use self::interest::Interest;
+pub use self::plugins::Listing;
 pub use cost::CostQuery;
 pub use filter::Filter;
 pub use filters::Filters;
-pub use interest::Concern;
-pub use plugins::{ListQuery, Page};
+pub use plugins::ListQuery;
 pub use resource_row::Resource;
 pub use resources::ResourceQuery;
 pub use sort::Sort;

@@ -29,7 +29,7 @@ pub struct ListQuery {
 
 /// A part of a list.
 #[derive(Debug)]
-pub struct Page {
+pub struct Listing {
     /// The items, in order.
     pub items: Vec<Arc<Record>>,
     /// How many plugins fulfil the filters, on all pages.
@@ -75,13 +75,13 @@ impl Plan<'_> {
     }
 
     /// Makes the list.
-    pub fn run(&self) -> Page {
+    pub fn run(&self) -> Listing {
         if self.is_direct() { self.run_direct() } else { self.run_scan() }
     }
 
-    fn run_direct(&self) -> Page {
+    fn run_direct(&self) -> Listing {
         let Some(records) = self.candidates.first() else {
-            return Page { items: Vec::new(), total: 0, next: None };
+            return Listing { items: Vec::new(), total: 0, next: None };
         };
         let from = match &self.query.after {
             Some(after) => Bound::Excluded(after.unique_id.clone()),
@@ -91,10 +91,10 @@ impl Plan<'_> {
         let mut found = records.range((from, Bound::Unbounded)).map(|(_, record)| record);
         let items: Vec<_> = found.by_ref().take(limit).cloned().collect();
         let next = found.next().and(items.last()).map(|last| self.query.sort.position(last));
-        Page { items, total: records.size(), next }
+        Listing { items, total: records.size(), next }
     }
 
-    fn run_scan(&self) -> Page {
+    fn run_scan(&self) -> Listing {
         let sort = self.query.sort;
         // A heap of the best places: a page of a long list does not sort the whole of it.
         let most = self.query.limit.map(|limit| limit.saturating_add(1));
@@ -118,7 +118,7 @@ impl Plan<'_> {
         let more = ranked.len() > limit;
         ranked.truncate(limit);
         let next = ranked.last().filter(|_| more).map(|last| last.position.clone());
-        Page { items: ranked.into_iter().map(|ranked| Arc::clone(ranked.record)).collect(), total, next }
+        Listing { items: ranked.into_iter().map(|ranked| Arc::clone(ranked.record)).collect(), total, next }
     }
 }
 

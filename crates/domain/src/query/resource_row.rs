@@ -8,7 +8,7 @@ use crate::lease::LeaseState;
 use crate::money::MicroUsd;
 use crate::plugin::{FreeJson, UniqueId};
 use crate::record::finding::next_step;
-use crate::record::{FindingKind, Held, Holder, Observation, ObservedState, Record, ResourceKey, ResourceKind};
+use crate::record::{FindingKind, Holder, Holding, Observation, ObservedState, Record, ResourceKey, ResourceKind};
 use crate::state::State;
 use crate::wire_names;
 
@@ -112,7 +112,7 @@ pub struct Evidence {
 
 impl Resource {
     /// The row of a held thing.
-    pub(crate) fn of(held: Held<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
+    pub(crate) fn of(held: Holding<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
         let facts = record.facts_of(held);
         let kind = held.kind();
         let host = if kind == ResourceKind::Remote { None } else { record.plugin.host.clone() };

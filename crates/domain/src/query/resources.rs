@@ -8,8 +8,8 @@ use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
 use crate::index::{IndexKey, Records};
 use crate::plugin::{Pid, RemoteResource, UniqueId};
-use crate::record::resource::{held_by, is_short_id};
-use crate::record::{FindingKind, Held, ObservedState, Record, ResourceKind};
+use crate::record::resource::{holdings_of, is_short_id};
+use crate::record::{FindingKind, Holding, ObservedState, Record, ResourceKind};
 use crate::state::State;
 
 /// Which of the held things to list. Conditions that are `None` hold for everything.
@@ -129,7 +129,7 @@ impl ResourceQuery {
         record: &'a Arc<Record>,
         state: &'a State,
     ) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
-        let rows = held_by(&record.plugin).enumerate();
+        let rows = holdings_of(&record.plugin).enumerate();
         rows.filter_map(|(row, held)| {
             let certainty = self.certainty(held, record)?;
             let position = RowPosition { unique_id: record.unique_id.clone(), row };
@@ -138,7 +138,7 @@ impl ResourceQuery {
     }
 
     /// How certain it is that a thing is what is asked for; `None` when it is not.
-    fn certainty(&self, held: Held<'_>, record: &Record) -> Option<Certainty> {
+    fn certainty(&self, held: Holding<'_>, record: &Record) -> Option<Certainty> {
         let facts = record.facts_of(held);
         let seen = facts.and_then(|facts| facts.observation.as_ref()).map(|seen| seen.state);
         let is_alive = seen == Some(ObservedState::Alive);
@@ -166,12 +166,12 @@ impl ResourceQuery {
     }
 
     /// Returns true if and only if a thing has the names that are asked for.
-    fn names(&self, held: Held<'_>, record: &Record) -> bool {
+    fn names(&self, held: Holding<'_>, record: &Record) -> bool {
         let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
         let (pid, container, remote) = match held {
-            Held::Process(pid) => (Some(pid), None, None),
-            Held::Container(id) => (None, Some(id), None),
-            Held::Remote(remote) => (None, None, Some(remote)),
+            Holding::Process(pid) => (Some(pid), None, None),
+            Holding::Container(id) => (None, Some(id), None),
+            Holding::Remote(remote) => (None, None, Some(remote)),
         };
         let is_container = |wanted: &String| {
             let seen = record.facts_of(held).and_then(crate::record::Facts::container_id);

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::observation::{Facts, Observed};
+use super::observation::{Facts, ObservedResources};
 use super::observed_document::ObservedDocument;
-use super::resource::{Held, ResourceKind, Slot, held_by};
+use super::resource::{Holding, ResourceKind, Slot, holdings_of};
 use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
 use crate::revision::Revision;
 
@@ -29,7 +29,7 @@ pub struct Record {
     /// When the newest change to it was made.
     pub updated_at: Timestamp,
     /// What was seen of what it holds, and what is wrong with it.
-    pub observed: Observed,
+    pub observed: ObservedResources,
     /// The reply document, serialised when the record was made.
     pub json: Bytes,
 }
@@ -43,7 +43,7 @@ impl Record {
         created_at: Timestamp,
         updated_at: Timestamp,
     ) -> Record {
-        Record::observed(plugin, config, revision, (created_at, updated_at), Observed::default())
+        Record::observed(plugin, config, revision, (created_at, updated_at), ObservedResources::default())
     }
 
     /// Makes a record, and serialises its document. The times are those of the first and of the newest change.
@@ -52,7 +52,7 @@ impl Record {
         config: Option<FreeJson>,
         revision: Revision,
         (created_at, updated_at): (Timestamp, Timestamp),
-        observed: Observed,
+        observed: ObservedResources,
     ) -> Record {
         let unique_id = plugin.unique_id();
         let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
@@ -75,12 +75,12 @@ impl Record {
                 pid.is_some_and(|pid| self.plugin.spawned_pids.contains(pid))
             }
             ResourceKind::Container => self.plugin.container() == Some(&slot.id),
-            ResourceKind::Remote => held_by(&self.plugin).any(|held| held.slot() == *slot),
+            ResourceKind::Remote => holdings_of(&self.plugin).any(|held| held.slot() == *slot),
         }
     }
 
     /// What is known of one of the things that it holds.
-    pub fn facts_of(&self, held: Held<'_>) -> Option<&Facts> {
+    pub fn facts_of(&self, held: Holding<'_>) -> Option<&Facts> {
         if self.observed.is_empty() { None } else { self.observed.get(&held.slot()) }
     }
 }

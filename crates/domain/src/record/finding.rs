@@ -44,7 +44,7 @@ pub struct Finding {
 
 /// A finding of one of the resources of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FindingChange {
     /// Which one.
     pub slot: Slot,
     /// What is wrong with it.

@@ -6,7 +6,7 @@ use super::document::Record;
 pub(crate) use super::finding::{Finding, FindingKind, Looks};
 pub(crate) use super::holder::Holder;
 use super::observation::{Facts, Observation, ObservedState};
-use super::resource::{Held, ResourceKind, held_by};
+use super::resource::{Holding, ResourceKind, holdings_of};
 use crate::lease::LeaseState;
 
 /// How long something must have been so before it is a finding. More tells later; less tells of what
@@ -18,7 +18,7 @@ pub const SIGHTINGS: u32 = 2;
 
 /// What is to be said of a resource at a moment.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Judgement {
     /// This is wrong with it.
     Found(Finding),
     /// Nothing is wrong with it.
@@ -33,7 +33,7 @@ pub struct Case<'a> {
     /// The plugin.
     pub record: &'a Record,
     /// What it holds.
-    pub held: Held<'a>,
+    pub held: Holding<'a>,
     /// What was observed and found of that.
     pub facts: Option<&'a Facts>,
     /// How often the same was seen in a row.
@@ -44,7 +44,7 @@ pub struct Case<'a> {
 
 impl Case<'_> {
     /// Judges the case at a time.
-    pub fn judge(&self, now: Timestamp) -> Verdict {
+    pub fn judge(&self, now: Timestamp) -> Judgement {
         let observation = self.facts.and_then(|facts| facts.observation.as_ref());
         match observation {
             Some(seen) if seen.state.is_end() => self.ended(seen, now),
@@ -53,46 +53,46 @@ impl Case<'_> {
     }
 
     /// It was seen to be gone, or to be another.
-    fn ended(&self, seen: &Observation, now: Timestamp) -> Verdict {
+    fn ended(&self, seen: &Observation, now: Timestamp) -> Judgement {
         if !self.held.may_run() {
             // It is not claimed to be there.
-            return Verdict::Nothing;
+            return Judgement::Nothing;
         }
         let kind = if seen.state == ObservedState::Gone { FindingKind::Ghost } else { FindingKind::Reused };
         // What was found before a restart was seen often enough then.
         if self.stands(kind) {
-            return Verdict::Found(self.finding(kind, seen.since));
+            return Judgement::Found(self.finding(kind, seen.since));
         }
         if self.looks.sightings < SIGHTINGS {
-            return Verdict::Wait(None);
+            return Judgement::Wait(None);
         }
         self.after_grace(kind, seen.since, now)
     }
 
     /// It was not seen to have ended.
-    fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Verdict {
+    fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Judgement {
         let alive = seen.is_some_and(|seen| seen.state == ObservedState::Alive);
         if let Holder::Lease(lease, _) = self.holder
             && lease.state == LeaseState::Lost
             && (alive || self.held.may_run())
         {
             if alive && self.looks.sightings < SIGHTINGS && !self.stands(FindingKind::Orphan) {
-                return Verdict::Wait(None);
+                return Judgement::Wait(None);
             }
             return self.after_grace(FindingKind::Orphan, lease.since, now);
         }
         match seen {
             Some(seen) if !alive && self.held.may_run() => self.after_grace(FindingKind::Unverified, seen.since, now),
-            _ => Verdict::Nothing,
+            _ => Judgement::Nothing,
         }
     }
 
-    fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Verdict {
+    fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Judgement {
         let due = since.saturating_add(GRACE).unwrap_or(Timestamp::MAX);
         if due <= now || self.stands(kind) {
-            Verdict::Found(self.finding(kind, since))
+            Judgement::Found(self.finding(kind, since))
         } else {
-            Verdict::Wait(Some(due))
+            Judgement::Wait(Some(due))
         }
     }
 
@@ -144,20 +144,20 @@ impl Case<'_> {
 }
 
 /// What is wrong with a resource, as a list shows it: what was found, or that nobody has looked.
-pub(crate) fn shown(held: Held<'_>, facts: Option<&Facts>) -> Option<FindingKind> {
+pub(crate) fn shown(held: Holding<'_>, facts: Option<&Facts>) -> Option<FindingKind> {
     let finding = facts.and_then(|facts| facts.finding.as_ref()).map(|finding| finding.finding);
     let unseen = facts.is_none_or(|facts| facts.observation.is_none());
     finding.or((unseen && held.may_run()).then_some(FindingKind::Unverified))
 }
 
 /// What is known of a resource that nobody has looked at, in words.
-pub(crate) fn unseen(held: Held<'_>, record: &Record, holder: Holder<'_>) -> String {
+pub(crate) fn unseen(held: Holding<'_>, record: &Record, holder: Holder<'_>) -> String {
     Case { record, held, facts: record.facts_of(held), looks: Looks::default(), holder }.evidence()
 }
 
 /// Every kind of finding that a list shows of a plugin.
 pub(crate) fn shown_of(record: &Record) -> impl Iterator<Item = FindingKind> + '_ {
-    held_by(&record.plugin).filter_map(|held| shown(held, record.facts_of(held)))
+    holdings_of(&record.plugin).filter_map(|held| shown(held, record.facts_of(held)))
 }
 
 #[cfg(test)]
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::lease::{Lease, LeaseId, LeaseTerms};
     use crate::plugin::Registration;
-    use crate::record::observation::Observed;
+    use crate::record::observation::ObservedResources;
     use crate::revision::Revision;
 
     /// Seconds since the lease was granted.
@@ -185,7 +185,7 @@ mod tests {
             "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": status},
         });
         let plugin = Registration::read(body).unwrap().applied_to(None);
-        Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), Observed::default())
+        Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), ObservedResources::default())
     }
 
     /// It cannot be told yet.
@@ -201,7 +201,7 @@ mod tests {
         raised: Option<FindingKind>,
     ) -> Result<Option<FindingKind>, NotYet> {
         let record = record(status);
-        let held = held_by(&record.plugin).next().unwrap();
+        let held = holdings_of(&record.plugin).next().unwrap();
         let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
         let facts = Facts { observation: seen.map(|(state, since)| observation(state, since)), finding };
         let lease = lease.map(|(state, since)| {
@@ -212,12 +212,12 @@ mod tests {
         let looks = Looks { sightings, last: Some(at(99)) };
         let case = Case { record: &record, held, facts: Some(&facts), looks, holder };
         match case.judge(at(100)) {
-            Verdict::Found(finding) => {
+            Judgement::Found(finding) => {
                 assert_eq!(raised == Some(finding.finding), &*finding.evidence == "as it was", "{finding:?}");
                 Ok(Some(finding.finding))
             }
-            Verdict::Nothing => Ok(None),
-            Verdict::Wait(_) => Err(NotYet),
+            Judgement::Nothing => Ok(None),
+            Judgement::Wait(_) => Err(NotYet),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`resource`] | one thing that a plugin holds: [`Held`], and the [`Slot`] that names it |
+//! | [`resource`] | one thing that a plugin holds: [`Holding`], and the [`Slot`] that names it |
 //! | [`observation`] | what was seen of it |
 //! | [`finding`] | what is wrong with it: claimed and observed, side by side |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
@@ -17,8 +17,11 @@ pub mod observation;
 pub mod observed_document;
 pub mod resource;
 
+pub use self::finding::FindingChange;
+pub use self::observation::{ObservedResources, ReportedObservation};
+pub use self::resource::Holding;
 pub use document::{PluginDocument, Record};
-pub use finding::{Finding, FindingKind, Found, Looks};
+pub use finding::{Finding, FindingKind, Looks};
 pub use holder::Holder;
-pub use observation::{Facts, Observation, Observed, ObservedState, ResourceKey, Sighting};
-pub use resource::{Held, ResourceKind, Slot};
+pub use observation::{Facts, Observation, ObservedState, ResourceKey};
+pub use resource::{ResourceKind, Slot};

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::resource::held_slots;
+use super::resource::slots_of;
 pub use super::resource::{ResourceKind, Slot};
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 use crate::wire_names;
@@ -67,7 +67,7 @@ impl ObservedState {
 
 /// One look at one resource.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sighting {
+pub struct ReportedObservation {
     /// At what.
     pub key: ResourceKey,
     /// What was seen.
@@ -100,7 +100,7 @@ pub struct Observation {
 
 /// A transition of one of the resources of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct ObservationChange {
     /// Which one.
     pub slot: Slot,
     /// What is known of it from now on.
@@ -131,12 +131,12 @@ impl Facts {
 
 /// What is known of all that a plugin holds. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Observed(Arc<BTreeMap<Slot, Facts>>);
+pub struct ObservedResources(Arc<BTreeMap<Slot, Facts>>);
 
-impl Observed {
+impl ObservedResources {
     /// What was kept.
-    pub fn restore(facts: impl IntoIterator<Item = (Slot, Facts)>) -> Observed {
-        Observed(Arc::new(facts.into_iter().collect()))
+    pub fn restore(facts: impl IntoIterator<Item = (Slot, Facts)>) -> ObservedResources {
+        ObservedResources(Arc::new(facts.into_iter().collect()))
     }
 
     /// As a JSON array, for a store; `None` when nothing is known.
@@ -146,14 +146,14 @@ impl Observed {
         (!entries.is_empty()).then(|| serde_json::to_string(&entries).unwrap_or_default())
     }
 
-    /// What [`Observed::to_text`] has made.
+    /// What [`ObservedResources::to_text`] has made.
     ///
     /// # Errors
     ///
     /// When the text is damaged.
-    pub fn from_text(text: Option<&str>) -> Result<Observed, serde_json::Error> {
+    pub fn from_text(text: Option<&str>) -> Result<ObservedResources, serde_json::Error> {
         let entries: Vec<(Slot, Facts)> = text.map(serde_json::from_str).transpose()?.unwrap_or_default();
-        Ok(Observed::restore(entries))
+        Ok(ObservedResources::restore(entries))
     }
 
     /// What is known of a resource, if anything is.
@@ -180,7 +180,7 @@ impl Observed {
 
     /// This, with the facts about some resources changed.
     #[must_use]
-    pub(crate) fn with<'a>(&self, changes: impl IntoIterator<Item = (&'a Slot, Fact<'a>)>) -> Observed {
+    pub(crate) fn with<'a>(&self, changes: impl IntoIterator<Item = (&'a Slot, Fact<'a>)>) -> ObservedResources {
         let mut facts = BTreeMap::clone(&self.0);
         for (slot, fact) in changes {
             let known = facts.entry(slot.clone()).or_default();
@@ -192,24 +192,24 @@ impl Observed {
                 facts.remove(slot);
             }
         }
-        Observed(Arc::new(facts))
+        ObservedResources(Arc::new(facts))
     }
 
     /// What is still of concern when `after` stands where `before` stood: a resource that is released takes
     /// with it what was seen of it, and so does one that is now said to be somewhere else.
     #[must_use]
-    pub(crate) fn kept_for(&self, before: &Plugin, after: &Plugin) -> Observed {
+    pub(crate) fn kept_for(&self, before: &Plugin, after: &Plugin) -> ObservedResources {
         if self.is_empty() {
             return self.clone();
         }
         let moved = before.host != after.host;
-        let held: std::collections::BTreeSet<_> = held_slots(after).collect();
+        let held: std::collections::BTreeSet<_> = slots_of(after).collect();
         let stays = |slot: &Slot| held.contains(slot) && !(moved && slot.kind != ResourceKind::Remote);
         if self.0.keys().all(stays) {
             return self.clone();
         }
         let kept = self.0.iter().filter(|(slot, _)| stays(slot)).map(|(slot, facts)| (slot.clone(), facts.clone()));
-        Observed::restore(kept)
+        ObservedResources::restore(kept)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::finding::{FindingKind, next_step};
-use super::observation::{Facts, Observed, ObservedState};
+use super::observation::{Facts, ObservedResources, ObservedState};
 use super::resource::{ResourceKind, Slot};
 use crate::plugin::Plugin;
 
@@ -70,7 +70,11 @@ struct ObservedFinding<'a> {
 
 impl<'a> ObservedDocument<'a> {
     /// What is known, if anything is.
-    pub(crate) fn of(unique_id: &str, plugin: &Plugin, observed: &'a Observed) -> Option<ObservedDocument<'a>> {
+    pub(crate) fn of(
+        unique_id: &str,
+        plugin: &Plugin,
+        observed: &'a ObservedResources,
+    ) -> Option<ObservedDocument<'a>> {
         if observed.is_empty() {
             return None;
         }

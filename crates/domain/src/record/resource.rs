@@ -38,61 +38,61 @@ pub(crate) fn is_short_id(text: &str) -> bool {
 /// One thing that is held, not yet a row.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names say what they are")]
-pub enum Held<'a> {
+pub enum Holding<'a> {
     Process(Pid),
     Container(&'a str),
     Remote(&'a RemoteResource),
 }
 
 /// The places of all that a plugin holds.
-pub(crate) fn held_slots(plugin: &Plugin) -> impl Iterator<Item = Slot> + '_ {
-    held_by(plugin).map(Held::slot)
+pub(crate) fn slots_of(plugin: &Plugin) -> impl Iterator<Item = Slot> + '_ {
+    holdings_of(plugin).map(Holding::slot)
 }
 
 /// All that a plugin holds: its processes, its container, its remote resource.
-pub fn held_by(plugin: &Plugin) -> impl Iterator<Item = Held<'_>> {
-    let processes = plugin.spawned_pids.iter().map(Held::Process);
-    let container = plugin.container().map(Held::Container);
-    processes.chain(container).chain(plugin.remote_resource.as_ref().map(Held::Remote))
+pub fn holdings_of(plugin: &Plugin) -> impl Iterator<Item = Holding<'_>> {
+    let processes = plugin.spawned_pids.iter().map(Holding::Process);
+    let container = plugin.container().map(Holding::Container);
+    processes.chain(container).chain(plugin.remote_resource.as_ref().map(Holding::Remote))
 }
 
-impl<'a> Held<'a> {
+impl<'a> Holding<'a> {
     /// What it is.
     pub fn kind(self) -> ResourceKind {
         match self {
-            Held::Process(_) => ResourceKind::Process,
-            Held::Container(_) => ResourceKind::Container,
-            Held::Remote(_) => ResourceKind::Remote,
+            Holding::Process(_) => ResourceKind::Process,
+            Holding::Container(_) => ResourceKind::Container,
+            Holding::Remote(_) => ResourceKind::Remote,
         }
     }
 
     /// What the plugin says of it: `running` for a process or a container, the status of a remote resource.
     pub fn claimed(self) -> &'a str {
         match self {
-            Held::Process(_) | Held::Container(_) => "running",
-            Held::Remote(remote) => &remote.status,
+            Holding::Process(_) | Holding::Container(_) => "running",
+            Holding::Remote(remote) => &remote.status,
         }
     }
 
     /// Whether a provider may be charging for it.
     pub fn is_billable(self) -> bool {
-        matches!(self, Held::Remote(remote) if remote.is_billable())
+        matches!(self, Holding::Remote(remote) if remote.is_billable())
     }
 
     /// Whether it may run or bill, as far as the plugin says.
     pub fn may_run(self) -> bool {
         match self {
-            Held::Process(_) | Held::Container(_) => true,
-            Held::Remote(remote) => remote.is_billable() || remote.status == "unknown",
+            Holding::Process(_) | Holding::Container(_) => true,
+            Holding::Remote(remote) => remote.is_billable() || remote.status == "unknown",
         }
     }
 
     /// What names it.
     pub fn id(self) -> Option<String> {
         match self {
-            Held::Process(pid) => Some(pid.to_string()),
-            Held::Container(id) => Some(id.to_owned()),
-            Held::Remote(remote) => {
+            Holding::Process(pid) => Some(pid.to_string()),
+            Holding::Container(id) => Some(id.to_owned()),
+            Holding::Remote(remote) => {
                 let ids = [&remote.instance_id, &remote.job_id, &remote.endpoint_url, &remote.ssh_host];
                 ids.into_iter().flatten().next().cloned()
             }

@@ -115,7 +115,7 @@ proptest! {
             drop(machine.submit(request));
         }
         let mut by_admin = request.clone();
-        by_admin.principal = Some(Principal::anonymous());
+        by_admin.principal = Some(Principal::unrestricted());
         let mut by_somebody = request;
         by_somebody.principal = Some(somebody.principal);
         if let Ok(decision) = machine.decide(&by_somebody) {

@@ -6,11 +6,11 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use domain::access::Principal;
-use domain::command::request::{Ground, Look, TagCondition};
+use domain::command::request::{BasedOn, ProbeResult, TagCondition};
 use domain::command::{Command, Precondition, Request};
 use domain::cost::{Budget, Reached};
 use domain::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
-use domain::record::{Finding, FindingKind, Found, ObservedState, ResourceKind, Slot};
+use domain::record::{Finding, FindingChange, FindingKind, ObservedState, ResourceKind, Slot};
 use domain::{EntityTag, LeaseId, LeaseTerms, MicroUsd, Revision, StoreId};
 
 /// A field with one of some values, or absent.
@@ -127,11 +127,11 @@ fn slots() -> impl Strategy<Value = Slot> {
     prop_oneof![3 => processes, 1 => containers, 1 => remotes].prop_map(|(kind, id)| Slot { kind, id: id.into() })
 }
 
-fn looks() -> impl Strategy<Value = Look> {
+fn looks() -> impl Strategy<Value = ProbeResult> {
     let identity = prop::option::of(select(vec![json!({"start_ticks": 1}), json!({"start_ticks": 2})]));
     let detail = prop::option::of(Just("exit code 1"));
     (slots(), select(ObservedState::ALL.to_vec()), 0_i64..20, identity, detail).prop_map(
-        |(slot, state, second, identity, detail)| Look {
+        |(slot, state, second, identity, detail)| ProbeResult {
             slot,
             state,
             at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
@@ -142,17 +142,17 @@ fn looks() -> impl Strategy<Value = Look> {
     )
 }
 
-fn findings() -> impl Strategy<Value = Found> {
+fn findings() -> impl Strategy<Value = FindingChange> {
     (slots(), select(FindingKind::ALL.to_vec()), 0_i64..20).prop_map(|(slot, finding, second)| {
         let since = Timestamp::from_second(1_800_000_000 + second).unwrap();
-        Found { slot, finding: Finding { finding, since, evidence: "seen".into(), cost: None } }
+        FindingChange { slot, finding: Finding { finding, since, evidence: "seen".into(), cost: None } }
     })
 }
 
 /// What a judgement rests on: mostly on what does not stand any more.
-fn grounds() -> impl Strategy<Value = Ground> {
+fn grounds() -> impl Strategy<Value = BasedOn> {
     let revisions = || (0_u64..12).prop_map(Revision);
-    (revisions(), prop::option::weighted(0.1, revisions())).prop_map(|(plugin, lease)| Ground { plugin, lease })
+    (revisions(), prop::option::weighted(0.1, revisions())).prop_map(|(plugin, lease)| BasedOn { plugin, lease })
 }
 
 /// Commands about what is seen of what is held, and about who holds it.
@@ -251,7 +251,7 @@ fn conditions() -> impl Strategy<Value = Option<TagCondition>> {
 
 /// A command, now and then on a condition.
 pub(crate) fn requests() -> impl Strategy<Value = Request> {
-    let principals = select(vec![None, Some(Principal::anonymous())]);
+    let principals = select(vec![None, Some(Principal::unrestricted())]);
     (commands(), conditions(), conditions(), prop::option::of(Just("r-1")), principals).prop_map(
         |(command, if_match, if_none_match, id, principal)| Request {
             command,

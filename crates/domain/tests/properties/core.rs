@@ -31,7 +31,7 @@ proptest! {
             if changed != Ok(true) {
                 prop_assert_eq!(&machine.state, &before);
             }
-            let left_open = matches!(changed, Err(Refusal::NotVetted(_)));
+            let left_open = matches!(changed, Err(Refusal::NotChecked(_)));
             prop_assert!(!left_open, "the check of a schema is not left to the caller");
             let newest = machine.state.plugins().values().map(|record| record.revision).max();
             prop_assert!(newest.unwrap_or_default() <= machine.state.revision());

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use domain::change::Change;
 use domain::command::decide::decide;
-use domain::command::schema_question::Vetted;
+use domain::command::schema_question::CheckedSchema;
 use domain::command::{Command, Decision, Refusal, Request};
 use domain::{Revision, State, StoreId};
 
@@ -26,12 +26,12 @@ impl Machine {
 
     /// Decides a request as the writer does, with the schema checked as often as it takes.
     pub(crate) fn decide(&self, request: &Request) -> Result<Decision, Refusal> {
-        let mut vetted: Option<Vetted> = None;
+        let mut checked: Option<CheckedSchema> = None;
         loop {
-            match decide(&self.state, &self.store, request, vetted.as_ref()) {
-                Err(Refusal::NotVetted(question)) => {
-                    assert!(vetted.is_none(), "the same question is asked twice");
-                    vetted = Some(question.answer()?);
+            match decide(&self.state, &self.store, request, checked.as_ref()) {
+                Err(Refusal::NotChecked(question)) => {
+                    assert!(checked.is_none(), "the same question is asked twice");
+                    checked = Some(question.answer()?);
                 }
                 decision => return decision,
             }

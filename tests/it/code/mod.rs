@@ -1,0 +1,4 @@
+//! The code itself: its layers, and what clients rely on.
+
+mod compatibility;
+mod layers;

@@ -1,0 +1,140 @@
+//! A journal that fails on request: it fails, panics or waits when its director says so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, mpsc};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::within_patience;
+use domain::change::Change;
+use domain::command::idempotency::KeptAnswer;
+use domain::{Revision, Snapshot, State};
+use plugin_registry::store::heartbeats::HeartbeatStore;
+use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
+
+/// What the next commit does.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// Fails, and nothing was written: the disk is full.
+    DiskFull,
+    /// Fails although everything was written: its outcome is not known.
+    OutcomeUnknown,
+    /// Panics.
+    Panic,
+    /// Waits until it is let go.
+    Wait,
+}
+
+/// Tells the journal what to do.
+pub(crate) struct Director {
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    waiting: UnboundedReceiver<()>,
+    go: mpsc::Sender<()>,
+}
+
+/// The journal.
+pub(crate) struct FaultyJournal {
+    inner: Box<dyn Journal>,
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    waits: tokio::sync::mpsc::UnboundedSender<()>,
+    go: mpsc::Receiver<()>,
+}
+
+/// A journal that does what its director says.
+pub(crate) fn faulty(inner: impl Journal) -> (FaultyJournal, Director) {
+    let acts = Arc::<Mutex<VecDeque<Act>>>::default();
+    let (waits, waiting) = tokio::sync::mpsc::unbounded_channel();
+    let (go, gone) = mpsc::channel();
+    let director = Director { acts: Arc::clone(&acts), waiting, go };
+    (FaultyJournal { inner: Box::new(inner), acts, waits, go: gone }, director)
+}
+
+impl Director {
+    /// Lets the commit after those already directed do `act`.
+    pub(crate) fn next(&self, act: Act) {
+        self.acts.lock().unwrap().push_back(act);
+    }
+
+    /// Waits until a commit waits.
+    pub(crate) async fn commit_waits(&mut self) {
+        within_patience("a commit", self.waiting.recv()).await.expect("the journal is gone");
+    }
+
+    /// Lets the waiting commit go.
+    pub(crate) fn let_go(&self) {
+        self.go.send(()).expect("the journal is gone");
+    }
+}
+
+impl Journal for FaultyJournal {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.inner.load()
+    }
+
+    fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.inner.begin(known)
+    }
+
+    fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let act = self.acts.lock().unwrap().pop_front();
+        match act {
+            None => self.inner.commit(batch),
+            Some(Act::DiskFull) => Err(StoreError::Full("no space left on device".into())),
+            Some(Act::OutcomeUnknown) => {
+                self.inner.commit(batch)?;
+                Err(StoreError::Io("the disk did not say whether".into()))
+            }
+            Some(Act::Panic) => panic!("on purpose"),
+            Some(Act::Wait) => {
+                self.waits.send(()).expect("the director is gone");
+                self.go.recv().expect("the director is gone");
+                self.inner.commit(batch)
+            }
+        }
+    }
+
+    fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.inner.answers(keys)
+    }
+
+    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+        self.inner.forget_answers(before, limit)
+    }
+
+    fn roll_back(&mut self) {
+        self.inner.roll_back();
+    }
+
+    fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.inner.foreign_changes(known)
+    }
+
+    fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.inner.read(after, limit)
+    }
+
+    fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {
+        self.inner.compact(compact_revision, steps)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        self.inner.history()
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        self.inner.webhooks()
+    }
+
+    fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {
+        self.inner.heartbeat_store()
+    }
+
+    fn tokens(&self) -> Arc<dyn TokenStore> {
+        self.inner.tokens()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}

@@ -1,0 +1,5 @@
+//! Filters, order and pages of lists.
+
+mod list;
+mod list_order;
+mod list_pages;

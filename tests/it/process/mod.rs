@@ -1,0 +1,6 @@
+//! The binary, the agent, `exec`, and what is really still there.
+
+pub(crate) mod agent;
+mod binary;
+mod exec;
+mod liveness;

@@ -1,0 +1,140 @@
+//! How much a registry may hold.
+
+use serde_json::json;
+
+use crate::harness::server::Setup;
+use crate::harness::simulated_server::new_clock;
+use crate::harness::{Durable, Server, Trace, minimal, named};
+use domain::command::quota::Quotas;
+
+/// On a clock that stands still: a time has as many digits as it needs.
+async fn within(quotas: Quotas) -> Server {
+    Setup { quotas, clock: new_clock(), ..Setup::in_memory() }.start().await
+}
+
+#[tokio::test]
+async fn no_more_plugins_than_there_may_be() {
+    let server = within(Quotas { plugins: 2, ..Quotas::default() }).await;
+    let client = server.client();
+    client.register(&named("c", "a")).await;
+    client.register(&named("c", "b")).await;
+    let before = Trace::of(&client).await;
+    let refused = client.post("/plugins", &named("c", "c")).refused(507).await;
+    assert_eq!(refused.kind(), "registry-full");
+    assert!(refused.detail().contains("--max-plugins"), "{}", refused.detail());
+    let lines = [named("c", "d"), named("c", "a")].map(|plugin| plugin.to_string()).join("\n");
+    let results = client.import(lines).await;
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(507), &json!(200)));
+    assert_eq!(Trace::of(&client).await, before, "a refusal changes nothing");
+    // What stands can be changed, and makes room when it goes.
+    client.put("/plugins/c_a/container_id", &json!({"container_id": "4c01db0b339c"})).answers(200).await;
+    client.delete("/plugins/c_b").answers(204).await;
+    client.register(&named("c", "c")).await;
+}
+
+#[tokio::test]
+async fn no_more_bytes_than_there_may_be_to_the_byte() {
+    let unbounded = within(Quotas::default()).await;
+    let client = unbounded.client();
+    client.register(&named("c", "a")).await;
+    client.register(&named("c", "b")).await;
+    let bytes = unbounded.registry.snapshot().state.bytes();
+
+    for (room, status) in [(bytes, 201), (bytes - 1, 507)] {
+        let server = within(Quotas { bytes: room, ..Quotas::default() }).await;
+        let client = server.client();
+        client.register(&named("c", "a")).await;
+        client.post("/plugins", &named("c", "b")).answers(status).await;
+    }
+    let server = within(Quotas { bytes, ..Quotas::default() }).await;
+    let client = server.client();
+    client.register(&named("c", "a")).await;
+    client.register(&named("c", "b")).await;
+    let before = Trace::of(&client).await;
+    for grown in [
+        client.put("/plugins/c_a/spawned_pids", &json!({"spawned_pids": [1, 2, 3]})),
+        client.put("/plugins/c_a/container_id", &json!({"container_id": "4c01db0b339c"})),
+        client.put("/plugins/c_a/remote_resource", &json!({"provider": "aws"})),
+        client.put("/plugins/c_a/config", &json!({})),
+        client.put("/categories/c", &json!({"display_name": "C"})),
+        client.patch("/plugins/c_a", &json!({"description": "longer"})),
+    ] {
+        let refused = grown.refused(507).await;
+        assert!(refused.detail().contains("--max-bytes"), "{}", refused.detail());
+    }
+    assert_eq!(Trace::of(&client).await, before, "a refusal changes nothing");
+    client.delete("/plugins/c_b").answers(204).await;
+    client.put("/plugins/c_a/spawned_pids", &json!({"spawned_pids": [1, 2, 3]})).answers(200).await;
+}
+
+#[tokio::test]
+async fn bytes_are_what_stands_whatever_has_led_there() {
+    let store = Durable::fresh();
+    let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    for n in 0..5 {
+        client.register(&named("c", &n.to_string())).await;
+    }
+    client.put("/plugins/c_1/config", &json!({"a": 1})).answers(200).await;
+    client.put("/categories/c", &json!({"display_name": "C"})).answers(200).await;
+    client.patch("/plugins/c_2", &json!({"description": "longer"})).answers(200).await;
+    client.delete("/plugins/c_3").answers(204).await;
+    client.delete("/plugins/c_1/config").answers(200).await;
+    let bytes = server.registry.snapshot().state.bytes();
+    server.stop().await;
+    let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
+    assert_eq!(server.registry.snapshot().state.bytes(), bytes);
+    assert!(bytes > 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_holds_more_than_it_may_takes_what_does_not_make_it_grow() {
+    let store = Durable::fresh();
+    let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    let mut labelled = named("c", "a");
+    labelled["labels"] = json!({"one": "1", "two": "2", "three": "3"});
+    client.register(&labelled).await;
+    client.register(&named("c", "b")).await;
+    server.stop().await;
+    let quotas = Quotas { plugins: 1, bytes: 1, labels: 1 };
+    let server = Setup { journal: store.open(), quotas, ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    client.post("/plugins", &named("c", "c")).refused(507).await;
+    client.patch("/plugins/c_a", &json!({"labels": {"three": null}})).answers(200).await;
+    client.delete("/plugins/c_b").answers(204).await;
+}
+
+#[tokio::test]
+async fn no_more_labels_than_a_plugin_may_have() {
+    let server = within(Quotas { labels: 2, ..Quotas::default() }).await;
+    let client = server.client();
+    let mut plugin = minimal();
+    plugin["labels"] = json!({"a": "1", "b": "2"});
+    let id = client.register(&plugin).await.json()["unique_id"].as_str().unwrap().to_owned();
+    let more = json!({"labels": {"c": "3"}});
+    let refused = client.patch(&format!("/plugins/{id}"), &more).refused(422).await;
+    assert!(refused.about("/labels").contains("--max-labels"), "{}", refused.document);
+    client.patch(&format!("/plugins/{id}"), &json!({"labels": {"c": "3", "a": null}})).answers(200).await;
+}
+
+#[tokio::test]
+async fn what_was_seen_is_taken_however_full_it_is() {
+    let server = within(Quotas { bytes: 1, plugins: 10, labels: 10 }).await;
+    let client = server.client();
+    client.post("/plugins", &minimal()).refused(507).await;
+    drop(server);
+    let store = Durable::fresh();
+    let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
+    let mut plugin = named("c", "a");
+    plugin["host"] = "gpu-1".into();
+    plugin["spawned_pids"] = json!([54321]);
+    server.client().register(&plugin).await;
+    server.stop().await;
+    let quotas = Quotas { bytes: 1, ..Quotas::default() };
+    let server = Setup { journal: store.open(), quotas, ..Setup::in_memory() }.start().await;
+    let report = json!({"by": "agent", "host": "gpu-1", "observations": [
+        {"kind": "process", "plugin": "c_a", "id": "54321", "state": "alive"}]});
+    let accepted = server.client().post("/observations", &report).answers(200).await.json();
+    assert_eq!(accepted["accepted"], 1, "{accepted}");
+}

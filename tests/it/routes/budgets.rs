@@ -1,0 +1,269 @@
+//! /budgets, and the events that they make.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::receiver::Receiver;
+use crate::harness::server::Setup;
+use crate::harness::trace::refused_without_trace;
+use crate::harness::{Client, Server, named};
+use plugin_registry::clock::ManualClock;
+use plugin_registry::store::sqlite::SqliteJournal;
+use plugin_registry::webhook::Reach;
+use plugin_registry::webhook::deliveries::DeliverySettings;
+
+/// How long the watchman pauses here.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A Tuesday.
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new("2030-01-01T00:00:00Z".parse().unwrap()))
+}
+
+async fn server(clock: &Arc<ManualClock>) -> Server {
+    Setup { clock: clock.clone(), pause: PAUSE, ..Setup::in_memory() }.start().await
+}
+
+/// A plugin that rents something at 10 USD an hour.
+fn renting(name: &str, team: &str) -> Value {
+    let mut document = named("c", name);
+    document["remote_resource"] = json!({"provider": "aws", "status": "running", "estimated_cost_per_hour": 10});
+    document["labels"] = json!({"team": team});
+    document
+}
+
+async fn make(client: &Client, body: Value) -> String {
+    let made = client.post("/budgets", &body).answers(201).await;
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(made.header("location"), Some(format!("/budgets/{id}").as_str()));
+    id
+}
+
+fn path(id: &str) -> String {
+    format!("/budgets/{id}")
+}
+
+#[tokio::test]
+async fn a_budget_is_made_listed_read_changed_and_removed() {
+    let clock = clock();
+    let server = server(&clock).await;
+    let client = server.client();
+    assert_eq!(client.get("/budgets").answers(200).await.json(), json!({"items": [], "revision": 0}));
+    let id = make(&client, json!({"name": "all", "limit_usd": 99.5, "period": "week"})).await;
+    let read = client.get(&path(&id)).answers(200).await.json();
+    let start = "2030-01-01T00:00:00Z";
+    assert_eq!(
+        read,
+        json!({
+            "id": id, "name": "all", "filters": {}, "limit_usd": 99.5, "period": "week",
+            "threshold_percent": [50, 80, 100], "counted_from": start, "period_start": "2029-12-31T00:00:00Z",
+            "period_end": "2030-01-07T00:00:00Z", "spent": {"low_usd": 0, "high_usd": 0}, "spent_percent": 0,
+            "burn_usd_per_hour": 0, "reached_percent": [], "revision": 1, "created_at": start, "updated_at": start,
+        })
+    );
+    assert_eq!(client.get("/budgets").answers(200).await.items(), std::slice::from_ref(&read));
+    // A reply can be sent back, and changes nothing.
+    let same = client.patch(&path(&id), &read).answers(200).await;
+    assert_eq!((same.json(), same.revision()), (read, 1));
+    let patch = json!({"name": "speech", "filters": {"label.team": "speech"}, "threshold_percent": [100, 7, 7]});
+    let patched = client.patch(&path(&id), &patch).answers(200).await.json();
+    assert_eq!(
+        (&patched["filters"], &patched["threshold_percent"], &patched["revision"]),
+        (&json!({"label.team": "speech"}), &json!([7, 100]), &json!(2))
+    );
+    let cleared = client.patch(&path(&id), &json!({"filters": null, "threshold_percent": null})).answers(200).await;
+    assert_eq!((&cleared.json()["filters"], &cleared.json()["threshold_percent"]), (&json!({}), &json!([50, 80, 100])));
+    client.delete(&path(&id)).answers(204).await;
+    client.get(&path(&id)).refused(404).await;
+    client.delete(&path(&id)).refused(404).await;
+    client.patch(&path(&id), &json!({})).refused(404).await;
+    let kinds = client.get("/events").answers(200).await.items();
+    let kinds: Vec<_> = kinds.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["budget.saved", "budget.saved", "budget.saved", "budget.removed"]);
+    // A budget is no plugin, and no change of one.
+    client.get(&format!("/plugins/{id}")).refused(404).await;
+    client.get(&format!("/plugins/{id}/history")).refused(404).await;
+    assert_eq!(client.get("/events?category=c").answers(200).await.items(), [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_threshold_is_told_once_a_period_to_all_who_watch() {
+    let clock = clock();
+    let server = server(&clock).await;
+    let client = server.client();
+    let body = json!({"name": "speech", "limit_usd": 40, "period": "day", "filters": {"label.team": "speech"}});
+    let id = make(&client, body).await;
+    client.register(&renting("a", "speech")).await;
+    client.register(&renting("b", "text")).await;
+    let mut live = client.watch("/events?kind=budget.threshold_reached").await;
+    clock.advance(SignedDuration::from_hours(2));
+    let half = live.next().await.unwrap();
+    assert_eq!((half.event.as_str(), half.revision()), ("change", 4));
+    assert_eq!((&half.data["type"], &half.data["subject"]), (&json!("budget.threshold_reached"), &json!(id)));
+    assert_eq!(half.data["data"]["plugin"], Value::Null);
+    assert_eq!(
+        half.data["data"]["budget"],
+        json!({
+            "name": "speech", "percent": 50, "limit_usd": 40, "period": "day", "period_start": "2030-01-01T00:00:00Z",
+            "low_usd": 20, "high_usd": 20,
+        })
+    );
+    // What ends counts on, and what the others cost does not.
+    client.patch("/plugins/c_a/remote_resource", &json!({"status": "stopped"})).answers(200).await;
+    clock.advance(SignedDuration::from_hours(5));
+    client.patch("/plugins/c_a/remote_resource", &json!({"status": "running"})).answers(200).await;
+    clock.advance(SignedDuration::from_hours(3));
+    let rest = live.take(2).await;
+    let percent: Vec<_> = rest.iter().map(|event| event.data["data"]["budget"]["percent"].as_u64().unwrap()).collect();
+    assert_eq!(percent, [80, 100]);
+    let read = client.get(&path(&id)).answers(200).await.json();
+    assert_eq!((&read["spent"], &read["spent_percent"]), (&json!({"low_usd": 50, "high_usd": 50}), &json!(125)));
+    assert_eq!((&read["reached_percent"], &read["burn_usd_per_hour"]), (&json!([50, 80, 100]), &json!(10)));
+    // At midnight everything begins anew, also for what goes on: 14 hours later it is 00:00, two more are 20 USD.
+    clock.advance(SignedDuration::from_hours(14));
+    let read = client.get(&path(&id)).answers(200).await.json();
+    assert_eq!((&read["spent"]["high_usd"], &read["reached_percent"]), (&json!(0), &json!([])));
+    clock.advance(SignedDuration::from_hours(2));
+    let next = live.next().await.unwrap();
+    let told = &next.data["data"]["budget"];
+    assert_eq!((&told["percent"], &told["period_start"]), (&json!(50), &json!("2030-01-02T00:00:00Z")));
+    assert_eq!(client.get("/events?kind=budget.threshold_reached").answers(200).await.items().len(), 4);
+}
+
+#[tokio::test]
+async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let clock = clock();
+    let open = || Setup { clock: clock.clone(), pause: PAUSE, ..Setup::on(SqliteJournal::open(&store).unwrap()) };
+    let server = open().start().await;
+    let client = server.client();
+    let body = json!({"name": "all", "limit_usd": 100, "period": "total", "threshold_percent": [10, 50]});
+    let id = make(&client, body).await;
+    client.register(&renting("a", "speech")).await;
+    let mut live = client.watch("/events?kind=budget.threshold_reached").await;
+    clock.advance(SignedDuration::from_hours(2));
+    assert_eq!(live.take(1).await[0].data["data"]["budget"]["percent"], 10);
+    client.patch("/plugins/c_a", &json!({"title": "New"})).answers(200).await;
+    let before = client.get(&path(&id)).answers(200).await.json();
+    assert_eq!(before["spent"]["low_usd"], 20);
+    drop(live);
+    server.stop().await;
+    let server = open().start().await;
+    let client = server.client();
+    assert_eq!(client.get(&path(&id)).answers(200).await.json(), before);
+    let mut live = client.watch("/events?kind=budget.threshold_reached").await;
+    clock.advance(SignedDuration::from_hours(3));
+    assert_eq!(live.take(1).await[0].data["data"]["budget"]["percent"], 50, "10 is not told again");
+    // With another limit, the thresholds are told of anew; what was spent is not forgotten.
+    client.patch(&path(&id), &json!({"limit_usd": 500})).answers(200).await;
+    let again = live.take(1).await.remove(0);
+    assert_eq!(
+        (&again.data["data"]["budget"]["percent"], &again.data["data"]["budget"]["high_usd"]),
+        (&json!(10), &json!(50))
+    );
+    // For something else, it is counted from now on.
+    let changed = client.patch(&path(&id), &json!({"filters": {"provider": "aws"}})).answers(200).await.json();
+    assert_eq!((&changed["spent"]["high_usd"], &changed["counted_from"]), (&json!(0), &json!("2030-01-01T05:00:00Z")));
+    drop(live);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_a_threshold() {
+    let clock = clock();
+    let webhooks = DeliverySettings { reach: Reach::Everything, ..DeliverySettings::default() };
+    let server = Setup { clock: clock.clone(), pause: PAUSE, webhooks, ..Setup::in_memory() }.start().await;
+    let client = server.client();
+    let mut receiver = Receiver::start().await;
+    let body = json!({"url": receiver.url(), "kinds": ["budget.threshold_reached"]});
+    client.post("/webhooks", &body).answers(201).await;
+    make(&client, json!({"name": "all", "limit_usd": 5, "period": "day", "threshold_percent": [100]})).await;
+    client.register(&renting("a", "speech")).await;
+    clock.advance(SignedDuration::from_mins(30));
+    let told = receiver.message().await.event();
+    assert_eq!((&told["type"], &told["data"]["budget"]["high_usd"]), (&json!("budget.threshold_reached"), &json!(5)));
+    server.stop().await;
+}
+
+/// Both look, and both find it: the rules let one of them tell.
+#[tokio::test]
+async fn two_processes_tell_of_a_threshold_once() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("registry.db");
+    let clock = clock();
+    let open = || Setup { clock: clock.clone(), pause: PAUSE, ..Setup::on(SqliteJournal::open(&store).unwrap()) };
+    let (one, other) = (open().start().await, open().start().await);
+    let client = one.client();
+    make(&client, json!({"name": "all", "limit_usd": 100, "period": "total", "threshold_percent": [10, 20, 30]})).await;
+    client.register(&renting("a", "speech")).await;
+    let mut live = other.client().watch("/events?kind=budget.threshold_reached&after=0").await;
+    for (hour, percent) in [(1, 10), (2, 20), (3, 30)] {
+        clock.advance(SignedDuration::from_hours(1));
+        let told = live.next().await.unwrap().data;
+        assert_eq!(
+            (&told["data"]["budget"]["percent"], &told["data"]["budget"]["high_usd"]),
+            (&json!(percent), &json!(hour * 10))
+        );
+        // Whoever comes later finds it told, however far it has followed.
+        for server in [&one, &other] {
+            assert_eq!(server.registry.check_budgets().await.map_err(|error| error.to_string()).err(), None);
+        }
+    }
+    assert_eq!(client.get("/events?kind=budget.threshold_reached").answers(200).await.items().len(), 3);
+    drop(live);
+    one.stop().await;
+    other.stop().await;
+}
+
+#[rstest]
+#[case::no_name(json!({"limit_usd": 1, "period": "day"}), "/name")]
+#[case::empty_name(json!({"name": "", "limit_usd": 1, "period": "day"}), "/name")]
+#[case::no_limit(json!({"name": "b", "period": "day"}), "/limit_usd")]
+#[case::nothing(json!({"name": "b", "limit_usd": 0, "period": "day"}), "/limit_usd")]
+#[case::text(json!({"name": "b", "limit_usd": "1", "period": "day"}), "/limit_usd")]
+#[case::too_much(json!({"name": "b", "limit_usd": 1e10, "period": "day"}), "/limit_usd")]
+#[case::no_period(json!({"name": "b", "limit_usd": 1}), "/period")]
+#[case::period(json!({"name": "b", "limit_usd": 1, "period": "year"}), "/period")]
+#[case::filter(json!({"name": "b", "limit_usd": 1, "period": "day", "filters": {"activ": true}}), "/filters/activ")]
+#[case::no_threshold(json!({"name": "b", "limit_usd": 1, "period": "day", "threshold_percent": []}), "/threshold_percent")]
+#[case::threshold(json!({"name": "b", "limit_usd": 1, "period": "day", "threshold_percent": [0]}), "/threshold_percent/0")]
+#[case::misspelt(json!({"name": "b", "limit_usd": 1, "period": "day", "filter": {}}), "/filter")]
+#[case::bare(json!(["b"]), "")]
+#[tokio::test]
+async fn what_is_no_budget_is_refused(#[case] body: Value, #[case] pointer: &str) {
+    let server = Server::in_memory().await;
+    let client = server.client();
+    let problem = refused_without_trace(&client, client.post("/budgets", &body), 422).await;
+    assert!(problem.pointers().contains(&pointer), "{}", problem.document);
+    assert_eq!(client.get("/budgets").answers(200).await.items(), [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn there_are_a_hundred_at_most() {
+    let server = Server::in_memory().await;
+    let client = server.client();
+    let body = json!({"name": "b", "limit_usd": 1, "period": "day"});
+    let first = make(&client, body.clone()).await;
+    for _ in 1..100 {
+        make(&client, body.clone()).await;
+    }
+    assert_eq!(client.post("/budgets", &body).refused(409).await.kind(), "too-many-budgets");
+    client.patch(&path(&first), &json!({"limit_usd": 2})).answers(200).await;
+    client.delete(&path(&first)).answers(204).await;
+    make(&client, body).await;
+}
+
+#[tokio::test]
+async fn parameters_are_refused() {
+    let server = Server::in_memory().await;
+    let client = server.client();
+    client.get("/budgets?active=true").refused(400).await;
+    client.post("/budgets?x=1", &json!({"name": "b", "limit_usd": 1, "period": "day"})).refused(400).await;
+    client.get("/budgets/1?x=1").refused(400).await;
+}

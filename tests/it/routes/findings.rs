@@ -1,0 +1,218 @@
+//! Findings: what is wrong with what is held, on `/resources`, `/plugins` and in events.
+
+use serde_json::{Value, json};
+
+use crate::harness::durable::Durable;
+use crate::harness::receiver::Receiver;
+use crate::harness::server::Setup;
+use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process, text};
+use plugin_registry::registry::Sweeper;
+use plugin_registry::registry::on_gone::OnGone;
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::webhook::{self, Reach};
+
+#[tokio::test]
+async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
+    let mut passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    passage.report("h", json!([process("c_a", 7, "gone")])).await;
+    passage.pass(30).await;
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "it was seen once");
+    passage.report("h", json!([process("c_a", 7, "gone")])).await;
+    passage.pass(1).await;
+    let row = passage.row("finding=ghost").await;
+    assert_eq!(
+        (&row["id"], &row["claimed"], &row["observed"]["state"]),
+        (&json!("7"), &json!("running"), &json!("gone"))
+    );
+    let evidence = &row["evidence"];
+    assert!(text(&evidence["text"]).contains("seen by agent@h"), "{evidence}");
+    assert!(text(&evidence["next_step"]).contains("DELETE /plugins/c_a/spawned_pids/7"), "{evidence}");
+    assert_eq!(evidence["cost"], Value::Null);
+    assert_eq!(passage.client.get("/plugins?finding=ghost").answers(200).await.json()["total"], 1);
+    assert_eq!(passage.client.get("/plugins?finding=orphan").answers(200).await.json()["total"], 0);
+    let raised = passage.events("finding.raised").await;
+    assert_eq!(raised.len(), 1);
+    let told = &raised[0]["data"]["resources"][0];
+    assert_eq!((&raised[0]["subject"], &told["finding"], &told["id"]), (&json!("c_a"), &json!("ghost"), &json!("7")));
+    passage.pass(60).await;
+    assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json()["spawned_pids"], json!([7]), "only marked");
+}
+
+#[tokio::test]
+async fn the_grace_holds_however_often_it_is_seen() {
+    let mut passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    for _ in 0..4 {
+        passage.report("h", json!([process("c_a", 7, "gone")])).await;
+        passage.pass(2).await;
+    }
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "8 s");
+    // It was a mistake: nothing is ever found.
+    passage.report("h", json!([process("c_a", 7, "alive")])).await;
+    passage.pass(60).await;
+    assert!(passage.events("finding.raised").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_lost_holder_has_left_running_is_an_orphan() {
+    let mut passage = SimulatedServer::start().await;
+    let lease = passage.lease("app", Some("h"), 10).await;
+    let rented = json!({
+        "name": "r", "category": "c", "title": "T", "config_schema": {}, "lease_id": lease,
+        "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": "running"},
+    });
+    passage.client.register(&holding("a", "h", &[7], Some(&lease))).await;
+    passage.client.register(&rented).await;
+    passage.seen_twice("h", "c_a", 7, "alive").await;
+    passage.pass(60).await;
+    assert_eq!(passage.state(&lease).await, "lost");
+    passage.pass(15).await;
+    let row = passage.row("pid=7").await;
+    assert_eq!((&row["finding"], &row["lease"]["state"]), (&json!("orphan"), &json!("lost")));
+    assert!(text(&row["evidence"]["text"]).contains("its holder app on h is lost"), "{row}");
+    assert_eq!(passage.row("instance_id=i-1").await["finding"], "orphan", "it bills, whether anybody looks or not");
+    assert_eq!(passage.client.get("/plugins?finding=orphan,ghost").answers(200).await.json()["total"], 2);
+    passage.renew(&lease).await;
+    passage.pass(1).await;
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "its holder lives");
+    let cleared = passage.events("finding.cleared").await;
+    assert_eq!((cleared.len(), &cleared[0]["data"]["resources"][0]["finding"]), (2, &json!("orphan")));
+}
+
+#[tokio::test]
+async fn what_was_released_cleanly_leaves_no_orphans() {
+    let mut passage = SimulatedServer::start().await;
+    let lease = passage.lease("app", Some("h"), 10).await;
+    passage.client.register(&holding("a", "h", &[7], Some(&lease))).await;
+    passage.seen_twice("h", "c_a", 7, "alive").await;
+    passage.client.delete(&format!("/leases/{lease}")).answers(204).await;
+    passage.pass(120).await;
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_orphan_that_ends_is_a_ghost() {
+    let mut passage = SimulatedServer::start().await;
+    let lease = passage.lease("app", Some("h"), 10).await;
+    passage.client.register(&holding("a", "h", &[7], Some(&lease))).await;
+    passage.seen_twice("h", "c_a", 7, "alive").await;
+    passage.pass(90).await;
+    assert_eq!(passage.row("pid=7").await["finding"], "orphan");
+    passage.seen_twice("h", "c_a", 7, "gone").await;
+    assert_eq!(passage.row("pid=7").await["finding"], "orphan", "until it is certain");
+    passage.pass(15).await;
+    assert_eq!(passage.row("pid=7").await["finding"], "ghost");
+}
+
+#[tokio::test]
+async fn a_number_that_is_somebody_elses_is_told_so() {
+    let mut passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    passage.seen_twice("h", "c_a", 7, "reused").await;
+    passage.pass(15).await;
+    let row = passage.row("finding=reused").await;
+    assert!(text(&row["evidence"]["next_step"]).starts_with("do not stop 7"), "{row}");
+}
+
+#[tokio::test]
+async fn what_nobody_can_see_is_unverified() {
+    let mut passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7, 8], None)).await;
+    let unseen = passage.row("pid=8").await;
+    assert_eq!((&unseen["finding"], &unseen["evidence"]["since"]), (&json!("unverified"), &Value::Null));
+    assert!(text(&unseen["evidence"]["text"]).contains("nobody has looked at it"), "{unseen}");
+    assert!(passage.events("finding.raised").await.is_empty(), "that nobody has ever looked is no event");
+    passage.report("h", json!([process("c_a", 7, "alive")])).await;
+    assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 1);
+    assert_eq!(passage.client.get("/resources?verified=true").answers(200).await.items().len(), 1);
+    assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 1);
+    passage.pass(210).await;
+    assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 2);
+    assert_eq!(passage.events("finding.raised").await.len(), 1, "that nobody looks any more is one");
+    assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 0);
+    assert_eq!(passage.client.get("/plugins?active=true").answers(200).await.json()["total"], 1, "what is claimed");
+}
+
+#[tokio::test]
+async fn what_is_seen_to_be_gone_is_released_where_that_is_wanted() {
+    let mut passage = SimulatedServer::on(MemoryJournal::new(), new_clock(), OnGone::Prune).await;
+    passage.client.register(&holding("a", "h", &[7, 8, 9], None)).await;
+    for _ in 0..2 {
+        let looks = json!([process("c_a", 7, "gone"), process("c_a", 8, "alive"), process("c_a", 9, "reused")]);
+        passage.report("h", looks).await;
+        passage.pass(2).await;
+    }
+    assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json()["spawned_pids"], json!([7, 8, 9]));
+    passage.pass(15).await;
+    passage.settle().await;
+    assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json()["spawned_pids"], json!([8, 9]));
+    let kinds = passage.kinds().await;
+    assert_eq!(kinds.last().unwrap(), "plugin.pids_changed");
+}
+
+#[tokio::test]
+async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_count() {
+    let store = Durable::fresh();
+    let clock = new_clock();
+    let on = || SimulatedServer::at(&store, &clock, OnGone::Prune);
+    let mut passage = on().await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    passage.report("h", json!([process("c_a", 7, "gone")])).await;
+    passage.pass(20).await;
+    passage.server.stop().await;
+    let mut passage = on().await;
+    passage.report("h", json!([process("c_a", 7, "gone")])).await;
+    passage.pass(20).await;
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "seen once by this process");
+    passage.server.stop().await;
+    let mut passage = on().await;
+    passage.seen_twice("h", "c_a", 7, "gone").await;
+    passage.settle().await;
+    assert!(passage.client.get("/resources?pid=7").answers(200).await.items().is_empty(), "found, and released");
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_findings() {
+    let mut receiver = Receiver::start().await;
+    let clock = new_clock();
+    let webhooks = webhook::deliveries::DeliverySettings {
+        reach: Reach::Everything,
+        ..webhook::deliveries::DeliverySettings::default()
+    };
+    let server = Setup { clock: clock.clone(), webhooks, ..Setup::in_memory() }.start().await;
+    let sweeper = Sweeper::new(server.registry.clone(), OnGone::Mark);
+    let mut passage = SimulatedServer { client: server.client(), server, clock, sweeper };
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    let hook = json!({"url": receiver.url(), "kinds": ["finding.raised", "finding.cleared"], "filters": {"host": "h"}});
+    passage.client.post("/webhooks", &hook).answers(201).await;
+    passage.seen_twice("h", "c_a", 7, "gone").await;
+    passage.pass(15).await;
+    let raised = receiver.message().await.event();
+    assert_eq!((&raised["type"], &raised["subject"]), (&json!("finding.raised"), &json!("c_a")));
+    assert!(text(&raised["data"]["resources"][0]["evidence"]).contains("seen by agent@h"), "{raised}");
+    passage.report("h", json!([process("c_a", 7, "alive")])).await;
+    passage.pass(1).await;
+    assert_eq!(receiver.message().await.event()["type"], "finding.cleared");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_none_is_shown_as_unknown() {
+    let passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7], Some("my own idea"))).await;
+    assert_eq!(passage.row("pid=7").await["lease"], json!({"lease_id": "my own idea", "state": "unknown"}));
+}
+
+#[tokio::test]
+async fn a_long_poll_of_what_is_held_wakes_for_what_is_seen_and_found() {
+    let mut passage = SimulatedServer::start().await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    for (state, revision) in [("alive", 1), ("gone", 2)] {
+        let waiting =
+            tokio::spawn(passage.client.get(&format!("/resources?host=h&since={revision}&wait=20s")).answers(200));
+        passage.server.follows("Host").await;
+        passage.pass(1).await;
+        passage.report("h", json!([process("c_a", 7, state)])).await;
+        assert_eq!(waiting.await.unwrap().items()[0]["observed"]["state"], state);
+    }
+}

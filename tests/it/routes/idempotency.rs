@@ -1,0 +1,183 @@
+//! Idempotency-Key: a write that is sent again is done once, and answered as the first time.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::harness::server::Setup;
+use crate::harness::{Call, Client, Durable, Reply, Server, Trace, minimal, named};
+use plugin_registry::clock::ManualClock;
+
+fn with_key(call: Call, key: &str) -> Call {
+    call.header("idempotency-key", key)
+}
+
+/// What a client sees of an answer.
+fn seen(reply: &Reply) -> (u16, String, Option<String>, Option<String>, u64) {
+    let header = |name| reply.header(name).map(str::to_owned);
+    (reply.status.as_u16(), reply.text().to_owned(), header("etag"), header("location"), reply.revision())
+}
+
+#[rstest]
+#[case::register(Method::POST, "/plugins", named("c", "new"))]
+#[case::replace(Method::PUT, "/plugins/c_new", named("c", "new"))]
+#[case::patch(Method::PATCH, "/plugins/transcription_whisper", json!({"title": "X"}))]
+#[case::add_pids(Method::POST, "/plugins/transcription_whisper/spawned_pids", json!({"spawned_pids": [7]}))]
+#[case::config(Method::PUT, "/plugins/transcription_whisper/config", json!({"a": 1}))]
+#[case::category(Method::PUT, "/categories/transcription", json!({"display_name": "ASR"}))]
+#[case::remove(Method::DELETE, "/plugins/transcription_whisper", Value::Null)]
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_and_does_nothing(
+    #[case] method: Method,
+    #[case] path: &str,
+    #[case] body: Value,
+) {
+    let server = Server::start().await;
+    let client = server.client();
+    client.register(&minimal()).await;
+    let send = || {
+        let call = client.request(method.clone(), path);
+        let call = if body.is_null() { call } else { call.json(&body) };
+        with_key(call, "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"")
+    };
+    let first = send().send().await;
+    assert!(first.status.is_success() && first.header("idempotency-replayed").is_none(), "{first:?}");
+    // Others go on meanwhile, also with the same thing.
+    client
+        .post(
+            "/plugins",
+            &json!({"name": "whisper", "category": "transcription", "title": "Other", "config_schema": {}}),
+        )
+        .send()
+        .await;
+    client.post("/plugins", &named("c", "other")).answers(201).await;
+    let before = Trace::of(&client).await;
+    let again = send().send().await;
+    assert_eq!(seen(&again), seen(&first));
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(Trace::of(&client).await, before);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_request() {
+    let server = Server::start().await;
+    let client = server.client();
+    with_key(client.post("/plugins", &named("c", "a")), "k").answers(201).await;
+    let before = Trace::of(&client).await;
+    for other in [
+        client.post("/plugins", &named("c", "b")),
+        client.put("/plugins/c_a", &named("c", "a")),
+        client.delete("/plugins/c_a"),
+    ] {
+        let refused = with_key(other, "k").refused(422).await;
+        assert_eq!(refused.kind(), "idempotency-key-reused");
+    }
+    assert_eq!(Trace::of(&client).await, before);
+    for wrong in ["", "\"", "a b", &"x".repeat(256)] {
+        with_key(client.post("/plugins", &named("c", "b")), wrong).refused(400).await;
+    }
+}
+
+/// A refusal has done nothing: the same request may be in order the next time.
+#[tokio::test]
+async fn a_request_that_was_refused_is_decided_anew() {
+    let server = Server::start().await;
+    let client = server.client();
+    let patch = || with_key(client.patch("/plugins/transcription_whisper", &json!({"title": "New"})), "k");
+    patch().refused(404).await;
+    client.register(&minimal()).await;
+    patch().answers(200).await;
+    client.delete("/plugins/transcription_whisper").answers(204).await;
+    assert_eq!(patch().answers(200).await.json()["title"], "New", "from now on it is the first answer");
+}
+
+/// What was saved once is not checked again: the schema may have changed since.
+#[tokio::test]
+async fn a_configuration_that_would_be_refused_by_now_is_answered_as_before() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.register(&minimal()).await;
+    let save = || with_key(client.put("/plugins/transcription_whisper/config", &json!({"device": 1})), "k");
+    let first = save().answers(200).await;
+    let stricter = json!({"config_schema": {"properties": {"device": {"type": "string"}}}});
+    client.patch("/plugins/transcription_whisper", &stricter).answers(200).await;
+    assert_eq!(seen(&save().answers(200).await), seen(&first));
+}
+
+#[tokio::test]
+async fn at_once_and_many_times_it_is_done_once() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.register(&minimal()).await;
+    let path = "/plugins/transcription_whisper";
+    let calls = (0..20).map(|_| with_key(client.patch(path, &json!({"title": "once"})), "k").answers(200));
+    let replies = futures_util::future::join_all(calls).await;
+    assert!(replies.iter().all(|reply| seen(reply) == seen(&replies[0])));
+    let repeated = replies.iter().filter(|reply| reply.header("idempotency-replayed").is_some()).count();
+    assert_eq!(repeated, 19);
+    assert_eq!(client.get("/stats").answers(200).await.revision(), 2);
+}
+
+/// An import that broke off is sent again: every line is done once.
+#[tokio::test]
+async fn the_lines_of_an_import_are_repeated_one_by_one() {
+    let server = Server::start().await;
+    let client = server.client();
+    let lines = |number: usize| -> String {
+        let lines = (0..number).map(|n| named("c", &n.to_string()).to_string());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let import = async |client: &Client, text: String| {
+        let call = client.request(Method::POST, "/plugins").body("application/x-ndjson", text);
+        with_key(call, "import-1").answers(200).await
+    };
+    let part = import(&client, lines(3)).await.lines();
+    client.patch("/plugins/c_1", &json!({"title": "changed since"})).answers(200).await;
+    let whole = import(&client, lines(5)).await.lines();
+    assert_eq!(whole[..3], part[..]);
+    assert_eq!(whole[3]["status"], 201);
+    let plugin = client.get("/plugins/c_1").answers(200).await.json();
+    assert_eq!(plugin["title"], "changed since", "a line that was done is not done again");
+}
+
+#[tokio::test]
+async fn an_answer_outlives_a_restart_and_is_forgotten_after_a_day() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+    let store = Durable::fresh();
+    let start =
+        async || Setup { journal: store.open(), clock: Arc::clone(&clock) as _, ..Setup::in_memory() }.start().await;
+    let register = |client: &Client| with_key(client.post("/plugins", &named("c", "a")), "k");
+    let server = start().await;
+    let first = register(&server.client()).answers(201).await;
+    server.stop().await;
+    let server = start().await;
+    clock.advance(SignedDuration::from_hours(23));
+    assert_eq!(seen(&register(&server.client()).answers(201).await), seen(&first));
+    clock.advance(SignedDuration::from_hours(2));
+    let anew = register(&server.client()).answers(200).await;
+    assert_eq!(anew.header("idempotency-replayed"), None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_is_granted_once() {
+    let server = Server::start().await;
+    let client = server.client();
+    let terms = json!({"holder": "app", "host": "h"});
+    let first = with_key(client.post("/leases", &terms), "k").answers(201).await;
+    let again = with_key(client.post("/leases", &terms), "k").answers(201).await;
+    assert_eq!(seen(&again), seen(&first));
+    assert_eq!(client.get("/leases").answers(200).await.items().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_with_a_secret_is_not_kept() {
+    let server = Server::start().await;
+    let client = server.client();
+    with_key(client.post("/webhooks", &json!({"url": "https://example.com/hook"})), "k").refused(400).await;
+    with_key(client.post("/tokens", &json!({"name": "n", "role": "admin"})), "k").refused(400).await;
+    assert!(client.get("/webhooks").answers(200).await.items().is_empty());
+}

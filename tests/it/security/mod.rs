@@ -1,0 +1,9 @@
+//! Who may do what.
+
+mod access;
+mod authorization_matrix;
+mod canary;
+mod masking;
+mod origin;
+mod token_command;
+pub(crate) mod tokens;

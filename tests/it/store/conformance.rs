@@ -1,0 +1,395 @@
+//! What every journal must do, asked of each of them.
+
+use std::sync::{Arc, mpsc};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::harness::{Durable, Machine, holding_everything, minimal, named};
+use crate::properties::commands::requests;
+use domain::command::Command;
+use domain::command::answer::Answer;
+use domain::command::idempotency::KeptAnswer;
+use domain::command::request::{BasedOn, ProbeResult};
+use domain::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
+use domain::record::{Finding, FindingChange, FindingKind, ObservedState, ResourceKind, Slot};
+use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
+use plugin_registry::store::heartbeats::{Heartbeat, HeartbeatKind};
+use plugin_registry::store::memory::MemoryJournal;
+use plugin_registry::store::{Batch, Journal};
+
+/// A kind of journal, and where it is kept.
+pub(crate) enum Kind {
+    Memory,
+    Durable(Durable),
+}
+
+impl Kind {
+    /// Opens the journal, which is loaded once, as its user does before anything else.
+    pub(crate) fn open(&self) -> Box<dyn Journal> {
+        match self {
+            Kind::Memory => Box::new(MemoryJournal::new()),
+            Kind::Durable(store) => {
+                let mut journal = store.open();
+                journal.load().unwrap();
+                journal
+            }
+        }
+    }
+
+    /// Another journal of this kind, with nothing in it.
+    pub(crate) fn fresh(&self) -> Kind {
+        match self {
+            Kind::Memory => Kind::Memory,
+            Kind::Durable(_) => Kind::Durable(Durable::fresh()),
+        }
+    }
+
+    /// Closes a journal and opens it again, where it outlives its handle.
+    pub(crate) fn reopened(&self, mut journal: Box<dyn Journal>) -> Box<dyn Journal> {
+        match self {
+            Kind::Memory => journal,
+            Kind::Durable(_) => {
+                journal.close();
+                drop(journal);
+                self.open()
+            }
+        }
+    }
+}
+
+/// Makes a test of each function for each kind of journal.
+macro_rules! on_every_journal {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[test] fn $name() { super::$name(&super::Kind::Memory); })+
+        }
+        mod durable {
+            $(#[test] fn $name() { super::$name(&super::Kind::Durable(crate::harness::Durable::fresh())); })+
+        }
+    };
+}
+
+pub(crate) use on_every_journal;
+
+on_every_journal! {
+    an_empty_journal_is_at_revision_0,
+    what_is_committed_is_loaded,
+    what_is_rolled_back_never_was,
+    changes_are_read_from_any_place_and_in_any_number,
+    begin_returns_what_the_caller_does_not_know,
+    changes_that_are_still_unknown_are_told_again,
+    replaying_what_is_read_makes_what_is_loaded,
+    answers_are_kept_with_what_was_done_and_forgotten_by_age,
+    any_history_is_kept_exactly,
+    of_signs_of_life_the_newest_of_each_name_is_shared,
+}
+
+fn register(body: Value) -> Command {
+    Command::Register(Box::new(Registration::read(body).unwrap()))
+}
+
+/// A history with every kind of change.
+pub(crate) fn history() -> Machine {
+    let mut machine = Machine::new();
+    let id = || UniqueId::from_client("finetuning_trainer");
+    let config = FreeJson::from(&json!({"device": "cuda", "n": 1.50}));
+    let commands = [
+        register(holding_everything()),
+        register(minimal()),
+        register(named("音声", "認識/🎙")),
+        Command::SetPids { id: id(), pids: Pids::from(vec![9, 1]) },
+        Command::SetContainer { id: id(), container_id: None },
+        Command::PatchRemote { id: id(), patch: json!({"status": "stopped"}).as_object().unwrap().clone() },
+        Command::PatchRemote { id: id(), patch: json!({"metadata": {"x": 1e300}}).as_object().unwrap().clone() },
+        Command::SaveConfig { id: id(), config: config.clone() },
+        Command::Patch { id: id(), patch: json!({"title": "New"}).as_object().unwrap().clone() },
+        Command::SaveConfig { id: UniqueId::from_client("transcription_whisper"), config },
+        Command::DeleteConfig { id: UniqueId::from_client("transcription_whisper") },
+        Command::NameCategory { name: Name::new("finetuning").unwrap(), display_name: Some("FT".into()) },
+        Command::NameCategory { name: Name::new("x").unwrap(), display_name: Some("X".into()) },
+        Command::NameCategory { name: Name::new("x").unwrap(), display_name: None },
+        Command::Remove { id: UniqueId::from_client("音声_認識/🎙"), force: false },
+        register(named("音声", "認識/🎙")),
+    ];
+    for command in commands {
+        machine.done(command);
+    }
+    observed_and_found(&mut machine);
+    machine.done(register(named("at", "the end")));
+    assert_eq!(machine.changes.len(), HISTORY, "every command has changed something");
+    machine
+}
+
+/// How many changes [`history`] makes.
+pub(crate) const HISTORY: usize = 32;
+
+/// Every kind of change of what is seen of what is held, and of who holds it.
+fn observed_and_found(machine: &mut Machine) {
+    let (trainer, lease) = (UniqueId::from_client("finetuning_trainer"), |name: &str| LeaseId::named(name));
+    let terms = |host: Option<&str>| LeaseTerms { holder: "app".into(), host: host.map(Into::into), ttl_seconds: 30 };
+    let slot = |pid: u32| Slot { kind: ResourceKind::Process, id: pid.to_string().into() };
+    let look = |pid: u32, state: ObservedState, second: i64| ProbeResult {
+        slot: slot(pid),
+        state,
+        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+        detail: (state == ObservedState::Gone).then(|| "exit code 137".into()),
+        identity: Some(FreeJson::from(&json!({"start_ticks": pid, "boot_id": "b"}))),
+        last_alive: None,
+    };
+    let observe = |sightings: Vec<ProbeResult>| Command::Observe { id: trainer.clone(), by: "agent".into(), sightings };
+    machine.done(Command::GrantLease { id: lease("one"), terms: terms(Some("h")) });
+    machine.done(Command::GrantLease { id: lease("two"), terms: terms(None) });
+    machine.done(Command::ExpireLease { id: lease("one"), revision: Revision(17) });
+    machine.done(Command::RenewLease { id: lease("one") });
+    machine.done(Command::ReleaseLease { id: lease("two") });
+    machine.done(Command::ForgetLease { id: lease("two"), revision: Revision(21) });
+    machine
+        .done(Command::Patch { id: trainer.clone(), patch: json!({"lease_id": "one"}).as_object().unwrap().clone() });
+    machine.done(observe(vec![look(9, ObservedState::Alive, 1), look(1, ObservedState::Alive, 1)]));
+    machine.done(observe(vec![look(9, ObservedState::Gone, 2), look(1, ObservedState::Alive, 2)]));
+    let ground = |revision| BasedOn { plugin: Revision(revision), lease: Some(Revision(20)) };
+    let found = |pid, finding, second| FindingChange {
+        slot: slot(pid),
+        finding: Finding {
+            finding,
+            since: look(pid, ObservedState::Gone, second).at,
+            evidence: "seen".into(),
+            cost: None,
+        },
+    };
+    let findings = vec![found(9, FindingKind::Ghost, 2), found(1, FindingKind::Orphan, 3)];
+    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(25), findings });
+    machine.done(Command::ClearFindings { id: trainer.clone(), ground: ground(26), slots: vec![slot(1)] });
+    machine.done(Command::SetContainer { id: trainer.clone(), container_id: Some("c1".into()) });
+    machine.done(Command::DropGone { id: trainer.clone(), slots: vec![slot(9), slot(1)] });
+    let pids = &machine.state.plugin(trainer.as_str()).unwrap().plugin.spawned_pids;
+    assert_eq!(pids.iter().collect::<Vec<_>>(), [1], "only what was seen to be gone is dropped");
+    // Something that nobody has looked at, and is found all the same.
+    let unseen = found(1, FindingKind::Orphan, 4);
+    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(29), findings: vec![unseen] });
+    machine.done(Command::SaveConfig { id: trainer, config: FreeJson::from(&json!({"device": "cpu"})) });
+}
+
+/// Commits the changes of `machine` after `from`, at most `batch` at a time.
+pub(crate) fn commit(journal: &mut dyn Journal, machine: &Machine, from: usize, batch: usize) {
+    let mut state = replay(&machine.changes[..from]);
+    for changes in machine.changes[from..].chunks(batch) {
+        assert_eq!(journal.begin(&state).unwrap(), []);
+        let transitions = state.advance(changes.to_vec());
+        journal.commit(&Batch::new(&transitions, &state)).unwrap();
+    }
+}
+
+fn replay(changes: &[domain::change::Change]) -> State {
+    let mut state = State::default();
+    for change in changes {
+        state.apply(change);
+    }
+    state
+}
+
+fn assert_same(snapshot: &Snapshot, machine: &Machine) {
+    assert_eq!(snapshot.state, machine.state);
+    for (id, record) in machine.state.plugins() {
+        assert_eq!(snapshot.state.plugin(id.as_str()).unwrap().json, record.json);
+    }
+}
+
+fn an_empty_journal_is_at_revision_0(kind: &Kind) {
+    let mut journal = kind.open();
+    let snapshot = journal.load().unwrap();
+    assert_eq!((snapshot.state.revision(), snapshot.state.plugins().size()), (Revision(0), 0));
+    assert_eq!(snapshot.store.as_str().len(), 32);
+    assert_ne!(snapshot.store, MemoryJournal::new().load().unwrap().store, "an identity of its own");
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
+    journal.roll_back();
+    journal.roll_back();
+    assert_eq!(journal.read(Revision(0), 10).unwrap(), []);
+    assert_eq!(journal.foreign_changes(&State::default()).unwrap(), []);
+}
+
+fn what_is_committed_is_loaded(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    let store = journal.load().unwrap().store;
+    commit(&mut *journal, &machine, 0, 3);
+    let snapshot = journal.load().unwrap();
+    assert_eq!(snapshot.store, store);
+    assert_same(&snapshot, &machine);
+    if matches!(kind, Kind::Durable(_)) {
+        journal.close();
+        drop(journal);
+        let snapshot = kind.open().load().unwrap();
+        assert_eq!(snapshot.store, store);
+        assert_same(&snapshot, &machine);
+    }
+}
+
+fn what_is_rolled_back_never_was(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    journal.begin(&machine.state).unwrap();
+    journal.roll_back();
+    assert_same(&journal.load().unwrap(), &machine);
+    // The lock was given back: the next batch can be begun.
+    assert_eq!(journal.begin(&machine.state).unwrap(), []);
+    journal.roll_back();
+}
+
+fn changes_are_read_from_any_place_and_in_any_number(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 5);
+    for after in 0..=HISTORY + 1 {
+        for limit in [0, 1, 3, 100, usize::MAX] {
+            let read = journal.read(Revision(after as u64), limit).unwrap();
+            let expected: Vec<_> = machine.changes.iter().skip(after).take(limit).cloned().collect();
+            assert_eq!(read, expected, "after {after}, at most {limit}");
+        }
+    }
+}
+
+fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    // As after a commit whose outcome was not known: it is there, but the caller stands before it.
+    commit(&mut *journal, &machine, 0, 100);
+    for known in [0, 1, 15, 26, HISTORY] {
+        assert_eq!(journal.begin(&replay(&machine.changes[..known])).unwrap(), machine.changes[known..]);
+        journal.roll_back();
+    }
+}
+
+fn changes_that_are_still_unknown_are_told_again(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 100);
+    for known in [3, 3, 0, HISTORY, HISTORY] {
+        assert_eq!(
+            journal.foreign_changes(&replay(&machine.changes[..known])).unwrap(),
+            machine.changes[known..],
+            "{known}"
+        );
+    }
+}
+
+fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 4);
+    let replayed = replay(&journal.read(Revision(0), usize::MAX).unwrap());
+    assert_eq!(replayed, journal.load().unwrap().state);
+}
+
+fn of_signs_of_life_the_newest_of_each_name_is_shared(kind: &Kind) {
+    let mut journal = kind.open();
+    journal.load().unwrap();
+    let beats = journal.heartbeat_store();
+    let pulse = |kind, name: &str, second: i64| Heartbeat {
+        kind,
+        name: name.to_owned(),
+        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+    };
+    let sorted = |mut beats: Vec<Heartbeat>| {
+        beats.sort_by_key(|pulse| (pulse.kind, pulse.name.clone()));
+        beats
+    };
+    beats.share(&[]).unwrap();
+    let (one, agent) = (pulse(HeartbeatKind::Lease, "one", 7), pulse(HeartbeatKind::Agent, "one", 5));
+    beats.share(&[pulse(HeartbeatKind::Lease, "one", 3), one.clone()]).unwrap();
+    beats.share(&[pulse(HeartbeatKind::Lease, "one", 4), agent.clone()]).unwrap();
+    let all = sorted(beats.shared(jiff::Timestamp::UNIX_EPOCH).unwrap());
+    assert_eq!(all, [one.clone(), agent.clone()], "the newest of each");
+    assert_eq!(beats.shared(agent.at).unwrap(), std::slice::from_ref(&one), "after that moment");
+    beats.forget(one.at).unwrap();
+    assert_eq!(beats.shared(jiff::Timestamp::UNIX_EPOCH).unwrap(), [one]);
+    journal.close();
+}
+
+fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
+    let answer = |key: &str, second| KeptAnswer {
+        key: key.into(),
+        fingerprint: format!("of {key} at {second}").into(),
+        at: Timestamp::from_second(second).unwrap(),
+        answer: Arc::new(Answer {
+            status: 201,
+            headers: vec![("etag".into(), "\"x-1\"".into())],
+            body: "{\"n\":1.50}".into(),
+        }),
+    };
+    let mut journal = kind.open();
+    let mut state = State::default();
+    let transitions = state.advance(history().changes[..1].to_vec());
+    let kept = [answer("a", 10), answer("b", 20), answer("ü", 30)];
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
+    assert_eq!(journal.answers(&["a"]).unwrap(), []);
+    journal.commit(&Batch::new(&transitions, &state).keeping(&kept)).unwrap();
+    let mut journal = kind.reopened(journal);
+    journal.begin(&state).unwrap();
+    let mut found = journal.answers(&["ü", "nobody's", "a"]).unwrap();
+    found.sort_by_key(|answer| answer.at);
+    assert_eq!(found, [answer("a", 10), answer("ü", 30)]);
+    // An answer alone, without a change, and in place of an older one.
+    journal.commit(&Batch::new(&[], &state).keeping(&[answer("a", 40)])).unwrap();
+    assert_eq!(journal.load().unwrap().state, state);
+    journal.forget_answers(Timestamp::from_second(30).unwrap(), 100).unwrap();
+    journal.begin(&state).unwrap();
+    let mut found = journal.answers(&["a", "b", "ü"]).unwrap();
+    found.sort_by_key(|answer| answer.at);
+    assert_eq!(found, [answer("ü", 30), answer("a", 40)]);
+    journal.roll_back();
+}
+
+fn any_history_is_kept_exactly(kind: &Kind) {
+    let cases = if matches!(kind, Kind::Memory) { 32 } else { 12 };
+    let strategy = (prop::collection::vec(requests(), 1..40), 1_usize..10);
+    proptest!(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }, |((requests, batch) in strategy)| {
+        let mut machine = Machine::new();
+        for request in &requests {
+            // Refusals are as good as anything: they leave no trace.
+            drop(machine.submit(request));
+        }
+        let fresh = kind.fresh();
+        let mut journal = fresh.open();
+        commit(&mut *journal, &machine, 0, batch);
+        prop_assert_eq!(journal.read(Revision(0), usize::MAX).unwrap(), machine.changes.clone());
+        let mut journal = if matches!(fresh, Kind::Durable(_)) { drop(journal); fresh.open() } else { journal };
+        let loaded = journal.load().unwrap();
+        prop_assert_eq!(&loaded.state, &machine.state);
+        prop_assert_eq!(&replay(&machine.changes), &machine.state);
+    });
+}
+
+/// Two processes are two connections.
+#[test]
+fn between_begin_and_commit_no_other_can_begin() {
+    let kind = Kind::Durable(Durable::fresh());
+    let machine = history();
+    let (mut one, mut other) = (kind.open(), kind.open());
+    assert_eq!(one.begin(&State::default()).unwrap(), []);
+    let (begun, waits) = mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let foreign = other.begin(&State::default()).unwrap();
+        begun.send(foreign).unwrap();
+        other.roll_back();
+        other.foreign_changes(&State::default()).unwrap()
+    });
+    let mut state = State::default();
+    let transitions = state.advance(machine.changes.clone());
+    assert!(waits.try_recv().is_err(), "the lock is held");
+    one.commit(&Batch::new(&transitions, &state)).unwrap();
+    assert_eq!(waits.recv_timeout(crate::harness::PATIENCE).unwrap(), machine.changes, "what was committed in between");
+    assert_eq!(waiting.join().unwrap(), machine.changes);
+}
+
+#[test]
+fn a_batch_that_was_not_committed_is_not_there_after_a_crash() {
+    let kind = Kind::Durable(Durable::fresh());
+    let mut journal = kind.open();
+    assert_eq!(journal.begin(&State::default()).unwrap(), []);
+    drop(journal);
+    assert_eq!(kind.open().load().unwrap().state.revision(), Revision(0));
+}

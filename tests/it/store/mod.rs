@@ -1,0 +1,17 @@
+//! Writing, keeping, and moving what is kept.
+
+pub(crate) mod archive;
+mod backup;
+mod backup_parts;
+mod concurrency;
+pub(crate) mod conformance;
+mod failing_store;
+pub(crate) mod moving;
+mod order_of_commands;
+mod restart;
+mod retention;
+mod store_opening;
+mod two_processes;
+mod upgrade;
+mod upgrades;
+mod webhook_store;
