@@ -16,6 +16,7 @@
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -136,15 +137,23 @@ class Shell:
         self.folder.cleanup()
 
 
+def is_whole(command):
+    """Whether a command ends here: no quote is open, and no line ends in a backslash."""
+    try:
+        shlex.split(command, comments=True)
+    except ValueError:
+        return False
+    return True
+
+
 def examples(block):
-    """The commands of a console block, each with what it prints. A line that begins with `> ` goes on a command."""
+    """The commands of a console block, each with what it prints."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
-        rest = 1
-        while rest < len(lines) and lines[rest].startswith("> "):
-            rest += 1
-        command = "\n".join([lines[0], *(line.removeprefix("> ") for line in lines[1:rest])])
-        yield command, "\n".join(lines[rest:]).strip()
+        length = 1
+        while length < len(lines) and not is_whole("\n".join(lines[:length])):
+            length += 1
+        yield "\n".join(lines[:length]), "\n".join(lines[length:]).strip()
 
 
 def masked(text):
@@ -173,7 +182,7 @@ def run_commands(page, binary, write):
                 if not same and not write:
                     yield f"{page}:\n$ {command}\nthe page says:\n{expected}\nit prints:\n{printed}\n"
                 shown = expected if same else printed
-                new += "$ " + command.replace("\n", "\n> ") + "\n" + (shown + "\n" if shown else "")
+                new += f"$ {command}\n" + (f"{shown}\n" if shown else "")
             text = text.replace(block[0], f"```console\n{new}```") if write else text
     finally:
         shell.end()
@@ -217,7 +226,8 @@ def wrong_sizes(page):
     if name in WIDTHS:
         # Tables, and what commands print, are as wide as they are.
         lines = [line for line in text.splitlines() if not line.startswith("|")]
-        printed = {line for block in FENCE.finditer(text) for line in block["text"].splitlines() if line[:2] not in ("$ ", "> ")}
+        blocks = [block["text"] for block in FENCE.finditer(text) if block["language"] == "console"]
+        printed = {line for block in blocks for _, output in examples(block) for line in output.splitlines()}
         for line in lines:
             if len(line) > WIDTHS[name] and line not in printed:
                 yield f"{page}: a line of {len(line)} characters, at most {WIDTHS[name]} are allowed: {line[:60]}…"
