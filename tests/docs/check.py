@@ -18,6 +18,7 @@ import re
 import select
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # The longest that a command may take, in seconds. Long polls for findings take some 20.
 PATIENCE = 90
+PORT = 8080
 # The folders and files at the top that commands name.
 BESIDE_COMMANDS = ["examples", "ops", "packaging"]
 
@@ -256,12 +258,23 @@ def wrong_prose(page):
             yield f"{page}: a sentence of {words} words, at most {WORDS_OF_A_SENTENCE} are allowed: {sentence}"
 
 
+def refuse_a_taken_port():
+    """The pages use the default port: a registry that runs there already would answer for them."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            sys.exit(f"port {PORT} on 127.0.0.1 is in use; stop the other process, then try again")
+
+
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--write"]
     write = "--write" in sys.argv
     if not arguments:
         sys.exit(__doc__)
     binary, chosen = Path(arguments[0]).resolve(), [Path(argument) for argument in arguments[1:]]
+    refuse_a_taken_port()
     wrong = []
     for page in pages():
         wrong += [*wrong_links(page), *wrong_sizes(page), *wrong_prose(page)]
