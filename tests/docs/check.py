@@ -11,6 +11,8 @@
 2. Each relative link leads to a file, and each anchor to a heading.
 3. README.md and ARCHITECTURE.md keep their lengths.
 4. The prose keeps the words and the sentence length of the house style.
+5. Each flag and each environment variable of the registry that a page names is one that `--help` names.
+6. docs/SUMMARY.md lists every page of docs/.
 """
 
 import os
@@ -42,6 +44,11 @@ FORBIDDEN = re.compile(
 )
 # Pages that are generated: their sentences are those of the sources.
 GENERATED = {"endpoints.md", "fields.md", "settings.md", "metrics.md", "problems.md"}
+
+# Flags of other programs that pages name by themselves.
+FOREIGN_FLAGS = {"--pid", "--group-add", "--read-only", "--cap-drop", "--security-opt", "--publish"}
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
+VARIABLE = re.compile(r"PLUGIN_REGISTRY_[A-Z_]*[A-Z]")
 
 FENCE = re.compile(r"^( *)```(?P<language>\w*) ?(?P<file>[^\n]*)\n(?P<text>.*?)^\1```$", re.DOTALL | re.MULTILINE)
 # What differs with every run, and what stands for it in the comparison.
@@ -258,6 +265,36 @@ def wrong_prose(page):
             yield f"{page}: a sentence of {words} words, at most {WORDS_OF_A_SENTENCE} are allowed: {sentence}"
 
 
+def help_texts(binary, *command):
+    """What `--help` prints, of the program and of all its commands."""
+    text = subprocess.run([binary, *command, "--help"], check=True, capture_output=True, text=True).stdout
+    yield text
+    commands = re.search(r"^Commands:\n((?:  .*\n)+)", text, re.MULTILINE)
+    for name in re.findall(r"^  (\w+)", commands[1], re.MULTILINE) if commands else []:
+        if name != "help":
+            yield from help_texts(binary, *command, name)
+
+
+def wrong_names(page, known):
+    """Flags and variables of the registry that it does not know."""
+    text = read(page)
+    # Lines of commands that begin with the registry, and what stands between backticks in the prose.
+    commands = [block["text"].replace("\\\n", " ") for block in FENCE.finditer(text) if block["language"] in ("sh", "console")]
+    lines = [line for block in commands for line in block.splitlines() if re.match(r"(\$ )?plugin-registry ", line)]
+    lines += re.findall(r"`([^`\n]*)`", without_code(text))
+    flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"docker|cargo|tests/", line)}
+    for name in sorted((flags - FOREIGN_FLAGS | set(VARIABLE.findall(text))) - known):
+        yield f"{page}: `--help` of no command names `{name}`"
+
+
+def unlisted_pages():
+    summary = read("docs/SUMMARY.md")
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = str(page.relative_to(ROOT / "docs"))
+        if name != "SUMMARY.md" and f"({name})" not in summary:
+            yield f"docs/SUMMARY.md: does not list {name}"
+
+
 def refuse_a_taken_port():
     """The pages use the default port: a registry that runs there already would answer for them."""
     with socket.socket() as probe:
@@ -275,9 +312,11 @@ def main():
         sys.exit(__doc__)
     binary, chosen = Path(arguments[0]).resolve(), [Path(argument) for argument in arguments[1:]]
     refuse_a_taken_port()
-    wrong = []
+    helped = "\n".join(help_texts(binary))
+    known = {*FLAG.findall(helped), *VARIABLE.findall(helped)}
+    wrong = list(unlisted_pages())
     for page in pages():
-        wrong += [*wrong_links(page), *wrong_sizes(page), *wrong_prose(page)]
+        wrong += [*wrong_links(page), *wrong_sizes(page), *wrong_prose(page), *wrong_names(page, known)]
     for page in chosen or pages():
         began = time.monotonic()
         found = list(run_commands(page, binary, write))
