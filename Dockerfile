@@ -3,12 +3,15 @@
 #   docker build --tag plugin-registry .
 #   docker run --publish 127.0.0.1:8080:8080 --volume plugin-registry:/data plugin-registry
 #
+# Publish on 127.0.0.1: `--publish 8080:8080` opens a registry without tokens to every address of the machine.
+# docs/guide/containers.md has tokens in a container, and what a container sees of the host.
+#
 # BuildKit is needed for the cache mounts; it has been Docker's default since version 23
 # (before: DOCKER_BUILDKIT=1). tests/container/run builds this file and tries the image.
 
 # Rust with a C compiler and make on a glibc that has its static libraries (Debian: libc6-dev).
 ARG BUILD_IMAGE=rust:1.95-bookworm
-# What the binary is laid into. It needs nothing; a debugging image with a shell is a use for this.
+# The image below the binary, which needs nothing. A debugging image with a shell is a use for this.
 ARG RUNTIME_IMAGE=scratch
 
 FROM ${BUILD_IMAGE} AS build
@@ -34,11 +37,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     && for file in LICENSE*; do if [ -f "$file" ]; then cp "$file" /image/licenses/; fi; done
 
 FROM ${RUNTIME_IMAGE}
-# As root, so that the service cannot rewrite itself; but /data belongs to whom it runs as, and a
+# Owned by root, so that the service cannot rewrite itself. /data belongs to the user that it runs as, and a
 # new volume mounted there takes its owner from here.
 COPY --from=build /image/plugin-registry /plugin-registry
 COPY --from=build /image/licenses /licenses
-# Whom webhooks by https trust; mount another file there for a certificate authority of your own.
+# The authorities that webhooks trust; mount another file there for an authority of your own.
 COPY --from=build /image/certs /etc/ssl/certs
 COPY --from=build --chown=65532:65532 /image/data /data
 

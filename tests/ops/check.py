@@ -3,7 +3,7 @@
 
 1. promtool: the configuration, the alerts, and their tests.
 2. The service that is named on the command line is made to do a little of everything; promtool checks what it tells.
-3. Every metric that ops/ or README.md names is told, and README.md names every one that is.
+3. Every metric that ops/ or docs/reference/metrics.md names is told, and the page names every one that is.
 4. A Prometheus scrapes it as OpenMetrics, with ops/prometheus.yaml, and is asked what the dashboard asks.
 """
 
@@ -114,11 +114,12 @@ def check_names(text):
     for file in [OPS / "alerts.yaml", OPS / "alerts_test.yaml", OPS / "dashboard.json"]:
         unknown = set(NAME.findall(file.read_text())) - told
         assert not unknown, f"{file.name} names what is not told: {sorted(unknown)}"
-    readme = {name for name in NAME.findall((ROOT / "README.md").read_text())}
-    wrong = {name for name in readme - told if not name.endswith("_")}
-    assert not wrong, f"README.md names what is not told: {sorted(wrong)}"
-    missing = families(text) - {PARTS.sub("", name) for name in readme}
-    assert not missing, f"README.md does not name: {sorted(missing)}"
+    page = "docs/reference/metrics.md"
+    named = {name for name in NAME.findall((ROOT / page).read_text())}
+    wrong = {name for name in named - told if not name.endswith("_")}
+    assert not wrong, f"{page} names what is not told: {sorted(wrong)}"
+    missing = families(text) - {PARTS.sub("", name) for name in named}
+    assert not missing, f"{page} does not name: {sorted(missing)}"
 
 
 def questions():
