@@ -6,6 +6,7 @@
 //! | file or folder | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
+//! | [`operations`] | what is known of every route: permission, parameters, media types, and so on |
 //! | [`state`] | what the handlers are given |
 //! | [`middleware`] | what every request goes through |
 //! | [`extract`] | what handlers take from a request |
@@ -24,6 +25,7 @@ pub mod media_type;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+pub mod operations;
 pub mod problem;
 pub mod query;
 pub mod reply;

@@ -1,6 +1,6 @@
 //! All routes on one page.
 
-use axum::Router;
+use axum::{Extension, Router};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,7 +10,7 @@ use super::handlers::{
     observations, plugins, resources, stats, tokens, webhooks,
 };
 use super::middleware::stack::StackLayer;
-use super::openapi;
+use super::openapi::{self, Description};
 use super::state::Exposure;
 use crate::http::state::Shared;
 
@@ -47,12 +47,17 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(health::read_readiness))
         .routes(routes!(metrics::read_metrics))
         .routes(routes!(log_level::read_level, log_level::set_level))
-        .routes(routes!(openapi::read_openapi))
+        .merge(OpenApiRouter::new().routes(routes!(openapi::read_openapi)).layer(Extension(Description(description))))
+}
+
+/// The description of the API as the handlers give it, before it is completed from the table of operations.
+pub fn gathered() -> Value {
+    serde_json::to_value(routes().into_openapi()).unwrap_or_default()
 }
 
 /// The description of the API.
 pub fn description() -> Value {
-    openapi::complete(&routes().into_openapi())
+    openapi::complete(gathered())
 }
 
 /// The whole service: routes, description, API browser, and what surrounds all of them.

@@ -3,7 +3,8 @@
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 
-use crate::http::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
+use crate::http::media_type::{JSON, NDJSON};
+use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem};
 
 /// Refuses a request whose Accept leaves nothing that the path can answer with.
@@ -11,19 +12,14 @@ use crate::http::problem::{Kind, Problem};
 /// # Errors
 ///
 /// 406, naming what there is.
-pub fn require_acceptable(path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+pub fn require_acceptable(operation: Option<&Operation>, headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get(ACCEPT).is_none_or(|accept| accept == "*/*") {
         return Ok(());
     }
-    let offered: &[&str] = match path {
-        "/plugins" => &[JSON, NDJSON],
-        "/backup" => &[NDJSON],
-        "/events" => &[JSON, EVENT_STREAM],
-        "/metrics" => &[OPEN_METRICS, PLAIN_TEXT],
-        // The API browser's pages, scripts and styles.
-        _ if path == "/docs" || path.starts_with("/docs/") => return Ok(()),
-        _ => &[JSON],
-    };
+    let offered = operation.map_or([JSON].as_slice(), |operation| operation.media_types);
+    if offered.is_empty() {
+        return Ok(());
+    }
     match best(headers, offered) {
         Some(_) => Ok(()),
         None => Err(Problem::new(Kind::NotAcceptable, format!("this path answers with {}", offered.join(" or ")))),

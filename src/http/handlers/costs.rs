@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::http::extract::snapshot::Now;
 use crate::http::headers::revision_header;
 use crate::http::problem::{Kind, Problem};
-use crate::http::query::list_params::{COST_LIST, filter, filters, time_of};
+use crate::http::query::list_params::{COST_LIST, PLUGIN_FILTERS, filter, time_of};
 use crate::http::query::parameter::MAX_HOURS;
 use crate::http::query::params::{Params, bad};
 use crate::http::query::read_options::ReadOptions;
@@ -171,7 +171,7 @@ async fn present(snapshot: &Arc<Snapshot>, query: CostQuery) -> Result<Statement
 
 /// What is asked, and for how many hours, if any.
 fn read_query(params: Params) -> Result<(CostQuery, Option<MicroUsd>), Problem> {
-    let known: Vec<_> = filters().chain(COST_LIST).map(|parameter| parameter.name).collect();
+    let known: Vec<_> = PLUGIN_FILTERS.iter().chain(COST_LIST).map(|parameter| parameter.name).collect();
     let params = params.only(&known)?;
     let mut query = CostQuery::default();
     for (name, values) in params.iter() {

@@ -16,32 +16,6 @@ use domain::command::authorization;
 /// When to ask again after the tokens could not be read.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What a request asks leave for.
-pub fn permission_of(request: &Request) -> Permission {
-    let route = request.extensions().get::<MatchedPath>();
-    permission(request.method(), route.map_or("", MatchedPath::as_str))
-}
-
-/// What a method of a route asks leave for. What is not named here is for admins when it changes anything.
-pub fn permission(method: &Method, route: &str) -> Permission {
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    let is_under = |root: &str| route.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match route {
-        // A browser asks so, without a token, whether it may ask at all; nothing is done.
-        _ if *method == Method::OPTIONS => Permission::Greet,
-        "/healthz" | "/readyz" | "/openapi.json" if is_read => Permission::Greet,
-        _ if is_read && is_under("/docs") => Permission::Greet,
-        // The URLs of webhooks may be secrets.
-        _ if is_under("/tokens") || is_under("/webhooks") || is_under("/backup") || is_under("/log-level") => {
-            Permission::Administer
-        }
-        _ if is_read => Permission::Read,
-        "/observations" => Permission::Observe,
-        _ if is_under("/plugins") || is_under("/leases") => Permission::Report,
-        _ => Permission::Administer,
-    }
-}
-
 /// Finds out who asks, and puts the [`Principal`] into the request's extensions.
 ///
 /// While no tokens are configured everybody may do everything, but for pages that a browser has from elsewhere: see
@@ -55,11 +29,11 @@ pub async fn identify(api: &Api, permission: Permission, request: &mut Request) 
     let known = api.access.tokens.in_force().as_ref().map(|ring| find(api, ring, permission, request));
     let principal = match known {
         // It says only that it lives, at any time and to everybody.
-        _ if permission == Permission::Greet && request.uri().path() == "/healthz" => Principal::anonymous(),
+        _ if permission == Permission::Public && request.uri().path() == "/healthz" => Principal::anonymous(),
         Some(found) => found?,
         None => match first_read(api).await {
             Ok(ring) => find(api, &ring, permission, request)?,
-            Err(_) if permission == Permission::Greet => Principal::anonymous(),
+            Err(_) if permission == Permission::Public => Principal::anonymous(),
             Err(problem) => return Err(problem),
         },
     };
@@ -83,7 +57,7 @@ fn find(api: &Api, ring: &Keyring, permission: Permission, request: &Request) ->
     }
     match ring.authenticate(only(request.headers()), api.registry.clock().now()) {
         Ok(principal) => Ok(principal.clone()),
-        Err(_) if permission == Permission::Greet => Ok(Principal::anonymous()),
+        Err(_) if permission == Permission::Public => Ok(Principal::anonymous()),
         Err(denial) => Err(denied(denial)),
     }
 }
@@ -104,7 +78,7 @@ pub fn permit(permission: Permission, request: &Request) -> Result<(), Problem> 
     // Without a copy: every request comes by here.
     let principal = request.extensions().get::<Principal>();
     match principal {
-        _ if permission == Permission::Greet => Ok(()),
+        _ if permission == Permission::Public => Ok(()),
         Some(principal) if principal.is_anonymous() => Err(denied(Denial::NoToken)),
         Some(principal) if principal.role.may(permission) => Ok(()),
         Some(principal) => Err(Problem::new(Kind::Forbidden, authorization::lacks_role(principal, permission))),
@@ -140,30 +114,4 @@ fn denied(denial: Denial) -> Problem {
 fn unreadable(error: &TokensError) -> Problem {
     tracing::warn!(error = error as &dyn std::error::Error, "the tokens cannot be read");
     Problem::new(Kind::Unavailable, "the tokens have not been read from the store yet").with_retry_after(RETRY_AFTER)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_named_is_for_admins_when_it_changes_anything() {
-        for (method, route, wanted) in [
-            (Method::GET, "/healthz", Permission::Greet),
-            (Method::GET, "/docs/{*rest}", Permission::Greet),
-            (Method::POST, "/healthz", Permission::Administer),
-            (Method::GET, "/docsx", Permission::Read),
-            (Method::HEAD, "/plugins/{id}", Permission::Read),
-            (Method::PUT, "/plugins/{id}", Permission::Report),
-            (Method::POST, "/observations", Permission::Observe),
-            (Method::GET, "/webhooks", Permission::Administer),
-            (Method::GET, "/tokens/{token_id}", Permission::Administer),
-            (Method::PUT, "/categories/{name}", Permission::Administer),
-            (Method::POST, "/anything/new", Permission::Administer),
-            (Method::POST, "/pluginsx", Permission::Administer),
-            (Method::from_bytes(b"BREW").unwrap(), "/stats", Permission::Administer),
-        ] {
-            assert_eq!(permission(&method, route), wanted, "{method} {route}");
-        }
-    }
 }

@@ -9,6 +9,7 @@ use hyper::{Method, Uri};
 use tokio::time::Instant;
 
 use crate::http::headers::REGISTRY_AGE;
+use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem, out_of_time};
 use crate::http::query::parameter::CONSISTENCY;
 use crate::http::query::params::{Params, bad};
@@ -20,23 +21,24 @@ use domain::Snapshot;
 /// How long to wait for a store that has not been read.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether a path is about the service, and not about the registry.
-pub fn is_of_service(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/metrics" | "/log-level" | "/openapi.json") || path.starts_with("/docs")
-}
-
 /// The snapshot that a request is to see.
 ///
 /// # Errors
 ///
 /// 503 when the store has not been read, or cannot be asked; 400 for a `consistency` that is not known.
-pub async fn snapshot_for(api: &Api, method: &Method, uri: &Uri) -> Result<Arc<Snapshot>, Problem> {
-    if asks_the_head(method, uri)? {
+pub async fn snapshot_for(
+    api: &Api,
+    operation: Option<&Operation>,
+    method: &Method,
+    uri: &Uri,
+) -> Result<Arc<Snapshot>, Problem> {
+    let is_of_service = operation.is_some_and(|operation| operation.is_of_service);
+    if !is_of_service && asks_the_head(method, uri)? {
         let caught_up = tokio::time::timeout(api.limits.request_time, api.registry.catch_up());
         caught_up.await.map_err(|_| out_of_time())??;
     }
     let snapshot = api.registry.snapshot();
-    if snapshot.is_loaded() || is_of_service(uri.path()) { Ok(snapshot) } else { Err(not_read(api)) }
+    if snapshot.is_loaded() || is_of_service { Ok(snapshot) } else { Err(not_read(api)) }
 }
 
 /// The problem of a registry that has not been read yet.
@@ -60,7 +62,7 @@ pub fn tell_age(api: &Api, now: Instant, headers: &mut HeaderMap) {
 fn asks_the_head(method: &Method, uri: &Uri) -> Result<bool, Problem> {
     let query = uri.query().unwrap_or_default();
     let is_read = matches!(*method, Method::GET | Method::HEAD);
-    if !is_read || !query.contains(CONSISTENCY.name) || is_of_service(uri.path()) {
+    if !is_read || !query.contains(CONSISTENCY.name) {
         return Ok(false);
     }
     match Params::parse(query)?.single(CONSISTENCY.name)? {

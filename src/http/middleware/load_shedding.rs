@@ -28,6 +28,7 @@ use super::limiter::{Limiter, Permit};
 use super::rate_limit::{RateLimitKey, RateLimits, Remaining};
 use super::security_headers;
 use crate::http::media_type::{NDJSON, media_type};
+use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::read_options::ReadOptions;
 
@@ -85,8 +86,13 @@ impl LoadShedder {
     /// # Errors
     ///
     /// What the caller is told who is turned away; the entry has what is left for him.
-    pub fn enter(&self, request: &mut Request, name: Option<Arc<str>>) -> (Admission, Result<(), Problem>) {
-        if is_check(request.uri().path()) {
+    pub fn enter(
+        &self,
+        operation: Option<&Operation>,
+        request: &mut Request,
+        name: Option<Arc<str>>,
+    ) -> (Admission, Result<(), Problem>) {
+        if operation.is_some_and(|operation| operation.is_always_admitted) {
             return (self.pass(request), Ok(()));
         }
         let origin = request.headers().get(ORIGIN).cloned();
@@ -98,7 +104,7 @@ impl LoadShedder {
                 return (Admission { left, origin, ..Admission::default() }, Err(rates.refusal(wait)));
             }
         }
-        let takes_its_time = takes_its_time(request);
+        let takes_its_time = operation.is_some_and(|operation| takes_its_time(operation, request));
         let (held, admitted) = match self.place_for(request, takes_its_time) {
             Ok(held) => (held, Ok(())),
             Err(problem) => (HeldPermits::default(), Err(problem)),
@@ -157,12 +163,12 @@ impl LoadShedder {
     }
 
     /// Adds to an answer what this has to say.
-    pub fn mark(&self, entry: &Admission, route: &str, answer: &mut HeaderMap) {
+    pub fn mark(&self, entry: &Admission, holds_secrets: bool, answer: &mut HeaderMap) {
         if let (Some(rates), Some(left)) = (&self.rates, entry.left) {
             rates.tell(left, answer);
         }
         self.cors.mark(entry.origin.as_ref(), answer);
-        security_headers::mark(route, self.strict_transport.as_ref(), answer);
+        security_headers::mark(holds_secrets, self.strict_transport.as_ref(), answer);
     }
 }
 
@@ -194,18 +200,9 @@ fn caller(request: &Request, name: Option<Arc<str>>) -> Option<RateLimitKey> {
 
 /// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
 /// takes its place when it is opened.
-fn takes_its_time(request: &Request) -> bool {
-    is_import(request) || ReadOptions::waits(request.method(), request.uri().query())
-}
-
-/// Requests whose bodies may take as long as they keep coming.
-fn is_import(request: &Request) -> bool {
-    request.method() == hyper::Method::POST && media_type(request.headers()).as_deref() == Some(NDJSON)
-}
-
-/// Returns true if and only if a path only asks whether the service is well.
-pub fn is_check(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+fn takes_its_time(operation: &Operation, request: &Request) -> bool {
+    let is_import = operation.takes_lines && media_type(request.headers()).as_deref() == Some(NDJSON);
+    is_import || (operation.has_read_options() && ReadOptions::waits(request.uri().query()))
 }
 
 fn overloaded() -> Problem {

@@ -19,12 +19,12 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// Makes an answer safe to be shown to a browser.
-pub fn mark(route: &str, strict_transport: Option<&HeaderValue>, answer: &mut HeaderMap) {
+pub fn mark(holds_secrets: bool, strict_transport: Option<&HeaderValue>, answer: &mut HeaderMap) {
     answer.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Some(strict) = strict_transport {
         answer.insert(STRICT_TRANSPORT_SECURITY, strict.clone());
     }
-    if holds_secrets(route) && !answer.contains_key(CACHE_CONTROL) {
+    if holds_secrets && !answer.contains_key(CACHE_CONTROL) {
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if answer.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html")) {
@@ -33,9 +33,4 @@ pub fn mark(route: &str, strict_transport: Option<&HeaderValue>, answer: &mut He
         answer.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         answer.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     }
-}
-
-/// Routes whose answers are not to be found on a disk afterwards.
-fn holds_secrets(route: &str) -> bool {
-    route.starts_with("/webhooks") || route.starts_with("/tokens") || route.contains("/config")
 }

@@ -24,6 +24,7 @@ use super::trace::{AnsweredRequest, RequestTrace};
 use super::{authorize, compress, consistency};
 use crate::http::extract::negotiate::require_acceptable;
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
+use crate::http::operations::Operation;
 use crate::http::problem::{Kind, PROBLEM_JSON, Problem, out_of_time};
 use crate::http::query::read_options::ReadOptions;
 use crate::http::state::{Api, Exposure, Shared};
@@ -97,12 +98,13 @@ where
     let route = request.extensions().get::<MatchedPath>().cloned();
     // A browser that asks whether a page may ask shows no credentials, and does nothing.
     let preflight = api.gate.preflight(&request);
+    let operation = route.as_ref().and_then(|route| Operation::find(&method, route.as_str()));
     let (entry, admitted) = match &preflight {
         Some(_) => (api.gate.pass(&request), Ok(())),
-        None => admit(api, &mut request).await,
+        None => admit(api, operation, &mut request).await,
     };
     let current = match admitted {
-        Ok(()) => consistency::snapshot_for(api, &method, &uri).await,
+        Ok(()) => consistency::snapshot_for(api, operation, &method, &uri).await,
         Err(problem) => Err(problem),
     };
     let principal = traced.as_ref().map(|_| crate::http::extract::principal::principal_of(request.extensions()).name);
@@ -119,7 +121,7 @@ where
         match (refused, preflight) {
             (Some(problem), _) => Err(problem),
             (None, Some(preflight)) => Ok(preflight),
-            (None, None) => answer(api, inner, request, entry.takes_its_time).await,
+            (None, None) => answer(api, inner, operation, request, entry.takes_its_time).await,
         }
     };
     let mut answering = std::pin::pin!(AssertUnwindSafe(answering).catch_unwind());
@@ -140,11 +142,11 @@ where
         headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
         consistency::tell_age(api, Instant::now(), headers);
     }
-    api.gate.mark(&entry, route.as_ref().map_or("-", MatchedPath::as_str), headers);
+    api.gate.mark(&entry, operation.is_some_and(|operation| operation.holds_secrets), headers);
     let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());
     let status = response.status();
     api.requests.count(&method, route, status, took);
-    log(&method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
+    log(operation, &method, route, status, took, &id, traced.as_ref().map(|traced| &traced.trace));
     if let Some(traced) = traced {
         let principal = principal.as_deref();
         traced.end(&AnsweredRequest { method: &method, uri: &uri, route, status, request_id: &id, principal });
@@ -154,30 +156,42 @@ where
 }
 
 /// Lets a request in: who asks, is there room, and may they?
-pub(crate) async fn admit(api: &Api, request: &mut Request) -> (Admission, Result<(), Problem>) {
+pub(crate) async fn admit(
+    api: &Api,
+    operation: Option<&Operation>,
+    request: &mut Request,
+) -> (Admission, Result<(), Problem>) {
     if api.offer == Exposure::MetricsAlone {
         // Whom that address is for, those say who have given it one.
-        return api.gate.enter(request, None);
+        return api.gate.enter(operation, request, None);
     }
-    let deed = authorize::permission_of(request);
-    if let Err(problem) = authorize::identify(api, deed, request).await {
+    let permission = Operation::permission_of(request.method(), operation);
+    if let Err(problem) = authorize::identify(api, permission, request).await {
         // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
-        let (entry, admitted) = api.gate.enter(request, None);
+        let (entry, admitted) = api.gate.enter(operation, request, None);
         return (entry, admitted.and(Err(problem)));
     }
     let named = crate::http::extract::principal::named(request.extensions());
-    let (entry, admitted) = api.gate.enter(request, named);
-    let permitted = admitted.and_then(|()| authorize::permit(deed, request));
+    let (entry, admitted) = api.gate.enter(operation, request, named);
+    let permitted = admitted.and_then(|()| authorize::permit(permission, request));
     (entry, permitted)
 }
 
 /// The handler's answer, if the request is fit for one and the answer comes in time.
-pub(crate) async fn answer<S>(api: &Api, inner: S, request: Request, takes_its_time: bool) -> Result<Response, Problem>
+pub(crate) async fn answer<S>(
+    api: &Api,
+    inner: S,
+    operation: Option<&Operation>,
+    request: Request,
+    takes_its_time: bool,
+) -> Result<Response, Problem>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
 {
-    check_head(&request)?;
-    let waits = takes_its_time && ReadOptions::waits(request.method(), request.uri().query());
+    check_head(operation, &request)?;
+    let waits = takes_its_time
+        && operation.is_some_and(Operation::has_read_options)
+        && ReadOptions::waits(request.uri().query());
     let waiting = waits.then(|| crate::http::extract::principal::principal_of(request.extensions()));
     let answer = compress::compressed(inner, request);
     if let Some(principal) = waiting {
@@ -201,7 +215,7 @@ pub struct AmbiguousLength;
 pub struct OversizedHeader;
 
 /// What is wrong with a request whatever it asks for.
-pub(crate) fn check_head(request: &Request) -> Result<(), Problem> {
+pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Result<(), Problem> {
     if request.extensions().get::<OversizedHeader>().is_some() {
         return Err(Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
@@ -220,7 +234,7 @@ pub(crate) fn check_head(request: &Request) -> Result<(), Problem> {
             "the path has a `%` that is not followed by two hexadecimal digits, or escapes that are not UTF-8",
         ));
     }
-    require_acceptable(path, request.headers())
+    require_acceptable(operation, request.headers())
 }
 
 /// Returns true if and only if every percent-encoding in a path (RFC 3986 section 2.1) is whole and
@@ -258,9 +272,10 @@ pub(crate) fn as_problem(mut response: Response, path: &str, request_id: &Header
     reply
 }
 
-/// The log line of a request. Those that only ask whether the service is well, or tell that somebody lives, come every
-/// few seconds, and are of use to nobody as long as it is so.
-pub(crate) fn log(
+/// The log line of a request. Routine requests, such as health checks and renewals, come every few seconds; they are logged
+/// at `debug` unless they fail.
+fn log(
+    operation: Option<&Operation>,
     method: &Method,
     route: &str,
     status: StatusCode,
@@ -285,9 +300,8 @@ pub(crate) fn log(
             )
         };
     }
-    let is_sign_of_life = matches!(route, "/healthz" | "/readyz" | "/metrics")
-        || (route == "/leases/{lease_id}" && *method == Method::PUT);
-    if is_sign_of_life && status.is_success() { line!(debug) } else { line!(info) }
+    let is_routine = operation.is_some_and(|operation| operation.is_routine);
+    if is_routine && status.is_success() { line!(debug) } else { line!(info) }
 }
 
 /// The ids of a request's trace and span, for the log: under the names that OpenTelemetry gives them in logs of other

@@ -17,13 +17,13 @@ pub mod webhooks;
 
 use std::sync::OnceLock;
 
-use axum::Router;
 use axum::response::Response;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::http::operations::OPERATIONS;
 use crate::http::reply::json;
 use crate::http::state::Shared;
 pub use budgets::{BudgetPatch, BudgetRequest};
@@ -34,11 +34,15 @@ pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses(
     (status = OK, description = "The description of this API (OpenAPI 3.1)", body = Value),
 ))]
-pub async fn read_openapi() -> Response {
+pub async fn read_openapi(Extension(Description(make)): Extension<Description>) -> Response {
     static TEXT: OnceLock<Bytes> = OnceLock::new();
-    let text = TEXT.get_or_init(|| super::router::description().to_string().into());
+    let text = TEXT.get_or_init(|| make().to_string().into());
     json::json_bytes(text.clone())
 }
+
+/// What makes the description, for its handler. The router hands it in, because it knows all handlers, this one among them.
+#[derive(Clone, Copy)]
+pub struct Description(pub fn() -> Value);
 
 /// The API browser at `/docs`, served from this binary: no request leaves the service.
 pub fn browser() -> Router<Shared> {
@@ -46,8 +50,7 @@ pub fn browser() -> Router<Shared> {
 }
 
 /// Completes a description that was gathered from the handlers.
-pub fn complete(gathered: &OpenApi) -> Value {
-    let mut api = serde_json::to_value(gathered).unwrap_or_default();
+pub fn complete(mut api: Value) -> Value {
     api["info"] = json!({
         "title": "plugin-registry",
         "version": env!("CARGO_PKG_VERSION"),
@@ -75,12 +78,11 @@ pub fn complete(gathered: &OpenApi) -> Value {
     // It may be left out, and is not null.
     let body = &mut api["paths"]["/leases/{lease_id}"]["put"]["requestBody"];
     body["content"]["application/json"]["schema"] = json!({"$ref": "#/components/schemas/EmptyObject"});
-    for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
-        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
-            parameters::complete(path, method, operation);
-            security::complete(path, method, operation);
-            responses::complete(path, method, operation);
-        }
+    for operation in OPERATIONS {
+        let described = &mut api["paths"][operation.path][operation.method.to_ascii_lowercase()];
+        parameters::complete(operation, described);
+        security::complete(operation, described);
+        responses::complete(operation, described);
     }
     api
 }

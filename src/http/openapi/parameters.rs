@@ -3,11 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::http::extract::idempotency::MAX_KEY;
-use crate::http::middleware::consistency::is_of_service;
-use crate::http::query::list_params::{
-    COST_LIST, DEFAULT_LIMIT, EVENT_LIST, LEASE_LIST, MAX_LIMIT, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VERSION_LIST,
-    VIEW, filters,
-};
+use crate::http::operations::{Idempotency, Operation};
+use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, Parameter, Values};
 use domain::plugin::identity::MAX_NAME_CHARS;
 use domain::query::sort::SortField;
@@ -17,54 +14,24 @@ use domain::record::PluginDocument;
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 
 /// Adds the parameters of an operation.
-pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
-    let mut parameters = path_parameters(path);
-    parameters.extend(query_of(path, method).into_iter().map(query_parameter));
-    if method == "get" && !is_of_service(path) {
+pub(crate) fn complete(operation: &Operation, described: &mut Value) {
+    let mut parameters = path_parameters(operation.path);
+    parameters.extend(operation.parameters().map(query_parameter));
+    if operation.method == "GET" && !operation.is_of_service {
         parameters.push(query_parameter(&CONSISTENCY));
     }
-    if is_conditional(path) {
+    if operation.is_conditional {
         parameters.push(header("If-Match", "Only if it has one of these entity tags, or `*`: if it exists."));
         parameters
             .push(header("If-None-Match", "Only if it has none of these entity tags, or `*`: if it does not exist."));
     }
-    if takes_key(path, method) {
+    if operation.idempotency == Idempotency::Honoured {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-\\[\\]-~]+$"});
         let help =
             "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
     }
-    operation["parameters"] = parameters.into();
-}
-
-/// Whether an operation looks at Idempotency-Key.
-pub(crate) fn takes_key(path: &str, method: &str) -> bool {
-    let others = ["/webhooks", "/leases/", "/observations", "/tokens", "/log-level"];
-    let looks = !others.iter().any(|other| path.starts_with(other));
-    method != "get" && looks && !path.ends_with("/config/validate")
-}
-
-/// Whether an operation looks at If-Match and If-None-Match.
-pub(crate) fn is_conditional(path: &str) -> bool {
-    let plain = [
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/log-level",
-        "/openapi.json",
-        "/backup",
-        "/plugins/{id}/config/validate",
-        "/plugins/{id}/history",
-        "/events",
-        "/costs",
-    ];
-    let others = ["/webhooks", "/budgets", "/leases", "/observations", "/tokens"];
-    !plain.contains(&path) && !others.iter().any(|other| path.starts_with(other))
-}
-
-/// Whether an operation can wait, or look back.
-pub(crate) fn has_view(path: &str, method: &str) -> bool {
-    query_of(path, method).iter().any(|parameter| parameter.name == "as_of")
+    described["parameters"] = parameters.into();
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {
@@ -90,24 +57,6 @@ fn path_parameters(path: &str) -> Vec<Value> {
     });
     add("name", "The category, percent-encoded.", name);
     parameters
-}
-
-fn query_of(path: &str, method: &str) -> Vec<&'static Parameter> {
-    match (method, path) {
-        ("get", "/plugins") => PLUGIN_LIST.iter().chain(VIEW).collect(),
-        ("get", "/resources") => RESOURCE_LIST.iter().chain(VIEW).collect(),
-        ("get", "/plugins/{id}" | "/stats") => VIEW.iter().collect(),
-        ("get", "/leases") => LEASE_LIST.iter().collect(),
-        ("get", "/events") => filters().chain(EVENT_LIST).collect(),
-        ("get", "/costs") => {
-            // What was spent changes with every moment: there is nothing to wait for.
-            let view = VIEW.iter().filter(|parameter| parameter.name != "since");
-            filters().chain(COST_LIST).chain(view).collect()
-        }
-        ("get", "/plugins/{id}/history") => VERSION_LIST.iter().collect(),
-        ("delete", "/plugins/{id}") => REMOVAL.iter().collect(),
-        _ => Vec::new(),
-    }
 }
 
 fn query_parameter(parameter: &Parameter) -> Value {

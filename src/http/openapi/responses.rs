@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::parameters::{has_view, is_conditional, takes_key};
-use crate::http::middleware::consistency::is_of_service;
+use crate::http::operations::{Idempotency, Operation};
 
 /// Adds the answers of an operation that its handler does not name.
-pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
-    let has_body = operation.get("requestBody").is_some();
-    let about_plugin = path.contains("{id}");
+pub(crate) fn complete(operation: &Operation, described: &mut Value) {
+    let has_body = described.get("requestBody").is_some();
+    let about_plugin = operation.path.contains("{id}");
+    let is_of_service = operation.is_of_service;
     let mut add = |applies: bool, status: &str, help: &str| {
-        let responses = &mut operation["responses"];
+        let responses = &mut described["responses"];
         if applies && responses.get(status).is_none() {
             responses[status] = problem(help);
         }
@@ -19,23 +19,23 @@ pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     add(about_plugin, "404", "There is no such plugin, or nothing is saved for it");
     add(true, "406", "The header field Accept leaves nothing that can be made");
     add(has_body, "408", "The body did not arrive in time");
-    add(is_conditional(path), "412", "The precondition of the request does not hold");
+    add(operation.is_conditional, "412", "The precondition of the request does not hold");
     add(has_body, "413", "The body is too large");
     add(has_body, "415", "The body's media type is not supported");
     add(has_body, "422", "The document breaks the rules: `errors` names every wrong place");
-    add(takes_key(path, method), "422", "The Idempotency-Key was used for another request");
-    add(!is_of_service(path), "429", "Too many requests were made; Retry-After says how long to wait");
-    let has_view = has_view(path, method);
+    add(operation.idempotency == Idempotency::Honoured, "422", "The Idempotency-Key was used for another request");
+    add(!is_of_service, "429", "Too many requests were made; Retry-After says how long to wait");
+    let has_view = operation.has_read_options();
     add(has_view, "410", "What is asked for is no longer kept, or the cursor belongs to another store");
-    add(!is_of_service(path), "503", "The store cannot be read or written at the moment; ask again");
-    add(has_body && !is_of_service(path), "507", "The registry holds as much as it may");
+    add(!is_of_service, "503", "The store cannot be read or written at the moment; ask again");
+    add(has_body && !is_of_service, "507", "The registry holds as much as it may");
     add(has_view, "504", "The revision that is asked for was not reached in time");
     add(true, "default", "Any other error");
-    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+    for (status, response) in described["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with(['4', '5']) && response.get("content").is_none() {
             response["content"] = problem("")["content"].take();
         }
-        let tagged = is_conditional(path) && matches!(status.as_str(), "200" | "201" | "304");
+        let tagged = operation.is_conditional && matches!(status.as_str(), "200" | "201" | "304");
         add_headers(response, tagged);
     }
 }

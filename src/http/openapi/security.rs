@@ -1,9 +1,8 @@
 //! Who may do what, for the description: from the same function that decides it.
 
-use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::http::middleware::authorize::permission;
+use crate::http::operations::Operation;
 use domain::access::{Permission, Role};
 
 /// The ways to prove who one is, for the components of the description.
@@ -17,18 +16,17 @@ pub(crate) fn schemes() -> Value {
 }
 
 /// Says who may use an operation, and what everybody else is answered.
-pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
-    let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
-    let permission = permission(&method, path);
-    if permission == Permission::Greet {
-        operation["security"] = json!([]);
+pub(crate) fn complete(operation: &Operation, described: &mut Value) {
+    let permission = operation.permission;
+    if permission == Permission::Public {
+        described["security"] = json!([]);
         return;
     }
     let roles: Vec<_> = Role::that_may(permission).map(Role::as_str).collect();
     // The empty one: while no tokens are configured, none is needed.
-    operation["security"] = json!([{"token": []}, {}]);
-    operation["x-roles"] = json!(roles);
-    let responses = &mut operation["responses"];
+    described["security"] = json!([{"token": []}, {}]);
+    described["x-roles"] = json!(roles);
+    let responses = &mut described["responses"];
     responses["401"] = refusal("Tokens are configured, and the request has none that is in force");
     responses["401"]["headers"]["WWW-Authenticate"] = json!({
         "description": "The challenge of RFC 6750", "required": true, "schema": {"type": "string"},
@@ -36,7 +34,7 @@ pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     responses["403"] = refusal(&format!(
         "The token is not for this: it takes the role {}{}",
         roles.join(" or "),
-        if matches!(permission, Permission::Report | Permission::Observe) {
+        if matches!(permission, Permission::Write | Permission::Observe) {
             ", and a scope that the plugin is in"
         } else {
             ""

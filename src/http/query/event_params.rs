@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::list_params::{
-    DEFAULT_LIMIT, EVENT_LIST, VERSION_LIST, all, digest, filter, filters, limit_of, named, names, time_of,
+    DEFAULT_LIMIT, EVENT_LIST, PLUGIN_FILTERS, VERSION_LIST, all, digest, filter, limit_of, named, names, time_of,
 };
 use super::params::{Params, bad, revision_of};
 use crate::http::problem::Problem;
@@ -35,7 +35,7 @@ impl EventList {
     ///
     /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
     pub fn read(params: Params, store: &StoreId) -> Result<EventList, Problem> {
-        let known: Vec<_> = filters().chain(EVENT_LIST).map(|parameter| parameter.name).collect();
+        let known: Vec<_> = PLUGIN_FILTERS.iter().chain(EVENT_LIST).map(|parameter| parameter.name).collect();
         let params = params.only(&known)?;
         let mut events = EventList::of(&params, store, false)?;
         let revision = |name| params.single(name)?.map(|value| revision_of(name, value)).transpose();

@@ -88,7 +88,7 @@ pub const LEASE_LIST: &[Parameter] = &[
 ];
 
 /// The parameters of reads that can wait, or look back: see [`super::read_options`].
-pub const VIEW: &[Parameter] = &[
+pub const READ_OPTIONS: &[Parameter] = &[
     parameter(
         "since",
         Values::Revision,
@@ -102,6 +102,9 @@ pub const VIEW: &[Parameter] = &[
     parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504 after `wait`."),
     parameter("as_of", Values::Moment, "Answer as at this revision or time; not together with the others."),
 ];
+
+/// The same without `since`: what was spent changes with every moment, so that there is nothing to wait for.
+pub const READ_OPTIONS_WITHOUT_SINCE: &[Parameter] = READ_OPTIONS.split_at(1).1;
 
 /// The parameters of `GET /events` beside the filters of [`PLUGIN_LIST`].
 pub const EVENT_LIST: &[Parameter] = &[
@@ -139,13 +142,11 @@ pub const VERSION_LIST: &[Parameter] = &[
     parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
 ];
 
-/// Parameters of [`PLUGIN_LIST`] that say how to list, and not what.
-const FORM: [&str; 4] = ["sort", "limit", "cursor", "fields"];
+/// How many of [`PLUGIN_LIST`], the last ones, say how to list, and not what: `sort`, `limit`, `cursor` and `fields`.
+const FORM: usize = 4;
 
 /// The filters of plugins.
-pub fn filters() -> impl Iterator<Item = &'static Parameter> {
-    PLUGIN_LIST.iter().filter(|parameter| !FORM.contains(&parameter.name))
-}
+pub const PLUGIN_FILTERS: &[Parameter] = PLUGIN_LIST.split_at(PLUGIN_LIST.len() - FORM).0;
 
 /// The parameters of `DELETE /plugins/{id}`.
 pub const REMOVAL: &[Parameter] =

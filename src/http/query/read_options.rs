@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::Method;
 use jiff::Timestamp;
 
-use super::list_params::{VIEW, names, time_of};
+use super::list_params::{READ_OPTIONS, names, time_of};
 use super::params::{Params, bad, revision_of};
 use crate::http::problem::Problem;
 use domain::Revision;
@@ -42,7 +42,7 @@ impl ReadOptions {
     ///
     /// 400 for a value that is not one, or for parameters that contradict each other.
     pub fn take(params: &mut Params) -> Result<ReadOptions, Problem> {
-        let own = params.split_off(&names(VIEW));
+        let own = params.split_off(&names(READ_OPTIONS));
         if own.is_empty() {
             return Ok(ReadOptions::default());
         }
@@ -64,10 +64,9 @@ impl ReadOptions {
         self.as_of.is_some()
     }
 
-    /// Whether a request asks to be answered late: it may take as long as its `wait`.
-    pub fn waits(method: &Method, query: Option<&str>) -> bool {
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        let params = query.filter(|_| is_read).and_then(|query| Params::parse(query).ok()).unwrap_or_default();
+    /// Whether the query of a read asks to be answered late: it may take as long as its `wait`.
+    pub fn waits(query: Option<&str>) -> bool {
+        let params = query.and_then(|query| Params::parse(query).ok()).unwrap_or_default();
         params.iter().any(|(name, _)| matches!(name, "since" | "min_revision"))
     }
 }

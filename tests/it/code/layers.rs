@@ -1,81 +1,114 @@
-//! Layers depend in one direction only: reads the `use crate::` lines and says so.
+//! The layers depend in one direction only, and no two files import each other in a loop.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What each layer may use of the crate, beside itself.
-fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
-    BTreeMap::from([
-        ("plugin", &[] as &[_]),
-        ("clock", &[]),
-        ("planted", &[]),
-        ("telemetry", &[]),
-        ("access", &["plugin", "store", "clock"]),
-        ("registry", &["plugin", "access", "store", "clock", "planted", "telemetry"]),
-        ("store", &["plugin", "access", "registry", "planted"]),
-        ("webhook", &["plugin", "registry", "store", "clock", "telemetry"]),
-        ("client", &["plugin", "registry", "telemetry"]),
-        ("liveness", &["plugin", "registry", "webhook", "client", "clock", "planted"]),
-        ("http", &["plugin", "access", "registry", "webhook", "liveness", "clock", "telemetry"]),
-        ("server", &["http"]),
-        (
-            "cli",
-            &[
-                "access",
-                "client",
-                "clock",
-                "http",
-                "liveness",
-                "plugin",
-                "registry",
-                "server",
-                "store",
-                "telemetry",
-                "webhook",
-            ],
-        ),
-    ])
-}
+use super::imports::{Module, Sources};
 
-#[test]
-fn layers_use_only_what_they_may() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let allowed = allowed();
+/// The layers from the bottom to the top: each may use those before it.
+///
+/// What is pure is a crate of its own, so that Cargo keeps it so. `clock`, `failpoints` and `telemetry` use nothing of ours.
+const LAYERS: &[&str] = &[
+    "clock",
+    "failpoints",
+    "telemetry",
+    "store",
+    "access",
+    "registry",
+    "net",
+    "webhook",
+    "client",
+    "liveness",
+    "http",
+    "server",
+    "cli",
+];
+
+/// What is in order, and yet is not to be used: beside each other.
+const APART: &[(&str, &str)] =
+    &[("http", "client"), ("webhook", "access"), ("registry", "access"), ("client", "store"), ("client", "access")];
+
+/// Imports that go upwards, or across.
+fn upward_imports(sources: &Sources) -> Vec<String> {
+    let place = |layer: &str| LAYERS.iter().position(|known| *known == layer);
     let mut wrong = Vec::new();
-    for file in rust_files(&source) {
-        let relative = file.strip_prefix(&source).expect("a file of src");
-        let layer = relative.iter().next().and_then(|part| part.to_str()).expect("a name").trim_end_matches(".rs");
-        if ["lib", "main"].contains(&layer) {
-            continue;
-        }
-        let may = allowed.get(layer).unwrap_or_else(|| panic!("the layer {layer} is not in the list"));
-        for used in used_layers(&fs::read_to_string(&file).expect("a readable file")) {
-            if used != layer && !may.contains(&used.as_str()) {
-                wrong.push(format!("{} uses {used}", relative.display()));
+    for module in sources.modules() {
+        let [root, layer, ..] = module.as_slice() else { continue };
+        for used in sources.used_by(module) {
+            match used.as_slice() {
+                [other, ..] if other != root && root != "crate" && !(root == "domain" && other == "bounded_schema") => {
+                    wrong.push(format!("{} uses the crate {other}", sources.path(module)));
+                }
+                [same, used, ..] if same == root && root == "crate" && used != layer => {
+                    let (Some(own), Some(below)) = (place(layer), place(used)) else {
+                        wrong.push(format!("{layer} or {used} is not in the list of layers"));
+                        continue;
+                    };
+                    if below >= own || APART.contains(&(layer.as_str(), used.as_str())) {
+                        wrong.push(format!("{} uses {used}", sources.path(module)));
+                    }
+                }
+                _ => {}
             }
         }
     }
+    wrong
+}
+
+/// Groups of files each of which leads to every other of its group by imports.
+fn loops(sources: &Sources) -> Vec<BTreeSet<String>> {
+    let edges: BTreeMap<&Module, BTreeSet<Module>> = sources
+        .modules()
+        .map(|module| (module, if sources.is_face(module) { BTreeSet::new() } else { sources.used_by(module) }))
+        .collect();
+    let reached = |from: &Module| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(module) = next.pop() {
+            for used in &edges[&module] {
+                if seen.insert(used.clone()) {
+                    next.push(used.clone());
+                }
+            }
+        }
+        seen
+    };
+    let reach: BTreeMap<&Module, BTreeSet<Module>> = edges.keys().map(|module| (*module, reached(module))).collect();
+    let mut found: Vec<BTreeSet<String>> = Vec::new();
+    for (module, seen) in &reach {
+        let group: BTreeSet<String> = seen
+            .iter()
+            .filter(|other| reach[other].contains(*module))
+            .map(|other| sources.path(other).to_owned())
+            .collect();
+        if group.len() > 1 && !found.contains(&group) {
+            found.push(group);
+        }
+    }
+    found
+}
+
+#[test]
+fn layers_use_only_those_below_them() {
+    let wrong = upward_imports(&Sources::read());
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The layers that a text names as `crate::layer`.
-fn used_layers(text: &str) -> Vec<String> {
-    let named = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    // A layer's own unit tests may use what they need.
-    let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    shipped.split("crate::").skip(1).map(named).collect()
+#[test]
+fn no_two_files_import_each_other_in_a_loop() {
+    let found = loops(&Sources::read());
+    assert!(found.is_empty(), "{found:#?}");
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a readable folder") {
-        let path = entry.expect("a readable entry").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
+#[test]
+fn an_import_that_goes_upwards_is_found() {
+    let planted = Sources::read().with("src/store/head.rs", "use crate::registry::Registry;\n");
+    assert_eq!(upward_imports(&planted), ["src/store/head.rs uses registry"]);
+    let planted = Sources::read().with("src/http/problem.rs", "use crate::client::Client;\n");
+    assert_eq!(upward_imports(&planted), ["src/http/problem.rs uses client"]);
+}
+
+#[test]
+fn a_loop_of_files_is_found() {
+    let planted = Sources::read().with("crates/domain/src/revision.rs", "use crate::State;\n");
+    let found = loops(&planted);
+    assert!(found.iter().any(|group| group.contains("crates/domain/src/revision.rs")), "{found:#?}");
 }

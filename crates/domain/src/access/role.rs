@@ -16,35 +16,35 @@ wire_names! {
     }
 }
 
-/// What a request asks leave for, as its route and method tell.
+/// The permission that an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// Whoever can reach the service may do it.
-    Greet,
+    /// None: every caller that can reach the service may do it.
+    Public,
     /// To read what is known, but for secrets.
     Read,
     /// To change plugins and leases.
-    Report,
+    Write,
     /// To say what was seen.
     Observe,
-    /// To see and change what concerns everybody: tokens, webhooks, budgets, names of categories.
+    /// To see and change what concerns all callers: tokens, webhooks, budgets, names of categories.
     Administer,
 }
 
 impl Role {
-    /// Returns true if and only if this role may do such a deed at all.
-    pub fn may(self, deed: Permission) -> bool {
-        match deed {
-            Permission::Greet | Permission::Read => true,
-            Permission::Report => matches!(self, Role::Reporter | Role::Admin),
+    /// Returns true if and only if this role has the permission.
+    pub fn may(self, permission: Permission) -> bool {
+        match permission {
+            Permission::Public | Permission::Read => true,
+            Permission::Write => matches!(self, Role::Reporter | Role::Admin),
             Permission::Observe => matches!(self, Role::Agent | Role::Admin),
             Permission::Administer => self == Role::Admin,
         }
     }
 
-    /// The roles that may do such a deed.
-    pub fn that_may(deed: Permission) -> impl Iterator<Item = Role> {
-        Role::ALL.iter().copied().filter(move |role| role.may(deed))
+    /// The roles that have a permission.
+    pub fn that_may(permission: Permission) -> impl Iterator<Item = Role> {
+        Role::ALL.iter().copied().filter(move |role| role.may(permission))
     }
 
     /// Whether a token of this role can be bound to some plugins: whoever reads, reads everything, and an admin does

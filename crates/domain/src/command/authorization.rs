@@ -90,7 +90,7 @@ impl Right<'_> {
 
 /// Returns true if and only if a principal may see a plugin's secrets: an admin, and whoever may change them.
 pub fn may_see_secrets(principal: &Principal, state: &State, plugin: &Plugin) -> bool {
-    principal.role.may(Permission::Report) && right_to_change(principal, state, plugin).is_ok()
+    principal.role.may(Permission::Write) && right_to_change(principal, state, plugin).is_ok()
 }
 
 /// Refuses to deal with a lease that was granted to somebody else.
@@ -165,8 +165,8 @@ fn outside(principal: &Principal, what: &str) -> String {
 fn deed_of(command: &Command) -> Permission {
     match command {
         Command::Observe { .. } => Permission::Observe,
-        Command::GrantLease { .. } | Command::RenewLease { .. } | Command::ReleaseLease { .. } => Permission::Report,
-        command if plugin_of(command).is_some() => Permission::Report,
+        Command::GrantLease { .. } | Command::RenewLease { .. } | Command::ReleaseLease { .. } => Permission::Write,
+        command if plugin_of(command).is_some() => Permission::Write,
         _ => Permission::Administer,
     }
 }

@@ -1,0 +1,270 @@
+//! Facts about every operation, a row for each route and method: whoever wants to know something about a route asks here.
+//!
+//! The routes themselves are in [`super::router`], and what an operation does is in its handler. A test compares this table
+//! with the API's description: an operation without a row fails it, and so does a row without an operation.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use fnv::FnvBuildHasher;
+use hyper::Method;
+
+use super::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
+use super::query::list_params::{
+    COST_LIST, EVENT_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS, READ_OPTIONS_WITHOUT_SINCE, REMOVAL,
+    RESOURCE_LIST, VERSION_LIST,
+};
+use super::query::parameter::Parameter;
+use domain::access::Permission;
+
+/// What is known of one method of one route.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// The method; HEAD is answered as GET.
+    pub method: &'static str,
+    /// The route, with the names of its parameters in braces.
+    pub path: &'static str,
+    /// The permission that a caller needs.
+    pub permission: Permission,
+    /// The query parameters that it takes, in tables; [`CONSISTENCY`](super::query::parameter::CONSISTENCY) comes to all
+    /// reads of the registry.
+    pub query: &'static [&'static [Parameter]],
+    /// The media types that it answers with, the usual one first; none where any will do.
+    pub media_types: &'static [&'static str],
+    /// Whether it looks at If-Match and If-None-Match.
+    pub is_conditional: bool,
+    /// What becomes of an Idempotency-Key.
+    pub idempotency: Idempotency,
+    /// Whether a body of many lines may come, which takes as long as lines keep coming.
+    pub takes_lines: bool,
+    /// Whether its answers have secrets, and no cache may keep them.
+    pub holds_secrets: bool,
+    /// Whether it is about the service: it is answered before the store has been read, too.
+    pub is_of_service: bool,
+    /// Whether it is always let in: an overloaded service that is taken for dead, and restarted, is no better for it.
+    pub is_always_admitted: bool,
+    /// Whether it comes every few seconds and is worth a line in the log only when it fails.
+    pub is_routine: bool,
+}
+
+/// What becomes of an Idempotency-Key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idempotency {
+    /// A repeat is answered as the first request was.
+    Honoured,
+    /// The request is refused: its answer has a secret, which is not kept.
+    Refused,
+    /// The key is not looked at: the operation changes nothing, or may be repeated as it is.
+    Ignored,
+}
+
+/// Every operation of the API, as in the router.
+pub const OPERATIONS: &[Operation] = &[
+    get("/plugins").query(&[PLUGIN_LIST, READ_OPTIONS]).answers(&[JSON, NDJSON]).conditional(),
+    post("/plugins", Permission::Write).conditional().takes_lines().answers(&[JSON, NDJSON]),
+    get("/plugins/{id}").query(&[READ_OPTIONS]).conditional(),
+    put("/plugins/{id}", Permission::Write).conditional(),
+    patch("/plugins/{id}", Permission::Write).conditional(),
+    delete("/plugins/{id}", Permission::Write).query(&[REMOVAL]).conditional(),
+    put("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
+    post("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
+    delete("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
+    delete("/plugins/{id}/spawned_pids/{pid}", Permission::Write).conditional(),
+    put("/plugins/{id}/container_id", Permission::Write).conditional(),
+    delete("/plugins/{id}/container_id", Permission::Write).conditional(),
+    put("/plugins/{id}/remote_resource", Permission::Write).conditional(),
+    patch("/plugins/{id}/remote_resource", Permission::Write).conditional(),
+    delete("/plugins/{id}/remote_resource", Permission::Write).conditional(),
+    get("/plugins/{id}/config").conditional().secret(),
+    put("/plugins/{id}/config", Permission::Write).conditional().secret(),
+    delete("/plugins/{id}/config", Permission::Write).conditional().secret(),
+    post("/plugins/{id}/config/validate", Permission::Write).without_key().secret(),
+    get("/plugins/{id}/history").query(&[VERSION_LIST]),
+    get("/events").query(&[PLUGIN_FILTERS, EVENT_LIST]).answers(&[JSON, EVENT_STREAM]),
+    get("/categories").conditional(),
+    put("/categories/{name}", Permission::Administer).conditional(),
+    get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).conditional(),
+    get("/costs").query(&[PLUGIN_FILTERS, COST_LIST, READ_OPTIONS_WITHOUT_SINCE]),
+    get("/budgets"),
+    post("/budgets", Permission::Administer),
+    get("/budgets/{budget_id}"),
+    patch("/budgets/{budget_id}", Permission::Administer),
+    delete("/budgets/{budget_id}", Permission::Administer),
+    get("/leases").query(&[LEASE_LIST]),
+    post("/leases", Permission::Write),
+    get("/leases/{lease_id}"),
+    put("/leases/{lease_id}", Permission::Write).without_key().routine(),
+    delete("/leases/{lease_id}", Permission::Write).without_key(),
+    post("/observations", Permission::Observe).without_key(),
+    // The URLs of webhooks may be secrets.
+    get("/webhooks").allows(Permission::Administer).secret(),
+    post("/webhooks", Permission::Administer).refusing_key().secret(),
+    get("/webhooks/{webhook_id}").allows(Permission::Administer).secret(),
+    patch("/webhooks/{webhook_id}", Permission::Administer).without_key().secret(),
+    delete("/webhooks/{webhook_id}", Permission::Administer).without_key().secret(),
+    post("/webhooks/{webhook_id}/test", Permission::Administer).without_key().secret(),
+    get("/tokens").allows(Permission::Administer).secret(),
+    post("/tokens", Permission::Administer).refusing_key().secret(),
+    get("/tokens/{token_id}").allows(Permission::Administer).secret(),
+    delete("/tokens/{token_id}", Permission::Administer).without_key().secret(),
+    get("/stats").query(&[READ_OPTIONS]).conditional(),
+    get("/backup").allows(Permission::Administer).answers(&[NDJSON]),
+    get("/healthz").allows(Permission::Public).of_service().routine().always_admitted(),
+    get("/readyz").allows(Permission::Public).of_service().routine().always_admitted(),
+    get("/metrics").of_service().routine().answers(&[OPEN_METRICS, PLAIN_TEXT]),
+    get("/log-level").allows(Permission::Administer).of_service(),
+    put("/log-level", Permission::Administer).of_service().without_key(),
+    get("/openapi.json").allows(Permission::Public).of_service(),
+];
+
+/// The pages, scripts and styles of the API browser; they are no part of the API.
+const DOCUMENTATION: Operation = get("/docs").allows(Permission::Public).of_service().answers(&[]);
+
+impl Operation {
+    /// The operation of a method and a route; `None` where there is none.
+    pub fn find(method: &Method, route: &str) -> Option<&'static Operation> {
+        static BY_PATH: LazyLock<HashMap<&str, Vec<&Operation>, FnvBuildHasher>> = LazyLock::new(|| {
+            let mut by_path: HashMap<&str, Vec<&Operation>, _> = HashMap::default();
+            for operation in OPERATIONS {
+                by_path.entry(operation.path).or_default().push(operation);
+            }
+            by_path
+        });
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        if let Some(operations) = BY_PATH.get(route) {
+            return operations.iter().find(|operation| operation.method == method.as_str()).copied();
+        }
+        let is_documentation = route.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        (is_documentation && *method == Method::GET).then_some(&DOCUMENTATION)
+    }
+
+    /// The permission that a method of a route needs. What has no row is for admins if it changes anything.
+    pub fn permission_of(method: &Method, operation: Option<&Operation>) -> Permission {
+        match operation {
+            // A browser asks so, without a token, whether it may ask at all; nothing is done.
+            _ if *method == Method::OPTIONS => Permission::Public,
+            Some(operation) => operation.permission,
+            None if matches!(*method, Method::GET | Method::HEAD) => Permission::Read,
+            None => Permission::Administer,
+        }
+    }
+
+    /// Whether it can be told to wait, or to look back.
+    pub fn has_read_options(&self) -> bool {
+        self.parameters().any(|parameter| parameter.name == "as_of")
+    }
+
+    /// The query parameters that it takes.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        self.query.iter().copied().flatten()
+    }
+
+    const fn query(self, query: &'static [&'static [Parameter]]) -> Operation {
+        Operation { query, ..self }
+    }
+
+    const fn answers(self, media_types: &'static [&'static str]) -> Operation {
+        Operation { media_types, ..self }
+    }
+
+    const fn allows(self, permission: Permission) -> Operation {
+        Operation { permission, ..self }
+    }
+
+    const fn conditional(self) -> Operation {
+        Operation { is_conditional: true, ..self }
+    }
+
+    const fn without_key(self) -> Operation {
+        Operation { idempotency: Idempotency::Ignored, ..self }
+    }
+
+    const fn refusing_key(self) -> Operation {
+        Operation { idempotency: Idempotency::Refused, ..self }
+    }
+
+    const fn takes_lines(self) -> Operation {
+        Operation { takes_lines: true, ..self }
+    }
+
+    const fn secret(self) -> Operation {
+        Operation { holds_secrets: true, ..self }
+    }
+
+    const fn of_service(self) -> Operation {
+        Operation { is_of_service: true, ..self }
+    }
+
+    const fn always_admitted(self) -> Operation {
+        Operation { is_always_admitted: true, ..self }
+    }
+
+    const fn routine(self) -> Operation {
+        Operation { is_routine: true, ..self }
+    }
+}
+
+const fn operation(method: &'static str, path: &'static str, permission: Permission) -> Operation {
+    Operation {
+        method,
+        path,
+        permission,
+        query: &[],
+        media_types: &[JSON],
+        is_conditional: false,
+        idempotency: Idempotency::Honoured,
+        takes_lines: false,
+        holds_secrets: false,
+        is_of_service: false,
+        is_always_admitted: false,
+        is_routine: false,
+    }
+}
+
+const fn get(path: &'static str) -> Operation {
+    operation("GET", path, Permission::Read).without_key()
+}
+
+const fn post(path: &'static str, permission: Permission) -> Operation {
+    operation("POST", path, permission)
+}
+
+const fn put(path: &'static str, permission: Permission) -> Operation {
+    operation("PUT", path, permission)
+}
+
+const fn patch(path: &'static str, permission: Permission) -> Operation {
+    operation("PATCH", path, permission)
+}
+
+const fn delete(path: &'static str, permission: Permission) -> Operation {
+    operation("DELETE", path, permission)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_row_is_for_admins_when_it_changes_anything() {
+        for (method, route, wanted) in [
+            (Method::GET, "/healthz", Permission::Public),
+            (Method::OPTIONS, "/tokens", Permission::Public),
+            (Method::GET, "/docs/{*rest}", Permission::Public),
+            (Method::POST, "/healthz", Permission::Administer),
+            (Method::GET, "/docsx", Permission::Read),
+            (Method::HEAD, "/plugins/{id}", Permission::Read),
+            (Method::PUT, "/plugins/{id}", Permission::Write),
+            (Method::POST, "/observations", Permission::Observe),
+            (Method::GET, "/webhooks", Permission::Administer),
+            (Method::GET, "/tokens/{token_id}", Permission::Administer),
+            (Method::PUT, "/categories/{name}", Permission::Administer),
+            (Method::POST, "/anything/new", Permission::Administer),
+            (Method::POST, "/pluginsx", Permission::Administer),
+            (Method::from_bytes(b"BREW").unwrap(), "/stats", Permission::Administer),
+        ] {
+            let found = Operation::find(&method, route);
+            assert_eq!(Operation::permission_of(&method, found), wanted, "{method} {route}");
+        }
+    }
+}
