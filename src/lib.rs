@@ -6,10 +6,11 @@
 //!
 //! 1. [`store`], where the journal is kept; [`access`], how requests are authenticated;
 //! 2. [`registry`], the one writer, the snapshots, and what follows from time passing; [`telemetry`], traces and the log's level;
-//! 3. [`webhook`], changes sent by HTTP requests that this service makes;
-//! 4. [`liveness`], what is still there: probes of processes, containers and remote resources;
-//! 5. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
-//! 6. [`server`], connections and their limits, and [`cli`], the command line.
+//! 3. [`net`], the outgoing HTTP client and the addresses that it may connect to;
+//! 4. [`webhook`], changes sent by HTTP requests that this service makes;
+//! 5. [`liveness`], what is still there: probes of processes, containers and remote resources;
+//! 6. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
+//! 7. [`server`], connections and their limits, and [`cli`], the command line.
 //!
 //! ARCHITECTURE.md has the invariants and the way of a request.
 
@@ -19,6 +20,7 @@ pub mod client;
 pub mod clock;
 pub mod http;
 pub mod liveness;
+pub mod net;
 pub mod registry;
 pub mod server;
 pub mod store;

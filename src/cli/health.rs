@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use url::Url;
 
 use super::connection::IdentityArgs;
-use crate::client::{Transport, Trust};
+use crate::net::{HttpClient, Trust};
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// The flags of `health`.
 #[derive(Debug, Clone, Args)]
@@ -45,11 +47,12 @@ pub fn check(args: &HealthArgs) -> anyhow::Result<()> {
     let time = Duration::from_secs(args.timeout);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let transport = Transport::new(&url, &security, time).map_err(|why| anyhow!(why))?;
-        let request = Request::get(url.as_str()).body(Full::<Bytes>::default())?;
-        let answer = transport.send(request).await.with_context(|| format!("no answer from {address}"))?;
-        if answer.status != StatusCode::OK {
-            bail!("{address} answered {}", answer.status);
+        let client = HttpClient::for_one_server(&url, &security).map_err(|why| anyhow!(why))?;
+        let request = Request::get(url.as_str()).body(Bytes::new())?;
+        let answer =
+            client.fetch(request, time, MAX_ANSWER).await.with_context(|| format!("no answer from {address}"))?;
+        if answer.status() != StatusCode::OK {
+            bail!("{address} answered {}", answer.status());
         }
         Ok(())
     })

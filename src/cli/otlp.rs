@@ -7,10 +7,9 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::{BodyExt as _, Full, Limited};
 use opentelemetry_http::{HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
@@ -18,10 +17,9 @@ use tracing::{debug, info};
 use url::Url;
 
 use crate::clock::new_identity;
+use crate::net::{AddressPolicy, HttpClient};
 use crate::telemetry::export::ExportSettings;
 use crate::telemetry::{KeyValue, Origin, Traces};
-use crate::webhook::Reach;
-use crate::webhook::courier::{self, HttpClient};
 
 /// How long a collector may take to answer one attempt. How long all attempts may take is `OTEL_EXPORTER_OTLP_TIMEOUT`.
 const ATTEMPT_TIME: Duration = Duration::from_secs(10);
@@ -62,7 +60,8 @@ impl TraceArgs {
             }
         }
         check_sampler()?;
-        let client = courier::client(Reach::Everything).context("TLS cannot be set up for the collector of traces")?;
+        let client = HttpClient::for_many_hosts(AddressPolicy::Everything)
+            .map_err(|why| anyhow!("{why}, for the collector of traces"))?;
         let mut exporter = SpanExporter::builder().with_http().with_http_client(Collector(client));
         if let Some(base) = &self.otlp_endpoint {
             exporter = exporter.with_endpoint(format!("{}/v1/traces", base.as_str().trim_end_matches('/')));
@@ -144,22 +143,18 @@ fn number<T: FromStr>(name: &str) -> anyhow::Result<Option<T>> {
     setting(name).map(read).transpose()
 }
 
-/// The way to the collector: the client that webhooks use, which follows nobody and knows no proxy. Where it goes has been
-/// set by whoever runs this process, and may be anywhere.
+/// The way to the collector. The operator has named its address, so that it may be anywhere.
+///
+/// The implementation that opentelemetry-http has for reqwest takes answers of 4 MiB, sets no time, and shows the URL in
+/// its errors.
 #[derive(Debug)]
 struct Collector(HttpClient);
 
 #[async_trait::async_trait]
 impl opentelemetry_http::HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = async {
-            let sent = self.0.request(request.map(Full::new)).await;
-            // The exporter only says that it was the network.
-            let sent = sent.inspect_err(|error| debug!(error = courier::reason_of(error), "no way to the collector"));
-            let (parts, body) = sent?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
-            Ok::<_, HttpError>(Response::from_parts(parts, body))
-        };
-        tokio::time::timeout(ATTEMPT_TIME, answer).await?
+        let answer = self.0.fetch(request, ATTEMPT_TIME, MAX_ANSWER).await;
+        // The exporter only says that it was the network.
+        Ok(answer.inspect_err(|error| debug!(error = error.reason(), "no way to the collector"))?)
     }
 }

@@ -16,8 +16,8 @@ use crate::liveness::local_agent::{LocalAgent, RemoteSweep};
 use crate::liveness::provider::Providers;
 use crate::liveness::remote::{RemoteProber, RemoteSettings};
 use crate::liveness::visibility::Visibility;
+use crate::net::AddressPolicy;
 use crate::registry::Registry;
-use crate::webhook::Reach;
 
 /// How often it is looked what can be seen at all.
 const SIGHT: Duration = Duration::from_mins(1);
@@ -84,8 +84,8 @@ impl ProbeArgs {
             tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
         }
         let providers = self.providers()?;
-        if let Some(reach) = self.reach(providers.as_ref()) {
-            let settings = RemoteSettings { reach, ..RemoteSettings::default() };
+        if let Some(address_policy) = self.address_policy(providers.as_ref()) {
+            let settings = RemoteSettings { address_policy, ..RemoteSettings::default() };
             let prober = RemoteProber::new(settings, providers.unwrap_or_default());
             let endpoints = self.probe_remotes != RemoteProbes::Off;
             let sweep = RemoteSweep::new(registry.clone(), prober, endpoints).timed_by(sight.passes());
@@ -96,11 +96,11 @@ impl ProbeArgs {
     }
 
     /// `None` when nothing remote is probed.
-    fn reach(&self, providers: Option<&Providers>) -> Option<Reach> {
+    fn address_policy(&self, providers: Option<&Providers>) -> Option<AddressPolicy> {
         match self.probe_remotes {
-            RemoteProbes::Off => providers.is_some().then_some(Reach::Public),
-            RemoteProbes::Public => Some(Reach::Public),
-            RemoteProbes::Everything => Some(Reach::Everything),
+            RemoteProbes::Off => providers.is_some().then_some(AddressPolicy::Public),
+            RemoteProbes::Public => Some(AddressPolicy::Public),
+            RemoteProbes::Everything => Some(AddressPolicy::Everything),
         }
     }
 

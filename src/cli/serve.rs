@@ -23,6 +23,7 @@ use crate::cli::listen::listen;
 use crate::clock::{Clock as _, SystemClock};
 use crate::http::state::{Api, BackupAccess};
 use crate::liveness::visibility::Visibility;
+use crate::net::AddressPolicy;
 use crate::registry::budget_monitor::BudgetMonitor;
 use crate::registry::on_gone::OnGone;
 use crate::registry::{Registry, Sweeper, budget_monitor};
@@ -30,7 +31,7 @@ use crate::server;
 use crate::server::settings::ServerSettings;
 use crate::store::StoreUrl;
 use crate::telemetry::LogLevel;
-use crate::webhook::{self, Deliveries, Reach};
+use crate::webhook::{self, Deliveries};
 use domain::change::retention::Retention;
 
 /// Files that are no connections: the store's, the log's, the listener.
@@ -97,8 +98,9 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     fn webhooks(&self) -> webhook::deliveries::DeliverySettings {
-        let reach = if self.webhooks_allow_private { Reach::Everything } else { Reach::Public };
-        webhook::deliveries::DeliverySettings { reach, ..webhook::deliveries::DeliverySettings::default() }
+        let address_policy =
+            if self.webhooks_allow_private { AddressPolicy::Everything } else { AddressPolicy::Public };
+        webhook::deliveries::DeliverySettings { address_policy, ..webhook::deliveries::DeliverySettings::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::transport::TransportError;
+use crate::net::RequestError;
 
 /// Why a call has failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum ClientError {
         /// Its address.
         server: String,
         /// Why.
-        source: TransportError,
+        source: RequestError,
     },
     /// The registry has said no: with a problem document (RFC 9457), of which this is the gist.
     #[error("the registry has answered {status}: {detail}")]

@@ -7,32 +7,28 @@
 //! |---|---|
 //! | [`wire`] | what is sent and answered |
 //! | [`backup`] | a backup, as it comes |
-//! | [`transport`], [`security`] | how it travels; whom is trusted |
 //! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
 
 pub mod backup;
 pub mod error;
-pub mod security;
-pub mod transport;
 pub mod wire;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+use crate::net::HttpClient;
+pub use crate::net::{RequestError, Security, Trust};
 use crate::telemetry::{KeyValue, Origin};
 pub use backup::Backup;
 use domain::plugin::Pid;
 pub use error::ClientError;
-pub use security::{Security, Trust};
-pub use transport::{Answer, Transport, TransportError};
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
 /// How long a request may take until its answer is complete, as long as the service itself gives it.
@@ -41,7 +37,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Speaks to one registry.
 #[derive(Debug, Clone)]
 pub struct Client {
-    transport: Transport,
+    http: HttpClient,
     base: Url,
     /// What is shown with every request.
     credential: Option<HeaderValue>,
@@ -73,8 +69,8 @@ impl Client {
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(wrong("it must begin with `http://` or `https://`".into()));
         }
-        let transport = Transport::new(&base, security, REQUEST_TIME).map_err(ClientError::Security)?;
-        Ok(Client { transport, base, credential: None, origin: Origin::default() })
+        let http = HttpClient::for_one_server(&base, security).map_err(ClientError::Security)?;
+        Ok(Client { http, base, credential: None, origin: Origin::default() })
     }
 
     /// The same client, which shows a token with every request.
@@ -232,11 +228,11 @@ impl Client {
                 request.headers_mut().insert(IF_NONE_MATCH, tag.clone());
             }
             let answer = self.ask(request).await?;
-            if answer.status == StatusCode::NOT_MODIFIED {
+            if answer.status() == StatusCode::NOT_MODIFIED {
                 return Ok(None);
             }
             if cursor.is_none() {
-                first = ListTag(answer.headers.get(ETAG).cloned());
+                first = ListTag(answer.headers().get(ETAG).cloned());
             }
             let page: wire::ResourcePage = read(&answer)?;
             rows.extend(page.items);
@@ -262,43 +258,43 @@ impl Client {
         method: Method,
         segments: &[&str],
         body: Option<&B>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Response<Bytes>, ClientError> {
         self.ask(request_of(method, &self.url(segments), body)?).await
     }
 
-    fn with_credential(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    fn with_credential(&self, mut request: Request<Bytes>) -> Request<Bytes> {
         request.headers_mut().extend(self.credential.clone().map(|shown| (AUTHORIZATION, shown)));
         request
     }
 
-    fn unreachable(&self, source: TransportError) -> ClientError {
+    fn unreachable(&self, source: RequestError) -> ClientError {
         ClientError::Unreachable { server: self.base.to_string(), source }
     }
 
     /// Sends a request, and judges the answer.
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+    async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
         let mut request = self.with_credential(request);
         let method = request.method().clone();
         let mut span = self.origin.send("registry.request", request.headers_mut());
-        let sent = self.transport.send(request).await;
+        let sent = self.http.fetch(request, REQUEST_TIME, usize::MAX).await;
         if let Some(span) = &mut span {
             span.add([KeyValue::new("http.request.method", method.to_string())]);
             match &sent {
                 Ok(answer) => {
-                    span.add([KeyValue::new("http.response.status_code", i64::from(answer.status.as_u16()))]);
+                    span.add([KeyValue::new("http.response.status_code", i64::from(answer.status().as_u16()))]);
                 }
                 Err(_) => span.fail("the registry cannot be reached"),
             }
         }
         let answer = sent.map_err(|source| self.unreachable(source))?;
-        if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
+        if answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED {
             return Ok(answer);
         }
-        Err(ClientError::refused(answer.status.as_u16(), &answer.body))
+        Err(ClientError::refused(answer.status().as_u16(), answer.body()))
     }
 }
 
-fn request_of<B: Serialize>(method: Method, url: &Url, body: Option<&B>) -> Result<Request<Full<Bytes>>, ClientError> {
+fn request_of<B: Serialize>(method: Method, url: &Url, body: Option<&B>) -> Result<Request<Bytes>, ClientError> {
     let media_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
     let mut request = Request::builder().method(method).uri(url.as_str());
     let mut text = Vec::new();
@@ -307,11 +303,11 @@ fn request_of<B: Serialize>(method: Method, url: &Url, body: Option<&B>) -> Resu
         request = request.header(CONTENT_TYPE, media_type);
     }
     let wrong = |error: hyper::http::Error| ClientError::Address { address: url.to_string(), why: error.to_string() };
-    request.body(Full::from(text)).map_err(wrong)
+    request.body(Bytes::from(text)).map_err(wrong)
 }
 
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
-    serde_json::from_slice(&answer.body).map_err(|error| ClientError::Answer(error.to_string()))
+fn read<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, ClientError> {
+    serde_json::from_slice(answer.body()).map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 #[cfg(test)]

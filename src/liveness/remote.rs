@@ -2,16 +2,15 @@
 //!
 //! That nobody answers does not mean that nothing runs, or bills: it is unreachable, and only a
 //! provider's own word makes it gone. Plugins name the addresses, so that these probes are off unless a
-//! setting allows them, and connect to nothing beyond its reach, as webhooks do.
+//! setting allows them, and connect only to what its address policy allows.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Request;
-use hyper::header::{ACCEPT, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, HeaderValue};
+use hyper::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpStream;
 use url::Url;
@@ -19,8 +18,9 @@ use url::Url;
 use super::backoff::Backoff;
 use super::dedup::{LastReport, ReportDedup};
 use super::provider::Providers;
-use crate::webhook::courier::{HttpClient, client, reason_of};
-use crate::webhook::target::{self, Forbidden, GuardedResolver, Reach};
+use crate::net::address_policy::ResolveError;
+use crate::net::http_client::whole;
+use crate::net::{AddressPolicy, Forbidden, HttpClient, RequestError, target_url};
 use domain::plugin::{Plugin, RemoteResource};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
@@ -31,7 +31,7 @@ const MAX_ANSWER: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct RemoteSettings {
     /// Where endpoints and SSH hosts may be; providers' addresses are the operator's own.
-    pub reach: Reach,
+    pub address_policy: AddressPolicy,
     /// How long one probe may take.
     pub timeout: Duration,
     /// How often each is probed.
@@ -45,7 +45,7 @@ pub struct RemoteSettings {
 impl Default for RemoteSettings {
     fn default() -> RemoteSettings {
         RemoteSettings {
-            reach: Reach::Public,
+            address_policy: AddressPolicy::Public,
             timeout: Duration::from_secs(5),
             pace: Backoff::default(),
             concurrency: 16,
@@ -97,10 +97,9 @@ type ProbeAnswer = (ObservedState, String);
 impl RemoteProber {
     /// A prober that has looked at nothing yet.
     pub fn new(settings: RemoteSettings, providers: Providers) -> RemoteProber {
-        let client = |reach| client(reach).map_err(|error| format!("TLS cannot be set up: {error}"));
         RemoteProber {
-            guarded: client(settings.reach),
-            operators: client(Reach::Everything),
+            guarded: HttpClient::for_many_hosts(settings.address_policy),
+            operators: HttpClient::for_many_hosts(AddressPolicy::Everything),
             settings,
             providers,
             turns: HashMap::new(),
@@ -180,14 +179,10 @@ impl RemoteProber {
     }
 
     async fn ask_endpoint(&self, endpoint: &str, path: Option<&str>) -> ProbeAnswer {
-        let url = match target::read(endpoint, Reach::Everything) {
+        let url = match target_url::read(endpoint) {
             Ok(url) => url,
             Err(why) => return (ObservedState::Unknown, format!("the endpoint {why}")),
         };
-        // An address that is written as such is never resolved.
-        if let Err(forbidden) = target::check(&url, self.settings.reach) {
-            return out_of_reach("the endpoint", &forbidden);
-        }
         let url = match path.map(|path| url.join(path)) {
             None => url,
             Some(Ok(there)) if there.origin() == url.origin() => there,
@@ -203,7 +198,7 @@ impl RemoteProber {
         // Some write it as for ssh(1).
         let host = host.rsplit('@').next().unwrap_or(host);
         let connected = tokio::time::timeout(self.settings.timeout, async {
-            let addresses = GuardedResolver::new(self.settings.reach).addresses(host).await?;
+            let addresses = self.settings.address_policy.addresses(host).await?;
             let mut last = std::io::Error::other("the name has no address");
             for address in addresses {
                 match TcpStream::connect((address, port)).await {
@@ -211,14 +206,12 @@ impl RemoteProber {
                     Err(error) => last = error,
                 }
             }
-            Err(last)
+            Err(ResolveError::System(last))
         });
         match connected.await {
             Ok(Ok(())) => (ObservedState::Alive, format!("port {port} takes connections")),
-            Ok(Err(error)) => match Forbidden::among(&error) {
-                Some(forbidden) => out_of_reach("the SSH host", forbidden),
-                None => (ObservedState::Unreachable, format!("port {port} takes no connection: {error}")),
-            },
+            Ok(Err(ResolveError::Forbidden(forbidden))) => out_of_reach("the SSH host", &forbidden),
+            Ok(Err(error)) => (ObservedState::Unreachable, format!("port {port} takes no connection: {error}")),
             Err(_) => (ObservedState::Unreachable, format!("port {port} does not answer")),
         }
     }
@@ -255,9 +248,7 @@ async fn get(
     time: Duration,
 ) -> Result<(u16, Bytes), NoAnswer> {
     let client = client.as_ref().map_err(|why| NoAnswer::Failed(why.clone()))?;
-    let mut request = Request::get(url.as_str())
-        .header(USER_AGENT, concat!("plugin-registry/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT, "application/json, */*;q=0.1");
+    let mut request = Request::get(url.as_str()).header(ACCEPT, "application/json, */*;q=0.1");
     if let Some((name, value)) = header {
         // Not from the text: an error would show it.
         let mut value =
@@ -265,16 +256,16 @@ async fn get(
         value.set_sensitive(true);
         request = request.header(name, value);
     }
-    let request = request.body(Full::default()).map_err(|_| NoAnswer::Failed("it cannot be asked for".into()))?;
+    let request = request.body(Bytes::new()).map_err(|_| NoAnswer::Failed("it cannot be asked for".into()))?;
     let answer = tokio::time::timeout(time, async {
-        let response = client.request(request).await.map_err(|error| match Forbidden::among(&error) {
-            Some(forbidden) => NoAnswer::OutOfReach(forbidden.what()),
-            None => NoAnswer::Failed(reason_of(&error)),
+        let response = client.send(request).await.map_err(|error| match error {
+            RequestError::Forbidden(forbidden) => NoAnswer::OutOfReach(forbidden.what()),
+            error => NoAnswer::Failed(error.reason()),
         })?;
         let status = response.status().as_u16();
         // Of a body that is too long or breaks off, the status has been said.
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        Ok((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
+        let body = whole(response, MAX_ANSWER).await.map(Response::into_body);
+        Ok((status, body.unwrap_or_default()))
     });
     answer.await.unwrap_or_else(|_| Err(NoAnswer::Failed(format!("no answer within {} s", time.as_secs()))))
 }

@@ -10,14 +10,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::attempt::Attempt;
 use super::back_off::BackOff;
-use super::courier::{Attempt, Courier};
-use super::delivery::{Delivery, Means, Shared, blocking};
+use super::delivery::{Delivery, DeliveryContext, Shared, blocking};
 use super::hook::{Draft, Webhook};
 use super::measures::Measures;
 use super::message::WebhookMessage;
-use super::target::Reach;
+use super::sender::WebhookSender;
 use crate::clock::{Clock, new_identity};
+use crate::net::AddressPolicy;
 use crate::registry::Registry;
 use crate::registry::journal_error::JournalReadError;
 use crate::store::webhooks::DeliveryProgress;
@@ -39,7 +40,7 @@ const STAND_BACK: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliverySettings {
     /// Where they may go.
-    pub reach: Reach,
+    pub address_policy: AddressPolicy,
     /// How long an attempt may take. More lets one slow target lag behind; less gives up answers that would come.
     pub attempt_time: Duration,
     /// When one that failed is tried again.
@@ -48,7 +49,11 @@ pub struct DeliverySettings {
 
 impl Default for DeliverySettings {
     fn default() -> DeliverySettings {
-        DeliverySettings { reach: Reach::Public, attempt_time: Duration::from_secs(15), back_off: BackOff::default() }
+        DeliverySettings {
+            address_policy: AddressPolicy::Public,
+            attempt_time: Duration::from_secs(15),
+            back_off: BackOff::default(),
+        }
     }
 }
 
@@ -89,8 +94,8 @@ pub struct WebhookView {
 pub struct Deliveries(Arc<Inner>);
 
 struct Inner {
-    means: Arc<Means>,
-    reach: Reach,
+    context: Arc<DeliveryContext>,
+    address_policy: AddressPolicy,
     /// `None` as long as it is not this process that delivers.
     running: Mutex<Option<BTreeMap<String, RunningDelivery>>>,
     /// Held while webhooks are changed, so that one change is whole before the next begins.
@@ -126,11 +131,12 @@ impl Deliveries {
     /// Goes on with the webhooks that the registry's store keeps, as soon as that has been read, and it is for this
     /// process to deliver. Call it within a runtime.
     pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: DeliverySettings) -> Deliveries {
-        let DeliverySettings { reach, attempt_time, back_off } = settings;
-        let means = Means { registry, courier: Courier::new(reach, attempt_time), clock, back_off };
+        let DeliverySettings { address_policy, attempt_time, back_off } = settings;
+        let sender = WebhookSender::new(address_policy, attempt_time);
+        let context = DeliveryContext { registry, sender, clock, back_off };
         let inner = Inner {
-            means: Arc::new(means),
-            reach,
+            context: Arc::new(context),
+            address_policy,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
@@ -175,7 +181,7 @@ impl Deliveries {
 
     /// What is counted and timed of attempts to deliver.
     pub fn measures(&self) -> &Measures {
-        self.0.means.courier.measures()
+        self.0.context.sender.measures()
     }
 
     /// Makes a webhook.
@@ -184,7 +190,7 @@ impl Deliveries {
     ///
     /// When the document is not right, there are too many, or the store does not take it.
     pub async fn create(&self, body: Value) -> Result<WebhookView, WebhookError> {
-        let draft = Draft::read(body, self.0.reach)?;
+        let draft = Draft::read(body, self.0.address_policy)?;
         self.whole(|this| async move {
             if this.running().as_ref().map_or(0, BTreeMap::len) >= MAX_WEBHOOKS {
                 return Err(WebhookError::TooMany);
@@ -194,7 +200,7 @@ impl Deliveries {
                 None => this.head(),
             };
             let id = new_identity().simple().to_string();
-            let webhook = Webhook::new(draft, id, this.0.means.clock.now());
+            let webhook = Webhook::new(draft, id, this.0.context.clock.now());
             this.put(webhook, DeliveryProgress { position, ..DeliveryProgress::default() }).await
         })
         .await
@@ -210,7 +216,7 @@ impl Deliveries {
         self.whole(|this| async move {
             let running = this.find(&id)?;
             let goes_on = patch.get("enabled") == Some(&Value::Bool(true));
-            let (webhook, after) = running.webhook.patched(patch, this.0.reach, this.0.means.clock.now())?;
+            let (webhook, after) = running.webhook.patched(patch, this.0.address_policy, this.0.context.clock.now())?;
             let after = match after {
                 Some(after) => Some(this.kept_after(after).await?),
                 None => None,
@@ -248,7 +254,7 @@ impl Deliveries {
     pub async fn remove(&self, id: String) -> Result<(), WebhookError> {
         self.whole(|this| async move {
             let running = this.find(&id)?;
-            let (store, forgotten) = (Arc::clone(this.0.means.registry.webhooks()), id.clone());
+            let (store, forgotten) = (Arc::clone(this.0.context.registry.webhooks()), id.clone());
             blocking(move || store.delete(&forgotten)).await?;
             if let Some(all) = this.running().as_mut() {
                 all.remove(&id);
@@ -266,10 +272,10 @@ impl Deliveries {
     /// As [`Deliveries::get`].
     pub async fn test(&self, id: &str) -> Result<(WebhookMessage, Attempt), WebhookError> {
         let webhook = self.get(id).await?.webhook;
-        let Means { registry, courier, clock, .. } = &*self.0.means;
+        let DeliveryContext { registry, sender, clock, .. } = &*self.0.context;
         let store = registry.snapshot().store.clone();
         let message = WebhookMessage::test(&webhook, &store, &new_identity().simple().to_string(), clock.now());
-        let attempt = courier.send(&webhook, &message, clock.now()).await;
+        let attempt = sender.send(&webhook, &message, clock.now()).await;
         Ok((message, attempt))
     }
 
@@ -307,7 +313,7 @@ impl Deliveries {
     async fn hold_leadership(self) {
         let stop = self.0.stop.clone();
         let keeping = async {
-            self.0.means.registry.loaded().await;
+            self.0.context.registry.loaded().await;
             loop {
                 let one_at_a_time = self.0.changing.lock().await;
                 let pause = match self.look_for_the_right().await {
@@ -327,13 +333,13 @@ impl Deliveries {
         if stop.run_until_cancelled(keeping).await.is_none() {
             // The tasks write their positions before anybody else goes on from them.
             self.end_all().await;
-            let store = Arc::clone(self.0.means.registry.webhooks());
+            let store = Arc::clone(self.0.context.registry.webhooks());
             drop(blocking(move || store.release()).await);
         }
     }
 
     async fn look_for_the_right(&self) -> Result<Claim, StoreError> {
-        let store = Arc::clone(self.0.means.registry.webhooks());
+        let store = Arc::clone(self.0.context.registry.webhooks());
         let claim = blocking(move || store.claim()).await?;
         match claim {
             Claim::Alone | Claim::Held => self.run_all().await?,
@@ -344,7 +350,7 @@ impl Deliveries {
             }
             Claim::Wanted => {
                 self.end_all().await;
-                let store = Arc::clone(self.0.means.registry.webhooks());
+                let store = Arc::clone(self.0.context.registry.webhooks());
                 blocking(move || store.release()).await?;
             }
             Claim::Taken => self.end_all().await,
@@ -374,13 +380,13 @@ impl Deliveries {
 
     /// The webhooks as the store keeps them.
     async fn read(&self) -> Result<Vec<(Webhook, DeliveryProgress)>, StoreError> {
-        let store = Arc::clone(self.0.means.registry.webhooks());
+        let store = Arc::clone(self.0.context.registry.webhooks());
         let kept = blocking(move || store.list()).await?;
         kept.into_iter().map(|kept| Ok((Webhook::of_kept(&kept)?, kept.progress))).collect()
     }
 
     fn head(&self) -> Revision {
-        self.0.means.registry.snapshot().state.revision()
+        self.0.context.registry.snapshot().state.revision()
     }
 
     /// Does a change to its end, one at a time, also when the one who asked for it goes away.
@@ -398,7 +404,7 @@ impl Deliveries {
             }
             // Webhooks are changed where they are delivered from, so that a change is true when it is answered.
             if this.running().is_none() {
-                let store = Arc::clone(this.0.means.registry.webhooks());
+                let store = Arc::clone(this.0.context.registry.webhooks());
                 blocking(move || store.insist()).await?;
                 this.run_all().await?;
             }
@@ -415,7 +421,7 @@ impl Deliveries {
             return Err(Invalid::at("/after", detail).into());
         }
         let nothing = ChangeRange { after: head, limit: 0, ..ChangeRange::default() };
-        let compact_revision = self.0.means.registry.changes(nothing).await?.compact_revision;
+        let compact_revision = self.0.context.registry.changes(nothing).await?.compact_revision;
         if after < compact_revision {
             let detail =
                 format!("is no longer kept: {compact_revision} is the oldest revision after which every event is");
@@ -425,7 +431,7 @@ impl Deliveries {
     }
 
     async fn put(&self, webhook: Webhook, progress: DeliveryProgress) -> Result<WebhookView, WebhookError> {
-        let (store, kept) = (Arc::clone(self.0.means.registry.webhooks()), webhook.kept(progress.clone()));
+        let (store, kept) = (Arc::clone(self.0.context.registry.webhooks()), webhook.kept(progress.clone()));
         blocking(move || store.put(&kept)).await?;
         Ok(self.run(webhook, progress))
     }
@@ -437,7 +443,7 @@ impl Deliveries {
         let running = RunningDelivery { webhook, progress, stop: self.0.stop.child_token(), tasks: TaskTracker::new() };
         if delivers {
             let (webhook, progress) = (Arc::clone(&running.webhook), running.progress.clone());
-            let delivery = Delivery::new(Arc::clone(&self.0.means), webhook, progress, running.stop.clone());
+            let delivery = Delivery::new(Arc::clone(&self.0.context), webhook, progress, running.stop.clone());
             self.0.tasks.spawn(running.tasks.track_future(delivery.run()));
         }
         let view = running.view();

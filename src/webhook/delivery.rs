@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::attempt::Attempt;
 use super::back_off::BackOff;
-use super::courier::{Attempt, Courier};
 use super::hook::Webhook;
 use super::message::WebhookMessage;
+use super::sender::WebhookSender;
 use crate::clock::{Clock, new_identity};
 use crate::registry::Registry;
 use crate::registry::watch::{Subscription, Updates};
@@ -40,9 +41,9 @@ const SAVE_TIME: Duration = Duration::from_secs(1);
 const READ_PAUSE: Duration = Duration::from_secs(5);
 
 /// What all deliveries work with.
-pub(super) struct Means {
+pub(super) struct DeliveryContext {
     pub registry: Registry,
-    pub courier: Courier,
+    pub sender: WebhookSender,
     pub clock: Arc<dyn Clock>,
     pub back_off: BackOff,
 }
@@ -67,7 +68,7 @@ impl Shared {
 
 /// The task.
 pub(super) struct Delivery {
-    means: Arc<Means>,
+    context: Arc<DeliveryContext>,
     webhook: Arc<Webhook>,
     progress: Shared,
     stop: CancellationToken,
@@ -88,9 +89,14 @@ struct Saving {
 struct Ended;
 
 impl Delivery {
-    pub fn new(means: Arc<Means>, webhook: Arc<Webhook>, progress: Shared, stop: CancellationToken) -> Delivery {
+    pub fn new(
+        context: Arc<DeliveryContext>,
+        webhook: Arc<Webhook>,
+        progress: Shared,
+        stop: CancellationToken,
+    ) -> Delivery {
         let saving = Saving { due: false, at: Instant::now(), failing: false };
-        Delivery { means, webhook, progress, stop, saving }
+        Delivery { context, webhook, progress, stop, saving }
     }
 
     /// Delivers until it is stopped or the webhook is parked.
@@ -102,7 +108,7 @@ impl Delivery {
     }
 
     async fn work(&mut self) -> Result<Infallible, Ended> {
-        let mut topic = self.means.registry.topics().follow(&Topic::Everything);
+        let mut topic = self.context.registry.topics().follow(&Topic::Everything);
         loop {
             self.await_attempt().await?;
             match topic.news(self.position(), AT_A_TIME) {
@@ -136,7 +142,7 @@ impl Delivery {
     async fn deliver_past(&mut self, until: Revision) -> Result<(), Ended> {
         let after = self.position();
         let range = ChangeRange { after, until: Some(until), limit: AT_A_TIME, ..ChangeRange::default() };
-        let Ok(page) = self.means.registry.changes(range).await else {
+        let Ok(page) = self.context.registry.changes(range).await else {
             // The registry has logged it.
             return self.unless_stopped(tokio::time::sleep(READ_PAUSE)).await;
         };
@@ -155,13 +161,11 @@ impl Delivery {
 
     /// Makes one attempt; returns whether it was taken.
     async fn deliver(&mut self, transition: &Transition) -> Result<bool, Ended> {
-        let message = {
-            let registry = &self.means.registry;
-            let trace = registry.topics().trace_of(transition.change.revision);
-            WebhookMessage::of(transition, &registry.snapshot().store, trace)
-        };
-        let (means, webhook) = (Arc::clone(&self.means), Arc::clone(&self.webhook));
-        let attempt = self.unless_stopped(means.courier.send(&webhook, &message, means.clock.now())).await?;
+        let registry = &self.context.registry;
+        let trace = registry.topics().trace_of(transition.change.revision);
+        let message = WebhookMessage::of(transition, &registry.snapshot().store, trace);
+        let (context, webhook) = (Arc::clone(&self.context), Arc::clone(&self.webhook));
+        let attempt = self.unless_stopped(context.sender.send(&webhook, &message, context.clock.now())).await?;
         let DeliveryProgress { failures, next_attempt_at, .. } = self.note(&attempt);
         match attempt {
             Attempt::Delivered { .. } => Ok(true),
@@ -179,7 +183,7 @@ impl Delivery {
 
     /// Notes what came of an attempt, and when the next one is due.
     fn note(&self, attempt: &Attempt) -> DeliveryProgress {
-        let now = self.means.clock.now();
+        let now = self.context.clock.now();
         let mut progress = self.progress.get();
         progress.last_status = attempt.status();
         progress.next_attempt_at = None;
@@ -187,7 +191,7 @@ impl Delivery {
             progress.last_error = Some(reason.to_owned());
             progress.failures = progress.failures.saturating_add(1);
             let since = *progress.first_failed_at.get_or_insert(now);
-            progress.next_attempt_at = self.means.back_off.next_attempt(progress.failures, since, now, chance());
+            progress.next_attempt_at = self.context.back_off.next_attempt(progress.failures, since, now, chance());
         } else {
             progress.last_delivered_at = Some(now);
             progress.failures = 0;
@@ -201,7 +205,7 @@ impl Delivery {
     async fn park(&mut self, reason: String) -> Result<(), Ended> {
         warn!(webhook.id = self.webhook.id, reason, "the webhook was parked");
         self.progress.0.send_modify(|progress| {
-            progress.parked_at = Some(self.means.clock.now());
+            progress.parked_at = Some(self.context.clock.now());
             progress.next_attempt_at = None;
             progress.last_error = Some(reason);
         });
@@ -213,7 +217,7 @@ impl Delivery {
     async fn await_attempt(&self) -> Result<(), Ended> {
         let next = self.progress.0.borrow().next_attempt_at;
         // A clock that was set back makes nobody wait for longer than the longest pause.
-        let wait = next.map(|next| next.duration_since(self.means.clock.now()).min(self.means.back_off.longest));
+        let wait = next.map(|next| next.duration_since(self.context.clock.now()).min(self.context.back_off.longest));
         match wait.and_then(|wait| Duration::try_from(wait).ok()) {
             Some(wait) => self.unless_stopped(tokio::time::sleep(wait)).await,
             None => Ok(()),
@@ -257,7 +261,7 @@ impl Delivery {
     /// Writes the progress to the store. Should that fail, it is tried again, and deliveries go on.
     async fn save(&mut self) {
         let (id, progress) = (self.webhook.id.clone(), self.progress.get());
-        let store: Arc<dyn WebhookStore> = Arc::clone(self.means.registry.webhooks());
+        let store: Arc<dyn WebhookStore> = Arc::clone(self.context.registry.webhooks());
         let saved = blocking(move || store.set_progress(&id, &progress)).await;
         self.saving.due = saved.is_err();
         self.saving.at = Instant::now() + SAVE_TIME;

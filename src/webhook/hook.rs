@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::secret::Secret;
-use super::target::{self, Reach};
+use super::target;
+use crate::net::AddressPolicy;
 use crate::store::webhooks::DeliveryProgress;
 use crate::store::{KeptWebhook, StoreError};
 use domain::Revision;
@@ -104,10 +105,10 @@ impl Draft {
     /// # Errors
     ///
     /// Every field that is wrong or not known.
-    pub fn read(body: Value, reach: Reach) -> Result<Draft, Invalid> {
+    pub fn read(body: Value, address_policy: AddressPolicy) -> Result<Draft, Invalid> {
         let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
         let url = fields.required("url", |value, pointer| {
-            target::read(&string(value, pointer)?, reach).map_err(|detail| Invalid::at(pointer, detail))
+            target::read(&string(value, pointer)?, address_policy).map_err(|detail| Invalid::at(pointer, detail))
         });
         let description = fields.optional("description", nullable(description)).flatten();
         let filters = fields.optional("filters", Filters::read).unwrap_or_default();
@@ -139,7 +140,7 @@ impl Webhook {
     pub fn patched(
         &self,
         patch: Map<String, Value>,
-        reach: Reach,
+        address_policy: AddressPolicy,
         now: Timestamp,
     ) -> Result<(Webhook, Option<Revision>), Invalid> {
         if patch.get("secret").is_some_and(Value::is_null) {
@@ -147,7 +148,7 @@ impl Webhook {
         }
         let mut document = serde_json::to_value(self.document()).unwrap_or_default();
         merge_patch::merge(&mut document, Value::Object(patch));
-        let Draft { url, description, filters, kinds, enabled, secret, after } = Draft::read(document, reach)?;
+        let Draft { url, description, filters, kinds, enabled, secret, after } = Draft::read(document, address_policy)?;
         let secret = secret.unwrap_or_else(|| self.secret.clone());
         let (id, created_at) = (self.id.clone(), self.created_at);
         let webhook = Webhook { id, url, description, filters, kinds, enabled, secret, created_at, updated_at: now };
@@ -188,7 +189,7 @@ impl Webhook {
         let damaged = |why: String| StoreError::unusable(format!("the webhook {} is damaged", kept.id), why);
         let value: Value = serde_json::from_str(&kept.document).map_err(|error| damaged(error.to_string()))?;
         let times: Times = serde_json::from_str(&kept.document).map_err(|error| damaged(error.to_string()))?;
-        let draft = Draft::read(value, Reach::Everything).map_err(|error| damaged(error.to_string()))?;
+        let draft = Draft::read(value, AddressPolicy::Everything).map_err(|error| damaged(error.to_string()))?;
         let secret = Secret::read(&kept.secret).map_err(|error| damaged(format!("its secret {error}")))?;
         let webhook = Webhook::new(Draft { secret: Some(secret), ..draft }, kept.id.clone(), times.created_at);
         Ok(Webhook { updated_at: times.updated_at, ..webhook })
@@ -245,7 +246,7 @@ mod tests {
     }
 
     fn webhook(body: Value) -> Webhook {
-        Webhook::new(Draft::read(body, Reach::Public).unwrap(), "1".into(), Timestamp::UNIX_EPOCH)
+        Webhook::new(Draft::read(body, AddressPolicy::Public).unwrap(), "1".into(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -254,7 +255,7 @@ mod tests {
             "urll": "x", "description": 1, "filters": {"activ": true}, "kinds": ["plugin.registered", "plugin.eaten"],
             "enabled": "yes", "secret": "hush", "after": -1,
         });
-        let Invalid(errors) = Draft::read(body, Reach::Public).unwrap_err();
+        let Invalid(errors) = Draft::read(body, AddressPolicy::Public).unwrap_err();
         let told: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
         let expected = ["/urll", "/url", "/description", "/filters/activ", "/kinds/1", "/enabled", "/secret", "/after"];
         assert_eq!(told, expected);
@@ -278,12 +279,12 @@ mod tests {
         let body = json!({"url": "https://example.com/", "description": "d", "filters": {"active": true, "host": "h"}});
         let before = webhook(body);
         let patch = json!({"description": null, "filters": {"host": null}, "enabled": false, "after": 7});
-        let (after, position) = before.patched(object(&patch), Reach::Public, Timestamp::MAX).unwrap();
+        let (after, position) = before.patched(object(&patch), AddressPolicy::Public, Timestamp::MAX).unwrap();
         assert_eq!((after.url.as_str(), after.description, after.enabled), ("https://example.com/", None, false));
         assert_eq!(Value::Object(after.filters.sent().clone()), json!({"active": true}));
         assert_eq!((position, &after.secret), (Some(Revision(7)), &before.secret));
         for wrong in [json!({"url": null}), json!({"secret": null}), json!({"x": 1})] {
-            assert!(before.patched(object(&wrong), Reach::Public, Timestamp::MAX).is_err());
+            assert!(before.patched(object(&wrong), AddressPolicy::Public, Timestamp::MAX).is_err());
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-use super::courier::Attempt;
+use super::attempt::Attempt;
 
-/// Counters of one courier. Cloning shares them.
+/// Counters of one sender. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Measures {
     /// Attempts that the target has taken.

@@ -1,9 +1,8 @@
 //! What is sent to a target: an event with its id and its signature (Standard Webhooks).
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Request;
-use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -15,9 +14,6 @@ use domain::change::cloud_event::{CLOUD_EVENT, source};
 
 /// The `type` of an event that only tries whether deliveries arrive.
 pub const TEST_EVENT: &str = "webhook.test";
-
-/// How this service names itself to targets.
-const AGENT: &str = concat!("plugin-registry/", env!("CARGO_PKG_VERSION"));
 
 /// A message to a target. However often it is sent, its id and its payload are the same.
 #[derive(Debug, Clone)]
@@ -65,17 +61,16 @@ impl WebhookMessage {
         webhook: &Webhook,
         now: Timestamp,
         span: Option<&ActiveSpan>,
-    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    ) -> Result<Request<Bytes>, hyper::http::Error> {
         let mut request = Request::post(webhook.url.as_str())
             .header(CONTENT_TYPE, CLOUD_EVENT)
-            .header(USER_AGENT, AGENT)
             .header(standardwebhooks::HEADER_WEBHOOK_ID, &self.id)
             .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now.as_second())
             .header(
                 standardwebhooks::HEADER_WEBHOOK_SIGNATURE,
                 webhook.secret.sign(&self.id, now, &self.payload).unwrap_or_default(),
             )
-            .body(Full::new(self.payload.clone()))?;
+            .body(self.payload.clone())?;
         let context = span.map(ActiveSpan::context).or(self.trace.as_ref().map(Trace::context));
         if let Some(context) = context {
             context::write_to(request.headers_mut(), context);

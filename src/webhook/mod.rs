@@ -4,7 +4,7 @@
 //! POST /webhooks ─▶ Deliveries ─▶ WebhookStore (what is wanted, how far it has come)
 //!                       │
 //!                       ▼ one task a webhook
-//! Registry::topics() ─▶ Delivery: matches? ─▶ Courier: guarded, signed ─▶ the target
+//! Registry::topics() ─▶ Delivery: matches? ─▶ WebhookSender: signed ─▶ the target
 //! Registry::history() ┘      └─ 2xx: the position moves on; else: again, later, or parked
 //! ```
 //!
@@ -20,21 +20,23 @@
 //! | [`hook`] | [`Webhook`]: what is wanted; read strictly |
 //! | [`secret`] | [`Secret`], and signing with it |
 //! | [`target`] | where deliveries may go |
-//! | [`courier`] | one request to a target |
+//! | [`sender`] | one request to a target |
+//! | [`attempt`] | [`Attempt`](attempt::Attempt): what came of it |
 //! | [`message`] | what is sent |
 //! | [`measures`] | what is counted and timed of that |
 //! | [`back_off`] | when a failed delivery is tried again; pure |
 //! | [`delivery`] | the task of one webhook |
 //! | [`deliveries`] | [`Deliveries`]: all of them, as the rest of the program holds them |
 
+pub mod attempt;
 pub mod back_off;
-pub mod courier;
 pub mod deliveries;
 pub mod delivery;
 pub mod hook;
 pub mod measures;
 pub mod message;
 pub mod secret;
+pub mod sender;
 pub mod target;
 
 pub use self::deliveries::{DeliverySettings, WebhookView};
@@ -42,4 +44,3 @@ pub use back_off::BackOff;
 pub use deliveries::{Deliveries, WebhookError};
 pub use hook::{Draft, Webhook};
 pub use secret::Secret;
-pub use target::Reach;

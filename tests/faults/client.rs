@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::violation::Violation;
+use plugin_registry::net::tls::trusting_no_server;
 
 /// How long a reply may take before that counts as a hang. Much more than it ever takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -40,7 +41,14 @@ pub(crate) enum Reply {
 impl Client {
     /// With connections of its own: those of a server that was killed are of no use.
     pub(crate) fn new(address: &str) -> Client {
-        Client { http: reqwest::Client::new(), address: address.to_owned() }
+        Client {
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .tls_backend_preconfigured(trusting_no_server().expect("TLS"))
+                .build()
+                .expect("a client"),
+            address: address.to_owned(),
+        }
     }
 
     pub(crate) async fn list(&self) -> Result<Reply, Violation> {

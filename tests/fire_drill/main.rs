@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use plugin_registry::net::tls::trusting_no_server;
+
 /// Within which every survivor must be an orphan: the lease's 5 s, the grace of findings, two looks, and as
 /// much again for a busy machine.
 const STATED: Duration = Duration::from_mins(1);
@@ -149,7 +151,11 @@ async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
     let ended = said[0];
     let (third, said) = exec(&server, "third", "echo $$; exec sleep 1000");
     let well = said[0];
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(trusting_no_server().expect("TLS"))
+        .build()
+        .unwrap();
     let ours = BTreeSet::from([command, survivor, ended, well]);
     let witness = Witness { http, server: server.clone(), alive: BTreeSet::from([survivor, well]), ours };
     witness.until("all are seen", |rows| witness.ours.iter().all(|pid| is_well(rows, *pid))).await;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use plugin_registry::store::StoreUrl;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -13,6 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::within_patience;
+use plugin_registry::net::tls::trusting_no_server;
+use plugin_registry::store::StoreUrl;
 
 /// A replica.
 pub(crate) struct Replica {
@@ -81,7 +82,14 @@ impl Replica {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client { http: reqwest::Client::builder().no_proxy().build().expect("a client"), address: self.address }
+        Client {
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .tls_backend_preconfigured(trusting_no_server().expect("TLS"))
+                .build()
+                .expect("a client"),
+            address: self.address,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 
-use crate::http::media_type::{JSON, NDJSON};
+use crate::http::media_type::JSON;
 use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem};
 

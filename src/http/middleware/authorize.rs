@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request};
-use hyper::Method;
+use axum::extract::Request;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
 use super::consistency::not_read;

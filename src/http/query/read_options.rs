@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hyper::Method;
 use jiff::Timestamp;
 
 use super::list_params::{READ_OPTIONS, names, time_of};

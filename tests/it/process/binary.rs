@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::harness::process::{binary, complaint, finish, run};
 use crate::harness::{Daemon, PATIENCE, Server, minimal, named, within_patience};
+use plugin_registry::net::tls::trusting_no_server;
 
 fn folder() -> (TempDir, std::path::PathBuf) {
     let folder = TempDir::new().unwrap();
@@ -26,8 +27,15 @@ async fn a_signal_under_load_finishes_or_refuses_what_is_in_flight(#[case] signa
     let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let writers: Vec<_> = (0..8)
         .map(|writer| {
-            let (http, address, said) =
-                (reqwest::Client::builder().no_proxy().build().unwrap(), daemon.address, said.clone());
+            let (http, address, said) = (
+                reqwest::Client::builder()
+                    .no_proxy()
+                    .tls_backend_preconfigured(trusting_no_server().expect("TLS"))
+                    .build()
+                    .unwrap(),
+                daemon.address,
+                said.clone(),
+            );
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
                 for n in 0.. {

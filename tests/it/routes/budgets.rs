@@ -13,8 +13,8 @@ use crate::harness::server::Setup;
 use crate::harness::trace::refused_without_trace;
 use crate::harness::{Client, Server, named};
 use plugin_registry::clock::ManualClock;
+use plugin_registry::net::AddressPolicy;
 use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::webhook::Reach;
 use plugin_registry::webhook::deliveries::DeliverySettings;
 
 /// How long the watchman pauses here.
@@ -177,7 +177,7 @@ async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
 #[tokio::test]
 async fn a_webhook_is_told_of_a_threshold() {
     let clock = clock();
-    let webhooks = DeliverySettings { reach: Reach::Everything, ..DeliverySettings::default() };
+    let webhooks = DeliverySettings { address_policy: AddressPolicy::Everything, ..DeliverySettings::default() };
     let server = Setup { clock: clock.clone(), pause: PAUSE, webhooks, ..Setup::in_memory() }.start().await;
     let client = server.client();
     let mut receiver = Receiver::start().await;

@@ -6,10 +6,11 @@ use crate::harness::durable::Durable;
 use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process, text};
+use plugin_registry::net::AddressPolicy;
 use plugin_registry::registry::Sweeper;
 use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::webhook::{self, Reach};
+use plugin_registry::webhook;
 
 #[tokio::test]
 async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
@@ -177,7 +178,7 @@ async fn a_webhook_is_told_of_findings() {
     let mut receiver = Receiver::start().await;
     let clock = new_clock();
     let webhooks = webhook::deliveries::DeliverySettings {
-        reach: Reach::Everything,
+        address_policy: AddressPolicy::Everything,
         ..webhook::deliveries::DeliverySettings::default()
     };
     let server = Setup { clock: clock.clone(), webhooks, ..Setup::in_memory() }.start().await;

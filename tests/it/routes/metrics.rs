@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
 use crate::harness::{Client, Daemon, Server, holding_everything, minimal, named, within_patience};
-use plugin_registry::webhook::{self, Reach};
+use plugin_registry::net::AddressPolicy;
+use plugin_registry::webhook;
 
 /// Every sample, by its name with its labels.
 async fn samples(client: &Client) -> BTreeMap<String, f64> {
@@ -72,7 +73,7 @@ async fn the_registry_is_counted() {
 async fn what_is_held_seen_spent_and_delivered_is_told() {
     let mut receiver = Receiver::start().await;
     let settings = webhook::deliveries::DeliverySettings {
-        reach: Reach::Everything,
+        address_policy: AddressPolicy::Everything,
         ..webhook::deliveries::DeliverySettings::default()
     };
     let server = Setup { webhooks: settings, ..Setup::in_memory() }.start().await;

@@ -12,11 +12,12 @@ use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::server::{Server, Setup};
 use crate::harness::{Client, minimal, named, within_patience};
 use domain::Revision;
+use plugin_registry::net::AddressPolicy;
 use plugin_registry::store::Journal as _;
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::store::webhooks::DeliveryProgress;
+use plugin_registry::webhook::BackOff;
 use plugin_registry::webhook::deliveries::DeliverySettings;
-use plugin_registry::webhook::{BackOff, Reach};
 
 /// Deliveries to this host, tried again at once.
 fn quick() -> DeliverySettings {
@@ -25,7 +26,7 @@ fn quick() -> DeliverySettings {
         longest: SignedDuration::from_millis(2),
         patience: SignedDuration::from_hours(24),
     };
-    DeliverySettings { reach: Reach::Everything, attempt_time: Duration::from_secs(10), back_off }
+    DeliverySettings { address_policy: AddressPolicy::Everything, attempt_time: Duration::from_secs(10), back_off }
 }
 
 async fn in_memory(webhooks: DeliverySettings) -> Server {
@@ -393,7 +394,7 @@ async fn an_address_that_was_allowed_once_is_refused_when_the_setting_is_gone() 
     let url = format!("http://localhost:{}/", receiver.address.port());
     let by_name = hook(&server.client(), &receiver, json!({"url": url})).await;
     server.stop().await;
-    let server = on(&store, DeliverySettings { reach: Reach::Public, ..quick() }).await;
+    let server = on(&store, DeliverySettings { address_policy: AddressPolicy::Public, ..quick() }).await;
     let client = server.client();
     client.register(&minimal()).await;
     for hook in [by_address, by_name] {

@@ -13,7 +13,7 @@ use domain::record::{ObservedState, ResourceKey, ResourceKind};
 use plugin_registry::liveness::backoff::Backoff;
 use plugin_registry::liveness::provider::Providers;
 use plugin_registry::liveness::remote::{RemoteProber, RemoteSettings, Target};
-use plugin_registry::webhook::Reach;
+use plugin_registry::net::AddressPolicy;
 
 async fn answering(answers: Vec<Answer>) -> Receiver {
     let receiver = Receiver::start().await;
@@ -29,13 +29,14 @@ fn target(document: Value) -> Target {
     Target { key, resource, health_path: None }
 }
 
-fn prober(reach: Reach, providers: &str) -> RemoteProber {
-    let settings = RemoteSettings { reach, timeout: std::time::Duration::from_secs(2), ..RemoteSettings::default() };
+fn prober(address_policy: AddressPolicy, providers: &str) -> RemoteProber {
+    let settings =
+        RemoteSettings { address_policy, timeout: std::time::Duration::from_secs(2), ..RemoteSettings::default() };
     RemoteProber::new(settings, Providers::read(providers).unwrap())
 }
 
-async fn seen(reach: Reach, document: Value) -> (ObservedState, String) {
-    let sighting = only(prober(reach, "").sweep(&[target(document)], at(0), || 0.5).await);
+async fn seen(address_policy: AddressPolicy, document: Value) -> (ObservedState, String) {
+    let sighting = only(prober(address_policy, "").sweep(&[target(document)], at(0), || 0.5).await);
     (sighting.state, sighting.detail.unwrap_or_default().into())
 }
 
@@ -49,7 +50,7 @@ async fn seen(reach: Reach, document: Value) -> (ObservedState, String) {
 async fn an_endpoint_is_asked(#[case] answer: Answer, #[case] state: ObservedState, #[case] told: &str) {
     let receiver = answering(vec![answer]).await;
     let endpoint = format!("http://{}/v1", receiver.address);
-    let (seen, detail) = seen(Reach::Everything, json!({"endpoint_url": endpoint})).await;
+    let (seen, detail) = seen(AddressPolicy::Everything, json!({"endpoint_url": endpoint})).await;
     assert!(seen == state && detail.contains(told), "{seen:?}: {detail}");
 }
 
@@ -58,9 +59,9 @@ async fn an_ssh_host_is_knocked_at() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let host = json!({"ssh_host": "ubuntu@127.0.0.1", "ssh_port": port});
-    assert_eq!(seen(Reach::Everything, host.clone()).await.0, Alive);
+    assert_eq!(seen(AddressPolicy::Everything, host.clone()).await.0, Alive);
     drop(listener);
-    assert_eq!(seen(Reach::Everything, host).await.0, Unreachable);
+    assert_eq!(seen(AddressPolicy::Everything, host).await.0, Unreachable);
 }
 
 #[rstest]
@@ -71,7 +72,7 @@ async fn an_ssh_host_is_knocked_at() {
 #[case(json!({"ssh_host": "localhost"}))]
 #[tokio::test]
 async fn what_is_not_public_is_not_connected_to(#[case] document: Value) {
-    let (state, detail) = seen(Reach::Public, document).await;
+    let (state, detail) = seen(AddressPolicy::Public, document).await;
     assert!(state == Unknown && detail.contains("may not go"), "{state:?}: {detail}");
 }
 
@@ -79,8 +80,12 @@ async fn what_is_not_public_is_not_connected_to(#[case] document: Value) {
 async fn each_has_its_turn_and_failures_slow_it_down() {
     let receiver = answering(vec![Answer::Status(503), Answer::Status(503), Answer::Status(200)]).await;
     let pace = Backoff { interval: SignedDuration::from_secs(10), longest: SignedDuration::from_secs(40) };
-    let settings =
-        RemoteSettings { reach: Reach::Everything, pace, refresh: SignedDuration::ZERO, ..RemoteSettings::default() };
+    let settings = RemoteSettings {
+        address_policy: AddressPolicy::Everything,
+        pace,
+        refresh: SignedDuration::ZERO,
+        ..RemoteSettings::default()
+    };
     let mut prober = RemoteProber::new(settings, Providers::default());
     let held = [target(json!({"endpoint_url": format!("http://{}/", receiver.address)}))];
     let mut asked = Vec::new();
@@ -103,9 +108,9 @@ async fn a_provider_has_the_last_word() {
     let port = listener.local_addr().unwrap().port();
     let document = json!({"provider": "aws", "instance_id": "i-1", "ssh_host": "127.0.0.1", "ssh_port": port});
     let held = [target(document)];
-    let gone = only(prober(Reach::Everything, &providers).sweep(&held, at(0), || 0.5).await);
+    let gone = only(prober(AddressPolicy::Everything, &providers).sweep(&held, at(0), || 0.5).await);
     assert_eq!(gone.state, Gone, "{gone:?}");
     // One that cannot say anything leaves it to the others.
-    let alive = only(prober(Reach::Everything, &providers).sweep(&held, at(0), || 0.5).await);
+    let alive = only(prober(AddressPolicy::Everything, &providers).sweep(&held, at(0), || 0.5).await);
     assert_eq!(alive.state, Alive, "{alive:?}");
 }

@@ -1,4 +1,6 @@
-//! Whom a client trusts, and who it is, when it speaks TLS.
+//! Which servers a client trusts, and which certificate it shows, when it speaks TLS.
+//!
+//! The provider of cryptography is named here each time: a program that has two of them has no default one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +9,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
+};
+use tracing::warn;
 
 /// Which servers are trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,32 +22,29 @@ pub enum Trust {
     System,
     /// Those whose certificate is of an authority in this file (PEM).
     Authorities(PathBuf),
-    /// The one whose certificate is the first in this file (PEM), whatever it is called: for a look at oneself.
+    /// The one whose certificate is the first in this file (PEM), whatever name it is for: the health check of a server on the same host.
     Exactly(PathBuf),
 }
 
-/// What TLS is spoken with.
+/// Which servers a client trusts, and who it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Security {
-    /// Whom.
+    /// Which servers it trusts.
     pub trust: Trust,
     /// The client's own certificate and its private key (PEM), for servers that ask for one.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Security {
-    /// TLS as these files and the system have it.
+    /// Reads the files, and the system's authorities if these are trusted.
     ///
     /// # Errors
     ///
-    /// Which file cannot be used.
-    pub(super) fn configure(&self) -> Result<ClientConfig, String> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
+    /// When a file cannot be used; the error names it.
+    pub fn configure(&self) -> Result<ClientConfig, String> {
+        let (builder, provider) = builder().map_err(|error| error.to_string())?;
         let builder = match &self.trust {
-            Trust::System => builder.with_root_certificates(system()),
+            Trust::System => builder.with_root_certificates(system_roots().0),
             Trust::Authorities(file) => builder.with_root_certificates(authorities(file)?),
             Trust::Exactly(file) => {
                 let trusted = certificates(file)?.into_iter().next().ok_or_else(|| nothing_in(file))?;
@@ -58,11 +60,41 @@ impl Security {
     }
 }
 
-/// Those that cannot be read are left out; an answer that nobody vouches for says so.
-fn system() -> RootCertStore {
+/// TLS with servers whose certificate is of an authority that the system trusts. Without any such authority no server can
+/// be reached by https; http needs none.
+///
+/// # Errors
+///
+/// When TLS cannot be set up.
+pub fn trusting_the_system() -> Result<ClientConfig, rustls::Error> {
+    let (roots, taken) = system_roots();
+    if taken == 0 {
+        warn!("the system trusts no certificate authority; nothing can be sent by https");
+    }
+    Ok(builder()?.0.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// TLS that trusts no server, for one that speaks plain http: the system's certificates need not be read.
+///
+/// # Errors
+///
+/// When TLS cannot be set up.
+pub fn trusting_no_server() -> Result<ClientConfig, rustls::Error> {
+    Ok(builder()?.0.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn builder() -> Result<(ConfigBuilder<ClientConfig, WantsVerifier>, Arc<CryptoProvider>), rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    Ok((builder, provider))
+}
+
+/// The system's authorities, and how many there are. Those that cannot be read are left out; a server's certificate that
+/// none of them has signed is refused.
+fn system_roots() -> (RootCertStore, usize) {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
+    let (taken, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    (roots, taken)
 }
 
 fn authorities(file: &Path) -> Result<RootCertStore, String> {
