@@ -77,6 +77,7 @@ fn quality(headers: &HeaderMap, offer: &str) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::media_type::NDJSON;
 
     fn best_of(accept: &str) -> Option<&'static str> {
         let mut headers = HeaderMap::new();

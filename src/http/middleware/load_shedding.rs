@@ -228,7 +228,8 @@ mod tests {
     async fn one_who_has_a_name_is_counted_by_it_wherever_he_is() {
         let one = RequestRate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
         let gate = LoadShedder { rates: Some(RateLimits::new(one)), ..LoadShedder::default() };
-        let enters = |address, name: Option<&str>| gate.enter(None, &mut request(address), name.map(Into::into)).1.is_ok();
+        let enters =
+            |address, name: Option<&str>| gate.enter(None, &mut request(address), name.map(Into::into)).1.is_ok();
         assert!(enters("192.0.2.1", Some("trainer")));
         assert!(!enters("192.0.2.2", Some("trainer")), "the name is the same");
         assert!(enters("192.0.2.1", Some("agent")));

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
-use plugin_registry::http::query::list_params::{COST_LIST, PLUGIN_LIST, REMOVAL, RESOURCE_LIST, VIEW, names};
+use plugin_registry::http::query::list_params::{COST_LIST, PLUGIN_LIST, READ_OPTIONS, REMOVAL, RESOURCE_LIST, names};
 
 async fn description() -> Value {
     Server::in_memory().await.client().get("/openapi.json").answers(200).await.json()
@@ -136,7 +136,7 @@ async fn every_parameter_that_is_read_is_described() {
     assert!(of("/plugins", "get", "query").is_superset(&expected(PLUGIN_LIST)), "{:?}", of("/plugins", "get", "query"));
     assert!(of("/resources", "get", "query").is_superset(&expected(RESOURCE_LIST)));
     for path in ["/plugins", "/plugins/{id}", "/resources", "/stats"] {
-        assert!(of(path, "get", "query").is_superset(&expected(VIEW)), "{path}");
+        assert!(of(path, "get", "query").is_superset(&expected(READ_OPTIONS)), "{path}");
     }
     assert!(of("/costs", "get", "query").is_superset(&expected(COST_LIST)));
     assert!(of("/plugins/{id}", "delete", "query").is_superset(&expected(REMOVAL)));
