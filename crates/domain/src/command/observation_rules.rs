@@ -1,6 +1,6 @@
 //! The rules of what was seen: what is news, and what a judgement may rest on. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,15 +22,23 @@ fn done(id: &UniqueId, event: Event) -> Decision {
     Decision { event: Some(event), subject: Some(id.clone()) }
 }
 
-/// Notes those looks that are news.
+/// Notes those looks that are news. Of several looks at one resource, only the newest counts.
 pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[ProbeResult]) -> Decision {
     let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
     let held = slots(record);
-    let news = looks.iter().filter(|look| held.contains(&look.slot)).filter_map(|look| {
-        let observation = transition(record, by, look)?;
-        Some(ObservationChange { slot: look.slot.clone(), observation })
-    });
-    let seen: Arc<[ObservationChange]> = news.collect();
+    let mut newest: BTreeMap<&Slot, &ProbeResult> = BTreeMap::new();
+    for look in looks.iter().filter(|look| held.contains(&look.slot)) {
+        let known = newest.entry(&look.slot).or_insert(look);
+        if known.at <= look.at {
+            *known = look;
+        }
+    }
+    let seen: Arc<[ObservationChange]> = newest
+        .into_iter()
+        .filter_map(|(slot, look)| {
+            Some(ObservationChange { slot: slot.clone(), observation: transition(record, by, look)? })
+        })
+        .collect();
     if seen.is_empty() { nothing(id) } else { done(id, Event::ResourcesObserved { id: id.clone(), seen }) }
 }
 
