@@ -1,7 +1,6 @@
-//! Enumerations whose values have names on the wire, in the store and in the API's description:
-//! each name is written once.
+//! Enumerations with names on the wire, in the store and in the API's description: each name is written once.
 
-/// Declares an enumeration of wire names: the type, and its names in order.
+/// Declares an enumeration: the type, and its wire names in order.
 #[macro_export]
 macro_rules! wire_names {
     ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
@@ -21,7 +20,7 @@ macro_rules! wire_names {
                 match self { $($type::$variant => $name),+ }
             }
 
-            /// The value of a wire name.
+            /// Parses a wire name.
             pub fn from_name(name: &str) -> Option<$type> {
                 match name { $($name => Some($type::$variant),)+ _ => None }
             }

@@ -108,7 +108,7 @@ proptest! {
         let mut expected: Value = serde_json::from_slice(&record.json).unwrap();
         json_patch::merge(&mut expected, &patch);
         let request = Request::plain(Command::Patch { id: record.unique_id.clone(), patch: patch.as_object().unwrap().clone() });
-        // What the merge leaves out takes its default, so the merged document is read as a registration is.
+        // Fields that the merge removes take their defaults, so the merged document is read as a registration.
         let read = Registration::read(expected);
         match machine.submit(&request) {
             Ok(_) => {
