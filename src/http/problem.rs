@@ -175,9 +175,7 @@ impl Problem {
     pub fn of_status(status: StatusCode) -> Problem {
         let (kind, detail) = match status {
             StatusCode::BAD_REQUEST => (Kind::BadRequest, "the request is not valid HTTP"),
-            StatusCode::NOT_FOUND => {
-                (Kind::NotFound, "no route has this path; /openapi.json lists all routes")
-            }
+            StatusCode::NOT_FOUND => (Kind::NotFound, "no route has this path; /openapi.json lists all routes"),
             StatusCode::METHOD_NOT_ALLOWED => {
                 (Kind::MethodNotAllowed, "the header field Allow lists the methods of this path")
             }
@@ -193,8 +191,12 @@ impl Problem {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
                 (Kind::HeadersTooLarge, "the header is larger than 32 KiB or has more than 100 fields")
             }
-            StatusCode::NOT_IMPLEMENTED => (Kind::NotImplemented, "the service does not implement the method or the transfer coding"),
-            StatusCode::SERVICE_UNAVAILABLE => (Kind::Unavailable, "the service cannot answer now; send the request again"),
+            StatusCode::NOT_IMPLEMENTED => {
+                (Kind::NotImplemented, "the service does not implement the method or the transfer coding")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (Kind::Unavailable, "the service cannot answer now; send the request again")
+            }
             status if status.is_client_error() => (Kind::BadRequest, "the request is malformed"),
             _ => (Kind::Internal, "an internal error; the log has the cause"),
         };
@@ -313,7 +315,9 @@ impl From<SubmitError> for Problem {
         let retry_after = error.retry_after();
         let problem = match error {
             SubmitError::Refused(refusal) => return Problem::from(refusal),
-            SubmitError::WriterFailed => Problem::new(Kind::Internal, "the writer failed and did not make the change; the log has the cause"),
+            SubmitError::WriterFailed => {
+                Problem::new(Kind::Internal, "the writer failed and did not make the change; the log has the cause")
+            }
             unavailable @ (SubmitError::StoreUnavailable { .. } | SubmitError::Overloaded | SubmitError::Closed) => {
                 let detail = format!("{unavailable}; the change was not acknowledged; send it again");
                 Problem::new(Kind::Unavailable, detail)
@@ -364,9 +368,10 @@ impl From<Refusal> for Problem {
                 Kind::PreconditionFailed,
                 format!("the current revision is {revision}; read it again, and send its entity tag"),
             ),
-            Refusal::PreconditionFailed { current: None } => {
-                Problem::new(Kind::PreconditionFailed, "the resource does not exist, so no entity tag matches; leave If-Match out")
-            }
+            Refusal::PreconditionFailed { current: None } => Problem::new(
+                Kind::PreconditionFailed,
+                "the resource does not exist, so no entity tag matches; leave If-Match out",
+            ),
             Refusal::Invalid(invalid) => Problem::from(invalid),
             Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
             Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema was not checked; the log has the cause"),

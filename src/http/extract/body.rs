@@ -186,7 +186,9 @@ impl BodyReader {
             })?;
             match frame {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(Problem::new(Kind::BadRequest, "the body ended too early; send it again").closing()),
+                Some(Err(_)) => {
+                    return Err(Problem::new(Kind::BadRequest, "the body ended too early; send it again").closing());
+                }
                 // Trailers carry no data.
                 Some(Ok(frame)) => {
                     if let Ok(part) = frame.into_data() {

@@ -35,9 +35,9 @@ impl FromRequestParts<Shared> for Write {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let now = Now::from_request_parts(parts, api)
-            .await
-            .map_err(|_| Problem::new(Kind::Internal, "the middleware gave the request no snapshot; report this bug"))?;
+        let now = Now::from_request_parts(parts, api).await.map_err(|_| {
+            Problem::new(Kind::Internal, "the middleware gave the request no snapshot; report this bug")
+        })?;
         let Ok(RequestCaller(asker)) = RequestCaller::from_request_parts(parts, api).await;
         let params = Params::from_request_parts(parts, api).await?;
         let key = IdempotencyKey::of(parts)?;

@@ -35,8 +35,8 @@ pub struct Requests(Option<Arc<ArcSwap<Rows>>>);
 
 type Rows = std::collections::HashMap<Box<str>, Arc<Row>, FnvBuildHasher>;
 
-/// The requests for one route, by method.
-# The counters of a route, by method.
+/// The counters of a route, by method.
+#[derive(Default)]
 struct Row([Cell; METHODS.len()]);
 
 /// The counters of a route and a method.

@@ -56,8 +56,12 @@ impl Cors {
             let written = Url::parse(origin).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
             match written.map(|written| written.ascii_serialization()) {
                 Some(written) if written == origin => drop(cors.origins.insert(origin.as_bytes().into())),
-                Some(written) => return Err(format!("`{origin}` is not written as browsers send it; write `{written}`")),
-                None => return Err(format!("`{origin}` is not an origin; write one such as https://app.example, or `*`")),
+                Some(written) => {
+                    return Err(format!("`{origin}` is not written as browsers send it; write `{written}`"));
+                }
+                None => {
+                    return Err(format!("`{origin}` is not an origin; write one such as https://app.example, or `*`"));
+                }
             }
         }
         Ok(cors)

@@ -100,7 +100,11 @@ pub const READ_OPTIONS: &[Parameter] = &[
          `min_revision`, 5s.",
     ),
     parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or with 504 after `wait`."),
-    parameter("as_of", Values::Moment, "Answer from the state at this revision or time; excludes `since` and `min_revision`."),
+    parameter(
+        "as_of",
+        Values::Moment,
+        "Answer from the state at this revision or time; excludes `since` and `min_revision`.",
+    ),
 ];
 
 /// The same without `since`: spent amounts change at every moment, so a read would never wait.
@@ -118,7 +122,11 @@ pub const EVENT_LIST: &[Parameter] = &[
     parameter("to", Values::Time, "Changes made before this time."),
     parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
     parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
-    parameter("order", Values::Name(&["asc", "desc"]), "The oldest change first (`asc`, the default) or the newest (`desc`)."),
+    parameter(
+        "order",
+        Values::Name(&["asc", "desc"]),
+        "The oldest change first (`asc`, the default) or the newest (`desc`).",
+    ),
     parameter("limit", Values::Limit, "The maximum number of items to return; a live stream refuses this parameter."),
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
@@ -138,7 +146,11 @@ pub const COST_LIST: &[Parameter] = &[
 
 /// The parameters of `GET /plugins/{id}/history`.
 pub const VERSION_LIST: &[Parameter] = &[
-    parameter("order", Values::Name(&["asc", "desc"]), "The newest change first (`desc`, the default) or the oldest (`asc`)."),
+    parameter(
+        "order",
+        Values::Name(&["asc", "desc"]),
+        "The newest change first (`desc`, the default) or the oldest (`asc`).",
+    ),
     parameter("limit", Values::Limit, "The maximum number of items to return."),
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
@@ -202,7 +214,7 @@ impl PluginList {
 }
 
 /// The parameters of a list of resources.
-# The parameters of a list of resources.
+#[derive(Debug)]
 pub struct ResourceList {
     /// The filters and the limit.
     pub query: ResourceQuery,

@@ -122,8 +122,10 @@ async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Sn
     let snapshot = api.registry.snapshot();
     drop(reached);
     if snapshot.state.revision() < wanted {
-        let detail =
-            format!("revision {wanted} was not reached in time; the current revision is {}; retry later", snapshot.state.revision());
+        let detail = format!(
+            "revision {wanted} was not reached in time; the current revision is {}; retry later",
+            snapshot.state.revision()
+        );
         return Err(Problem::new(Kind::Behind, detail).with_retry_after(CATCH_UP));
     }
     Ok(snapshot)
