@@ -95,7 +95,7 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
         None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
     }
     if !is_utf8(headers) {
-        return refuse("the body must be UTF-8; encode it so".into());
+        return refuse("the charset of the body must be UTF-8".into());
     }
     if headers.contains_key(hyper::header::CONTENT_ENCODING) {
         return refuse("the body is compressed; send it without Content-Encoding".into());

@@ -46,7 +46,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("status", Values::Texts, "The status of the plugin's remote resource."),
     parameter("gpu_type", Values::Texts, "The GPU type of the plugin's remote resource."),
     parameter("host", Values::Texts, "The host of the plugin's processes and container."),
-    parameter("lease_id", Values::Texts, "The lease of the application process that registered the plugin."),
+    parameter("lease_id", Values::Texts, "The lease that the plugin carries."),
     parameter("label.", Values::Texts, "The value of a label: `label.team=speech`."),
     parameter("pid", Values::Pids, "A process that the plugin holds."),
     parameter("container_id", Values::Texts, "The container that the plugin holds."),
