@@ -102,7 +102,7 @@ fn judge(status: StatusCode) -> Attempt {
         return Attempt::Gone;
     }
     let reason = if status.is_redirection() {
-        format!("the target answered {code}; set the URL to the target of the redirect, which is not followed")
+        format!("the target answered {code}; redirects are not followed, so set the final URL")
     } else {
         format!("the target answered {code}")
     };
