@@ -28,7 +28,7 @@ pub enum RequestError {
     #[error("the response is larger than {0} bytes")]
     TooLong(usize),
     /// The response exceeded the time limit.
-    #[error("no response within {} s", .0.as_secs())]
+    #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
 }
 

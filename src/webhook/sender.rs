@@ -88,7 +88,7 @@ impl WebhookSender {
                 RequestError::Forbidden(forbidden) => target::refusal(&forbidden),
                 error => error.reason(),
             }),
-            Err(_) => failed(format!("no response within {} s", self.time.as_secs())),
+            Err(_) => failed(format!("no answer within {} s", self.time.as_secs())),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct WebhookDocument<'a> {
     /// The purpose of the webhook.
     #[schema(required)]
     description: Option<&'a str>,
-    /// Deliver changes of plugins that match all filters before or after the change.
+    /// The webhook receives changes of plugins that match all filters before or after the change.
     #[schema(value_type = WebhookFilters)]
     filters: &'a Filters,
     /// The kinds of changes to deliver; an empty list delivers all kinds.

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn callers_beyond_those_remembered_cost_no_memory_and_free_nobody_who_owes() {
+    async fn callers_beyond_the_remembered_ones_cost_no_memory_and_clear_no_debt() {
         let rates = rates(1, 5);
         let owing = name(usize::MAX);
         while rates.count(&owing).wait.is_none() {}
