@@ -1,11 +1,12 @@
 //! Serves an HTTP/2 connection with its limits and deadlines.
 //!
-//! | attack, also possible in HTTP/1.1 | defence in HTTP/2 |
+//! | attack | defence |
 //! |---|---|
-//! | stay silent, or send a header slowly | a connection without a request for [`ServerSettings::idle_time`] is closed, whatever else the client sends |
+//! | stay silent, or send a header slowly | no request for [`ServerSettings::idle_time`] closes the connection |
 //! | send a body slowly | the body's time limit expires, as in HTTP/1.1: 408 |
-//! | not read the reply | a connection is closed when a piece waits for [`ServerSettings::write_time`]: see [`super::streams`] |
-//! | send requests and cancel them | a connection is closed when requests are cancelled faster than answered; hyper and h2 limit the queue |
+//! | not read the reply | a piece that waits for [`ServerSettings::write_time`] closes the connection: [`super::streams`] |
+//! | send requests and cancel them | more cancelled than answered requests close the connection |
+//! | fill the queues of a connection | hyper and h2 limit them |
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -18,9 +18,7 @@ pub fn read(text: &str, policy: AddressPolicy) -> Result<Url, String> {
 
 /// Why the policy forbids the target, and which setting would permit it.
 pub(super) fn refusal(forbidden: &Forbidden) -> String {
-    format!(
-        "{forbidden}, which webhooks must not use; choose a public target, or allow private ones (--webhooks-allow-private)"
-    )
+    format!("{forbidden}; choose a public target, or permit private targets with --webhooks-allow-private")
 }
 
 #[cfg(test)]
