@@ -22,10 +22,10 @@ use domain::plugin::{FieldError, Invalid};
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The most wrong places that one answer names.
+/// The most field errors in one problem document.
 const MAX_ERRORS: usize = 100;
 
-/// What went wrong, before the request that it belongs to is known.
+/// An error, before the request's path and id are known.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: Kind,
@@ -60,129 +60,127 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// 400: the request cannot be understood.
-    BadRequest = BAD_REQUEST, "bad-request", "The request cannot be understood";
-    /// 400: the body is no JSON, or not of the strict kind.
+    /// 400: the request is malformed.
+    BadRequest = BAD_REQUEST, "bad-request", "The request is malformed";
+    /// 400: the body is not JSON, or breaks the strict rules, for example with a duplicate key.
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
-    /// 400: a query parameter or its value is not known.
-    BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
-    /// 401: no token, or none that is in force.
-    Unauthorized = UNAUTHORIZED, "unauthorized", "A token is needed";
-    /// 403: not for whoever asks: for another role, or another scope.
-    Forbidden = FORBIDDEN, "forbidden", "This is not for whoever asks";
-    /// 403: a page of somebody else's asks by somebody's browser.
-    ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of that origin may not ask here";
-    /// 421: the name by which the service is asked for is none of its own.
-    Misdirected = MISDIRECTED_REQUEST, "misdirected", "The service does not go by that name";
+    /// 400: a query parameter or its value is unknown.
+    BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is invalid";
+    /// 401: the request has no token, or the token is not valid.
+    Unauthorized = UNAUTHORIZED, "unauthorized", "A valid token is required";
+    /// 403: the token's role or scope does not allow the request.
+    Forbidden = FORBIDDEN, "forbidden", "The token's role or scope does not allow this";
+    /// 403: a browser sent the request for a page of an origin that is not allowed.
+    ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of this origin may not send requests";
+    /// 421: the request names a host that is not allowed.
+    Misdirected = MISDIRECTED_REQUEST, "misdirected", "The request's host is not allowed";
     /// 404
-    NotFound = NOT_FOUND, "not-found", "There is no such thing here";
+    NotFound = NOT_FOUND, "not-found", "Not found";
     /// 405
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
     /// 406
-    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable media type can be made";
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No offered media type is acceptable";
     /// 408
     Timeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time";
     /// 409: the unique_id belongs to another plugin.
     IdTaken = CONFLICT, "unique-id-taken", "The unique_id belongs to another plugin";
-    /// 409: the identity of a plugin cannot be changed.
-    IdentityFixed = CONFLICT, "identity-fixed", "The identity of a plugin is fixed";
-    /// 409: the plugin holds what may still run or bill.
+    /// 409: the request would change a plugin's identity.
+    IdentityFixed = CONFLICT, "identity-fixed", "A plugin's identity cannot change";
+    /// 409: the plugin holds resources that may still run or bill.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
-    /// 409: there are as many webhooks as there can be.
-    TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    /// 409: the quota of webhooks is used up.
+    TooManyWebhooks = CONFLICT, "too-many-webhooks", "Too many webhooks";
     /// 409: another token has the name.
     TokenNameTaken = CONFLICT, "token-name-taken", "The name belongs to another token";
-    /// 409: there are as many tokens as there can be.
-    TooManyTokens = CONFLICT, "too-many-tokens", "There are too many tokens";
-    /// 409: the token stands in a file.
-    TokenInFile = CONFLICT, "token-in-file", "The token stands in a file";
-    /// 409: there are as many budgets as there can be.
-    TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
-    /// 409: the lease was given back.
+    /// 409: the quota of tokens is used up.
+    TooManyTokens = CONFLICT, "too-many-tokens", "Too many tokens";
+    /// 409: the operator defined the token in a file, so the API cannot change it.
+    TokenInFile = CONFLICT, "token-in-file", "The token is defined in a file";
+    /// 409: the quota of budgets is used up.
+    TooManyBudgets = CONFLICT, "too-many-budgets", "Too many budgets";
+    /// 409: the lease was released.
     LeaseReleased = CONFLICT, "lease-released", "The lease was released";
-    /// 409: there are as many leases as there can be.
-    TooManyLeases = CONFLICT, "too-many-leases", "There are too many leases";
+    /// 409: the quota of leases is used up.
+    TooManyLeases = CONFLICT, "too-many-leases", "Too many leases";
     /// 409: another agent reports for the same host.
     AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
-    /// 410: the cursor belongs to a history that this store does not continue.
+    /// 410: the cursor belongs to another store, or to a history that this store does not continue.
     Gone = GONE, "other-store", "The cursor belongs to another store";
-    /// 410: the journal does not go back so far.
-    Compacted = GONE, "compacted", "The past that is asked for is no longer kept";
+    /// 410: the journal was compacted up to a later revision.
+    Compacted = GONE, "compacted", "The requested revision was compacted";
     /// 412
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
     /// 413
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
     /// 415
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
-    /// 422: the document breaks the rules.
-    Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
-    /// 422: the Idempotency-Key belongs to another request.
+    /// 422: the document is invalid.
+    Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document is invalid";
+    /// 422: an earlier request with other content used the Idempotency-Key.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
     /// 429
-    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests were made";
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests";
     /// 431
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
     /// 414
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The request's target is too long";
     /// 500
-    Internal = INTERNAL_SERVER_ERROR, "internal", "The service has a fault";
-    /// 501: a method or a transfer coding that is not known.
-    NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal server error";
+    /// 501: the method or the transfer coding is unknown.
+    NotImplemented = NOT_IMPLEMENTED, "not-implemented", "Not implemented";
     /// 503
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
-    /// 507: the registry holds as much as it may.
-    Full = INSUFFICIENT_STORAGE, "registry-full", "The registry holds as much as it may";
-    /// 504: a revision was not reached in time.
-    Behind = GATEWAY_TIMEOUT, "behind", "The revision that is asked for was not reached in time";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
+    /// 507: the registry has reached its quota of plugins or bytes.
+    Full = INSUFFICIENT_STORAGE, "registry-full", "The registry is full";
+    /// 504: the registry did not reach the revision in time.
+    Behind = GATEWAY_TIMEOUT, "behind", "The requested revision was not reached in time";
 }
 
-/// A problem document (RFC 9457): what went wrong, and what to mend.
+/// A problem document (RFC 9457): what is wrong, and how to correct it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument<'a> {
-    /// What kind of problem it is; stable.
+    /// A URI that identifies the kind of problem. It never changes.
     #[serde(rename = "type")]
     #[schema(examples("urn:plugin-registry:problem:invalid-document"))]
     type_uri: String,
-    /// The kind in words.
+    /// A summary of the kind of problem.
     title: &'a str,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong in this case, and what would be right.
+    /// What is wrong with this request, and how to correct it.
     detail: &'a str,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     instance: Option<&'a str>,
-    /// `X-Request-Id`, to find the request in the log.
+    /// The request's `X-Request-Id`, as in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<&'a str>,
-    /// The wrong places in the document that was sent.
+    /// The invalid fields of the document in the request.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
 }
 
 impl Problem {
-    /// A problem of a kind.
+    /// Makes a problem of a kind.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, challenge: None, close: false }
     }
 
-    /// The kind that fits a bare status code.
+    /// The problem for a bare status code.
     pub fn of_status(status: StatusCode) -> Problem {
         let (kind, detail) = match status {
             StatusCode::BAD_REQUEST => (Kind::BadRequest, "the request is not valid HTTP"),
-            StatusCode::NOT_FOUND => {
-                (Kind::NotFound, "there is nothing at this path; /openapi.json lists what there is")
-            }
+            StatusCode::NOT_FOUND => (Kind::NotFound, "no route has this path; /openapi.json lists all routes"),
             StatusCode::METHOD_NOT_ALLOWED => {
                 (Kind::MethodNotAllowed, "the header field Allow lists the methods of this path")
             }
             StatusCode::NOT_ACCEPTABLE => {
-                (Kind::NotAcceptable, "the header field Accept leaves nothing that can be made")
+                (Kind::NotAcceptable, "Accept excludes every media type of this path; send */* or leave it out")
             }
             StatusCode::REQUEST_TIMEOUT => (Kind::Timeout, "the request did not arrive in time"),
             StatusCode::PAYLOAD_TOO_LARGE => (Kind::TooLarge, "the body is too large"),
@@ -193,36 +191,40 @@ impl Problem {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
                 (Kind::HeadersTooLarge, "the header is larger than 32 KiB or has more than 100 fields")
             }
-            StatusCode::NOT_IMPLEMENTED => (Kind::NotImplemented, "the request asks for what is not implemented"),
-            StatusCode::SERVICE_UNAVAILABLE => (Kind::Unavailable, "the service cannot do this at the moment"),
-            status if status.is_client_error() => (Kind::BadRequest, "the request cannot be understood"),
-            _ => (Kind::Internal, "the fault was logged"),
+            StatusCode::NOT_IMPLEMENTED => {
+                (Kind::NotImplemented, "the service does not implement the method or the transfer coding")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (Kind::Unavailable, "the service cannot answer now; send the request again")
+            }
+            status if status.is_client_error() => (Kind::BadRequest, "the request is malformed"),
+            _ => (Kind::Internal, "an internal error; the log has the cause"),
         };
         Problem::new(kind, detail)
     }
 
-    /// Says how one is let in: `WWW-Authenticate` (RFC 9110 section 11.6.1).
+    /// Adds a challenge: `WWW-Authenticate` (RFC 9110 section 11.6.1).
     #[must_use]
     pub fn with_challenge(mut self, challenge: &'static str) -> Problem {
         self.challenge = Some(challenge);
         self
     }
 
-    /// Names the wrong places.
+    /// Adds the invalid fields.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
         self.errors = errors;
         self
     }
 
-    /// Says when to try again.
+    /// Adds `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Problem {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Ends the connection with this answer, because the rest of the request was not read.
+    /// Closes the connection after the reply, because the rest of the request was not read.
     #[must_use]
     pub fn closing(mut self) -> Problem {
         self.close = true;
@@ -247,7 +249,7 @@ impl Problem {
         }
     }
 
-    /// The whole reply for the request with this path and id.
+    /// The whole reply to the request with this path and id.
     pub fn reply(&self, instance: Option<&str>, request_id: Option<&str>) -> Response {
         let text = self.text(instance, request_id);
         let mut response = (self.status(), text).into_response();
@@ -257,11 +259,11 @@ impl Problem {
 
     /// The document, serialised.
     pub fn text(&self, instance: Option<&str>, request_id: Option<&str>) -> Vec<u8> {
-        // Serialising to memory fails for no value of this type.
+        // Serialising this type to memory cannot fail.
         serde_json::to_vec(&self.document(instance, request_id)).unwrap_or_default()
     }
 
-    /// The header fields that go with it.
+    /// The header fields of the reply.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -283,8 +285,8 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// A bare status with the problem beside it: [`super::middleware::stack`] writes the document, because
-    /// only there the request is known.
+    /// Returns a bare status with the problem as an extension. [`super::middleware::stack`] writes the document,
+    /// because only the middleware knows the request.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -313,9 +315,11 @@ impl From<SubmitError> for Problem {
         let retry_after = error.retry_after();
         let problem = match error {
             SubmitError::Refused(refusal) => return Problem::from(refusal),
-            SubmitError::WriterFailed => Problem::new(Kind::Internal, "the change was not made; the fault was logged"),
+            SubmitError::WriterFailed => {
+                Problem::new(Kind::Internal, "the writer failed and did not make the change; the log has the cause")
+            }
             unavailable @ (SubmitError::StoreUnavailable { .. } | SubmitError::Overloaded | SubmitError::Closed) => {
-                let detail = format!("{unavailable}; the change was not acknowledged and may be sent again");
+                let detail = format!("{unavailable}; the change was not acknowledged; send it again");
                 Problem::new(Kind::Unavailable, detail)
             }
         };
@@ -347,7 +351,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),
             Refusal::TooManyPlugins { .. } | Refusal::TooManyBytes { .. } => Problem::new(Kind::Full, detail),
             Refusal::AnotherAgent { .. } => {
-                Problem::new(Kind::AnotherAgent, format!("{detail}; one agent a host is enough"))
+                Problem::new(Kind::AnotherAgent, format!("{detail}; run one agent on each host"))
                     .with_retry_after(Duration::from_mins(1))
             }
             Refusal::IdTaken { .. } => {
@@ -358,24 +362,25 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::IdentityFixed, detail).with_errors(errors.into_iter().collect())
             }
             Refusal::StillHeld { .. } => {
-                Problem::new(Kind::StillHeld, format!("{detail}; release it first, or say ?force=true"))
+                Problem::new(Kind::StillHeld, format!("{detail}; release them first, or add ?force=true"))
             }
             Refusal::PreconditionFailed { current: Some(revision) } => Problem::new(
                 Kind::PreconditionFailed,
-                format!("it stands at revision {revision}; read it again and decide anew"),
+                format!("the current revision is {revision}; read it again, and send its entity tag"),
             ),
-            Refusal::PreconditionFailed { current: None } => {
-                Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
-            }
+            Refusal::PreconditionFailed { current: None } => Problem::new(
+                Kind::PreconditionFailed,
+                "the resource does not exist, so no entity tag matches; leave If-Match out",
+            ),
             Refusal::Invalid(invalid) => Problem::from(invalid),
             Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
-            Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
+            Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema was not checked; the log has the cause"),
         }
     }
 }
 
-/// The problem of a request that has taken too long.
+/// The problem of a request that has exceeded the time limit.
 pub(crate) fn out_of_time() -> Problem {
-    Problem::new(Kind::Unavailable, "the request took too long and was given up; a change may still be made")
+    Problem::new(Kind::Unavailable, "the request timed out, and its change may still be made; read before you retry")
         .with_retry_after(Duration::from_secs(5))
 }
