@@ -14,9 +14,7 @@ pub const MAX_LENGTH: usize = 1024;
 
 /// The text is not a log level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a log level: use off, error, warn, info, debug or trace, or `info,TARGET=LEVEL`"
-)]
+#[error("`{0}` is not a log level: use off, error, warn, info, debug or trace, or `info,TARGET=LEVEL`")]
 pub struct NoLevel(String);
 
 /// The level of the log. Cloning is cheap.
