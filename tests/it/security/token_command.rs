@@ -113,7 +113,7 @@ async fn the_commands_show_their_token_and_their_name_is_in_the_events() {
     assert!(by().await.len() > told.len());
     let wrong = exec(&[("PLUGIN_REGISTRY_TOKEN", "hunter2-canary")]).await;
     assert!(
-        complaint(&wrong).contains("is no token") && !complaint(&wrong).contains("canary"),
+        complaint(&wrong).contains("token is malformed") && !complaint(&wrong).contains("canary"),
         "{}",
         complaint(&wrong)
     );
