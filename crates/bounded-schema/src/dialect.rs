@@ -72,15 +72,15 @@ fn hint(schema: &Value, pointer: &str) -> Option<&'static str> {
     }
     match (keyword, schema.pointer(pointer)?) {
         ("items", Value::Array(_)) => Some(
-            "must be one schema: for a tuple use `prefixItems`, or name the draft that has arrays here: \
+            "must be one schema: for a tuple use `prefixItems`, or name a draft that allows arrays here: \
              `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
         ),
         ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => Some(
-            "must be the limit itself, a number; or name the draft that has booleans here: \
+            "must be the limit itself, a number; or name a draft that allows booleans here: \
              `\"$schema\": \"http://json-schema.org/draft-04/schema#\"`",
         ),
         ("$id", Value::String(id)) if id.starts_with('#') => Some(
-            "must not be a plain name: use `$anchor`, or name the draft that has plain names here: \
+            "must not be a plain name: use `$anchor`, or name a draft that allows plain names here: \
              `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
         ),
         _ => None,

@@ -13,8 +13,8 @@ use regex_syntax::ast::parse::Parser;
 /// The meaning of `.`: every character except the line terminators of ECMA-262 section 12.3.
 const DOT: &str = r"[^\n\r\u{2028}\u{2029}]";
 
-const LOOK_AROUND: &str = "look-ahead and look-behind are not supported in patterns: put what has to match as well into \
-                           a `pattern` of its own under `allOf`, and what must not match into one under `not`";
+const LOOK_AROUND: &str = "look-ahead and look-behind are not supported in patterns: use a separate `pattern` under \
+                           `allOf` for a look-ahead, and one under `not` for a negative look-ahead";
 
 const BACK_REFERENCE: &str = "back-references are not supported in patterns: list the alternatives with `anyOf` or `|`";
 

@@ -35,8 +35,8 @@ const NOT_IN_FRAGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'?');
 
-const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to the meta-schemas of the known drafts are followed; \
-                           put the schema that it means under `$defs`";
+const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to the meta-schemas of known drafts are supported; \
+                           copy the referenced schema to `$defs`";
 
 /// The target of a reference.
 pub(crate) enum Target<'a> {

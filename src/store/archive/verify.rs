@@ -72,7 +72,7 @@ impl Verification {
             return Err(StoreError::refused("it is empty"));
         };
         Ok(format!(
-            "store {store}: revision {}, {} plugins, every change after revision {compact_revision}, {} tokens, {} webhooks, {} kept answers\n\
+            "store {store}: revision {}, {} plugins, every change after revision {compact_revision}, {} tokens, {} webhooks, {} stored responses\n\
              state sha256:{}\njournal sha256:{}\n",
             state.revision(),
             state.plugins().size(),

@@ -45,7 +45,12 @@ async fn migrate_alone(client: &Client) -> Result<(), StoreError> {
              )",
         )
         .await
-        .map_err(|error| StoreError::unusable("the schema plugin_registry cannot be created in the database; grant CREATE on the database to this user", error))?;
+        .map_err(|error| {
+            StoreError::unusable(
+                "the schema plugin_registry cannot be created; grant this user CREATE on the database",
+                error,
+            )
+        })?;
     let applied = applied(client).await?;
     for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > applied) {
         client.batch_execute(migration).await?;

@@ -78,8 +78,8 @@ impl Right<'_> {
                     return Ok(());
                 }
                 Err(Refusal::Forbidden(format!(
-                    "`{}` may change `{}` only by a lease that was granted to it: keep such a lease in `lease_id`, and do not \
-                     change `host` and `labels`",
+                    "`{}` may change `{}` only by a lease that was granted to it; keep such a lease in \
+                     `lease_id`, and do not change `host` and `labels`",
                     principal.name,
                     after.unique_id(),
                 )))

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`filter`], [`filter_text`], [`filters`] | one filter; its name and values as text; several filters in a document |
+//! | [`filter`], [`filter_text`], [`filters`] | one filter; its name and values as text; filters in a document |
 //! | [`sort`] | the order of a list, and a position in it |
 //! | [`plugins`] | lists of plugins |
 //! | [`resources`], [`resource_row`] | lists of resources, and one row |
