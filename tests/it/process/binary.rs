@@ -280,7 +280,8 @@ async fn the_service_manager_is_notified_of_ready_and_stopping() {
     let daemon = Daemon::spawn(command).await;
     let told = async || {
         let mut message = [0; 64];
-        let length = within_patience("the service manager is told", socket.recv(&mut message)).await.unwrap();
+        let length =
+            within_patience("the notification of the service manager", socket.recv(&mut message)).await.unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
     assert_eq!(told().await, "READY=1\n");

@@ -32,7 +32,7 @@ async fn excess_requests_are_rejected_and_health_checks_are_served() {
     client.get("/plugins").answers(200).await;
     client.post("/plugins", &minimal()).answers(201).await;
     assert_eq!(requests.taken(), 0, "what was taken was given back");
-    let place = requests.take(1).expect("nobody else");
+    let place = requests.take(1).expect("the only permit");
     for refused in [client.get("/plugins").refused(503).await, client.post("/plugins", &minimal()).refused(503).await] {
         assert_eq!((refused.kind(), refused.headers["retry-after"].to_str().unwrap()), ("unavailable", "1"));
     }

@@ -96,13 +96,13 @@ async fn an_unusable_new_certificate_leaves_the_old_one() {
     // The new certificate is written, its key is not yet.
     std::fs::copy(&second.certificate, &shown.certificate).unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Unfit { .. })));
-    assert!(!tls.refresh().unwrap(), "it is told once");
+    assert!(!tls.refresh().unwrap(), "a failure is reported once");
     assert!(first.was_shown(&authority.connect(server.address, "h2").await.unwrap()));
     std::fs::write(&shown.certificate, "no certificate").unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Malformed { .. })));
     std::fs::remove_file(&shown.certificate).unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Unreadable { .. })));
-    assert!(!tls.refresh().unwrap(), "it is told once");
+    assert!(!tls.refresh().unwrap(), "a failure is reported once");
     assert!(first.was_shown(&authority.connect(server.address, "h2").await.unwrap()));
     shown.replace_by(&second);
     assert!(tls.refresh().unwrap());
@@ -189,8 +189,8 @@ async fn mutual_tls_admits_only_clients_of_the_authority() {
     let identity = Some((known.certificate.clone(), known.key.clone()));
     let client = secured(Security { identity, ..authority.security() }).unwrap();
     assert!(client.register_new(&minimal()).await.unwrap());
-    let nobody = secured(authority.security()).unwrap();
-    assert!(matches!(nobody.register_new(&minimal()).await, Err(ClientError::Unreachable { .. })));
+    let without_certificate = secured(authority.security()).unwrap();
+    assert!(matches!(without_certificate.register_new(&minimal()).await, Err(ClientError::Unreachable { .. })));
 }
 
 #[tokio::test]

@@ -244,7 +244,7 @@ async fn a_stop_ends_streams_and_long_polls_at_once() {
     let stopped = server.stop();
     // Much less than the grace, after which the server closes connections.
     let stopped = tokio::time::timeout(Duration::from_secs(5), stopped);
-    assert!(stopped.await.is_ok(), "nobody is waited for");
+    assert!(stopped.await.is_ok(), "the stop waits for no reader");
     for stream in &mut streams {
         assert!(stream.rest().await.len() <= 1, "the stream ends as it should, and does not break off");
     }
@@ -335,7 +335,7 @@ async fn a_slow_reader_is_disconnected_and_can_resume() {
     client.import(lines).await;
     within_patience("the filing", server.registry.topics().reached(Revision(5_003))).await;
     let end = slow.piece().await.unwrap();
-    let data = end.strip_prefix("event: cut_off\ndata: ").expect("it is told, and nothing is left out before");
+    let data = end.strip_prefix("event: cut_off\ndata: ").expect("the stream ends with cut_off, without a gap before");
     let data: Value = serde_json::from_str(data.trim_end()).unwrap();
     assert_eq!(data["after"], 3);
     assert!(data["reason"].as_str().unwrap().contains("Last-Event-ID"), "{data}");
@@ -402,7 +402,7 @@ async fn an_idle_stream_sends_keep_alive_comments() {
     }
     client.register(&named("c", "2")).await;
     let moved_on = async { while stream.block().await.unwrap() != format!(": heartbeat\nid: {store}-2\n\n") {} };
-    within_patience("whoever comes back skips what was of no concern", moved_on).await;
+    within_patience("a reconnecting client skips other changes", moved_on).await;
     client.register(&named("other", "3")).await;
     assert_eq!(stream.told(1).await, [change(3)]);
 }

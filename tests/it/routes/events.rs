@@ -141,7 +141,7 @@ async fn every_change_is_an_event_with_the_old_and_the_new_values() {
     assert_eq!(changed(1), ["title", "labels"], "in the order of the document");
     assert_eq!(changed(2), ["spawned_pids", "has_active_resources"]);
     assert_eq!(changed(6), ["is_configured"]);
-    assert_eq!(changed(7), [] as [&str; 0], "that a configuration was saved is told, and no more");
+    assert_eq!(changed(7), [] as [&str; 0], "an event reports that a configuration was saved, and nothing else");
 }
 
 fn plugin_is_gone(event: &Value) -> bool {
@@ -378,8 +378,8 @@ async fn a_removed_plugin_has_a_history_and_an_unknown_one_has_none() {
     let history = client.get("/plugins/asr_a/history").answers(200).await;
     assert_eq!(revisions(&history), [10, 8, 5, 1], "two lives of one address");
     assert_eq!(history.items()[0]["data"]["changed"], json!({}), "it is new, whatever was there before");
-    for nobody in ["nobody", "asr"] {
-        assert_eq!(client.get(&format!("/plugins/{nobody}/history")).refused(404).await.kind(), "not-found");
+    for unknown in ["nobody", "asr"] {
+        assert_eq!(client.get(&format!("/plugins/{unknown}/history")).refused(404).await.kind(), "not-found");
     }
     for query in ["after=1", "kind=plugin.updated", "active=true", "limit=0", "order=x"] {
         assert_eq!(client.get(&format!("/plugins/asr_b/history?{query}")).refused(400).await.kind(), "bad-parameter");

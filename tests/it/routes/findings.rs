@@ -123,14 +123,14 @@ async fn a_resource_that_no_probe_sees_is_unverified() {
     let unseen = passage.row("pid=8").await;
     assert_eq!((&unseen["finding"], &unseen["evidence"]["since"]), (&json!("unverified"), &Value::Null));
     assert!(text(&unseen["evidence"]["text"]).contains("nobody has looked at it"), "{unseen}");
-    assert!(passage.events("finding.raised").await.is_empty(), "that nobody has ever looked is no event");
+    assert!(passage.events("finding.raised").await.is_empty(), "a resource without any observation is no event");
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 1);
     assert_eq!(passage.client.get("/resources?verified=true").answers(200).await.items().len(), 1);
     assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 1);
     passage.pass(210).await;
     assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 2);
-    assert_eq!(passage.events("finding.raised").await.len(), 1, "that nobody looks any more is one");
+    assert_eq!(passage.events("finding.raised").await.len(), 1, "an observation that grows stale is one");
     assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 0);
     assert_eq!(passage.client.get("/plugins?active=true").answers(200).await.json()["total"], 1, "what is claimed");
 }

@@ -137,7 +137,7 @@ async fn after_a_restart_and_after_a_jump_of_the_clock_a_lease_has_a_minute() {
         assert_eq!(passage.state(&lease).await, "active", "the clock was set by {hours} h");
     }
     passage.pass(3).await;
-    assert_eq!(passage.state(&lease).await, "lost", "nobody has renewed it");
+    assert_eq!(passage.state(&lease).await, "lost", "no client has renewed it");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn renewal_times_are_written_only_after_renewals() {
     passage.pass(60).await;
     let file = Connection::open(&path).unwrap();
     let rows: i64 = file.query_row("SELECT count(*) FROM told_pulses", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 1, "nothing is written while nobody is heard of");
+    assert_eq!(rows, 1, "without renewals nothing is written");
 }
 
 #[tokio::test]

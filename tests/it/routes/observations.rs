@@ -93,7 +93,7 @@ async fn a_released_resource_loses_its_observation() {
     passage.report("h", json!([process("c_a", 7, "gone"), process("c_a", 8, "alive")])).await;
     passage.client.delete("/plugins/c_a/spawned_pids/7").answers(200).await;
     passage.client.post("/plugins/c_a/spawned_pids", &json!({"spawned_pids": [7]})).answers(200).await;
-    assert_eq!(passage.row("pid=7").await["observed"], Value::Null, "another process, of which nobody knows anything");
+    assert_eq!(passage.row("pid=7").await["observed"], Value::Null, "a new process, without observations");
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "alive");
     passage.client.patch("/plugins/c_a", &json!({"title": "New"})).answers(200).await;
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "alive");

@@ -210,7 +210,7 @@ async fn a_reference_to_the_network_or_the_disk_is_never_followed() {
         }
     }
     let called = tokio::time::timeout(std::time::Duration::ZERO, trap.accept()).await;
-    assert!(called.is_err(), "somebody has connected to the address of a $ref");
+    assert!(called.is_err(), "the registry connected to the address of a $ref");
 }
 
 #[tokio::test]

@@ -319,7 +319,7 @@ async fn a_paused_or_removed_webhook_gets_no_delivery() {
     assert_eq!(witness.revisions(1).await, [3]);
     assert!(receiver.is_silent());
     client.patch(&path_of(&paused), &json!({"enabled": true})).answers(200).await;
-    assert_eq!(receiver.revisions(2).await, [2, 3], "what happened meanwhile is told when it goes on");
+    assert_eq!(receiver.revisions(2).await, [2, 3], "changes during the pause are delivered afterwards");
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ async fn a_stream_and_a_long_poll_end_with_the_token() {
     bearers.admin.delete(&format!("/tokens/{}", made["id"].as_str().unwrap())).answers(204).await;
     bearers.reporter.register(&minimal()).await;
     let last = stream.next().await.unwrap();
-    assert_eq!(last.event, "cut_off", "nothing is told any more");
+    assert_eq!(last.event, "cut_off", "no event follows");
     assert_eq!(stream.next().await, None);
     assert_eq!(waiting.await.unwrap().status, 401);
 }

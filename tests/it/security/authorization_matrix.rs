@@ -73,7 +73,7 @@ async fn every_route_admits_exactly_its_roles() {
     let mut wrong = Vec::new();
     for (method, path, operation) in operations() {
         let Some(may) = wanted(&method, &path) else {
-            wrong.push(format!("{method} {path}: nobody has said who may use it"));
+            wrong.push(format!("{method} {path}: the table of permissions lacks it"));
             continue;
         };
         let told: Vec<_> = operation["x-roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -162,7 +162,7 @@ async fn a_scope_holds_for_every_operation_on_a_plugin() {
         .map(|(method, path, _)| (method, path))
         .collect();
     for operation in &told {
-        assert!(changes.contains_key(operation), "nobody has said how to use {operation:?}");
+        assert!(changes.contains_key(operation), "no body for {operation:?}");
     }
     for ((method, route), (path, body)) in &changes {
         bearers.admin.post("/plugins", &document).send().await;

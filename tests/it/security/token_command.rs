@@ -105,7 +105,7 @@ async fn commands_send_their_token_and_events_have_its_name() {
         events.iter().map(|event| event["principal"].clone()).collect()
     };
     exec(&[]).await;
-    assert!(by().await.is_empty(), "without a token nothing is told");
+    assert!(by().await.is_empty(), "without a token nothing is registered");
     said(&exec(&[("PLUGIN_REGISTRY_TOKEN_FILE", file.to_str().unwrap())]).await);
     let told = by().await;
     assert!(!told.is_empty() && told.iter().all(|name| name == "app"), "{told:?}");

@@ -205,7 +205,7 @@ async fn a_process_hidden_by_proc_is_unknown_and_never_gone() {
     assert_eq!(seen.state, Unknown, "{seen:?}");
     assert!(detail(&seen).contains("hidepid"), "{seen:?}");
     let seen = only(prober().sweep(&[held(4_194_305)], at(0)).await);
-    assert_eq!(seen.state, Gone, "nobody has this number");
+    assert_eq!(seen.state, Gone, "no process has this number");
 }
 
 #[tokio::test]
