@@ -1,4 +1,4 @@
-//! The code itself: its layers, and what clients rely on.
+//! The code itself: its layers, and its compatibility with the last release.
 
 mod compatibility;
 mod imports;
