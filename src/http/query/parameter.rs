@@ -1,9 +1,5 @@
 //! Query parameters: names, values, help. The reader and the OpenAPI description use the same tables.
 
-use std::hash::Hasher as _;
-
-use utoipa::ToSchema;
-
 /// The parameter that every read supports.
 pub const CONSISTENCY: Parameter = Parameter {
     name: "consistency",

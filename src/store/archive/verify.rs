@@ -26,7 +26,7 @@ impl Verification {
     pub fn replay(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
             Part::Head { snapshot, compact_revision } => {
-                self.replay = Some(Replay::new(snapshot.state.clone(), *compact_revision))
+                self.replay = Some(Replay::new(snapshot.state.clone(), *compact_revision));
             }
             Part::Auxiliary(_) => {}
             Part::Change(row) => self.replay.as_mut().map_or(Ok(()), |replay| replay.take(row))?,
