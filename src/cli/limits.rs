@@ -71,8 +71,7 @@ pub struct LimitArgs {
     /// Origins whose pages may read answers (CORS): `https://app.example,http://localhost:3000`, or `*`.
     #[arg(long, env = "PLUGIN_REGISTRY_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     cors_origins: Vec<String>,
-    /// With TLS: for how many seconds browsers are told to come by https only (Strict-Transport-Security); 0 for not at
-    /// all.
+    /// With TLS: for how many seconds browsers must use https only (Strict-Transport-Security); 0 for not at all.
     #[arg(long, env = "PLUGIN_REGISTRY_HSTS", default_value_t = 0, value_name = "SECONDS")]
     hsts: u32,
 }

@@ -34,7 +34,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 #[derive(Debug, Clone, Default, Args)]
 pub struct TraceArgs {
     /// Where traces are sent, by OTLP over HTTP: `http://collector:4318`. Without it, OTEL_EXPORTER_OTLP_ENDPOINT counts,
-    /// and without that, nothing is traced. OTEL_TRACES_SAMPLER and the like are heeded.
+    /// and without that, nothing is traced. OTEL_TRACES_SAMPLER and the like count, too.
     #[arg(long, env = "PLUGIN_REGISTRY_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<Url>,
 }

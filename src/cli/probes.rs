@@ -51,8 +51,8 @@ pub struct ProbeArgs {
     /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
     #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
     docker: String,
-    /// Ask endpoints and SSH hosts of remote resources whether they are there: `off`, `public`, or `everything`, with
-    /// which whoever may register a plugin can make this host connect to what only it can reach.
+    /// Ask endpoints and SSH hosts of remote resources whether they are there: `off`, `public`, or `everything`. With
+    /// `everything`, each client that may register a plugin can make this host connect to what only it can reach.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_REMOTES", value_enum, default_value = "off", value_name = "WHERE")]
     probe_remotes: RemoteProbes,
     /// A file (TOML or JSON) that says how providers' APIs are asked for what they rent out.

@@ -89,8 +89,8 @@ pub struct ServeArgs {
     /// How long requests may run on after SIGTERM or SIGINT, in seconds.
     #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = ServerSettings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
-    /// Let webhooks go to private, loopback, link-local and metadata addresses, too. Whoever may make a webhook
-    /// can then reach what this host can reach.
+    /// Let webhooks go to private, loopback, link-local and metadata addresses, too. A client that may make a
+    /// webhook can then reach what this host can reach.
     #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub webhooks_allow_private: bool,

@@ -55,7 +55,7 @@ pub struct RevokeArgs {
     /// The token's name or its id.
     #[arg(value_name = "NAME", required_unless_present = "all")]
     token: Option<String>,
-    /// Forget all tokens: then whoever can reach the registry may do everything.
+    /// Forget all tokens: then every client that can reach the registry may do everything.
     #[arg(long, conflicts_with = "token")]
     all: bool,
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt as _;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -36,103 +35,122 @@ pub struct Problem {
     close: bool,
 }
 
-/// Declares the kinds of problem: name, status, slug of the type URI, title.
+/// Declares the kinds of problem: name, status, slug of the type URI, title. The documentation of each says when it
+/// happens and what a client does then; the reference shows it.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $status:ident, $slug:literal, $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $status:ident, $slug:literal, $title:literal;)+) => {
         /// The kinds of problem.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Kind { $($(#[$doc])* $kind),+ }
+        pub enum Kind { $($(#[doc = $doc])+ $kind),+ }
 
         impl Kind {
-            fn status(self) -> StatusCode {
+            /// Every kind.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),+];
+
+            /// The HTTP status code.
+            pub fn status(self) -> StatusCode {
                 match self { $(Kind::$kind => StatusCode::$status),+ }
             }
 
-            fn slug(self) -> &'static str {
+            /// What its type URI ends in.
+            pub fn slug(self) -> &'static str {
                 match self { $(Kind::$kind => $slug),+ }
             }
 
-            fn title(self) -> &'static str {
+            /// The kind in words.
+            pub fn title(self) -> &'static str {
                 match self { $(Kind::$kind => $title),+ }
+            }
+
+            /// When it happens, and what a client does then.
+            pub fn help(self) -> &'static str {
+                match self { $(Kind::$kind => concat!($($doc),+).trim()),+ }
             }
         }
     };
 }
 
 kinds! {
-    /// 400: the request cannot be understood.
+    /// The path, a header field or the framing of the request is not valid. Send what `detail` asks for.
     BadRequest = BAD_REQUEST, "bad-request", "The request cannot be understood";
-    /// 400: the body is no JSON, or not of the strict kind.
+    /// The body is not strict JSON: it is cut off, repeats a key, has U+0000 in a string or nests too deeply. Mend it
+    /// at the place that `detail` or `errors` names.
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
-    /// 400: a query parameter or its value is not known.
+    /// The operation does not have the query parameter, or not that value. `detail` lists what it takes.
     BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
-    /// 401: no token, or none that is in force.
+    /// Tokens are configured, and the request has none in force. Send `Authorization: Bearer` with a token that has not
+    /// ended.
     Unauthorized = UNAUTHORIZED, "unauthorized", "A token is needed";
-    /// 403: not for whoever asks: for another role, or another scope.
-    Forbidden = FORBIDDEN, "forbidden", "This is not for whoever asks";
-    /// 403: a page of somebody else's asks by somebody's browser.
+    /// The token's role or scope does not allow the request. Use a token with the role and the scope that `detail`
+    /// names.
+    Forbidden = FORBIDDEN, "forbidden", "The token's role or scope does not allow this";
+    /// A browser sent the request for a page of another origin. Name the origin in `--cors-origins`, or ask without a
+    /// browser.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of that origin may not ask here";
-    /// 421: the name by which the service is asked for is none of its own.
+    /// `Host` is not a name of this registry, and no tokens are configured. Name it in `--allowed-hosts`, or make a
+    /// token.
     Misdirected = MISDIRECTED_REQUEST, "misdirected", "The service does not go by that name";
-    /// 404
-    NotFound = NOT_FOUND, "not-found", "There is no such thing here";
-    /// 405
+    /// The path has no operation, or what it names does not exist or was removed. Check the path and the id.
+    NotFound = NOT_FOUND, "not-found", "Not found";
+    /// The path does not have the method. `Allow` lists those that it has.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
-    /// 406
+    /// `Accept` excludes every media type of the operation. Accept one that [Endpoints](endpoints.md) lists.
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable media type can be made";
-    /// 408
+    /// The body, or a line of it, did not arrive within 10 seconds. Send it again.
     Timeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time";
-    /// 409: the unique_id belongs to another plugin.
+    /// Another category and name make the same `unique_id`. Choose another name or category, or remove that plugin.
     IdTaken = CONFLICT, "unique-id-taken", "The unique_id belongs to another plugin";
-    /// 409: the identity of a plugin cannot be changed.
+    /// The document changes the name, the category or the `unique_id` of a plugin. Register a new plugin instead.
     IdentityFixed = CONFLICT, "identity-fixed", "The identity of a plugin is fixed";
-    /// 409: the plugin holds what may still run or bill.
+    /// The plugin holds what may still run or bill. Release it first, or say `force=true`.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
-    /// 409: there are as many webhooks as there can be.
+    /// The registry has as many webhooks as it may. Remove one first.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
-    /// 409: another token has the name.
+    /// A token in force has the name. Choose another, or revoke that token.
     TokenNameTaken = CONFLICT, "token-name-taken", "The name belongs to another token";
-    /// 409: there are as many tokens as there can be.
+    /// The registry has as many tokens in force as it may. Revoke one first.
     TooManyTokens = CONFLICT, "too-many-tokens", "There are too many tokens";
-    /// 409: the token stands in a file.
+    /// The token is in the file of `--tokens-file`. The operator removes it there.
     TokenInFile = CONFLICT, "token-in-file", "The token stands in a file";
-    /// 409: there are as many budgets as there can be.
+    /// The registry has as many budgets as it may. Remove one first.
     TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
-    /// 409: the lease was given back.
+    /// The holder gave the lease back. Take a new one.
     LeaseReleased = CONFLICT, "lease-released", "The lease was released";
-    /// 409: there are as many leases as there can be.
+    /// The registry has as many leases as it may. Release leases that are not used, or wait until ended ones are
+    /// forgotten.
     TooManyLeases = CONFLICT, "too-many-leases", "There are too many leases";
-    /// 409: another agent reports for the same host.
+    /// Another agent has reported for the host. Stop one of the two; one agent a host is enough.
     AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
-    /// 410: the cursor belongs to a history that this store does not continue.
+    /// The cursor or event id belongs to the history of another store. Read the list from its beginning.
     Gone = GONE, "other-store", "The cursor belongs to another store";
-    /// 410: the journal does not go back so far.
+    /// The journal was compacted beyond the revision. Read the present state, then follow the events from its revision.
     Compacted = GONE, "compacted", "The past that is asked for is no longer kept";
-    /// 412
+    /// `If-Match` or `If-None-Match` does not hold: another client has changed it. Read it again and decide anew.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
-    /// 413
+    /// The body or a line of it is larger than its [limit](limits.md#requests). Send less, or several requests.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    /// 415
+    /// `Content-Type` is missing or not one that the operation takes. Send one that [Endpoints](endpoints.md) lists.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
-    /// 422: the document breaks the rules.
+    /// The body is JSON, and breaks a rule of its document. `errors` lists every wrong place; mend all of them.
     Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
-    /// 422: the Idempotency-Key belongs to another request.
+    /// The token sent another request with the same key within 24 hours. Choose a new key.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
-    /// 429
+    /// The caller is over its rate (`--rate-limit`). Wait as long as `Retry-After` says.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests were made";
-    /// 431
+    /// The header has more than 32 KiB or 100 fields. Send less of it.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
-    /// 414
+    /// The path with its query is too long. Ask for less at a time.
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The request's target is too long";
-    /// 500
+    /// The registry has a fault and has logged it. Report it with the `request_id`.
     Internal = INTERNAL_SERVER_ERROR, "internal", "The service has a fault";
-    /// 501: a method or a transfer coding that is not known.
+    /// The method or the transfer coding is not known. Use those of HTTP that [Endpoints](endpoints.md) lists.
     NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
-    /// 503
+    /// The store cannot be used, the registry is full of requests, or it is starting. Send the request again after
+    /// `Retry-After`.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
-    /// 507: the registry holds as much as it may.
+    /// The change would exceed `--max-plugins` or `--max-bytes`. Remove plugins, or let the operator raise the quota.
     Full = INSUFFICIENT_STORAGE, "registry-full", "The registry holds as much as it may";
-    /// 504: a revision was not reached in time.
+    /// The replica did not reach `min_revision` within `wait`. Ask again, or ask another replica.
     Behind = GATEWAY_TIMEOUT, "behind", "The revision that is asked for was not reached in time";
 }
 

@@ -20,7 +20,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Make a backup.
 ///
 /// For administrators: it holds everything, also saved configurations and the secrets of webhooks. It is of one moment, and
-/// nobody waits for it. `plugin-registry restore` reads it; one that has no last line (`{"end": …}`) broke off, and is
+/// delays no other request. `plugin-registry restore` reads it; one that has no last line (`{"end": …}`) broke off, and is
 /// refused there. Of a registry that keeps nothing (`--store memory`) it has what stands, and no history.
 #[utoipa::path(get, path = "/backup", tag = "service", responses(
     (status = OK, description = "The backup: JSON, a line each", body = String, content_type = "application/x-ndjson"),

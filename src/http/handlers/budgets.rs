@@ -109,8 +109,8 @@ impl<'a> BudgetDocument<'a> {
 
 /// Make a budget.
 ///
-/// When what was spent in a period reaches a threshold, an event `budget.threshold_reached` is made: watchers and
-/// webhooks without filters are told.
+/// When what was spent in a period reaches a threshold, the registry makes an event
+/// `budget.threshold_reached`, which watchers and webhooks without filters receive.
 #[utoipa::path(post, path = "/budgets", tag = "costs", request_body = crate::http::openapi::BudgetRequest, responses(
     (status = CREATED, description = "The budget", body = BudgetDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "There are as many budgets as there can be"),
@@ -165,7 +165,7 @@ pub(crate) async fn read_budget(
 /// Change a part of a budget.
 ///
 /// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept. What was spent counts on, unless `filters` or
-/// `period` are changed; with another `limit_usd`, thresholds are told of anew.
+/// `period` are changed; with another `limit_usd`, the registry reports thresholds anew.
 #[utoipa::path(patch, path = "/budgets/{budget_id}", tag = "costs",
     request_body(content((crate::http::openapi::BudgetPatch = "application/merge-patch+json"), (crate::http::openapi::BudgetPatch = "application/json"))),
     responses(

@@ -68,7 +68,7 @@ pub(crate) async fn read_health() -> Response {
 /// Can it serve?
 ///
 /// 200 as long as reads are answered, also while the store cannot be written; the body tells which. 503 until the store
-/// has been read. Where tokens are configured, those who send none are told the `status` alone.
+/// has been read. Where tokens are configured, a request without one gets the `status` alone.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses(
     (status = OK, description = "It can", body = Readiness),
     (status = SERVICE_UNAVAILABLE, description = "The store has not been read yet"),

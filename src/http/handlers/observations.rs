@@ -102,8 +102,9 @@ struct Report {
 
 /// Report what was seen.
 ///
-/// Only what is news becomes a change: a resource that is alive as it was costs no revision. Observations of what is not
-/// held (any more), and those that are older than what is known, are left out, and told so.
+/// Only what is news becomes a change: a resource that is alive as it was costs no revision. The registry skips an
+/// observation if the plugin no longer holds the resource, if another host holds it, or if it is older than the last one.
+/// The answer lists them in `ignored`.
 #[utoipa::path(post, path = "/observations", tag = "resources", request_body = ReportRequest, responses(
     (status = OK, description = "What came of it", body = ObservationResult),
     (status = CONFLICT, description = "Another agent reports for this host"),

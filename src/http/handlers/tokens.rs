@@ -23,6 +23,7 @@ use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::access::{Role, Scope, Token, TokenTerms};
 use domain::plugin::Invalid;
+use domain::wire_names;
 
 /// When to ask again after the store did not take something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -83,14 +84,14 @@ pub(crate) struct TokenDocument<'a> {
     token: Option<String>,
 }
 
-/// Where a token is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TokenSource {
-    /// In the store, with the registry.
-    Store,
-    /// In the file of tokens.
-    File,
+wire_names! {
+    /// Where a token is kept.
+    TokenSource {
+        /// In the store, with the registry.
+        Store = "store",
+        /// In the file of tokens.
+        File = "file",
+    }
 }
 
 /// Every token that is in force, or whose time is over.
@@ -124,8 +125,8 @@ impl<'a> TokenDocument<'a> {
 
 /// Make a token.
 ///
-/// The answer, and no other, has the token itself. The first one must be an admin's, for from then on nobody is let in
-/// without one.
+/// The answer, and no other, has the token itself. The first one must be an admin's, because from then on every
+/// request needs one.
 #[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenRequest, responses(
     (status = CREATED, description = "The token, with its text", body = TokenDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The name belongs to another token, or there are as many as there can be"),
@@ -187,7 +188,7 @@ pub(crate) async fn read_token(
 
 /// Revoke a token.
 ///
-/// Its bearer is not answered any more: here at once, by other replicas within two seconds. Live streams end.
+/// This replica refuses it at once, and the others within two seconds. Live streams end.
 #[utoipa::path(delete, path = "/tokens/{token_id}", tag = "access", responses(
     (status = NO_CONTENT, description = "It is revoked"),
     (status = NOT_FOUND, description = "There is no such token"),

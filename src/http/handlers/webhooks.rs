@@ -24,6 +24,7 @@ use crate::webhook::{Secret, WebhookError};
 use domain::Revision;
 use domain::change::ChangeKind;
 use domain::query::Filters;
+use domain::wire_names;
 
 /// When to ask again after the store did not take something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -39,10 +40,10 @@ pub(crate) struct WebhookDocument<'a> {
     /// What it is for.
     #[schema(required)]
     description: Option<&'a str>,
-    /// Of which plugins changes are told: of those that fulfil all of these before or after the change.
+    /// The webhook gets changes of plugins that fulfil all of these before or after the change.
     #[schema(value_type = WebhookFilters)]
     filters: &'a Filters,
-    /// Which kinds of changes are told; all when there are none.
+    /// Which kinds of changes it gets; all when the list is empty.
     kinds: &'a [ChangeKind],
     /// Whether deliveries are made.
     enabled: bool,
@@ -85,18 +86,18 @@ pub(crate) struct WebhookDocument<'a> {
     secret: Option<&'a str>,
 }
 
-/// What a webhook is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WebhookState {
-    /// It delivers, or has nothing to deliver.
-    Delivering,
-    /// The newest attempt has failed; it waits until `next_attempt_at`.
-    Waiting,
-    /// It was given up: after a day of failures, or because the target has answered 410. `{"enabled": true}` resumes it.
-    Parked,
-    /// Its owner has switched it off.
-    Disabled,
+wire_names! {
+    /// What a webhook is doing.
+    WebhookState {
+        /// It delivers, or has nothing to deliver.
+        Delivering = "delivering",
+        /// The newest attempt has failed; it waits until `next_attempt_at`.
+        Waiting = "waiting",
+        /// It was given up: after a day of failures, or because the target has answered 410. `{"enabled": true}` resumes it.
+        Parked = "parked",
+        /// Its owner has switched it off.
+        Disabled = "disabled",
+    }
 }
 
 /// Every webhook.
@@ -152,15 +153,8 @@ impl<'a> WebhookDocument<'a> {
 }
 
 impl WebhookState {
-    /// Every state, with its name in metrics, which is that of the wire.
-    pub const ALL: [(WebhookState, &'static str); 4] = [
-        (WebhookState::Delivering, "delivering"),
-        (WebhookState::Waiting, "waiting"),
-        (WebhookState::Parked, "parked"),
-        (WebhookState::Disabled, "disabled"),
-    ];
-
-    pub fn of(view: &WebhookView) -> WebhookState {
+    /// The state of a webhook.
+    pub(crate) fn of(view: &WebhookView) -> WebhookState {
         match &view.progress {
             _ if !view.webhook.enabled => WebhookState::Disabled,
             progress if progress.parked_at.is_some() => WebhookState::Parked,
@@ -242,7 +236,7 @@ pub(crate) async fn patch_webhook(
     Ok(json::json(&WebhookDocument::of(&view, api.webhooks.lag(&view))))
 }
 
-/// Remove a webhook. After the answer nothing is sent to it any more.
+/// Remove a webhook. After the answer the registry sends nothing to it.
 #[utoipa::path(delete, path = "/webhooks/{webhook_id}", tag = "webhooks", responses(
     (status = NO_CONTENT, description = "It is no more"),
     (status = NOT_FOUND, description = "There is no such webhook"),

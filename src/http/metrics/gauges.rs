@@ -106,8 +106,8 @@ impl Gauges {
         writer.counters("webhook_attempts", "Attempts to deliver, by what came of them", "outcome", attempts)?;
         // Where another process delivers, that one tells of it.
         let Some(views) = self.api.webhooks.delivered_here() else { return Ok(()) };
-        let states = WebhookState::ALL
-            .map(|(state, name)| (name, float(views.iter().filter(|view| WebhookState::of(view) == state).count())));
+        let of = |state: WebhookState| views.iter().filter(|view| WebhookState::of(view) == state).count();
+        let states = WebhookState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
         writer.gauges("webhooks", "Webhooks that are delivered from here", "state", states)?;
         let delivered = views.iter().filter(|view| view.webhook.enabled);
         let lag = delivered.map(|view| self.api.webhooks.lag(view)).max().unwrap_or_default();

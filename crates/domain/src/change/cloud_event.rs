@@ -109,7 +109,7 @@ pub struct EventResource<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     finding: Option<FindingKind>,
-    /// Why it is so: what was seen, when and by whom, and what of its holder is known. Only in `finding.raised`.
+    /// Why it is so: what was seen, when, by which observer, and what is known of the holder. Only in `finding.raised`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     evidence: Option<&'a str>,

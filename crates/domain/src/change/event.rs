@@ -97,7 +97,7 @@ wire_names! {
         LeaseRevived = "lease.revived",
         /// A lease was given back by its holder.
         LeaseReleased = "lease.released",
-        /// A lease ended long ago, and no plugin names it any more.
+        /// A lease ended long ago, and no plugin names it.
         LeaseForgotten = "lease.forgotten",
         /// What a plugin holds was seen to be there, gone, or another.
         ResourceObserved = "resource.observed",

@@ -1,13 +1,14 @@
 //! Enumerations whose values have names on the wire, in the store and in the API's description:
-//! each name is written once.
+//! each name is written once, and what it means is its documentation.
 
-/// Declares an enumeration of wire names: the type, and its names in order.
+/// Declares an enumeration of wire names: the type, and its names in order. The API's description has the documentation of
+/// each, in `x-enumDescriptions`.
 #[macro_export]
 macro_rules! wire_names {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
-        $(#[$meta])*
+    ($(#[doc = $about:literal])+ $type:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant),+ }
+        pub enum $type { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant),+ }
 
         impl $type {
             /// Every wire name, in the order of the source model.
@@ -31,7 +32,13 @@ macro_rules! wire_names {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(concat!($($about),+).trim()))
                     .enum_values(Some($type::NAMES.iter().copied()))
+                    .extensions(Some(
+                        [("x-enumDescriptions", serde_json::json!({ $($name: concat!($($doc),+).trim()),+ }))]
+                            .into_iter()
+                            .collect(),
+                    ))
                     .into()
             }
         }

@@ -31,7 +31,7 @@ pub struct Resource {
     pub claimed: String,
     /// Whether a provider may be charging for it.
     pub billable: bool,
-    /// What was seen of it; null as long as nobody has looked.
+    /// What was seen of it; null before the first look.
     #[schema(required)]
     pub observed: Option<ObservedRow>,
     /// What is wrong with it; null when nothing is.
@@ -52,7 +52,7 @@ wire_names! {
     Certainty {
         /// It was seen to be alive.
         Seen = "seen",
-        /// Its plugin says so, and nobody has seen it, or not lately.
+        /// Its plugin says so, and no probe has seen it, or not lately.
         Claimed = "claimed",
         /// Its plugin has not said on which host it is: it may be on the one that was asked for, or on another.
         Doubtful = "doubtful",
@@ -97,10 +97,10 @@ pub struct LeaseRow {
 /// Why a finding is one.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Evidence {
-    /// Since when it is known to be so; null when nobody has ever looked.
+    /// Since when it is known to be so; null before the first look.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub since: Option<Timestamp>,
-    /// What was seen, when and by whom, and what of its holder is known.
+    /// What was seen, when, by which observer, and what is known of the holder.
     pub text: String,
     /// What can safely be done next. The registry itself stops nothing.
     pub next_step: String,

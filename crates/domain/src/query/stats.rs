@@ -72,7 +72,7 @@ pub struct CategoryView {
     /// The category, as plugins name it.
     #[schema(examples("fine_tuning"))]
     pub name: String,
-    /// What people call it; made from the name when nobody has said.
+    /// What people call it; made from the name unless an administrator has set one.
     #[schema(examples("Fine tuning"))]
     pub display_name: String,
     /// How many plugins are of it.

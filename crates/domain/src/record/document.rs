@@ -153,7 +153,7 @@ pub struct PluginDocument<'a> {
     has_active_resources: bool,
     /// Whether a provider may be charging: remote status provisioning, running or stopping.
     billable: bool,
-    /// What was seen of its resources; null as long as nobody has looked.
+    /// What was seen of its resources; null before the first look.
     #[schema(required)]
     observed: Option<ObservedDocument<'a>>,
     /// The newest change to it.

@@ -20,7 +20,7 @@ wire_names! {
         Ghost = "ghost",
         /// It is claimed, and something else has its name: another process has its number.
         Reused = "reused",
-        /// It is claimed, and nobody can say whether it is there.
+        /// It is claimed, and no probe can say whether it is there.
         Unverified = "unverified",
     }
 }

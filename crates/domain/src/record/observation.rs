@@ -47,13 +47,13 @@ wire_names! {
     ObservedState {
         /// It is there, and it is the one that was seen first.
         Alive = "alive",
-        /// It is not there any more.
+        /// It is gone.
         Gone = "gone",
         /// Something else has its name: another process has its number.
         Reused = "reused",
-        /// Nobody answers where it should be; it may be there all the same.
+        /// Nothing answers at its address; it may be there all the same.
         Unreachable = "unreachable",
-        /// Nothing can be said: it is not visible, not permitted, or nobody has looked for too long.
+        /// Nothing can be said: it is not visible, not permitted, or the last look is too old.
         Unknown = "unknown",
     }
 }

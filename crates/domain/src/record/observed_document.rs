@@ -37,7 +37,7 @@ struct ObservedResource<'a> {
     kind: ResourceKind,
     /// What names it, as in `GET /resources`.
     id: &'a str,
-    /// What was seen; null when nobody has looked.
+    /// What was seen; null before the first look.
     #[schema(required)]
     state: Option<ObservedState>,
     /// When it was seen to be so first, without a break.
@@ -62,7 +62,7 @@ struct ObservedFinding<'a> {
     /// Since when it is known to be so.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// What was seen, when and by whom, and what of its holder is known.
+    /// What was seen, when, by which observer, and what is known of the holder.
     evidence: &'a str,
     /// What can safely be done next.
     next_step: String,
