@@ -32,6 +32,7 @@ wire_names! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "`wire_names!` gives the type's variants no attributes")]
 impl Default for ExecutionMode {
     fn default() -> ExecutionMode {
         ExecutionMode::InProcess
