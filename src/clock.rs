@@ -1,6 +1,6 @@
-//! Time and randomness, the two things that the rest of the program is given and never takes.
+//! Time and randomness. The rest of the program receives them as arguments.
 //!
-//! `clippy.toml` bans the functions that take them elsewhere.
+//! `clippy.toml` bans the underlying functions elsewhere.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-/// Tells what time it is.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time, in whole microseconds: what is answered is what is stored.
+    /// The time, in whole microseconds, so that responses and the store have the same value.
     fn now(&self) -> Timestamp;
 }
 
@@ -25,12 +25,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock for tests, which moves only on request.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// A clock at `start`.
     pub fn new(start: Timestamp) -> ManualClock {
         ManualClock(Mutex::new(whole_micros(start)))
     }
@@ -52,15 +52,15 @@ fn whole_micros(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
-/// A random part of a duration, evenly distributed from nothing to the whole of it.
+/// A random duration, evenly distributed between zero and `whole`.
 pub fn random_part_of(whole: Duration) -> Duration {
-    // Version and variant take bits of both halves, but none of the lowest 32.
+    // Version and variant occupy bits of both halves, but not the lowest 32.
     let (_, random) = new_identity().as_u64_pair();
     let part = f64::from(u32::try_from(random & u64::from(u32::MAX)).unwrap_or_default()) / f64::from(u32::MAX);
     whole.mul_f64(part)
 }
 
-/// An identity that nobody has had before: 122 random bits (UUID version 4, RFC 9562).
+/// A new identity: 122 random bits (UUID version 4, RFC 9562).
 pub fn new_identity() -> Uuid {
     #[expect(clippy::disallowed_methods, reason = "this is where randomness comes from")]
     Uuid::new_v4()

@@ -1,23 +1,23 @@
-//! Bugs on purpose, so that the tests of a promise can be shown to fail when it is broken.
+//! Planted bugs, which show that the tests of a promise fail when the promise is broken.
 //!
-//! Without the feature `planted-bugs` everything here is a constant and costs nothing. With it, the
-//! environment variable `PLUGIN_REGISTRY_PLANT` names the bug to plant. Never build a release with it.
+//! Without the feature `planted-bugs` everything here is a constant and costs nothing. With it, the environment
+//! variable `PLUGIN_REGISTRY_PLANT` names the bug to plant. Never build a release with it.
 
 /// A promise to break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "planted-bugs"), expect(dead_code, reason = "only a build with planted bugs makes these"))]
 enum Bug {
-    /// Answer a write before it is durable.
+    /// Acknowledges a write before it is durable.
     AcknowledgeBeforeCommit,
-    /// Show a write to readers before it is durable.
+    /// Publishes a write before it is durable.
     PublishBeforeCommit,
     /// `PRAGMA synchronous = NORMAL`: a commit does not wait for the disk.
     SynchronousNormal,
     /// `PRAGMA synchronous = OFF`: nothing waits for the disk.
     SynchronousOff,
-    /// Take a topic for whole from the first change on, when it is from the first follower on.
+    /// Treats a topic as complete from the first change on, instead of from the first subscriber on.
     SubscribeAfterSnapshot,
-    /// Take any process with the number for the one that is held.
+    /// Accepts any process with the same number as the held process.
     IgnoreStartTicks,
 }
 
@@ -40,18 +40,18 @@ fn planted() -> Option<Bug> {
 }
 
 #[cfg(feature = "planted-bugs")]
-/// Whether writes are answered before they are durable: never, but for the planted bug.
+/// Whether writes are acknowledged before they are durable: only with the planted bug.
 pub(crate) fn acknowledges_early() -> bool {
     planted() == Some(Bug::AcknowledgeBeforeCommit)
 }
 
 #[cfg(feature = "planted-bugs")]
-/// Whether writes are shown before they are durable: never, but for the planted bug.
+/// Whether writes are published before they are durable: only with the planted bug.
 pub(crate) fn publishes_early() -> bool {
     planted() == Some(Bug::PublishBeforeCommit)
 }
 
-/// The value of `PRAGMA synchronous`: FULL, but for the planted bugs.
+/// The value of `PRAGMA synchronous`: FULL, except with the planted bugs.
 pub(crate) fn synchronous() -> &'static str {
     match planted() {
         Some(Bug::SynchronousNormal) => "NORMAL",
@@ -60,12 +60,12 @@ pub(crate) fn synchronous() -> &'static str {
     }
 }
 
-/// Whether a topic claims to hold what came before its first follower: never, but for the planted bug.
+/// Whether a topic claims to hold changes from before its first subscriber: only with the planted bug.
 pub(crate) fn subscribes_after_snapshot() -> bool {
     planted() == Some(Bug::SubscribeAfterSnapshot)
 }
 
-/// Whether a process counts as the one that is held whenever it was started: never, but for the planted bug.
+/// Whether a process with another start time counts as the held one: only with the planted bug.
 pub(crate) fn ignores_start_ticks() -> bool {
     planted() == Some(Bug::IgnoreStartTicks)
 }

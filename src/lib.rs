@@ -1,18 +1,18 @@
-//! The plugin registry: what every plugin of an application is, what it holds right now, whether
-//! that is still true, and what it costs.
+//! The plugin registry records every plugin of an application, the resources that the plugin holds, whether those
+//! resources still exist, and their costs.
 //!
-//! The rules are a crate of their own, [`domain`]. Read it first, and then in this order; each layer uses only those above
-//! it:
+//! A separate crate, [`domain`], has the rules. Read [`domain`] first, then the modules in this order; each layer uses
+//! only the layers above it:
 //!
-//! 1. [`store`], where the journal is kept; [`access`], how requests are authenticated;
-//! 2. [`registry`], the one writer, the snapshots, and what follows from time passing; [`telemetry`], traces and the log's level;
-//! 3. [`net`], the outgoing HTTP client and the addresses that it may connect to;
-//! 4. [`webhook`], changes sent by HTTP requests that this service makes;
-//! 5. [`liveness`], what is still there: probes of processes, containers and remote resources;
-//! 6. [`http`], all routes, status codes and extractors, and beside it [`client`], which asks them;
-//! 7. [`server`], connections and their limits, and [`cli`], the command line.
+//! 1. [`store`] keeps the journal; [`access`] authenticates requests;
+//! 2. [`registry`] has the single writer, the snapshots and the timers; [`telemetry`] has traces and the log level;
+//! 3. [`net`] has the outgoing HTTP client and restricts the addresses that the client may connect to;
+//! 4. [`webhook`] sends changes to HTTP endpoints;
+//! 5. [`liveness`] probes processes, containers and remote resources;
+//! 6. [`http`] has all routes, status codes and extractors; [`client`] sends requests to those routes;
+//! 7. [`server`] accepts connections and limits them; [`cli`] is the command line.
 //!
-//! ARCHITECTURE.md has the invariants and the way of a request.
+//! ARCHITECTURE.md lists the invariants and follows a request through the layers.
 
 pub mod access;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The binary: see the crate `plugin_registry` for everything.
+//! The binary. The crate `plugin_registry` has all the code.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the log may not have been started")]
             {
-                // The error with its causes, and never a backtrace: this is for the one who started it.
+                // Operators need the error and its causes; a backtrace would hide both.
                 eprintln!("plugin-registry: {error:#}");
             }
             ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! Tokens in a file, as a secret of Kubernetes or a configuration tool puts it there.
+//! The file of tokens, as a Kubernetes secret or a configuration tool provides it.
 //!
 //! ```toml
 //! [[token]]
@@ -21,17 +21,17 @@ use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
 use domain::plugin::Invalid;
 use domain::plugin::read::{ObjectReader, kind_of, string};
 
-/// Reads the tokens of a file: TOML, or JSON when it begins with `{`.
+/// Reads the tokens of a file: TOML, or JSON if it starts with `{`.
 ///
 /// # Errors
 ///
-/// What is wrong, for the operator; never what a token is.
+/// What is wrong, for the operator. The text never contains a token.
 pub fn read(text: &str) -> Result<Vec<Token>, String> {
-    // The messages of both parsers repeat what they stumble over.
+    // The parsers' own messages repeat the text at the error, which may be a token.
     let document: Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| format!("it is no JSON: line {}", error.line()))?
+        serde_json::from_str(text).map_err(|error| format!("the file is not valid JSON: line {}", error.line()))?
     } else {
-        toml::from_str(text).map_err(|error| format!("it is no TOML: {}", error.message()))?
+        toml::from_str(text).map_err(|error| format!("the file is not valid TOML: {}", error.message()))?
     };
     read_document(document).map_err(|invalid| invalid.to_string())
 }
@@ -52,7 +52,7 @@ fn read_document(document: Value) -> Result<Vec<Token>, Invalid> {
     let (mut names, mut ids) = (HashSet::new(), HashSet::new());
     for (index, token) in tokens.iter().enumerate() {
         if !names.insert(token.terms.name.clone()) || !ids.insert(token.id.clone()) {
-            return Err(Invalid::at(format!("/token/{index}"), "its name or its id is there twice"));
+            return Err(Invalid::at(format!("/token/{index}"), "its name or its id occurs twice; remove one"));
         }
     }
     Ok(tokens)
@@ -74,7 +74,7 @@ fn token(value: Value, pointer: &str) -> Result<Token, Invalid> {
         parts.ok_or_else(|| Invalid::at(at, "must be a token as `plugin-registry token generate` makes them"))
     });
     fields.finish()?;
-    // `finish` has refused a document that lacks a name or a role.
+    // `finish` refuses a document that lacks a name or a role.
     let terms = terms.ok_or_else(|| Invalid::at(pointer, "name and role are required"))?;
     terms.check(pointer)?;
     let (id, hash) = match (plain, id, hash) {

@@ -1,4 +1,5 @@
-//! The tokens that are in force, to be looked up by every request: made anew when one changes, and never changed itself.
+//! The tokens in force, for the authentication of every request. A keyring never changes; a change of tokens makes a
+//! new one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,42 +11,43 @@ use jiff::Timestamp;
 use super::token_text;
 use domain::access::{Principal, Token, TokenId};
 
-/// How exactly it is known when a token was used, in microseconds. Finer would have all processors write to one place.
+/// The precision of a token's last use, in microseconds. With a finer one, all processors would contend for one cache
+/// line.
 const USE_GRAIN: i64 = 1_000_000;
 
-/// What an `Authorization` field begins with, in letters of any case.
+/// The prefix of an `Authorization` field, in letters of any case.
 const SCHEME: &str = "Bearer ";
 
 /// Why a request has no principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// It has brought no token.
-    #[error("a token is needed: send it as `Authorization: Bearer plr_…`")]
+    /// The request has no token.
+    #[error("the request has no token; send one as `Authorization: Bearer plr_…`")]
     NoToken,
-    /// What it has brought is no token of ours.
-    #[error("the header field Authorization must be `Bearer` and a token, which begins with `plr_`")]
+    /// The field does not contain a token of this service.
+    #[error("the header field Authorization must be `Bearer` followed by a token that begins with `plr_`")]
     Malformed,
-    /// Nobody has that token; which of the reasons it is, is for nobody to find out.
-    #[error("the token is not known, or was revoked")]
+    /// The token is not in force. The caller must not learn which of the reasons applies.
+    #[error("the token is unknown or was revoked; use another one")]
     Unknown,
-    /// Its time is over.
-    #[error("the token has expired; ask for another one")]
+    /// The token has expired.
+    #[error("the token has expired; ask an admin for a new one")]
     Expired,
 }
 
-/// A token that is in force.
+/// A token in force.
 #[derive(Debug)]
 pub struct KeyringEntry {
     /// The token.
     pub token: Token,
-    /// Whether it stands in a file.
+    /// Whether it comes from the file.
     pub is_of_file: bool,
     principal: Principal,
-    /// When it was used last, in microseconds since the Unix epoch.
+    /// When it was last used, in microseconds since the Unix epoch.
     used: AtomicI64,
 }
 
-/// All tokens that are in force.
+/// All tokens in force.
 #[derive(Debug, Default)]
 pub struct Keyring {
     keys: HashMap<TokenId, Arc<KeyringEntry>, FnvBuildHasher>,
@@ -53,7 +55,7 @@ pub struct Keyring {
 }
 
 impl KeyringEntry {
-    /// When it was used last, as far as this process or the store knows.
+    /// When it was last used, as far as this process or the store knows.
     pub fn last_used(&self) -> Option<Timestamp> {
         let here = Some(self.used.load(Ordering::Relaxed)).filter(|used| *used > i64::MIN);
         here.and_then(|used| Timestamp::from_microsecond(used).ok()).max(self.token.last_used_at)
@@ -68,11 +70,11 @@ impl KeyringEntry {
 }
 
 impl Keyring {
-    /// The keyring of the tokens of a store and of a file, those that were revoked left out. What `before` knows of when they
-    /// were used is kept.
+    /// The keyring of the tokens of a store and of a file, without revoked ones. Times of last use are copied from
+    /// `before`.
     ///
-    /// Without any token, and without a file for them, it is open. A token that was revoked, or whose time is over, keeps
-    /// it closed: a registry is never opened by taking something away.
+    /// Without any token and without a file the keyring is open. A revoked or expired token keeps it closed: removing a
+    /// token never opens a registry.
     pub fn new(stored: Vec<Token>, of_file: Option<Vec<Token>>, before: Option<&Keyring>) -> Keyring {
         let is_open = stored.is_empty() && of_file.is_none();
         let stored = stored.into_iter().filter(|token| token.revoked_at.is_none()).map(|token| (token, false));
@@ -86,26 +88,26 @@ impl Keyring {
         Keyring { keys: stored.chain(of_file).map(key).collect(), is_open }
     }
 
-    /// Returns true if and only if no tokens are configured: then nobody needs one.
+    /// Returns true if and only if no tokens are configured. Then requests need none.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Every key, in no particular order.
+    /// All entries, in no particular order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyringEntry>> {
         self.keys.values()
     }
 
-    /// The key of a token.
+    /// The entry of a token.
     pub fn key(&self, id: &str) -> Option<&Arc<KeyringEntry>> {
         self.keys.get(id)
     }
 
-    /// Whose token an `Authorization` field has (RFC 6750 section 2.1).
+    /// The principal of the token in an `Authorization` field (RFC 6750 section 2.1).
     ///
     /// # Errors
     ///
-    /// When it has none that is in force.
+    /// If the field has no token in force.
     pub fn authenticate(&self, authorization: Option<&[u8]>, now: Timestamp) -> Result<&Principal, Denial> {
         let text = str::from_utf8(authorization.ok_or(Denial::NoToken)?).map_err(|_| Denial::Malformed)?;
         let (scheme, token) = text.split_at_checked(SCHEME.len()).ok_or(Denial::Malformed)?;
@@ -119,8 +121,8 @@ impl Keyring {
         Ok(&key.principal)
     }
 
-    /// Returns true if and only if whoever was let in before would be let in now, with the same authority: for answers that
-    /// go on for long.
+    /// Returns true if and only if the keyring still grants `principal` the same authority. Long-lived responses check
+    /// this.
     pub fn still_admits(&self, principal: &Principal, now: Timestamp) -> bool {
         match &principal.token {
             None => self.is_open,
@@ -169,7 +171,7 @@ mod tests {
         }
         assert_eq!(ring.authenticate(None, at(1)), Err(Denial::NoToken));
         assert_eq!(ring.authenticate(Some(b"Bearer \xff"), at(1)), Err(Denial::Malformed));
-        // The right secret under another's id, and a wrong one.
+        // A correct secret under another id, and a wrong secret.
         assert_eq!(ask(&format!("Bearer {}", text.replace(id.as_str(), other_id.as_str()))), Err(Denial::Unknown));
         let last = if text.ends_with('0') { "1" } else { "0" };
         assert_eq!(ask(&format!("Bearer {}{last}", &text[..text.len() - 1])), Err(Denial::Unknown));

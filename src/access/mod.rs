@@ -1,4 +1,4 @@
-//! Tokens at work: how requests are authenticated, and where tokens are read from.
+//! Authentication of requests, and the sources of tokens.
 //!
 //! ```text
 //! Authorization: Bearer plr_… ─▶ Tokens ─▶ Keyring::authenticate ─▶ Principal ─▶ the route's permission: has the role it?
@@ -10,10 +10,10 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`token_text`] | [`TokenText`]: a token as its bearer holds it |
+//! | [`token_text`] | [`TokenText`]: the text of a token |
 //! | [`file`](mod@file) | tokens in a file |
-//! | [`keyring`] | [`Keyring`]: those in force, looked up by every request |
-//! | [`tokens`] | [`Tokens`]: all of them, as the rest of the program holds them |
+//! | [`keyring`] | [`Keyring`]: the tokens in force, used by every request |
+//! | [`tokens`] | [`Tokens`]: all tokens of the store and the file |
 
 pub mod file;
 pub mod keyring;

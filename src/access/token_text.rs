@@ -1,7 +1,7 @@
-//! A token as its bearer holds it.
+//! The text of a token.
 //!
-//! `plr_<id>_<secret>`: the prefix lets scanners of source code and logs find tokens that were left there, the id names the
-//! token in lists and is no secret, and the secret has 256 random bits.
+//! `plr_<id>_<secret>`: the prefix lets scanners find tokens in source code and logs. The id names the token in lists
+//! and is not secret. The secret has 256 random bits.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -12,23 +12,23 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::new_identity;
 use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
 
-/// What every token begins with.
+/// The prefix of every token.
 pub const PREFIX: &str = "plr_";
 
-/// How long an id is, in hexadecimal digits.
+/// The length of an id, in hexadecimal digits.
 const ID_DIGITS: usize = 16;
 
-/// How long a secret is, in hexadecimal digits.
+/// The length of a secret, in hexadecimal digits.
 const SECRET_DIGITS: usize = 64;
 
-/// A new token. It is shown by nothing but [`TokenText::reveal`].
+/// A new token. Only [`TokenText::reveal`] shows it.
 pub struct TokenText {
     id: TokenId,
     secret: String,
 }
 
 impl TokenText {
-    /// A token that nobody has had before, and nobody can guess: 366 random bits, condensed to 256.
+    /// A new random token: 366 random bits, condensed to 256.
     pub fn generate() -> TokenText {
         let mut digest = Sha256::new();
         for _ in 0..3 {
@@ -43,22 +43,22 @@ impl TokenText {
         TokenText { id: TokenId::named(&id), secret }
     }
 
-    /// What names it.
+    /// Its public id.
     pub fn id(&self) -> &TokenId {
         &self.id
     }
 
-    /// What is kept of its secret.
+    /// The hash of its secret, for the store.
     pub fn hash(&self) -> SaltedHash {
         SaltedHash::of(&self.secret, new_identity().into_bytes())
     }
 
-    /// The token as it is kept, made by `by`.
+    /// The token for the store, created by `by`.
     pub fn token(&self, terms: TokenTerms, by: &str, now: Timestamp) -> Token {
         Token::new(self.id.clone(), self.hash(), terms, by, now)
     }
 
-    /// The text, for the one answer that shows it.
+    /// The text, for the single response that shows it.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}_{}", self.id, self.secret)
     }
@@ -70,11 +70,11 @@ impl fmt::Debug for TokenText {
     }
 }
 
-/// The id and the secret of a token's text; `None` when it is none.
+/// The id and the secret of a token's text; `None` if it is not a token.
 pub fn parts(text: &str) -> Option<(&str, &str)> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_at_checked(ID_DIGITS)?;
     let secret = secret.strip_prefix('_').filter(|secret| secret.len() == SECRET_DIGITS)?;
-    // Every byte is looked at, whatever those before it are: so it is done for many at a time.
+    // The loop checks every byte without an early exit, so that the compiler can vectorise it.
     let is_hex = |text: &str| text.bytes().fold(true, |so_far, byte| so_far & byte_is_hex(byte));
     (is_hex(id) && is_hex(secret)).then_some((id, secret))
 }

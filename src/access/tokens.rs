@@ -1,4 +1,4 @@
-//! All tokens, as the rest of the program holds them.
+//! All tokens of the store and the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,28 +18,29 @@ use domain::access::token::MAX_TOKENS;
 use domain::access::{Token, TokenId, TokenTerms};
 use domain::plugin::Invalid;
 
-/// How often the store and the file are read again: so long may a token that was revoked at another replica be used.
+/// How often the store and the file are read again. A token revoked at another replica stays valid for at most this
+/// long.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// How long it may take until the store knows that a token was used.
+/// The maximum delay until the store learns of a token's use.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Why something could not be done with tokens.
+/// Why an operation on tokens failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// There is no such token.
     #[error("there is no token `{0}`")]
     NotFound(String),
-    /// Another one has the name.
-    #[error("a token of that name is in force already; revoke it first, or choose another name")]
+    /// Another token in force has the name.
+    #[error("a token with this name is in force; revoke it first, or choose another name")]
     NameTaken,
-    /// There are as many as there can be.
-    #[error("there are {MAX_TOKENS} tokens already, which is the most; revoke one first")]
+    /// The number of tokens is at its maximum.
+    #[error("there are {MAX_TOKENS} tokens, which is the maximum; revoke one first")]
     TooMany,
-    /// It stands in the file of tokens.
-    #[error("the token stands in the file of tokens; take it out there")]
+    /// The token comes from the file.
+    #[error("the token comes from the file of tokens; remove it there")]
     InFile,
-    /// What is wanted breaks the rules.
+    /// The requested terms break the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The file of tokens cannot be read, or is wrong.
@@ -51,7 +52,7 @@ pub enum TokensError {
         why: String,
     },
     /// The store cannot be read or written.
-    #[error("the tokens in the store cannot be read or written")]
+    #[error("the store's tokens cannot be read or written")]
     Store(#[from] StoreError),
 }
 
@@ -62,40 +63,40 @@ pub struct Tokens(Arc<Inner>);
 struct Inner {
     store: Arc<dyn TokenStore>,
     path: Option<PathBuf>,
-    /// `None` until they were read.
+    /// `None` until the first read.
     ring: ArcSwapOption<Keyring>,
-    /// Held while they are read, so that what was read first is not shown last.
+    /// Held during a read, so that an older read never replaces a newer one.
     reading: Mutex<Reading>,
 }
 
 #[derive(Default)]
 struct Reading {
-    /// The newest good content of the file.
+    /// The tokens of the last valid file.
     of_file: Option<Vec<Token>>,
-    /// Its text, to see whether it has changed.
+    /// Its text, to detect a change.
     text: Option<String>,
-    /// What was last told of the file that is wrong.
+    /// The last logged error about the file.
     told: Option<String>,
-    /// When the store was told last which tokens were used.
+    /// When the store last received the tokens' times of use.
     noted: Option<Timestamp>,
 }
 
 impl Tokens {
-    /// Those of a store, and of a file, if one is named. They are read when they are first asked for.
+    /// The tokens of a store, and of a file if a path is given. The first request reads them.
     pub fn new(store: Arc<dyn TokenStore>, path: Option<PathBuf>) -> Tokens {
         Tokens(Arc::new(Inner { store, path, ring: ArcSwapOption::empty(), reading: Mutex::default() }))
     }
 
-    /// Those that are in force, if they were read; never waits.
+    /// The tokens in force, if they were read. Never waits.
     pub fn in_force(&self) -> Guard<Option<Arc<Keyring>>> {
         self.0.ring.load()
     }
 
-    /// Those that are in force, read if they were not.
+    /// The tokens in force; reads them first if necessary.
     ///
     /// # Errors
     ///
-    /// When they cannot be read.
+    /// If they cannot be read.
     pub async fn ready(&self) -> Result<Arc<Keyring>, TokensError> {
         if let Some(ring) = self.0.ring.load_full() {
             return Ok(ring);
@@ -103,12 +104,12 @@ impl Tokens {
         self.refresh().await
     }
 
-    /// Reads them again.
+    /// Reads the tokens again.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read; then those that were known stay in force. So they do when the file is
-    /// wrong, but for the first time.
+    /// If the store cannot be read; then the last known tokens stay in force. A wrong file is an error only at the
+    /// first read; later its last valid tokens stay in force.
     pub async fn refresh(&self) -> Result<Arc<Keyring>, TokensError> {
         let mut reading = self.0.reading.lock().await;
         self.read_file(&mut reading).await?;
@@ -118,7 +119,7 @@ impl Tokens {
         let ring = Arc::new(Keyring::new(stored, reading.of_file.clone(), before.as_deref()));
         if before.is_some_and(|before| before.is_open() != ring.is_open()) {
             let open = ring.is_open();
-            info!(open, "whether tokens are needed has changed");
+            info!(open, "the requirement of tokens has changed");
         }
         self.0.ring.store(Some(Arc::clone(&ring)));
         Ok(ring)
@@ -131,7 +132,7 @@ impl Tokens {
                 reading.text = Some(text);
                 reading.told = None;
                 if let Some(tokens) = tokens {
-                    info!(file = %path.display(), tokens = tokens.len(), "the file of tokens was read");
+                    info!(file = %path.display(), tokens = tokens.len(), "read the file of tokens");
                     reading.of_file = Some(tokens);
                 }
                 Ok(())
@@ -140,7 +141,7 @@ impl Tokens {
             Err(error) => {
                 let why = error.to_string();
                 if reading.told.as_ref() != Some(&why) {
-                    warn!(error = why, "the file of tokens cannot be used; those that it had stay in force");
+                    warn!(error = why, "the file of tokens cannot be used; its last valid tokens stay in force");
                     reading.told = Some(why);
                 }
                 Ok(())
@@ -148,7 +149,7 @@ impl Tokens {
         }
     }
 
-    /// Reads them again every two seconds until `stop`, and tells the store now and then which were used.
+    /// Reads the tokens again every two seconds until `stop`, and writes their times of use to the store.
     pub async fn run(self, now: impl Fn() -> Timestamp, stop: impl Future<Output = ()>) {
         let mut ticks = tokio::time::interval(READ_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,7 +159,7 @@ impl Tokens {
                 () = &mut stop => break,
                 _ = ticks.tick() => {
                     if let Err(error) = self.refresh().await {
-                        debug!(error = &error as &dyn std::error::Error, "the tokens could not be read");
+                        debug!(error = &error as &dyn std::error::Error, "cannot read the tokens; trying again in two seconds");
                     }
                     self.note_uses(now(), NOTE_EVERY).await;
                 }
@@ -167,7 +168,7 @@ impl Tokens {
         self.note_uses(now(), SignedDuration::ZERO).await;
     }
 
-    /// Tells the store which tokens were used, if it was told last so long ago.
+    /// Writes the tokens' times of use to the store, at most once per `every`.
     async fn note_uses(&self, now: Timestamp, every: SignedDuration) {
         let mut reading = self.0.reading.lock().await;
         if reading.noted.is_some_and(|noted| now.duration_since(noted) < every) {
@@ -183,15 +184,15 @@ impl Tokens {
         }
         let store = Arc::clone(&self.0.store);
         if let Err(failure) = blocking(move || store.note_uses(&uses)).await {
-            debug!(error = failure.chain(), "it could not be noted when tokens were used");
+            debug!(error = failure.chain(), "cannot write the tokens' times of use");
         }
     }
 
-    /// Makes a token; the text is shown by nothing else.
+    /// Creates a token. Only the returned text shows it.
     ///
     /// # Errors
     ///
-    /// When the name is taken, there are too many, or the store cannot be written.
+    /// If the name is taken, there are too many tokens, or the store cannot be written.
     pub async fn create(&self, terms: TokenTerms, by: &str, now: Timestamp) -> Result<(Token, TokenText), TokensError> {
         let ring = self.ready().await?;
         if ring.keys().any(|key| key.is_of_file && key.token.terms.name == terms.name) {
@@ -209,11 +210,11 @@ impl Tokens {
         Ok((token, text))
     }
 
-    /// Revokes a token: nothing is answered to its bearer any more, here at once, and elsewhere within two seconds.
+    /// Revokes a token. This process refuses the token at once, and others within two seconds.
     ///
     /// # Errors
     ///
-    /// When there is none of this id, it stands in the file, or the store cannot be written.
+    /// If there is no token of this id, it comes from the file, or the store cannot be written.
     pub async fn revoke(&self, id: &TokenId, now: Timestamp) -> Result<(), TokensError> {
         let ring = self.ready().await?;
         if ring.key(id.as_str()).is_some_and(|key| key.is_of_file) {
@@ -226,7 +227,7 @@ impl Tokens {
     }
 }
 
-/// What a file of tokens says; without the tokens when it is as `known`.
+/// The tokens of a file; without the tokens if the text equals `known`.
 async fn read_file(path: &Path, known: Option<String>) -> Result<(String, Option<Vec<Token>>), TokensError> {
     let wrong = |why: String| TokensError::File { path: path.display().to_string(), why };
     let place = path.to_owned();
@@ -239,11 +240,11 @@ async fn read_file(path: &Path, known: Option<String>) -> Result<(String, Option
     Ok((text, Some(tokens)))
 }
 
-/// Does what waits for a disk on a thread that may.
+/// Runs blocking work on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|_| Err(StoreError::refused("the work on the store was given up")))
+        .unwrap_or_else(|_| Err(StoreError::refused("the operation on the store was cancelled; try again")))
 }

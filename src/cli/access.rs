@@ -1,4 +1,4 @@
-//! The flags of `serve` that are about who is let in.
+//! The flags of `serve` for tokens and allowed hosts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use crate::http::middleware::host_check::AllowedHosts;
 use crate::http::state::Access;
 use crate::registry::Registry;
 
-/// Who is let in.
+/// Access to the registry.
 #[derive(Debug, Clone, Args)]
 pub struct AccessArgs {
-    /// A file (TOML or JSON) with tokens, beside those of the store. It is read again when it changes.
+    /// A file of tokens (TOML or JSON), in addition to those in the store. Reloaded when it changes.
     #[arg(long, env = "PLUGIN_REGISTRY_TOKENS_FILE", value_name = "FILE")]
     tokens_file: Option<PathBuf>,
-    /// Names by which the service may be asked for while no tokens are configured, beside addresses and `localhost`;
-    /// separated by commas, without ports; `*` for any.
+    /// Host names that requests may use while no tokens are configured, beside addresses and `localhost`:
+    /// comma-separated, without ports. `*` allows any name, and DNS rebinding with it.
     #[arg(long, env = "PLUGIN_REGISTRY_ALLOWED_HOSTS", value_name = "NAME,…", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
 }
@@ -33,17 +33,17 @@ impl AccessArgs {
     pub async fn open(&self, registry: &Registry, address: SocketAddr) -> Result<Access, TokensError> {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file.clone());
         match tokens.refresh().await {
-            Ok(ring) if !ring.is_open() => info!(tokens = ring.keys().count(), "tokens are needed"),
+            Ok(ring) if !ring.is_open() => info!(tokens = ring.keys().count(), "tokens are required"),
             Ok(_) if address.ip().is_loopback() => {
-                info!("no tokens are configured: whoever can use this machine may do everything");
+                info!("no tokens are configured: every user of this machine may do everything");
             }
             Ok(_) => warn!(
                 %address,
-                "NO TOKENS ARE CONFIGURED: WHOEVER CAN REACH THIS ADDRESS MAY DO EVERYTHING. Make one by \
-                 `plugin-registry token create --name admin --role admin`, also while this runs"
+                "NO TOKENS ARE CONFIGURED: EVERY CLIENT THAT REACHES THIS ADDRESS MAY DO EVERYTHING. Create one with \
+                 `plugin-registry token create --name admin --role admin`, even while the registry runs"
             ),
-            // They are read again, and until then nobody is let in.
-            Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "the tokens cannot be read yet"),
+            // The registry reads them again, and until then rejects every request.
+            Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "cannot read the tokens yet"),
             Err(error) => return Err(error),
         }
         let names = AllowedHosts::new(self.allowed_hosts.iter().cloned());

@@ -1,4 +1,4 @@
-//! `plugin-registry agent`: looks at what a host holds, and reports it.
+//! `plugin-registry agent`: probes the resources of a host, and reports them.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,53 +22,54 @@ use crate::liveness::container::DEFAULT_ENGINE;
 use crate::liveness::host::{OnlyAgent, agent_name, this_host};
 use crate::liveness::{Agent, AgentSettings};
 
-/// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
+/// When to resend an unchanged observation: the registry regards one as unknown after three minutes.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 
-/// How often it is looked for ends of commands that `exec` could not report.
+/// How often the agent looks for the ends of commands that `exec` could not report.
 const DELIVERY: Duration = Duration::from_secs(15);
 
-/// The name of an agent in traces.
+/// The service name of an agent in traces.
 const SERVICE: &str = "plugin-registry-agent";
 
-/// How long the end of an agent may wait for those who are told of its traces.
+/// How long the agent waits at its end for the trace collector.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The flags of `agent`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
-    /// Which registry.
+    /// The connection to the registry.
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// What plugins call this host, in their field `host`; without it, the name that the machine has.
+    /// The name of this host in the field `host` of plugins. Default: the machine's node name.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     host: Option<String>,
-    /// How often to look, in seconds.
+    /// Seconds between sweeps over the host. A longer interval notices changes later; a shorter one takes more
+    /// processor time.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_INTERVAL", default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     interval: f64,
-    /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
+    /// The address of the Docker engine: `unix:///PATH` or `tcp://HOST:PORT`.
     #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
     docker: String,
-    /// Where `exec` keeps the ends of commands that it could not report. Without it, plugin-registry/unreported in
-    /// $XDG_STATE_HOME or ~/.local/state.
+    /// The folder where `exec` keeps the ends of commands that it could not report. Default: plugin-registry/unreported
+    /// in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, env = "PLUGIN_REGISTRY_UNREPORTED", value_name = "FOLDER")]
     unreported: Option<PathBuf>,
-    /// The form of the log, which goes to standard error.
+    /// The format of the log, which is written to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// The least important lines to log: error, warn, info, debug or trace.
+    /// The lowest level that is logged: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     log_level: String,
-    /// Who is told of traces.
+    /// The export of traces.
     #[command(flatten)]
     traces: TraceArgs,
 }
 
-/// Looks and reports until SIGTERM or SIGINT.
+/// Probes and reports until SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// When there is an agent of this host on this machine already, or a setting makes no sense.
+/// If an agent of this host runs on this machine already, or a setting is invalid.
 pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let host = args.host.clone().unwrap_or_else(this_host);
@@ -76,9 +77,12 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     let _only = match OnlyAgent::of(&host, client.server().as_str()) {
         Ok(only) => only,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            bail!("an agent of the host `{host}` runs on this machine already, for {}", args.connection.server)
+            bail!(
+                "an agent of the host `{host}` already runs on this machine for {}; stop that agent first",
+                args.connection.server
+            )
         }
-        Err(error) => return Err(error).context("it cannot be told whether there is another agent"),
+        Err(error) => return Err(error).context("cannot check whether another agent runs"),
     };
     let settings = AgentSettings {
         by: agent_name(&host),
@@ -93,7 +97,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         signals::follow_level_signals(&log_level)?;
         let (traces, origin) = args.traces.origin(SERVICE)?;
         let stop = CancellationToken::new();
-        info!(server = %client.server(), host = settings.host, agent.name = settings.by, "looking");
+        info!(server = %client.server(), host = settings.host, agent.name = settings.by, "probing this host");
         let client = client.from_origin(origin);
         let delivering = deliver(Outbox::find(args.unreported.as_deref()), client.clone());
         let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
@@ -107,7 +111,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Tells the ends of commands that `exec` could not report.
+/// Reports the ends of commands that `exec` could not report.
 async fn deliver(outbox: Option<Outbox>, client: Client) -> Infallible {
     let Some(outbox) = outbox else { return std::future::pending().await };
     loop {

@@ -22,10 +22,10 @@ pub struct BackupArgs {
     /// The file to write, which only its owner can read. It is replaced once all is written and was read back.
     #[arg(value_name = "FILE")]
     output: PathBuf,
-    /// The store: `sqlite:PATH` or `postgres://…`. Servers may use it meanwhile; nothing is written to it.
+    /// The store: `sqlite:PATH` or `postgres://…`. Servers may use it meanwhile; the backup only reads.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// Have the server at this address make the backup, instead of reading the store here.
+    /// Let the server at this address make the backup, instead of reading the store directly.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// How it is spoken to.

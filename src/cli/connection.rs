@@ -1,4 +1,4 @@
-//! The flags of commands that speak to a registry.
+//! The flags of commands that connect to a registry.
 
 use std::path::PathBuf;
 
@@ -7,51 +7,51 @@ use clap::Args;
 use super::credential::CredentialArgs;
 use crate::client::{Client, Security, Trust};
 
-/// Which registry, and how it is spoken to.
+/// The registry to connect to, and how.
 #[derive(Debug, Clone, Args)]
 pub struct ConnectionArgs {
-    /// The address of the registry.
+    /// The URL of the registry.
     #[arg(long, env = "PLUGIN_REGISTRY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub server: String,
-    /// How it is spoken to.
+    /// How to connect.
     #[command(flatten)]
     manner: ClientArgs,
 }
 
-/// How a registry is spoken to.
+/// How to connect to a registry.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
-    /// For https: trust certificates of the authorities in this file (PEM), and not those that the system trusts.
+    /// For https: the authorities to trust instead of the system's (PEM).
     #[arg(long, env = "PLUGIN_REGISTRY_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Who this client is.
+    /// The client's certificate.
     #[command(flatten)]
     identity: IdentityArgs,
-    /// What it shows.
+    /// The client's token.
     #[command(flatten)]
     credential: CredentialArgs,
 }
 
-/// Who a client is, for a registry that asks for a certificate.
+/// The client's certificate, for a registry that requires one.
 #[derive(Debug, Clone, Args)]
 pub struct IdentityArgs {
-    /// For a registry with --tls-client-ca: the client's certificate (PEM).
+    /// The client's certificate (PEM), for a registry with --tls-client-ca.
     #[arg(long, env = "PLUGIN_REGISTRY_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
-    /// Its private key (PEM).
+    /// The private key of the client's certificate (PEM).
     #[arg(long, env = "PLUGIN_REGISTRY_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
 }
 
 impl IdentityArgs {
-    /// What TLS is spoken with, to whom is trusted.
+    /// The TLS settings of a client that trusts `trust`.
     pub fn trusting(&self, trust: Trust) -> Security {
         Security { trust, identity: self.client_cert.clone().zip(self.client_key.clone()) }
     }
 }
 
 impl ConnectionArgs {
-    /// A client of that registry.
+    /// A client of the registry.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl ClientArgs {
     ///
     /// # Errors
     ///
-    /// When the address is none, a file cannot be used, or what is given is no token.
+    /// If the address or the token is invalid, or a file is unusable.
     pub fn client(&self, server: &str) -> anyhow::Result<Client> {
         let trust = self.ca_file.clone().map_or(Trust::System, Trust::Authorities);
         self.credential.shown_by(Client::secured(server, &self.identity.trusting(trust))?)

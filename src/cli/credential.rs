@@ -1,4 +1,4 @@
-//! The flags of the commands that ask a registry: what they show it.
+//! The flags for the token that a command sends to the registry.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use clap::Args;
 use crate::access::token_text;
 use crate::client::Client;
 
-/// The token that a command shows to the registry.
+/// The token of a command.
 #[derive(Clone, Args)]
 pub struct CredentialArgs {
-    /// The token to show to the registry. Everybody on the machine can read command lines: better give it in the
-    /// environment, or in a file.
+    /// The token to send to the registry. Every user of the machine can read command lines: prefer the environment or a
+    /// file.
     #[arg(long, env = "PLUGIN_REGISTRY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     /// A file that holds the token.
@@ -22,16 +22,16 @@ pub struct CredentialArgs {
 }
 
 impl CredentialArgs {
-    /// The same client, which shows the token, if there is one.
+    /// The same client, which sends the token, if one is set.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or what is given is no token.
+    /// If the file is unreadable, or the token is malformed.
     pub fn shown_by(&self, client: Client) -> anyhow::Result<Client> {
         let token = match (&self.token, &self.token_file) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(file)) => {
-                let place = || format!("the token in {} cannot be read", file.display());
+                let place = || format!("cannot read the token in {}", file.display());
                 Some(std::fs::read_to_string(file).with_context(place)?)
             }
             (None, None) => None,
@@ -40,14 +40,14 @@ impl CredentialArgs {
             return Ok(client);
         };
         if token_text::parts(token).is_none() {
-            bail!("what was given is no token; those begin with `{}`", token_text::PREFIX);
+            bail!("the token is malformed: a token begins with `{}`", token_text::PREFIX);
         }
         Ok(client.with_token(token)?)
     }
 }
 
 impl fmt::Debug for CredentialArgs {
-    /// Without the token.
+    /// Hides the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialArgs").field("token_file", &self.token_file).finish_non_exhaustive()
     }

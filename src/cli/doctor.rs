@@ -1,4 +1,4 @@
-//! `plugin-registry doctor`: what can be seen from here, and what to do about what cannot.
+//! `plugin-registry doctor`: shows which resources probes can see from here, and how to make the others visible.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,22 +18,22 @@ use domain::record::{ResourceKey, ResourceKind};
 /// The flags of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
+    /// The address of the Docker engine: `unix:///PATH` or `tcp://HOST:PORT`.
     #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
     docker: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Also look at these, as an agent would: `process:4711`, `container:4c01db0b339c`.
+    /// Also probe these resources, as an agent would: `process:4711`, `container:4c01db0b339c`.
     #[arg(value_name = "KIND:ID", value_parser = resource)]
     look_at: Vec<ResourceKey>,
 }
 
-/// Tells what can be seen from here.
+/// Prints what probes can see from here.
 ///
 /// # Errors
 ///
-/// When standard output is closed.
+/// If standard output is closed.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
@@ -54,7 +54,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
         }
         Ok(text)
     })?;
-    writeln!(std::io::stdout(), "{text}").context("the result could not be written")
+    writeln!(std::io::stdout(), "{text}").context("cannot write the result")
 }
 
 fn in_words(points: &[Point]) -> String {
@@ -78,7 +78,7 @@ fn read_resource(text: &str) -> anyhow::Result<ResourceKey> {
         _ => bail!("the kind must be `process` or `container`"),
     };
     if kind == ResourceKind::Process && id.parse::<domain::plugin::Pid>().is_err() {
-        bail!("`{id}` is no process id");
+        bail!("`{id}` is not a process id");
     }
     Ok(ResourceKey { plugin: UniqueId::from_client("doctor"), kind, id: id.into() })
 }

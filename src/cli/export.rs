@@ -24,7 +24,7 @@ pub struct ExportArgs {
     /// Include saved configurations, which may hold secrets.
     #[arg(long)]
     with_configs: bool,
-    /// Include the changes that are kept; these tell which configurations were saved, and so need --with-configs.
+    /// Include the kept changes. They show which configurations were saved, so this needs --with-configs.
     #[arg(long, requires = "with_configs")]
     with_history: bool,
 }

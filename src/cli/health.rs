@@ -19,17 +19,17 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// The flags of `health`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
-    /// The address on which the registry listens: the same setting as for `serve`.
+    /// The address that the registry listens on: the same setting as for `serve`.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// The file with the registry's own certificate, when it speaks TLS: the same setting as for `serve`. That very
-    /// certificate must be shown, whatever host it is for.
+    /// The registry's own certificate (PEM), if it serves TLS: the same setting as for `serve`. The registry must
+    /// present exactly this certificate; its host name does not matter.
     #[arg(long, env = "PLUGIN_REGISTRY_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
     /// Who asks.
     #[command(flatten)]
     identity: IdentityArgs,
-    /// How long to wait for an answer, in seconds.
+    /// Seconds to wait for a response.
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     timeout: u64,
 }

@@ -14,24 +14,24 @@ use crate::store::archive::{Part, digest};
 /// The flags of `import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// The store, which must be empty, and is made when it is not there: `sqlite:PATH` or `postgres://…`.
+    /// The store: `sqlite:PATH` or `postgres://…`. It must be empty; a missing one is created.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// The file that `export` has written; without it, standard input.
+    /// The file to read, written by `export`. Default: standard input.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 }
 
-/// Fills an empty store: all of it, or nothing.
+/// Fills an empty store, in one transaction.
 ///
 /// # Errors
 ///
-/// When the input is not whole, or the store is not empty or cannot be written.
+/// If the input is incomplete, or the store is not empty or not writable.
 pub fn import(args: &ImportArgs) -> anyhow::Result<()> {
     match &args.input {
         None => fill(args, std::io::stdin().lock()),
         Some(path) => {
-            let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             fill(args, BufReader::new(file))
         }
     }
@@ -41,7 +41,7 @@ fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
     let mut state = None;
-    // What is kept beside the journal belongs to where it comes from: `restore` takes it, too.
+    // The auxiliary data belongs to the original store: only `restore` takes it along.
     let parts = ArchiveReader::new(input).filter(|part| !matches!(part, Ok(Part::Auxiliary(_))));
     let mut parts = parts.inspect(|part| {
         if let Ok(Part::Head { snapshot, .. }) = part {
@@ -55,5 +55,5 @@ fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let state = state.unwrap_or_default();
     let (revision, plugins, digest) = (state.revision(), state.plugins().size(), digest::of_state(&state)?);
     let said = format!("imported revision {revision} into store {id}: {plugins} plugins, state sha256:{digest}");
-    writeln!(std::io::stdout(), "{said}").context("the summary could not be written")
+    writeln!(std::io::stdout(), "{said}").context("cannot write the summary")
 }

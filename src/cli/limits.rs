@@ -1,4 +1,4 @@
-//! The flags of `serve` that are about what clients may take, and from where.
+//! The flags of `serve` that limit clients, and name the proxies and origins it trusts.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -16,10 +16,10 @@ use crate::http::middleware::load_shedding::LoadShedder;
 use crate::http::middleware::rate_limit::{RateLimits, RequestRate};
 use domain::command::quota::Quotas;
 
-/// How many seconds' worth of requests may come at once, when nothing is said.
+/// How many seconds' worth of requests a caller may send at once by default.
 const BURST_SECONDS: u32 = 10;
 
-/// In which header field a proxy writes whose request it passes on.
+/// The header field in which a proxy forwards the client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProxyHeader {
     /// `X-Forwarded-For`.
@@ -28,38 +28,41 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
-/// What clients may take, and from where.
+/// The limits on clients, and the proxies and origins that are trusted.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
-    /// The most requests a second of one caller, on average; 0 for no limit. A caller is a principal, or else an address
-    /// (IPv6: a /64).
+    /// Requests a second of each caller, on average; 0 for no limit. A caller is a principal, or without tokens an
+    /// address (IPv6: a /64). Lower limits hinder imports, and agents of large hosts.
     #[arg(long, env = "PLUGIN_REGISTRY_RATE_LIMIT", default_value_t = 0, value_name = "N")]
     rate_limit: u32,
-    /// The most requests of one caller at once, after a pause; without it, ten seconds' worth.
+    /// Requests that a caller may send at once after a pause. Default: ten seconds' worth of --rate-limit.
     #[arg(long, env = "PLUGIN_REGISTRY_RATE_BURST", value_name = "N")]
     rate_burst: Option<NonZeroU32>,
-    /// The most requests that are worked on at a time.
+    /// Requests in progress at a time. With a higher limit, requests wait longer and take more memory; with a lower
+    /// one, the registry rejects them sooner (503).
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_REQUESTS", default_value_t = LoadShedder::default().requests.most(), value_name = "N")]
     max_requests: usize,
-    /// The most live streams, long polls and NDJSON bodies at a time.
+    /// Live streams, long polls and NDJSON responses at a time. Each costs some 30 KiB.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_WATCHERS", default_value_t = LoadShedder::default().watchers.most(), value_name = "N")]
     max_watchers: usize,
-    /// The most bytes of bodies that are held at a time, of all requests together.
+    /// Bytes of all request bodies in memory at a time. A lower limit rejects large imports sooner (503).
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_BODY_MEMORY", default_value = "256MiB", value_name = "BYTES", value_parser = bytes)]
     max_body_memory: u64,
-    /// The most plugins.
+    /// Plugins in the registry. Each takes some 2.6 KiB of memory beside its document.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_PLUGINS", default_value_t = Quotas::default().plugins, value_name = "N")]
     max_plugins: usize,
-    /// The most bytes of all plugins' documents and configurations together.
+    /// Bytes of all plugins' documents and configurations, which are all held in memory.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_BYTES", default_value = "1GiB", value_name = "BYTES", value_parser = bytes)]
     max_bytes: u64,
-    /// The most labels of a plugin.
+    /// Labels of a plugin. Each is an entry in an index, which takes memory beyond its text.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_LABELS", default_value_t = Quotas::default().labels, value_name = "N")]
     max_labels: usize,
-    /// Proxies that say whose requests they pass on, as addresses or networks: `10.0.0.0/8,192.0.2.7`.
+    /// Proxies whose header names the client, as addresses or networks: `10.0.0.0/8,192.0.2.7`. Every client in these
+    /// networks can claim any address.
     #[arg(long, env = "PLUGIN_REGISTRY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR,…", value_parser = network)]
     trusted_proxies: Vec<IpNet>,
-    /// In which header field they say so. It must be one that they set or extend whatever a client has sent.
+    /// The header field in which these proxies forward the client's address. They must set or extend it on every
+    /// request.
     #[arg(
         long,
         env = "PLUGIN_REGISTRY_PROXY_HEADER",
@@ -68,20 +71,21 @@ pub struct LimitArgs {
         value_name = "FIELD"
     )]
     proxy_header: ProxyHeader,
-    /// Origins whose pages may read answers (CORS): `https://app.example,http://localhost:3000`, or `*`.
+    /// Origins whose pages may read responses (CORS): `https://app.example,http://localhost:3000`, or `*`.
     #[arg(long, env = "PLUGIN_REGISTRY_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     cors_origins: Vec<String>,
-    /// With TLS: for how many seconds browsers must use https only (Strict-Transport-Security); 0 for not at all.
+    /// Strict-Transport-Security: browsers use HTTPS only, for this many seconds; 0 disables. Needs TLS. A browser
+    /// cannot be released sooner.
     #[arg(long, env = "PLUGIN_REGISTRY_HSTS", default_value_t = 0, value_name = "SECONDS")]
     hsts: u32,
 }
 
 impl LimitArgs {
-    /// What is let in, by a server that speaks TLS or does not.
+    /// The admission of requests, for a server with or without TLS.
     ///
     /// # Errors
     ///
-    /// When an origin is none.
+    /// If an origin is invalid.
     pub fn gate(&self, is_tls: bool) -> anyhow::Result<Arc<LoadShedder>> {
         let origins = self.cors_origins.iter().map(String::as_str);
         let cors = Cors::allowing(origins).map_err(|why| anyhow!("--cors-origins: {why}"))?;
@@ -98,7 +102,7 @@ impl LimitArgs {
         }))
     }
 
-    /// The proxies that are believed.
+    /// The proxies whose header is trusted.
     pub fn proxies(&self) -> TrustedProxies {
         let field = match self.proxy_header {
             ProxyHeader::XForwardedFor => ProxyField::XForwardedFor,
@@ -107,7 +111,7 @@ impl LimitArgs {
         TrustedProxies::new(self.trusted_proxies.clone(), field)
     }
 
-    /// How much the registry may hold.
+    /// The quotas of the registry.
     pub fn quotas(&self) -> Quotas {
         Quotas { plugins: self.max_plugins, bytes: self.max_bytes, labels: self.max_labels }
     }
@@ -120,13 +124,13 @@ impl LimitArgs {
     }
 }
 
-/// A network, or one address.
+/// Parses a network or an address.
 fn network(text: &str) -> Result<IpNet, String> {
     let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse().ok().or_else(one).ok_or_else(|| "must be an address, or a network such as 10.0.0.0/8".into())
 }
 
-/// A number of bytes: `1048576`, `1024KiB`, `1MiB`, `1GiB`.
+/// Parses a number of bytes: `1048576`, `1024KiB`, `1MiB`, `1GiB`.
 fn bytes(text: &str) -> Result<u64, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let unit = units.iter().find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, *bits)));
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_bytes() {
+    fn bytes_are_read_with_binary_units() {
         for (text, number) in
             [("0", 0), ("1048576", 1 << 20), ("2KiB", 2048), ("512 MiB", 512 << 20), ("1GiB", 1 << 30)]
         {

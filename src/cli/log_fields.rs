@@ -1,7 +1,8 @@
-//! The fields of a line of the log, as text: `name=value`, in the form of tracing-subscriber's own, without colours.
+//! Formats the fields of a log line as text: `name=value`, like tracing-subscriber, without colours.
 //!
-//! There is a line for every request, and the library's way through `fmt::Debug` takes a quarter of the instructions of a small one.
-//! What is not quoted has its control characters escaped, so that nobody can forge a line, or drive a terminal.
+//! Each request logs a line, and tracing-subscriber formats through `fmt::Debug`, which takes a quarter of the
+//! instructions of a small request. Unquoted text has its control characters escaped, so that no client can forge
+//! a line or control a terminal.
 
 use std::fmt::{self, Debug, Write};
 
@@ -10,10 +11,10 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-/// The field that is told without its name.
+/// The field that is written without its name.
 const MESSAGE: &str = "message";
 
-/// Fields as text.
+/// Formats fields as text.
 #[derive(Debug, Clone, Copy)]
 pub struct TextFields;
 
@@ -25,7 +26,7 @@ impl<'writer> FormatFields<'writer> for TextFields {
     }
 }
 
-/// A line that is being written.
+/// A line under construction.
 struct LogLine<'writer> {
     writer: Writer<'writer>,
     is_begun: bool,
@@ -33,7 +34,7 @@ struct LogLine<'writer> {
 }
 
 impl LogLine<'_> {
-    /// Writes one field, unless one before could not be.
+    /// Writes one field, unless an earlier one failed.
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         self.written = self.written.and_then(|()| {
             if std::mem::replace(&mut self.is_begun, true) {
@@ -69,7 +70,7 @@ impl Visit for LogLine<'_> {
     }
 }
 
-/// Writes control characters as escapes.
+/// Escapes control characters.
 struct Escaping<'a, 'writer>(&'a mut Writer<'writer>);
 
 impl Write for Escaping<'_, '_> {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_forge_a_line() {
+    fn control_characters_cannot_forge_a_line() {
         let forged = "a\"b\n2026-01-01 INFO \u{1b}[31mred\u{9b}";
         let line = logged(|| tracing::warn!(route = forged, detail = %forged, "{forged}"));
         assert_eq!(line.matches('\n').count(), 1, "{line}");

@@ -1,7 +1,7 @@
-//! Standard error, written to by a thread of its own.
+//! Writes the log to standard error, on a thread of its own.
 //!
-//! Whoever logs only copies a line: no request waits for a reader of the log that has stopped
-//! reading, and a system call writes many lines. At most [`PAUSE`] of lines is lost by kill -9.
+//! A caller only copies its line, so no request waits for a slow reader of the log. One system call
+//! writes many lines. SIGKILL loses at most [`PAUSE`] of lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How long lines are gathered before they are written.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the end of the process waits for a reader of the log that takes nothing.
+/// How long the process waits at its end for a reader of the log that has stopped reading.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The most bytes that wait to be written; further lines are dropped, and counted.
+/// The most bytes that wait for the thread; further lines are dropped and counted.
 const MAX_WAITING: usize = 1 << 20;
 
-/// Takes the lines of the log.
+/// Queues the lines of the log.
 #[derive(Clone)]
 pub struct LogWriter(Arc<LogQueue>);
 
@@ -37,8 +37,8 @@ struct Waiting {
     finished: bool,
 }
 
-/// Keeps the thread; when this is dropped, everything that was logged before has been written, if
-/// anybody reads it.
+/// The writing thread. Dropping it waits until all earlier lines are written, if the reader of standard
+/// error accepts them.
 pub struct LogThread {
     writer: LogWriter,
     thread: Option<JoinHandle<()>>,
@@ -49,7 +49,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// When the system has no thread for us.
+    /// If the system cannot start a thread.
     pub fn start() -> io::Result<(LogWriter, LogThread)> {
         let writer = LogWriter(Arc::new(LogQueue { waiting: Mutex::default(), changed: Condvar::new() }));
         let shared = Arc::clone(&writer.0);
@@ -74,11 +74,11 @@ impl LogQueue {
             let dropped = std::mem::take(&mut waiting.dropped);
             let closed = waiting.closed;
             drop(waiting);
-            // Nobody is left to be told that standard error is gone.
+            // A failure of standard error has no place to be reported.
             drop(io::stderr().write_all(&lines));
             lines.clear();
             if dropped > 0 {
-                warn!(log.dropped_lines = dropped, "lines were left out of the log, whose reader is too slow");
+                warn!(log.dropped_lines = dropped, "the log dropped lines because its reader is too slow");
             } else if closed {
                 self.waiting().finished = true;
                 self.changed.notify_all();
@@ -125,7 +125,7 @@ impl Drop for LogThread {
             return;
         }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            drop(io::stderr().write_all(b"the log's thread ended by a panic\n"));
+            drop(io::stderr().write_all(b"the log thread panicked\n"));
         }
     }
 }
@@ -135,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_find_no_room_are_counted() {
-        // Without its thread, nothing is ever written.
+    fn lines_beyond_the_buffer_are_dropped_and_counted() {
+        // Without the thread, the queue never empties.
         let writer = LogWriter(Arc::new(LogQueue { waiting: Mutex::default(), changed: Condvar::new() }));
         let line = vec![b'x'; MAX_WAITING / 2];
         for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! How the log is formatted, text or JSON lines, and which lines are left out.
+//! The format of the log, text or JSON lines, and the level that is logged.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -15,23 +15,23 @@ use super::log_writer::{LogThread, LogWriter};
 use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogLevel;
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// Begins to write the log, to standard error. It ends with the thread that is returned; its level can be changed.
+/// Starts the log on standard error. It runs as long as the returned thread; the returned level can change.
 ///
 /// # Errors
 ///
-/// When `level` is not a level, or the system has no thread for us.
+/// If `level` is invalid, or the system cannot start a thread.
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<(LogThread, LogLevel)> {
     let (filter, level) = LogLevel::layer(level)?;
-    let (writer, thread) = LogWriter::start().context("the log has no thread")?;
+    let (writer, thread) = LogWriter::start().context("cannot start the log thread")?;
     let lines = tracing_subscriber::fmt::layer().with_timer(Time).with_writer(writer).with_target(false);
     let log = tracing_subscriber::registry().with(filter);
     match format {

@@ -1,4 +1,4 @@
-//! The flag of `serve` that gives the metrics an address of their own, and the listener there.
+//! The flag of `serve` that gives the metrics a listener of their own, and that listener.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::http::state::{Api, Exposure};
 use crate::server;
 use crate::server::settings::ServerSettings;
 
-/// Where the metrics are.
+/// The address of the metrics.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
     /// Give GET /metrics an address and port of its own, where there is nothing else; it is not on the other one then.
@@ -23,15 +23,15 @@ pub struct MetricsArgs {
     metrics_listen: Option<SocketAddr>,
 }
 
-/// The listener of the metrics, if they have one.
+/// The listener of the metrics, if they have their own.
 pub struct MetricsListener(Option<(JoinHandle<()>, CancellationToken)>);
 
 impl MetricsArgs {
-    /// Serves the metrics of `api` where they are to be; returns what is to be served elsewhere.
+    /// Starts the metrics listener of `api`, if it has one; returns the API for the other listener.
     ///
     /// # Errors
     ///
-    /// When their address cannot be listened on.
+    /// If the address is unusable.
     pub fn serve(&self, api: Api, settings: ServerSettings) -> anyhow::Result<(Api, MetricsListener)> {
         let Some(wanted) = self.metrics_listen else { return Ok((api, MetricsListener(None))) };
         let listener: TcpListener = listen(wanted)
@@ -48,12 +48,12 @@ impl MetricsArgs {
 }
 
 impl MetricsListener {
-    /// Ends it, after the other one: how the rest of the service ends can be seen until then.
+    /// Stops the listener after the main one, so that the metrics show the shutdown.
     pub async fn end(self) {
         let Some((task, stop)) = self.0 else { return };
         stop.cancel();
         if let Err(error) = task.await {
-            error!(%error, "the listener of the metrics ended by a panic");
+            error!(%error, "the metrics listener panicked");
         }
     }
 }

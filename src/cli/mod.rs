@@ -3,23 +3,23 @@
 //! | file | command |
 //! |---|---|
 //! | [`serve`] | `serve`, and no command at all |
-//! | [`access`] | the flags of `serve` that are about who is let in |
-//! | [`probes`], [`tls`], [`limits`] | the flags of `serve` that are about probes, TLS, and what clients may take |
+//! | [`access`] | the flags of `serve` for tokens and allowed hosts |
+//! | [`probes`], [`tls`], [`limits`] | the flags of `serve` for probes, TLS and limits |
 //! | [`token`] | `token create`, `list`, `revoke`, `generate` |
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
-//! | [`export`], [`import`] | `export`, `import`: a registry moved from one store to another |
-//! | [`backup`], [`restore`] | `backup`, `restore`: all that a restart would find again |
+//! | [`export`], [`import`] | `export`, `import`: move a registry from one kind of store to another |
+//! | [`backup`], [`restore`] | `backup`, `restore`: a copy of everything that a restart would find |
 //! | [`verify`] | `store verify` |
-//! | [`connection`] | the flags of commands that speak to a registry |
-//! | [`credential`] | the token that a command shows to the registry |
-//! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
+//! | [`connection`] | the flags of commands that connect to a registry |
+//! | [`credential`] | the flags for the token that a command sends |
+//! | [`metrics`], [`otlp`] | the flags for metrics and traces |
 //! | [`logging`], [`log_fields`], [`log_writer`] | how the log is written |
-//! | [`signals`] | how a process is asked to end |
-//! | [`service_manager`] | telling systemd when requests are answered |
-//! | [`whole_file`] | files that are there whole, or not at all |
+//! | [`signals`] | the signals that stop a process or change its log level |
+//! | [`sd_notify`] | notifies systemd that the service is ready or stopping |
+//! | [`whole_file`] | replaces a file atomically |
 
 pub mod access;
 pub mod agent;
@@ -53,8 +53,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-/// Knows what every plugin of an application is, what it holds right now, and whether that is
-/// still true.
+/// Registry of an application's plugins: what each plugin is, which resources it holds, and whether they still run.
 ///
 /// Without a command, it serves.
 #[derive(Debug, Parser)]
@@ -62,14 +61,14 @@ use clap::{Parser, Subcommand};
 #[command(after_help = "Examples:
   plugin-registry                                       serve on 127.0.0.1:8080, keep plugin-registry.db here
   plugin-registry serve --listen 0.0.0.0:8080 --store sqlite:/data/plugin-registry.db
-  plugin-registry serve --store memory                  keep nothing
+  plugin-registry serve --store memory                  keep the registry in memory only
   plugin-registry serve --store postgres://registry@db.example/registry
-                                                        be one of several replicas
-  plugin-registry backup registry.backup                all that a restart would find again; `restore` reads it
-  plugin-registry export --output registry.ndjson       what can be moved to another store; `import` reads it
-  curl 'localhost:8080/plugins?active=true'             what holds resources right now
+                                                        run one of several replicas
+  plugin-registry backup registry.backup                everything that a restart would find; read by `restore`
+  plugin-registry export --output registry.ndjson       copy to another kind of store; read by `import`
+  curl 'localhost:8080/plugins?active=true'             plugins that hold resources right now
 
-Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
+Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -81,39 +80,39 @@ pub struct Cli {
 enum Command {
     /// Serve the registry over HTTP.
     Serve(serve::ServeArgs),
-    /// Look at what a host holds, and report it to the registry. One on each host.
+    /// Run the agent of a host: probe its processes and containers, and report them to the registry. One agent a host.
     Agent(agent::AgentArgs),
-    /// Run a command as a plugin: registered, with its process ids, for as long as it runs.
+    /// Run a command as a plugin, registered with its process ids while it runs.
     Exec(exec::ExecArgs),
     #[command(hide = true)]
     ExecGuard(exec::guard::GuardArgs),
     #[command(hide = true)]
     ExecStart(exec::start::StartArgs),
-    /// Tell what can be seen from here, and what to do about what cannot.
+    /// Show which resources probes can see from here, and how to make the others visible.
     Doctor(doctor::DoctorArgs),
-    /// Ask a running registry whether it is alive; the exit code tells. For containers.
+    /// Check that a running registry answers; exits with 0 if it does. For health checks of containers.
     Health(health::HealthArgs),
-    /// Write all that a restart would find again to a file, secrets included, as of one moment, also while servers use it.
+    /// Back up everything that a restart would find, secrets included, to a file. Servers may run meanwhile.
     Backup(backup::BackupArgs),
-    /// Fill an empty store with a backup.
+    /// Restore a backup into an empty store.
     Restore(restore::RestoreArgs),
-    /// Write the registry to a file that any other store can import, as of one moment, also while servers use it.
+    /// Export the registry to a file that every kind of store can import. Servers may run meanwhile.
     Export(export::ExportArgs),
-    /// Fill an empty store with what was exported from any other.
+    /// Import an export into an empty store.
     Import(import::ImportArgs),
-    /// Say who may use the registry, and for what.
+    /// Create, list and revoke tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Look after a store.
+    /// Check a store.
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Print the description of the API (OpenAPI 3.1).
+    /// Print the API description (OpenAPI 3.1).
     Openapi,
 }
 
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
-    /// Replay the journal and compare what it leads to with what is kept; print digests of both.
+    /// Replay the journal, compare the result with the stored state, and print the digests of both.
     Verify(verify::VerifyArgs),
 }
 
@@ -121,7 +120,7 @@ enum StoreCommand {
 ///
 /// # Errors
 ///
-/// What went wrong, for people, with its causes.
+/// What failed, for people, with its causes.
 pub fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
@@ -147,7 +146,7 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
         Some(Command::ExecGuard(args)) => exec::guard::run(&args),
         Some(Command::Openapi) => print_openapi(),
-        // Those that have an exit code of their own.
+        // These commands set the exit code themselves.
         Some(Command::Exec(_) | Command::ExecStart(_)) => Ok(()),
     }
 }
@@ -156,5 +155,5 @@ fn print_openapi() -> anyhow::Result<()> {
     use std::io::Write as _;
     let mut text = serde_json::to_vec_pretty(&crate::http::router::description())?;
     text.push(b'\n');
-    std::io::stdout().write_all(&text).context("the description could not be written")
+    std::io::stdout().write_all(&text).context("cannot write the API description")
 }

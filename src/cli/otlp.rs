@@ -1,6 +1,6 @@
-//! The flags that are about traces, and the way to their collector: OTLP over HTTP, in protobuf.
+//! The flags for traces, and the connection to their collector: OTLP over HTTP, in protobuf.
 //!
-//! Everything else is set by OpenTelemetry's own environment variables, which its SDK reads: `OTEL_TRACES_SAMPLER`,
+//! OpenTelemetry's own environment variables set the rest, and its SDK reads them: `OTEL_TRACES_SAMPLER`,
 //! `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME` and so on.
 
 use std::env;
@@ -21,54 +21,55 @@ use crate::net::{AddressPolicy, HttpClient};
 use crate::telemetry::export::ExportSettings;
 use crate::telemetry::{KeyValue, Origin, Traces};
 
-/// How long a collector may take to answer one attempt. How long all attempts may take is `OTEL_EXPORTER_OTLP_TIMEOUT`.
+/// The timeout of one attempt. `OTEL_EXPORTER_OTLP_TIMEOUT` is that of all attempts together.
 const ATTEMPT_TIME: Duration = Duration::from_secs(10);
 
-/// How long the end of the process waits for a collector that does not answer, at most.
+/// How long the process waits at its end for a collector that does not answer.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
-/// The longest answer of a collector that is read, in bytes.
+/// The most bytes of a collector's response that are read.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What is told of in traces, and to whom.
+/// The export of traces.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TraceArgs {
-    /// Where traces are sent, by OTLP over HTTP: `http://collector:4318`. Without it, OTEL_EXPORTER_OTLP_ENDPOINT counts,
-    /// and without that, nothing is traced. OTEL_TRACES_SAMPLER and the like count, too.
+    /// Send traces to this collector, by OTLP over HTTP: `http://collector:4318`. Default: OTEL_EXPORTER_OTLP_ENDPOINT;
+    /// without either, no traces. Each sampled request takes more processor time: OTEL_TRACES_SAMPLER sets how many
+    /// are.
     #[arg(long, env = "PLUGIN_REGISTRY_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<Url>,
 }
 
 impl TraceArgs {
-    /// As if `--otlp-endpoint` were given.
+    /// The same as with `--otlp-endpoint`.
     pub fn to(endpoint: Url) -> TraceArgs {
         TraceArgs { otlp_endpoint: Some(endpoint) }
     }
 
-    /// Begins to send traces in the name of `service`, if they are to be sent anywhere. Call it within a runtime.
+    /// Starts to export traces in the name of `service`, if a collector is set. Call it within a runtime.
     ///
     /// # Errors
     ///
-    /// When what is set makes no sense.
+    /// If a setting is invalid.
     pub fn start(&self, service: &'static str) -> anyhow::Result<Traces> {
         if !self.is_wanted() {
             return Ok(Traces::default());
         }
         for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
             if let Some(protocol) = setting(name).filter(|protocol| protocol != "http/protobuf") {
-                bail!("{name} is `{protocol}`: traces are sent by http/protobuf alone");
+                bail!("{name} is `{protocol}`, but traces are only sent by http/protobuf: set it to that");
             }
         }
         check_sampler()?;
         let client = HttpClient::for_many_hosts(AddressPolicy::Everything)
-            .map_err(|why| anyhow!("{why}, for the collector of traces"))?;
+            .map_err(|why| anyhow!("{why}, for the trace collector"))?;
         let mut exporter = SpanExporter::builder().with_http().with_http_client(Collector(client));
         if let Some(base) = &self.otlp_endpoint {
             exporter = exporter.with_endpoint(format!("{}/v1/traces", base.as_str().trim_end_matches('/')));
         }
-        let exporter = exporter.build().context("the collector of traces cannot be used")?;
-        // Not where to: an address may have a password in it.
-        info!("traces are sent to a collector");
+        let exporter = exporter.build().context("cannot use the trace collector")?;
+        // The address may hold a password, so it is not logged.
+        info!("traces are exported to a collector");
         let usual = ExportSettings::default();
         let settings = ExportSettings {
             queue: number("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(usual.queue),
@@ -78,7 +79,7 @@ impl TraceArgs {
         Ok(Traces::start(exporter, &resource(service), settings))
     }
 
-    /// Where the requests of this process come from, which is told in the name of `service`.
+    /// The origin of this process's requests, for traces in the name of `service`.
     ///
     /// # Errors
     ///
@@ -98,12 +99,12 @@ impl TraceArgs {
     }
 }
 
-/// Sends what is still to be told, within what the end of the process may take.
+/// Exports the remaining spans, within the grace period of the process.
 pub async fn stop(traces: &Traces, grace: Duration) {
     traces.stop(grace.min(LAST_WORD)).await;
 }
 
-/// Whose traces they are, unless the environment says otherwise (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`).
+/// The resource of the traces, unless the environment sets another (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`).
 fn resource(service: &'static str) -> Resource {
     let told = setting("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let is_told = |name: &str| told.split(',').any(|part| part.split('=').next().map(str::trim) == Some(name));
@@ -118,34 +119,34 @@ fn resource(service: &'static str) -> Resource {
     Resource::builder().with_attributes(usual).build()
 }
 
-/// Refuses what the SDK would pass over in silence, and then sample everything.
+/// Refuses a wrong sampler, which the SDK would ignore and then sample everything.
 fn check_sampler() -> anyhow::Result<()> {
     let sampler = setting("OTEL_TRACES_SAMPLER");
     match sampler.as_deref().map(|name| name.strip_prefix("parentbased_").unwrap_or(name)) {
         None | Some("always_on" | "always_off") => Ok(()),
         Some("traceidratio") => match number::<f64>("OTEL_TRACES_SAMPLER_ARG")? {
             Some(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
-            _ => bail!("OTEL_TRACES_SAMPLER_ARG must be the part that is to be sampled, from 0 to 1"),
+            _ => bail!("OTEL_TRACES_SAMPLER_ARG must be the ratio of sampled traces, from 0 to 1"),
         },
-        Some(_) => bail!(
-            "OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, or one of these after `parentbased_`"
-        ),
+        Some(_) => {
+            bail!("OTEL_TRACES_SAMPLER must be always_on, always_off, traceidratio, or `parentbased_` and one of these")
+        }
     }
 }
 
-/// A variable of the environment; one that is empty counts as none.
+/// A variable of the environment; an empty one counts as unset.
 fn setting(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn number<T: FromStr>(name: &str) -> anyhow::Result<Option<T>> {
-    let read = |value: String| value.parse().ok().with_context(|| format!("{name} is `{value}`, which is no number"));
+    let read = |value: String| value.parse().ok().with_context(|| format!("{name} is `{value}`, but must be a number"));
     setting(name).map(read).transpose()
 }
 
-/// The way to the collector. The operator has named its address, so that it may be anywhere.
+/// The HTTP client of the collector. The operator sets its address, so no address policy applies.
 ///
-/// The implementation that opentelemetry-http has for reqwest takes answers of 4 MiB, sets no time, and shows the URL in
+/// opentelemetry-http's implementation for reqwest accepts responses of 4 MiB, has no timeout, and shows the URL in
 /// its errors.
 #[derive(Debug)]
 struct Collector(HttpClient);
@@ -154,7 +155,7 @@ struct Collector(HttpClient);
 impl opentelemetry_http::HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answer = self.0.fetch(request, ATTEMPT_TIME, MAX_ANSWER).await;
-        // The exporter only says that it was the network.
-        Ok(answer.inspect_err(|error| debug!(error = error.reason(), "no way to the collector"))?)
+        // The exporter reports only that the network failed.
+        Ok(answer.inspect_err(|error| debug!(error = error.reason(), "cannot reach the trace collector"))?)
     }
 }

@@ -25,37 +25,38 @@ const SIGHT: Duration = Duration::from_mins(1);
 /// Whether remote resources are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RemoteProbes {
-    /// They are not.
+    /// No probes of remote resources.
     Off,
-    /// At public addresses alone.
+    /// Probe public addresses only.
     Public,
-    /// At private, loopback, link-local and metadata addresses, too.
+    /// Probe private, loopback, link-local and metadata addresses, too.
     Everything,
 }
 
 /// What is probed by the registry itself.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArgs {
-    /// What plugins call this host, in their field `host`; without it, the name that the machine has.
+    /// The name of this host in the field `host` of plugins. Default: the machine's node name.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     host: Option<String>,
-    /// Look at the processes and containers of this host. Of plugins without a host, too, when the address that is
-    /// listened on is the loopback: then they can only be here. `false` when an agent does it.
+    /// Probe the processes and containers of this host. If --listen is a loopback address, that includes plugins
+    /// without a host. Set `false` if an agent probes this host.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_OWN_HOST", value_name = "BOOL", default_value_t = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     probe_own_host: bool,
-    /// How often to look, in seconds.
+    /// Seconds between sweeps over this host. A longer interval finds problems later; a shorter one takes more
+    /// processor time.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_INTERVAL", default_value_t = 5, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..=3600))]
     probe_interval: u64,
-    /// Where the Docker engine listens: `unix:///PATH` or `tcp://HOST:PORT`.
+    /// The address of the Docker engine: `unix:///PATH` or `tcp://HOST:PORT`.
     #[arg(long, env = "DOCKER_HOST", default_value = DEFAULT_ENGINE, value_name = "URL")]
     docker: String,
-    /// Ask endpoints and SSH hosts of remote resources whether they are there: `off`, `public`, or `everything`. With
-    /// `everything`, each client that may register a plugin can make this host connect to what only it can reach.
+    /// Probe the endpoints and SSH hosts of remote resources: `off`, `public`, or `everything`. With `everything`,
+    /// every client that registers plugins can make this host connect to what only it can reach.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_REMOTES", value_enum, default_value = "off", value_name = "WHERE")]
     probe_remotes: RemoteProbes,
-    /// A file (TOML or JSON) that says how providers' APIs are asked for what they rent out.
+    /// A file (TOML or JSON) that configures the APIs of providers, which the registry asks about rented resources.
     #[arg(long, env = "PLUGIN_REGISTRY_PROVIDERS", value_name = "FILE")]
     providers: Option<PathBuf>,
 }

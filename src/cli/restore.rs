@@ -14,24 +14,24 @@ use crate::store::archive::verify::Verification;
 /// The flags of `restore`.
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
-    /// The file that `backup` has written.
+    /// The file to read, written by `backup`.
     #[arg(value_name = "FILE")]
     input: PathBuf,
-    /// The store, which is made when it is not there: `sqlite:PATH` or `postgres://…`.
+    /// The store: `sqlite:PATH` or `postgres://…`. A missing one is created.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// Throw away what the store holds. Without this, one that holds anything is left as it is.
+    /// Delete what the store holds first. Without this flag, a store that is not empty stays as it is.
     #[arg(long)]
     replace: bool,
 }
 
-/// Fills a store with a backup: all of it, or nothing. The store has another identity afterwards.
+/// Fills a store with a backup, in one transaction, and gives the store a new identity.
 ///
 /// # Errors
 ///
-/// When the file is no whole backup, the store holds something, or cannot be written.
+/// If the file is not a complete backup, or the store is not empty or not writable.
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
-    let file = File::open(&args.input).with_context(|| format!("{} cannot be read", args.input.display()))?;
+    let file = File::open(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
     let mut found = Verification::default();
@@ -45,5 +45,5 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     store.close();
     let id = restored.with_context(|| format!("nothing was restored into the store {}", args.store))?;
     let said = format!("restored into store {id}\n{}", found.report()?);
-    std::io::stdout().write_all(said.as_bytes()).context("the summary could not be written")
+    std::io::stdout().write_all(said.as_bytes()).context("cannot write the summary")
 }

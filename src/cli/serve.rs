@@ -40,57 +40,59 @@ const OTHER_FILES: u64 = 64;
 /// How many long lists, checks of schemas and looks at the past are worked on at a time; others wait.
 const BLOCKING_THREADS: usize = 32;
 
-/// The flags of `serve`. The README's table of settings tells what raising and lowering costs.
+/// The flags of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes any free one.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
-    /// Where the registry is kept: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` for several replicas, or `memory` to
-    /// keep nothing.
+    /// Where to keep the registry: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` for several replicas, or `memory` to
+    /// keep nothing after the process ends.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     pub store: StoreUrl,
-    /// How many changes the journal keeps, and for how many days: what GET /events and as_of can look back to.
+    /// How many changes the journal keeps, and for how many days. `GET /events` and `as_of` reach back this far. Each
+    /// change takes about the disk space of a plugin's document.
     #[arg(long, env = "PLUGIN_REGISTRY_JOURNAL_KEEP", default_value_t = Retention::default(), value_name = "COUNT,DAYSd")]
     pub journal_keep: Retention,
-    /// What becomes of a resource that was seen twice to be gone: `mark` shows it as a ghost, `prune` releases it.
+    /// What to do with a resource that two probes saw gone: `mark` shows it as a ghost, `prune` releases it.
     #[arg(long, env = "PLUGIN_REGISTRY_ON_GONE", default_value_t = OnGone::default(), value_name = "mark|prune")]
     pub on_gone: OnGone,
-    /// Who is let in.
+    /// Access to the registry.
     #[command(flatten)]
     pub access: AccessArgs,
-    /// What is probed.
+    /// The probes.
     #[command(flatten)]
     pub probes: ProbeArgs,
     /// TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
-    /// The form of the log, which goes to standard error.
+    /// The format of the log, which is written to standard error.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// The least important lines to log: error, warn, info, debug or trace. At info, a line a request.
+    /// The lowest level that is logged: error, warn, info, debug or trace. At info, the log has a line per request.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
-    /// Who is told of traces.
+    /// The export of traces.
     #[command(flatten)]
     pub traces: TraceArgs,
-    /// Where the metrics are.
+    /// The address of the metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
-    /// The most connections at a time.
+    /// Connections at a time. Each takes a file descriptor and some 20 KiB; the limit of open files bounds them.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS", default_value_t = ServerSettings::default().max_connections, value_name = "N")]
     pub max_connections: usize,
-    /// The most connections at a time from one address (IPv6: from one /64).
+    /// Connections at a time from one address (IPv6: from one /64). Raise it for many clients behind one proxy.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = ServerSettings::default().max_connections_per_address, value_name = "N")]
     pub max_connections_per_address: usize,
-    /// What clients may take.
+    /// The limits on clients.
     #[command(flatten)]
     pub limits: LimitArgs,
-    /// How long requests may run on after SIGTERM or SIGINT, in seconds.
+    /// Seconds that running requests may take after SIGTERM or SIGINT. A longer grace delays the stop; a shorter one
+    /// cuts off slow clients.
     #[arg(long, env = "PLUGIN_REGISTRY_SHUTDOWN_GRACE", default_value_t = ServerSettings::default().shutdown_grace.as_secs(), value_name = "SECONDS")]
     pub shutdown_grace: u64,
-    /// Let webhooks go to private, loopback, link-local and metadata addresses, too. A client that may make a
-    /// webhook can then reach what this host can reach.
+    /// Let webhooks reach private, loopback, link-local and metadata addresses, too. Every client that may create a
+    /// webhook can then reach what this host reaches.
     #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub webhooks_allow_private: bool,

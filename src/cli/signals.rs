@@ -1,4 +1,4 @@
-//! The signals by which a process is asked to end, and by which its log is made to tell more.
+//! The signals that stop a process, and those that change its log level.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,10 +10,10 @@ use crate::telemetry::LogLevel;
 ///
 /// # Errors
 ///
-/// When the system does not let us wait for them.
+/// If the process cannot listen for them.
 pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be awaited")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be awaited")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM"),
@@ -22,16 +22,16 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Sets the log's level to `debug` at SIGUSR1, and to what the process has begun with at SIGUSR2. Call it within a runtime.
+/// Sets the log level to `debug` at SIGUSR1, and back to the level at start at SIGUSR2. Call it within a runtime.
 ///
 /// # Errors
 ///
-/// When the system does not let us wait for them.
+/// If the process cannot listen for them.
 pub fn follow_level_signals(level: &LogLevel) -> anyhow::Result<()> {
-    let mut more = signal(SignalKind::user_defined1()).context("SIGUSR1 cannot be awaited")?;
-    let mut usual = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be awaited")?;
+    let mut more = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
+    let mut usual = signal(SignalKind::user_defined2()).context("cannot listen for SIGUSR2")?;
     let level = level.clone();
-    // Until the runtime ends.
+    // The task ends with the runtime.
     tokio::spawn(async move {
         loop {
             tokio::select! {

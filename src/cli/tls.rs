@@ -1,4 +1,4 @@
-//! The flags of `serve` that are about TLS, and the look-out for new certificates.
+//! The flags of `serve` for TLS, and the reload of certificates.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use tracing::{error, info};
 
 use crate::server::{Tls, TlsFiles};
 
-/// How often it is looked whether the files have changed. They are read whole: the time of a file's change says nothing
-/// when a symbolic link above it is turned, as Kubernetes does with secrets.
+/// How often the files are compared. The contents are, not the modification times, because Kubernetes replaces secrets
+/// by turning a symbolic link above them.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What TLS is spoken with.
+/// The TLS settings.
 #[derive(Debug, Clone, Args)]
 pub struct TlsArgs {
-    /// Speak TLS, with the certificate in this file (PEM, the ones between it and its authority after it). Looked at
-    /// again every 5 seconds and at SIGHUP.
+    /// TLS certificate chain (PEM, leaf first). Without it, the registry serves plain HTTP. Reloaded within 5 seconds
+    /// of a change, and at SIGHUP.
     #[arg(
         id = "tls_cert",
         long = "tls-cert",
@@ -28,7 +28,7 @@ pub struct TlsArgs {
         requires = "tls_key"
     )]
     certificate: Option<PathBuf>,
-    /// The certificate's private key (PEM).
+    /// TLS private key (PEM). Reloaded together with the certificate.
     #[arg(
         id = "tls_key",
         long = "tls-key",
@@ -37,7 +37,7 @@ pub struct TlsArgs {
         requires = "tls_cert"
     )]
     key: Option<PathBuf>,
-    /// Take only clients that have a certificate of an authority in this file (PEM): mutual TLS.
+    /// Mutual TLS: accept only clients with a certificate of these authorities (PEM). Reloaded like --tls-cert.
     #[arg(
         id = "tls_client_ca",
         long = "tls-client-ca",
@@ -49,25 +49,25 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// TLS, if it is to be spoken.
+    /// The TLS settings, if TLS is on.
     ///
     /// # Errors
     ///
-    /// When there is no certificate that could be used.
+    /// If the certificate or its key is unusable.
     pub fn load(&self) -> anyhow::Result<Option<Tls>> {
         let (Some(certificate), Some(key)) = (self.certificate.clone(), self.key.clone()) else { return Ok(None) };
         let files = TlsFiles { certificate, key, client_authorities: self.client_authorities.clone() };
-        Tls::load(files).map(Some).context("TLS cannot be spoken")
+        Tls::load(files).map(Some).context("cannot enable TLS")
     }
 }
 
-/// Puts new certificates into use until `stop`.
+/// Reloads changed certificates until `stop`.
 ///
 /// # Errors
 ///
-/// When the system does not let us wait for SIGHUP.
+/// If the process cannot listen for SIGHUP.
 pub fn keep_fresh(tls: Tls, stop: CancellationToken) -> anyhow::Result<()> {
-    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be awaited")?;
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     drop(tokio::spawn(async move { stop.run_until_cancelled(look_out(tls, hangup)).await }));
     Ok(())
 }
@@ -77,7 +77,7 @@ async fn look_out(tls: Tls, mut hangup: Signal) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = hangup.recv() => info!("SIGHUP: looking for a new certificate"),
+            _ = hangup.recv() => info!("SIGHUP: reloading the TLS certificate"),
         }
         let refreshed = tls.clone();
         match tokio::task::spawn_blocking(move || refreshed.refresh()).await {
@@ -85,9 +85,9 @@ async fn look_out(tls: Tls, mut hangup: Signal) {
             Ok(Ok(false)) => {}
             Ok(Err(why)) => {
                 let why = format!("{:#}", anyhow::Error::from(why));
-                error!(error = why, "the new TLS certificate cannot be used; the old one stays");
+                error!(error = why, "the new TLS certificate is unusable; the old one stays in use");
             }
-            Err(panic) => error!(error = %panic, "looking for a new certificate has failed"),
+            Err(panic) => error!(error = %panic, "the reload of the TLS certificate failed"),
         }
     }
 }

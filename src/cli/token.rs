@@ -1,5 +1,5 @@
-//! `plugin-registry token`: tokens made, listed and revoked in the store itself, also while a registry runs on it. So the first
-//! token needs none.
+//! `plugin-registry token`: tokens made, listed and revoked in the store itself, also while a registry runs on it. So
+//! the first token needs none.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -24,9 +24,9 @@ pub enum TokenCommand {
     Create(CreateArgs),
     /// List the tokens.
     List(StoreArgs),
-    /// Revoke a token. A registry that runs on the store notices within two seconds.
+    /// Revoke a token. Registries on the store notice within two seconds.
     Revoke(RevokeArgs),
-    /// Make a token for the file of tokens, and print both: the token, and what to put into the file.
+    /// Create a token for a file of tokens; print the token, and the entry of the file.
     Generate(TermsArgs),
 }
 
@@ -52,10 +52,10 @@ pub struct CreateArgs {
 pub struct RevokeArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// The token's name or its id.
+    /// The name or the id of the token.
     #[arg(value_name = "NAME", required_unless_present = "all")]
     token: Option<String>,
-    /// Forget all tokens: then every client that can reach the registry may do everything.
+    /// Delete all tokens. Then every client that reaches the registry may do everything.
     #[arg(long, conflicts_with = "token")]
     all: bool,
 }
@@ -63,22 +63,22 @@ pub struct RevokeArgs {
 /// What a token is to be.
 #[derive(Debug, Clone, Args)]
 pub struct TermsArgs {
-    /// What events call its bearer.
+    /// The name of the token's bearer, which events show.
     #[arg(long)]
     name: String,
-    /// What it is for: viewer, reporter, agent or admin.
+    /// The role: viewer, reporter, agent or admin.
     #[arg(long, value_parser = role)]
     role: Role,
-    /// Bind it to plugins of this category; can be given many times. For reporters and agents.
+    /// Restrict the token to plugins of this category; repeatable. For reporters and agents.
     #[arg(long = "category", value_name = "NAME")]
     categories: Vec<String>,
-    /// Bind it to plugins on this host; can be given many times.
+    /// Restrict the token to plugins on this host; repeatable.
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
-    /// Bind it to plugins with this label; can be given many times, of one key for any of its values.
+    /// Restrict the token to plugins with this label; repeatable. Several values of one key are alternatives.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// When it ends: a time (2027-01-31T00:00:00Z), or days (90d) or hours (12h) from now; never, when it is not given.
+    /// When the token expires: a time (2027-01-31T00:00:00Z), or days (90d) or hours (12h) from now. Default: never.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
 }

@@ -17,23 +17,23 @@ pub struct VerifyArgs {
     /// The store: `sqlite:PATH` or `postgres://…`.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// Look at a file that `backup` or `export` has written, instead of a store.
+    /// Check a file that `backup` or `export` has written, instead of a store.
     #[arg(long, value_name = "FILE")]
     archive: Option<PathBuf>,
 }
 
-/// Replays the journal, compares what it leads to with what is kept, and prints digests, which are equal for equal
-/// registries.
+/// Replays the journal, compares the result with the stored state, and prints digests. Equal registries have equal
+/// digests.
 ///
 /// # Errors
 ///
-/// The first difference; or that the store cannot be read.
+/// The first difference, or why the store is unreadable.
 pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     let report = match &args.archive {
         Some(path) => of_archive(path)?,
         None => of_store(&args.store)?,
     };
-    std::io::stdout().write_all(report.as_bytes()).context("the report could not be written")
+    std::io::stdout().write_all(report.as_bytes()).context("cannot write the report")
 }
 
 fn of_store(store: &StoreUrl) -> anyhow::Result<String> {
@@ -48,9 +48,9 @@ fn of_store(store: &StoreUrl) -> anyhow::Result<String> {
     Ok(found.report()?)
 }
 
-/// The reader replays what it reads.
+/// Reading an archive replays it.
 fn of_archive(path: &Path) -> anyhow::Result<String> {
-    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut found = Verification::default();
     for part in ArchiveReader::new(BufReader::new(file)) {
         part.and_then(|part| found.count(&part)).with_context(|| format!("{} is not right", path.display()))?;

@@ -1,4 +1,4 @@
-//! A backup, as it comes.
+//! Streams a backup from the registry.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::{Client, ClientError, REQUEST_TIME, request_of};
 use crate::net::RequestError;
 use crate::net::http_client::{Body, next_piece, whole};
 
-/// How long nothing may come of it.
+/// The longest pause between two pieces.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// A backup that is being sent.
+/// The response of `GET /backup`, read piece by piece.
 #[derive(Debug)]
 pub struct Backup {
     server: String,
@@ -21,11 +21,11 @@ pub struct Backup {
 }
 
 impl Client {
-    /// All that the registry would find again after a restart: `GET /backup`.
+    /// Everything that the registry restores from: `GET /backup`.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn backup(&self) -> Result<Backup, ClientError> {
         let request = self.with_credential(request_of(Method::GET, &self.url(&["backup"]), None::<&Value>)?);
         let begun = tokio::time::timeout(REQUEST_TIME, self.http.send(request)).await;
@@ -44,7 +44,7 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// When it breaks off.
+    /// If the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         let unreachable = |source| ClientError::Unreachable { server: self.server.clone(), source };
         let next = tokio::time::timeout(SILENCE, next_piece(&mut self.body)).await;

@@ -1,45 +1,45 @@
-//! What can go wrong when the registry is asked.
+//! How a call to the registry fails.
 
 use serde::Deserialize;
 
 use crate::net::RequestError;
 
-/// Why a call has failed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// What was given is no address of a registry.
-    #[error("`{address}` is no address of a registry: {why}")]
+    /// The configured address cannot be one of a registry.
+    #[error("`{address}` is not a registry address: {why}")]
     Address {
-        /// What was given.
+        /// The configured address.
         address: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// TLS cannot be spoken with the files that were given.
+    /// The TLS files are unusable.
     #[error("{0}")]
     Security(String),
-    /// No answer came.
+    /// No response arrived.
     #[error("the registry at {server} cannot be reached")]
     Unreachable {
-        /// Its address.
+        /// The address of the registry.
         server: String,
-        /// Why.
+        /// The cause.
         source: RequestError,
     },
-    /// The registry has said no: with a problem document (RFC 9457), of which this is the gist.
+    /// The registry refused the request with a problem document (RFC 9457), whose detail this is.
     #[error("the registry has answered {status}: {detail}")]
     Refused {
         /// The status code.
         status: u16,
-        /// What to mend, in the registry's words.
+        /// What to fix, in the registry's words.
         detail: String,
     },
-    /// The answer cannot be understood: that is no registry, or one of another version.
-    #[error("the registry's answer cannot be understood: {0}")]
+    /// The response is malformed: another server, or a registry of another version.
+    #[error("the registry's response is malformed: {0}")]
     Answer(String),
 }
 
-/// The parts of a problem document that are told on.
+/// The fields of a problem document that the error shows.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
@@ -76,7 +76,7 @@ impl ClientError {
         }
     }
 
-    /// The status code, when the registry has answered.
+    /// The status code, if the registry responded.
     pub fn status(&self) -> Option<u16> {
         match self {
             ClientError::Refused { status, .. } => Some(*status),
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_in_the_registrys_words() {
+    fn a_refusal_shows_the_registrys_words() {
         let one =
             br#"{"detail":"/name: must not be empty","errors":[{"pointer":"/name","detail":"must not be empty"}]}"#;
         assert_eq!(
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_worth_another_try() {
+    fn only_temporary_failures_may_pass() {
         for (status, passes) in [(400, false), (404, false), (409, false), (422, false), (429, true), (503, true)] {
             assert_eq!(ClientError::refused(status, b"{}").may_pass(), passes, "{status}");
         }

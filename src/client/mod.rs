@@ -1,13 +1,13 @@
-//! A client of the registry's own API: for the agent, for `exec`, and for programs that use this crate.
+//! A client of the registry's API: for the agent, for `exec`, and for programs that use this crate.
 //!
-//! It shares the vocabulary with the service, and nothing else. Each call is one request; whoever calls
-//! decides whether to try again. A proxy that the environment names is not used.
+//! It shares the domain types with the service, and nothing else. Each call is one request; the caller
+//! decides about retries. The client ignores the proxy variables of the environment.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`wire`] | what is sent and answered |
-//! | [`backup`] | a backup, as it comes |
-//! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
+//! | [`wire`] | the documents that are sent and received |
+//! | [`backup`] | streams a backup |
+//! | [`error`] | [`ClientError`]: how a call fails, with the registry's own words |
 
 pub mod backup;
 pub mod error;
@@ -31,62 +31,63 @@ use domain::plugin::Pid;
 pub use error::ClientError;
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
-/// How long a request may take until its answer is complete, as long as the service itself gives it.
+/// The timeout of a request with its whole response: the service allows itself the same time.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
-/// Speaks to one registry.
+/// A client of one registry.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: HttpClient,
     base: Url,
-    /// What is shown with every request.
+    /// The Authorization header of every request.
     credential: Option<HeaderValue>,
     origin: Origin,
 }
 
-/// What a list was when it was last asked for.
+/// The version of a list when it was last fetched.
 #[derive(Debug, Clone, Default)]
 pub struct ListTag(Option<HeaderValue>);
 
 impl Client {
-    /// A client of the registry at `server`, for example `http://localhost:8080`, that trusts whom the system trusts.
+    /// A client of the registry at `server`, such as `http://localhost:8080`. It trusts the system's authorities.
     ///
     /// # Errors
     ///
-    /// When that is no address of a registry.
+    /// If `server` is not a registry address.
     pub fn new(server: &str) -> Result<Client, ClientError> {
         Client::secured(server, &Security::default())
     }
 
-    /// A client of the registry at `server`, which speaks TLS with these files.
+    /// A client of the registry at `server`, which uses `security` for TLS.
     ///
     /// # Errors
     ///
-    /// When that is no address of a registry, or a file cannot be used.
+    /// If `server` is not a registry address, or a file is unusable.
     pub fn secured(server: &str, security: &Security) -> Result<Client, ClientError> {
         let wrong = |why: String| ClientError::Address { address: server.to_owned(), why };
         let base = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
-            return Err(wrong("it must begin with `http://` or `https://`".into()));
+            return Err(wrong("an address begins with `http://` or `https://`".into()));
         }
         let http = HttpClient::for_one_server(&base, security).map_err(ClientError::Security)?;
         Ok(Client { http, base, credential: None, origin: Origin::default() })
     }
 
-    /// The same client, which shows a token with every request.
+    /// The same client, which sends a token with every request.
     ///
     /// # Errors
     ///
-    /// When the token is none.
+    /// If `token` cannot be a token.
     pub fn with_token(self, token: &str) -> Result<Client, ClientError> {
         let address = self.base.to_string();
-        let wrong = |_| ClientError::Address { address, why: "the token is none".into() };
+        let wrong =
+            |_| ClientError::Address { address, why: "the token has characters that no header can carry".into() };
         let mut field = HeaderValue::from_str(&format!("Bearer {token}")).map_err(wrong)?;
         field.set_sensitive(true);
         Ok(Client { credential: Some(field), ..self })
     }
 
-    /// The same client, whose requests are part of traces.
+    /// The same client, whose requests belong to traces.
     #[must_use]
     pub fn from_origin(self, origin: Origin) -> Client {
         Client { origin, ..self }
@@ -97,21 +98,21 @@ impl Client {
         &self.base
     }
 
-    /// Registers a plugin: `POST /plugins`. Returns it as the registry has it now.
+    /// Registers a plugin: `POST /plugins`. Returns the stored plugin.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn register(&self, plugin: &Value) -> Result<Value, ClientError> {
         read(&self.send(Method::POST, &["plugins"], Some(plugin)).await?)
     }
 
-    /// Registers a plugin that must be new: `POST /plugins` with `If-None-Match: *`. Returns false when it
-    /// stood already, and is as it was.
+    /// Registers a plugin that must be new: `POST /plugins` with `If-None-Match: *`. Returns false if it
+    /// exists already; the registry then changes nothing.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
         let mut request = request_of(Method::POST, &self.url(&["plugins"]), Some(plugin))?;
         request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
@@ -126,7 +127,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When there is none, or the registry cannot be asked.
+    /// If the plugin does not exist, or the registry is unreachable or refuses the request.
     pub async fn plugin(&self, unique_id: &str) -> Result<Value, ClientError> {
         read(&self.send(Method::GET, &["plugins", unique_id], None::<&Value>).await?)
     }
@@ -135,16 +136,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn patch_plugin(&self, unique_id: &str, patch: &Value) -> Result<Value, ClientError> {
         read(&self.send(Method::PATCH, &["plugins", unique_id], Some(patch)).await?)
     }
 
-    /// Says which processes a plugin holds: `PUT /plugins/{id}/spawned_pids`.
+    /// Replaces the processes that a plugin holds: `PUT /plugins/{id}/spawned_pids`.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn set_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
         let body = serde_json::json!({ "spawned_pids": pids });
         read(&self.send(Method::PUT, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?)
@@ -154,27 +155,27 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn add_pids(&self, unique_id: &str, pids: &[Pid]) -> Result<Value, ClientError> {
         let body = serde_json::json!({ "spawned_pids": pids });
         read(&self.send(Method::POST, &["plugins", unique_id, "spawned_pids"], Some(&body)).await?)
     }
 
-    /// Takes one process from those that a plugin holds: `DELETE /plugins/{id}/spawned_pids/{pid}`.
+    /// Removes a process from those that a plugin holds: `DELETE /plugins/{id}/spawned_pids/{pid}`.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn remove_pid(&self, unique_id: &str, pid: Pid) -> Result<(), ClientError> {
         let path = ["plugins", unique_id, "spawned_pids", &pid.to_string()];
         self.send(Method::DELETE, &path, None::<&Value>).await.map(drop)
     }
 
-    /// Asks for a lease: `POST /leases`.
+    /// Grants a lease: `POST /leases`.
     ///
     /// # Errors
     ///
-    /// When the registry refuses it, or cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn grant_lease(&self, request: &LeaseRequest) -> Result<Lease, ClientError> {
         read(&self.send(Method::POST, &["leases"], Some(request)).await?)
     }
@@ -183,34 +184,34 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When it was released, there is none, or the registry cannot be asked.
+    /// If the lease is missing or released, or the registry is unreachable.
     pub async fn renew_lease(&self, lease_id: &str) -> Result<Lease, ClientError> {
         read(&self.send(Method::PUT, &["leases", lease_id], Some(&serde_json::json!({}))).await?)
     }
 
-    /// Releases a lease, the clean end: `DELETE /leases/{id}`.
+    /// Releases a lease before it expires: `DELETE /leases/{id}`.
     ///
     /// # Errors
     ///
-    /// When there is none, or the registry cannot be asked.
+    /// If the lease does not exist, or the registry is unreachable.
     pub async fn release_lease(&self, lease_id: &str) -> Result<(), ClientError> {
         self.send(Method::DELETE, &["leases", lease_id], None::<&Value>).await.map(drop)
     }
 
-    /// Reports what was seen: `POST /observations`.
+    /// Reports observations: `POST /observations`.
     ///
     /// # Errors
     ///
-    /// When another agent reports for the host (409), or the registry cannot be asked.
+    /// If another agent reports for the host (409), or the registry is unreachable.
     pub async fn observe(&self, report: &Report) -> Result<Accepted, ClientError> {
         read(&self.send(Method::POST, &["observations"], Some(report)).await?)
     }
 
-    /// What a host holds: `GET /resources?host=`, all pages. `None` when it is what `tag` stands for.
+    /// The resources of a host: `GET /resources?host=`, all pages. `None` if the list has not changed since `tag`.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked.
+    /// If the registry is unreachable or refuses the request.
     pub async fn resources_of_host(
         &self,
         host: &str,
@@ -246,7 +247,7 @@ impl Client {
 
     fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
-        // A base with a host can always have a path.
+        // A base with a host always accepts a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
@@ -271,7 +272,7 @@ impl Client {
         ClientError::Unreachable { server: self.base.to_string(), source }
     }
 
-    /// Sends a request, and judges the answer.
+    /// Sends a request, and turns an error status into an error.
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
         let mut request = self.with_credential(request);
         let method = request.method().clone();
@@ -315,14 +316,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_one_segment_whatever_they_hold() {
+    fn ids_are_encoded_as_one_path_segment() {
         let client = Client::new("http://localhost:8080/registry/").unwrap();
         let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]);
         assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/a%2Fb_c%20d%3F%23/spawned_pids");
     }
 
     #[test]
-    fn what_is_no_registry_is_refused() {
+    fn addresses_without_http_are_refused() {
         for server in ["", "localhost:8080", "ftp://localhost", "/plugins"] {
             assert!(matches!(Client::new(server), Err(ClientError::Address { .. })), "{server}");
         }
@@ -330,7 +331,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_registry_that_is_down_is_unreachable() {
-        // Port 1 of the loopback is nobody's.
+        // No process listens on port 1 of the loopback.
         let down = Client::new("http://127.0.0.1:1").unwrap();
         let error = down.plugin("a_b").await.unwrap_err();
         assert!(error.may_pass() && error.to_string().contains("127.0.0.1:1"), "{error}");

@@ -1,4 +1,4 @@
-//! What is sent and answered, as far as this crate's own programs use it.
+//! The documents that this crate's programs exchange with the registry.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,55 +6,55 @@ use serde::{Deserialize, Serialize};
 use domain::plugin::FreeJson;
 use domain::record::{ObservedState, ReportedObservation, ResourceKind};
 
-/// What `POST /leases` takes.
+/// The body of `POST /leases`.
 #[derive(Debug, Clone, Serialize)]
 pub struct LeaseRequest {
-    /// Who holds it, for people.
+    /// The name of the holder, for people.
     pub holder: String,
-    /// Where that is.
+    /// The host of the holder.
     pub host: Option<String>,
-    /// How long it lasts without a renewal, in seconds.
+    /// How long the lease lasts without a renewal, in seconds.
     pub ttl_seconds: u32,
 }
 
-/// A lease; what else the registry says of it is left out.
+/// The fields of a lease that this crate's programs read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Lease {
-    /// Its id.
+    /// The id of the lease.
     pub lease_id: String,
-    /// When it should be renewed, in seconds from now.
+    /// When to renew it, in seconds from now.
     pub renew_after_seconds: f64,
 }
 
-/// What `POST /observations` takes.
+/// The body of `POST /observations`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Which agent.
+    /// The name of the agent.
     pub by: String,
-    /// Of which host.
+    /// The host that it observes.
     pub host: Option<String>,
-    /// What time it is by the agent's clock, so that its times can be set right.
+    /// The agent's clock, by which the registry corrects the agent's times.
     pub at: Timestamp,
-    /// What it has seen: at most 10,000.
+    /// The observations: at most 10,000.
     pub observations: Vec<ReportedSighting>,
 }
 
-/// One sighting of a report.
+/// One observation of a report.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReportedSighting {
-    /// Of what kind.
+    /// The kind of the resource.
     pub kind: ResourceKind,
-    /// Whose.
+    /// The plugin that holds it.
     pub plugin: String,
-    /// Which.
+    /// The id of the resource.
     pub id: String,
-    /// What was seen.
+    /// The observed state.
     pub state: ObservedState,
-    /// More about it.
+    /// The reason, for people.
     pub detail: Option<String>,
-    /// What tells it from a stranger of the same name.
+    /// The identity that tells the resource from a later one with the same id.
     pub identity: Option<FreeJson>,
-    /// When.
+    /// When the probe ran.
     pub at: Timestamp,
 }
 
@@ -72,43 +72,43 @@ impl From<&ReportedObservation> for ReportedSighting {
     }
 }
 
-/// What came of a report.
+/// The response to a report.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Accepted {
-    /// How many sightings were taken.
+    /// How many observations the registry recorded.
     pub accepted: u64,
-    /// Those that were not: of what is not held any more, or older than what is known.
+    /// The observations that it ignored: of released resources, or older than the last one.
     #[serde(default)]
     pub ignored: Vec<Ignored>,
 }
 
-/// A sighting that was not taken.
+/// An observation that the registry ignored.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ignored {
-    /// Its place in the report, from 0.
+    /// Its index in the report, from 0.
     pub index: usize,
-    /// Why.
+    /// The reason.
     pub detail: String,
 }
 
-/// A row of `GET /resources`; what else the registry says of it is left out.
+/// The fields of a row of `GET /resources` that this crate's programs read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ResourceRow {
-    /// Whose.
+    /// The plugin that holds the resource.
     pub plugin: String,
-    /// What.
+    /// The kind of the resource.
     pub kind: ResourceKind,
-    /// Which.
+    /// The id of the resource.
     pub id: Option<String>,
-    /// What was seen of it.
+    /// The last observation.
     #[serde(default)]
     pub observed: Option<Observed>,
 }
 
-/// What was seen of a resource.
+/// The observation of a resource.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Observed {
-    /// What tells it from a stranger of the same name.
+    /// The identity that tells the resource from a later one with the same id.
     #[serde(default)]
     pub identity: Option<FreeJson>,
 }

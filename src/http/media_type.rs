@@ -6,16 +6,16 @@ use hyper::header::CONTENT_TYPE;
 /// The media type of most replies.
 pub const JSON: &str = "application/json";
 
-/// The media type: one JSON document a line.
+/// The media type of newline-delimited JSON: one document in each line.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// The media type of a stream of events.
+/// The media type of server-sent events.
 pub const EVENT_STREAM: &str = "text/event-stream";
 
-/// The media type of OpenMetrics, without and with its parameters.
+/// The media type of OpenMetrics, without parameters.
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text";
 
-/// The media type of the older format, which is for those alone who ask for nothing else.
+/// The media type of Prometheus' older text format, for clients that accept no other format.
 pub(crate) const PLAIN_TEXT: &str = "text/plain";
 
 /// The media type of a merge patch (RFC 7396).

@@ -1,22 +1,22 @@
-//! The HTTP API: every route, status code and extractor. Nothing here decides anything.
+//! The HTTP API: every route, status code and extractor. All decisions are made in the registry.
 //!
-//! A handler parses, makes one call to the registry, and replies. What goes wrong anywhere, in
-//! routing and extraction too, is answered as a problem document (RFC 9457).
+//! A handler parses the request, calls the registry once, and replies. Every error becomes a problem document (RFC
+//! 9457), also an error in routing or extraction.
 //!
 //! | file or folder | idea |
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
-//! | [`operations`] | what is known of every route: permission, parameters, media types, and so on |
-//! | [`state`] | what the handlers are given |
-//! | [`middleware`] | what every request goes through |
-//! | [`extract`] | what handlers take from a request |
-//! | [`query`] | the query of a request, from tables that the description uses, too |
-//! | [`handlers`] | the handlers, one file a resource |
-//! | [`reply`] | what handlers answer with |
+//! | [`operations`] | the facts about every route: permission, parameters, media types, and so on |
+//! | [`state`] | the state that all handlers share |
+//! | [`middleware`] | the layers around every handler |
+//! | [`extract`] | extractors: the parts of a request that handlers use |
+//! | [`query`] | query parameters, from tables that the OpenAPI description also uses |
+//! | [`handlers`] | the handlers, one file for each resource |
+//! | [`reply`] | replies that handlers share |
 //! | [`problem`] | errors |
 //! | [`headers`], [`media_type`] | names of header fields and of media types |
-//! | [`metrics`] | what `/metrics` tells |
-//! | [`openapi`] | the description of the API |
+//! | [`metrics`] | the metrics that `/metrics` exports |
+//! | [`openapi`] | the OpenAPI description of the API |
 
 pub mod extract;
 pub mod handlers;

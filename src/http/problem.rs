@@ -21,10 +21,10 @@ use domain::plugin::{FieldError, Invalid};
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The most wrong places that one answer names.
+/// The most field errors in one problem document.
 const MAX_ERRORS: usize = 100;
 
-/// What went wrong, before the request that it belongs to is known.
+/// An error, before the request's path and id are known.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: Kind,
@@ -72,135 +72,133 @@ macro_rules! kinds {
 
 kinds! {
     /// The path, a header field or the framing of the request is not valid. Send what `detail` asks for.
-    BadRequest = BAD_REQUEST, "bad-request", "The request cannot be understood";
+    BadRequest = BAD_REQUEST, "bad-request", "The request is malformed";
     /// The body is not strict JSON: it is cut off, repeats a key, has U+0000 in a string or nests too deeply. Mend it
     /// at the place that `detail` or `errors` names.
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
     /// The operation does not have the query parameter, or not that value. `detail` lists what it takes.
-    BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is not acceptable";
+    BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is invalid";
     /// Tokens are configured, and the request has none in force. Send `Authorization: Bearer` with a token that has not
     /// ended.
-    Unauthorized = UNAUTHORIZED, "unauthorized", "A token is needed";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "A valid token is required";
     /// The token's role or scope does not allow the request. Use a token with the role and the scope that `detail`
     /// names.
     Forbidden = FORBIDDEN, "forbidden", "The token's role or scope does not allow this";
     /// A browser sent the request for a page of another origin. Name the origin in `--cors-origins`, or ask without a
     /// browser.
-    ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of that origin may not ask here";
+    ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of this origin may not send requests";
     /// `Host` is not a name of this registry, and no tokens are configured. Name it in `--allowed-hosts`, or make a
     /// token.
-    Misdirected = MISDIRECTED_REQUEST, "misdirected", "The service does not go by that name";
+    Misdirected = MISDIRECTED_REQUEST, "misdirected", "The request's host is not allowed";
     /// The path has no operation, or what it names does not exist or was removed. Check the path and the id.
     NotFound = NOT_FOUND, "not-found", "Not found";
     /// The path does not have the method. `Allow` lists those that it has.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
-    /// `Accept` excludes every media type of the operation. Accept one that [Endpoints](endpoints.md) lists.
-    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable media type can be made";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
+    /// `Accept` excludes every media type of the operation. Accept one that it offers.
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No offered media type is acceptable";
     /// The body, or a line of it, did not arrive within 10 seconds. Send it again.
     Timeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time";
     /// Another category and name make the same `unique_id`. Choose another name or category, or remove that plugin.
     IdTaken = CONFLICT, "unique-id-taken", "The unique_id belongs to another plugin";
     /// The document changes the name, the category or the `unique_id` of a plugin. Register a new plugin instead.
-    IdentityFixed = CONFLICT, "identity-fixed", "The identity of a plugin is fixed";
+    IdentityFixed = CONFLICT, "identity-fixed", "A plugin's identity cannot change";
     /// The plugin holds what may still run or bill. Release it first, or say `force=true`.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// The registry has as many webhooks as it may. Remove one first.
-    TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    TooManyWebhooks = CONFLICT, "too-many-webhooks", "Too many webhooks";
     /// A token in force has the name. Choose another, or revoke that token.
     TokenNameTaken = CONFLICT, "token-name-taken", "The name belongs to another token";
     /// The registry has as many tokens in force as it may. Revoke one first.
-    TooManyTokens = CONFLICT, "too-many-tokens", "There are too many tokens";
+    TooManyTokens = CONFLICT, "too-many-tokens", "Too many tokens";
     /// The token is in the file of `--tokens-file`. The operator removes it there.
-    TokenInFile = CONFLICT, "token-in-file", "The token stands in a file";
+    TokenInFile = CONFLICT, "token-in-file", "The token is defined in a file";
     /// The registry has as many budgets as it may. Remove one first.
-    TooManyBudgets = CONFLICT, "too-many-budgets", "There are too many budgets";
+    TooManyBudgets = CONFLICT, "too-many-budgets", "Too many budgets";
     /// The holder gave the lease back. Take a new one.
     LeaseReleased = CONFLICT, "lease-released", "The lease was released";
     /// The registry has as many leases as it may. Release leases that are not used, or wait until ended ones are
     /// forgotten.
-    TooManyLeases = CONFLICT, "too-many-leases", "There are too many leases";
+    TooManyLeases = CONFLICT, "too-many-leases", "Too many leases";
     /// Another agent has reported for the host. Stop one of the two; one agent a host is enough.
     AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
     /// The cursor or event id belongs to the history of another store. Read the list from its beginning.
     Gone = GONE, "other-store", "The cursor belongs to another store";
     /// The journal was compacted beyond the revision. Read the present state, then follow the events from its revision.
-    Compacted = GONE, "compacted", "The past that is asked for is no longer kept";
+    Compacted = GONE, "compacted", "The requested revision was compacted";
     /// `If-Match` or `If-None-Match` does not hold: another client has changed it. Read it again and decide anew.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
-    /// The body or a line of it is larger than its [limit](limits.md#requests). Send less, or several requests.
+    /// The body or a line of it is larger than its limit. Send less, or several requests.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    /// `Content-Type` is missing or not one that the operation takes. Send one that [Endpoints](endpoints.md) lists.
+    /// `Content-Type` is missing or not one that the operation takes. Send one that it takes.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
     /// The body is JSON, and breaks a rule of its document. `errors` lists every wrong place; mend all of them.
-    Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document breaks the rules";
+    Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document is invalid";
     /// The token sent another request with the same key within 24 hours. Choose a new key.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
     /// The caller is over its rate (`--rate-limit`). Wait as long as `Retry-After` says.
-    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests were made";
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests";
     /// The header has more than 32 KiB or 100 fields. Send less of it.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
     /// The path with its query is too long. Ask for less at a time.
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The request's target is too long";
     /// The registry has a fault and has logged it. Report it with the `request_id`.
-    Internal = INTERNAL_SERVER_ERROR, "internal", "The service has a fault";
-    /// The method or the transfer coding is not known. Use those of HTTP that [Endpoints](endpoints.md) lists.
-    NotImplemented = NOT_IMPLEMENTED, "not-implemented", "The request asks for what is not implemented";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal server error";
+    /// The method or the transfer coding is not known. Use a method that the path has.
+    NotImplemented = NOT_IMPLEMENTED, "not-implemented", "Not implemented";
     /// The store cannot be used, the registry is full of requests, or it is starting. Send the request again after
     /// `Retry-After`.
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this at the moment";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
     /// The change would exceed `--max-plugins` or `--max-bytes`. Remove plugins, or let the operator raise the quota.
-    Full = INSUFFICIENT_STORAGE, "registry-full", "The registry holds as much as it may";
+    Full = INSUFFICIENT_STORAGE, "registry-full", "The registry is full";
     /// The replica did not reach `min_revision` within `wait`. Ask again, or ask another replica.
-    Behind = GATEWAY_TIMEOUT, "behind", "The revision that is asked for was not reached in time";
+    Behind = GATEWAY_TIMEOUT, "behind", "The requested revision was not reached in time";
 }
 
-/// A problem document (RFC 9457): what went wrong, and what to mend.
+/// A problem document (RFC 9457): what is wrong, and how to correct it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument<'a> {
-    /// What kind of problem it is; stable.
+    /// A URI that identifies the kind of problem. It never changes.
     #[serde(rename = "type")]
     #[schema(examples("urn:plugin-registry:problem:invalid-document"))]
     type_uri: String,
-    /// The kind in words.
+    /// A summary of the kind of problem.
     title: &'a str,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong in this case, and what would be right.
+    /// What is wrong with this request, and how to correct it.
     detail: &'a str,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     instance: Option<&'a str>,
-    /// `X-Request-Id`, to find the request in the log.
+    /// The request's `X-Request-Id`, as in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<&'a str>,
-    /// The wrong places in the document that was sent.
+    /// The invalid fields of the document in the request.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
 }
 
 impl Problem {
-    /// A problem of a kind.
+    /// Makes a problem of a kind.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, challenge: None, close: false }
     }
 
-    /// The kind that fits a bare status code.
+    /// The problem for a bare status code.
     pub fn of_status(status: StatusCode) -> Problem {
         let (kind, detail) = match status {
             StatusCode::BAD_REQUEST => (Kind::BadRequest, "the request is not valid HTTP"),
-            StatusCode::NOT_FOUND => {
-                (Kind::NotFound, "there is nothing at this path; /openapi.json lists what there is")
-            }
+            StatusCode::NOT_FOUND => (Kind::NotFound, "no route has this path; /openapi.json lists all routes"),
             StatusCode::METHOD_NOT_ALLOWED => {
                 (Kind::MethodNotAllowed, "the header field Allow lists the methods of this path")
             }
             StatusCode::NOT_ACCEPTABLE => {
-                (Kind::NotAcceptable, "the header field Accept leaves nothing that can be made")
+                (Kind::NotAcceptable, "Accept excludes every media type of this path; send */* or leave it out")
             }
             StatusCode::REQUEST_TIMEOUT => (Kind::Timeout, "the request did not arrive in time"),
             StatusCode::PAYLOAD_TOO_LARGE => (Kind::TooLarge, "the body is too large"),
@@ -211,36 +209,40 @@ impl Problem {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
                 (Kind::HeadersTooLarge, "the header is larger than 32 KiB or has more than 100 fields")
             }
-            StatusCode::NOT_IMPLEMENTED => (Kind::NotImplemented, "the request asks for what is not implemented"),
-            StatusCode::SERVICE_UNAVAILABLE => (Kind::Unavailable, "the service cannot do this at the moment"),
-            status if status.is_client_error() => (Kind::BadRequest, "the request cannot be understood"),
-            _ => (Kind::Internal, "the fault was logged"),
+            StatusCode::NOT_IMPLEMENTED => {
+                (Kind::NotImplemented, "the service does not implement the method or the transfer coding")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (Kind::Unavailable, "the service cannot answer now; send the request again")
+            }
+            status if status.is_client_error() => (Kind::BadRequest, "the request is malformed"),
+            _ => (Kind::Internal, "an internal error; the log has the cause"),
         };
         Problem::new(kind, detail)
     }
 
-    /// Says how one is let in: `WWW-Authenticate` (RFC 9110 section 11.6.1).
+    /// Adds a challenge: `WWW-Authenticate` (RFC 9110 section 11.6.1).
     #[must_use]
     pub fn with_challenge(mut self, challenge: &'static str) -> Problem {
         self.challenge = Some(challenge);
         self
     }
 
-    /// Names the wrong places.
+    /// Adds the invalid fields.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
         self.errors = errors;
         self
     }
 
-    /// Says when to try again.
+    /// Adds `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Problem {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Ends the connection with this answer, because the rest of the request was not read.
+    /// Closes the connection after the reply, because the rest of the request was not read.
     #[must_use]
     pub fn closing(mut self) -> Problem {
         self.close = true;
@@ -265,7 +267,7 @@ impl Problem {
         }
     }
 
-    /// The whole reply for the request with this path and id.
+    /// The whole reply to the request with this path and id.
     pub fn reply(&self, instance: Option<&str>, request_id: Option<&str>) -> Response {
         let text = self.text(instance, request_id);
         let mut response = (self.status(), text).into_response();
@@ -275,11 +277,11 @@ impl Problem {
 
     /// The document, serialised.
     pub fn text(&self, instance: Option<&str>, request_id: Option<&str>) -> Vec<u8> {
-        // Serialising to memory fails for no value of this type.
+        // Serialising this type to memory cannot fail.
         serde_json::to_vec(&self.document(instance, request_id)).unwrap_or_default()
     }
 
-    /// The header fields that go with it.
+    /// The header fields of the reply.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -301,8 +303,8 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// A bare status with the problem beside it: [`super::middleware::stack`] writes the document, because
-    /// only there the request is known.
+    /// Returns a bare status with the problem as an extension. [`super::middleware::stack`] writes the document,
+    /// because only the middleware knows the request.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -331,9 +333,11 @@ impl From<SubmitError> for Problem {
         let retry_after = error.retry_after();
         let problem = match error {
             SubmitError::Refused(refusal) => return Problem::from(refusal),
-            SubmitError::WriterFailed => Problem::new(Kind::Internal, "the change was not made; the fault was logged"),
+            SubmitError::WriterFailed => {
+                Problem::new(Kind::Internal, "the writer failed and did not make the change; the log has the cause")
+            }
             unavailable @ (SubmitError::StoreUnavailable { .. } | SubmitError::Overloaded | SubmitError::Closed) => {
-                let detail = format!("{unavailable}; the change was not acknowledged and may be sent again");
+                let detail = format!("{unavailable}; the change was not acknowledged; send it again");
                 Problem::new(Kind::Unavailable, detail)
             }
         };
@@ -365,7 +369,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),
             Refusal::TooManyPlugins { .. } | Refusal::TooManyBytes { .. } => Problem::new(Kind::Full, detail),
             Refusal::AnotherAgent { .. } => {
-                Problem::new(Kind::AnotherAgent, format!("{detail}; one agent a host is enough"))
+                Problem::new(Kind::AnotherAgent, format!("{detail}; run one agent on each host"))
                     .with_retry_after(Duration::from_mins(1))
             }
             Refusal::IdTaken { .. } => {
@@ -376,24 +380,25 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::IdentityFixed, detail).with_errors(errors.into_iter().collect())
             }
             Refusal::StillHeld { .. } => {
-                Problem::new(Kind::StillHeld, format!("{detail}; release it first, or say ?force=true"))
+                Problem::new(Kind::StillHeld, format!("{detail}; release them first, or add ?force=true"))
             }
             Refusal::PreconditionFailed { current: Some(revision) } => Problem::new(
                 Kind::PreconditionFailed,
-                format!("it stands at revision {revision}; read it again and decide anew"),
+                format!("the current revision is {revision}; read it again, and send its entity tag"),
             ),
-            Refusal::PreconditionFailed { current: None } => {
-                Problem::new(Kind::PreconditionFailed, "it does not exist, so that no entity tag can match")
-            }
+            Refusal::PreconditionFailed { current: None } => Problem::new(
+                Kind::PreconditionFailed,
+                "the resource does not exist, so no entity tag matches; leave If-Match out",
+            ),
             Refusal::Invalid(invalid) => Problem::from(invalid),
             Refusal::KeyReused => Problem::new(Kind::KeyReused, detail),
-            Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema could not be checked"),
+            Refusal::NotChecked(_) => Problem::new(Kind::Internal, "the schema was not checked; the log has the cause"),
         }
     }
 }
 
-/// The problem of a request that has taken too long.
+/// The problem of a request that has exceeded the time limit.
 pub(crate) fn out_of_time() -> Problem {
-    Problem::new(Kind::Unavailable, "the request took too long and was given up; a change may still be made")
+    Problem::new(Kind::Unavailable, "the request timed out, and its change may still be made; read before you retry")
         .with_retry_after(Duration::from_secs(5))
 }

@@ -14,7 +14,7 @@ use super::openapi::{self, Description};
 use super::state::Exposure;
 use crate::http::state::Shared;
 
-/// Every route that does something.
+/// All routes of the API.
 fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(plugins::list_plugins, plugins::register_plugin))
@@ -50,7 +50,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .merge(OpenApiRouter::new().routes(routes!(openapi::read_openapi)).layer(Extension(Description(description))))
 }
 
-/// The description of the API as the handlers give it, before it is completed from the table of operations.
+/// The description that utoipa derives from the handlers, before [`openapi::complete`] adds the table of operations.
 pub fn gathered() -> Value {
     serde_json::to_value(routes().into_openapi()).unwrap_or_default()
 }
@@ -60,7 +60,7 @@ pub fn description() -> Value {
     openapi::complete(gathered())
 }
 
-/// The whole service: routes, description, API browser, and what surrounds all of them.
+/// The whole service: routes, API description, API browser, and the middleware around them.
 pub fn router(api: Shared) -> Router {
     let routes = match api.offer {
         Exposure::Everything | Exposure::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
@@ -69,7 +69,7 @@ pub fn router(api: Shared) -> Router {
     surrounded(routes.with_state(api.clone()), api)
 }
 
-/// Puts around routes what surrounds every request.
+/// Wraps routes in the middleware.
 fn surrounded(routes: Router, api: Shared) -> Router {
     routes.layer(StackLayer::new(api))
 }

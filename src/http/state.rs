@@ -1,4 +1,4 @@
-//! What the handlers are given: the registry, the webhooks, and what bounds requests.
+//! The state that all handlers share: the registry, the webhooks, and the limits of requests.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,51 +13,51 @@ use crate::registry::Registry;
 use crate::telemetry::{LogLevel, Traces};
 use crate::webhook::Deliveries;
 
-/// What the handlers work with.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub struct Api {
     /// The registry.
     pub registry: Registry,
     /// The webhooks.
     pub webhooks: Deliveries,
-    /// Who is let in.
+    /// Authentication of requests.
     pub access: Access,
-    /// What the registry can see of its own host.
+    /// The resources on this host that the registry can see.
     pub sight: Visibility,
-    /// To whom backups are given.
+    /// Which callers may read backups.
     pub backups: BackupAccess,
-    /// What a request may take.
+    /// Size and time limits of requests.
     pub limits: Limits,
-    /// The requests that were answered.
+    /// Metrics of the answered requests.
     pub requests: Requests,
-    /// Which of them are let in.
+    /// Admission of requests under load.
     pub gate: Arc<LoadShedder>,
-    /// Who is told of what requests lead to.
+    /// The exporter of traces.
     pub traces: Traces,
-    /// The log's level.
+    /// The log level.
     pub log_level: LogLevel,
-    /// Which of the routes there are.
+    /// Which routes this listener serves.
     pub offer: Exposure,
 }
 
-/// Which routes a listener offers.
+/// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Exposure {
-    /// All of them.
+    /// All routes.
     #[default]
     Everything,
-    /// All but the metrics, which have an address of their own.
+    /// All routes but the metrics, which have a separate listener.
     AllButMetrics,
-    /// The metrics, at that address.
+    /// The metrics only.
     MetricsAlone,
 }
 
-/// An [`Api`] that all requests share: cloning it costs a count.
+/// An [`Api`] that all requests share; a clone copies only a pointer.
 #[derive(Clone)]
 pub struct Shared(Arc<Api>);
 
 impl Shared {
-    /// Shares it from now on.
+    /// Puts an [`Api`] behind a shared pointer.
     pub fn new(api: Api) -> Shared {
         Shared(Arc::new(api))
     }
@@ -72,8 +72,8 @@ impl Deref for Shared {
 }
 
 impl Api {
-    /// What serves a registry with its webhooks and the tokens of its store, within the usual limits, and sees nothing of
-    /// its host.
+    /// An [`Api`] for a registry and its webhooks, with the tokens of the registry's store and the default limits. No
+    /// resources of this host are visible.
     pub fn new(registry: Registry, webhooks: Deliveries) -> Api {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), None);
         let access = Access { tokens, names: Arc::new(AllowedHosts::default()) };
@@ -93,16 +93,16 @@ impl Api {
     }
 }
 
-/// What a request may take.
+/// Size and time limits of requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The longest body, and the longest line of an NDJSON body, in bytes.
     pub body_bytes: usize,
-    /// How long a body, or a line of an NDJSON body, may take to arrive.
+    /// How long a client may take to send a body, or a line of an NDJSON body.
     pub body_time: Duration,
-    /// How long a request may take until its answer begins; NDJSON bodies excepted.
+    /// How long a request may take until the reply begins; NDJSON bodies are exempt.
     pub request_time: Duration,
-    /// How often a live stream without news says that it lives.
+    /// How often an idle live stream sends a heartbeat.
     pub heartbeat: Duration,
 }
 
@@ -117,24 +117,24 @@ impl Default for Limits {
     }
 }
 
-/// What decides who is let in.
+/// Authentication of requests.
 #[derive(Clone)]
 pub struct Access {
     /// The tokens.
     pub tokens: Tokens,
-    /// The names of the service, which count while there are no tokens.
+    /// The hosts that a request may name while no tokens are configured.
     pub names: Arc<AllowedHosts>,
 }
 
-/// To whom backups are given.
+/// Which callers may read backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupAccess {
-    /// To whoever may do everything, known or not.
+    /// Every caller whose permission covers backups, also without a token.
     Given,
-    /// To those whose token says so. Without tokens, anybody in the network could ask for the secrets that they hold.
+    /// Only callers with an admin token. Without tokens, anyone in the network could read the secrets in a backup.
     ToAdmins,
 }
 
-/// A list that looks at more plugins than this is made on a thread of its own, so that the
-/// requests beside it need not wait.
+/// A list that scans more plugins than this number runs on a blocking thread, so that other requests do not wait for
+/// it.
 pub(crate) const LONG_SCAN: usize = 2_000;

@@ -1,7 +1,7 @@
-//! The agent of a host: it asks the registry what the host should hold, looks, and reports what is news.
+//! The agent of a host: asks the registry which resources the host holds, probes them, and reports changes.
 //!
-//! It survives the registry: while that cannot be reached, it goes on looking at what it knew, keeps
-//! the newest sighting of each resource, and sends them when the registry is back.
+//! While the registry is unreachable, the agent goes on probing the resources it knows. It keeps the
+//! newest observation of each and sends them once the registry is back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::clock::Clock;
 use domain::plugin::UniqueId;
 use domain::record::{ReportedObservation, ResourceKey};
 
-/// How many sightings are sent at a time: some 200 bytes each, and a body may have 1 MiB.
+/// How many observations one request carries: each has some 200 bytes, and a body may have 1 MiB.
 const BATCH: usize = 1_000;
 
 /// How an agent works.
 #[derive(Debug, Clone)]
 pub struct AgentSettings {
-    /// The host whose resources it looks at, as plugins name it.
+    /// The host whose resources it probes, as plugins name it.
     pub host: String,
-    /// What it calls itself: another one that reports for the same host is told by it.
+    /// The name of the agent, by which the registry tells it from another agent of the same host.
     pub by: String,
-    /// Where the Docker engine listens.
+    /// The address of the Docker engine.
     pub engine: String,
-    /// How often it looks. A longer pause finds out later; a shorter one takes more processor time.
+    /// The interval between sweeps. A longer one notices changes later; a shorter one takes more processor time.
     pub interval: Duration,
-    /// When what has not changed is told again. A registry takes what is older than three minutes for unknown.
+    /// When to resend an observation that has not changed: the registry regards one as unknown after three minutes.
     pub refresh: SignedDuration,
 }
 
@@ -47,7 +47,7 @@ pub struct Agent<C> {
     standing: Standing,
 }
 
-/// How the registry has taken us lately: told once when it changes, and not at every sweep.
+/// How the registry last responded: the agent logs a change, not every sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     New,
@@ -59,14 +59,14 @@ enum Standing {
 }
 
 impl<C: Clock> Agent<C> {
-    /// An agent that reports by `client`.
+    /// An agent that reports through `client`.
     pub fn new(client: Client, clock: C, settings: AgentSettings) -> Agent<C> {
         let prober = Prober::new(&settings.engine, settings.refresh);
         let (held, tag, outbox) = (Vec::new(), ListTag::default(), BTreeMap::new());
         Agent { client, clock, settings, prober, held, tag, outbox, standing: Standing::New }
     }
 
-    /// Looks and reports until `stop`.
+    /// Sweeps and reports until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(self.settings.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -82,7 +82,7 @@ impl<C: Clock> Agent<C> {
         }
     }
 
-    /// Asks, looks and reports once.
+    /// Fetches the held resources, sweeps and reports once.
     pub async fn turn(&mut self) {
         match self.client.resources_of_host(&self.settings.host, &mut self.tag).await {
             Ok(Some(rows)) => {
@@ -94,7 +94,7 @@ impl<C: Clock> Agent<C> {
         }
         let news = self.prober.sweep(&self.held, self.clock.now()).await;
         self.outbox.extend(news.into_iter().map(|sighting| (sighting.key.clone(), sighting)));
-        // What was given back meanwhile is of no concern any more.
+        // Observations of released resources are dropped.
         let held: std::collections::HashSet<&ResourceKey> = self.held.iter().map(|held| &held.key).collect();
         self.outbox.retain(|key, _| held.contains(key));
         self.send().await;
@@ -110,14 +110,14 @@ impl<C: Clock> Agent<C> {
                 Ok(accepted) => {
                     self.stands(Standing::Welcome);
                     for ignored in &accepted.ignored {
-                        debug!(index = ignored.index, "a sighting was not taken: {}", ignored.detail);
+                        debug!(index = ignored.index, "the registry ignored an observation: {}", ignored.detail);
                     }
                 }
                 Err(refused) if refused.status() == Some(409) => {
-                    // Kept: the other one may end, and then they are wanted.
+                    // Keep the observations: if the other agent ends, the registry needs them.
                     if self.stands(Standing::Second) {
                         error!(
-                            "another agent reports for this host; this one waits until that one is silent: {refused}"
+                            "another agent reports for this host; this agent waits until the other is silent: {refused}"
                         );
                     }
                     return;
@@ -126,8 +126,10 @@ impl<C: Clock> Agent<C> {
                     self.out_of_favour(&error);
                     return;
                 }
-                // The same would be refused again, and hold up all that comes after it.
-                Err(error) => error!(sightings = batch.len(), "sightings were refused, and are dropped: {error}"),
+                // The registry would refuse them again, and they would block all later observations.
+                Err(error) => {
+                    error!(sightings = batch.len(), "the registry refused observations, which are dropped: {error}")
+                }
             }
             self.outbox.retain(|key, _| !batch.contains(key));
         }
@@ -136,7 +138,7 @@ impl<C: Clock> Agent<C> {
     fn back_in_reach(&mut self) {
         if self.standing == Standing::OutOfReach || self.standing == Standing::New {
             if self.standing == Standing::OutOfReach {
-                // It may have been started again, on an older store even.
+                // The registry may have restarted, even on an older store.
                 self.prober.resend_all();
             }
             self.stands(Standing::Welcome);
@@ -147,17 +149,17 @@ impl<C: Clock> Agent<C> {
     fn out_of_favour(&mut self, error: &ClientError) {
         let standing = if error.may_pass() { Standing::OutOfReach } else { Standing::Refused };
         if self.stands(standing) {
-            warn!("{}; looking goes on, and is reported later", with_causes(error));
+            warn!("{}; probing continues, and the agent reports later", with_causes(error));
         }
     }
 
-    /// Returns true if and only if that is new.
+    /// Returns true if and only if `standing` is new.
     fn stands(&mut self, standing: Standing) -> bool {
         std::mem::replace(&mut self.standing, standing) != standing
     }
 }
 
-/// The row of a list as something to look at; `None` for what has no name that we could look for.
+/// The resource of a row; `None` for a row without an id, which no probe can find.
 fn held(row: ResourceRow) -> Option<HeldOnHost> {
     let key = ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into() };
     Some(HeldOnHost { key, identity: row.observed.and_then(|observed| observed.identity) })

@@ -1,13 +1,13 @@
-//! How often something far away is asked: pure arithmetic.
+//! The pause between two probes of a remote resource: pure arithmetic.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How often.
+/// The pauses between probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The pause while it answers. A longer one finds out later; a shorter one asks more of it.
+    /// The pause after a success. A longer pause notices changes later; a shorter one sends more requests.
     pub interval: SignedDuration,
-    /// The longest pause, to which it is doubled with every failure in a row.
+    /// The longest pause: each failure in a row doubles the pause up to this.
     pub longest: SignedDuration,
 }
 
@@ -18,10 +18,10 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// When to ask again after `failures` in a row.
+    /// The time of the next probe after `failures` in a row.
     ///
-    /// `chance`, from 0 to 1, makes the pause up to a tenth shorter or longer, so that what was begun at
-    /// once does not stay together.
+    /// `chance`, from 0 to 1, shortens or lengthens the pause by up to a tenth, so that probes which began
+    /// together spread out.
     pub fn next(&self, failures: u32, now: Timestamp, chance: f64) -> Timestamp {
         let doubled = self.interval.checked_mul(1 << failures.min(20)).unwrap_or(self.longest);
         let pause = doubled.min(self.longest.max(self.interval));
@@ -43,7 +43,7 @@ mod tests {
     #[case(2, 0.5, 240)]
     #[case(3, 0.5, 300)]
     #[case(u32::MAX, 0.5, 300)]
-    // What is no chance is taken for the nearest one.
+    // A value outside the range is clamped.
     #[case(0, 9.0, 66)]
     #[case(0, -9.0, 54)]
     fn pauses_double_and_differ_a_little(#[case] failures: u32, #[case] chance: f64, #[case] seconds: i64) {

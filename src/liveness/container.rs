@@ -1,6 +1,6 @@
-//! Does a container still run? Asked of the Docker Engine API, by calls that only read.
+//! Does a container still run? The probe asks the Docker Engine API, with calls that only read.
 //!
-//! An engine that does not answer says nothing about its containers: they are unknown, and never gone.
+//! If the engine does not answer, its containers are unknown, never gone.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use domain::plugin::FreeJson;
 use domain::record::ObservedState;
 
-/// Where the engine listens, when nothing else is said.
+/// The default address of the engine.
 pub const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
 
-/// How long the engine may take for an answer, in seconds. A busy one takes seconds to list many containers.
+/// The timeout of one call in seconds. A busy engine takes seconds to list many containers.
 const PATIENCE: u64 = 10;
 
-/// How many hexadecimal digits make a full id; and how many at least a short one.
+/// The length of a full id in hexadecimal digits, and the minimum for a short one.
 const FULL: usize = 64;
 const SHORT: usize = 12;
 
-/// What tells a container from every other: its full id.
+/// The identity of a container: its full id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerIdentity {
     /// 64 hexadecimal digits.
@@ -31,25 +31,25 @@ pub struct ContainerIdentity {
 }
 
 impl ContainerIdentity {
-    /// As JSON, for an observation.
+    /// As the JSON of an observation.
     pub fn to_json(&self) -> FreeJson {
         FreeJson::from(&serde_json::to_value(self).unwrap_or_default())
     }
 
-    /// Of JSON that an observation has kept; `None` when it is none of ours.
+    /// From the JSON of an observation; `None` if it is not a container identity.
     pub fn from_json(json: &FreeJson) -> Option<ContainerIdentity> {
         serde_json::from_str(json.as_str()).ok()
     }
 }
 
-/// What was seen of a container.
+/// What a probe concludes about a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerVisibility {
     /// The state.
     pub state: ObservedState,
-    /// More about it, for people.
+    /// The reason, for people.
     pub detail: Option<String>,
-    /// Which container it is, when it is the right one.
+    /// The identity of the container, if it is the expected one.
     pub identity: Option<ContainerIdentity>,
 }
 
@@ -63,13 +63,13 @@ impl ContainerVisibility {
     }
 }
 
-/// Asks a Docker engine.
+/// Probes the containers of a Docker engine.
 #[derive(Debug, Clone)]
 pub struct ContainerProbe {
     engine: String,
 }
 
-/// Every container of an engine at one moment, whether it runs or not.
+/// All containers of an engine at one moment, running or not.
 #[derive(Debug)]
 pub struct Containers {
     engine: Docker,
@@ -90,7 +90,7 @@ impl ContainerProbe {
         ContainerProbe { engine: engine.to_owned() }
     }
 
-    /// Where the engine is asked.
+    /// The address of the engine.
     pub fn engine(&self) -> &str {
         &self.engine
     }
@@ -99,7 +99,7 @@ impl ContainerProbe {
     ///
     /// # Errors
     ///
-    /// Why the engine cannot be asked, for people.
+    /// Why the call failed, for people.
     pub async fn look_at_all(&self) -> Result<Containers, String> {
         let engine = self.connect().await?;
         let options = ListContainersOptionsBuilder::new().all(true).build();
@@ -107,15 +107,15 @@ impl ContainerProbe {
         Ok(Containers { engine, all: listed.into_iter().filter_map(Container::read).collect() })
     }
 
-    /// The version that the engine says it has.
+    /// The version of the engine.
     ///
     /// # Errors
     ///
-    /// Why the engine cannot be asked, for people.
+    /// Why the call failed, for people.
     pub async fn version(&self) -> Result<String, String> {
         let engine = self.connect().await?;
         let version = engine.version().await.map_err(|error| self.reason(&error))?;
-        Ok(version.version.unwrap_or_else(|| "without a version".into()))
+        Ok(version.version.unwrap_or_else(|| "of unknown version".into()))
     }
 
     async fn connect(&self) -> Result<Docker, String> {
@@ -125,16 +125,16 @@ impl ContainerProbe {
             None if self.engine.starts_with("tcp://") || self.engine.starts_with("http://") => {
                 Docker::connect_with_http(&self.engine, PATIENCE, version)
             }
-            None => return Err(format!("{}: only unix:// and tcp:// are understood", self.engine)),
+            None => return Err(format!("{}: the address must begin with unix:// or tcp://", self.engine)),
         };
         let docker = connected.map_err(|error| self.reason(&error))?;
         let negotiated = tokio::time::timeout(Duration::from_secs(PATIENCE), docker.negotiate_version()).await;
-        let negotiated = negotiated.map_err(|_| format!("the engine at {} does not answer", self.engine))?;
+        let negotiated = negotiated.map_err(|_| format!("the engine at {} does not answer in time", self.engine))?;
         negotiated.map_err(|error| self.reason(&error))
     }
 
     fn reason(&self, error: &Error) -> String {
-        let mut reason = format!("the engine at {} cannot be asked: {error}", self.engine);
+        let mut reason = format!("cannot query the engine at {}: {error}", self.engine);
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             let told = error.to_string();
@@ -153,41 +153,41 @@ impl Container {
         let names = summary.names.unwrap_or_default();
         Some(Container {
             id: summary.id?.into(),
-            // The engine writes them with a slash in front.
+            // The engine prefixes names with a slash.
             names: names.iter().map(|name| name.trim_start_matches('/').into()).collect(),
             claimed: summary.state,
         })
     }
 }
 
-/// Which container a claim means.
+/// The container that a plugin's claim means.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant<'a> {
     One(&'a Container),
-    /// Its name was given to another one.
+    /// The name now belongs to another container.
     Another(&'a Container),
     Ambiguous(usize),
     None,
-    /// No container has such a name, and the claim is no id.
+    /// No container has this name, and the claim is not an id.
     NoSuchName,
 }
 
 impl Containers {
-    /// Looks at the container that a plugin calls `claimed`: an id of 12 to 64 hexadecimal digits, or a name.
+    /// Probes the container that a plugin calls `claimed`: an id of 12 to 64 hexadecimal digits, or a name.
     pub async fn probe(&self, claimed: &str, known: Option<&ContainerIdentity>) -> ContainerVisibility {
         let container = match meant(&self.all, claimed, known) {
             Meant::One(container) => container,
             Meant::Another(container) => {
-                let detail = format!("another container has its name: {}", short(&container.id));
+                let detail = format!("its name now belongs to another container: {}", short(&container.id));
                 return ContainerVisibility::new(ObservedState::Reused, detail);
             }
             Meant::Ambiguous(number) => {
-                let detail = format!("the ids of {number} containers begin like this: name more digits");
+                let detail = format!("{number} containers have ids with this prefix: register a longer id");
                 return ContainerVisibility::new(ObservedState::Unknown, detail);
             }
             Meant::None => return ContainerVisibility::new(ObservedState::Gone, "the engine knows no such container"),
             Meant::NoSuchName => {
-                let detail = "the engine knows no container of this name, which may have been changed";
+                let detail = "the engine knows no container of this name; it may have been renamed";
                 return ContainerVisibility::new(ObservedState::Unknown, detail);
             }
         };
@@ -202,17 +202,17 @@ impl Containers {
         match self.engine.inspect_container(&container.id, None).await {
             Ok(found) => ended(&found.state.unwrap_or_default()),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
-                ContainerVisibility::new(ObservedState::Gone, "it has exited, and was removed")
+                ContainerVisibility::new(ObservedState::Gone, "exited and removed")
             }
-            // That it has exited was in the list.
-            Err(_) => ContainerVisibility::new(ObservedState::Gone, "it has exited"),
+            // The list said that the container has exited; only the details are missing.
+            Err(_) => ContainerVisibility::new(ObservedState::Gone, "exited"),
         }
     }
 }
 
 fn meant<'a>(all: &'a [Container], claimed: &str, known: Option<&ContainerIdentity>) -> Meant<'a> {
     if is_id(claimed) {
-        // A known full id says more than the digits that it was claimed by.
+        // A known full id is more precise than the claimed prefix.
         let wanted = known.map(|known| &*known.container_id).filter(|id| id.starts_with(claimed)).unwrap_or(claimed);
         let mut found = all.iter().filter(|container| container.id.starts_with(wanted));
         match (found.next(), found.count()) {
@@ -221,13 +221,13 @@ fn meant<'a>(all: &'a [Container], claimed: &str, known: Option<&ContainerIdenti
             (Some(_), more) => return Meant::Ambiguous(more + 1),
         }
     }
-    // Twelve hexadecimal digits may also be somebody's name.
+    // Twelve hexadecimal digits may also be a name.
     match (all.iter().find(|container| container.names.iter().any(|name| **name == *claimed)), known) {
         (Some(one), Some(known)) if one.id != known.container_id && !is_id(claimed) => Meant::Another(one),
         (Some(one), _) if !is_id(claimed) || known.is_none() => Meant::One(one),
         (None, Some(known)) if !is_id(claimed) => match all.iter().find(|container| container.id == known.container_id)
         {
-            // It has another name now.
+            // The container was renamed.
             Some(one) => Meant::One(one),
             None => Meant::None,
         },
@@ -252,15 +252,13 @@ fn while_it_is_there(claimed: Option<Claimed>) -> ContainerVisibility {
     };
     match claimed {
         Some(Claimed::RUNNING) => alive(None),
-        Some(Claimed::PAUSED) => alive(Some("paused: it holds its memory, and its GPU")),
+        Some(Claimed::PAUSED) => alive(Some("paused: keeps its memory and its GPU")),
         Some(Claimed::RESTARTING) => alive(Some("restarting")),
         Some(Claimed::STOPPING) => alive(Some("stopping")),
-        Some(Claimed::CREATED) => alive(Some("created, and not started yet")),
+        Some(Claimed::CREATED) => alive(Some("created, not started yet")),
         Some(Claimed::REMOVING) => alive(Some("being removed")),
-        Some(Claimed::EXITED | Claimed::DEAD) => ContainerVisibility::new(ObservedState::Gone, "it has exited"),
-        Some(Claimed::EMPTY) | None => {
-            ContainerVisibility::new(ObservedState::Unknown, "the engine does not say how it is")
-        }
+        Some(Claimed::EXITED | Claimed::DEAD) => ContainerVisibility::new(ObservedState::Gone, "exited"),
+        Some(Claimed::EMPTY) | None => ContainerVisibility::new(ObservedState::Unknown, "the engine reports no state"),
     }
 }
 
@@ -270,7 +268,7 @@ fn ended(state: &ContainerState) -> ContainerVisibility {
         None => "exited".to_owned(),
     };
     if state.oom_killed == Some(true) {
-        detail.push_str(", killed because memory ran out");
+        detail.push_str(", killed when memory ran out");
     }
     if let Some(at) = state.finished_at.as_deref().filter(|at| !at.is_empty()) {
         detail.push_str(" at ");
@@ -286,7 +284,7 @@ mod tests {
     use super::*;
 
     fn container(id: char, name: &str) -> Container {
-        // They differ in their last digit alone.
+        // The ids differ only in their last digit.
         let id = format!("{}{id}", "0123456789ab".repeat(6).get(..63).unwrap());
         Container { id: id.into(), names: vec![name.into()], claimed: Some(Claimed::RUNNING) }
     }
@@ -301,21 +299,21 @@ mod tests {
         assert_eq!(meant(&all, &all[0].id, None), Meant::One(&all[0]));
         assert_eq!(meant(&all[..1], "0123456789ab", None), Meant::One(&all[0]));
         assert_eq!(meant(&all, "0123456789ab", None), Meant::Ambiguous(2));
-        // What was seen before decides, also when it is gone.
+        // A container that was seen before decides, even once it is gone.
         assert_eq!(meant(&all, "0123456789ab", Some(&identity(&all[1]))), Meant::One(&all[1]));
         assert_eq!(meant(&all[..1], "0123456789ab", Some(&identity(&all[1]))), Meant::None);
         assert_eq!(meant(&all, "ffffffffffff", None), Meant::None);
     }
 
     #[test]
-    fn names_are_taken_and_a_name_that_was_given_away_is_another_container() {
+    fn names_are_resolved_and_a_reassigned_name_is_another_container() {
         let all = [container('1', "one"), container('2', "two")];
         assert_eq!(meant(&all, "two", None), Meant::One(&all[1]));
         assert_eq!(meant(&all, "two", Some(&identity(&all[1]))), Meant::One(&all[1]));
         assert_eq!(meant(&all, "two", Some(&identity(&all[0]))), Meant::Another(&all[1]));
         assert_eq!(meant(&all, "old name", Some(&identity(&all[0]))), Meant::One(&all[0]));
         assert_eq!(meant(&all[1..], "one", Some(&identity(&all[0]))), Meant::None);
-        // It may be the name of a container that has a new one now.
+        // The container may have been renamed.
         assert_eq!(meant(&all, "three", None), Meant::NoSuchName);
         let digits = [container('1', "abcdefabcdef")];
         assert_eq!(meant(&digits, "abcdefabcdef", None), Meant::One(&digits[0]));
@@ -329,18 +327,18 @@ mod tests {
     #[case(Some(Claimed::REMOVING), ObservedState::Alive)]
     #[case(Some(Claimed::EXITED), ObservedState::Gone)]
     #[case(None, ObservedState::Unknown)]
-    fn only_what_has_exited_is_gone(#[case] claimed: Option<Claimed>, #[case] state: ObservedState) {
+    fn only_exited_containers_are_gone(#[case] claimed: Option<Claimed>, #[case] state: ObservedState) {
         assert_eq!(while_it_is_there(claimed).state, state);
     }
 
     #[test]
-    fn the_end_is_told_with_its_cause() {
+    fn the_detail_names_exit_code_and_out_of_memory() {
         let state = ContainerState { exit_code: Some(137), oom_killed: Some(true), ..ContainerState::default() };
-        assert_eq!(ended(&state).detail.as_deref(), Some("exited with code 137, killed because memory ran out"));
+        assert_eq!(ended(&state).detail.as_deref(), Some("exited with code 137, killed when memory ran out"));
     }
 
     #[tokio::test]
-    async fn an_engine_that_is_not_there_says_nothing() {
+    async fn an_engine_that_is_not_running_is_an_error() {
         let refused = ContainerProbe::new("unix:///nonexistent/docker.sock").look_at_all().await.unwrap_err();
         assert!(refused.contains("/nonexistent/docker.sock"), "{refused}");
         assert!(ContainerProbe::new("ssh://host").look_at_all().await.is_err());

@@ -1,4 +1,4 @@
-//! What was told of each resource already, so that only news is told.
+//! Remembers what was reported of each resource, so that only changes are reported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use domain::plugin::FreeJson;
 use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
-/// How often a state other than alive is told before it is only refreshed: findings take two sightings.
+/// How often a state other than alive is reported before it is only refreshed: findings need two observations.
 const CONFIRMATIONS: u32 = 2;
 
-/// What was told.
+/// What was reported.
 #[derive(Debug)]
 pub struct ReportDedup {
     told: HashMap<ResourceKey, Reported>,
@@ -26,28 +26,28 @@ struct Reported {
     times: u32,
 }
 
-/// A sighting, and the part of its detail whose change is news.
+/// An observation, and the part of its detail whose change is worth a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastReport {
-    /// What was seen.
+    /// The observation.
     pub sighting: ReportedObservation,
     /// The rest of the detail changes all the time, as the children of a process do.
     pub headline: Option<Box<str>>,
 }
 
 impl ReportDedup {
-    /// A memory that lets what has not changed be told again when `refresh` has passed.
+    /// A memory that reports an unchanged observation again once `refresh` has passed.
     pub fn new(refresh: SignedDuration) -> ReportDedup {
         ReportDedup { told: HashMap::new(), refresh }
     }
 
-    /// Returns the sighting if it is news: when the state has changed, when it is not alive and has to
-    /// be confirmed, or when what was told grows stale.
+    /// Returns the observation if it is worth a report: the state has changed, a state other than alive
+    /// needs confirmation, or the last report grows stale.
     pub fn news(&mut self, seen: LastReport) -> Option<ReportedObservation> {
         let LastReport { sighting, headline } = seen;
         let times = match self.told.get(&sighting.key) {
             Some(told) if told.state == sighting.state && told.headline == headline => {
-                // A clock that was set back must not silence us.
+                // A clock that was set back must not stop reports.
                 let fresh = told.at <= sighting.at && sighting.at.duration_since(told.at) < self.refresh;
                 if fresh && (sighting.state == ObservedState::Alive || told.times >= CONFIRMATIONS) {
                     return None;
@@ -56,7 +56,7 @@ impl ReportDedup {
             }
             _ => 0,
         };
-        // An identity is for good: what is gone or hidden had one.
+        // Keep the identity: a gone or hidden resource had one.
         let known = self.told.remove(&sighting.key).and_then(|told| told.identity);
         let told = Reported {
             state: sighting.state,
@@ -69,18 +69,18 @@ impl ReportDedup {
         Some(sighting)
     }
 
-    /// The identity that was seen of a resource.
+    /// The last identity of a resource.
     pub fn identity(&self, key: &ResourceKey) -> Option<&FreeJson> {
         self.told.get(key)?.identity.as_ref()
     }
 
-    /// Forgets what is not held any more: should it be held again, it is another one.
+    /// Forgets resources that no plugin holds: if one is held again, it is a new one.
     pub fn forget_all_but<'a>(&mut self, held: impl Iterator<Item = &'a ResourceKey>) {
         let held: HashSet<&ResourceKey> = held.collect();
         self.told.retain(|key, _| held.contains(key));
     }
 
-    /// Forgets that anything was told, and not what was seen: for a registry that has lost it.
+    /// Forgets what was reported but keeps the identities: for a registry that has lost its observations.
     pub fn resend_all(&mut self) {
         for told in self.told.values_mut() {
             told.at = Timestamp::MIN;
@@ -109,27 +109,27 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_changed_is_told_when_it_grows_stale() {
+    fn an_unchanged_observation_is_reported_again_when_stale() {
         let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         let told = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Alive, "")).is_some();
         let times: Vec<i64> = (0..100).filter(|second| told(&mut memory, *second)).collect();
         assert_eq!(times, [0, 30, 60, 90]);
-        assert!(memory.news(seen(99, ObservedState::Alive, "stopped")).is_some(), "the headline is news");
+        assert!(memory.news(seen(99, ObservedState::Alive, "stopped")).is_some(), "the headline has changed");
         assert!(memory.news(seen(5, ObservedState::Alive, "stopped")).is_some(), "the clock was set back");
     }
 
     #[test]
-    fn what_is_not_alive_is_confirmed_once() {
+    fn a_state_other_than_alive_is_reported_twice() {
         let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         assert!(memory.news(seen(0, ObservedState::Alive, "")).is_some());
         let gone = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Gone, "")).is_some();
         let times: Vec<i64> = (1..40).filter(|second| gone(&mut memory, *second)).collect();
         assert_eq!(times, [1, 2, 32]);
-        assert!(memory.identity(&key()).is_some(), "what is gone had an identity");
+        assert!(memory.identity(&key()).is_some(), "a gone resource had an identity");
     }
 
     #[test]
-    fn what_is_held_again_is_another_one() {
+    fn a_resource_that_is_held_again_is_reported_anew() {
         let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         assert!(memory.news(seen(0, ObservedState::Alive, "")).is_some());
         memory.forget_all_but([key()].iter());

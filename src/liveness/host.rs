@@ -1,4 +1,4 @@
-//! Which host this is, and that there is one agent of it.
+//! The name of this host, and the lock that keeps a second agent from starting.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -6,13 +6,13 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 use super::process::ProcessProbe;
 
-/// What this machine calls itself (uname(2)); `localhost` when that is no text.
+/// The node name of this machine (uname(2)); `localhost` if it is not UTF-8.
 pub fn this_host() -> String {
     rustix::system::uname().nodename().to_str().ok().filter(|name| !name.is_empty()).unwrap_or("localhost").to_owned()
 }
 
-/// What an agent of `host` on this machine calls itself: the same after a restart, another on another
-/// machine or in another container.
+/// The name of an agent of `host` on this machine. It survives a restart; each machine and each
+/// container has another.
 pub fn agent_name(host: &str) -> String {
     let Ok(probe) = ProcessProbe::new() else { return format!("agent of {host}") };
     let standpoint = probe.standpoint();
@@ -20,24 +20,24 @@ pub fn agent_name(host: &str) -> String {
     format!("agent of {host} on {machine}/{}", standpoint.pid_namespace)
 }
 
-/// Kept for as long as an agent runs: no other on this machine reports the same to the same registry.
+/// The lock of a running agent: no second process on this machine reports the same host to the same registry.
 #[derive(Debug)]
 pub struct OnlyAgent {
     _name: UnixListener,
 }
 
 impl OnlyAgent {
-    /// Becomes the agent of `host` for the registry at `server`.
+    /// Takes the lock for `host` and the registry at `server`.
     ///
-    /// The claim is a name that the kernel keeps (abstract sockets, unix(7)): it ends with the process,
-    /// however that ends.
+    /// The lock is an abstract socket (unix(7)): the kernel releases it when the process ends, even after
+    /// SIGKILL.
     ///
     /// # Errors
     ///
-    /// `AddrInUse` when there is one already.
+    /// `AddrInUse` if another agent holds the lock.
     pub fn of(host: &str, server: &str) -> io::Result<OnlyAgent> {
         use std::hash::{Hash as _, Hasher as _};
-        // A name may have 107 bytes, and a host more.
+        // A socket name has at most 107 bytes; a host name may be longer.
         let mut hash = fnv::FnvHasher::default();
         (host, server).hash(&mut hash);
         let name = format!("plugin-registry-agent-{:016x}", hash.finish());
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_agent_of_a_host_until_it_ends() {
+    fn a_second_agent_of_a_host_waits_for_the_end_of_the_first() {
         let first = OnlyAgent::of("test", "http://only-agent.test").unwrap();
         assert_eq!(OnlyAgent::of("test", "http://only-agent.test").unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(OnlyAgent::of("other", "http://only-agent.test").is_ok());

@@ -1,41 +1,40 @@
-//! Which process a process id means: the same number is given to another process one day.
+//! Tells a process from a later process with the same process id.
 
 use serde::{Deserialize, Serialize};
 
 use domain::plugin::{FreeJson, Pid};
 
-/// The inode of the pid namespace that a machine begins with (PROC_PID_INIT_INO in linux/proc_ns.h).
+/// The inode of a machine's initial pid namespace (PROC_PID_INIT_INO in linux/proc_ns.h).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// What tells a process from every other that ever was: two processes are the same if and only if
-/// all fields are equal.
+/// The identity of a process. Two processes are the same if and only if all fields are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
-    /// Of machine-id(5); empty where there is none.
+    /// The machine id (machine-id(5)); empty on a machine without one.
     pub machine_id: Box<str>,
-    /// /proc/sys/kernel/random/boot_id: made anew at every start of the kernel (random(4)).
+    /// /proc/sys/kernel/random/boot_id, which changes at every boot (random(4)).
     pub boot_id: Box<str>,
-    /// The inode of the pid namespace in which `pid` is the number (pid_namespaces(7)).
+    /// The inode of the pid namespace to which `pid` belongs (pid_namespaces(7)).
     pub pid_namespace: u64,
-    /// The number.
+    /// The process id.
     pub pid: Pid,
-    /// When it was started, in clock ticks since the start of the machine: field 22 of proc_pid_stat(5).
+    /// The start time in clock ticks since boot: field 22 of proc_pid_stat(5).
     pub start_ticks: u64,
 }
 
 impl ProcessIdentity {
-    /// As JSON, for an observation.
+    /// As the JSON of an observation.
     pub fn to_json(&self) -> FreeJson {
         FreeJson::from(&serde_json::to_value(self).unwrap_or_default())
     }
 
-    /// Of JSON that an observation has kept; `None` when it is none of ours.
+    /// From the JSON of an observation; `None` if it is not a process identity.
     pub fn from_json(json: &FreeJson) -> Option<ProcessIdentity> {
         serde_json::from_str(json.as_str()).ok()
     }
 }
 
-/// Where the one who looks stands: what it calls a process id.
+/// Where a probe runs, which decides what a process id means to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standpoint {
     /// As in [`ProcessIdentity`].
@@ -47,24 +46,24 @@ pub struct Standpoint {
 }
 
 impl Standpoint {
-    /// Why a process that was seen elsewhere cannot be judged from here; `None` when it can.
+    /// Why this standpoint cannot judge a process that was seen from another; `None` if it can.
     pub fn cannot_judge(&self, known: &ProcessIdentity) -> Option<&'static str> {
         if known.machine_id != self.machine_id {
-            return Some("it was seen on another machine");
+            return Some("it was last seen on another machine");
         }
         if known.boot_id != self.boot_id {
             // A copied machine id would make another machine look like this one after a restart.
-            return Some("it was seen before this machine was started the last time");
+            return Some("it was last seen before this machine booted");
         }
-        (known.pid_namespace != self.pid_namespace).then_some("it was seen in another pid namespace")
+        (known.pid_namespace != self.pid_namespace).then_some("it was last seen in another pid namespace")
     }
 
-    /// Returns true if and only if the machine's own process ids are seen, and not those of a container.
+    /// Returns true if and only if this process is in the machine's initial pid namespace, not in a container's.
     pub fn sees_the_machine(&self) -> bool {
         self.pid_namespace == INITIAL_PID_NAMESPACE
     }
 
-    /// The identity of a process that is seen from here.
+    /// The identity of a process that is visible from here.
     pub fn identity(&self, pid: Pid, start_ticks: u64) -> ProcessIdentity {
         ProcessIdentity {
             machine_id: self.machine_id.clone(),
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_comes_back_as_it_was_sent() {
+    fn an_identity_survives_a_round_trip_through_json() {
         let here = Standpoint { machine_id: "m".into(), boot_id: "b".into(), pid_namespace: 7 };
         let identity = here.identity(42, u64::MAX);
         assert_eq!(ProcessIdentity::from_json(&identity.to_json()), Some(identity));
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_seen_from_the_same_standpoint_is_judged() {
+    fn only_identities_from_the_same_standpoint_are_judged() {
         let here = Standpoint { machine_id: "m".into(), boot_id: "b".into(), pid_namespace: 7 };
         let known = here.identity(1, 2);
         assert_eq!(here.cannot_judge(&known), None);

@@ -1,5 +1,5 @@
-//! What the registry looks at by itself: the processes and containers of its own host, as an agent does
-//! elsewhere; and remote resources, which are on nobody's host.
+//! The sweeps of the registry itself: over the processes and containers of its own host, as an agent does
+//! elsewhere, and over remote resources, which are on no host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use domain::index::IndexKey;
 use domain::record::resource::holdings_of;
 use domain::record::{Record, ReportedObservation, ResourceKey, ResourceKind};
 
-/// When what has not changed is told again: often enough for a registry that takes three minutes for stale.
+/// When to resend an unchanged observation: the registry regards one as stale after three minutes.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 
-/// Looks at the registry's own host.
+/// Sweeps over the registry's own host.
 pub struct LocalAgent {
     registry: Registry,
     host: String,
@@ -33,7 +33,7 @@ pub struct LocalAgent {
     passes: ProbeMetrics,
 }
 
-/// How the last report went: told once when it changes.
+/// How the last report went: a change is logged once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProbeSummary {
     Taken,
@@ -41,7 +41,7 @@ enum ProbeSummary {
 }
 
 impl LocalAgent {
-    /// One who looks at what plugins hold on `host`, or, when `unnamed`, on no host that they name.
+    /// A sweep over the resources of `host` and, if `unnamed`, of plugins that name no host.
     pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> LocalAgent {
         let by = agent_name(&host).replacen("agent", "registry", 1);
         LocalAgent {
@@ -55,13 +55,13 @@ impl LocalAgent {
         }
     }
 
-    /// The same, timed by `passes`.
+    /// Records the duration of each sweep in `passes`.
     #[must_use]
     pub fn timed_by(self, passes: &ProbeMetrics) -> LocalAgent {
         LocalAgent { passes: passes.clone(), ..self }
     }
 
-    /// Looks every `interval` until `stop`.
+    /// Sweeps every `interval` until `stop`.
     pub async fn run(mut self, interval: Duration, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -77,7 +77,7 @@ impl LocalAgent {
         }
     }
 
-    /// Looks once, and tells what is news.
+    /// Sweeps once, and reports changes.
     pub async fn turn(&mut self) {
         let now = self.registry.clock().now();
         let news = self.prober.sweep(&self.held(), now).await;
@@ -87,7 +87,7 @@ impl LocalAgent {
         if let Err(error) = self.registry.observe(&self.by, Some(&self.host), news).await {
             self.prober.resend_all();
             if std::mem::replace(&mut self.reported, ProbeSummary::Refused) == ProbeSummary::Taken {
-                warn!(%error, host = self.host, "what was seen on this host could not be noted");
+                warn!(%error, host = self.host, "cannot record the observations of this host");
             }
         } else {
             self.reported = ProbeSummary::Taken;
@@ -116,7 +116,7 @@ impl LocalAgent {
     }
 }
 
-/// Looks at remote resources.
+/// Sweeps over remote resources.
 pub struct RemoteSweep {
     registry: Registry,
     prober: RemoteProber,
@@ -125,18 +125,18 @@ pub struct RemoteSweep {
 }
 
 impl RemoteSweep {
-    /// One who asks the providers that are set; with `endpoints`, endpoints and SSH hosts, too.
+    /// A sweep that asks the configured providers and, with `endpoints`, also endpoints and SSH hosts.
     pub fn new(registry: Registry, prober: RemoteProber, endpoints: bool) -> RemoteSweep {
         RemoteSweep { registry, prober, endpoints, passes: ProbeMetrics::default() }
     }
 
-    /// The same, timed by `passes`.
+    /// Records the duration of each sweep in `passes`.
     #[must_use]
     pub fn timed_by(self, passes: &ProbeMetrics) -> RemoteSweep {
         RemoteSweep { passes: passes.clone(), ..self }
     }
 
-    /// Looks at those whose turn it is every `interval` until `stop`.
+    /// Probes the due resources every `interval` until `stop`.
     pub async fn run(mut self, interval: Duration, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -164,9 +164,9 @@ impl RemoteSweep {
         if news.is_empty() {
             return;
         }
-        // Told again when it grows stale.
+        // The prober resends the observations when they grow stale.
         if let Err(error) = self.registry.observe("registry", None, news).await {
-            debug!(%error, "what was seen of remote resources could not be noted");
+            debug!(%error, "cannot record the observations of remote resources");
         }
     }
 

@@ -1,20 +1,23 @@
-//! What is really still there: probes of processes, containers and remote resources.
+//! Liveness: probes of processes, containers and remote resources.
 //!
-//! Nothing here decides what follows from a sighting: it is reported, to the registry of this process
-//! or by the client to another, and the rules are there. What cannot be seen is unknown, and never gone.
+//! Probes report observations and decide nothing: `domain` holds the rules. [`LocalAgent`] reports to
+//! the registry of this process, [`Agent`] through the client to another process. A probe that cannot
+//! see a resource reports `unknown`, never `gone`.
+//!
+//! [`LocalAgent`]: local_agent::LocalAgent
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`identity`] | which process a process id means |
-//! | [`stat`], [`process`], [`process_tree`] | processes, and what belongs to them |
+//! | [`identity`] | tells a process from a later one with the same process id |
+//! | [`stat`], [`process`], [`process_tree`] | processes and their descendants |
 //! | [`container`] | containers, by the Docker Engine API |
-//! | [`remote`], [`backoff`] | remote resources: by HTTP and TCP, and how often |
-//! | [`provider`] | remote resources: as their provider's own API says |
-//! | [`dedup`] | what was told already |
-//! | [`prober`] | [`Prober`]: the sweep over what a host holds |
-//! | [`local_agent`] | the sweep of the registry's own host, and of what is remote |
-//! | [`agent`], [`host`] | [`Agent`]: the sweep of another host, reported by the client |
-//! | [`visibility`], [`probe_metrics`] | what can be seen from here, and how long looking takes |
+//! | [`remote`], [`backoff`] | remote resources: by HTTP and TCP, and the interval between probes |
+//! | [`provider`] | remote resources: by the API of their provider |
+//! | [`dedup`] | drops observations that the registry already has |
+//! | [`prober`] | [`Prober`]: the sweep over the resources of one host |
+//! | [`local_agent`] | the sweep over the registry's own host, and over remote resources |
+//! | [`agent`], [`host`] | [`Agent`]: the sweep over another host, reported by the client |
+//! | [`visibility`], [`probe_metrics`] | what this process can see, and how long a sweep takes |
 
 pub mod agent;
 pub mod backoff;

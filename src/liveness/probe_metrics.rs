@@ -1,4 +1,4 @@
-//! How long it takes to look at everything once, for whoever watches over the service.
+//! How long sweeps take, as a metric for operators.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// The looks at the processes and containers of the registry's own host.
+/// Sweeps over the processes and containers of the registry's own host.
 pub(super) const OWN_HOST: Looker = Looker { prober: "own_host" };
 
-/// The looks at remote resources.
+/// Sweeps over remote resources.
 pub(super) const REMOTES: Looker = Looker { prober: "remotes" };
 
-/// Seconds that looks have taken, by who has looked.
+/// The duration of sweeps in seconds, by prober.
 pub type Durations = Family<Looker, Histogram, fn() -> Histogram>;
 
-/// The looks that were taken. Cloning shares them.
+/// The durations of sweeps. Clones share them.
 #[derive(Debug, Clone)]
 pub struct ProbeMetrics(Durations);
 
-/// Who has looked.
+/// The label of a prober.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Looker {
     prober: &'static str,
@@ -27,18 +27,18 @@ pub struct Looker {
 
 impl Default for ProbeMetrics {
     fn default() -> ProbeMetrics {
-        // 1 ms to 16 s.
+        // From 1 ms to 16 s.
         ProbeMetrics(Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 8))))
     }
 }
 
 impl ProbeMetrics {
-    /// How long each look has taken.
+    /// The duration of each sweep.
     pub fn durations(&self) -> &Durations {
         &self.0
     }
 
-    /// Notes how long a look has taken.
+    /// Records the duration of a sweep.
     pub(super) fn note(&self, looker: &Looker, took: Duration) {
         self.0.get_or_create(looker).observe(took.as_secs_f64());
     }

@@ -1,5 +1,5 @@
-//! The sweep over what a host holds: processes and containers. The same for the registry's own host and
-//! for the agent of another.
+//! The sweep over the processes and containers of one host. The registry uses it for its own host, and
+//! an agent for another.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,25 +15,25 @@ use super::process_tree::{Descendant, ProcessTable, control_group, in_words};
 use domain::plugin::{FreeJson, Pid};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
-/// Where control groups are mounted.
+/// The mount point of control groups.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
-/// The longest detail that a registry takes, in characters.
+/// The longest detail that the registry accepts, in characters.
 const MAX_DETAIL: usize = 1024;
 
-/// A resource that is held, and what tells it from a stranger of the same name.
+/// A held resource, and the identity that tells it from a later one with the same id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldOnHost {
-    /// Which.
+    /// The key of the resource.
     pub key: ResourceKey,
-    /// What the registry knows; `None` before the first sighting.
+    /// The identity that the registry knows; `None` before the first observation.
     pub identity: Option<FreeJson>,
 }
 
-/// Looks at the processes and containers of this host.
+/// Probes the processes and containers of this host.
 #[derive(Debug)]
 pub struct Prober {
-    /// `None` while a sweep has it, or when there is no /proc that we could read.
+    /// `None` while a sweep has it, or if this process cannot read /proc.
     processes: Option<ProcessProbe>,
     containers: ContainerProbe,
     memory: ReportDedup,
@@ -41,7 +41,7 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// A prober that asks `engine` for containers and tells again what has not changed when `refresh` has passed.
+    /// A prober that asks `engine` for containers, and reports an unchanged observation again after `refresh`.
     pub fn new(engine: &str, refresh: SignedDuration) -> Prober {
         Prober {
             processes: None,
@@ -51,7 +51,7 @@ impl Prober {
         }
     }
 
-    /// Looks at everything of `held`, and returns what is news.
+    /// Probes all of `held`, and returns the observations to report.
     pub async fn sweep(&mut self, held: &[HeldOnHost], now: Timestamp) -> Vec<ReportedObservation> {
         self.memory.forget_all_but(held.iter().map(|held| &held.key));
         let mut seen = self.sweep_processes(held, now).await;
@@ -59,7 +59,7 @@ impl Prober {
         seen.into_iter().filter_map(|seen| self.memory.news(seen)).collect()
     }
 
-    /// Lets the next sweep tell everything: for a registry that has lost what it was told.
+    /// Makes the next sweep report everything: for a registry that has lost its observations.
     pub fn resend_all(&mut self) {
         self.memory.resend_all();
     }
@@ -77,7 +77,7 @@ impl Prober {
         }
         let probe = self.processes.take();
         let families = std::mem::take(&mut self.families);
-        // Thousands of reads of /proc take a while; the runtime's thread has others to serve.
+        // Thousands of reads of /proc take a while, and would block the runtime's thread.
         let swept = tokio::task::spawn_blocking(move || {
             let probe = probe.map_or_else(ProcessProbe::new, Ok);
             probe.map(|mut probe| {
@@ -93,10 +93,10 @@ impl Prober {
             }
             Ok(Err(error)) => {
                 let blind = held.iter().filter(|held| held.key.kind == ResourceKind::Process);
-                blind.map(|held| unknown(held, now, &format!("processes cannot be seen from here: {error}"))).collect()
+                blind.map(|held| unknown(held, now, &format!("processes are not visible from here: {error}"))).collect()
             }
             Err(_) => {
-                warn!("a sweep over the processes has panicked; it is made anew");
+                warn!("a sweep over the processes has panicked; the next one starts afresh");
                 Vec::new()
             }
         }
@@ -135,7 +135,7 @@ impl Prober {
     }
 }
 
-/// A process to look at.
+/// A process to probe.
 struct Wanted {
     key: ResourceKey,
     pid: Pid,
@@ -158,7 +158,7 @@ fn look_at(
     now: Timestamp,
 ) -> (Vec<LastReport>, ProcessTrees) {
     let table = probe.look_at_all().unwrap_or_else(|error| {
-        warn!(%error, "/proc cannot be listed; each process is looked for by itself, and none for its children");
+        warn!(%error, "/proc cannot be listed; each process is probed by itself, without its children");
         ProcessTable::default()
     });
     let mut families = ProcessTrees::new();
@@ -168,7 +168,7 @@ fn look_at(
         let sight = probe.judge(pid, look, known.as_ref());
         let family = match sight.state {
             ObservedState::Alive => family(&table, pid),
-            // Those who were its family, as far as they are still there; and what is left of its session.
+            // The former family, as far as it still runs, and the rest of the session.
             ObservedState::Gone => {
                 let mut left = before.get(&key).map(|family| table.still_running(family)).unwrap_or_default();
                 left.extend(
@@ -188,12 +188,12 @@ fn look_at(
     (seen, families)
 }
 
-/// The processes that belong to one that runs.
+/// The processes that belong to a running one.
 fn family(table: &ProcessTable, pid: Pid) -> Vec<Descendant> {
     let mut family = table.relatives(pid);
     let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup"));
     let (Ok(its), Ok(ours)) = (groups(&pid.to_string()), groups("self")) else { return family };
-    // A group that is ours, too, was not made for it.
+    // A group that also holds the prober was not created for this process.
     if let Some(group) = control_group(&its).filter(|group| control_group(&ours) != Some(*group)) {
         let more = table.of_its_control_group(pid, Path::new(CONTROL_GROUPS), group);
         let more: Vec<Descendant> = more.into_iter().filter(|one| !family.contains(one)).collect();
@@ -210,8 +210,8 @@ fn described(key: &ResourceKey, sight: ProcessVisibility, family: &[Descendant],
     };
     let (headline, detail) = match (sight.state, words) {
         (ObservedState::Gone, Some(words)) => {
-            // That something is left is news, and so is who.
-            let detail = join(sight.detail.as_deref(), &format!("what it has started still runs, {words}"));
+            // Remaining processes are worth a report, and so is a change of them.
+            let detail = join(sight.detail.as_deref(), &format!("its descendants still run, {words}"));
             (Some(detail.clone()), Some(detail))
         }
         (_, Some(words)) => {

@@ -1,4 +1,4 @@
-//! Which processes belong to one that is held: what it has started, whoever waits for it now.
+//! The processes that belong to a held one: its descendants, whichever process is their parent now.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -7,10 +7,10 @@ use std::path::Path;
 use super::stat::Stat;
 use domain::plugin::Pid;
 
-/// How many processes are named in a detail; the others are counted.
+/// How many processes a detail names; it only counts the others.
 const NAMED: usize = 20;
 
-/// The processes that there were at one moment.
+/// All processes at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessTable {
     processes: HashMap<Pid, Stat>,
@@ -18,12 +18,12 @@ pub struct ProcessTable {
     sessions: HashMap<Pid, Vec<Pid>>,
 }
 
-/// A process that belongs to another, told from every later one with its number.
+/// A process that belongs to another. The start time tells it from later processes with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Descendant {
-    /// Its number.
+    /// The process id.
     pub pid: Pid,
-    /// When it was started.
+    /// The start time, in clock ticks since boot.
     pub start_ticks: u64,
 }
 
@@ -40,11 +40,11 @@ impl ProcessTable {
         self.processes.get(&pid)
     }
 
-    /// The processes that belong to `pid` and run: its descendants, and those of the session that it
-    /// has begun. Sessions that others have begun are not followed: a login shell is nobody's child.
+    /// The running processes that belong to `pid`: its descendants, and the members of the session that it
+    /// leads. Sessions of other leaders do not count, or every plugin would own its login shell's session.
     ///
-    /// It may itself have ended: a session keeps its number for as long as it has members
-    /// (credentials(7)), so that what it leaves behind is found.
+    /// `pid` may have ended: a session keeps its id as long as it has members (credentials(7)), so the
+    /// processes that it left behind are found.
     pub fn relatives(&self, pid: Pid) -> Vec<Descendant> {
         let mut found = BTreeSet::new();
         let mut waiting = vec![pid];
@@ -55,7 +55,7 @@ impl ProcessTable {
             if next != pid && !found.insert(next) {
                 continue;
             }
-            // Process 0 is the kernel's own; and the children of what ends meanwhile go to others.
+            // Process 0 is the kernel; orphans get a new parent, so a process may turn up twice.
             if let Some(children) = self.children.get(&next) {
                 waiting.extend(children.iter().filter(|child| !found.contains(*child) && **child != pid));
             }
@@ -63,7 +63,7 @@ impl ProcessTable {
         found.into_iter().filter_map(|pid| self.running(pid)).collect()
     }
 
-    /// The descendants of `pid` that run, nearest first.
+    /// The running descendants of `pid`, nearest first.
     pub fn descendants(&self, pid: Pid) -> Vec<Descendant> {
         let mut found = vec![pid];
         let mut next = 0;
@@ -76,7 +76,7 @@ impl ProcessTable {
         found.into_iter().skip(1).filter_map(|pid| self.running(pid)).collect()
     }
 
-    /// Those of `once` that still run.
+    /// The processes of `once` that still run.
     pub fn still_running(&self, once: &[Descendant]) -> Vec<Descendant> {
         once.iter().copied().filter(|relative| self.running(relative.pid) == Some(*relative)).collect()
     }
@@ -86,10 +86,10 @@ impl ProcessTable {
         Some(Descendant { pid, start_ticks: stat.start_ticks })
     }
 
-    /// Those processes of a control group that were started no earlier than `pid`; none when it is not
-    /// the oldest there, because then the group was made for somebody else.
+    /// The processes of a control group that started no earlier than `pid`. Empty if `pid` is not the
+    /// oldest member, because the group was then created for another process.
     ///
-    /// `groups` is where the control groups are mounted, normally /sys/fs/cgroup (cgroups(7)).
+    /// `groups` is the mount point of the control groups, normally /sys/fs/cgroup (cgroups(7)).
     pub fn of_its_control_group(&self, pid: Pid, groups: &Path, group: &str) -> Vec<Descendant> {
         let Some(began) = self.get(pid).map(|stat| stat.start_ticks) else { return Vec::new() };
         let Some(inside) = group.strip_prefix('/').filter(|inside| !inside.is_empty()) else { return Vec::new() };
@@ -102,12 +102,12 @@ impl ProcessTable {
     }
 }
 
-/// The control group of a process in the unified hierarchy: a line of /proc/PID/cgroup (cgroups(7)).
+/// The control group of a process in the unified hierarchy: its line in /proc/PID/cgroup (cgroups(7)).
 pub fn control_group(lines: &str) -> Option<&str> {
     lines.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
-/// Processes, in words: `3 more: 41, 42, 43`; nothing when there are none.
+/// Lists processes for people: `3 more: 41, 42, 43`; `None` if there are none.
 pub fn in_words(relatives: &[Descendant]) -> Option<String> {
     let first = relatives.first()?;
     let mut words = format!("{} more: {}", relatives.len(), first.pid);
@@ -139,9 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn children_and_the_own_session_are_found_and_no_stranger() {
-        // 10 is a login shell; 20 a plugin of its own session with a child and a grandchild; 23 has lost
-        // its parent and stays in the session; 24 has left the session and is still a child.
+    fn relatives_are_descendants_and_members_of_the_led_session() {
+        // 10 is a login shell. 20 is a plugin that leads a session and has a child and a grandchild. 23 has lost
+        // its parent and stays in the session. 24 has left the session and is still a child.
         let table = table(&[
             (1, 0, 1),
             (10, 1, 10),
@@ -154,32 +154,32 @@ mod tests {
             (99, 20, 20),
         ]);
         assert_eq!(pids(&table.relatives(20)), [21, 22, 23, 24]);
-        // Of the shell's session, but not its beginner: only what it has started.
+        // 11 is in the shell's session but does not lead it: only its descendants count.
         assert_eq!(pids(&table.relatives(11)), [] as [Pid; 0]);
         assert_eq!(pids(&table.descendants(20)), [21, 24, 22]);
     }
 
     #[test]
-    fn what_a_dead_session_leader_leaves_behind_is_found() {
+    fn members_of_a_dead_leaders_session_are_found() {
         let table = table(&[(1, 0, 1), (21, 1, 20), (22, 21, 20), (30, 1, 30)]);
         assert_eq!(pids(&table.relatives(20)), [21, 22]);
     }
 
     #[test]
-    fn a_number_that_was_given_again_is_not_the_one_that_was_remembered() {
+    fn a_reused_process_id_is_not_still_running() {
         let table = table(&[(21, 1, 20)]);
         let remembered = [Descendant { pid: 21, start_ticks: 21 }, Descendant { pid: 21, start_ticks: 5 }];
         assert_eq!(table.still_running(&remembered), remembered[..1]);
     }
 
     #[test]
-    fn a_control_group_counts_when_it_was_made_for_the_process() {
+    fn a_control_group_counts_only_if_the_process_is_its_oldest_member() {
         let groups = tempfile::TempDir::new().unwrap();
         std::fs::create_dir(groups.path().join("plugin")).unwrap();
         std::fs::write(groups.path().join("plugin/cgroup.procs"), "20\n23\n4000\n").unwrap();
         let table = table(&[(20, 1, 20), (23, 1, 23), (30, 1, 30)]);
         assert_eq!(pids(&table.of_its_control_group(20, groups.path(), "/plugin")), [23]);
-        // 23 joined a group that was there before it.
+        // 23 joined a group that is older.
         assert_eq!(table.of_its_control_group(23, groups.path(), "/plugin"), []);
         assert_eq!(table.of_its_control_group(20, groups.path(), "/"), []);
         assert_eq!(table.of_its_control_group(20, groups.path(), "/none"), []);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn long_families_are_counted() {
+    fn only_the_first_20_processes_are_named() {
         let many: Vec<Descendant> = (1..=25).map(|pid| Descendant { pid, start_ticks: 1 }).collect();
         let words = in_words(&many).unwrap();
         assert!(words.starts_with("25 more: 1, 2,") && words.ends_with("20 …"), "{words}");

@@ -1,8 +1,8 @@
-//! What a provider's own API says of what it rents out: any API that answers JSON, without its SDK.
+//! Asks a provider's own API for the state of a rented resource: any API that answers JSON, without its SDK.
 //!
-//! Which addresses are asked is for a file to say that only the operator can write: a plugin chooses
-//! none, and its ids are percent-encoded. Credentials stay in the files and variables that are named
-//! there; they are read for each request, and never kept, logged or told.
+//! Only the operator chooses the addresses, in a file. A plugin chooses none: its ids are
+//! percent-encoded. Credentials stay in the files and variables that the operator names; each request
+//! reads them anew, and the registry never stores, logs or returns them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,36 +16,36 @@ use url::Url;
 use domain::plugin::{Provider, RemoteResource};
 use domain::record::ObservedState;
 
-/// The APIs that can be asked, by provider.
+/// The configured APIs, by provider.
 #[derive(Debug, Default)]
 pub struct Providers(BTreeMap<Provider, ProviderApi>);
 
-/// How to ask one provider's API.
+/// How to call one provider's API.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderApi {
-    /// Whose.
+    /// The provider.
     provider: Provider,
-    /// The address, with `{instance_id}`, `{job_id}` or `{region}` in its path or query.
+    /// The URL, with `{instance_id}`, `{job_id}` or `{region}` in its path or query.
     url: String,
-    /// Where in the answer the status stands: a JSONPath (RFC 9535).
+    /// The JSONPath (RFC 9535) of the status in the response.
     status: JsonPath,
-    /// Which of the provider's words means that it is there, and which that it is gone. Others are unknown.
+    /// The meaning of each status; a status that is not listed is unknown.
     states: BTreeMap<String, Meaning>,
-    /// What 404 means. Some providers forget what has ended, others answer so to a wrong credential.
+    /// The meaning of 404. Some providers delete ended resources, others answer 404 to a wrong credential.
     #[serde(default)]
     missing: Meaning,
-    /// The header for the credential.
+    /// The header that carries the credential.
     #[serde(default = "authorization")]
     header: String,
-    /// What stands before the credential, for example `Bearer `.
+    /// The text in front of the credential, for example `Bearer `.
     #[serde(default)]
     prefix: String,
-    /// Where the credential is.
+    /// The source of the credential.
     credential: Option<Credential>,
 }
 
-/// What a provider's word means.
+/// The meaning of a provider's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Meaning {
@@ -55,13 +55,13 @@ enum Meaning {
     Unknown,
 }
 
-/// Where a credential is.
+/// The source of a credential.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Credential {
-    /// In an environment variable of this process.
+    /// An environment variable of this process.
     Env(String),
-    /// In a file, white space at its ends left out.
+    /// A file; white space at both ends is trimmed.
     File(PathBuf),
 }
 
@@ -72,9 +72,9 @@ struct ProviderSettings {
     provider: Vec<ProviderApi>,
 }
 
-/// A request that can be sent. Its header holds a credential: no Debug.
+/// A request to a provider. It has no `Debug`, because its header holds a credential.
 pub struct ProviderRequest {
-    /// Where to.
+    /// The target.
     pub url: Url,
     /// The header with the credential.
     pub header: Option<(String, String)>,
@@ -85,11 +85,11 @@ fn authorization() -> String {
 }
 
 impl Providers {
-    /// Reads the settings: TOML, or JSON when they begin with `{`.
+    /// Parses the settings: TOML, or JSON if they begin with `{`.
     ///
     /// # Errors
     ///
-    /// What is wrong with them, for the operator.
+    /// A message for the operator that says what is wrong.
     pub fn read(text: &str) -> Result<Providers, String> {
         let settings: ProviderSettings = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
@@ -101,13 +101,13 @@ impl Providers {
             let provider = api.provider.as_str();
             api.check().map_err(|why| format!("provider {provider}: {why}"))?;
             if apis.insert(api.provider, api).is_some() {
-                return Err(format!("provider {provider} is there twice"));
+                return Err(format!("provider {provider} is configured twice"));
             }
         }
         Ok(Providers(apis))
     }
 
-    /// The API of a resource's provider, if one is set.
+    /// The API of a resource's provider, if the operator has configured it.
     pub fn of(&self, resource: &RemoteResource) -> Option<&ProviderApi> {
         self.0.get(&resource.provider)
     }
@@ -115,30 +115,30 @@ impl Providers {
 
 impl ProviderApi {
     fn check(&self) -> Result<(), String> {
-        let url = Url::parse(&self.url).map_err(|error| format!("the url is none: {error}"))?;
+        let url = Url::parse(&self.url).map_err(|error| format!("the url is invalid: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("the url must begin with `https://` or `http://`".into());
         }
         let authority = self.url.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
         if authority.is_none_or(|authority| authority.contains(['{', '@'])) {
-            return Err("the host of the url must stand there as it is, without a placeholder or a password".into());
+            return Err("the host of the url must contain no placeholder and no user name or password".into());
         }
         let mut rest = self.url.as_str();
         while let Some((_, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or("a placeholder of the url has no end")?;
+            let (name, after) = after.split_once('}').ok_or("a placeholder of the url lacks its closing `}`")?;
             if !matches!(name, "instance_id" | "job_id" | "region") {
-                return Err(format!("`{{{name}}}` is none of {{instance_id}}, {{job_id}}, {{region}}"));
+                return Err(format!("unknown placeholder `{{{name}}}`: use {{instance_id}}, {{job_id}} or {{region}}"));
             }
             rest = after;
         }
         Ok(())
     }
 
-    /// The request for a resource; `None` when it lacks what the address needs.
+    /// The request for a resource; `None` if the resource lacks an id that the URL needs.
     ///
     /// # Errors
     ///
-    /// Why the credential cannot be had, without any of it.
+    /// Why the credential cannot be read; the message never contains any part of the credential.
     pub fn request(&self, resource: &RemoteResource) -> Result<Option<ProviderRequest>, String> {
         let mut url = self.url.clone();
         let ids =
@@ -149,31 +149,30 @@ impl ProviderApi {
                 url = url.replace(placeholder, &utf8_percent_encode(id, NON_ALPHANUMERIC).to_string());
             }
         }
-        let url =
-            Url::parse(&url).map_err(|_| "the address makes no sense with the ids of this resource".to_owned())?;
+        let url = Url::parse(&url).map_err(|_| "the ids of this resource make the url invalid".to_owned())?;
         let credential = self.credential.as_ref().map(Credential::read).transpose()?;
         let header = credential.map(|credential| (self.header.clone(), format!("{}{credential}", self.prefix)));
         Ok(Some(ProviderRequest { url, header }))
     }
 
-    /// What an answer says.
+    /// The state that a response means, with the reason.
     pub fn judge(&self, status: u16, body: &[u8]) -> (ObservedState, String) {
         let provider = self.provider.as_str();
         if status == 404 {
-            return (self.missing.state(), format!("{provider} answers 404: it knows no such resource"));
+            return (self.missing.state(), format!("{provider} answers 404: no such resource"));
         }
         if !(200..300).contains(&status) {
             return (ObservedState::Unknown, format!("{provider} answers {status}"));
         }
         let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-            return (ObservedState::Unknown, format!("the answer of {provider} is no JSON"));
+            return (ObservedState::Unknown, format!("the response of {provider} is not JSON"));
         };
         let found = self.status.query(&answer).at_most_one();
         let Some(word) = found.ok().flatten().and_then(Value::as_str) else {
-            return (ObservedState::Unknown, format!("the answer of {provider} has no status at {}", self.status));
+            return (ObservedState::Unknown, format!("the response of {provider} has no status at {}", self.status));
         };
         let meaning = self.states.get(word).copied().unwrap_or_default();
-        (meaning.state(), format!("{provider} says `{}`", word.chars().take(100).collect::<String>()))
+        (meaning.state(), format!("{provider} reports `{}`", word.chars().take(100).collect::<String>()))
     }
 }
 
@@ -190,11 +189,11 @@ impl Meaning {
 impl Credential {
     fn read(&self) -> Result<String, String> {
         let (text, place) = match self {
-            Credential::Env(name) => (std::env::var(name).ok(), format!("the variable {name}")),
+            Credential::Env(name) => (std::env::var(name).ok(), format!("the environment variable {name}")),
             Credential::File(path) => (std::fs::read_to_string(path).ok(), format!("the file {}", path.display())),
         };
         let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        text.ok_or_else(|| format!("{place}, which should hold the credential, cannot be read"))
+        text.ok_or_else(|| format!("cannot read the credential from {place}"))
     }
 }
 
@@ -230,16 +229,16 @@ mod tests {
         let request = api.request(&resource(Some("../a?b#c@evil"))).unwrap().unwrap();
         assert_eq!(request.url.as_str(), "https://api.example/v1/us%2Fwest/instances/%2E%2E%2Fa%3Fb%23c%40evil?full=1");
         assert!(request.header.is_none());
-        assert!(api.request(&resource(None)).unwrap().is_none(), "nothing to ask for");
+        assert!(api.request(&resource(None)).unwrap().is_none(), "the URL needs an id");
     }
 
     #[test]
-    fn credentials_are_read_for_each_request_and_told_to_nobody() {
+    fn credentials_are_read_for_each_request_and_not_shown_in_debug() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = LAMBDA.replace("/nonexistent", &file.path().display().to_string());
         let providers = Providers::read(&text).unwrap();
         let api = providers.of(&resource(None)).unwrap();
-        assert!(api.request(&resource(Some("1"))).is_err(), "it is empty");
+        assert!(api.request(&resource(Some("1"))).is_err(), "the file is empty");
         std::fs::write(file.path(), "s3cret\n").unwrap();
         let request = api.request(&resource(Some("1"))).unwrap().unwrap();
         assert_eq!(request.header.unwrap(), ("authorization".to_owned(), "Bearer s3cret".to_owned()));
@@ -256,7 +255,7 @@ mod tests {
     #[case(404, "", ObservedState::Gone)]
     #[case(401, r#"{"data":{"status":"terminated"}}"#, ObservedState::Unknown)]
     #[case(500, "", ObservedState::Unknown)]
-    fn answers_are_judged(#[case] status: u16, #[case] body: &str, #[case] state: ObservedState) {
+    fn responses_become_states(#[case] status: u16, #[case] body: &str, #[case] state: ObservedState) {
         let providers = Providers::read(LAMBDA).unwrap();
         assert_eq!(providers.of(&resource(None)).unwrap().judge(status, body.as_bytes()).0, state);
     }
@@ -265,17 +264,17 @@ mod tests {
     #[case("https://{instance_id}.example/", "host")]
     #[case("https://user@api.example/{instance_id}", "host")]
     #[case("https://api.example/{name}", "{name}")]
-    #[case("https://api.example/{instance_id", "no end")]
+    #[case("https://api.example/{instance_id", "closing")]
     #[case("ftp://api.example/", "https://")]
     #[case("api.example", "url")]
-    fn addresses_that_a_plugin_could_turn_are_refused(#[case] url: &str, #[case] told: &str) {
+    fn urls_whose_host_a_plugin_could_change_are_refused(#[case] url: &str, #[case] told: &str) {
         let text = LAMBDA.replace("https://api.example/v1/{region}/instances/{instance_id}?full=1", url);
         let refused = Providers::read(&text).unwrap_err();
         assert!(refused.contains(told), "{refused}");
     }
 
     #[test]
-    fn json_is_read_as_well_and_unknown_settings_are_refused() {
+    fn json_is_accepted_and_unknown_settings_are_refused() {
         let json = json!({"provider": [{"provider": "aws", "url": "http://h/", "status": "$.s", "states": {}}]});
         assert!(Providers::read(&json.to_string()).is_ok());
         assert!(Providers::read(&LAMBDA.replace("prefix", "prefixes")).is_err());

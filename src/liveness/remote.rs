@@ -1,8 +1,8 @@
-//! Does what is rented elsewhere still answer? By HTTP, by TCP, and by what its provider says.
+//! Does a rented resource still answer? Probes use HTTP, TCP and the provider's API.
 //!
-//! That nobody answers does not mean that nothing runs, or bills: it is unreachable, and only a
-//! provider's own word makes it gone. Plugins name the addresses, so that these probes are off unless a
-//! setting allows them, and connect only to what its address policy allows.
+//! A resource that does not answer is unreachable: it may still run and bill. Only the provider's API
+//! can report it gone. Plugins name the addresses, so these probes are off by default, and the address
+//! policy restricts them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,21 +24,21 @@ use crate::net::{AddressPolicy, Forbidden, HttpClient, RequestError, target_url}
 use domain::plugin::{Plugin, RemoteResource};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
-/// How much of a provider's answer is read, in bytes.
+/// How many bytes of a provider's response are read.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// How remote resources are probed.
+/// How to probe remote resources.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoteSettings {
-    /// Where endpoints and SSH hosts may be; providers' addresses are the operator's own.
+    /// Where endpoints and SSH hosts may be. The operator sets the addresses of providers, so they are not restricted.
     pub address_policy: AddressPolicy,
-    /// How long one probe may take.
+    /// The timeout of one probe.
     pub timeout: Duration,
-    /// How often each is probed.
+    /// How often to probe each resource.
     pub pace: Backoff,
-    /// How many are probed at a time.
+    /// How many probes run at a time.
     pub concurrency: usize,
-    /// When what has not changed is told again.
+    /// When to resend an observation that has not changed.
     pub refresh: SignedDuration,
 }
 
@@ -54,19 +54,19 @@ impl Default for RemoteSettings {
     }
 }
 
-/// A remote resource that is held.
+/// A remote resource that a plugin holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// Which.
+    /// The key of the resource.
     pub key: ResourceKey,
-    /// What its plugin says of it.
+    /// The plugin's document of the resource.
     pub resource: RemoteResource,
-    /// What to ask its endpoint for, when not for the endpoint itself.
+    /// The path to request at the endpoint, if it is not the endpoint itself.
     pub health_path: Option<String>,
 }
 
 impl Target {
-    /// The remote resource of a plugin. `health_path` is a label of the plugin, or in the resource's `metadata`.
+    /// The remote resource of a plugin. `health_path` is a label of the plugin or in the resource's `metadata`.
     pub fn of(key: ResourceKey, plugin: &Plugin, resource: &RemoteResource) -> Target {
         let metadata = resource.metadata.to_value();
         let said = metadata.get("health_path").and_then(serde_json::Value::as_str).map(str::to_owned);
@@ -75,7 +75,7 @@ impl Target {
     }
 }
 
-/// Looks at remote resources.
+/// Probes remote resources.
 pub struct RemoteProber {
     guarded: Result<HttpClient, String>,
     operators: Result<HttpClient, String>,
@@ -85,7 +85,7 @@ pub struct RemoteProber {
     memory: ReportDedup,
 }
 
-/// When a target is looked at again.
+/// When to probe a target next.
 #[derive(Debug, Clone, Copy)]
 struct ProbeTurn {
     failures: u32,
@@ -95,7 +95,7 @@ struct ProbeTurn {
 type ProbeAnswer = (ObservedState, String);
 
 impl RemoteProber {
-    /// A prober that has looked at nothing yet.
+    /// A prober that has not probed yet.
     pub fn new(settings: RemoteSettings, providers: Providers) -> RemoteProber {
         RemoteProber {
             guarded: HttpClient::for_many_hosts(settings.address_policy),
@@ -107,7 +107,8 @@ impl RemoteProber {
         }
     }
 
-    /// Looks at those of `held` whose turn it is, and returns what is news. `chance` spreads the next turns.
+    /// Probes the targets of `held` that are due, and returns the observations to report. `chance` spreads
+    /// the next probes.
     pub async fn sweep(
         &mut self,
         held: &[Target],
@@ -139,7 +140,7 @@ impl RemoteProber {
         news
     }
 
-    /// The provider's word counts most; then the endpoint; then SSH.
+    /// Asks the provider first, then the endpoint, then SSH: the first definite answer wins.
     async fn probe(&self, target: &Target) -> ProbeAnswer {
         let mut answers = Vec::new();
         match self.ask_provider(&target.resource).await {
@@ -174,7 +175,7 @@ impl RemoteProber {
         let answered = get(&self.operators, &request.url, header, self.settings.timeout).await;
         Some(match answered {
             Ok((status, body)) => api.judge(status, &body),
-            Err(why) => (ObservedState::Unknown, format!("{} cannot be asked: {why}", resource.provider.as_str())),
+            Err(why) => (ObservedState::Unknown, format!("cannot query {}: {why}", resource.provider.as_str())),
         })
     }
 
@@ -186,7 +187,7 @@ impl RemoteProber {
         let url = match path.map(|path| url.join(path)) {
             None => url,
             Some(Ok(there)) if there.origin() == url.origin() => there,
-            Some(_) => return (ObservedState::Unknown, "`health_path` is no path of the endpoint".into()),
+            Some(_) => return (ObservedState::Unknown, "`health_path` is not a path of the endpoint".into()),
         };
         match get(&self.guarded, &url, None, self.settings.timeout).await {
             Ok((status, _)) => healthy(status),
@@ -195,7 +196,7 @@ impl RemoteProber {
     }
 
     async fn knock(&self, host: &str, port: u16) -> ProbeAnswer {
-        // Some write it as for ssh(1).
+        // Some plugins write the host as for ssh(1): USER@HOST.
         let host = host.rsplit('@').next().unwrap_or(host);
         let connected = tokio::time::timeout(self.settings.timeout, async {
             let addresses = self.settings.address_policy.addresses(host).await?;
@@ -209,15 +210,15 @@ impl RemoteProber {
             Err(ResolveError::System(last))
         });
         match connected.await {
-            Ok(Ok(())) => (ObservedState::Alive, format!("port {port} takes connections")),
+            Ok(Ok(())) => (ObservedState::Alive, format!("port {port} accepts connections")),
             Ok(Err(ResolveError::Forbidden(forbidden))) => out_of_reach("the SSH host", &forbidden),
-            Ok(Err(error)) => (ObservedState::Unreachable, format!("port {port} takes no connection: {error}")),
+            Ok(Err(error)) => (ObservedState::Unreachable, format!("port {port} accepts no connection: {error}")),
             Err(_) => (ObservedState::Unreachable, format!("port {port} does not answer")),
         }
     }
 }
 
-/// Why there was no answer.
+/// Why a request has no response.
 enum NoAnswer {
     OutOfReach(&'static str),
     Failed(String),
@@ -250,31 +251,31 @@ async fn get(
     let client = client.as_ref().map_err(|why| NoAnswer::Failed(why.clone()))?;
     let mut request = Request::get(url.as_str()).header(ACCEPT, "application/json, */*;q=0.1");
     if let Some((name, value)) = header {
-        // Not from the text: an error would show it.
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| NoAnswer::Failed("the credential is no header".into()))?;
+        // The error of `HeaderValue` would show the credential.
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| NoAnswer::Failed("the credential is not a valid header value".into()))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }
-    let request = request.body(Bytes::new()).map_err(|_| NoAnswer::Failed("it cannot be asked for".into()))?;
+    let request = request.body(Bytes::new()).map_err(|_| NoAnswer::Failed("the request is invalid".into()))?;
     let answer = tokio::time::timeout(time, async {
         let response = client.send(request).await.map_err(|error| match error {
             RequestError::Forbidden(forbidden) => NoAnswer::OutOfReach(forbidden.what()),
             error => NoAnswer::Failed(error.reason()),
         })?;
         let status = response.status().as_u16();
-        // Of a body that is too long or breaks off, the status has been said.
+        // If the body is too long or breaks off, the status still counts.
         let body = whole(response, MAX_ANSWER).await.map(Response::into_body);
         Ok((status, body.unwrap_or_default()))
     });
-    answer.await.unwrap_or_else(|_| Err(NoAnswer::Failed(format!("no answer within {} s", time.as_secs()))))
+    answer.await.unwrap_or_else(|_| Err(NoAnswer::Failed(format!("no response within {} s", time.as_secs()))))
 }
 
 fn healthy(status: u16) -> ProbeAnswer {
     match status {
         200..=299 => (ObservedState::Alive, format!("the endpoint answers {status}")),
-        401 | 403 => (ObservedState::Alive, format!("the endpoint answers {status}: it is there, and gated")),
-        _ => (ObservedState::Unreachable, format!("the endpoint is not healthy: it answers {status}")),
+        401 | 403 => (ObservedState::Alive, format!("the endpoint answers {status}: alive, behind authentication")),
+        _ => (ObservedState::Unreachable, format!("the endpoint is not healthy: status {status}")),
     }
 }
 
@@ -283,17 +284,17 @@ fn out_of_reach(what: &str, forbidden: &Forbidden) -> ProbeAnswer {
 }
 
 fn beyond(what: &str, is: &str) -> String {
-    format!("{what} is {is}, where probes may not go (--probe-remotes everything)")
+    format!("{what} is {is}, which the address policy forbids (allow it with --probe-remotes everything)")
 }
 
-/// What several answers come to, none of which says that it is alive.
+/// Combines answers of which none is alive.
 fn together(answers: Vec<ProbeAnswer>) -> ProbeAnswer {
     let state = answers.iter().map(|(state, _)| *state);
     let state = state.reduce(|one, other| if one == other { one } else { ObservedState::Unreachable });
     let details: Vec<String> = answers.into_iter().map(|(_, detail)| detail).collect();
     match state {
         Some(state) => (state, details.join("; ")),
-        None => (ObservedState::Unknown, "it has no endpoint, no SSH host and no provider that can be asked".into()),
+        None => (ObservedState::Unknown, "no endpoint, SSH host or configured provider".into()),
     }
 }
 
@@ -311,12 +312,12 @@ mod tests {
     #[case(301, ObservedState::Unreachable)]
     #[case(404, ObservedState::Unreachable)]
     #[case(503, ObservedState::Unreachable)]
-    fn statuses_are_judged(#[case] status: u16, #[case] state: ObservedState) {
+    fn http_statuses_become_states(#[case] status: u16, #[case] state: ObservedState) {
         assert_eq!(healthy(status).0, state);
     }
 
     #[test]
-    fn what_does_not_answer_is_never_gone() {
+    fn a_resource_that_does_not_answer_is_never_gone() {
         use ObservedState::{Unknown, Unreachable};
         let of = |states: &[ObservedState]| together(states.iter().map(|state| (*state, "why".into())).collect()).0;
         assert_eq!(of(&[]), Unknown);

@@ -2,25 +2,25 @@
 
 use domain::plugin::Pid;
 
-/// What we want to know of a process.
+/// The fields of a process that probes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// Field 3: `R` running, `S` sleeping, `Z` zombie, `T` stopped …
     pub state: u8,
-    /// Field 4: the process that waits for it.
+    /// Field 4: the parent process.
     pub parent: Pid,
-    /// Field 6: the process that began its session, which may have ended.
+    /// Field 6: the session leader, which may have ended.
     pub session: Pid,
-    /// Field 20.
+    /// Field 20: the number of threads.
     pub threads: u32,
-    /// Field 22: when it was started, in clock ticks since the start of the machine.
+    /// Field 22: the start time in clock ticks since boot.
     pub start_ticks: u64,
 }
 
 impl Stat {
-    /// Reads a line; `None` when it is not one.
+    /// Parses a line; `None` if it is malformed.
     ///
-    /// The command (field 2) may hold spaces and parentheses: what counts stands after the last `)`.
+    /// The command (field 2) may hold spaces and parentheses, so the other fields are read after the last `)`.
     pub fn parse(line: &[u8]) -> Option<Stat> {
         let end_of_command = memchr::memrchr(b')', line)?;
         let mut fields = line.get(end_of_command + 1..)?.split(|byte| *byte == b' ').skip(1);
@@ -32,9 +32,9 @@ impl Stat {
         Some(Stat { state, parent, session, threads, start_ticks })
     }
 
-    /// Returns true if and only if it has ended, and only waits for its parent to ask how.
+    /// Returns true if and only if the process has ended, perhaps as a zombie that its parent has not waited for.
     ///
-    /// A process whose first thread has ended shows `Z`, too, while its other threads live on.
+    /// A process whose first thread has ended also shows `Z`, while its other threads run on.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, b'X' | b'x') || (self.state == b'Z' && self.threads <= 1)
     }
@@ -58,7 +58,7 @@ mod tests {
     #[case("a) Z 9 9 9 (")]
     #[case(") R 1 1 1")]
     #[case("\u{fffd}(")]
-    fn the_command_may_be_called_anything(#[case] command: &str) {
+    fn the_command_may_contain_spaces_and_parentheses(#[case] command: &str) {
         let line = format!("42 ({command}) S {REST}\n");
         let expected = Stat { state: b'S', parent: 1, session: 3, threads: 4, start_ticks: 123_456 };
         assert_eq!(Stat::parse(line.as_bytes()), Some(expected));
@@ -70,7 +70,7 @@ mod tests {
     #[case("42 (sleep)")]
     #[case("42 (sleep) S 1 2 3")]
     #[case("42 (sleep) S x 2 3 0 -1 4194560 5 6 7 8 9 10 11 12 20 0 4 0 123456")]
-    fn what_is_no_line_is_none(#[case] line: &str) {
+    fn malformed_lines_are_none(#[case] line: &str) {
         assert_eq!(Stat::parse(line.as_bytes()), None);
     }
 
@@ -80,7 +80,7 @@ mod tests {
     #[case(b'D', 1, false)]
     #[case(b'Z', 1, true)]
     #[case(b'Z', 0, true)]
-    // The first thread has ended; three others have not.
+    // The first thread has ended; three other threads run.
     #[case(b'Z', 4, false)]
     #[case(b'X', 0, true)]
     fn a_zombie_has_ended_once_all_its_threads_have(#[case] state: u8, #[case] threads: u32, #[case] ended: bool) {

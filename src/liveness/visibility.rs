@@ -1,4 +1,4 @@
-//! What can be seen from here, and what to do about what cannot.
+//! What this process can see of the host's resources, and how the operator can let it see more.
 
 use std::fs;
 use std::path::Path;
@@ -13,17 +13,17 @@ use super::container::ContainerProbe;
 use super::probe_metrics::ProbeMetrics;
 use super::process::ProcessProbe;
 
-/// One thing that can be seen, or not.
+/// One thing that probes need to see, and whether they can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Point {
-    /// What it is about.
+    /// The subject.
     #[schema(value_type = String, examples("processes"))]
     pub what: &'static str,
-    /// Whether it can be seen.
+    /// Whether probes can see it.
     pub visible: bool,
-    /// How that was found out.
+    /// The evidence.
     pub detail: String,
-    /// What to do so that it can be seen; null when nothing has to be done.
+    /// What the operator can do so that probes see it; null if they do.
     #[schema(required)]
     pub advice: Option<String>,
 }
@@ -38,7 +38,7 @@ impl Point {
     }
 }
 
-/// What could be seen lately, for those who ask again and again, and how long it took to look. Cheap to clone.
+/// The result of the last check, for frequent readers, and the durations of sweeps. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Visibility {
     points: Arc<ArcSwap<Vec<Point>>>,
@@ -46,23 +46,23 @@ pub struct Visibility {
 }
 
 impl Visibility {
-    /// What was seen; nothing as long as nobody has looked.
+    /// The last result; empty before the first check.
     pub fn points(&self) -> Arc<Vec<Point>> {
         self.points.load_full()
     }
 
-    /// How long it took to look at everything once.
+    /// How long sweeps take.
     pub fn passes(&self) -> &ProbeMetrics {
         &self.passes
     }
 
-    /// Looks, with the Docker engine at `engine`.
+    /// Checks again, with the Docker engine at `engine`.
     pub async fn refresh(&self, engine: &str) {
         self.points.store(Arc::new(look_around(engine).await));
     }
 }
 
-/// Looks what can be seen from here, with the Docker engine at `engine`.
+/// Checks what this process can see, with the Docker engine at `engine`.
 pub async fn look_around(engine: &str) -> Vec<Point> {
     let mut points = processes();
     points.push(containers(engine).await);
@@ -73,21 +73,25 @@ fn processes() -> Vec<Point> {
     let probe = match ProcessProbe::new() {
         Ok(probe) => probe,
         Err(error) => {
-            let advice = "mount /proc of this pid namespace (proc(5)), or run an agent on the host";
-            return vec![Point::hidden("processes", format!("/proc cannot be used: {error}"), advice)];
+            let advice = "mount the /proc of this pid namespace (proc(5)), or run an agent on the host";
+            return vec![Point::hidden("processes", format!("/proc is unusable: {error}"), advice)];
         }
     };
     let from = probe.standpoint();
     let namespace = if from.sees_the_machine() {
-        Point::seen("pid namespace", "the machine's own: all process ids are meant as plugins name them".into())
+        Point::seen("pid namespace", "the machine's initial one: process ids mean the same here as for plugins".into())
     } else {
         let advice = "start the container with --pid=host, or run `plugin-registry agent` on the host";
-        let detail = format!("that of a container ({}): only its own processes are seen", from.pid_namespace);
+        let detail = format!("a container's ({}): only the container's own processes are visible", from.pid_namespace);
         Point::hidden("pid namespace", detail, advice)
     };
     let machine = if from.machine_id.is_empty() {
-        let advice = "systemd-machine-id-setup(1) makes one; in a container, mount /etc/machine-id read-only";
-        Point::hidden("machine id", "there is none: processes are told apart by the boot id alone".into(), advice)
+        let advice = "create one with systemd-machine-id-setup(1); in a container, mount /etc/machine-id read-only";
+        Point::hidden(
+            "machine id",
+            "missing: only the boot id tells this machine's processes from another's".into(),
+            advice,
+        )
     } else {
         Point::seen("machine id", from.machine_id.to_string())
     };
@@ -99,23 +103,23 @@ fn hiding() -> Point {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     match hidepid(&mounts) {
         Some(level) if !Path::new("/proc/1/stat").exists() || fs::read("/proc/1/stat").is_err() => {
-            let advice = "run as root, or as a member of the group that /proc was mounted with (gid=)";
+            let advice = "run as root, or as a member of the group in the mount option gid= of /proc";
             Point::hidden(
                 "processes",
-                format!("/proc is mounted with hidepid={level}: those of other users are hidden"),
+                format!("/proc is mounted with hidepid={level}, which hides the processes of other users"),
                 advice,
             )
         }
         Some(level) => {
             Point::seen("processes", format!("/proc is mounted with hidepid={level}, which does not bind this user"))
         }
-        None => Point::seen("processes", "/proc shows those of all users".into()),
+        None => Point::seen("processes", "/proc shows the processes of all users".into()),
     }
 }
 
-/// The value of hidepid with which /proc is mounted, when it hides anything.
+/// The value of the mount option hidepid of /proc, if it hides processes.
 fn hidepid(mounts: &str) -> Option<&str> {
-    // The last mount on /proc is the one that is seen; its options stand after " - proc SOURCE ".
+    // The last mount on /proc covers the earlier ones; its options stand after " - proc SOURCE ".
     let line = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc") && line.contains(" - proc "))?;
     let options = line.rsplit(' ').next()?.split(',');
     options.filter_map(|option| option.strip_prefix("hidepid=")).find(|level| !matches!(*level, "0" | "off"))
@@ -131,14 +135,14 @@ async fn containers(engine: &str) -> Point {
         return Point::hidden(what, reason, "check DOCKER_HOST, or `--docker`");
     };
     if !Path::new(path).exists() {
-        let advice = "when there is a Docker engine, name its socket by `--docker` or DOCKER_HOST; in a container, \
+        let advice = "if this host has a Docker engine, set its socket with `--docker` or DOCKER_HOST; in a container, \
             mount the socket (-v /var/run/docker.sock:/var/run/docker.sock:ro)";
-        return Point::hidden(what, format!("there is no {path}"), advice);
+        return Point::hidden(what, format!("{path} does not exist"), advice);
     }
     if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
-        let advice = "run as a member of the group that owns the socket (usually `docker`), which gives it power over \
+        let advice = "run as a member of the group that owns the socket (usually `docker`), which gives power over \
             the machine, or put a read-only proxy in front of it";
-        return Point::hidden(what, format!("{path} is not permitted to this user"), advice);
+        return Point::hidden(what, format!("this user may not open {path}"), advice);
     }
     Point::hidden(what, reason, "start the Docker engine")
 }
@@ -148,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hidepid_is_read_from_the_mount_that_is_seen() {
+    fn hidepid_is_read_from_the_last_mount_on_proc() {
         let plain = "24 30 0:22 / /proc rw,nosuid shared:12 - proc proc rw";
         let hiding = "99 30 0:22 / /proc rw,nosuid - proc proc rw,gid=5,hidepid=invisible";
         let elsewhere = "98 30 0:22 / /jail/proc rw - proc proc rw,hidepid=2";
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_that_is_not_there_comes_with_advice() {
+    async fn an_engine_that_is_not_running_is_reported_with_advice() {
         let points = look_around("unix:///nonexistent/docker.sock").await;
         let containers = points.iter().find(|point| point.what == "containers").unwrap();
         assert!(!containers.visible && containers.advice.is_some(), "{containers:?}");

@@ -1,13 +1,12 @@
-//! Which addresses may be connected to: public ones alone, unless a setting allows the others.
+//! Restricts the addresses that the service may connect to: only public addresses, unless the operator allows all.
 //!
-//! A user who may register a webhook can make this service send requests. Without a policy these would
-//! reach what only this host can reach: its own ports, its network, a cloud's metadata service
-//! (server-side request forgery). The policy therefore is the resolver of the HTTP client: it checks
-//! every address of a name, and the client connects to the very address that was checked. A name that
-//! resolves to another address a moment later gains nothing.
+//! A user who may register a webhook can make this service send requests. Without a policy, these requests could reach
+//! the host's own ports, its network, or a cloud's metadata service (server-side request forgery). So the policy is the
+//! HTTP client's resolver: the client connects only to addresses that the policy has checked. A name that later
+//! resolves to another address gains nothing.
 //!
-//! A host that is written as an address is never resolved, so [`HttpClient`](super::HttpClient) checks
-//! the URL before each request, too.
+//! The client does not resolve literal addresses, so [`HttpClient`](super::HttpClient) also checks the URL before each
+//! request.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -17,17 +16,17 @@ use url::{Host, Url};
 
 use super::special_addresses::not_public;
 
-/// Which addresses may be connected to.
+/// The addresses that the service may connect to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AddressPolicy {
-    /// Public ones.
+    /// Public addresses only.
     #[default]
     Public,
-    /// All: private, loopback, link-local and metadata addresses, too.
+    /// All addresses, including private, loopback, link-local and metadata addresses.
     Everything,
 }
 
-/// An address that may not be connected to.
+/// A host that the policy forbids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} is {what}")]
 pub struct Forbidden {
@@ -35,36 +34,36 @@ pub struct Forbidden {
     what: &'static str,
 }
 
-/// Why a host has no address.
+/// Why a host has no usable address.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// It has addresses, and the policy forbids all of them.
+    /// The policy forbids all addresses of the host.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The system cannot resolve its name.
+    /// The system cannot resolve the name.
     #[error(transparent)]
     System(#[from] std::io::Error),
 }
 
 impl Forbidden {
-    /// What the address is, instead of public.
+    /// The kind of the forbidden address.
     pub fn what(&self) -> &'static str {
         self.what
     }
 
-    /// The refusal among an error and its causes, if that is what it comes from.
+    /// Finds a refusal by the policy among an error and its causes.
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Forbidden> {
         std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
     }
 }
 
 impl AddressPolicy {
-    /// Checks a URL as far as that is possible without resolving a name: addresses written as such, in
-    /// whatever spelling, and names that always mean this host (RFC 6761 section 6.3).
+    /// Checks a URL without resolving names: literal addresses in any spelling, and names that always mean this host
+    /// (RFC 6761 section 6.3).
     ///
     /// # Errors
     ///
-    /// When it may not be connected to.
+    /// When the policy forbids the host.
     pub fn check_url(self, url: &Url) -> Result<(), Forbidden> {
         let what = match url.host() {
             Some(Host::Ipv4(address)) => not_public(IpAddr::V4(address)),
@@ -80,20 +79,20 @@ impl AddressPolicy {
         }
     }
 
-    /// The addresses of a host that may be connected to: of a name, or of an address written as such.
+    /// The permitted addresses of a host, which is a name or a literal address.
     ///
     /// # Errors
     ///
-    /// When there are none, or none of them is allowed.
+    /// When the host has no address, or the policy forbids all of them.
     pub async fn addresses(self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         Ok(self.resolve_host(bare).await?.iter().map(SocketAddr::ip).collect())
     }
 
-    /// As sockets' addresses, because the scope of a link-local address is in these.
+    /// Returns socket addresses, because they keep the scope of a link-local address.
     async fn resolve_host(self, host: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         let found = tokio::net::lookup_host((host, 0)).await?.map(|mut address| {
-            // An IPv4 address in disguise: the one that is checked is the one that is connected to.
+            // The client connects to the unmapped address, so the check must see the same address.
             if let IpAddr::V4(unmapped) = address.ip().to_canonical() {
                 address.set_ip(unmapped.into());
             }
@@ -102,7 +101,7 @@ impl AddressPolicy {
         Ok(self.permitted(host, found.collect())?)
     }
 
-    /// Those addresses of a host that may be connected to.
+    /// The addresses that the policy permits.
     fn permitted(self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         if self == AddressPolicy::Everything {
             return Ok(found);
@@ -110,7 +109,7 @@ impl AddressPolicy {
         let (forbidden, allowed): (Vec<_>, Vec<_>) =
             found.into_iter().map(|address| (not_public(address.ip()), address)).partition(|(what, _)| what.is_some());
         match forbidden.into_iter().find_map(|(what, _)| what) {
-            // Not the address: it would tell an outsider what the names of this network stand for.
+            // The error omits the address: otherwise outsiders could resolve the internal names of this network.
             Some(what) if allowed.is_empty() => Err(Forbidden { host: host.to_owned(), what }),
             _ => Ok(allowed.into_iter().map(|(_, address)| address).collect()),
         }
@@ -123,7 +122,7 @@ impl Resolve for AddressPolicy {
         Box::pin(async move {
             match policy.resolve_host(name.as_str()).await {
                 Ok(found) => Ok(Box::new(found.into_iter()) as Addrs),
-                // Each by itself, so that `Forbidden::among` finds the one.
+                // Each error is boxed directly, so that `Forbidden::among` finds it by its type.
                 Err(ResolveError::Forbidden(forbidden)) => Err(forbidden.into()),
                 Err(ResolveError::System(error)) => Err(error.into()),
             }

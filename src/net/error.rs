@@ -1,4 +1,4 @@
-//! Why a request has no response.
+//! The errors of outgoing requests.
 
 use std::error::Error;
 use std::fmt;
@@ -9,31 +9,31 @@ use super::address_policy::Forbidden;
 /// The longest [`RequestError::reason`], in characters.
 const MAX_REASON: usize = 500;
 
-/// Why a request has no response, or no whole one.
+/// Why a request has no response, or only an incomplete response.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The address policy forbids every address of the host.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The request cannot be sent as it is: its URL is not absolute, for example.
-    #[error("the request cannot be sent")]
+    /// The request is malformed; for example, its URL is not absolute.
+    #[error("the request is malformed")]
     Invalid(#[source] Cause),
-    /// The server cannot be connected to, or has broken off.
-    #[error("no connection")]
+    /// The client could not connect, or the server closed the connection.
+    #[error("cannot connect")]
     Connection(#[source] Cause),
-    /// The response broke off.
-    #[error("the answer broke off")]
+    /// The server closed the connection before the response was complete.
+    #[error("the response ended too early")]
     Body(#[source] Cause),
-    /// The body of the response has more bytes than that.
-    #[error("the answer is longer than {0} bytes")]
+    /// The response body exceeds this number of bytes.
+    #[error("the response is larger than {0} bytes")]
     TooLong(usize),
-    /// The response did not come in time.
+    /// The response exceeded the time limit.
     #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
 }
 
 impl RequestError {
-    /// Sorts an error of a request that was sent.
+    /// Classifies an error of a sent request.
     pub(super) fn of_sending(error: reqwest::Error) -> RequestError {
         match Forbidden::among(&error) {
             Some(forbidden) => RequestError::Forbidden(forbidden.clone()),
@@ -41,8 +41,8 @@ impl RequestError {
         }
     }
 
-    /// The reason in one line, for people: the error with its causes, each once. It never names the URL, which may
-    /// hold a secret.
+    /// The reason in one line: the error with its causes, without repetitions. The reason never has the URL, which may
+    /// have a secret.
     pub fn reason(&self) -> String {
         let mut cause: &(dyn Error + 'static) = match self {
             RequestError::Invalid(cause) | RequestError::Connection(cause) | RequestError::Body(cause) => cause,
@@ -60,9 +60,9 @@ impl RequestError {
     }
 }
 
-/// What reqwest gives as the cause of its error.
+/// The cause of a reqwest error.
 ///
-/// The text of the error itself says only that a request was sent, and to which URL.
+/// The text of a reqwest error only says that a request to a URL failed, so the cause is shown instead.
 #[derive(Debug)]
 pub struct Cause(reqwest::Error);
 

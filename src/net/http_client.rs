@@ -1,7 +1,7 @@
-//! Sending requests: over HTTP/1.1, with TLS as it is given, to addresses that the policy allows.
+//! The HTTP/1.1 client: sends requests to permitted addresses, with a given TLS configuration.
 //!
-//! The client follows no redirect, uses no proxy, and sends no request again that a server may have seen. TLS is always
-//! given, so that a client for http can be built where the system has no certificates.
+//! The client follows no redirects, uses no proxy, and never retries a request that a server may have received. The
+//! caller provides the TLS configuration, so a client for http works on systems without certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +17,24 @@ use super::error::{Cause, RequestError};
 use super::tls::{self, Security};
 pub use reqwest::Body;
 
-/// How this service names itself.
+/// The `User-Agent` of this service.
 const USER_AGENT: &str = concat!("plugin-registry/", env!("CARGO_PKG_VERSION"));
 
-/// How a client connects.
+/// Connection settings of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpSettings {
-    /// Which addresses it may connect to.
+    /// The addresses that the client may connect to.
     pub address_policy: AddressPolicy,
-    /// How long a connection may take to be made: name, TCP and TLS together.
+    /// How long connecting may take, including DNS, TCP and TLS.
     pub connect_time: Duration,
-    /// How long a connection is kept for the next request.
+    /// How long an idle connection stays open.
     pub idle_time: Duration,
-    /// How many such connections to one host there may be.
+    /// How many idle connections to a host stay open.
     pub idle_connections: usize,
 }
 
 impl HttpSettings {
-    /// For requests to many hosts, to each of them seldom.
+    /// Settings for rare requests to many hosts.
     pub fn for_many_hosts(address_policy: AddressPolicy) -> HttpSettings {
         HttpSettings {
             address_policy,
@@ -44,7 +44,7 @@ impl HttpSettings {
         }
     }
 
-    /// For requests to one server of our own. A connection is kept for less time than that server keeps it.
+    /// Settings for frequent requests to a plugin registry. Idle connections are closed before the server closes them.
     pub fn for_one_server() -> HttpSettings {
         HttpSettings {
             address_policy: AddressPolicy::Everything,
@@ -55,7 +55,7 @@ impl HttpSettings {
     }
 }
 
-/// Sends requests. Cheap to clone.
+/// An HTTP client. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     http: reqwest::Client,
@@ -63,11 +63,11 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that speaks `tls` with https servers.
+    /// A client that uses `tls` for https.
     ///
     /// # Errors
     ///
-    /// When it cannot be set up.
+    /// When reqwest refuses the settings.
     pub fn new(settings: HttpSettings, tls: ClientConfig) -> Result<HttpClient, String> {
         let HttpSettings { address_policy, connect_time, idle_time, idle_connections } = settings;
         let http = reqwest::Client::builder()
@@ -81,25 +81,25 @@ impl HttpClient {
             .pool_idle_timeout(idle_time)
             .pool_max_idle_per_host(idle_connections)
             .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", Cause::of(error)))?;
+            .map_err(|error| format!("cannot set up the HTTP client: {}", Cause::of(error)))?;
         Ok(HttpClient { http, address_policy })
     }
 
-    /// A client for requests to many hosts, which trusts the authorities that the system trusts.
+    /// A client for requests to many hosts, which trusts the system's certificate authorities.
     ///
     /// # Errors
     ///
-    /// When it cannot be set up.
+    /// When TLS or the client cannot be set up.
     pub fn for_many_hosts(address_policy: AddressPolicy) -> Result<HttpClient, String> {
-        let tls = tls::trusting_the_system().map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let tls = tls::trusting_the_system().map_err(|error| format!("cannot set up TLS: {error}"))?;
         HttpClient::new(HttpSettings::for_many_hosts(address_policy), tls)
     }
 
-    /// A client for requests to `server`, which speaks TLS with the files of `security`.
+    /// A client for requests to `server`, which uses the files of `security` for https.
     ///
     /// # Errors
     ///
-    /// When the server speaks TLS, and a file cannot be used.
+    /// When the URL is https and a file is invalid.
     pub fn for_one_server(server: &Url, security: &Security) -> Result<HttpClient, String> {
         let tls = match server.scheme() {
             "https" => security.configure()?,
@@ -108,25 +108,24 @@ impl HttpClient {
         HttpClient::new(HttpSettings::for_one_server(), tls)
     }
 
-    /// Sends a request, and returns its response when that begins.
+    /// Sends a request, and returns the response once its header has arrived.
     ///
     /// # Errors
     ///
-    /// When there is none, or the address policy forbids to connect.
+    /// When there is no response, or the policy forbids the address.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, RequestError> {
         let request: reqwest::Request = request.try_into().map_err(|error| RequestError::Invalid(Cause::of(error)))?;
-        // A host that is written as an address is never resolved.
+        // The resolver never sees literal addresses.
         self.address_policy.check_url(request.url())?;
         let response = self.http.execute(request).await.map_err(RequestError::of_sending)?;
         Ok(response.into())
     }
 
-    /// Sends a request, and returns its response when that is complete: within `time`, and with a body of at most
-    /// `max_body` bytes.
+    /// Sends a request, and returns the complete response: within `time`, and with a body of at most `max_body` bytes.
     ///
     /// # Errors
     ///
-    /// As [`HttpClient::send`], and when the response is late, breaks off, or is longer.
+    /// Like [`HttpClient::send`], and when the response is late, incomplete or too large.
     pub async fn fetch(
         &self,
         request: Request<Bytes>,
@@ -138,11 +137,11 @@ impl HttpClient {
     }
 }
 
-/// A response that has begun, when it is complete.
+/// Reads a response to its end.
 ///
 /// # Errors
 ///
-/// When it breaks off, or its body has more than `max_body` bytes.
+/// When the response is incomplete, or its body has more than `max_body` bytes.
 pub async fn whole(response: Response<Body>, max_body: usize) -> Result<Response<Bytes>, RequestError> {
     let (parts, body) = response.into_parts();
     match Limited::new(body, max_body).collect().await {
@@ -154,11 +153,11 @@ pub async fn whole(response: Response<Body>, max_body: usize) -> Result<Response
     }
 }
 
-/// The next piece of a body; `None` after the last. Trailers are left out.
+/// The next piece of a body; `None` after the last piece. Trailers are skipped.
 ///
 /// # Errors
 ///
-/// When the body breaks off.
+/// When the response is incomplete.
 pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
     while let Some(frame) = body.frame().await {
         if let Ok(piece) = frame.map_err(|error| RequestError::Body(Cause::of(error)))?.into_data() {
@@ -188,7 +187,8 @@ mod tests {
         Request::get(url).body(Bytes::new()).unwrap()
     }
 
-    /// A server that answers one request with this text, and closes the connection; or keeps it, if the text is empty.
+    /// A server that answers a request with this text and closes the connection. With an empty text, the server never
+    /// answers.
     async fn answering(text: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_resolver_refuses_what_a_name_stands_for_and_the_reason_is_found() {
-        // Without the check of the URL, which knows this name.
+        // `http` bypasses the check of the URL, which recognises this name.
         let answer = "HTTP/1.1 204 No Content\r\n\r\n";
         let url = format!("http://localhost:{}/", answering(answer).await.port());
         let refused = client(AddressPolicy::Public).http.get(url).send().await.unwrap_err();

@@ -1,16 +1,16 @@
-//! The outgoing HTTP client: one for webhooks, probes, traces, and for the client of our own API.
+//! The outgoing HTTP client for webhooks, probes, traces, and the client of the registry's API.
 //!
-//! It is built on reqwest. It follows no redirects, uses no proxy, and connects only to addresses that
-//! its policy allows. This module knows no webhook, no plugin and no setting of the command line.
+//! The client uses reqwest. It follows no redirects, uses no proxy, and connects only to addresses that its policy
+//! permits. This module does not depend on webhooks, plugins or the command line.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`http_client`] | [`HttpClient`]: sends requests |
-//! | [`address_policy`] | [`AddressPolicy`]: which addresses may be connected to |
-//! | [`special_addresses`] | which addresses are not public, by IANA's registries |
-//! | [`target_url`] | the URL of a target that a user has named, read strictly |
-//! | [`tls`] | [`Security`]: which servers are trusted, and the client's own certificate |
-//! | [`error`] | [`RequestError`]: why there is no response |
+//! | [`address_policy`] | [`AddressPolicy`]: the addresses that the client may connect to |
+//! | [`special_addresses`] | the addresses that are not public, from IANA's registries |
+//! | [`target_url`] | strict parsing of the URLs that users configure |
+//! | [`tls`] | [`Security`]: the trusted servers, and the client certificate |
+//! | [`error`] | [`RequestError`]: why a request has no response |
 
 pub mod address_policy;
 pub mod error;

@@ -1,20 +1,20 @@
-//! The URL of a target that a user has named: absolute, HTTP, and nothing in it that is not sent.
+//! Strict parsing of a target's URL: absolute, HTTP, and without parts that are never sent.
 
 use url::Url;
 
 /// The longest URL of a target, in bytes.
 pub const MAX_URL: usize = 2048;
 
-/// Reads the URL of a target. Whether it may be connected to is for the address policy to say.
+/// Parses the URL of a target. The address policy checks the address separately.
 ///
 /// # Errors
 ///
-/// What is wrong with it, for the user who sent it.
+/// Why the URL is invalid, for the user who sent it.
 pub fn read(text: &str) -> Result<Url, String> {
     if text.len() > MAX_URL {
         return Err(format!("must not be longer than {MAX_URL} bytes"));
     }
-    // The reader of URLs would strip some of these, and overlook others.
+    // The URL parser would strip some of these characters, and accept others.
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("must not contain white space, control characters or backslashes".into());
     }
@@ -26,7 +26,7 @@ pub fn read(text: &str) -> Result<Url, String> {
         return Err("must not contain a user name or a password".into());
     }
     if url.fragment().is_some() {
-        return Err("must not contain a fragment (`#`); it is never sent".into());
+        return Err("must not contain a fragment (`#`), which is never sent".into());
     }
     if url.as_str().len() > MAX_URL {
         return Err(format!("must not be longer than {MAX_URL} bytes when it is encoded"));

@@ -1,6 +1,6 @@
-//! Which servers a client trusts, and which certificate it shows, when it speaks TLS.
+//! The TLS configuration of clients: trusted servers and client certificates.
 //!
-//! The provider of cryptography is named here each time: a program that has two of them has no default one.
+//! The crypto provider is named explicitly each time: rustls has no default when a binary links two providers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,33 +14,34 @@ use rustls::{
 };
 use tracing::warn;
 
-/// Which servers are trusted.
+/// The servers that a client trusts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Those whose certificate is of an authority that the system trusts.
+    /// Servers whose certificate was signed by an authority of the system.
     #[default]
     System,
-    /// Those whose certificate is of an authority in this file (PEM).
+    /// Servers whose certificate was signed by an authority in this file (PEM).
     Authorities(PathBuf),
-    /// The one whose certificate is the first in this file (PEM), whatever name it is for: the health check of a server on the same host.
+    /// Only the server with the first certificate in this file (PEM), whatever its name. For the health check of a
+    /// server on the same host.
     Exactly(PathBuf),
 }
 
-/// Which servers a client trusts, and who it is.
+/// The servers that a client trusts, and the client's certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Security {
-    /// Which servers it trusts.
+    /// The trusted servers.
     pub trust: Trust,
-    /// The client's own certificate and its private key (PEM), for servers that ask for one.
+    /// The client's certificate chain and private key (PEM), for servers that require client certificates.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Security {
-    /// Reads the files, and the system's authorities if these are trusted.
+    /// Reads the files, and the system's authorities if the client trusts them.
     ///
     /// # Errors
     ///
-    /// When a file cannot be used; the error names it.
+    /// When a file is invalid; the error names the file.
     pub fn configure(&self) -> Result<ClientConfig, String> {
         let (builder, provider) = builder().map_err(|error| error.to_string())?;
         let builder = match &self.trust {
@@ -53,32 +54,32 @@ impl Security {
         };
         let Some((certificate, key)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         let secret = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| format!("the private key in {} cannot be read: {error}", key.display()))?;
+            .map_err(|error| format!("cannot read the private key in {}: {error}", key.display()))?;
         builder
             .with_client_auth_cert(certificates(certificate)?, secret)
-            .map_err(|error| format!("the certificate in {} cannot be used: {error}", certificate.display()))
+            .map_err(|error| format!("cannot use the certificate in {}: {error}", certificate.display()))
     }
 }
 
-/// TLS with servers whose certificate is of an authority that the system trusts. Without any such authority no server can
-/// be reached by https; http needs none.
+/// TLS that trusts the system's certificate authorities. Without any authority, all https requests fail, but http
+/// requests work.
 ///
 /// # Errors
 ///
-/// When TLS cannot be set up.
+/// When rustls refuses the configuration.
 pub fn trusting_the_system() -> Result<ClientConfig, rustls::Error> {
     let (roots, taken) = system_roots();
     if taken == 0 {
-        warn!("the system trusts no certificate authority; nothing can be sent by https");
+        warn!("the system has no certificate authorities, so https requests will fail; install them");
     }
     Ok(builder()?.0.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// TLS that trusts no server, for one that speaks plain http: the system's certificates need not be read.
+/// TLS that trusts no server, for plain http: this avoids reading the system's certificates.
 ///
 /// # Errors
 ///
-/// When TLS cannot be set up.
+/// When rustls refuses the configuration.
 pub fn trusting_no_server() -> Result<ClientConfig, rustls::Error> {
     Ok(builder()?.0.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
@@ -89,8 +90,8 @@ fn builder() -> Result<(ConfigBuilder<ClientConfig, WantsVerifier>, Arc<CryptoPr
     Ok((builder, provider))
 }
 
-/// The system's authorities, and how many there are. Those that cannot be read are left out; a server's certificate that
-/// none of them has signed is refused.
+/// The system's authorities, and their number. Unreadable certificates are skipped: servers that they have signed are
+/// not trusted.
 fn system_roots() -> (RootCertStore, usize) {
     let mut roots = RootCertStore::empty();
     let (taken, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -102,23 +103,23 @@ fn authorities(file: &Path) -> Result<RootCertStore, String> {
     for certificate in certificates(file)? {
         roots
             .add(certificate)
-            .map_err(|error| format!("the authority in {} cannot be used: {error}", file.display()))?;
+            .map_err(|error| format!("cannot use the certificate authority in {}: {error}", file.display()))?;
     }
     Ok(roots)
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unreadable = |error| format!("the certificates in {} cannot be read: {error}", file.display());
+    let unreadable = |error| format!("cannot read the certificates in {}: {error}", file.display());
     let found: Vec<_> =
         CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
     if found.is_empty() { Err(nothing_in(file)) } else { Ok(found) }
 }
 
 fn nothing_in(file: &Path) -> String {
-    format!("{} holds no certificate in PEM", file.display())
+    format!("{} has no certificate in PEM format", file.display())
 }
 
-/// Trusts one certificate, and checks that its owner signs.
+/// Trusts exactly one certificate, and verifies that the server has the private key.
 #[derive(Debug)]
 struct Exactly {
     trusted: CertificateDer<'static>,

@@ -1,5 +1,5 @@
-//! One judgement of everything that is held: what has grown stale, what is found, what is found no more. Pure but for
-//! the signs of life that it reads.
+//! One assessment of all resources: stale observations, new findings, and findings that are no longer true. Pure except
+//! for the heartbeats that it reads.
 
 use jiff::Timestamp;
 
@@ -17,18 +17,18 @@ use domain::record::{
 };
 use domain::{LeaseState, MicroUsd, Spend, State};
 
-/// Who says that nobody has looked for too long.
+/// The agent of observations that the registry itself marks as unknown.
 const OURSELVES: &str = "plugin-registry";
 
-/// What a judgement comes to.
+/// The result of an assessment.
 pub(super) struct AssessmentPass {
-    /// What is to be done; at most one for each plugin.
+    /// The commands; at most one for each plugin.
     pub commands: Vec<Command>,
-    /// When the next judgement is due, if nothing happens before.
+    /// When the next assessment is due if nothing happens before.
     pub due: Timestamp,
 }
 
-/// What is to be done about one plugin.
+/// The changes to one plugin.
 #[derive(Default)]
 struct Action {
     stale: Vec<ProbeResult>,
@@ -38,14 +38,14 @@ struct Action {
 }
 
 impl AssessmentPass {
-    /// Judges everything that is held.
+    /// Assesses all resources.
     pub(super) fn at(state: &State, heartbeats: &Heartbeats, now: Timestamp, on_gone: OnGone) -> AssessmentPass {
         let mut round = AssessmentPass { commands: Vec::new(), due: Timestamp::MAX };
         let holding = state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.values());
         for record in holding {
             let mut holder = state.holder_of(&record.plugin);
             let is_lost = matches!(holder, Holder::Lease(lease, _) if lease.state == LeaseState::Lost);
-            // Nobody has looked, and nobody is lost: as it is with most.
+            // The common case: the plugin has no observations, and its holder is not lost.
             if record.observed.is_empty() && !is_lost {
                 continue;
             }
@@ -112,14 +112,14 @@ impl AssessmentPass {
     }
 }
 
-/// What a plugin has cost up to a time, at least and at most, if its price is known.
+/// The cost of a plugin up to a time, minimum and maximum, if it has a price.
 fn money_of(state: &State, record: &Record, now: Timestamp) -> Option<[MicroUsd; 2]> {
     let Spend { low, high } = state.accrued(record, now);
     (!is_unpriced(&record.plugin)).then_some([low, high])
 }
 
 impl Action {
-    /// One command at a time: the next one would rest on what this one changes.
+    /// One command at a time, because the next one would depend on the result of this one.
     fn command(self, id: &UniqueId, ground: BasedOn) -> Option<Command> {
         let id = id.clone();
         let Action { stale, cleared, found, gone } = self;
@@ -137,8 +137,7 @@ impl Action {
     }
 }
 
-/// Whether it can become another without anybody having seen it. A process that has ended does not come back, and a
-/// number that is somebody else's stays so.
+/// Whether the state can change unobserved. An ended process never returns, and a reused process id stays reused.
 fn grows_stale(kind: ResourceKind, state: ObservedState) -> bool {
     match state {
         ObservedState::Alive | ObservedState::Unreachable => true,
@@ -148,7 +147,7 @@ fn grows_stale(kind: ResourceKind, state: ObservedState) -> bool {
 }
 
 fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) -> ProbeResult {
-    let detail = format!("{} has not looked since {fresh}; it was {} then", seen.by, seen.state.as_str());
+    let detail = format!("{} has not observed it since {fresh}; it was {} then", seen.by, seen.state.as_str());
     ProbeResult {
         slot,
         state: ObservedState::Unknown,
@@ -159,7 +158,7 @@ fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) 
     }
 }
 
-/// Forgets the looks at what is not held any more.
+/// Drops the observation counts of resources that are no longer held.
 pub(super) fn forget_sights(state: &State, heartbeats: &Heartbeats) {
     heartbeats.keep_sights(|key| state.plugin(key.plugin.as_str()).is_some_and(|record| record.holds(&key.slot())));
 }

@@ -1,4 +1,4 @@
-//! A backup of the whole store, made while it is written to.
+//! A backup of the whole store during operation.
 
 use std::io::{self, BufWriter, Write};
 
@@ -8,23 +8,23 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::handle::Registry;
 use crate::store::archive::writer::{ArchiveWriter, Content};
 
-/// How many pieces wait for whoever takes them, and how large they are, in bytes.
+/// The number of pieces that wait for the receiver, and their size in bytes.
 const PIECES: usize = 4;
 const PIECE: usize = 64 * 1024;
 
-/// Why there is no backup.
+/// Why a backup failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BackupError {
-    /// Another one is being made.
-    #[error("another backup is being made")]
+    /// Another backup is in progress.
+    #[error("another backup is in progress; try again later")]
     Busy,
-    /// The store cannot be read at the moment.
-    #[error("the store cannot be read at the moment")]
+    /// The store cannot be read.
+    #[error("the store cannot be read; try again later")]
     Unreadable,
 }
 
-/// A backup that is being made: an archive, piece by piece. An error is the last piece; without its last line an archive is
-/// none. When this is dropped, the making ends.
+/// A backup in progress: an archive, piece by piece. An error is the last piece; an archive without its last line is
+/// not valid. Dropping this cancels the backup.
 #[derive(Debug)]
 pub struct BackupStream {
     first: Option<Bytes>,
@@ -36,7 +36,7 @@ impl BackupStream {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read any more.
+    /// If the store can no longer be read.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BackupError> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),
@@ -46,17 +46,17 @@ impl BackupStream {
 }
 
 impl Registry {
-    /// Begins a backup as of this moment, or one that is a little later; returns when its first piece is there.
+    /// Starts a backup as of this moment or slightly later; returns when its first piece exists.
     ///
     /// # Errors
     ///
-    /// When another one is being made, or the store cannot be read.
+    /// If another backup is in progress, or the store cannot be read.
     pub async fn backup(&self) -> Result<BackupStream, BackupError> {
         let place = self.backups().clone().try_acquire_owned().map_err(|_| BackupError::Busy)?;
         let (sender, mut rest) = mpsc::channel(PIECES);
         let registry = self.clone();
         tokio::task::spawn_blocking(move || {
-            // Given back when the making ends, also when nobody takes the pieces any more.
+            // The permit is returned when the backup ends, also if the receiver has gone.
             let _place = place;
             registry.make_backup(&sender);
         });
@@ -74,14 +74,14 @@ impl Registry {
         if let Err(failure) = made
             && !sender.is_closed()
         {
-            tracing::warn!(error = failure.chain(), "a backup could not be made");
-            // Whoever has gone away need not know.
+            tracing::warn!(error = failure.chain(), "a backup failed");
+            // The receiver may have gone.
             drop(sender.blocking_send(Err(BackupError::Unreadable)));
         }
     }
 }
 
-/// Hands on what is written, and waits until there is room for it.
+/// Sends the written bytes, and waits while the channel is full.
 struct BackupPieces(Sender<Result<Bytes, BackupError>>);
 
 impl Write for BackupPieces {

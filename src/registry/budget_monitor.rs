@@ -1,5 +1,5 @@
-//! The task that looks whether a budget has reached a threshold. What it finds becomes a change, so that
-//! watchers and webhooks learn of it; the rules see to it that each threshold is told once a period.
+//! The task that checks whether a budget has reached a threshold. Each reached threshold becomes a change, so that
+//! watchers and webhooks receive it. The rules record each threshold once a period.
 
 use std::time::Duration;
 
@@ -12,11 +12,10 @@ use crate::registry::handle::Registry;
 use crate::registry::submit_error::SubmitError;
 use domain::command::{Command, Request};
 
-/// How often budgets are looked at. More often costs a look at everything that a provider may be charging for; less
-/// often tells of a threshold later.
+/// How often budgets are checked. Each check visits all billable plugins; a longer interval reports a threshold later.
 pub const LOOK: Duration = Duration::from_secs(15);
 
-/// The task, which runs until it is stopped.
+/// The task, which runs until `stop`.
 #[derive(Debug)]
 pub struct BudgetMonitor {
     stop: CancellationToken,
@@ -24,7 +23,7 @@ pub struct BudgetMonitor {
 }
 
 impl BudgetMonitor {
-    /// Looks at the budgets of a registry again and again, with a pause in between. Call it within a runtime.
+    /// Checks the budgets of a registry repeatedly, with a pause in between. Call this within a runtime.
     pub fn start(registry: Registry, pause: Duration) -> BudgetMonitor {
         let (stop, task) = (CancellationToken::new(), TaskTracker::new());
         let stopped = stop.clone();
@@ -53,9 +52,9 @@ async fn check_repeatedly(registry: Registry, pause: Duration) {
                 }
                 is_failing = false;
             }
-            // One line for each turn for the worse: the next look finds the same again.
+            // One line for each new failure, because every later check would log the same.
             Err(error) if !is_failing => {
-                warn!(%error, "a budget's threshold could not be written down; it is tried again");
+                warn!(%error, "cannot record that a budget reached a threshold; the next check retries");
                 is_failing = true;
             }
             Err(_) => {}
@@ -64,18 +63,18 @@ async fn check_repeatedly(registry: Registry, pause: Duration) {
 }
 
 impl Registry {
-    /// Makes a change of every threshold that was reached and that nobody has told of; returns how many there were.
+    /// Makes a change of every reached threshold that has none yet; returns their number.
     ///
     /// # Errors
     ///
-    /// When a change could not be made.
+    /// If a change could not be made.
     pub async fn check_budgets(&self) -> Result<usize, SubmitError> {
         let snapshot = self.snapshot();
         if snapshot.state.ledger().budgets().is_empty() {
             return Ok(0);
         }
         let now = self.now();
-        // It may look at very many plugins.
+        // A check may visit very many plugins.
         let found = tokio::task::spawn_blocking(move || {
             let state = &snapshot.state;
             let mut found = Vec::new();

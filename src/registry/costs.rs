@@ -1,7 +1,7 @@
-//! What is asked about costs, and the answer.
+//! Queries about costs.
 //!
-//! Most answers need the state alone. The journal is read only where somebody asks for a time that began before
-//! something that has cost money ended, or for properties of what has ended, and then from there on.
+//! Most queries need the state alone. The registry reads the journal only for a time that began before some version
+//! ended, or for properties of ended versions. It reads from that time on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use domain::query::CostQuery;
 use domain::query::cost::{CostPeriod, CostSum};
 use domain::{Revision, Snapshot, Spend};
 
-/// How many changes are read at a time.
+/// The number of changes to read at a time.
 const AT_A_TIME: usize = 1_000;
 
 impl Registry {
-    /// What plugins cost at `now`, and what has been spent.
+    /// The costs of plugins at `now`, and past spending.
     ///
     /// # Errors
     ///
-    /// When the journal has to be read and cannot be.
+    /// If the query needs the journal, and the journal cannot be read.
     pub async fn costs(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -46,12 +46,12 @@ impl Registry {
             self.read_ended(&mut sum, snapshot.state.revision()).await?;
         }
         let forgotten = if has_ended_since { sum.add_forgotten() } else { Spend::default() };
-        // What nobody has forgotten, because nobody had to look: all of it is known by its plugin.
+        // Without reading the journal, nothing is missing from it: the ledger knows every amount by its plugin.
         let forgotten = if reads_journal { forgotten } else { Spend::default() };
         Ok((sum.statement, CostPeriod { from: query.from, to: window.to, forgotten }))
     }
 
-    /// Adds everything that ended after the window's beginning, as far as the journal keeps it.
+    /// Adds every version that ended after the window's start, as far as the journal has it.
     async fn read_ended(&self, sum: &mut CostSum<'_>, head: Revision) -> Result<(), JournalReadError> {
         let mut after = match sum.query.from {
             Some(from) => self.revision_at(from).await?,

@@ -1,17 +1,17 @@
 //! When a process last knew that its snapshot was the newest.
 //!
-//! Where several processes share a store, one that cannot reach it goes on answering reads from what it knows; those who
-//! ask are told how old that is.
+//! A process that cannot reach a shared store still answers reads from its snapshot. The response tells the client how
+//! old that snapshot may be.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// From which age on a snapshot is called old: a few times as long as a process goes without asking.
+/// The age from which on a snapshot is called old: several times the interval of checks.
 pub const OLD: Duration = Duration::from_secs(3);
 
-/// The moment at which the snapshot was the newest for certain.
+/// The last moment at which the snapshot was certainly the newest.
 #[derive(Debug)]
 pub struct Freshness {
     began: Instant,
@@ -24,12 +24,12 @@ impl Freshness {
         Freshness { began: Instant::now(), confirmed: AtomicU64::new(0) }
     }
 
-    /// The snapshot is the newest.
+    /// Records that the snapshot is the newest.
     pub(super) fn confirm(&self) {
         self.confirmed.store(self.since_began(Instant::now()), Ordering::Relaxed);
     }
 
-    /// How long ago that was.
+    /// The time since that moment.
     pub fn age(&self, now: Instant) -> Duration {
         Duration::from_millis(self.since_began(now).saturating_sub(self.confirmed.load(Ordering::Relaxed)))
     }

@@ -1,4 +1,4 @@
-//! The registry as the rest of the program holds it.
+//! The handle of the registry for the rest of the program.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ use domain::command::schema_check::SchemaCheck;
 use domain::command::schema_question::CheckedSchema;
 use domain::command::{Outcome, Refusal, Request};
 
-/// How many commands may wait for the writer before another is turned away.
+/// The maximum number of commands that wait for the writer. The registry refuses further ones.
 const QUEUE: usize = 4096;
 
 /// How long a command may wait for a place in the queue.
@@ -62,19 +62,19 @@ struct Inner {
 }
 
 impl Registry {
-    /// Loads the state that `journal` keeps, and starts the writer.
+    /// Loads the state from `journal`, and starts the writer.
     ///
-    /// Where it cannot be read for now, the registry starts without it, and loads it as soon as it can: see
+    /// If the journal cannot be read yet, the registry starts without state, and loads it as soon as possible: see
     /// [`Snapshot::is_loaded`] and [`Registry::loaded`].
     ///
     /// # Errors
     ///
-    /// When the journal cannot be read, and waiting would not help.
+    /// If the journal cannot be read, and waiting would not help.
     pub fn start(journal: Box<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Registry, StoreError> {
         Registry::start_keeping(journal, clock, Retention::default())
     }
 
-    /// As [`Registry::start`], with a journal that is kept for so long.
+    /// As [`Registry::start`], with a retention of the journal.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Registry {
         Registry::start_within(journal, clock, retention, Quotas::default())
     }
 
-    /// As [`Registry::start_keeping`], with no more in it than that.
+    /// As [`Registry::start_keeping`], with quotas.
     ///
     /// # Errors
     ///
@@ -100,13 +100,13 @@ impl Registry {
     ) -> Result<Registry, StoreError> {
         let (queue, submissions) = std::sync::mpsc::channel();
         let queue = Arc::new(queue);
-        // Not one that keeps the queue open: the writer ends with the last one who holds the registry.
+        // A weak reference must not keep the queue open: the writer ends when the last handle is dropped.
         let waking = Arc::downgrade(&queue);
         journal.on_news(Arc::new(move || drop(waking.upgrade().map(|queue| queue.send(WriterMessage::News)))));
         let (snapshot, health) = match journal.load() {
             Ok(snapshot) => (snapshot, WriterHealth::Writable),
             Err(failure) if failure.may_pass() => {
-                tracing::warn!(error = failure.chain(), "the store cannot be read yet");
+                tracing::warn!(error = failure.chain(), "the store cannot be read yet; the registry keeps trying");
                 (Snapshot::unloaded(), WriterHealth::Starting { reason: failure.reason(), since: clock.now() })
             }
             Err(failure) => return Err(failure),
@@ -159,67 +159,67 @@ impl Registry {
         Ok(Registry(Arc::new(inner)))
     }
 
-    /// The newest published state. Never waits, and never shows what is not durable.
+    /// The newest published state. Never waits, and never shows a change that is not durable.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.load_full()
     }
 
-    /// What time it is: never before the newest change.
+    /// The current time, at least that of the newest change.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now().max(self.snapshot().state.at())
     }
 
-    /// What can be followed.
+    /// The topics that watchers subscribe to.
     pub fn topics(&self) -> &Arc<EventPublisher> {
         &self.0.topics
     }
 
-    /// The past. It waits for a disk: [`super::journal_reader`] asks it where that is no harm.
+    /// The history. It waits for a disk: [`super::journal_reader`] calls it on blocking threads.
     pub(super) fn history(&self) -> &Arc<dyn History> {
         &self.0.history
     }
 
-    /// What was read of the past.
+    /// The cached parts of the journal.
     pub(super) fn journal_cache(&self) -> &JournalCache {
         &self.0.journal_cache
     }
 
-    /// The places of those who read the past.
+    /// The permits for reading the history.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
     }
 
-    /// The places of those who make backups.
+    /// The permits for backups.
     pub(super) fn backups(&self) -> &Arc<Semaphore> {
         &self.0.backups
     }
 
-    /// The webhooks that are kept in the same store. It waits for a disk, as the past does.
+    /// The webhooks in the same store. Their methods wait for a disk, as the history's do.
     pub fn webhooks(&self) -> &Arc<dyn WebhookStore> {
         &self.0.webhooks
     }
 
-    /// The tokens that are kept in the same store. It waits for a disk, as the past does.
+    /// The tokens in the same store. Their methods wait for a disk, as the history's do.
     pub fn tokens(&self) -> &Arc<dyn TokenStore> {
         &self.0.tokens
     }
 
-    /// Signs of life that other processes on the same store are told of. It waits for a disk.
+    /// The heartbeats shared with other processes on the same store. Its methods wait for a disk.
     pub(super) fn heartbeat_store(&self) -> &Arc<dyn HeartbeatStore> {
         &self.0.heartbeat_store
     }
 
-    /// Signs of life.
+    /// The heartbeats of leases, resources and agents.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.0.heartbeats
     }
 
-    /// The clock by which changes are made.
+    /// The clock for the times of changes.
     pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
     }
 
-    /// Ends all watching, so that nobody waits for what will not come.
+    /// Ends all subscriptions, so that no watcher waits for changes that will not come.
     pub fn end_watches(&self) {
         self.0.topics.close();
     }
@@ -229,52 +229,52 @@ impl Registry {
         self.0.health.borrow().clone()
     }
 
-    /// Returns once the store has been read.
+    /// Returns when the store has been loaded.
     pub async fn loaded(&self) {
         let mut health = self.0.health.clone();
-        // A writer that has ended loads nothing any more, and whoever waits here is ended with it.
+        // A writer that has ended will not load anything, and the waiting task is about to end too.
         if health.wait_for(|health| !matches!(health, WriterHealth::Starting { .. })).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// When the snapshot was the newest for certain.
+    /// When the snapshot was last certainly the newest.
     pub fn freshness(&self) -> &Freshness {
         &self.0.freshness
     }
 
-    /// What is counted and timed.
+    /// The metrics of the registry.
     pub fn measures(&self) -> &RegistryMetrics {
         &self.0.measures
     }
 
-    /// Returns once everything is published that anybody has committed before the call.
+    /// Returns when every change that any process committed before the call is published.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked.
+    /// If the store cannot be read.
     pub async fn catch_up(&self) -> Result<(), SubmitError> {
         let (answer, answered) = oneshot::channel();
         self.0.queue.send(WriterMessage::CatchUp(answer)).map_err(|_| SubmitError::Closed)?;
         answered.await.map_err(|_| SubmitError::Closed)?
     }
 
-    /// Does a command, and returns once it is durable.
+    /// Does a command, and returns when it is durable.
     ///
-    /// Dropping the future does not undo the command: it may still be done.
+    /// Dropping the future does not undo the command: the writer may still do it.
     ///
     /// # Errors
     ///
-    /// See [`SubmitError`]. After any of them, nothing that a reader can see was changed.
+    /// See [`SubmitError`]. After any of them, no reader sees a change.
     pub async fn submit(&self, request: Request) -> Result<Outcome, SubmitError> {
         self.enqueue(request).await?.outcome().await
     }
 
-    /// Puts a command into the queue. Commands are done in the order in which they were put there.
+    /// Puts a command into the queue. The writer does commands in this order.
     ///
     /// # Errors
     ///
-    /// When it is refused before it reaches the queue, or finds no place there.
+    /// If the registry refuses it before the queue, or the queue is full.
     pub async fn enqueue(&self, request: Request) -> Result<Pending, SubmitError> {
         let request = Arc::new(request);
         let checked = match SchemaCheck::of(&request.command, &self.snapshot().state) {
@@ -282,7 +282,7 @@ impl Registry {
             SchemaCheck::Known(checked) => Some(checked),
             SchemaCheck::Ask(question) => match self.0.prechecks.check(question).await {
                 Ok(checked) => Some(checked),
-                // It may have been done before, when the check would have gone well: the writer knows.
+                // A retry may be of a request whose check succeeded then; the writer has the stored response.
                 Err(_) if request.attempt.is_some() => None,
                 Err(wrong) => return Err(wrong),
             },
@@ -307,15 +307,15 @@ impl Registry {
         Ok(answered)
     }
 
-    /// Takes no more commands, finishes those that wait, and closes the store.
+    /// Accepts no more commands, finishes the queued ones, and closes the store.
     pub async fn close(&self) {
         self.0.places.close();
-        // A writer that has ended already has nothing left to stop.
+        // Sending fails if the writer has already ended.
         drop(self.0.queue.send(WriterMessage::Stop));
         let Some(thread) = self.0.thread.lock().await.take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("the writer ended by a panic");
+            tracing::error!("the writer panicked");
         }
     }
 }
@@ -330,7 +330,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// What came of it, once it is durable.
+    /// Its outcome, when it is durable.
     ///
     /// # Errors
     ///
@@ -338,7 +338,7 @@ impl Pending {
     pub async fn outcome(mut self) -> Result<Outcome, SubmitError> {
         loop {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
-                // What was checked has changed since; check what stands now, and ask again.
+                // The schema or the configuration changed after the check: check the new ones, and retry.
                 Err(SubmitError::Refused(Refusal::NotChecked(question))) => {
                     let checked = self.registry.0.prechecks.check(question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(checked)).await?;

@@ -1,24 +1,24 @@
-//! Whether the writer can write.
+//! The health of the writer.
 
 use jiff::Timestamp;
 
 use crate::store::StoreError;
 
-/// Whether changes can be written.
+/// Whether the writer can write changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriterHealth {
-    /// The newest attempt succeeded, or there was none.
+    /// The last attempt succeeded, or there was none.
     Writable,
-    /// The store has not been read yet.
+    /// The store has not been loaded yet.
     Starting {
-        /// Why, for people.
+        /// The reason, for people.
         reason: &'static str,
         /// Since when every attempt has failed.
         since: Timestamp,
     },
-    /// The newest attempt failed.
+    /// The last attempt failed.
     Failing {
-        /// Why, for people.
+        /// The reason, for people.
         reason: &'static str,
         /// Since when every attempt has failed.
         since: Timestamp,
@@ -26,7 +26,7 @@ pub enum WriterHealth {
 }
 
 impl WriterHealth {
-    /// Whether it is the way to the store that fails.
+    /// Whether the connection to the store fails.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, WriterHealth::Failing { reason, .. } if *reason == StoreError::UNREACHABLE)
     }

@@ -1,8 +1,8 @@
-//! Signs of life: when leases were renewed, when resources were seen last, when agents were heard of.
+//! Heartbeats: when leases were renewed, when resources were last observed, when agents last reported.
 //!
-//! They are no part of the history: they cost no revision and wait for no disk, and are forgotten with
-//! the process, which is why a process that has just begun gives everybody time ([`Heartbeats::listening`]).
-//! What other processes on the same store have heard comes through a [`crate::store::heartbeats::HeartbeatStore`].
+//! They are not part of the history: they use no revision and wait for no disk. They end with the process, so a new
+//! process gives every lease and resource time ([`Heartbeats::listening`]). Heartbeats of other processes on the same
+//! store come through a [`crate::store::heartbeats::HeartbeatStore`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,37 +17,38 @@ use domain::record::{Looks, ObservedState, ResourceKey};
 use domain::self_preservation::SelfPreservation;
 use domain::{Lease, LeaseId, LeaseState};
 
-/// How long what was seen counts without being seen again: three times the interval at which agents report.
+/// How long an observation counts without a repetition: three times the interval of agents' reports.
 pub const STALE: SignedDuration = SignedDuration::from_mins(3);
 
-/// How long an agent that was heard of keeps others from reporting for its host.
+/// How long after its last report an agent keeps other agents from reporting for its host.
 pub const AGENT_FRESH: SignedDuration = SignedDuration::from_secs(60);
 
-/// Who reports for a host; the host without a name is that of those who have not said.
+/// An agent and its host; plugins without a host count as one host.
 type AgentKey = (Option<Box<str>>, Box<str>);
 
-/// Signs of life. All of it may be asked from any thread.
+/// Heartbeats, usable from any thread.
 #[derive(Debug)]
 pub struct Heartbeats {
     /// Microseconds since the Unix epoch.
     listening: AtomicI64,
-    /// When each lease was renewed, in microseconds since the Unix epoch: a renewal takes no lock that another waits for.
+    /// When each lease was renewed, in microseconds since the Unix epoch. Renewals take the read lock only, so they do
+    /// not wait for each other.
     renewed: RwLock<HashMap<LeaseId, AtomicI64, RandomState>>,
     sights: Mutex<HashMap<ResourceKey, LastObservation>>,
     agents: Mutex<HashMap<AgentKey, AgentHeard>>,
     self_preservation: Mutex<SelfPreservation>,
-    /// Counts reports: whoever has seen this number has seen them all.
+    /// The number of reports. A reader that knows this number has seen all reports before it.
     reports: AtomicI64,
 }
 
-/// The newest look at a resource.
+/// The last observation of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LastObservation {
     state: ObservedState,
     looks: Looks,
 }
 
-/// When an agent was heard of.
+/// When an agent last reported.
 #[derive(Debug, Clone, Copy, Default)]
 struct AgentHeard {
     here: Option<Timestamp>,
@@ -63,7 +64,7 @@ fn time(micros: i64) -> Timestamp {
 }
 
 impl Heartbeats {
-    /// Nothing was heard of anybody, by a process that begins to listen now.
+    /// No heartbeats, for a process that starts now.
     pub fn new(now: Timestamp) -> Heartbeats {
         Heartbeats {
             listening: AtomicI64::new(now.as_microsecond()),
@@ -75,24 +76,23 @@ impl Heartbeats {
         }
     }
 
-    /// Since when this process hears everything that it is told.
+    /// Since when this process receives all heartbeats that are sent to it.
     pub fn listening(&self) -> Timestamp {
         time(self.listening.load(Ordering::Acquire))
     }
 
-    /// Begins anew: this process has stood still, or the clock was set, and nothing that was heard before says anything
-    /// about now.
+    /// Starts anew: the process was paused or the clock was set, so earlier heartbeats do not say anything about now.
     pub(super) fn begin_again(&self, now: Timestamp) {
         self.listening.store(now.as_microsecond(), Ordering::Release);
         self.renewed.write().unwrap_or_else(PoisonError::into_inner).clear();
         lock(&self.agents).clear();
-        // How often something was seen stays true; when, does not.
+        // The number of equal observations stays valid; their times do not.
         for sight in lock(&self.sights).values_mut() {
             sight.looks.last = sight.looks.last.map(|last| last.min(now));
         }
     }
 
-    /// Notes that a lease was renewed.
+    /// Records the renewal of a lease.
     pub fn renew(&self, id: &LeaseId, at: Timestamp) {
         let micros = at.as_microsecond();
         if let Some(renewed) = self.renewed.read().unwrap_or_else(PoisonError::into_inner).get(id) {
@@ -103,7 +103,7 @@ impl Heartbeats {
         renewed.entry(id.clone()).or_insert_with(|| AtomicI64::new(micros)).fetch_max(micros, Ordering::AcqRel);
     }
 
-    /// When a lease was renewed last, granted or revived, as far as is known.
+    /// When a lease was last renewed, granted or revived, as far as this process knows.
     pub fn renewed(&self, lease: &Lease) -> Timestamp {
         let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
         let last = renewed.get(&lease.id).map(|micros| time(micros.load(Ordering::Acquire)));
@@ -119,68 +119,68 @@ impl Heartbeats {
         renewed.get(id).is_some_and(|micros| time(micros.load(Ordering::Acquire)) > moment)
     }
 
-    /// When an active lease ends unless it is renewed.
+    /// When an active lease ends unless its holder renews it.
     pub fn ends_at(&self, lease: &Lease, now: Timestamp) -> Timestamp {
         Term { ttl: lease.ttl(), renewed: self.renewed(lease), listening: self.listening() }.ends_at(now)
     }
 
-    /// Forgets all leases but those that `stands` says to stand.
+    /// Drops the heartbeats of all leases except those for which `stands` returns true.
     pub(super) fn keep_leases(&self, stands: impl Fn(&LeaseId) -> bool) {
         self.renewed.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| stands(id));
     }
 
-    /// Until when the leases of a host are held.
+    /// When the hold of a host's leases ends; `None` if they are not held.
     pub fn held_until(&self, host: Option<&str>, now: Timestamp) -> Option<Timestamp> {
         lock(&self.self_preservation).until(host, now)
     }
 
-    /// The brakes at the moment.
+    /// The hosts whose leases are held.
     pub(super) fn self_preservation(&self) -> SelfPreservation {
         lock(&self.self_preservation).clone()
     }
 
-    /// Sets the brakes.
+    /// Sets the hosts whose leases are held.
     pub(super) fn brake(&self, self_preservation: SelfPreservation) {
         *lock(&self.self_preservation) = self_preservation;
     }
 
-    /// Notes a look at a resource; returns how often the same was seen in a row.
+    /// Records an observation of a resource; returns how often in a row it was the same.
     pub(super) fn saw(&self, key: ResourceKey, state: ObservedState, at: Timestamp) -> Looks {
         let mut sights = lock(&self.sights);
         let sight = sights.entry(key).or_insert(LastObservation { state, looks: Looks::default() });
         if sight.state != state {
             *sight = LastObservation { state, looks: Looks::default() };
         }
-        // The same look told twice is one.
+        // A repeated report of the same observation counts once.
         if sight.looks.last.is_none_or(|last| last < at) {
             sight.looks = Looks { sightings: sight.looks.sightings.saturating_add(1), last: Some(at) };
         }
         sight.looks
     }
 
-    /// What is remembered of the looks that saw a resource in a state.
+    /// The counts of the observations of a resource in a state.
     pub fn looks(&self, key: &ResourceKey, state: ObservedState) -> Looks {
         lock(&self.sights).get(key).filter(|sight| sight.state == state).map(|sight| sight.looks).unwrap_or_default()
     }
 
-    /// Forgets the looks at all resources but those that `held` says to be held.
+    /// Drops the counts of all resources except those for which `held` returns true.
     pub(super) fn keep_sights(&self, held: impl Fn(&ResourceKey) -> bool) {
         lock(&self.sights).retain(|key, _| held(key));
     }
 
-    /// Notes that an agent has reported.
+    /// Records a report of an agent.
     pub(super) fn heard(&self, host: Option<&str>, by: &str, now: Timestamp) {
         let agent = (host.map(Into::into), by.into());
         lock(&self.agents).entry(agent).or_default().here = Some(now);
         self.reports.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Forgets the agents that were not heard of since a moment.
+    /// Drops the agents whose last report is older than `before`.
     pub(super) fn forget_agents(&self, before: Timestamp) {
         lock(&self.agents).retain(|_, heard| heard.here.max(heard.elsewhere).is_some_and(|at| at >= before));
     }
 
-    /// The agent that reports for a host, if it is another than `by`, and when it did so last.
+    /// The agent other than `by` that reports for a host, and the time of its last report.
     pub(super) fn other_agent(&self, host: &str, by: &str, now: Timestamp) -> Option<(Box<str>, Timestamp)> {
         let agents = lock(&self.agents);
         let others = agents.iter().filter(|((of, who), _)| of.as_deref() == Some(host) && **who != *by);
@@ -188,10 +188,10 @@ impl Heartbeats {
         heard.filter(|(_, at)| now.duration_since(*at) < AGENT_FRESH).max_by_key(|(_, at)| *at)
     }
 
-    /// When a resource that `by` has seen in a state was seen so last, or may have been.
+    /// When a resource that `by` observed in a state was last observed so, or may have been.
     ///
-    /// What this process was told itself it knows exactly; of an agent that reports to another process it is known only
-    /// that it reports, which must do. What was seen before this process began to listen is given time.
+    /// The process knows its own observations exactly. Of an agent that reports to another process, it knows only the
+    /// last report. Observations from before this process started get the full time again.
     pub fn fresh_at(&self, key: &ResourceKey, state: ObservedState, by: &str) -> Timestamp {
         let here = self.looks(key, state).last;
         let agents = lock(&self.agents);
@@ -200,12 +200,12 @@ impl Heartbeats {
         here.max(elsewhere).unwrap_or(Timestamp::MIN).max(self.listening())
     }
 
-    /// How many reports there were.
+    /// The number of reports.
     pub(super) fn reports(&self) -> i64 {
         self.reports.load(Ordering::Acquire)
     }
 
-    /// What was heard here after a moment, for the others.
+    /// The heartbeats of this process after a moment, for the other processes.
     pub(super) fn beats_after(&self, moment: Timestamp) -> Vec<Heartbeat> {
         let after = moment.as_microsecond();
         let mut beats = Vec::new();
@@ -224,7 +224,7 @@ impl Heartbeats {
         beats
     }
 
-    /// Takes in what was heard by others, and by this process itself.
+    /// Merges heartbeats of all processes.
     pub(super) fn merge(&self, beats: &[Heartbeat]) {
         for Heartbeat { kind, name, at } in beats {
             match kind {
@@ -233,7 +233,7 @@ impl Heartbeats {
                     let Ok((host, by)) = serde_json::from_str::<AgentKey>(name) else { continue };
                     let mut agents = lock(&self.agents);
                     let heard = agents.entry((host, by)).or_default();
-                    // What this process has shared itself comes back to it.
+                    // The store returns this process's own heartbeats too.
                     if heard.here.is_none_or(|here| here < *at) {
                         heard.elsewhere = heard.elsewhere.max(Some(*at));
                     }

@@ -1,8 +1,8 @@
-//! Stretches of the journal, read once for all who come back at the same time.
+//! Chunks of the journal, read once for all watchers that reconnect together.
 //!
-//! After a restart, everybody who watches comes back, and none of them finds what it has missed in
-//! memory. What each needs is the same: so the journal is read in stretches of a fixed length, and a
-//! stretch that was read is kept for a while, with its events as they were serialised.
+//! After a restart, all watchers reconnect, and none of them finds the missed changes in memory. All of them need the
+//! same changes. So the registry reads the journal in chunks of a fixed length, and keeps each chunk for a while with
+//! its serialised events.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use moka::future::Cache;
 use domain::Revision;
 use domain::change::Transition;
 
-/// How much of the stretches is kept, in bytes of documents.
+/// The maximum size of the cache, in bytes of documents.
 const KEPT_BYTES: u64 = 32 << 20;
 
-/// Changes that follow each other without a gap.
+/// Consecutive changes without a gap.
 #[derive(Debug, Clone)]
 pub struct JournalChunk {
-    /// The changes, oldest first; also some from before what was asked for.
+    /// The changes, oldest first. Some may be older than the request.
     pub transitions: Arc<[Arc<Transition>]>,
-    /// How far they reach: there is no other change up to here.
+    /// There is no further change up to this revision.
     pub reached: Revision,
 }
 
-/// The stretches that were read last, by their number.
+/// The last chunks, by their number.
 #[derive(Debug)]
 pub(super) struct JournalCache(pub(super) Cache<u64, JournalChunk>);
 

@@ -1,26 +1,24 @@
-//! Why the journal does not tell what was asked.
+//! Errors of reading the journal.
 
 use domain::Revision;
 
-/// Why the past cannot be told.
+/// Why the journal cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JournalReadError {
-    /// It is no longer kept.
-    #[error(
-        "what happened after revision {revision} is no longer kept as a whole, only what happened after {compact_revision}"
-    )]
+    /// The journal was compacted after the requested revision.
+    #[error("the changes after revision {revision} have been compacted; read from revision {compact_revision} on")]
     Compacted {
-        /// The revision that was asked for.
+        /// The requested revision.
         revision: Revision,
-        /// The oldest that can be asked for.
+        /// The oldest revision to read from.
         compact_revision: Revision,
     },
-    /// The store cannot be read at the moment.
-    #[error("the journal cannot be read at the moment")]
+    /// The store cannot be read.
+    #[error("the journal cannot be read; try again later")]
     Unreadable,
 }
 
-/// Refuses a revision after which not every change is kept.
+/// Refuses a revision before the compact revision.
 ///
 /// # Errors
 ///

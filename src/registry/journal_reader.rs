@@ -1,4 +1,4 @@
-//! Reading the journal: away from the threads that serve, and by a few at a time.
+//! Reading the journal: on blocking threads, and by a few readers at a time.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use domain::change::history::{ChangePage, ChangeRange};
 use domain::{Revision, Snapshot};
 
 impl Registry {
-    /// The changes of a range, of those that are published.
+    /// The published changes of a range.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub async fn changes(&self, mut range: ChangeRange) -> Result<ChangePage, JournalReadError> {
-        // What is committed and not yet published is nobody's business.
+        // Readers must not see changes that are committed but not yet published.
         let head = self.snapshot().state.revision();
         range.until = Some(range.until.map_or(head, |until| until.min(head)));
         self.reading(move |history| history.read(&range)).await
     }
 
-    /// The newest revision that was made at or before a time; 0 when there is none.
+    /// The newest revision at or before a time; 0 if there is none.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub async fn revision_at(&self, time: Timestamp) -> Result<Revision, JournalReadError> {
         Ok(self.reading(move |history| history.revision_at(time)).await?.unwrap_or_default())
     }
@@ -38,7 +38,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When that revision is no longer kept, or the store cannot be read.
+    /// If that revision was compacted, or the store cannot be read.
     pub async fn as_of(&self, now: Arc<Snapshot>, revision: Revision) -> Result<Arc<Snapshot>, JournalReadError> {
         let store = now.store.clone();
         let (compact_revision, state) = self
@@ -58,7 +58,7 @@ impl Registry {
         let place = Arc::clone(self.readers()).acquire_owned().await.map_err(|_| JournalReadError::Unreadable)?;
         let history = Arc::clone(self.history());
         let reading = tokio::task::spawn_blocking(move || {
-            // Given back when the reading ends, also when nobody waits for it any more.
+            // The permit is returned when the reading ends, also if the caller has gone.
             let _place = place;
             read(&*history)
         });
@@ -70,15 +70,15 @@ impl Registry {
     }
 }
 
-/// How many revisions a stretch has.
+/// The number of revisions in a chunk.
 const LENGTH: u64 = 64;
 
 impl Registry {
-    /// Some of the changes after a revision, up to `until` at the most.
+    /// Some of the changes after a revision, up to `until` at most.
     ///
     /// # Errors
     ///
-    /// When they are no longer kept, or the store cannot be read.
+    /// If they were compacted, or the store cannot be read.
     pub async fn chunk(&self, after: Revision, until: Revision) -> Result<JournalChunk, JournalReadError> {
         let number = after.0 / LENGTH;
         let whole = Revision(number * LENGTH)..Revision((number + 1) * LENGTH);
@@ -89,7 +89,7 @@ impl Registry {
             {
                 return Ok(chunk);
             }
-            // Not all of it is kept, or it is too long to be read at once: what was asked for may yet be.
+            // The chunk was partly compacted, or is too long to read at once. The requested part may still be readable.
         }
         self.read_chunk(after, until).await
     }

@@ -1,4 +1,4 @@
-//! The registry's side of leases: granted, renewed and given back.
+//! Leases at runtime: view, renew and release.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use super::submit_error::SubmitError;
 use domain::command::{Caller, Command, Refusal, Request, authorization};
 use domain::{Lease, LeaseId, LeaseState, Revision};
 
-/// A lease with what is known beside its newest change.
+/// A lease with its heartbeat.
 #[derive(Debug, Clone)]
 pub struct LeaseView {
     /// The lease.
     pub lease: Arc<Lease>,
-    /// When it was renewed last, as far as this process knows.
+    /// When its holder last renewed it, as far as this process knows.
     pub renewed_at: Timestamp,
-    /// When it ends, or has ended, unless it is renewed.
+    /// When it ends or ended unless its holder renews it.
     pub expires_at: Timestamp,
-    /// Until when it is held although it has run out.
+    /// When its hold ends, if self-preservation holds it after its end.
     pub held_until: Option<Timestamp>,
 }
 
 impl Registry {
-    /// A lease with what is known beside its newest change.
+    /// A lease with its heartbeat.
     pub fn view_lease(&self, lease: &Arc<Lease>) -> LeaseView {
         let now = self.clock().now();
         let heartbeats = self.heartbeats();
@@ -36,11 +36,12 @@ impl Registry {
         LeaseView { lease: Arc::clone(lease), renewed_at: heartbeats.renewed(lease), expires_at, held_until }
     }
 
-    /// Renews a lease. That is no change and waits for no disk, unless it was lost, and is found again.
+    /// Renews a lease. This is not a change and does not wait for a disk, unless the lease was lost.
     ///
     /// # Errors
     ///
-    /// When there is no such lease, it is somebody else's, it was given back, or one that was lost cannot be written.
+    /// If there is no such lease, it was granted to another principal, it was released, or the revival cannot be
+    /// written.
     pub async fn renew_lease(&self, id: &LeaseId, asker: Caller) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let snapshot = self.snapshot();
         let now = self.clock().now();
@@ -51,17 +52,17 @@ impl Registry {
             self.heartbeats().renew(id, now);
             return Ok((Arc::clone(lease), snapshot.state.revision()));
         }
-        // One that another process has granted a moment ago is not known here yet: the writer knows.
+        // This process may not know a lease that another one granted a moment ago; the writer does.
         let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, asker).await?;
         self.heartbeats().renew(id, now);
         Ok(renewed)
     }
 
-    /// Gives a lease back: a clean end. That it was given back before is no error.
+    /// Releases a lease: a clean end. Releasing it again is not an error.
     ///
     /// # Errors
     ///
-    /// When there is no such lease, or the store cannot be written.
+    /// If there is no such lease, or the store cannot be written.
     pub async fn release_lease(&self, id: &LeaseId, asker: Caller) -> Result<Revision, SubmitError> {
         let (_, revision) = self.change_lease(id, Command::ReleaseLease { id: id.clone() }, asker).await?;
         Ok(revision)

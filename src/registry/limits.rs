@@ -1,7 +1,7 @@
-//! How many may use the store at a time beside the writer.
+//! The maximum number of concurrent users of the store, beside the writer.
 
-/// How many may read the journal at a time.
+/// The maximum number of concurrent readers of the journal.
 pub(super) const READERS: usize = 4;
 
-/// How many are made at a time: each holds back what the store could forget, and takes a processor.
+/// The maximum number of concurrent backups: each delays compaction, and uses a processor.
 pub(super) const AT_A_TIME: usize = 1;

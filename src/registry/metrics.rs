@@ -1,4 +1,4 @@
-//! What the writer counts and times, and what is reported, for whoever watches over the service.
+//! Metrics of the writer and of reports.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -6,29 +6,29 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// Counters of one registry. Cloning shares them.
+/// The metrics of one registry. Clones share them.
 #[derive(Debug, Clone)]
 pub struct RegistryMetrics {
-    /// Batches that were made durable.
+    /// Batches that became durable.
     pub commits: Counter,
-    /// Batches that could not be.
+    /// Batches that failed.
     pub failed_commits: Counter,
     /// Commands in a batch.
     pub batch: Histogram,
-    /// Seconds from taking the store's lock until a batch was durable.
+    /// Seconds from taking the store's lock until the batch was durable.
     pub commit_time: Histogram,
-    /// Commands that wait for the writer.
+    /// Commands in the queue.
     pub queue: Gauge,
-    /// Sightings that were taken in.
+    /// Accepted observations.
     pub sightings: Family<ObservationLabels, Counter>,
 }
 
-/// What was seen of what.
+/// The labels of accepted observations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ObservationLabels {
     /// The kind of the resource.
     pub kind: &'static str,
-    /// What was seen of it.
+    /// The observed state.
     pub state: &'static str,
 }
 

@@ -1,26 +1,26 @@
-//! The registry at work: the one writer, the snapshots, and what happens by itself as time passes.
+//! The registry at runtime: the one writer, the snapshots, and the periodic tasks.
 //!
 //! ```text
 //! Registry::submit(Request) ─▶ prechecks ─▶ writer: decide ─▶ Change ─▶ apply ─▶ journal commit ─▶ publish ─▶ Outcome
 //! Registry::snapshot() ─▶ State ─▶ query
 //! ```
 //!
-//! The rules are in the crate `domain`; where the journal is kept, in [`crate::store`].
+//! The crate `domain` has the rules, and [`crate::store`] the journals.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`handle`] | [`Registry`]: the registry as the rest of the program holds it |
-//! | [`submit_error`], [`health`] | why a command came to nothing; whether the writer can write |
-//! | [`prechecks`] | the expensive checks, made before the writer |
-//! | [`queue`], [`writer`], [`trace`](mod@trace) | decides, commits, publishes; what of that is told in traces |
-//! | [`watch`] | who is told of changes |
-//! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one and for many |
-//! | [`costs`], [`budget_monitor`] | what was spent; the task that looks whether a budget has reached a threshold |
-//! | [`leases`], [`heartbeats`] | renewals, and other signs of life that are no part of the history |
-//! | [`observe`] | what probes and agents report |
-//! | [`sweep`], [`assessment`], [`on_gone`] | what follows from time passing |
-//! | [`backup`] | all that is kept, told while it is written to |
-//! | [`metrics`](mod@metrics), [`freshness`] | what is counted and timed; how old the newest snapshot may be |
+//! | [`handle`] | [`Registry`]: the handle for the rest of the program |
+//! | [`submit_error`], [`health`] | why a command failed; whether the writer can write |
+//! | [`prechecks`] | the expensive checks before the writer |
+//! | [`queue`], [`writer`], [`trace`](mod@trace) | decides, commits, publishes; the spans of a command |
+//! | [`watch`] | topics and subscriptions |
+//! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one reader and for many |
+//! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
+//! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
+//! | [`observe`] | reports of probes and agents |
+//! | [`sweep`], [`assessment`], [`on_gone`] | the effects of passing time |
+//! | [`backup`] | a backup during operation |
+//! | [`metrics`](mod@metrics), [`freshness`] | the metrics of the writer; how old the newest snapshot may be |
 
 pub mod backup;
 pub mod budget_monitor;

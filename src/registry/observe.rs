@@ -1,7 +1,7 @@
-//! What probes and agents report, on its way into the registry.
+//! Reports of probes and agents.
 //!
-//! Most of a report says that all is as it was. That is noted in [`super::heartbeats`] and costs nothing; what is news
-//! becomes one change a plugin.
+//! Most observations in a report repeat the last ones. [`super::heartbeats`] counts them, which costs nothing. The new
+//! ones become one change for each plugin.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,18 @@ use domain::plugin::UniqueId;
 use domain::query::Resource;
 use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKind};
 
-/// What came of a report.
+/// The result of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportResult {
-    /// How many of the sightings were taken in.
+    /// The number of accepted observations.
     pub accepted: usize,
-    /// Those that were not, by their place in the report, each with the reason.
+    /// The ignored observations by their index in the report, each with the reason.
     pub ignored: Vec<(usize, String)>,
-    /// The newest revision that the report has led to, if it had any news.
+    /// The newest revision from this report, if it had new observations.
     pub revision: Option<Revision>,
 }
 
-/// What the sightings of one plugin come to.
+/// The new observations of one plugin.
 #[derive(Default)]
 struct PluginReport {
     looks: Vec<ProbeResult>,
@@ -35,7 +35,7 @@ struct PluginReport {
 }
 
 impl Registry {
-    /// Takes in what the registry itself, as `by`, has seen of resources on `host`: see [`Registry::observe_for`].
+    /// Accepts observations by the registry itself, as `by`, of resources on `host`: see [`Registry::observe_for`].
     ///
     /// # Errors
     ///
@@ -49,14 +49,14 @@ impl Registry {
         self.observe_for(&Caller::default(), by, host, sightings).await
     }
 
-    /// Takes in what `by` has seen of resources on `host`; returns when what is news is durable.
+    /// Accepts observations by `by` of resources on `host`; returns when the new ones are durable.
     ///
-    /// Sightings of what is not held, or not any more, those that are older than what is known, and those of plugins
-    /// outside the asker's scope are left out.
+    /// The registry skips an observation if no plugin holds the resource, if another host holds it, if it is older than
+    /// the last one, or if the plugin is outside the caller's scope.
     ///
     /// # Errors
     ///
-    /// When the asker may not report for the host, another agent does, or the store cannot be written.
+    /// If the caller may not report for the host, another agent does, or the store cannot be written.
     pub async fn observe_for(
         &self,
         asker: &Caller,
@@ -82,14 +82,14 @@ impl Registry {
             let ReportedObservation { key, state, at, detail, identity } = sighting;
             let slot = key.slot();
             let Some(record) = snapshot.state.plugin(key.plugin.as_str()).filter(|record| record.holds(&slot)) else {
-                seen.ignored.push((index, format!("{key} is not held")));
+                seen.ignored.push((index, format!("no plugin holds {key}")));
                 continue;
             };
             if principal.is_some_and(|principal| !authorization::is_in_scope(principal, &record.plugin)) {
                 seen.ignored.push((index, format!("{key} is outside the scope of the token")));
                 continue;
             }
-            // Nobody sees what is yet to come, nor the plugin's before there was one.
+            // An observation cannot be from the future, nor from before the plugin was registered.
             let at = at.max(record.created_at).min(now);
             let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
             let look = ProbeResult { slot, state, at, detail, identity, last_alive };
@@ -100,7 +100,7 @@ impl Registry {
             }
             let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
             if let Some(known) = known.filter(|known| look.at < known.since) {
-                seen.ignored.push((index, format!("{key} was seen after that, at {}", known.since)));
+                seen.ignored.push((index, format!("{key} has a newer observation, of {}", known.since)));
                 continue;
             }
             seen.accepted += 1;
@@ -115,7 +115,7 @@ impl Registry {
         Ok(seen)
     }
 
-    /// Writes what is news; returns the newest revision.
+    /// Writes the new observations; returns the newest revision.
     async fn note(
         &self,
         asker: &Caller,
@@ -134,7 +134,7 @@ impl Registry {
         Ok(newest)
     }
 
-    /// Completes rows of the present with when what was seen of them was seen last.
+    /// Adds the times of the last observations to rows of the current state.
     pub fn freshen(&self, rows: &mut [Resource]) {
         for row in rows {
             let key = row.key();

@@ -1,15 +1,15 @@
-//! What becomes of a resource that was seen gone.
+//! The policy for resources that were seen gone.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What becomes of a resource that was seen to be gone.
+/// The policy for resources that were seen gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnGone {
-    /// It stays, marked as a ghost, until somebody releases it.
+    /// The resource stays, marked as a ghost, until a client releases it.
     #[default]
     Mark,
-    /// It is released once it has been found to be a ghost.
+    /// The registry releases the resource when it becomes a ghost.
     Prune,
 }
 

@@ -1,8 +1,8 @@
 //! The expensive checks of a command, made before the command reaches the writer.
 //!
-//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller's task makes the check against
-//! the snapshot of the moment. The writer only compares texts, and sends a command back ([`Refusal::NotChecked`]) when the
-//! schema or the configuration has changed in between.
+//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller's task makes the check
+//! against the current snapshot. The writer only compares texts. It sends a command back ([`Refusal::NotChecked`]) if
+//! the schema or the configuration changed since the check.
 
 use moka::future::Cache;
 
@@ -11,10 +11,10 @@ use domain::command::Refusal;
 pub(crate) use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
 use domain::plugin::FreeJson;
 
-/// How much is remembered of schemas that were found to be right, in bytes of their texts.
+/// The maximum size of the cache of valid schemas, in bytes of their texts.
 const REMEMBERED_BYTES: u64 = 4 << 20;
 
-/// Makes the checks, and remembers which schemas were right: many plugins have the same one.
+/// Makes the checks, and caches valid schemas: many plugins have the same one.
 #[derive(Debug)]
 pub(super) struct Prechecks(Cache<FreeJson, ()>);
 
@@ -28,7 +28,7 @@ impl Prechecks {
     ///
     /// # Errors
     ///
-    /// What was found to be wrong.
+    /// The mistakes.
     pub(super) async fn check(&self, question: SchemaQuestion) -> Result<CheckedSchema, SubmitError> {
         if let Some(schema) = question.schema_alone()
             && self.0.get(schema).await.is_some()

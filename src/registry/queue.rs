@@ -1,4 +1,4 @@
-//! What reaches the writer, and what of it is worked on together.
+//! The messages to the writer, and the batches that it makes of them.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -10,41 +10,41 @@ use super::trace::CommandTrace;
 use domain::command::schema_question::CheckedSchema;
 use domain::command::{Outcome, Request};
 
-/// The most commands that one commit takes.
+/// The maximum number of commands in a commit.
 const MAX_BATCH: usize = 1024;
 
-/// A command on its way to the writer.
+/// A command in the queue.
 pub(super) struct Submission {
     pub request: Arc<Request>,
     pub checked: Option<CheckedSchema>,
     pub answer: oneshot::Sender<Result<Outcome, SubmitError>>,
-    /// Its part in the trace of the request that it came with.
+    /// Its part in the trace of its request.
     pub traced: Option<CommandTrace>,
-    /// The place in the queue, given back with the answer.
+    /// The permit of its place in the queue, returned with the reply.
     pub _place: OwnedSemaphorePermit,
 }
 
 impl Submission {
-    /// Answers it.
+    /// Sends the reply.
     pub fn reply(self, answer: Result<Outcome, SubmitError>) {
-        // Nobody may be waiting any more: the client has gone away.
+        // The client may have disconnected.
         drop(self.answer.send(answer));
     }
 }
 
-/// What reaches the writer.
+/// A message to the writer.
 pub(super) enum WriterMessage {
     /// Do a command.
     Submit(Submission),
-    /// Publish what others have written before this was sent, and tell whether that could be done.
+    /// Publish the changes that other processes committed before this message, and report the result.
     CatchUp(oneshot::Sender<Result<(), SubmitError>>),
-    /// Others may have written.
+    /// Other processes may have written.
     News,
-    /// Finish what came before this, close the store, and end.
+    /// Finish all earlier messages, close the store, and end.
     Stop,
 }
 
-/// Messages that are worked on together.
+/// A batch of messages.
 #[derive(Default)]
 pub(super) struct CommandBatch {
     pub batch: Vec<Submission>,
@@ -53,7 +53,7 @@ pub(super) struct CommandBatch {
 }
 
 impl CommandBatch {
-    /// Takes a message.
+    /// Adds a message.
     pub fn take(&mut self, message: WriterMessage) {
         match message {
             WriterMessage::Submit(mut submission) => {
@@ -68,7 +68,7 @@ impl CommandBatch {
         }
     }
 
-    /// Takes what waits, as far as one commit takes it.
+    /// Adds waiting messages, up to the maximum of a commit.
     pub fn fill(&mut self, messages: &Receiver<WriterMessage>) {
         while self.batch.len() < MAX_BATCH
             && let Ok(message) = messages.try_recv()
@@ -77,13 +77,13 @@ impl CommandBatch {
         }
     }
 
-    /// Tells everybody that nothing was done.
+    /// Replies to all senders that their commands were not done.
     pub fn refuse(self, why: &SubmitError) {
         for submission in self.batch {
             submission.reply(Err(why.clone()));
         }
         for answer in self.catching_up {
-            // Nobody may be waiting any more.
+            // The receiver may have gone.
             drop(answer.send(Err(why.clone())));
         }
     }

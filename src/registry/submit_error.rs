@@ -1,4 +1,4 @@
-//! Why a submitted command came to nothing.
+//! Why a submitted command failed.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use domain::command::Refusal;
 /// Why a submitted command has no outcome.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SubmitError {
-    /// The rules say no.
+    /// The rules refuse it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The store could not be written. Nothing was published; the command may be repeated.
+    /// The store cannot be written. Nothing was published; the client may retry.
     #[error("the store cannot be written: {reason}")]
     StoreUnavailable {
-        /// The kind of failure, in words that give nothing away.
+        /// The kind of failure, in words that reveal no details.
         reason: &'static str,
     },
-    /// Too many commands wait already; this one was not taken.
-    #[error("too many changes are waiting to be written")]
+    /// The queue is full, and the command was not accepted.
+    #[error("too many changes are waiting to be written; try again later")]
     Overloaded,
-    /// The registry is closing, and takes no more commands.
+    /// The registry is shutting down, and accepts no more commands.
     #[error("the registry is shutting down")]
     Closed,
-    /// A fault of this program.
+    /// A defect of this program.
     #[error("the writer failed")]
     WriterFailed,
 }
 
 impl SubmitError {
-    /// How long the one who asked should wait before asking again, where that can help.
+    /// How long the client should wait before a retry; `None` if a retry would not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             SubmitError::Refused(_) | SubmitError::WriterFailed => None,

@@ -1,7 +1,7 @@
-//! What follows from time passing: leases end, what was seen grows stale, findings ripen.
+//! The effects of passing time: leases end, observations become stale, findings become due.
 //!
-//! One pass a second, by the registry's clock. A pass asks what is to be done and submits it as commands; the rules
-//! look again whether it still holds. A pass that comes late has missed something: see [`Sweeper::sweep`].
+//! The sweeper makes one pass a second, by the registry's clock. A pass submits commands, and the rules check them
+//! again. A late pass means that the process was paused: see [`Sweeper::sweep`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,51 +25,51 @@ use domain::lease::FORGOTTEN_AFTER;
 use domain::self_preservation::{LeaseCount, SelfPreservation};
 use domain::{Lease, LeaseState, Revision, State};
 
-/// How often a pass is made.
+/// The interval of passes.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How late a pass may come before this process counts as having stood still.
+/// The delay of a pass after which the process counts as paused.
 const LATE: SignedDuration = SignedDuration::from_secs(20);
 
-/// How far the clock may go back before it counts as having been set.
+/// How far the clock may go back before it counts as set.
 const BACK: SignedDuration = SignedDuration::from_secs(2);
 
-/// How far back signs of life are read again: another process may have written them late.
+/// How far back to read heartbeats again, because another process may have written them late.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 
-/// How long it takes at most from the moment of a renewal until it is noted: those of the last moments are told again.
+/// The maximum delay between a renewal's time and its record. Heartbeats this recent are shared again.
 const NOTING: SignedDuration = SignedDuration::from_millis(100);
 
-/// How often it is looked for what can be forgotten.
+/// How often to look for records that can be dropped.
 const TIDY_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Makes the passes. One is enough for a process; several processes on one store do not disturb each other.
+/// Makes the passes. One per process is enough; several processes on one store do not disturb each other.
 pub struct Sweeper {
     registry: Registry,
     on_gone: OnGone,
     /// When the last pass was made.
     last: Timestamp,
-    /// Signs of life up to here were shared.
+    /// Heartbeats up to here were shared.
     shared: Timestamp,
-    /// Those of others were read up to here.
+    /// Heartbeats of other processes were read up to here.
     read: Timestamp,
-    /// When it was looked last for what can be forgotten.
+    /// When records were last dropped.
     tidied: Timestamp,
     judged: Option<Judged>,
-    /// Whether the registry had not been read from its store at the last pass.
+    /// Whether the store was not loaded at the last pass.
     is_unloaded: bool,
 }
 
-/// What the last judgement of the resources rested on.
+/// The inputs of the last assessment.
 struct Judged {
     revision: Revision,
     reports: i64,
-    /// When it has to be made anew although nothing has happened.
+    /// When a new assessment is due even without a change.
     due: Timestamp,
 }
 
 impl Sweeper {
-    /// A sweeper that has made no pass yet.
+    /// A sweeper before its first pass.
     pub fn new(registry: Registry, on_gone: OnGone) -> Sweeper {
         let now = registry.clock().now();
         Sweeper {
@@ -84,7 +84,7 @@ impl Sweeper {
         }
     }
 
-    /// Makes passes until `stop`, and then tells the others what was heard last.
+    /// Makes passes until `stop`, and then shares the last heartbeats.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,18 +100,21 @@ impl Sweeper {
 
     /// Makes one pass.
     ///
-    /// When it comes much later than the one before, or earlier, this process has stood still or the clock was set: then
-    /// everybody is given the time that they are given after a restart.
+    /// If the pass is much later than the last one, or earlier, the process was paused or the clock was set. Then all
+    /// leases and resources get the same time as after a restart.
     pub async fn sweep(&mut self) {
         let now = self.registry.clock().now();
         if matches!(self.registry.health(), WriterHealth::Starting { .. }) {
-            // Nobody can be heard of before it is known who there is.
+            // Heartbeats mean nothing before the leases are loaded.
             self.is_unloaded = true;
             return;
         }
         let passed = now.duration_since(self.last);
         if std::mem::take(&mut self.is_unloaded) || passed > LATE || passed < -BACK {
-            info!(seconds = passed.as_secs(), "this process was away; leases are given time to be renewed");
+            info!(
+                seconds = passed.as_secs(),
+                "this process was paused or its clock was set; leases get time to be renewed"
+            );
             self.registry.heartbeats().begin_again(now);
             self.judged = None;
             (self.shared, self.read) = (self.shared.min(now), self.read.min(now));
@@ -123,18 +126,18 @@ impl Sweeper {
             self.judge(now).await?;
             self.tidy(now).await
         };
-        // The writer has told why; the next pass tries again.
+        // The writer logs the reason; the next pass tries again.
         if let Err(error) = done.await {
-            debug!(%error, "a pass could not be finished");
+            debug!(%error, "a pass of the sweeper failed");
         }
     }
 
-    /// Tells other processes on the store what was heard, and hears what they have.
+    /// Shares heartbeats with other processes on the store, and reads theirs.
     async fn exchange(&mut self, now: Timestamp) {
         let beats = self.registry.heartbeats().beats_after(self.shared);
         let state = &self.registry.snapshot().state;
         if beats.is_empty() && state.leases().is_empty() && state.having(&IndexKey::Observed).is_none() {
-            // Nobody's life is of concern.
+            // There is nothing to share.
             return;
         }
         let after = self.read.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
@@ -151,12 +154,12 @@ impl Sweeper {
                 self.shared = now.saturating_sub(NOTING).unwrap_or(Timestamp::MIN);
                 self.read = now;
             }
-            Ok(Err(failure)) => debug!(error = failure.chain(), "signs of life could not be shared"),
-            Err(_) => debug!("signs of life could not be shared"),
+            Ok(Err(failure)) => debug!(error = failure.chain(), "cannot share heartbeats"),
+            Err(_) => debug!("cannot share heartbeats"),
         }
     }
 
-    /// Calls those leases lost that were not renewed in time, but for those of hosts that are held.
+    /// Marks the overdue leases as lost, except on hosts whose leases are held.
     async fn expire_leases(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         let snapshot = self.registry.snapshot();
         let heartbeats = self.registry.heartbeats();
@@ -182,13 +185,13 @@ impl Sweeper {
             .collect();
         let expire = |lease: &Lease| Command::ExpireLease { id: lease.id.clone(), revision: lease.revision };
         self.submit_all(lost.iter().map(|(lease, _)| expire(lease)).collect()).await?;
-        // Renewed while it was being called lost: the holder lives.
+        // Renewed while the command was in the queue: the holder is alive.
         let renewed = lost.iter().filter(|(lease, before)| heartbeats.renewed_since(&lease.id, *before));
         let revive = renewed.map(|(lease, _)| Command::RenewLease { id: lease.id.clone() });
         self.submit_all(revive.collect()).await
     }
 
-    /// Judges what is held, if anything has happened that could change the judgement.
+    /// Assesses all resources, if something happened that could change the result.
     async fn judge(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         let snapshot = self.registry.snapshot();
         let (revision, reports) = (snapshot.state.revision(), self.registry.heartbeats().reports());
@@ -206,7 +209,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Forgets what is of no use any more.
+    /// Drops records that are no longer needed.
     async fn tidy(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         if now.duration_since(self.tidied) < TIDY_EVERY {
             return Ok(());
@@ -221,7 +224,7 @@ impl Sweeper {
         heartbeats.forget_agents(old);
         let store = Arc::clone(self.registry.heartbeat_store());
         if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || store.forget(old)).await {
-            debug!(error = failure.chain(), "old signs of life could not be forgotten");
+            debug!(error = failure.chain(), "cannot delete old heartbeats");
         }
         self.submit_all(forgettable(state, old)).await
     }

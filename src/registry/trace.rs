@@ -1,31 +1,30 @@
-//! The part that a command has in the trace of its request: how long it has waited for the writer, and the commit of the
-//! batch that it was in.
+//! The spans of a command in its request's trace: the wait for the writer, and the commit of its batch.
 //!
-//! The batch has a trace of its own, because it has as many parents as there are requests in it. Each request's
-//! `registry.commit` is linked to the batch, and the batch to each of them.
+//! A batch has its own trace, because it has one parent for each of its requests. Each request's `registry.commit` has
+//! a link to the batch, and the batch has a link to each of them.
 
 use std::time::Duration;
 
 use crate::telemetry::{ActiveSpan, KeyValue, SpanKind, Trace};
 use domain::Revision;
 
-/// A command's part in a trace.
+/// The current span of a command.
 pub(super) struct CommandTrace {
     /// The trace of the request.
     pub trace: Trace,
-    /// What is going on, if anybody is to be told of it.
+    /// The current span, if the trace is recorded.
     span: Option<ActiveSpan>,
 }
 
 impl CommandTrace {
-    /// The part of a command that goes into the queue now; `None` when its request is part of no trace.
+    /// The span of a command that enters the queue; `None` if its request has no trace.
     pub fn queued() -> Option<CommandTrace> {
         let trace = Trace::current()?;
         let span = trace.span("registry.queue", SpanKind::Internal);
         Some(CommandTrace { trace, span })
     }
 
-    /// The writer has it now.
+    /// The writer has taken the command.
     pub fn taken(&mut self) {
         if self.span.take().is_some() {
             self.span = self.trace.span("registry.commit", SpanKind::Internal);
@@ -33,19 +32,19 @@ impl CommandTrace {
     }
 }
 
-/// What there is to tell of a batch.
+/// The attributes of a batch's span.
 pub(super) struct BatchSummary {
-    /// How many commands were in it.
+    /// The number of commands.
     pub commands: usize,
-    /// How long it took, from taking the store's lock.
+    /// The duration, from taking the store's lock.
     pub took: Duration,
     /// The newest revision after it.
     pub revision: Revision,
-    /// Why it was not written, if it was not.
+    /// The reason of the failure, if the batch was not written.
     pub failure: Option<&'static str>,
 }
 
-/// Ends the commits of a batch, and tells of the batch itself, if anybody is to be told.
+/// Ends the commit spans of a batch, and records the batch itself if its trace is recorded.
 pub(super) fn record_batch<'a>(batch: impl Iterator<Item = &'a mut CommandTrace>, told: &BatchSummary) {
     let parts = batch.filter_map(|traced| Some((&traced.trace, traced.span.take()?)));
     let (traces, mut commits): (Vec<_>, Vec<_>) = parts.unzip();

@@ -1,14 +1,14 @@
-//! Who is told of changes.
+//! Topics and subscriptions: how changes reach watchers.
 //!
-//! Every change is filed under the topics that it belongs to; a watcher follows one topic, and keeps
-//! for itself how far it has come. Nothing is queued for a watcher: a slow one
-//! finds what it has missed in the topic, or, when that has forgotten it, in the journal.
+//! The publisher files every change under its topics. A watcher subscribes to one topic, and remembers its own
+//! position. No watcher has a queue: a slow one finds missed changes in the topic's buffer, or in the journal if the
+//! buffer no longer has them.
 //!
-//! Watchers of a narrow topic are not woken by what is of no concern to them: that is what makes
-//! thousands of them cheap. A topic holds at least what they ask for; they look again.
+//! Changes of other topics do not wake the watchers of a narrow topic, which makes thousands of them cheap. A topic may
+//! hold more changes than a watcher wants; the watcher filters them.
 //!
-//! No change is missed between the past and the present: a topic knows from which revision on it
-//! holds everything ([`Subscription::news`]), and whoever stands before that reads the journal up to it.
+//! No change is missed between history and present. A topic knows the revision from which on it is complete
+//! ([`Subscription::news`]). A watcher before that revision reads the journal up to it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,21 +20,21 @@ use domain::Revision;
 use domain::change::Transition;
 use domain::query::Topic;
 
-/// How many changes back a topic remembers, of all changes that there are.
+/// The number of revisions that a topic remembers, counted over all topics.
 const REMEMBERED: u64 = 4096;
 
-/// How many bytes of documents it remembers at most.
+/// The maximum size of remembered documents, in bytes.
 const REMEMBERED_BYTES: usize = 32 << 20;
 
-/// All topics that anybody follows.
+/// All topics with subscribers.
 #[derive(Debug)]
 pub struct EventPublisher {
     filed: Mutex<PublisherState>,
-    /// The traces of the requests that remembered changes come from.
+    /// The traces of the requests that made the remembered changes.
     traces: Mutex<BTreeMap<Revision, Trace>>,
-    /// How far everything has been filed, for those who wait for a revision.
+    /// The revision up to which all changes are published, for tasks that wait for a revision.
     revision: watch::Sender<Revision>,
-    /// Whether nothing will be filed any more.
+    /// Whether no further change will be published.
     closed: watch::Sender<bool>,
 }
 
@@ -47,47 +47,47 @@ struct PublisherState {
     topics: HashMap<Topic, Arc<TopicBuffer>>,
 }
 
-/// What is remembered of a topic.
+/// The buffer of a topic.
 #[derive(Debug)]
 struct TopicBuffer {
     held: Mutex<Buffered>,
     wake: watch::Sender<WatcherSignal>,
 }
 
-/// Why a watcher is woken.
+/// Why a watcher wakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WatcherSignal {
-    /// There may be news.
+    /// There may be new changes.
     Updates,
-    /// There will be no more.
+    /// There will be no further changes.
     Closed,
 }
 
 #[derive(Debug)]
 struct Buffered {
-    /// Every change of the topic after this revision is held.
+    /// The buffer has every change of the topic after this revision.
     floor: Revision,
     changes: VecDeque<Arc<Transition>>,
     /// See [`Transition::bytes`].
     bytes: usize,
 }
 
-/// One watcher's view of a topic. The watcher knows how far it has come.
+/// A watcher's view of a topic. The watcher remembers its own position.
 #[derive(Debug)]
 pub struct Subscription {
     topics: Arc<EventPublisher>,
     topic: Topic,
     shelf: Arc<TopicBuffer>,
-    /// `None` only while this is dropped.
+    /// `None` only during drop.
     wake: Option<watch::Receiver<WatcherSignal>>,
 }
 
-/// What a topic has for a watcher.
+/// The changes of a topic for a watcher.
 #[derive(Debug)]
 pub enum Updates {
-    /// The next changes, oldest first, and how far the watcher has come with them. There may be none.
+    /// The next changes, oldest first, and the watcher's position after them. There may be none.
     Changes(Vec<Arc<Transition>>, Revision),
-    /// The topic has forgotten some of them; the journal has everything up to this revision at least.
+    /// The buffer no longer has all of them; the journal has every change up to this revision at least.
     Compacted(Revision),
 }
 
@@ -96,12 +96,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EventPublisher {
-    /// Topics of a registry that stands at `head`.
+    /// The topics of a registry at revision `head`.
     pub fn new(head: Revision) -> EventPublisher {
         EventPublisher::remembering(head, REMEMBERED)
     }
 
-    /// Topics that remember so many changes back.
+    /// Topics that remember this many revisions.
     fn remembering(head: Revision, remembered: u64) -> EventPublisher {
         let everything = (Topic::Everything, Arc::new(TopicBuffer::new(head, false)));
         let filed = PublisherState { remembered, through: head, closed: false, topics: HashMap::from([everything]) };
@@ -113,7 +113,7 @@ impl EventPublisher {
         }
     }
 
-    /// Files changes that were published, and wakes those who follow them. Called in their order, by one thread.
+    /// Publishes changes to their topics, and wakes the subscribers. One thread calls this, in the order of revisions.
     pub(super) fn publish(&self, transitions: &[Arc<Transition>], traces: Vec<(Revision, Trace)>) {
         let Some(through) = transitions.last().map(|last| last.change.revision) else { return };
         self.keep_traces(through, traces);
@@ -145,13 +145,14 @@ impl EventPublisher {
         }
     }
 
-    /// The trace of the request that has led to a change, if it has one, and this process has made the change lately.
+    /// The trace of the request that made a change, if this process made the change recently and the request has a
+    /// trace.
     pub fn trace_of(&self, revision: Revision) -> Option<Trace> {
         lock(&self.traces).get(&revision).cloned()
     }
 
-    /// Forgets everything: the registry stands at `head` now, and it is not known what has led there. Whoever stands
-    /// before it has to ask the journal.
+    /// Drops all changes: the registry is at `head` now, and the changes up to there are unknown. Watchers at earlier
+    /// revisions must read the journal.
     pub(super) fn restart(&self, head: Revision) {
         let mut filed = lock(&self.filed);
         for shelf in filed.topics.values() {
@@ -165,7 +166,7 @@ impl EventPublisher {
         self.revision.send_replace(head);
     }
 
-    /// Ends all subscriptions, and every one that is yet to come.
+    /// Ends all current and future subscriptions.
     pub(super) fn close(&self) {
         let mut filed = lock(&self.filed);
         filed.closed = true;
@@ -175,24 +176,24 @@ impl EventPublisher {
         self.closed.send_replace(true);
     }
 
-    /// Follows a topic from now on.
+    /// Subscribes to a topic from now on.
     pub fn follow(self: &Arc<Self>, topic: &Topic) -> Subscription {
         let mut filed = lock(&self.filed);
         let closed = filed.closed;
         let floor = if crate::failpoints::subscribes_after_snapshot() { Revision::default() } else { filed.through };
         let shelf = filed.topics.entry(topic.clone()).or_insert_with(|| Arc::new(TopicBuffer::new(floor, closed)));
-        // Before the lock is given back: a shelf that nobody follows may be thrown away at any time.
+        // Before the lock is released, because a buffer without subscribers may be dropped at any time.
         let mut wake = shelf.wake.subscribe();
         wake.mark_changed();
         Subscription { topics: Arc::clone(self), topic: topic.clone(), shelf: Arc::clone(shelf), wake: Some(wake) }
     }
 
-    /// How many follow a topic at the moment.
+    /// The number of current subscriptions.
     pub fn followers(&self) -> usize {
         lock(&self.filed).topics.values().map(|shelf| shelf.wake.receiver_count()).sum()
     }
 
-    /// Waits until everything up to `revision` has been filed, or there will be no more.
+    /// Waits until everything up to `revision` is published, or until the publisher is closed.
     pub async fn reached(&self, revision: Revision) {
         let (mut reached, mut closed) = (self.revision.subscribe(), self.closed.subscribe());
         // The senders live as long as this.
@@ -204,7 +205,7 @@ impl EventPublisher {
 }
 
 impl PublisherState {
-    /// The topics of a change, of those that there may be.
+    /// The topics of a change that have subscribers.
     fn topics_of(&self, transition: &Transition) -> Vec<Topic> {
         let mut topics = vec![Topic::Everything];
         if self.topics.len() > 1 {
@@ -215,7 +216,7 @@ impl PublisherState {
                 topics.push(Topic::Lease(lease.id.as_str().into()));
                 topics.extend(lease.host.as_deref().map(|host| Topic::Host(host.into())));
             }
-            // A change is filed once under a topic that it was of before and is of after.
+            // A change is filed once under a topic that it had before and has after.
             topics.sort_unstable();
             topics.dedup();
         }
@@ -224,14 +225,14 @@ impl PublisherState {
 }
 
 impl TopicBuffer {
-    /// A shelf that holds everything after `floor`.
+    /// A buffer of all changes after `floor`.
     fn new(floor: Revision, closed: bool) -> TopicBuffer {
         let held = Buffered { floor, changes: VecDeque::new(), bytes: 0 };
         let wake = if closed { WatcherSignal::Closed } else { WatcherSignal::Updates };
         TopicBuffer { held: Mutex::new(held), wake: watch::Sender::new(wake) }
     }
 
-    /// Wakes those who follow. That there will be no more is never taken back, even if there is some more.
+    /// Wakes the subscribers. The signal `Closed` is never replaced, even if further changes are published.
     fn signal_updates(&self) {
         self.wake.send_if_modified(|wake| *wake == WatcherSignal::Updates);
     }
@@ -253,7 +254,7 @@ impl TopicBuffer {
 impl Subscription {
     /// The changes of the topic after `position`, at most `limit`.
     pub fn news(&self, position: Revision, limit: usize) -> Updates {
-        // How far everything was filed before looking: what is not held by then is not of this topic.
+        // Read before the buffer: every change up to here that the buffer lacks belongs to other topics.
         let through = lock(&self.topics.filed).through;
         let held = lock(&self.shelf.held);
         if position < held.floor {
@@ -267,17 +268,17 @@ impl Subscription {
         Updates::Changes(changes, reached)
     }
 
-    /// Waits until there may be news. Returns false when there will be none any more.
+    /// Waits until there may be new changes. Returns false if there will be none.
     pub async fn wait(&mut self) -> bool {
         let Some(wake) = &mut self.wake else { return false };
         wake.changed().await.is_ok() && *wake.borrow_and_update() == WatcherSignal::Updates
     }
 }
 
-/// A topic that nobody follows any more is forgotten.
+/// A topic without subscribers is dropped.
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // Under the lock under which others begin to follow.
+        // Under the same lock as new subscriptions.
         let mut filed = lock(&self.topics.filed);
         drop(self.wake.take());
         let is_ours = filed.topics.get(&self.topic).is_some_and(|shelf| Arc::ptr_eq(shelf, &self.shelf));

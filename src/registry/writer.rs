@@ -1,11 +1,11 @@
 //! The one writer: decides waiting commands in order, commits them as one batch, publishes.
 //!
-//! It lives on a thread of its own, because a commit waits for the disk. While it waits, commands
-//! gather; the next batch takes them all, so that the price of durability is paid once for many.
+//! It has its own thread, because a commit waits for the disk. Meanwhile commands gather, and the next batch takes all
+//! of them, so that many commands share the cost of one sync.
 //!
-//! Nothing is published or answered before the commit has returned. State is persistent, so a
-//! batch that could not be committed is undone by forgetting the state that it had led to. Within a batch nobody else
-//! holds that state, so that what its first command has copied of the maps is changed in place by the others.
+//! The writer publishes and acknowledges nothing before the commit has returned. State is persistent: to undo a failed
+//! batch, the writer drops the resulting state. The writer shares a snapshot only after a whole batch, so commands
+//! within a batch mutate in place.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,27 +39,28 @@ use domain::command::quota::Quotas;
 use domain::command::{Outcome, Refusal};
 use domain::{Revision, Snapshot, State};
 
-/// How many batches may wait to be filed for watchers. Beyond that the writer waits, so that they cost no memory without end.
+/// The maximum number of batches that wait to be published to topics. Beyond it the writer waits, which bounds their
+/// memory.
 const UNFILED: usize = 64;
 
-/// How often an idle writer looks whether another process has written.
+/// How often an idle writer checks whether another process has written.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
-/// A writer that has written this lately probably does so again soon, and then reads what others have written anyway.
+/// A writer that committed this recently will probably commit again soon, and then reads the changes of others anyway.
 const SOON: Duration = Duration::from_millis(10);
 
-/// How many changes are forgotten at a time: few enough to take no longer than a commit, and enough
-/// that it is seldom done between two commits.
+/// The number of changes that one compaction step removes: few enough to take no longer than a commit, and enough to be
+/// seldom needed between two commits.
 const FORGOTTEN_AT_A_TIME: usize = 1_000;
 
-/// How long to wait before the store is read again when that has failed: at first, and at most.
+/// The first and the maximum pause before the store is loaded again after a failure.
 const LOAD_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_LOAD_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often it is asked which changes have become too old.
+/// How often the writer checks which changes are too old.
 const LOOK_FOR_OLD: SignedDuration = SignedDuration::from_mins(1);
 
-/// What the writer works with.
+/// The writer's parts.
 pub(super) struct Writer {
     pub journal: Box<dyn Journal>,
     pub history: Arc<dyn History>,
@@ -73,9 +74,9 @@ pub(super) struct Writer {
     pub measures: RegistryMetrics,
 }
 
-/// Starts the writer on a thread of its own; it ends at [`WriterMessage::Stop`].
+/// Starts the writer on its own thread; it ends at [`WriterMessage::Stop`].
 pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result<JoinHandle<()>, StoreError> {
-    // Waking thousands of watchers takes a while, and is not for the writer to wait for.
+    // Waking thousands of watchers takes time, so another thread does it.
     let (news, filed) = sync_channel(UNFILED);
     let topics = Arc::clone(&writer.topics);
     let filing = spawn("watch", move || {
@@ -102,7 +103,7 @@ pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result
         running.writer.journal.close();
         drop(running);
         if filing.join().is_err() {
-            error!("the filing of changes ended by a panic");
+            error!("the thread that publishes changes panicked");
         }
     })
 }
@@ -114,49 +115,49 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StoreError::unusable(format!("the {name} thread cannot be started"), error))
 }
 
-/// What was published.
+/// A publication.
 enum Published {
-    /// The changes that have led there, and the traces of those that a request of this process has made.
+    /// The changes, and the traces of those that requests of this process made.
     Changes(Vec<Arc<Transition>>, Vec<(Revision, Trace)>),
-    /// A state that was read as a whole: nobody here knows what has led there.
+    /// A state loaded as a whole: the changes before it are unknown.
     Unknown(Revision),
 }
 
-/// The writer at work.
+/// The writer's loop.
 struct WriterLoop {
     writer: Writer,
     news: SyncSender<Published>,
-    /// The newest revision that was too old when it was asked last.
+    /// The newest revision that was too old at the last check.
     old: Revision,
-    /// When that was.
+    /// When that check was.
     looked: Timestamp,
-    /// After which revision every change is kept, as far as is known.
+    /// The compact revision, as far as this process knows.
     compact_revision: Revision,
-    /// What was logged last of a store that fails, as long as it does.
+    /// The last logged failure of the store, while it lasts.
     failing: Option<String>,
-    /// When the last batch was done with.
+    /// When the last batch ended.
     wrote: Option<Instant>,
 }
 
-/// A batch as decided, on top of what others have written.
+/// A decided batch, on top of the changes of other processes.
 struct Decided {
-    /// The snapshot to be published.
+    /// The snapshot to publish.
     snapshot: Snapshot,
-    /// What others have written.
+    /// The changes of other processes.
     foreign: Vec<Arc<Transition>>,
-    /// The changes to be committed.
+    /// The changes to commit.
     transitions: Vec<Arc<Transition>>,
-    /// The traces of the requests that those changes come from.
+    /// The traces of the requests that made these changes.
     traces: Vec<(Revision, Trace)>,
-    /// The answers to be kept.
+    /// The responses to store.
     kept: Vec<KeptAnswer>,
-    /// What each submission will be told.
+    /// The answer for each submission.
     answers: Vec<Result<Outcome, Refusal>>,
 }
 
 impl WriterLoop {
-    /// Loads the store, if that could not be done at the start, as often as it takes. Returns false when there is to be no
-    /// more of it.
+    /// Loads the store if that failed at the start, with as many attempts as needed. Returns false if the writer must
+    /// stop.
     fn load(&mut self, messages: &Receiver<WriterMessage>) -> bool {
         let mut pause = LOAD_PAUSE;
         while !self.writer.published.load().is_loaded() {
@@ -167,7 +168,7 @@ impl WriterLoop {
                     Ok(message) => {
                         let mut inbox = CommandBatch::default();
                         inbox.take(message);
-                        inbox.refuse(&SubmitError::StoreUnavailable { reason: "it has not been read yet" });
+                        inbox.refuse(&SubmitError::StoreUnavailable { reason: "it has not been loaded yet" });
                     }
                     Err(RecvTimeoutError::Timeout) => break,
                 }
@@ -175,11 +176,11 @@ impl WriterLoop {
             pause = (pause * 2).min(LONGEST_LOAD_PAUSE);
             match self.reload() {
                 Ok(()) => {
-                    info!(revision = %self.writer.published.load().state.revision(), "the store has been read");
+                    info!(revision = %self.writer.published.load().state.revision(), "loaded the store");
                     self.writer.report.send_replace(WriterHealth::Writable);
                 }
                 Err(failure) => {
-                    warn!(error = failure.chain(), "the store cannot be read yet");
+                    warn!(error = failure.chain(), "the store cannot be read yet; the next attempt follows");
                     let since = self.writer.report.borrow().since().unwrap_or_else(|| self.writer.clock.now());
                     self.writer.report.send_replace(WriterHealth::Starting { reason: failure.reason(), since });
                 }
@@ -199,7 +200,7 @@ impl WriterLoop {
                 }
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => {
-                    // It is asked again before long.
+                    // The next check retries.
                     drop(self.follow_others());
                     self.forget(1);
                     continue;
@@ -213,7 +214,7 @@ impl WriterLoop {
                 let followed = self.follow_others();
                 let answer = followed.map_err(|failure| SubmitError::StoreUnavailable { reason: failure.reason() });
                 for waiting in inbox.catching_up {
-                    // Nobody may be waiting any more.
+                    // The receiver may have gone.
                     drop(waiting.send(answer.clone()));
                 }
                 stopped = inbox.is_stop;
@@ -225,7 +226,7 @@ impl WriterLoop {
         }
     }
 
-    /// Decides, commits, publishes, answers: in this order. Returns whether that is to be the last.
+    /// Decides, commits, publishes, answers: in this order. Returns whether the writer must stop.
     fn write(&mut self, mut inbox: CommandBatch, messages: &Receiver<WriterMessage>) -> bool {
         #[cfg(feature = "planted-bugs")]
         if self.writes_wrongly(&mut inbox) {
@@ -251,7 +252,7 @@ impl WriterLoop {
                     submission.reply(answer.map_err(SubmitError::from));
                 }
                 for waiting in inbox.catching_up {
-                    // Nobody may be waiting any more.
+                    // The receiver may have gone.
                     drop(waiting.send(Ok(())));
                 }
             }
@@ -269,7 +270,7 @@ impl WriterLoop {
         stopped
     }
 
-    /// Counts a batch, and ends what is told of it in traces. `failure` says why it was not written.
+    /// Measures a batch, and ends its spans. `failure` is the reason if it was not written.
     fn measure(&self, batch: &mut [Submission], begun: Instant, failure: Option<&'static str>) {
         let measures = &self.writer.measures;
         let (commands, took) = (batch.len(), begun.elapsed());
@@ -285,16 +286,16 @@ impl WriterLoop {
         trace::record_batch(batch.iter_mut().filter_map(|submission| submission.traced.as_mut()), &told);
     }
 
-    /// Takes the store's lock, and decides all that waits by then on the newest state.
+    /// Takes the store's lock, and decides all waiting commands on the newest state.
     fn decide(&mut self, inbox: &mut CommandBatch, messages: &Receiver<WriterMessage>) -> Result<Decided, StoreError> {
         let (mut snapshot, foreign) = self.begin()?;
         let foreign = snapshot.state.advance(foreign);
-        // Others may have had the lock for a while.
+        // Another process may have held the lock for a while.
         inbox.fill(messages);
         self.decide_all(snapshot, foreign, &inbox.batch)
     }
 
-    /// Takes the store's lock; returns the published snapshot, and what others have written since.
+    /// Takes the store's lock; returns the published snapshot, and the changes of other processes since then.
     fn begin(&mut self) -> Result<(Snapshot, Vec<Change>), StoreError> {
         let snapshot = Snapshot::clone(&self.writer.published.load());
         match self.writer.journal.begin(&snapshot.state) {
@@ -308,14 +309,14 @@ impl WriterLoop {
         }
     }
 
-    /// Decides commands one after the other, on top of a snapshot to which `foreign` has led.
+    /// Decides commands one after the other, on top of a snapshot that includes `foreign`.
     fn decide_all(
         &mut self,
         mut snapshot: Snapshot,
         foreign: Vec<Arc<Transition>>,
         batch: &[Submission],
     ) -> Result<Decided, StoreError> {
-        // The clock of the machine may have been set back; the journal's never goes back.
+        // The machine's clock may go back; the journal's never does.
         let at = self.writer.clock.now().max(snapshot.state.at());
         let mut known = self.known_answers(batch, at)?;
         let (mut transitions, mut traces, mut kept) = (Vec::new(), Vec::new(), Vec::new());
@@ -351,7 +352,7 @@ impl WriterLoop {
         Ok(Decided { snapshot, foreign, transitions, traces, kept, answers })
     }
 
-    /// Makes a change, unless the registry would then hold more than it may.
+    /// Applies a change, unless it would exceed a quota.
     fn make(&self, change: Change, state: &mut State) -> Result<Arc<Transition>, Refusal> {
         let step = state.plan(&change);
         self.writer.quotas.check(&change.event, &step, state)?;
@@ -359,7 +360,7 @@ impl WriterLoop {
         Ok(Arc::new(Transition::new(change, step)))
     }
 
-    /// The answers to earlier attempts of the requests in a batch.
+    /// The stored responses for retries in a batch.
     fn known_answers(
         &mut self,
         batch: &[Submission],
@@ -389,7 +390,7 @@ impl WriterLoop {
         self.show(&decided.snapshot, [&*decided.foreign, &decided.transitions].concat(), decided.traces.clone());
     }
 
-    /// Shows a snapshot that is the newest to readers, and what has led to it to watchers.
+    /// Publishes a snapshot to readers, and its changes to watchers.
     fn show(&self, snapshot: &Snapshot, transitions: Vec<Arc<Transition>>, traces: Vec<(Revision, Trace)>) {
         if !transitions.is_empty() {
             self.writer.published.store(Arc::new(snapshot.clone()));
@@ -399,7 +400,7 @@ impl WriterLoop {
         self.writer.freshness.confirm();
     }
 
-    /// Reads the whole store, and publishes it.
+    /// Loads the whole store, and publishes it.
     fn reload(&mut self) -> Result<(), StoreError> {
         let snapshot = self.writer.journal.load()?;
         let head = snapshot.state.revision();
@@ -410,7 +411,7 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// Publishes what another process has written to the same store.
+    /// Publishes the changes of other processes on the same store.
     fn follow_others(&mut self) -> Result<(), StoreError> {
         let mut snapshot = Snapshot::clone(&self.writer.published.load());
         let followed = match self.writer.journal.foreign_changes(&snapshot.state) {
@@ -424,15 +425,15 @@ impl WriterLoop {
         };
         match &followed {
             Ok(()) if self.writer.report.borrow().is_unreachable() => self.note_success(),
-            // Whether a store that can be read can also be written, writes alone say.
+            // Only a write shows whether a readable store is also writable.
             Err(failure @ StoreError::Unreachable(_)) => self.note_failure(failure),
-            Err(failure) => debug!(error = failure.chain(), "the store could not be asked for news"),
+            Err(failure) => debug!(error = failure.chain(), "cannot check the store for new changes"),
             Ok(()) => {}
         }
         followed
     }
 
-    /// Forgets some changes that are no longer to be kept, if there are as many as `least`.
+    /// Compacts some changes that exceed the retention, if there are at least `least`.
     fn forget(&mut self, least: u64) {
         let head = self.writer.published.load().state.revision();
         let now = self.writer.clock.now();
@@ -440,18 +441,18 @@ impl WriterLoop {
             self.looked = now;
             match self.writer.history.revision_at(self.writer.retention.oldest(now)) {
                 Ok(old) => self.old = old.unwrap_or_default(),
-                Err(failure) => debug!(error = failure.chain(), "the journal could not be asked for its age"),
+                Err(failure) => debug!(error = failure.chain(), "cannot read the age of the journal"),
             }
             let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
             if let Err(failure) = self.writer.journal.forget_answers(before, FORGOTTEN_AT_A_TIME) {
-                debug!(error = failure.chain(), "old answers could not be forgotten");
+                debug!(error = failure.chain(), "cannot delete old stored responses");
             }
         }
         let target = self.writer.retention.surplus(head).max(self.old);
         if target.0 >= self.compact_revision.0 + least {
             match self.writer.journal.compact(target, FORGOTTEN_AT_A_TIME) {
                 Ok(compact_revision) => self.compact_revision = compact_revision,
-                Err(failure) => debug!(error = failure.chain(), "the journal could not be compacted"),
+                Err(failure) => debug!(error = failure.chain(), "cannot compact the journal"),
             }
         }
     }
@@ -467,7 +468,7 @@ impl WriterLoop {
     fn note_failure(&mut self, failure: &StoreError) {
         let since = self.writer.report.borrow().since().unwrap_or_else(|| self.writer.clock.now());
         self.writer.report.send_replace(WriterHealth::Failing { reason: failure.reason(), since });
-        // One line for each turn for the worse, however many writes fail.
+        // One line for each new failure, however many writes fail.
         if self.failing.as_ref().is_none_or(|logged| *logged != failure.to_string()) {
             self.failing = Some(failure.to_string());
             warn!(error = failure.chain(), "the store cannot be written");
@@ -476,7 +477,7 @@ impl WriterLoop {
         }
     }
 
-    /// The planted bugs: the steps of [`WriterLoop::write`] in a wrong order. Returns whether that was done.
+    /// The planted bugs: the steps of [`WriterLoop::write`] in a wrong order. Returns whether a bug was planted.
     #[cfg(feature = "planted-bugs")]
     fn writes_wrongly(&mut self, inbox: &mut CommandBatch) -> bool {
         if !(crate::failpoints::acknowledges_early() || crate::failpoints::publishes_early()) {

@@ -1,10 +1,10 @@
-//! How many connections there may be, in all and from one address.
+//! Limits how many connections are open, in total and from each address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts connections.
+/// Counts open connections.
 #[derive(Debug, Clone)]
 pub struct Admission(Arc<ConnectionCounts>);
 
@@ -21,21 +21,21 @@ struct Occupied {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// The place of one connection, given back when it is dropped.
+/// The permit of a connection, returned on drop.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     admission: Admission,
-    /// `None` for a proxy.
+    /// `None` for a proxy, which has no limit of its own.
     address: Option<IpAddr>,
 }
 
 impl Admission {
-    /// Admits `most` connections, of which `most_per_address` from one address.
+    /// Admits `most` connections in total, and `most_per_address` from each address.
     pub fn new(most: usize, most_per_address: usize) -> Admission {
         Admission(Arc::new(ConnectionCounts { most, most_per_address, now: Mutex::default() }))
     }
 
-    /// A place for a connection from `address`, if there is one.
+    /// A permit for a connection from `address`, if the limits allow one.
     pub fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = counted_as(address);
         let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ impl Admission {
         Some(ConnectionPermit { admission: self.clone(), address: Some(address) })
     }
 
-    /// A place for a connection from a proxy, if there is one: behind its address are many clients.
+    /// A permit for a connection from a proxy. Only the total counts, because many clients share the proxy's address.
     pub fn admit_proxy(&self) -> Option<ConnectionPermit> {
         let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.all >= self.0.most {
@@ -73,7 +73,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// One subscriber has a whole /64 of IPv6 addresses (RFC 6177), and so counts once.
+/// All addresses of an IPv6 /64 count together, because a subscriber has a whole /64 (RFC 6177).
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Serves a connection from its first byte to its end.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -32,10 +32,11 @@ use crate::http::state::Shared;
 use crate::server::failure::Failure;
 use crate::server::settings::MAX_HEADER_BYTES;
 
-/// How much of a connection is read ahead. hyper's default is six times as much, which ten thousand clients could make it take.
+/// How many bytes of a connection hyper buffers. With hyper's default, ten thousand clients could claim six times as
+/// much memory.
 pub(crate) const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
-/// What all connections have in common.
+/// The parts that all connections share.
 #[derive(Clone)]
 pub struct Connections {
     router: Router,
@@ -48,8 +49,8 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections that are served by `router` until `stop`; with `tls`, those that speak it, and without, those that
-    /// do not.
+    /// Serves connections with `router` until `stop`. With `tls`, all connections must use TLS; without `tls`, none
+    /// may.
     pub fn new(
         router: Router,
         api: Shared,
@@ -58,9 +59,9 @@ impl Connections {
         tls: Option<Tls>,
     ) -> Connections {
         let mut http1 = http1::Builder::new();
-        // Deadlines are kept by `ReadTimeout`, which tells a slow header from an idle connection.
+        // hyper's timer cannot distinguish a slow header from an idle connection, but `ReadTimeout` can.
         http1.timer(TokioTimer::new()).header_read_timeout(None);
-        // At most 100 fields, by hyper's default: naming the number makes it fill two arrays for every request.
+        // hyper's default is 100 fields. Setting the number explicitly makes hyper fill two arrays for every request.
         http1.max_header_size(MAX_HEADER_BYTES as usize);
         http1.max_buf_size(MAX_BUFFERED_BYTES);
         Connections { router, refusals: Refusals::new(api), settings, stop, http1, http2: Http2::new(settings), tls }
@@ -68,11 +69,11 @@ impl Connections {
 
     /// Serves a connection to its end.
     pub async fn serve(self, stream: TcpStream, address: IpAddr, _place: ConnectionPermit) {
-        // Answers are written whole: waiting for more to send would only delay them.
+        // Each reply is written at once, so Nagle's algorithm would only delay the reply.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "TCP_NODELAY could not be set");
+            debug!(%error, "cannot set TCP_NODELAY");
         }
-        // A silent connection costs no more than its socket and this task.
+        // Waiting here first means that a silent connection costs only its socket and this task.
         let first_byte = tokio::select! {
             first = tokio::time::timeout(self.settings.first_byte_time, stream.readable()) => first,
             () = self.stop.cancelled() => return,
@@ -82,21 +83,22 @@ impl Connections {
         }
         let peer = ClientIp(address.to_canonical());
         let ended = if let Some(tls) = self.tls.clone() {
-            // Apart, so that one without TLS does not take the memory of one with it.
+            // Boxed, so that connections without TLS do not reserve the memory of a TLS connection.
             Box::pin(self.serve_tls(&tls, stream, peer)).await
         } else {
             let stream = WriteTimeout::new(stream, self.settings.write_time);
             self.serve_http1(stream, peer).await
         };
         if let Err(error) = ended {
-            // The peer's doing, and nobody's concern unless one is looking.
-            debug!(%error, "a connection ended early");
+            // Usually the client's fault, so operators need this line only when they debug.
+            debug!(%error, "connection ended early");
         }
     }
 
     async fn serve_tls(self, tls: &Tls, stream: TcpStream, peer: ClientIp) -> Result<(), Failure> {
         if tokio::time::timeout(self.settings.handshake_time, speaks_http(&stream)).await? {
-            let problem = Problem::new(Kind::BadRequest, "this port speaks TLS; begin the address with https://");
+            let problem =
+                Problem::new(Kind::BadRequest, "this port requires TLS; use an address that begins with https://");
             self.refuse(&stream, &problem);
             return Ok(());
         }
@@ -132,30 +134,30 @@ impl Connections {
         Ok(())
     }
 
-    /// Answers a connection for which there is no place, and closes it.
+    /// Replies 503 to a connection beyond the limits, and closes it.
     pub fn turn_away(&self, stream: &TcpStream) {
-        // Who waits for a handshake could not read it.
+        // A client that waits for a TLS handshake cannot read the reply.
         if self.tls.is_none() {
-            let problem = Problem::new(Kind::Unavailable, "too many connections are open")
+            let problem = Problem::new(Kind::Unavailable, "too many connections are open; retry later")
                 .with_retry_after(std::time::Duration::from_secs(1));
             self.refuse(stream, &problem);
         }
     }
 
     fn refuse(&self, stream: &TcpStream, problem: &Problem) {
-        // Written if the socket takes it at once; there is no place to wait.
+        // The reply is written only if the socket accepts it at once: waiting would need a permit.
         drop(stream.try_write(&self.refusals.write(problem)));
     }
 }
 
-/// Returns true if and only if a peer that has sent something begins as a request does. A handshake begins with a
-/// byte that is no letter (RFC 8446 section 5.1).
+/// Returns true if and only if the client's first byte looks like an HTTP request. A TLS handshake begins with a byte
+/// that is not a letter (RFC 8446 section 5.1).
 pub(crate) async fn speaks_http(stream: &TcpStream) -> bool {
     let mut first = [0];
     matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase()
 }
 
-/// Answers one request.
+/// Answers a request.
 pub(crate) async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
@@ -167,12 +169,12 @@ pub(crate) async fn answer(
         request.extensions_mut().insert(AmbiguousLength);
     }
     request.extensions_mut().insert(peer);
-    // A router is always ready, and never fails.
+    // A router is always ready and never fails.
     let response = router.oneshot(request.map(axum::body::Body::new)).await.into_response();
     Ok(response.map(|body| Tracked { body, exchange }))
 }
 
-/// A body that tells the connection when it has ended.
+/// A response body that notifies the connection when it ends.
 pub(crate) struct Tracked {
     body: axum::body::Body,
     exchange: Arc<Exchange>,

@@ -1,4 +1,4 @@
-//! Why a connection ended.
+//! The error of a connection.
 
-/// Why a connection has ended early.
+/// The error that ended a connection early.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,11 +1,12 @@
-//! One connection of HTTP/2: its limits, and its deadlines.
+//! Serves an HTTP/2 connection with its limits and deadlines.
 //!
-//! | what a client may do to HTTP/1.1 | and to HTTP/2 |
+//! | attack | defence |
 //! |---|---|
-//! | say nothing, drip a header | no request for [`ServerSettings::idle_time`]: closed, whatever else it sends |
-//! | drip a body | the body's own time runs out, as on HTTP/1.1: 408 |
-//! | take no answer | closed when a piece waits for [`ServerSettings::write_time`]: see [`super::streams`] |
-//! | ask and not wait | requests that are given up faster than answered close it; hyper's and h2's limits bound what it can have queued |
+//! | stay silent, or send a header slowly | no request for [`ServerSettings::idle_time`] closes the connection |
+//! | send a body slowly | the body's time limit expires, as in HTTP/1.1: 408 |
+//! | not read the reply | a piece that waits for [`ServerSettings::write_time`] closes the connection: [`super::streams`] |
+//! | send requests and cancel them | more cancelled than answered requests close the connection |
+//! | fill the queues of a connection | hyper and h2 limit them |
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,30 +32,31 @@ use super::streams::{BodyPieces, Streams, Verdict};
 use crate::http::middleware::client_ip::ClientIp;
 use crate::http::middleware::stack::OversizedHeader;
 
-/// How often a client is asked whether it is still there while it waits for something, and how long it has to answer.
+/// How often the server pings a waiting client, and how long the client has to answer the ping.
 const PING: Duration = Duration::from_secs(20);
 
-/// The most header fields of a request, as on HTTP/1.1.
+/// The most header fields of a request, as in HTTP/1.1.
 const MAX_FIELDS: usize = 100;
 
-/// The header that is refused by h2 itself, without a word about it; smaller ones are refused by us.
+/// The size from which h2 refuses a header without a reply; smaller headers beyond the limit get a problem document.
 const HOPELESS_HEADER_BYTES: u32 = 2 * MAX_HEADER_BYTES;
 
-/// How many bytes of an answer may wait for the client, beside what the kernel holds.
+/// How many bytes of a reply may wait for the client, in addition to the kernel's buffers.
 const MAX_SEND_BYTES: usize = 64 * 1024;
 
-/// How many bytes a client may send of all bodies together, and of one, before we have read them.
+/// The flow-control windows: how many bytes a client may send before the service has read them, in all bodies and in
+/// each body.
 const RECEIVED_BYTES: u32 = 1024 * 1024;
 const RECEIVED_BYTES_OF_ONE: u32 = 256 * 1024;
 
-/// How many requests may be given up by the client before they have reached us, and be refused by us for breaking the
-/// protocol, until the connection is closed.
+/// How many requests a client may cancel before they are accepted, or have reset for protocol errors, before the
+/// connection is closed.
 const MAX_RESETS: usize = 20;
 
-/// How long a client that has been told that the connection ends may take to see it.
+/// How long a client has to react to GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Serves HTTP/2.
+/// Serves HTTP/2 connections.
 #[derive(Clone)]
 pub struct Http2 {
     builder: http2::Builder<TokioExecutor>,
@@ -62,7 +64,7 @@ pub struct Http2 {
 }
 
 impl Http2 {
-    /// HTTP/2 within the limits of `settings`.
+    /// Serves HTTP/2 within the limits of `settings`.
     pub fn new(settings: ServerSettings) -> Http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -106,7 +108,7 @@ impl Http2 {
                     Instant::now() + GOODBYE
                 }
                 Err(why) => {
-                    debug!(?why, "a connection was closed");
+                    debug!(?why, "connection closed");
                     return Ok(());
                 }
             };
@@ -123,7 +125,7 @@ impl Http2 {
     }
 }
 
-/// Answers one request.
+/// Answers a request.
 async fn answer(
     router: Router,
     streams: Arc<Streams>,
@@ -135,9 +137,9 @@ async fn answer(
     if is_too_large(request.headers()) {
         request.extensions_mut().insert(OversizedHeader);
     }
-    // A router is always ready, and never fails.
+    // A router is always ready and never fails.
     let mut response = router.oneshot(request.map(Body::new)).await.into_response();
-    // There is no such field in HTTP/2 (RFC 9113 section 8.2.2).
+    // HTTP/2 forbids this field (RFC 9113 section 8.2.2).
     response.headers_mut().remove(CONNECTION);
     Ok(response.map(|body| BodyPieces::of(body, under_way)))
 }

@@ -1,18 +1,18 @@
-//! Connections: accepting them, bounding what they may take, and ending them.
+//! Accepts connections, limits them, and ends them.
 //!
-//! The accept loop is our own, on hyper's connections, because `axum::serve` never closes a silent or slow
-//! connection. HTTP/2 is spoken over TLS alone.
+//! The accept loop uses hyper directly, because `axum::serve` never closes a silent or slow connection. HTTP/2 requires
+//! TLS.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`settings`] | [`ServerSettings`]: every limit, with its price |
-//! | [`admission`] | how many connections, in all and from one address |
-//! | [`connection`] | one connection from its first byte to its end |
-//! | [`tls`] | certificates, replaced while connections go on; handshakes |
-//! | [`write_timeout`], [`deadline`] | a stream that gives up on a peer that takes nothing |
-//! | [`read_timeout`] | HTTP/1.1: a stream that gives up on a peer that is too slow |
-//! | [`smuggling`] | HTTP/1.1: requests that two servers could read differently |
-//! | [`http2`], [`streams`] | HTTP/2, and what its requests are about |
+//! | [`settings`] | [`ServerSettings`]: every limit, and the cost of changing it |
+//! | [`admission`] | the number of connections, in total and from each address |
+//! | [`connection`] | a connection from its first byte to its end |
+//! | [`tls`] | certificates, which are reloaded without closing connections; handshakes |
+//! | [`write_timeout`], [`deadline`] | a stream that fails when the client does not read |
+//! | [`read_timeout`] | HTTP/1.1: a stream that fails when the client sends too slowly |
+//! | [`smuggling`] | HTTP/1.1: requests that two servers could parse differently |
+//! | [`http2`], [`streams`] | HTTP/2 connections and their requests |
 
 pub mod admission;
 pub mod connection;
@@ -41,16 +41,16 @@ use crate::http::router;
 use crate::http::state::{Api, Shared};
 pub use tls::{Tls, TlsError, TlsFiles};
 
-/// How long to wait after the system could not give us a connection (no file descriptor left).
+/// How long to wait after `accept` failed, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `api` on `listener` until `shutdown` completes; then finishes what runs, within the
-/// grace of `settings`, and returns. The store is left open: closing it is for the caller.
+/// Serves `api` on `listener` until `shutdown` completes. Then lets running requests finish, within the grace period of
+/// `settings`, and returns. The caller closes the store.
 pub async fn run(listener: TcpListener, api: Api, settings: ServerSettings, shutdown: impl Future<Output = ()>) {
     accept(listener, api, settings, None, shutdown).await;
 }
 
-/// As [`run`], over TLS.
+/// Like [`run`], with TLS.
 pub async fn run_tls(
     listener: TcpListener,
     api: Api,
@@ -89,17 +89,17 @@ async fn accept(
                 }
             }
             Err(error) => {
-                warn!(%error, "a connection could not be accepted");
+                warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    info!(connections = tracker.len(), "stopping; finishing what runs");
+    info!(connections = tracker.len(), "stopping; waiting for running requests");
     stop.cancel();
     api.registry.end_watches();
     tracker.close();
     if tokio::time::timeout(settings.shutdown_grace, tracker.wait()).await.is_err() {
-        warn!(connections = tracker.len(), "connections were cut off at the end of the grace");
+        warn!(connections = tracker.len(), "closed connections at the end of the grace period");
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a stream: gives up on a peer that is too slow, and says why in the form of our errors.
+//! An HTTP/1.1 stream that fails when the client sends too slowly, and turns hyper's own errors into problem documents.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,22 +16,22 @@ use super::smuggling::Scanner;
 use crate::http::problem::Problem;
 use crate::http::reply::refusal::Refusals;
 
-/// What the stream and the service of one connection tell each other.
+/// The state that the stream and the service of a connection share.
 #[derive(Debug, Default)]
 pub struct Exchange {
     phase: AtomicU8,
     ambiguous: AtomicBool,
 }
 
-/// Where a connection is between two requests.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
     /// A header is arriving.
     Header = 0,
-    /// A request is being served; its body has a deadline of its own.
+    /// A request is in progress; the body reader has its own deadline.
     Serving = 1,
-    /// Nothing is under way.
+    /// No request is in progress.
     Idle = 2,
 }
 
@@ -55,28 +55,28 @@ impl Exchange {
     }
 }
 
-/// A stream with deadlines for what is read; what is written has its own, see [`super::write_timeout`].
+/// A stream with deadlines for reads. [`super::write_timeout`] has the deadlines for writes.
 pub struct ReadTimeout<S> {
     stream: S,
     exchange: Arc<Exchange>,
     settings: ServerSettings,
     scanner: Scanner,
-    /// What is waited for, and until when.
+    /// The phase of the current read, and its deadline.
     reading: Option<(Phase, Instant)>,
     deadline: Deadline,
     refusals: Refusals,
-    /// What is written instead of an error that hyper has made, and how much of it was written.
+    /// The bytes that replace an error of hyper, and how many of them were written.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ReadTimeout<S> {
-    /// Guards a stream whose first byte has arrived.
+    /// Wraps a stream whose first byte has arrived.
     pub fn new(stream: S, exchange: Arc<Exchange>, settings: ServerSettings, refusals: Refusals) -> ReadTimeout<S> {
         let (scanner, deadline) = (Scanner::default(), Deadline::default());
         ReadTimeout { stream, exchange, settings, scanner, reading: None, deadline, refusals, instead: None }
     }
 
-    /// Ready with an error once the peer has been silent, or slow with a header, for too long.
+    /// Ready with an error once the client was silent, or slow with a header, for too long.
     fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let phase = self.exchange.phase();
         let allowed = match phase {
@@ -93,10 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadTimeout<S> {
         };
         self.reading = Some((phase, until));
         ready!(self.deadline.poll_passed(until, context));
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer was silent or slow for too long"))
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was silent or slow for too long"))
     }
 
-    /// Writes what stands instead of hyper's error of `length` bytes.
+    /// Writes the replacement for hyper's error of `length` bytes.
     fn poll_write_instead(&mut self, length: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while let Some((text, written)) = &mut self.instead {
             let rest = text.get(*written..).unwrap_or_default();
@@ -112,15 +112,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadTimeout<S> {
         Poll::Ready(Ok(length))
     }
 
-    /// The problem document for an error that hyper answers by itself, when `head` is one.
+    /// The problem document for an error that hyper itself generates, if `head` is such an error.
     fn replacement(&self, head: &[u8]) -> Option<Vec<u8>> {
         let status = bare_error(head)?;
         Some(self.refusals.write(&Problem::of_status(status)))
     }
 }
 
-/// The status of an error that hyper answers by itself: a short head with no body, and without the
-/// request id that every answer of ours has.
+/// The status of an error that hyper itself generates: a short head without a body and without `X-Request-Id`. Every
+/// reply of the service has a request id.
 fn bare_error(head: &[u8]) -> Option<StatusCode> {
     let rest = head.strip_prefix(b"HTTP/1.1 ")?;
     if !matches!(rest.first(), Some(b'4' | b'5')) || head.len() > 256 {
@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ReadTimeout<S> {
                 let read = buf.filled().get(before..).unwrap_or_default();
                 if this.exchange.phase() == Phase::Idle && !read.is_empty() {
                     this.exchange.enter(Phase::Header);
-                    // The next silence, or header, has a deadline of its own.
+                    // The next phase has a new deadline.
                     this.reading = None;
                 }
                 if this.scanner.sees_both(read) {

@@ -2,27 +2,28 @@
 
 use std::time::Duration;
 
-/// What connections may take.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// How many connections in all. More cost a file descriptor and about 20 KiB each; fewer turn
-    /// clients away with 503.
+    /// How many connections may be open. A higher limit costs a file descriptor and about 20 KiB for each connection; a
+    /// lower limit refuses more clients with 503.
     pub max_connections: usize,
-    /// How many from one address (IPv6: one /64). More let one client take the places of others.
+    /// How many connections may be open from each address (IPv6: each /64). A higher limit lets a client crowd out the
+    /// others.
     pub max_connections_per_address: usize,
-    /// How long a new connection may be silent.
+    /// How long a new connection may stay silent.
     pub first_byte_time: Duration,
-    /// How long a TLS handshake may take, from its first byte.
+    /// How long a TLS handshake may take after its first byte.
     pub handshake_time: Duration,
-    /// How many requests there may be at a time on one connection of HTTP/2.
+    /// How many concurrent requests an HTTP/2 connection may have.
     pub max_streams: u32,
-    /// How long a request's header may take to arrive, from its first byte.
+    /// How long a request's header may take after its first byte.
     pub header_time: Duration,
-    /// How long a connection may be silent between two requests.
+    /// How long a connection may stay idle between requests.
     pub idle_time: Duration,
-    /// How long a client may take no byte of an answer.
+    /// How long a client may read nothing of a pending reply.
     pub write_time: Duration,
-    /// How long requests may run on after the signal to stop.
+    /// How long running requests may continue after the signal to stop.
     pub shutdown_grace: Duration,
 }
 
@@ -42,5 +43,5 @@ impl Default for ServerSettings {
     }
 }
 
-/// The most bytes of a request's header.
+/// The largest header of a request, in bytes.
 pub(super) const MAX_HEADER_BYTES: u32 = 32 * 1024;

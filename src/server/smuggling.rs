@@ -1,28 +1,26 @@
-//! Requests that two servers could read differently: both Content-Length and Transfer-Encoding.
+//! Detects requests that two servers could parse differently: requests with both Content-Length and Transfer-Encoding.
 //!
-//! RFC 9112 section 6.3 lets a server refuse them, and names the attack (request smuggling). hyper
-//! lets Transfer-Encoding win and drops the other field before a handler can see it; so the bytes
-//! are looked at on their way to hyper.
+//! RFC 9112 section 6.3 lets a server refuse such requests, because they allow request smuggling. hyper drops
+//! Content-Length before a handler runs, so this scanner examines the bytes before hyper.
 
-/// Names that must not stand in one header, in lower case.
+/// Names that must not occur in the same header, in lower case.
 const LENGTH: &[u8] = b"content-length";
 const CODING: &[u8] = b"transfer-encoding";
 
-/// Looks for header fields at the beginnings of lines.
+/// Searches for header fields at the beginnings of lines.
 ///
-/// It does not know where a header ends and a body begins, and need not: a JSON document has no
-/// line that begins with these names and a colon.
+/// The scanner does not know where a header ends and a body begins. That is harmless: no line of a JSON document begins
+/// with these names and a colon.
 #[derive(Debug, Default)]
 pub struct Scanner {
-    /// The beginning of the current line, in lower case; longer than any name only by one.
+    /// The beginning of the current line, in lower case. One byte more than the longest name suffices.
     line: Vec<u8>,
     length: bool,
     coding: bool,
 }
 
 impl Scanner {
-    /// Looks at the next bytes. Returns true if and only if both fields have been seen between two
-    /// blank lines.
+    /// Scans the next bytes. Returns true if and only if both fields occurred between two blank lines.
     pub fn sees_both(&mut self, mut bytes: &[u8]) -> bool {
         let mut both = false;
         loop {

@@ -1,12 +1,12 @@
-//! What the requests of one HTTP/2 connection are about, and when it has gone on for too long.
+//! Tracks the requests of an HTTP/2 connection, and decides when the connection must end.
 //!
-//! On HTTP/1.1 the bytes tell: one request is under way, and either side is the next to send. HTTP/2 mixes many
-//! requests with frames that are about none, so that a peer can be busy for ever and do nothing, or have everything
-//! answered and take nothing. So it is the requests that are watched, and not the bytes:
+//! An HTTP/1.1 connection has one request at a time, so the bytes show who must send next. HTTP/2 mixes many requests
+//! with control frames. A client can therefore stay busy without a request, or request replies without reading them. So
+//! the server watches requests, not bytes:
 //!
-//! - no request under way for as long as a connection may be idle;
-//! - a piece of an answer that was not taken for as long as a client may take nothing;
-//! - many more requests given up by the client than answered (CVE-2023-44487, "rapid reset").
+//! - the connection had no request for longer than the idle time;
+//! - a piece of a reply waited for the client longer than the write time;
+//! - the client cancelled many more requests than the server answered (CVE-2023-44487, "rapid reset").
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How many more requests a client may give up than it lets us answer.
+/// How many more requests a client may cancel than the server has answered.
 const MOST_GIVEN_UP: u32 = 100;
 
-/// The most bytes of an answer that are handed on at a time: what follows waits until the peer has taken them.
+/// The largest piece of a reply. The next piece waits until the client has read this one.
 const PIECE: usize = 16 * 1024;
 
-/// The requests of one connection.
+/// The requests of a connection.
 #[derive(Debug)]
 pub struct Streams {
     idle_time: Duration,
@@ -36,29 +36,29 @@ pub struct Streams {
 
 #[derive(Debug)]
 struct Now {
-    /// The requests that are under way, by a number; those of whose answers a piece waits for the peer, with since when.
+    /// The requests in progress, by number. The time says since when a piece of the reply waits for the client.
     under_way: HashMap<u64, Option<Instant>>,
     next: u64,
-    /// Since when there is none.
+    /// Since when the connection has no request.
     idle_since: Instant,
-    /// How long that may last. Shorter before the first request.
+    /// How long the connection may have no request. Shorter before the first request.
     idle_time: Duration,
     given_up: u32,
 }
 
-/// Why a connection is to end.
+/// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// No request for too long.
+    /// The connection had no request for too long.
     Idle,
-    /// An answer that is not taken.
+    /// The client does not read a reply.
     Stalled,
-    /// Requests that are given up as fast as they are made.
+    /// The client cancels requests as fast as it sends them.
     Hasty,
 }
 
 impl Streams {
-    /// Those of a new connection, on which a first request has `first_time` to arrive.
+    /// Tracks a new connection, whose first request must arrive within `first_time`.
     pub fn new(first_time: Duration, idle_time: Duration, write_time: Duration) -> Arc<Streams> {
         let now =
             Now { under_way: HashMap::new(), next: 0, idle_since: Instant::now(), idle_time: first_time, given_up: 0 };
@@ -69,7 +69,7 @@ impl Streams {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request that has arrived.
+    /// Records the arrival of a request.
     pub fn begin(self: &Arc<Streams>) -> UnderWay {
         let mut now = self.lock();
         let number = now.next;
@@ -80,11 +80,11 @@ impl Streams {
         UnderWay { streams: Arc::clone(self), number, is_answered: false }
     }
 
-    /// Until when nothing is wrong, if nothing happens.
+    /// Until when the connection is acceptable if nothing changes.
     ///
     /// # Errors
     ///
-    /// When the connection is to end.
+    /// When the connection must end.
     pub fn good_until(&self, time: Instant) -> Result<Instant, Verdict> {
         let now = self.lock();
         if now.given_up > MOST_GIVEN_UP {
@@ -95,19 +95,20 @@ impl Streams {
             return if until <= time { Err(Verdict::Idle) } else { Ok(until) };
         }
         let oldest = now.under_way.values().flatten().min();
-        // Nobody is woken when a piece begins to wait: one that begins after this has this long anyway.
+        // No notification follows when a piece begins to wait, so the check must not be later than the earliest
+        // possible deadline.
         let until = oldest.map_or(time, |since| *since) + self.write_time;
-        // Nor when the last request ends: the connection has been idle for at most that long when it is looked at again.
+        // The end of the last request sends no notification either, so the check must not be later than the idle time.
         if until <= time { Err(Verdict::Stalled) } else { Ok(until.min(time + now.idle_time)) }
     }
 
-    /// Returns once requests were given up that fast that [`Streams::good_until`] should be asked again.
+    /// Returns once the client has cancelled so many requests that [`Streams::good_until`] should be called again.
     pub async fn turned_hasty(&self) {
         self.rapid_reset.notified().await;
     }
 }
 
-/// A request that is under way, until it is dropped.
+/// A request in progress, which ends on drop.
 #[derive(Debug)]
 pub struct UnderWay {
     streams: Arc<Streams>,
@@ -116,7 +117,7 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    /// A piece of the answer waits for the peer from now on, or does not any more.
+    /// Records since when a piece of the reply waits for the client, or that none waits.
     fn waits(&self, since: Option<Instant>) {
         self.streams.lock().under_way.insert(self.number, since);
     }
@@ -136,7 +137,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer: handed on in pieces, so that it can be seen whether the peer takes them.
+/// The body of a reply, sent in pieces, so that the server sees whether the client reads them.
 #[derive(Debug)]
 pub struct BodyPieces<B> {
     body: B,
@@ -145,9 +146,9 @@ pub struct BodyPieces<B> {
 }
 
 impl<B: Body> BodyPieces<B> {
-    /// The body of the answer to a request.
+    /// The body of the reply to a request.
     pub fn of(body: B, mut under_way: UnderWay) -> BodyPieces<B> {
-        // Of an empty one, nobody asks for a piece.
+        // hyper never polls an empty body.
         under_way.is_answered = body.is_end_stream();
         BodyPieces { body, rest: Bytes::new(), under_way }
     }
@@ -160,7 +161,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for BodyPieces<B> {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
         if this.rest.is_empty() {
-            // Asked for more: what was handed on before was taken.
+            // hyper polls again only after the client has read the previous piece.
             this.under_way.waits(None);
             match ready!(Pin::new(&mut this.body).poll_frame(context)).map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => this.rest = data,

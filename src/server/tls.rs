@@ -1,4 +1,4 @@
-//! TLS: certificates from files, replaced while connections go on, and handshakes that cannot take the processor away.
+//! TLS: certificates that are reloaded without closing connections, and handshakes that cannot monopolise the CPU.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,61 +18,61 @@ use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// What is spoken over a connection, as ALPN (RFC 7301) has it: the first that the client knows, too.
+/// The protocols for ALPN (RFC 7301), in the server's order of preference.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 
-/// HTTP/2 over TLS (RFC 9113 section 3.2).
+/// HTTP/2 with TLS (RFC 9113 section 3.2).
 const HTTP_2: &[u8] = b"h2";
 
-/// Where the certificate is, and whom it is shown to.
+/// The files of the certificate, and of the authorities for client certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, with those between it and its authority after it, in PEM.
+    /// The certificate chain in PEM, leaf first.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// The private key in PEM.
     pub key: PathBuf,
-    /// The authorities whose certificates clients must have, in PEM; without it, clients need none.
+    /// The authorities that must have signed the clients' certificates, in PEM; `None` requires no client certificate.
     pub client_authorities: Option<PathBuf>,
 }
 
-/// Why TLS cannot be spoken.
+/// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{} cannot be read", .file.display())]
+    #[error("cannot read {}", .file.display())]
     Unreadable {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A file does not hold what it should.
-    #[error("{} holds no {what} in PEM", .file.display())]
+    /// A file does not have the expected contents.
+    #[error("{} has no {what} in PEM format", .file.display())]
     Malformed {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// What it should hold.
+        /// The expected contents.
         what: &'static str,
     },
-    /// The parts do not fit together, for example a key of another certificate.
-    #[error("the certificate in {} cannot be used", .file.display())]
+    /// The files do not match, for example because the key belongs to another certificate.
+    #[error("cannot use the certificate in {}", .file.display())]
     Unfit {
         /// The file of the certificate.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: rustls::Error,
     },
-    /// The authorities of clients cannot be used.
-    #[error("the authorities in {} cannot be used: {why}", .file.display())]
+    /// The authorities for client certificates are invalid.
+    #[error("cannot use the certificate authorities in {}: {why}", .file.display())]
     Authorities {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
 }
 
-/// What was in the files.
+/// The contents of the files.
 #[derive(PartialEq, Eq)]
 struct Contents {
     certificate: Vec<u8>,
@@ -124,45 +124,46 @@ fn certificates(file: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>
     if found.is_empty() { Err(malformed()) } else { Ok(found) }
 }
 
-/// The server's side of TLS. Cheap to clone; all clones see a new certificate.
+/// The TLS configuration of a server. Clones are cheap, and all clones see a new certificate.
 #[derive(Clone)]
 pub struct Tls(Arc<Inner>);
 
 struct Inner {
     files: TlsFiles,
     config: ArcSwap<ServerConfig>,
-    /// What `config` was made of, or what could not be used when it was looked at last.
+    /// The contents that `config` was built from, or the invalid contents of the last refresh.
     seen: std::sync::Mutex<Option<Contents>>,
-    /// How many threads may work on handshakes at a time.
+    /// Permits for threads that compute handshakes.
     handshakes: Semaphore,
 }
 
 impl Tls {
-    /// TLS with what is in `files` now.
+    /// Reads `files`.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or what is in them does not fit together.
+    /// When a file cannot be read, or the files do not match.
     pub fn load(files: TlsFiles) -> Result<Tls, TlsError> {
         let contents = files.read()?;
         let config = ArcSwap::from_pointee(files.configure(&contents)?);
-        // The others go on answering requests, however many handshakes are asked for.
+        // The other threads continue to answer requests, however many handshakes clients start.
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() / 2).max(1);
         let (seen, handshakes) = (std::sync::Mutex::new(Some(contents)), Semaphore::new(threads));
         Ok(Tls(Arc::new(Inner { files, config, seen, handshakes })))
     }
 
-    /// Looks whether the files have changed; if so, connections to come are shown the new certificate, and those that
-    /// there are go on. Returns whether that is so. It waits for a disk.
+    /// Reloads the files if they have changed. New connections use the new certificate; open connections continue.
+    /// Returns whether the files had changed. Blocks on disk.
     ///
     /// # Errors
     ///
-    /// When what is there now cannot be used: then all is as before. The same contents are told of once.
+    /// When the new contents are invalid. The previous certificate stays, and each invalid contents are reported only
+    /// once.
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let mut seen = self.0.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let contents = match self.0.files.read() {
             Ok(contents) => contents,
-            // Told of until it can be read again, once.
+            // Reported only once, until the files are readable again.
             Err(error) => return if seen.take().is_some() { Err(error) } else { Ok(false) },
         };
         if seen.as_ref() == Some(&contents) {
@@ -174,19 +175,20 @@ impl Tls {
         Ok(true)
     }
 
-    /// Makes a handshake with a client, within `time`.
+    /// Performs a TLS handshake within `time`.
     ///
     /// # Errors
     ///
-    /// When the client breaks it off, takes too long, or has no certificate that is asked for.
+    /// When the client breaks off the handshake, exceeds `time`, or lacks a required certificate.
     pub async fn accept<S>(&self, stream: S, time: Duration) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let handshake = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            // Now that all is there, our signature is made, which takes a thousand times as long as the client's hello. The
-            // place is given back before the client is waited for: one that is slow keeps it from nobody.
+            // The hello is complete, so the server signs now, which takes a thousand times as long as parsing the
+            // hello. The permit is returned before the server waits for the client, so slow clients block no other
+            // handshake.
             let place = self.0.handshakes.acquire().await.map_err(io::Error::other)?;
             let mut handshake = pin!(start.into_stream(self.0.config.load_full()));
             let first = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
@@ -200,7 +202,7 @@ impl Tls {
     }
 }
 
-/// Returns true if and only if the handshake has led to HTTP/2.
+/// Returns true if and only if the handshake selected HTTP/2.
 pub fn is_http2<S>(stream: &TlsStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }

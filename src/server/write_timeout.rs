@@ -1,7 +1,7 @@
-//! A TCP stream that gives up on a peer that takes nothing.
+//! A TCP stream that fails when the client does not read.
 //!
-//! It stands below TLS, where it can be seen whether bytes leave this host: TLS takes what is written into
-//! a buffer of its own, whether or not the peer reads.
+//! This stream must be below TLS: TLS buffers writes even if the client does not read, so only the TCP layer sees
+//! progress.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,19 +17,19 @@ use super::deadline::Deadline;
 /// A TCP stream with a deadline for each write.
 pub struct WriteTimeout {
     stream: TcpStream,
-    /// How long the peer may take no byte.
+    /// How long the client may read nothing.
     patience: Duration,
     until: Option<Instant>,
     deadline: Deadline,
 }
 
 impl WriteTimeout {
-    /// A stream whose peer may take no byte for so long.
+    /// Wraps a stream whose client may read nothing for at most `patience`.
     pub fn new(stream: TcpStream, patience: Duration) -> WriteTimeout {
         WriteTimeout { stream, patience, until: None, deadline: Deadline::default() }
     }
 
-    /// The stream itself.
+    /// The wrapped stream.
     pub fn get_ref(&self) -> &TcpStream {
         &self.stream
     }
@@ -41,7 +41,7 @@ impl WriteTimeout {
         }
         let until = *self.until.get_or_insert_with(|| Instant::now() + self.patience);
         ready!(self.deadline.poll_passed(until, context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes no more of the answer")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read the reply")))
     }
 }
 

@@ -1,41 +1,41 @@
-//! What can go wrong with a store.
+//! Errors of a store.
 
 use std::error::Error;
 
 use domain::Revision;
 
-/// A store that cannot do what was asked.
+/// A store that failed.
 ///
-/// The message is for whoever runs the service; [`StoreError::reason`] is all that a client sees.
+/// The message is for the operator; a client sees only [`StoreError::reason`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be used as it is; somebody has to see to it.
+    /// The store cannot be used until the operator repairs it.
     #[error("{what}")]
     Unusable {
-        /// What is wrong, and what to do about it.
+        /// The problem, and what to do about it.
         what: String,
-        /// What the system said.
+        /// The underlying error.
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// There is no room left on the disk.
+    /// The disk is full.
     #[error("the disk is full")]
     Full(#[source] Box<dyn Error + Send + Sync>),
     /// Another process holds the write lock.
-    #[error("another process has been writing for too long")]
+    #[error("another process has held the write lock for too long")]
     Busy(#[source] Box<dyn Error + Send + Sync>),
     /// Reading or writing failed.
-    #[error("input or output failed")]
+    #[error("reading or writing the store failed")]
     Io(#[source] Box<dyn Error + Send + Sync>),
-    /// The database does not answer, or does not take writes.
+    /// The database does not answer, or does not accept writes.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// Changes that are asked for, and no longer kept.
-    #[error("the changes after revision {after} are no longer kept, only those after {compact_revision}")]
+    /// The requested changes have been compacted.
+    #[error("the changes after revision {after} have been compacted; the journal starts after {compact_revision}")]
     Compacted {
-        /// After which revision they were asked for.
+        /// The revision after which changes were requested.
         after: Revision,
-        /// After which revision there are any.
+        /// The compact revision: the store has every later change.
         compact_revision: Revision,
     },
 }
@@ -44,34 +44,34 @@ impl StoreError {
     /// The reason of [`StoreError::Unreachable`].
     pub const UNREACHABLE: &'static str = "the database cannot be reached";
 
-    /// A store that somebody has to see to.
+    /// An unusable store, with the underlying error.
     pub fn unusable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: Some(source.into()) }
     }
 
-    /// A store that somebody has to see to, where the system has said nothing of its own.
+    /// An unusable store, without an underlying error.
     pub fn refused(what: impl Into<String>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: None }
     }
 
-    /// Whether it may be over after a while by itself.
+    /// Whether the error may end without the operator.
     pub fn may_pass(&self) -> bool {
         !matches!(self, StoreError::Unusable { .. })
     }
 
-    /// The kind of failure, in words that give nothing away.
+    /// The kind of failure, in words that reveal no details.
     pub fn reason(&self) -> &'static str {
         match self {
             StoreError::Unusable { .. } => "the store is not usable",
             StoreError::Full(_) => "the disk is full",
             StoreError::Busy(_) => "the store is locked by another process",
-            StoreError::Io(_) => "the disk does not take the write",
+            StoreError::Io(_) => "the disk does not accept the write",
             StoreError::Unreachable(_) => StoreError::UNREACHABLE,
-            StoreError::Compacted { .. } => "the journal has to be read anew",
+            StoreError::Compacted { .. } => "the journal must be read again",
         }
     }
 
-    /// The message with those of its causes, for a log line.
+    /// The message with its causes, for a log line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();

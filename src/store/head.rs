@@ -1,29 +1,29 @@
-//! The head of a store, and whether it is that of the history that a process knows.
+//! The head of a store, and whether it belongs to the history that a process has loaded.
 
 use jiff::Timestamp;
 
 use super::StoreError;
 use domain::{Revision, State, StoreId};
 
-/// The head, as it was read.
+/// The head of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Whose head it is.
+    /// The identity of the store.
     pub store: String,
     /// The newest revision.
     pub revision: Revision,
-    /// When it was made.
+    /// The time of the newest revision.
     pub at: Timestamp,
-    /// After which revision every change is kept.
+    /// The compact revision: the store has every later change.
     pub compact_revision: Revision,
 }
 
 impl Head {
-    /// Refuses a head that a process which stands at `known` cannot follow.
+    /// Refuses a head that a process with the state `known` cannot follow.
     ///
     /// # Errors
     ///
-    /// When the store was replaced by another, or by an older copy of itself.
+    /// If the store was replaced by another, or by an older copy of itself.
     pub fn check(&self, store: &StoreId, known: &State) -> Result<(), StoreError> {
         if self.store != store.as_str() {
             return Err(StoreError::refused("the store was replaced by another one; restart the service"));
@@ -31,7 +31,7 @@ impl Head {
         if self.revision < known.revision() {
             return Err(StoreError::refused(format!(
                 "the store's head went back from revision {} to {}: it was replaced by an older copy, or failed over \
-                 to a server that was behind; nothing is written to it until the service is restarted",
+                 to a server that was behind; check the store, then restart the service, which writes nothing until then",
                 known.revision(),
                 self.revision,
             )));
@@ -39,7 +39,7 @@ impl Head {
         if self.revision == known.revision() { check_time(self.at, known) } else { Ok(()) }
     }
 
-    /// Refuses changes that a process which stands at `known` cannot replay, because some before them are no longer kept.
+    /// Refuses changes that a process with the state `known` cannot replay, because earlier ones were compacted.
     ///
     /// # Errors
     ///
@@ -50,27 +50,26 @@ impl Head {
     }
 }
 
-/// Refuses a history in which the change that a process knows as its newest was made at another time: it has forked, and
-/// grown again.
+/// Refuses a history whose change at the revision of `known` has another time. Then the history forked, and grew again.
 ///
 /// # Errors
 ///
-/// When it has.
+/// If the times differ.
 pub fn check_time(at: Timestamp, known: &State) -> Result<(), StoreError> {
     if known.revision() > Revision(0) && at != known.at() {
         return Err(StoreError::refused(format!(
-            "the store's revision {} is not the one that this process knows: the store was replaced by an older copy, \
-             or failed over to a server that was behind, and was written since; restart the service",
+            "the store's revision {} differs from the one that this process has loaded: the store was replaced by an older \
+             copy, or failed over to a server that was behind, and was written since; restart the service",
             known.revision(),
         )));
     }
     Ok(())
 }
 
-/// Why a store of an earlier schema is not read as it is.
+/// The error for a store with an earlier schema.
 pub(super) fn older(schema: i64, newest: i64) -> StoreError {
     StoreError::refused(format!(
         "was written by an earlier plugin-registry (schema {schema}; this one writes {newest}): use the version that \
-         wrote it, or start this one on it first",
+         wrote it, or start this version on it once to migrate it",
     ))
 }

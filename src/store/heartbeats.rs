@@ -1,7 +1,7 @@
-//! Where processes on one store tell each other who lives: which leases were renewed, which agents were heard of.
+//! Exchange of heartbeats between processes on one store: renewed leases, reporting agents.
 //!
-//! This is no part of the journal, and nothing here is worth waiting for a disk: after a crash everybody is given
-//! time to be heard of again. Of each name only the newest sign of life is kept.
+//! Heartbeats are not part of the journal, and no commit of them waits for a disk. After a crash all leases and agents
+//! get time for a new heartbeat. The store keeps only the newest heartbeat of each name.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,63 +12,63 @@ use super::error::StoreError;
 use domain::wire_names;
 
 wire_names! {
-    /// Whose sign of life it is.
+    /// The subject of a heartbeat.
     HeartbeatKind {
-        /// A lease's: it was renewed.
+        /// A lease: its holder renewed it.
         Lease = "lease",
-        /// An agent's: it has reported.
+        /// An agent: it reported.
         Agent = "agent",
     }
 }
 
-/// How long a sign of life is kept at least. Processes ask every second; one that has not for 20 s begins to listen anew, and
-/// gives everybody time to be heard of.
+/// The minimum time that a heartbeat is kept. Processes read every second. A process that has not read for 20 s counts
+/// as paused, and gives all leases and agents time.
 pub const KEPT: SignedDuration = SignedDuration::from_mins(2);
 
-/// A sign of life.
+/// A heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Of what.
+    /// The kind of subject.
     pub kind: HeartbeatKind,
-    /// Its name.
+    /// The name of the subject.
     pub name: String,
     /// When it was heard.
     pub at: Timestamp,
 }
 
-/// The signs of life of a store. It may wait for a disk, and need not: what it was told may be lost.
+/// The heartbeats in a store. The methods may wait for a disk, but recent heartbeats may be lost in a crash.
 pub trait HeartbeatStore: Send + Sync + 'static {
-    /// Tells the others. Of each kind and name the newest stays for as long as anybody who has not stood still may come to ask
-    /// for it: see [`KEPT`].
+    /// Shares heartbeats. The store keeps the newest of each kind and name until every process that is not paused has
+    /// read it: see [`KEPT`].
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError>;
 
-    /// Whether others may have told anything since [`HeartbeatStore::shared`] has last been asked.
+    /// Whether other processes may have shared heartbeats since the last call of [`HeartbeatStore::shared`].
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn has_news(&self) -> Result<bool, StoreError>;
 
-    /// Those that are newer than `after`, in no particular order; those of this process among them.
+    /// The heartbeats newer than `after`, in no particular order, including those of this process.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
 
-    /// Forgets those that are older than `before`, unless they were told together with newer ones.
+    /// Deletes the heartbeats older than `before`, unless they were shared together with newer ones.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn forget(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
-/// The signs of life of one process, in its memory.
+/// The heartbeats of one process, in memory.
 #[derive(Debug, Default)]
 pub struct MemoryHeartbeats(Mutex<BTreeMap<(HeartbeatKind, String), Timestamp>>);
 
@@ -89,7 +89,7 @@ impl HeartbeatStore for MemoryHeartbeats {
     }
 
     fn has_news(&self) -> Result<bool, StoreError> {
-        // There are no others.
+        // A store in memory has no other processes.
         Ok(false)
     }
 

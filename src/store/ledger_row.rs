@@ -1,4 +1,4 @@
-//! What a plugin has cost, and a budget, as rows: the same columns in every SQL store.
+//! Accruals and budgets as rows: the same columns in every SQL store.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub struct AccrualRow {
     pub category: String,
     /// Its name.
     pub name: String,
-    /// What it has cost at the least, in USD; it may be more than 64 bits of millionths.
+    /// Its cost in USD: minimum. The millionths may exceed 64 bits.
     pub low: String,
-    /// And at the most.
+    /// Its cost in USD: maximum.
     pub high: String,
-    /// When it first began to cost something, in microseconds since the Unix epoch.
+    /// When it first cost money, in microseconds since the Unix epoch.
     pub began: i64,
-    /// When the newest of it ended.
+    /// When its newest costing version ended.
     pub ended: i64,
 }
 
@@ -58,17 +58,17 @@ impl TryFrom<AccrualRow> for (PluginKey, Accrual) {
     }
 }
 
-/// A budget that was kept.
+/// Parses a stored budget.
 ///
 /// # Errors
 ///
-/// When it is damaged.
+/// If it is damaged.
 pub fn account_of(id: &str, document: &str) -> Result<(Box<str>, Account), StoreError> {
     let damaged = |why| StoreError::unusable(format!("the budget {id} is damaged"), why);
     Account::of_text(document).map(|account| (id.into(), account)).map_err(damaged)
 }
 
-/// The text of a budget that is to be kept; `None` when it is no more.
+/// The text of a budget for the store; `None` if it was removed.
 pub fn account_text(account: Option<&Arc<Account>>) -> Option<String> {
     account.map(|account| account.to_text())
 }

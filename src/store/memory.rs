@@ -1,4 +1,4 @@
-//! A journal that nothing survives: for tests, trials, and as the yardstick of the other stores.
+//! A journal in memory, which ends with the process: for tests, trials, and as the reference for the other stores.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use domain::change::{Change, Event, Step, Transition};
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State, StoreId};
 
-/// The journal of one process, in its memory.
+/// The journal of one process, in memory.
 #[derive(Debug)]
 pub struct MemoryJournal {
     store: StoreId,
@@ -27,20 +27,19 @@ pub struct MemoryJournal {
     tokens: Arc<MemoryTokens>,
 }
 
-/// The changes that are kept, oldest first. Each has what stood before it, so that nothing before
-/// the oldest is needed.
+/// The changes, oldest first. Each has the state of its subject before it, so earlier changes are not needed.
 #[derive(Debug, Default)]
 struct MemoryContents {
     compact_revision: Revision,
-    /// When the change at the horizon was made; `None` as long as nothing was forgotten.
+    /// The time of the change at the compact revision; `None` before the first compaction.
     horizon_at: Option<Timestamp>,
     transitions: VecDeque<Arc<Transition>>,
-    /// What the changes have led to.
+    /// The state after the changes.
     state: State,
     answers: BTreeMap<Box<str>, KeptAnswer>,
 }
 
-/// [`MemoryContents`], to be read beside the writer.
+/// [`MemoryContents`], for readers beside the writer.
 #[derive(Debug)]
 struct MemoryHistory {
     store: StoreId,
@@ -73,7 +72,7 @@ fn lock(kept: &Mutex<MemoryContents>) -> MutexGuard<'_, MemoryContents> {
 }
 
 impl MemoryContents {
-    /// The changes after a revision, which have no gap.
+    /// The changes after a revision, without gaps.
     fn after(&self, revision: Revision) -> impl DoubleEndedIterator<Item = &Arc<Transition>> {
         let skipped = revision.0.saturating_sub(self.compact_revision.0);
         self.transitions.range(usize::try_from(skipped).unwrap_or(usize::MAX).min(self.transitions.len())..)
@@ -172,7 +171,7 @@ impl History for MemoryHistory {
         let mut plugins = BTreeMap::new();
         let mut leases = BTreeMap::new();
         for transition in kept.after(revision) {
-            // The first change after that revision knows what stood then.
+            // The first change after that revision has the state before it.
             if let Some(id) = transition.records().next().map(|record| record.unique_id.clone()) {
                 plugins.entry(id).or_insert_with(|| transition.before().cloned());
             }
@@ -190,12 +189,12 @@ impl History for MemoryHistory {
         let kept = lock(&self.kept);
         let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
         let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
-        // What stood at the horizon can be told, though the change that led to it cannot.
+        // The time of the compact revision is known, though its change is not.
         let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.compact_revision);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
     }
 
-    /// Of the past, nothing is told: what stood at the horizon is not kept here in a form that others begin with.
+    /// Without the history: the state at the compact revision is not stored in the form of an archive.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let (state, answers) = {
             let kept = lock(&self.kept);

@@ -1,18 +1,18 @@
-//! Where the journal is kept.
+//! The stores of the journal.
 //!
-//! A [`Journal`] is called from the writer's thread alone and may wait for a disk. It knows no
-//! rules: what a change means is for [`crate::registry`] to say.
+//! Only the writer's thread calls a [`Journal`], which may wait for a disk. A journal knows no rules:
+//! [`crate::registry`] interprets the changes.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`memory`] | nothing survives the process; for tests and trials |
+//! | [`memory`] | ends with the process; for tests and trials |
 //! | [`sqlite`] | the default: one file, one fsync a batch |
 //! | [`postgres`] | for several replicas: one database |
-//! | [`head`] | whether a store is still the one that a process knows |
-//! | [`webhooks`] | where webhooks are kept, beside the journal |
-//! | [`beats`] | where processes on one store tell each other who lives |
-//! | [`tokens`] | where tokens are kept |
-//! | [`row`], [`book_row`] | a change, and what was spent, as rows, the same in every SQL store |
+//! | [`head`] | whether a store still has the history that a process has loaded |
+//! | [`webhooks`] | webhooks, beside the journal |
+//! | [`heartbeats`] | exchange of heartbeats between processes on one store |
+//! | [`tokens`] | tokens, beside the journal |
+//! | [`row`], [`ledger_row`] | changes and costs as rows, the same in every SQL store |
 //! | [`archive`] | a whole store as a file |
 
 pub mod archive;
@@ -51,158 +51,157 @@ pub use error::StoreError;
 pub use tokens::{Addition, TokenStore};
 pub use webhooks::{Claim, KeptWebhook, WebhookStore};
 
-/// Wakes the writer. It may be called from any thread, and as often as one likes.
+/// Wakes the writer. Any thread may call it, as often as necessary.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// A durable, ordered, gapless log of changes, together with the documents that it leads to.
+/// A durable, ordered, gapless log of changes, together with the resulting documents.
 ///
 /// `begin`, then `commit` or `roll_back`: between them, no other process can write.
 pub trait Journal: Send + 'static {
-    /// Calls `wake` from now on when others may have written; where it can be told of that. Otherwise the writer looks by
-    /// itself now and then.
+    /// Calls `wake` from now on if another process may have written, as far as the store can notify. Otherwise the
+    /// writer polls.
     fn on_news(&mut self, _wake: Wake) {}
 
     /// The state as of the head.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, or what it holds is not right.
+    /// If the store cannot be read, or its content is damaged.
     fn load(&mut self) -> Result<Snapshot, StoreError>;
 
-    /// Takes the write lock, across all processes, and returns the changes after `known`, where the caller stands.
+    /// Takes the write lock, across all processes, and returns the changes after `known`, the caller's state.
     ///
-    /// These are changes of other processes, or those of a commit whose outcome was not known.
+    /// These are changes of other processes, or of an own commit whose outcome was unknown.
     ///
     /// # Errors
     ///
-    /// When the lock cannot be had or the head cannot be read, or belongs to another history than `known`; then there
-    /// is nothing to roll back.
+    /// If the lock cannot be taken, the head cannot be read, or the head belongs to another history than `known`. Then
+    /// there is nothing to roll back.
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
 
-    /// The answers that are kept under some of these keys. Called after `begin`.
+    /// The stored responses for some of these keys. Called after `begin`.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn answers(&mut self, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError>;
 
-    /// Makes a batch durable, and gives the lock back. Called after `begin`.
+    /// Makes a batch durable, and releases the lock. Called after `begin`.
     ///
     /// # Errors
     ///
-    /// When it may not have become durable. The caller rolls back, and publishes nothing; should
-    /// the batch be there all the same, the next `begin` returns it.
+    /// If the batch may not be durable. The caller rolls back, and publishes nothing. If the batch is durable after
+    /// all, the next `begin` returns it.
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError>;
 
-    /// Gives the lock back without writing, if it is held.
+    /// Releases the lock without writing, if it is held.
     fn roll_back(&mut self);
 
-    /// The changes that others have written after `known`, without taking the lock.
+    /// The changes of other processes after `known`, without taking the lock.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError>;
 
     /// At most `limit` changes after a revision, oldest first.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, or not all changes after that revision are kept.
+    /// If the store cannot be read, or some changes after that revision were compacted.
     fn read(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, StoreError>;
 
-    /// Forgets changes at or before `compact_revision` that no longer stand, of at most `steps` revisions and none after the head;
-    /// returns the revision after which every change is kept.
+    /// Removes superseded changes at or before `compact_revision`, of at most `steps` revisions and none after the
+    /// head. Returns the new compact revision.
     ///
-    /// What stood at any later revision can still be told: of each plugin and category, the newest change up to
-    /// the horizon is kept, unless that is its end.
+    /// The state at any later revision can still be computed. The newest change of each plugin and category up to the
+    /// compact revision stays, unless it is a removal.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written. Nothing is lost by that.
+    /// If the store cannot be written. Then nothing is lost.
     fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError>;
 
-    /// Forgets some of the answers that were given before a time, `limit` of them at most.
+    /// Deletes stored responses from before a time, at most `limit` of them.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written. Nothing is lost by that.
+    /// If the store cannot be written. Then nothing is lost.
     fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError>;
 
-    /// The same journal, to be read beside this.
+    /// The same journal, for readers beside the writer.
     fn history(&self) -> Arc<dyn History>;
 
-    /// The webhooks that are kept in the same store.
+    /// The webhooks in the same store.
     fn webhooks(&self) -> Arc<dyn WebhookStore>;
 
-    /// The signs of life that are shared through the same store.
+    /// The heartbeats in the same store.
     fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore>;
 
-    /// The tokens that are kept in the same store.
+    /// The tokens in the same store.
     fn tokens(&self) -> Arc<dyn TokenStore>;
 
-    /// Leaves the store in its tidiest form. Everything committed is durable without it.
+    /// Closes the store cleanly. Every commit is durable even without this.
     fn close(&mut self);
 }
 
-/// The journal as it is read beside the writer, by any number of threads at a time. It may wait for a disk.
+/// The journal for readers beside the writer, on any number of threads. The methods may wait for a disk.
 pub trait History: Send + Sync + 'static {
-    /// The changes of a range that happened after the horizon, with what they have done, in its order.
+    /// The changes of a range after the compact revision, with their effects, in its order.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError>;
 
-    /// What stood at `revision` of everything that has changed since; nothing of use, but the
-    /// horizon, when that is later.
+    /// The state at `revision` of everything that changed later. If `revision` was compacted, only the compact revision
+    /// in the result is valid.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError>;
 
-    /// The newest revision that was made at or before a time, when it is the horizon or a later one; `None` when it is
-    /// an earlier one, or there is none.
+    /// The newest revision at or before a time; `None` if it is before the compact revision, or if there is none.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError>;
 
-    /// Shows the whole store as of one moment, also while others write; writes nothing. See [`archive`].
+    /// Visits the whole store as of one moment, also during writes; writes nothing. See [`archive`].
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, was written by another version, or `visit` fails.
+    /// If the store cannot be read, was written by another version, or `visit` fails.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
 }
 
-/// The changes of one commit, and what they lead to.
+/// The changes of one commit, and the resulting rows.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    /// The changes, in order; there may be none when there are answers.
+    /// The changes, in order. May be empty if there are responses.
     pub transitions: &'a [Arc<Transition>],
-    /// The answers that are to be kept.
+    /// The responses to store.
     pub answers: &'a [KeptAnswer],
-    /// The plugins that stand changed.
+    /// The changed plugins.
     pub standing: Vec<Arc<Record>>,
-    /// The plugins that were removed.
+    /// The removed plugins.
     pub removed: Vec<UniqueId>,
-    /// The categories that were changed; `None` where the display name was taken away.
+    /// The changed categories; `None` without a display name.
     pub categories: Vec<(Name, Option<Category>)>,
-    /// What the plugins have cost that were changed.
+    /// The accruals of the changed plugins.
     pub accruals: Vec<(PluginKey, Accrual)>,
-    /// The budgets that were changed, or that something counts for; `None` where one was removed.
+    /// The changed budgets, including their spending; `None` for a removed one.
     pub budgets: Vec<(Box<str>, Option<Arc<Account>>)>,
-    /// The leases that were changed; `None` where one is forgotten.
+    /// The changed leases; `None` for a forgotten one.
     pub leases: Vec<(LeaseId, Option<Arc<Lease>>)>,
     /// The state after the last change.
     pub state: &'a State,
 }
 
 impl<'a> Batch<'a> {
-    /// The batch of `transitions`, which have led to `state`.
+    /// The batch of `transitions`, which lead to `state`.
     pub fn new(transitions: &'a [Arc<Transition>], state: &'a State) -> Batch<'a> {
         let mut plugins = BTreeSet::new();
         let mut names = BTreeSet::new();
@@ -236,7 +235,7 @@ impl<'a> Batch<'a> {
         Batch { transitions, answers: &[], standing, removed, categories, accruals, budgets, leases, state }
     }
 
-    /// All that stands in `state`, for a store that has nothing yet; its changes are written apart.
+    /// The whole `state`, for an empty store; its changes are written separately.
     pub fn whole(state: &'a State) -> Batch<'a> {
         let ledger = state.ledger();
         let named = state.named_categories().iter();
@@ -253,17 +252,17 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The batch with answers that are to be kept.
+    /// The batch with responses to store.
     #[must_use]
     pub fn keeping(self, answers: &'a [KeptAnswer]) -> Batch<'a> {
         Batch { answers, ..self }
     }
 }
 
-/// Which store to use: `memory`, `sqlite:PATH`, or `postgres://…`.
+/// The store to use: `memory`, `sqlite:PATH`, or `postgres://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// Nothing survives the process.
+    /// Ends with the process.
     Memory,
     /// A SQLite database file.
     Sqlite(PathBuf),
@@ -298,11 +297,12 @@ impl FromStr for StoreUrl {
 }
 
 impl StoreUrl {
-    /// Opens the store, and makes it when it is not there; a database is not connected to before it is loaded.
+    /// Opens the store, and creates it if necessary. A database is not connected before `load`.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or opened, is not ours, is damaged, or was written by a newer version.
+    /// If the store cannot be created or opened, belongs to another program, is damaged, or was written by a newer
+    /// version.
     pub fn open(&self) -> Result<Box<dyn Journal>, StoreError> {
         match self {
             StoreUrl::Memory => Ok(Box::new(memory::MemoryJournal::new())),
@@ -311,33 +311,33 @@ impl StoreUrl {
         }
     }
 
-    /// Opens a store that is to be read or filled as a whole.
+    /// Opens a store to dump or fill it as a whole.
     ///
     /// # Errors
     ///
-    /// As [`StoreUrl::open`]; and of `memory`, which holds nothing before and after.
+    /// As [`StoreUrl::open`]; also for `memory`, which is always empty.
     pub fn open_archived(&self) -> Result<Box<dyn Archived>, StoreError> {
         match self {
-            StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; name another")),
+            StoreUrl::Memory => Err(StoreError::refused("the store `memory` is always empty; choose another store")),
             StoreUrl::Sqlite(path) => Ok(Box::new(sqlite::SqliteJournal::open(path)?)),
             StoreUrl::Postgres(url) => Ok(Box::new(postgres::PostgresJournal::new(PostgresUrl::clone(url)))),
         }
     }
 
-    /// What is kept, to be read as it is: nothing is made, brought up to date or written.
+    /// Opens a store for reading only: this does not create, migrate or write it.
     ///
     /// # Errors
     ///
-    /// Of `memory`, which holds nothing before and after.
+    /// For `memory`, which is always empty.
     pub fn open_history(&self) -> Result<Arc<dyn History>, StoreError> {
         match self {
-            StoreUrl::Memory => Err(StoreError::refused("the store `memory` keeps nothing; ask its server")),
+            StoreUrl::Memory => Err(StoreError::refused("the store `memory` is always empty; ask its server")),
             StoreUrl::Sqlite(path) => Ok(sqlite::SqliteJournal::history_in(path)),
             StoreUrl::Postgres(url) => Ok(postgres::PostgresJournal::new(PostgresUrl::clone(url)).history()),
         }
     }
 
-    /// Whether there is a store to be read; a database tells when it is asked.
+    /// Whether the store may exist. Only a connection shows whether a database exists.
     pub fn may_exist(&self) -> bool {
         !matches!(self, StoreUrl::Sqlite(path) if !path.exists())
     }

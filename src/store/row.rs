@@ -31,14 +31,14 @@ pub struct ChangeRow {
     pub request_id: Option<String>,
     /// The plugin's document after the change.
     pub document: Option<String>,
-    /// The saved configuration, the category's display name, what happened to the budget, the lease after the change; what
-    /// was seen, found, or found no more.
+    /// The saved configuration, the category's display name, the budget's event, the lease after the change, or the
+    /// observations or findings.
     pub detail: Option<String>,
     /// When the plugin was registered, in microseconds since the Unix epoch.
     pub created_at: Option<i64>,
-    /// What is known of the plugin's resources after the change.
+    /// The observations and findings of the plugin's resources after the change.
     pub observed: Option<String>,
-    /// The name of the one who has asked for it.
+    /// The name of the principal.
     pub principal: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl TryFrom<ChangeRow> for Change {
 
     fn try_from(row: ChangeRow) -> Result<Change, StoreError> {
         let damaged = |what: &str| StoreError::refused(format!("change {} in the journal {what}", row.revision));
-        let kind = ChangeKind::from_name(&row.kind).ok_or_else(|| damaged("is of a kind that is not known"))?;
+        let kind = ChangeKind::from_name(&row.kind).ok_or_else(|| damaged("is of an unknown kind"))?;
         let event = match kind {
             ChangeKind::PluginRemoved => Event::PluginRemoved { id: UniqueId::from_client(&row.subject) },
             ChangeKind::CategoryNamed => Event::CategoryNamed {
@@ -133,11 +133,11 @@ impl TryFrom<ChangeRow> for Change {
 }
 
 impl ChangeRow {
-    /// The change with what it has done. `before` is the newest change of the same subject before it.
+    /// The change with its effect. `before` is the previous change of the same subject.
     ///
     /// # Errors
     ///
-    /// When either row is damaged.
+    /// If either row is damaged.
     pub fn transition(self, before: Option<ChangeRow>) -> Result<Transition, StoreError> {
         let step = if self.kind == "category.named" {
             let display_name = |row: &ChangeRow| row.detail.as_deref().map(Into::into);
@@ -153,11 +153,11 @@ impl ChangeRow {
         Ok(Transition::new(Change::try_from(self)?, step))
     }
 
-    /// The record that stood after the change, without its saved configuration; `None` when there was none.
+    /// The record after the change, without its saved configuration; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the row is damaged.
+    /// If the row is damaged.
     pub fn record(&self) -> Result<Option<Arc<Record>>, StoreError> {
         let Some(document) = &self.document else { return Ok(None) };
         let (revision, at) = (revision_from_sql(self.revision)?, time_from_sql(self.at)?);
@@ -166,11 +166,11 @@ impl ChangeRow {
         Ok(Some(Arc::new(Record::observed(plugin_of(document)?.into(), None, revision, (created_at, at), observed))))
     }
 
-    /// The lease that stood after the change, if the change is about one; `None` when there was none.
+    /// The lease after the change, if the change is about a lease; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the row is damaged.
+    /// If the row is damaged.
     pub fn lease(&self) -> Result<Option<Lease>, StoreError> {
         let Some(text) = self.detail.as_deref().filter(|_| self.is_of_lease()) else { return Ok(None) };
         Ok(Some(lease_of(&self.subject, text, self.revision)?))
@@ -185,24 +185,24 @@ impl ChangeRow {
         UniqueId::from_client(&self.subject)
     }
 
-    /// The parts of what was seen or found.
+    /// The observations, findings or slots of the change.
     fn list<T: DeserializeOwned>(&self) -> Result<Arc<[T]>, StoreError> {
         let text = self.detail.as_deref().unwrap_or("[]");
         let parts: Vec<T> = serde_json::from_str(text).map_err(|error| {
-            StoreError::unusable(format!("what change {} says of resources is damaged", self.revision), error)
+            StoreError::unusable(format!("the resources of change {} are damaged", self.revision), error)
         })?;
         Ok(parts.into())
     }
 }
 
-/// What the kinds of changes of leases begin with.
+/// The prefix of the kinds of changes of leases.
 pub const LEASE_KINDS: &str = "lease.";
 
 fn text_of(parts: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(parts).map_err(|error| StoreError::unusable("a change cannot be written", error))
 }
 
-/// The plugin's document after a change of what is known of it.
+/// The plugin's document after a change of its observations or findings.
 fn document_after(transition: &Transition) -> Result<Option<String>, StoreError> {
     transition.after().map(|record| document_text(&record.plugin)).transpose()
 }
@@ -214,37 +214,37 @@ fn lease_after(transition: &Transition) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// A lease, as it is kept.
+/// A lease as text for the store.
 ///
 /// # Errors
 ///
-/// Never for a lease that was made by this program.
+/// Never for a lease that this program made.
 pub fn lease_text(lease: &Lease) -> Result<String, StoreError> {
     text_of(&LeaseText::from(lease))
 }
 
-/// A kept lease.
+/// Parses a stored lease.
 ///
 /// # Errors
 ///
-/// When it is damaged.
+/// If it is damaged.
 pub fn lease_of(id: &str, text: &str, revision: i64) -> Result<Lease, StoreError> {
     let text: LeaseText =
         serde_json::from_str(text).map_err(|error| StoreError::unusable("a lease is damaged", error))?;
     Ok(text.named(LeaseId::named(id), revision_from_sql(revision)?))
 }
 
-/// What is known of a plugin's resources, as it was kept.
+/// Parses the stored facts about a plugin's resources.
 ///
 /// # Errors
 ///
-/// When it is damaged.
+/// If they are damaged.
 pub fn observed_of(text: Option<&str>) -> Result<ObservedResources, StoreError> {
     ObservedResources::from_text(text)
-        .map_err(|error| StoreError::unusable("what was seen of a plugin is damaged", error))
+        .map_err(|error| StoreError::unusable("the observations of a plugin are damaged", error))
 }
 
-/// What happened to a budget, as it is kept.
+/// A budget's event as text for the store.
 fn budget_text(event: &BudgetEvent) -> Result<Option<String>, StoreError> {
     let text = match event {
         BudgetEvent::Saved(budget) => budget.document().to_string(),
@@ -255,7 +255,7 @@ fn budget_text(event: &BudgetEvent) -> Result<Option<String>, StoreError> {
     Ok(Some(text))
 }
 
-/// What happened to a budget; `None` when the text for it is missing.
+/// Parses a budget's event; `None` if its text is missing.
 fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEvent>, StoreError> {
     if kind == ChangeKind::BudgetRemoved {
         return Ok(Some(BudgetEvent::Removed));
@@ -271,20 +271,20 @@ fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEve
     Ok(Some(BudgetEvent::Saved(Arc::new(budget))))
 }
 
-/// An answer as it is kept.
+/// A response as text for the store.
 ///
 /// # Errors
 ///
-/// Never for an answer that was made by this program.
+/// Never for a response that this program made.
 pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
     serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
 }
 
-/// A kept answer.
+/// Parses a stored response.
 ///
 /// # Errors
 ///
-/// When it is damaged.
+/// If it is damaged.
 pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
     let answer =
         serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
@@ -296,29 +296,29 @@ pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<
     })
 }
 
-/// A plugin's document, as it is kept.
+/// A plugin's document as text for the store.
 ///
 /// # Errors
 ///
-/// Never for a plugin that was made by this program.
+/// Never for a plugin that this program made.
 pub fn document_text(plugin: &Plugin) -> Result<String, StoreError> {
     serde_json::to_string(plugin).map_err(|error| StoreError::unusable("a document cannot be written", error))
 }
 
-/// The plugin of a kept document.
+/// Parses a stored document.
 ///
 /// # Errors
 ///
-/// When the document is damaged.
+/// If the document is damaged.
 pub fn plugin_of(document: &str) -> Result<Plugin, StoreError> {
     serde_json::from_str(document).map_err(|error| StoreError::unusable("a plugin's document is damaged", error))
 }
 
-/// A kept configuration.
+/// Parses a stored configuration.
 ///
 /// # Errors
 ///
-/// When it is damaged.
+/// If it is damaged.
 pub fn config_of(text: &str) -> Result<FreeJson, StoreError> {
     let value = json::parse(text.as_bytes())
         .map_err(|error| StoreError::unusable("a saved configuration is damaged", error))?;
@@ -330,22 +330,22 @@ pub fn revision_to_sql(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
 }
 
-/// A revision that was kept.
+/// A stored revision.
 ///
 /// # Errors
 ///
-/// When it is negative.
+/// If it is negative.
 pub fn revision_from_sql(revision: i64) -> Result<Revision, StoreError> {
     u64::try_from(revision)
         .map(Revision)
         .map_err(|error| StoreError::unusable(format!("the revision {revision} is damaged"), error))
 }
 
-/// A time that was kept.
+/// A stored time.
 ///
 /// # Errors
 ///
-/// When it is outside the years -9999 to 9999.
+/// If it is outside the years -9999 to 9999.
 pub fn time_from_sql(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros)
         .map_err(|error| StoreError::unusable(format!("the time {micros} is damaged"), error))

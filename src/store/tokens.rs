@@ -1,7 +1,7 @@
-//! Where tokens are kept.
+//! The storage of tokens.
 //!
-//! They are kept beside the journal and are no part of it: the history is for everybody to read, and a hash is for nobody;
-//! and when a token was used changes with every request.
+//! Tokens are beside the journal, not in it. All viewers may read the history, but no client may read a hash; and the
+//! time of last use changes with every request.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,78 +13,78 @@ use domain::access::token::MAX_TOKENS;
 use domain::access::{Role, SaltedHash, Scope, Token, TokenId, TokenTerms};
 use domain::plugin::{Name, json};
 
-/// How long it is known that a token was revoked.
+/// How long the store keeps a revoked token.
 pub const REVOKED_FOR: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// The tokens of a store. It may wait for a disk; what it has been told is durable when it returns.
+/// The tokens of a store. The methods may wait for a disk; writes are durable when they return.
 pub trait TokenStore: Send + Sync + 'static {
-    /// All tokens, those that were revoked included, the oldest first.
+    /// All tokens, including revoked ones, oldest first.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn list(&self) -> Result<Vec<Token>, StoreError>;
 
-    /// Keeps a new token, and forgets those that were revoked long before it was made.
+    /// Adds a new token, and deletes tokens that were revoked long before.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn add(&self, token: &Token) -> Result<Addition, StoreError>;
 
-    /// Revokes a token, and forgets its hash; returns false when there is none of this id that is in force.
+    /// Revokes a token, and deletes its hash; returns false if no token of this id is in force.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn revoke(&self, id: &TokenId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Notes when tokens were used last, where that is later than what is known. This alone need not be durable.
+    /// Writes the times of last use, if they are later than the stored ones. This write need not be durable.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn note_uses(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Forgets all tokens, also that there were any: then the registry is open.
+    /// Deletes all tokens and all traces of them: then the registry is open.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn clear(&self) -> Result<(), StoreError>;
 }
 
-/// What has come of a new token.
+/// The result of adding a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addition {
-    /// It is kept.
+    /// The token was added.
     Done,
-    /// It is not: another one in force has its name.
+    /// Not added: another token in force has its name.
     NameTaken,
-    /// It is not: there are as many as there can be.
+    /// Not added: the number of tokens is at its maximum.
     TooMany,
 }
 
 /// The columns of the table `tokens`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenRow {
-    /// Names it.
+    /// The id.
     pub id: String,
-    /// What its bearer is called.
+    /// The name of its bearer.
     pub name: String,
     /// [`Role::as_str`].
     pub role: String,
     /// The scope as JSON.
     pub scope: Option<String>,
-    /// What its secret is known by; null once it was revoked.
+    /// The salted hash; null for a revoked token.
     pub hash: Option<String>,
     /// Times are microseconds since the Unix epoch.
     pub created_at: i64,
-    /// Who has made it.
+    /// The name of the principal that created it.
     pub created_by: Option<String>,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<i64>,
-    /// When it was used last.
+    /// When it was last used.
     pub last_used_at: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
@@ -131,13 +131,13 @@ impl TryFrom<TokenRow> for Token {
         });
         let hash = match (&row.hash, row.revoked_at) {
             (Some(hash), _) => SaltedHash::from_text(hash).ok_or_else(|| damaged("has a damaged hash"))?,
-            // That of nothing: no token has an empty secret.
+            // The hash of an empty secret, which no token has.
             (None, Some(_)) => SaltedHash::of("", [0; 16]),
             (None, None) => return Err(damaged("has no hash")),
         };
         let terms = TokenTerms {
             name: Name::new(&row.name).map_err(|_| damaged("has a damaged name"))?,
-            role: Role::from_name(&row.role).ok_or_else(|| damaged("has a role that is not known"))?,
+            role: Role::from_name(&row.role).ok_or_else(|| damaged("has an unknown role"))?,
             scope: scope.transpose()?.flatten().map(Into::into),
             expires_at: time(row.expires_at)?,
         };
@@ -153,12 +153,12 @@ impl TryFrom<TokenRow> for Token {
     }
 }
 
-/// When a token must have been revoked to be forgotten by one that is made at `now`.
+/// Adding a token at `now` deletes tokens revoked before this time.
 pub fn forgotten_before(now: Option<Timestamp>) -> Timestamp {
     now.and_then(|now| now.saturating_sub(REVOKED_FOR).ok()).unwrap_or(Timestamp::MIN)
 }
 
-/// The tokens of one process, in its memory.
+/// The tokens of one process, in memory.
 #[derive(Debug, Default)]
 pub struct MemoryTokens(Mutex<Vec<Token>>);
 
@@ -167,7 +167,7 @@ impl MemoryTokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of them, in the order of their ids.
+    /// All tokens, in the order of ids.
     pub(super) fn rows(&self) -> Result<Vec<TokenRow>, StoreError> {
         let mut rows = self.kept().iter().map(TokenRow::try_from).collect::<Result<Vec<_>, _>>()?;
         rows.sort_by(|one, other| one.id.cmp(&other.id));

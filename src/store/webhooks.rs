@@ -1,7 +1,7 @@
-//! Where webhooks are kept, with how far each has come.
+//! The storage of webhooks and their progress.
 //!
-//! They are kept beside the journal and are no part of it: a position changes with every delivery,
-//! and a secret must not be in the history, which everybody may read.
+//! Webhooks are beside the journal, not in it. A position changes with every delivery, and a secret must not be in the
+//! history, which all viewers may read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,111 +12,111 @@ use jiff::Timestamp;
 use super::StoreError;
 use domain::Revision;
 
-/// The webhooks of a store. It may wait for a disk; what it has been told is durable when it returns.
+/// The webhooks of a store. The methods may wait for a disk; writes are durable when they return.
 pub trait WebhookStore: Send + Sync + 'static {
-    /// All webhooks, in the order of their ids.
+    /// All webhooks, in the order of ids.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     fn list(&self) -> Result<Vec<KeptWebhook>, StoreError>;
 
-    /// Keeps a webhook, in place of the one of the same id.
+    /// Writes a webhook, and replaces one of the same id.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError>;
 
-    /// Forgets a webhook, if it is there.
+    /// Deletes a webhook, if it exists.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     fn delete(&self, id: &str) -> Result<(), StoreError>;
 
-    /// Keeps how far a webhook has come; does nothing when it is no more.
+    /// Writes the progress of a webhook; does nothing if the webhook was deleted.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written, or another process has the right to deliver by now.
+    /// If the store cannot be written, or another process has taken the leadership.
     fn set_progress(&self, id: &str, progress: &DeliveryProgress) -> Result<(), StoreError>;
 
-    /// Takes the right to deliver, which one process has at a time, if nobody has it; keeps it, if this one has it.
-    /// It is lost with the connection to the store. A store that is not shared gives it away once and for all.
+    /// Takes the leadership for deliveries if it is free, or keeps it if this process has it. One process has it at a
+    /// time, and loses it with its connection to the store. A store that is not shared grants it forever.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked: then this process does not have it any more.
+    /// If the store cannot be reached: then this process has lost the leadership.
     fn claim(&self) -> Result<Claim, StoreError> {
         Ok(Claim::Alone)
     }
 
-    /// Has the one who has the right give it up, and takes it.
+    /// Makes the current leader release the leadership, and takes it.
     ///
     /// # Errors
     ///
-    /// When that is not done in time, or the store cannot be asked.
+    /// If that takes too long, or the store cannot be reached.
     fn insist(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Gives the right to deliver up, if this process has it.
+    /// Releases the leadership, if this process has it.
     ///
     /// # Errors
     ///
-    /// When the store cannot be told: then it is lost all the same.
+    /// If the store cannot be reached: then the leadership is lost all the same.
     fn release(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-/// Who delivers.
+/// The leader for deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// This process: the store is not shared with others.
     Alone,
-    /// This process, from now on: another may have delivered until a moment ago.
+    /// This process, newly: another process may have delivered until a moment ago.
     New,
     /// This process, as before.
     Held,
-    /// This process, and another insists on doing so.
+    /// This process, but another one requests the leadership.
     Wanted,
     /// Another process.
     Taken,
 }
 
-/// A webhook as it is kept.
+/// A stored webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptWebhook {
-    /// Names it.
+    /// Its id.
     pub id: String,
-    /// What its owner has set, as JSON; without the secret.
+    /// The document that its owner set, as JSON; without the secret.
     pub document: String,
-    /// What deliveries are signed with.
+    /// The secret for signatures.
     pub secret: String,
-    /// How far it has come.
+    /// Its progress.
     pub progress: DeliveryProgress,
 }
 
-/// How far a webhook has come, and what keeps it from going on.
+/// The progress of a webhook, and its failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryProgress {
-    /// Every change up to this revision was delivered, or is of no concern to it.
+    /// Every change up to this revision was delivered or did not match.
     pub position: Revision,
-    /// How often the next delivery has failed.
+    /// The number of failed attempts of the next delivery.
     pub failures: u32,
-    /// When the next delivery failed first.
+    /// When the next delivery first failed.
     pub first_failed_at: Option<Timestamp>,
-    /// When it is tried again.
+    /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
-    /// Why the newest attempt that failed has failed.
+    /// The error of the last failed attempt.
     pub last_error: Option<String>,
-    /// The HTTP status of the newest attempt, when it was answered.
+    /// The HTTP status of the last attempt, if there was a response.
     pub last_status: Option<u16>,
-    /// When something was delivered last.
+    /// When the last delivery succeeded.
     pub last_delivered_at: Option<Timestamp>,
-    /// When it was given up; `None` while deliveries go on.
+    /// When the registry gave up deliveries; `None` while they continue.
     pub parked_at: Option<Timestamp>,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Debug for KeptWebhook {
     }
 }
 
-/// The webhooks of one process, in its memory.
+/// The webhooks of one process, in memory.
 #[derive(Debug, Default)]
 pub struct MemoryWebhooks(Mutex<BTreeMap<String, KeptWebhook>>);
 

@@ -1,4 +1,4 @@
-//! Which trace work belongs to, as W3C Trace Context (<https://www.w3.org/TR/trace-context/>) tells it.
+//! The trace that work belongs to, as in W3C Trace Context (<https://www.w3.org/TR/trace-context/>).
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,49 +13,49 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::traces::{ActiveSpan, Traces};
 
-/// The trace and the span that a request belongs to.
+/// The header with the ids of the trace and the parent span.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What the systems that a trace has come through add to it; handed on as it came.
+/// The header with vendors' data about the trace, which is forwarded unchanged.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The most spans below that of a request: an import of 100,000 lines must not fill the queue of spans.
+/// The most spans below a request: an import of 100,000 lines must not fill the queue of spans.
 const MAX_SPANS: u32 = 128;
 
 tokio::task_local! {
     static CURRENT: Trace;
 }
 
-/// The trace that work belongs to, and the span of which it is a part. Cheap to clone.
+/// The trace that work belongs to, and the parent span. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Trace(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     context: SpanContext,
-    /// How spans are begun, if they are to be told anybody.
+    /// The tracer of new spans; off if they are not exported.
     traces: Traces,
-    /// How many were begun.
+    /// How many spans have begun.
     spans: AtomicU32,
 }
 
 impl Trace {
-    /// A trace that goes on below `context`.
+    /// A trace that continues below `context`.
     pub fn below(context: SpanContext, traces: Traces) -> Trace {
         Trace(Arc::new(Inner { context, traces, spans: AtomicU32::new(0) }))
     }
 
-    /// The trace that the work of this task belongs to.
+    /// The trace of this task.
     pub fn current() -> Option<Trace> {
         CURRENT.try_with(Trace::clone).ok()
     }
 
-    /// Does work as a part of this trace.
+    /// Runs work as a part of this trace.
     pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), work)
     }
 
-    /// Begins a span of a part of the work; `None` when nobody is to be told of it.
+    /// Begins a span for part of the work; `None` if it is not exported.
     pub fn span(&self, name: &'static str, kind: SpanKind) -> Option<ActiveSpan> {
         let Inner { context, traces, spans } = &*self.0;
         if !context.is_sampled() || traces.is_off() || spans.fetch_add(1, Ordering::Relaxed) >= MAX_SPANS {
@@ -64,30 +64,30 @@ impl Trace {
         traces.span(Some(context), name, kind)
     }
 
-    /// How spans are begun.
+    /// The tracer.
     pub fn traces(&self) -> &Traces {
         &self.0.traces
     }
 
-    /// The span that this goes on below.
+    /// The parent span.
     pub fn context(&self) -> &SpanContext {
         &self.0.context
     }
 
-    /// The trace's id, for the log.
+    /// The id of the trace, for the log.
     pub fn trace_id(&self) -> impl Display + use<> {
         self.0.context.trace_id()
     }
 
-    /// The span's id, for the log.
+    /// The id of the span, for the log.
     pub fn span_id(&self) -> impl Display + use<> {
         self.0.context.span_id()
     }
 }
 
-/// The trace that a message is part of, as its sender says; `None` when it says nothing that is valid.
+/// The trace context in the headers of a message; `None` if there is no valid one.
 pub fn read_from(headers: &HeaderMap) -> Option<SpanContext> {
-    // The section on processing says to start anew where there is more than one.
+    // W3C Trace Context, section "Processing Model": with several headers, begin a new trace.
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let (Some(_), None) = (parents.next(), parents.next()) else { return None };
     let told = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
@@ -95,11 +95,11 @@ pub fn read_from(headers: &HeaderMap) -> Option<SpanContext> {
     Some(span.span_context()).filter(|context| context.is_valid()).cloned()
 }
 
-/// Says in a message which trace it is part of.
+/// Writes the trace context into the headers of a message.
 pub fn write_to(headers: &mut HeaderMap, context: &SpanContext) {
     let flags = (context.trace_flags() & TraceFlags::SAMPLED).to_u8();
     let parent = format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id());
-    // Hexadecimal digits and hyphens are fit for a header field, and what could be read as a state is, too.
+    // A traceparent is hexadecimal digits and hyphens, and a parsed tracestate is valid in a header.
     if let Ok(parent) = HeaderValue::try_from(parent) {
         headers.insert(TRACEPARENT, parent);
     }
@@ -109,7 +109,7 @@ pub fn write_to(headers: &mut HeaderMap, context: &SpanContext) {
     }
 }
 
-/// Where the requests of a client come from.
+/// The parent of a client's requests.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     traces: Traces,
@@ -117,8 +117,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Requests that are told to `traces`; they are part of the trace that whoever has started this process has named in
-    /// the environment, if any (`TRACEPARENT` and `TRACESTATE`, as OpenTelemetry has them).
+    /// Requests export spans to `traces`. They belong to the trace in the environment of this process, if the parent
+    /// process has set one (`TRACEPARENT` and `TRACESTATE`, as OpenTelemetry defines them).
     pub fn new(traces: Traces, traceparent: Option<&str>, tracestate: Option<&str>) -> Origin {
         let mut headers = HeaderMap::new();
         for (name, value) in [(TRACEPARENT, traceparent), (TRACESTATE, tracestate)] {
@@ -129,7 +129,7 @@ impl Origin {
         Origin { traces, parent: read_from(&headers) }
     }
 
-    /// Begins the span of a request, and says in its header which trace it is part of, if it is of any.
+    /// Begins the span of a request, and writes its context into the headers if it belongs to a trace.
     pub fn send(&self, name: &'static str, headers: &mut HeaderMap) -> Option<ActiveSpan> {
         let span = self.traces.span(self.parent.as_ref(), name, SpanKind::Client);
         if let Some(context) = span.as_ref().map(ActiveSpan::context).or(self.parent.as_ref()) {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_written_again() {
+    fn a_context_survives_reading_and_writing() {
         let read = headers(&[(&TRACEPARENT, PARENT), (&TRACESTATE, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")]);
         let context = read_from(&read).unwrap();
         assert!(context.is_sampled() && context.is_remote());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_is_not_taken() {
+    fn invalid_headers_are_ignored() {
         for parent in [
             "",
             "00",
@@ -176,12 +176,15 @@ mod tests {
         ] {
             assert!(read_from(&headers(&[(&TRACEPARENT, parent)])).is_none(), "{parent}");
         }
-        assert!(read_from(&headers(&[(&TRACEPARENT, PARENT), (&TRACEPARENT, PARENT)])).is_none(), "two are none");
+        assert!(
+            read_from(&headers(&[(&TRACEPARENT, PARENT), (&TRACEPARENT, PARENT)])).is_none(),
+            "two headers are invalid"
+        );
         assert!(read_from(&headers(&[(&TRACESTATE, "rojo=1")])).is_none());
     }
 
     #[test]
-    fn a_trace_is_handed_on_where_nobody_is_told_of_it() {
+    fn a_trace_is_propagated_without_an_exporter() {
         let origin = Origin::new(Traces::default(), Some(PARENT), None);
         let mut sent = HeaderMap::new();
         assert!(origin.send("POST", &mut sent).is_none());

@@ -1,7 +1,7 @@
-//! Spans on their way to a collector: a queue that is bounded, and a task that empties it.
+//! Exports spans to a collector: a bounded queue, and the task that empties it.
 //!
-//! Nobody waits for it: a span that finds no place is dropped, and counted. (The SDK's own processor keeps its count to
-//! itself, and has a thread on which no client of a tokio runtime works.)
+//! No request waits for the collector: the queue drops and counts spans that exceed it. The SDK's own processor hides
+//! its counts, and runs on a thread without the tokio runtime that the HTTP client needs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,15 +16,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How spans are gathered. The defaults are those of OpenTelemetry's specification.
+/// How spans are batched. The defaults are from OpenTelemetry's specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExportSettings {
-    /// How many spans may wait (`OTEL_BSP_MAX_QUEUE_SIZE`). More bridge a longer absence of the collector, and cost about
-    /// 1 KiB each.
+    /// How many spans may wait (`OTEL_BSP_MAX_QUEUE_SIZE`). A larger queue bridges a longer outage of the collector,
+    /// and costs about 1 KiB a span.
     pub queue: usize,
-    /// How many are sent together at most (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
+    /// The most spans in one batch (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
     pub batch: usize,
-    /// How long spans are gathered before they are sent (`OTEL_BSP_SCHEDULE_DELAY`).
+    /// How long to wait for a full batch (`OTEL_BSP_SCHEDULE_DELAY`).
     pub delay: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for ExportSettings {
     }
 }
 
-/// What has become of spans.
+/// The number of spans by outcome.
 #[derive(Debug, Default)]
 pub struct SpanCounts {
     exported: AtomicU64,
@@ -43,14 +43,14 @@ pub struct SpanCounts {
 }
 
 impl SpanCounts {
-    /// How many there were of each outcome.
+    /// The number of spans of each outcome.
     pub fn by_outcome(&self) -> [(&'static str, u64); 3] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [("exported", read(&self.exported)), ("failed", read(&self.failed)), ("dropped", read(&self.dropped))]
     }
 }
 
-/// Where spans are put that have ended. Cheap to clone.
+/// The queue of ended spans. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub(super) struct SpanQueue {
     queue: mpsc::Sender<SpanData>,
@@ -78,7 +78,7 @@ impl SpanQueue {
         let Some(mut task) = task else { return };
         if tokio::time::timeout(within, &mut task).await.is_err() {
             task.abort();
-            warn!("the collector of traces has not taken the last of them in time");
+            warn!("the trace collector did not accept the last spans in time");
         }
     }
 }
@@ -101,7 +101,7 @@ impl SpanProcessor for SpanQueue {
     }
 }
 
-/// The task.
+/// The exporting task.
 struct Export<E> {
     exporter: E,
     settings: ExportSettings,
@@ -110,7 +110,7 @@ struct Export<E> {
 }
 
 impl<E: SpanExporter> Export<E> {
-    /// Sends what comes, until `stop`; then what is left.
+    /// Sends batches until `stop`, then the rest.
     async fn run(mut self, mut waiting: mpsc::Receiver<SpanData>, stop: CancellationToken) {
         let most = self.settings.batch.max(1);
         let mut batch = Vec::new();
@@ -147,9 +147,9 @@ impl<E: SpanExporter> Export<E> {
         let was_failing = std::mem::replace(&mut self.is_failing, sent.is_err());
         match sent {
             Err(error) if !was_failing => {
-                warn!(%error, spans, "traces could not be sent; they are dropped until they can be");
+                warn!(%error, spans, "cannot export traces; spans are dropped until the collector accepts them");
             }
-            Ok(()) if was_failing => info!("traces can be sent again"),
+            Ok(()) if was_failing => info!("traces are exported again"),
             _ => {}
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::super::Traces;
     use super::*;
 
-    /// A collector that takes what it is sent when it is told to.
+    /// A collector that accepts a batch whenever the test allows one.
     #[derive(Debug)]
     struct Collector {
         taken: mpsc::UnboundedSender<usize>,
@@ -189,13 +189,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn spans_are_gathered_and_the_last_ones_sent_at_the_end() {
+    async fn spans_are_batched_and_the_rest_is_sent_at_shutdown() {
         let (collector, _, mut seen) = collector(1);
         let settings = ExportSettings { batch: 3, delay: Duration::from_millis(1), ..ExportSettings::default() };
         let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);
         make(&traces, 4);
-        assert_eq!(seen.recv().await, Some(3), "a full batch goes at once");
-        assert_eq!(seen.recv().await, Some(1), "the rest after a while");
+        assert_eq!(seen.recv().await, Some(3), "a full batch is sent at once");
+        assert_eq!(seen.recv().await, Some(1), "the rest is sent after the delay");
         make(&traces, 2);
         traces.stop(Duration::from_secs(1)).await;
         assert_eq!(seen.recv().await, Some(2));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_collector_that_is_away_makes_nobody_wait_and_what_is_dropped_is_counted() {
+    async fn an_unreachable_collector_delays_no_span_and_drops_are_counted() {
         let (collector, is_open, mut seen) = collector(0);
         let settings = ExportSettings { queue: 4, batch: 2, ..ExportSettings::default() };
         let traces = Traces::start(collector, &Resource::builder_empty().build(), settings);

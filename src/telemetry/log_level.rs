@@ -1,4 +1,4 @@
-//! Which lines are logged, and how that is changed while the service runs.
+//! The log level, which can change while the service runs.
 
 use std::sync::Arc;
 
@@ -12,37 +12,37 @@ use tracing_subscriber::reload;
 /// The longest text of a level, in bytes.
 pub const MAX_LENGTH: usize = 1024;
 
-/// What is no level, for the one who has named it.
+/// The text is not a log level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no log level: off, error, warn, info, debug or trace, or such after `target=`, separated by commas")]
+#[error("`{0}` is not a log level: use off, error, warn, info, debug or trace, or `info,TARGET=LEVEL`")]
 pub struct NoLevel(String);
 
-/// The level of the log. Cheap to clone.
+/// The level of the log. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct LogLevel(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// What it was when the process began.
+    /// The level at start.
     first: String,
     now: ArcSwap<String>,
-    /// `None` where nothing is logged, as in a test.
+    /// `None` if the process does not log, as in a test.
     handle: Option<reload::Handle<Targets, Registry>>,
 }
 
 impl Default for LogLevel {
-    /// The level of a process that logs nothing: it can be set, and changes nothing.
+    /// The level of a process without a log: setting it has no effect.
     fn default() -> LogLevel {
         LogLevel::new("off", None)
     }
 }
 
 impl LogLevel {
-    /// The filter of a log, and the level by which it is changed.
+    /// The filter of a log, and the handle that changes its level.
     ///
     /// # Errors
     ///
-    /// When `text` is no level.
+    /// If `text` is not a level.
     pub fn layer(text: &str) -> Result<(reload::Layer<Targets, Registry>, LogLevel), NoLevel> {
         let (layer, handle) = reload::Layer::new(read(text)?);
         Ok((layer, LogLevel::new(text, Some(handle))))
@@ -53,7 +53,7 @@ impl LogLevel {
         LogLevel(Arc::new(Inner { first: text.to_owned(), now, handle }))
     }
 
-    /// The level at the moment.
+    /// The current level.
     pub fn get(&self) -> Arc<String> {
         self.0.now.load_full()
     }
@@ -64,9 +64,9 @@ impl LogLevel {
         self.put("debug", most);
     }
 
-    /// Sets the level with which the process has begun.
+    /// Resets the level to the one at start.
     pub fn begin_again(&self) {
-        // It was read once.
+        // The text was valid at start.
         if let Ok(targets) = read(&self.0.first) {
             self.put(&self.0.first, targets);
         }
@@ -76,7 +76,7 @@ impl LogLevel {
     ///
     /// # Errors
     ///
-    /// When `text` is no level.
+    /// If `text` is not a level.
     pub fn set(&self, text: &str) -> Result<(), NoLevel> {
         self.put(text, read(text)?);
         Ok(())
@@ -85,13 +85,13 @@ impl LogLevel {
     fn put(&self, text: &str, targets: Targets) {
         let is_silent = !targets.would_enable(module_path!(), &Level::INFO);
         let before = self.0.now.swap(Arc::new(text.to_owned()));
-        let tell = || info!(log.level = text, log.level_before = before.as_str(), "the log's level was changed");
+        let tell = || info!(log.level = text, log.level_before = before.as_str(), "the log level was changed");
         if is_silent {
             tell();
         }
         if let Some(Err(error)) = self.0.handle.as_ref().map(|handle| handle.reload(targets)) {
-            // Only when there is no log any more.
-            debug!(%error, "the log's level could not be changed");
+            // The log is gone only while the process ends.
+            debug!(%error, "cannot change the log level");
         }
         if !is_silent {
             tell();
@@ -99,7 +99,7 @@ impl LogLevel {
     }
 }
 
-/// Reads a level, or several for parts of the program: `info,plugin_registry::http=warn`.
+/// Parses a level, or several for parts of the program: `info,plugin_registry::http=warn`.
 fn read(text: &str) -> Result<Targets, NoLevel> {
     let wrong = || NoLevel(text.chars().take(64).collect());
     let mut targets = Targets::new();
@@ -120,7 +120,7 @@ fn read(text: &str) -> Result<Targets, NoLevel> {
     Ok(targets)
 }
 
-/// By name alone: a number would be taken for a level, too.
+/// Accepts names only; `LevelFilter` would also parse numbers.
 fn named(level: &str) -> Option<LevelFilter> {
     let level = level.trim();
     if level.starts_with(|c: char| c.is_ascii_alphabetic()) { level.parse().ok() } else { None }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_level_changes_nothing() {
+    fn an_invalid_level_changes_nothing() {
         let level = LogLevel::default();
         level.set("debug").unwrap();
         assert!(level.set("loud").is_err());

@@ -1,14 +1,14 @@
-//! What the service tells of its own work, beside metrics: traces, and the log's level.
+//! Telemetry of the service beside metrics: traces, and the log level.
 //!
-//! Traces are OpenTelemetry's. A span is begun and ended by hand, where the work begins and ends, and only for work that
-//! is sampled: nothing here lies on the way of a request that nobody traces.
+//! Traces use OpenTelemetry. Code begins and ends a span by hand, and only for sampled work: a request that is not
+//! sampled pays nothing.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`context`] | [`Trace`]: which trace work belongs to (W3C Trace Context), and how it is handed on |
-//! | [`traces`] | [`Traces`]: beginning spans, if they are to be told anybody |
-//! | [`export`] | spans on their way to a collector: a bounded queue, and the task that empties it |
-//! | [`log_level`] | [`LogLevel`]: which lines are logged, changed while the service runs |
+//! | [`context`] | [`Trace`]: the trace that work belongs to (W3C Trace Context), and its propagation |
+//! | [`traces`] | [`Traces`]: begins spans, if they are exported |
+//! | [`export`] | exports spans to a collector: a bounded queue, and the task that empties it |
+//! | [`log_level`] | [`LogLevel`]: changes the log level while the service runs |
 
 pub mod context;
 pub mod export;

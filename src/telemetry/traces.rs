@@ -1,4 +1,4 @@
-//! Beginning spans: of work that is sampled, when there is somebody to be told of it.
+//! Begins spans for sampled work, if there is an exporter.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,25 +12,25 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, Span
 
 use super::export::{ExportSettings, SpanCounts, SpanQueue};
 
-/// The name of what makes the spans, as OpenTelemetry asks for it.
+/// The instrumentation scope of the spans, as OpenTelemetry requires.
 const SCOPE: &str = env!("CARGO_PKG_NAME");
 
-/// Where spans come from. The default tells nobody of anything. Cheap to clone.
+/// The tracer. The default exports nothing. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Arc<Tracers>>);
 
 #[derive(Debug)]
 struct Tracers {
-    /// Asks the sampler that the environment names (`OTEL_TRACES_SAMPLER`); by default, the parent's word counts, and
-    /// what has no parent is sampled.
+    /// Asks the sampler of the environment (`OTEL_TRACES_SAMPLER`). By default the parent's decision counts, and a span
+    /// without a parent is sampled.
     sampled: SdkTracer,
-    /// Asks nobody: for what only follows from work that was sampled.
+    /// Samples everything: for spans that follow from sampled work.
     always: SdkTracer,
     outbox: SpanQueue,
 }
 
 impl Traces {
-    /// Traces that are told to `exporter`, in the name of `resource`. Call it within a runtime.
+    /// Exports traces with `exporter`, in the name of `resource`. Call it within a runtime.
     pub fn start(mut exporter: impl SpanExporter + 'static, resource: &Resource, settings: ExportSettings) -> Traces {
         exporter.set_resource(resource);
         let outbox = SpanQueue::start(exporter, settings);
@@ -42,12 +42,12 @@ impl Traces {
         Traces(Some(Arc::new(Tracers { sampled, always, outbox })))
     }
 
-    /// Whether nobody is told of anything.
+    /// Whether no spans are exported.
     pub fn is_off(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Begins a span below `parent`, or a trace; `None` when it is not sampled.
+    /// Begins a span below `parent`, or a new trace; `None` if it is not sampled.
     pub fn span(&self, parent: Option<&SpanContext>, name: &'static str, kind: SpanKind) -> Option<ActiveSpan> {
         let tracers = self.0.as_ref()?;
         let parent = match parent {
@@ -59,7 +59,7 @@ impl Traces {
         span.is_recording().then(|| ActiveSpan(Box::new(span)))
     }
 
-    /// A span of its own trace, of what has taken so long until now for the spans of `links`.
+    /// Begins a span in a trace of its own that started `took` ago and links to the spans of `links`.
     pub fn past(&self, name: &'static str, took: Duration, links: Vec<SpanContext>) -> Option<ActiveSpan> {
         let tracers = self.0.as_ref()?;
         let began: SystemTime = opentelemetry::time::now().checked_sub(took)?;
@@ -68,12 +68,12 @@ impl Traces {
         Some(ActiveSpan(Box::new(tracers.always.build_with_context(builder, &Context::new()))))
     }
 
-    /// What has become of spans; `None` when there are none.
+    /// The number of spans by outcome; `None` without an exporter.
     pub fn counts(&self) -> Option<&SpanCounts> {
         self.0.as_ref().map(|tracers| tracers.outbox.counts())
     }
 
-    /// Tells what is still to be told, and returns when that is done, or `within` that time at the latest.
+    /// Exports the remaining spans; returns once that is done, at the latest after `within`.
     pub async fn stop(&self, within: Duration) {
         if let Some(tracers) = &self.0 {
             tracers.outbox.stop(within).await;
@@ -81,32 +81,32 @@ impl Traces {
     }
 }
 
-/// A span that was begun. It ends when it is dropped.
+/// A span that has begun. Dropping it ends the span.
 #[derive(Debug)]
 pub struct ActiveSpan(Box<Span>);
 
 impl ActiveSpan {
-    /// What others need to know to go on below it.
+    /// The context that a child span needs.
     pub fn context(&self) -> &SpanContext {
         self.0.span_context()
     }
 
-    /// Names it, when it is known only now what it is.
+    /// Renames the span, once its final name is known.
     pub fn rename(&mut self, name: String) {
         self.0.update_name(name);
     }
 
-    /// Adds what is known about it.
+    /// Adds attributes.
     pub fn add(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
         self.0.set_attributes(attributes);
     }
 
-    /// Says that it has something to do with another.
+    /// Links to another span.
     pub fn link(&mut self, other: SpanContext) {
         self.0.add_link(other, Vec::new());
     }
 
-    /// Says that it has failed.
+    /// Marks the span as failed.
     pub fn fail(&mut self, why: impl Into<String>) {
         self.0.set_status(Status::error(why.into()));
     }

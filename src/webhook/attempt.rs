@@ -1,28 +1,28 @@
-//! What came of one request to a target.
+//! The outcome of a request to a target.
 
 use hyper::StatusCode;
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
-    /// The target has taken the message.
+    /// The target accepted the message.
     Delivered {
-        /// Its answer, a 2xx.
+        /// The status of the response, a 2xx.
         status: u16,
     },
-    /// The target wants no more messages, ever: 410.
+    /// The target answered 410, which refuses all further messages.
     Gone,
-    /// It may be tried again.
+    /// The attempt failed and may be retried.
     Failed {
-        /// The answer, when there was one.
+        /// The status of the response, if the target answered.
         status: Option<u16>,
-        /// Why it counts as failed, for people.
+        /// The reason, for operators.
         reason: String,
     },
 }
 
 impl Attempt {
-    /// The HTTP status, when the target has answered.
+    /// The HTTP status, if the target answered.
     pub fn status(&self) -> Option<u16> {
         match self {
             Attempt::Delivered { status } => Some(*status),
@@ -31,11 +31,11 @@ impl Attempt {
         }
     }
 
-    /// Why it was not delivered.
+    /// Why the attempt failed.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Attempt::Delivered { .. } => None,
-            Attempt::Gone => Some("the target has answered 410: it wants no more deliveries"),
+            Attempt::Gone => Some("the target answered 410 and refuses further deliveries"),
             Attempt::Failed { reason, .. } => Some(reason),
         }
     }

@@ -1,16 +1,16 @@
-//! When a delivery that failed is tried again, and when it is given up: pure arithmetic.
+//! When to retry a failed delivery, and when to stop retrying: pure arithmetic.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How attempts are spaced: the first pause is doubled with every failure.
+/// The delays between attempts: each failure doubles the delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackOff {
-    /// The pause after the first failure. A longer one delays what only stumbled; a shorter one
-    /// presses a target that restarts.
+    /// The delay after the first failure. A longer delay slows down the recovery from short faults; a shorter delay
+    /// burdens a target that restarts.
     pub first: SignedDuration,
-    /// The longest pause. A longer one asks less of a target that is down, and finds out later that it is up.
+    /// The longest delay. A longer delay sends fewer requests to a target that is down, but notices its recovery later.
     pub longest: SignedDuration,
-    /// How long a delivery is tried, from its first failure on. The last attempt is made when this has passed.
+    /// How long to retry a delivery after its first failure. The last attempt happens at the end of this time.
     pub patience: SignedDuration,
 }
 
@@ -25,11 +25,11 @@ impl Default for BackOff {
 }
 
 impl BackOff {
-    /// When a delivery is tried again that has failed `failures` times, the first time at `since` and
-    /// the last time `now`; `None` when it is given up.
+    /// When to retry a delivery that failed `failures` times, first at `since` and last at `now`; `None` when the time
+    /// to retry is over.
     ///
-    /// `chance`, from 0 to 1, shortens the pause by up to a half, so that the hooks of a target
-    /// that was down do not come back all at once.
+    /// `chance`, from 0 to 1, shortens the delay by up to a half. The webhooks of a recovered target thus retry at
+    /// different times.
     pub fn next_attempt(&self, failures: u32, since: Timestamp, now: Timestamp, chance: f64) -> Option<Timestamp> {
         let end = since.saturating_add(self.patience).unwrap_or(Timestamp::MAX);
         if now >= end {
@@ -65,12 +65,12 @@ mod tests {
     #[case(14, 0, 0.0, Some(21_600))]
     #[case(u32::MAX, 0, 0.0, Some(21_600))]
     #[case(0, 0, 0.0, Some(5))]
-    // The last attempt is made when the patience ends, and not after it.
+    // The last attempt is exactly at the end of the patience.
     #[case(15, 80_000, 0.0, Some(86_400))]
     #[case(16, 86_399, 0.5, Some(86_400))]
     #[case(17, 86_400, 0.0, None)]
     #[case(17, 900_000, 0.0, None)]
-    // What is no chance is taken for the nearest one.
+    // A chance out of range is clamped.
     #[case(1, 0, -3.0, Some(5))]
     #[case(1, 0, 7.0, Some(2))]
     fn attempts_are_spaced(

@@ -1,4 +1,4 @@
-//! All webhooks, as the rest of the program holds them: made, changed, asked for, and stopped.
+//! Manages all webhooks for the rest of the service: create, change, read, stop.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,23 +27,24 @@ use domain::Revision;
 use domain::change::history::ChangeRange;
 use domain::plugin::Invalid;
 
-/// The most webhooks that there can be: each is a task that looks at every change.
+/// The most webhooks, because the task of each webhook examines every change.
 pub const MAX_WEBHOOKS: usize = 100;
 
-/// How often the process that delivers looks whether it still may.
+/// How often the delivering process checks that it still holds the claim.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often the others look whether they may; longer, so that the one who insists comes first.
+/// How often other processes try to take the claim. The longer time lets a process that insists on the claim go first.
 const STAND_BACK: Duration = Duration::from_secs(3);
 
-/// How deliveries are made.
+/// The settings of deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliverySettings {
-    /// Where they may go.
+    /// The addresses that deliveries may go to.
     pub address_policy: AddressPolicy,
-    /// How long an attempt may take. More lets one slow target lag behind; less gives up answers that would come.
+    /// How long an attempt may take. A longer time lets a slow target delay its later deliveries; a shorter time fails
+    /// slow but successful attempts.
     pub attempt_time: Duration,
-    /// When one that failed is tried again.
+    /// When to retry failed deliveries.
     pub back_off: BackOff,
 }
 
@@ -57,60 +58,60 @@ impl Default for DeliverySettings {
     }
 }
 
-/// Why something could not be done with a webhook.
+/// Why an operation on a webhook failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// There is none of that id.
-    #[error("there is no webhook `{0}`")]
+    /// No webhook has this id.
+    #[error("no webhook has the id `{0}`")]
     NotFound(String),
-    /// There are as many as there can be.
-    #[error("there are {MAX_WEBHOOKS} webhooks already, which is the most; remove one first")]
+    /// The maximum number of webhooks exists.
+    #[error("the registry has the maximum of {MAX_WEBHOOKS} webhooks; remove a webhook first")]
     TooMany,
-    /// What was sent breaks the rules.
+    /// The request's document is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The store did not do it.
-    #[error("the store did not take it")]
+    /// The store failed.
+    #[error("the store did not make the change")]
     Store(#[from] StoreError),
     /// The journal cannot be read.
     #[error(transparent)]
     Past(#[from] JournalReadError),
-    /// The service is stopping, or has a fault.
-    #[error("the service is stopping")]
+    /// The service is stopping, or a task has panicked.
+    #[error("the service is stopping; retry when it is up again")]
     Stopped,
 }
 
-/// A webhook at a moment.
+/// A webhook and its progress at a moment.
 #[derive(Debug, Clone)]
 pub struct WebhookView {
-    /// What its owner has set.
+    /// The client's settings.
     pub webhook: Arc<Webhook>,
-    /// How far it has come.
+    /// The progress of deliveries.
     pub progress: DeliveryProgress,
 }
 
-/// All webhooks. Cheap to clone.
+/// Manages all webhooks. Clones are cheap.
 #[derive(Clone)]
 pub struct Deliveries(Arc<Inner>);
 
 struct Inner {
     context: Arc<DeliveryContext>,
     address_policy: AddressPolicy,
-    /// `None` as long as it is not this process that delivers.
+    /// `None` while another process delivers.
     running: Mutex<Option<BTreeMap<String, RunningDelivery>>>,
-    /// Held while webhooks are changed, so that one change is whole before the next begins.
+    /// Serialises changes of webhooks.
     changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// A webhook and its task, if it has one.
+/// A webhook and its task; a disabled or parked webhook has no task.
 #[derive(Clone)]
 struct RunningDelivery {
     webhook: Arc<Webhook>,
     progress: Shared,
     stop: CancellationToken,
-    /// Has ended when the task has.
+    /// Empty once the task has ended.
     tasks: TaskTracker,
 }
 
@@ -119,7 +120,7 @@ impl RunningDelivery {
         WebhookView { webhook: Arc::clone(&self.webhook), progress: self.progress.get() }
     }
 
-    /// Stops the task, and returns when nothing is sent any more.
+    /// Stops the task, and returns after its last request.
     async fn end(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -128,8 +129,8 @@ impl RunningDelivery {
 }
 
 impl Deliveries {
-    /// Goes on with the webhooks that the registry's store keeps, as soon as that has been read, and it is for this
-    /// process to deliver. Call it within a runtime.
+    /// Starts deliveries for the webhooks in the registry's store, once the store is loaded and this process holds the
+    /// claim. Must be called within a runtime.
     pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: DeliverySettings) -> Deliveries {
         let DeliverySettings { address_policy, attempt_time, back_off } = settings;
         let sender = WebhookSender::new(address_policy, attempt_time);
@@ -163,32 +164,32 @@ impl Deliveries {
         Ok(views)
     }
 
-    /// One webhook.
+    /// Reads a webhook.
     ///
     /// # Errors
     ///
-    /// When there is none of that id, or another process delivers, and the store cannot be read.
+    /// When no webhook has this id; or when another process delivers, and the store cannot be read.
     pub async fn get(&self, id: &str) -> Result<WebhookView, WebhookError> {
         let mut views = self.list().await?;
         let place = views.iter().position(|view| view.webhook.id == id);
         place.map(|place| views.swap_remove(place)).ok_or_else(|| not_found(id))
     }
 
-    /// The webhooks that are delivered from here, without asking the store; `None` while another process delivers.
+    /// The webhooks that this process delivers, without reading the store; `None` while another process delivers.
     pub fn delivered_here(&self) -> Option<Vec<WebhookView>> {
         self.running().as_ref().map(|running| running.values().map(RunningDelivery::view).collect())
     }
 
-    /// What is counted and timed of attempts to deliver.
+    /// The metrics of delivery attempts.
     pub fn measures(&self) -> &Measures {
         self.0.context.sender.measures()
     }
 
-    /// Makes a webhook.
+    /// Creates a webhook.
     ///
     /// # Errors
     ///
-    /// When the document is not right, there are too many, or the store does not take it.
+    /// When the document is invalid, the maximum number of webhooks exists, or the store fails.
     pub async fn create(&self, body: Value) -> Result<WebhookView, WebhookError> {
         let draft = Draft::read(body, self.0.address_policy)?;
         self.whole(|this| async move {
@@ -206,12 +207,12 @@ impl Deliveries {
         .await
     }
 
-    /// Changes a webhook by a merge patch (RFC 7396). One that is parked, or waits, goes on at once when it
-    /// is enabled, or gets another target or position.
+    /// Changes a webhook with a merge patch (RFC 7396). A parked or waiting webhook resumes at once when it is enabled,
+    /// or gets another target or position.
     ///
     /// # Errors
     ///
-    /// As [`Deliveries::create`], or when there is none of that id.
+    /// Like [`Deliveries::create`], and when no webhook has this id.
     pub async fn change(&self, id: String, patch: Map<String, Value>) -> Result<WebhookView, WebhookError> {
         self.whole(|this| async move {
             let running = this.find(&id)?;
@@ -238,7 +239,7 @@ impl Deliveries {
             }
             let changed = this.put(webhook, progress).await;
             if changed.is_err() {
-                // As it was before.
+                // The store kept the previous webhook, so its task must run again.
                 this.run(Webhook::clone(&running.webhook), before);
             }
             changed
@@ -246,11 +247,11 @@ impl Deliveries {
         .await
     }
 
-    /// Removes a webhook; when this returns, nothing is sent any more.
+    /// Removes a webhook. After this returns, no request is sent for the webhook.
     ///
     /// # Errors
     ///
-    /// When there is none of that id, or the store does not take it.
+    /// When no webhook has this id, or the store fails.
     pub async fn remove(&self, id: String) -> Result<(), WebhookError> {
         self.whole(|this| async move {
             let running = this.find(&id)?;
@@ -265,11 +266,11 @@ impl Deliveries {
         .await
     }
 
-    /// Sends a test event now, beside all others, and tells what came of it.
+    /// Sends a test event at once, in parallel to other deliveries, and returns the outcome.
     ///
     /// # Errors
     ///
-    /// As [`Deliveries::get`].
+    /// Like [`Deliveries::get`].
     pub async fn test(&self, id: &str) -> Result<(WebhookMessage, Attempt), WebhookError> {
         let webhook = self.get(id).await?.webhook;
         let DeliveryContext { registry, sender, clock, .. } = &*self.0.context;
@@ -279,22 +280,22 @@ impl Deliveries {
         Ok((message, attempt))
     }
 
-    /// How far a webhook comes, until it is changed or removed, if it is this process that delivers.
+    /// Follows the progress of a webhook until it is changed or removed, if this process delivers.
     ///
     /// # Errors
     ///
-    /// When there is none of that id here.
+    /// When this process delivers no webhook with this id.
     pub fn watch(&self, id: &str) -> Result<watch::Receiver<DeliveryProgress>, WebhookError> {
         self.find(id).map(|running| running.progress.watch())
     }
 
-    /// How many changes there are that a webhook has not come to.
+    /// How many changes come after a webhook's position.
     pub fn lag(&self, view: &WebhookView) -> u64 {
         self.head().0.saturating_sub(view.progress.position.0)
     }
 
-    /// Stops all deliveries, and returns when their positions are written. What is on its way is
-    /// given up, and sent again after the next start.
+    /// Stops all deliveries, and returns once all positions are saved. Interrupted deliveries are repeated after the
+    /// next start.
     pub async fn stop(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -309,7 +310,7 @@ impl Deliveries {
         self.running().as_ref().and_then(|running| running.get(id)).cloned().ok_or_else(|| not_found(id))
     }
 
-    /// Delivers whenever it is for this process to do so, until all is stopped.
+    /// Delivers whenever this process holds the claim, until all deliveries stop.
     async fn hold_leadership(self) {
         let stop = self.0.stop.clone();
         let keeping = async {
@@ -321,7 +322,7 @@ impl Deliveries {
                     Ok(Claim::New | Claim::Held) => LOOK,
                     Ok(Claim::Wanted | Claim::Taken) => STAND_BACK,
                     Err(error) => {
-                        warn!(error = error.chain(), "nothing is delivered from here for now");
+                        warn!(error = error.chain(), "cannot claim webhook deliveries; retrying");
                         self.end_all().await;
                         STAND_BACK
                     }
@@ -331,7 +332,7 @@ impl Deliveries {
             }
         };
         if stop.run_until_cancelled(keeping).await.is_none() {
-            // The tasks write their positions before anybody else goes on from them.
+            // The tasks must save their positions before another process continues from them.
             self.end_all().await;
             let store = Arc::clone(self.0.context.registry.webhooks());
             drop(blocking(move || store.release()).await);
@@ -344,7 +345,7 @@ impl Deliveries {
         match claim {
             Claim::Alone | Claim::Held => self.run_all().await?,
             Claim::New => {
-                // What is known here of positions may be old.
+                // Another process may have advanced the positions, so the cached positions are stale.
                 self.end_all().await;
                 self.run_all().await?;
             }
@@ -358,7 +359,7 @@ impl Deliveries {
         Ok(claim)
     }
 
-    /// Delivers from here, if it does not yet.
+    /// Starts deliveries in this process, if they are not running.
     async fn run_all(&self) -> Result<(), StoreError> {
         if self.running().is_none() {
             let kept = self.read().await?;
@@ -370,7 +371,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Delivers from here no more; returns when nothing is sent and every position is written.
+    /// Stops deliveries in this process; returns after the last request, when all positions are saved.
     async fn end_all(&self) {
         let running = self.running().take();
         for running in running.into_iter().flatten().map(|(_, running)| running) {
@@ -378,7 +379,7 @@ impl Deliveries {
         }
     }
 
-    /// The webhooks as the store keeps them.
+    /// Reads the webhooks from the store.
     async fn read(&self) -> Result<Vec<(Webhook, DeliveryProgress)>, StoreError> {
         let store = Arc::clone(self.0.context.registry.webhooks());
         let kept = blocking(move || store.list()).await?;
@@ -389,7 +390,7 @@ impl Deliveries {
         self.0.context.registry.snapshot().state.revision()
     }
 
-    /// Does a change to its end, one at a time, also when the one who asked for it goes away.
+    /// Completes a change even if the client disconnects, and runs only one change at a time.
     async fn whole<T, F>(&self, change: impl FnOnce(Deliveries) -> F + Send + 'static) -> Result<T, WebhookError>
     where
         T: Send + 'static,
@@ -402,7 +403,7 @@ impl Deliveries {
             if this.0.stop.is_cancelled() {
                 return Err(WebhookError::Stopped);
             }
-            // Webhooks are changed where they are delivered from, so that a change is true when it is answered.
+            // Only the delivering process changes webhooks, so a change is effective when the reply is sent.
             if this.running().is_none() {
                 let store = Arc::clone(this.0.context.registry.webhooks());
                 blocking(move || store.insist()).await?;
@@ -413,7 +414,7 @@ impl Deliveries {
         changing.await.unwrap_or(Err(WebhookError::Stopped))
     }
 
-    /// A revision after which every change is kept, and which is not beyond the newest.
+    /// Checks that the journal has every change after a revision, and that the revision is not in the future.
     async fn kept_after(&self, after: Revision) -> Result<Revision, WebhookError> {
         let head = self.head();
         if after > head {
@@ -423,8 +424,7 @@ impl Deliveries {
         let nothing = ChangeRange { after: head, limit: 0, ..ChangeRange::default() };
         let compact_revision = self.0.context.registry.changes(nothing).await?.compact_revision;
         if after < compact_revision {
-            let detail =
-                format!("is no longer kept: {compact_revision} is the oldest revision after which every event is");
+            let detail = format!("was compacted; the oldest possible value is {compact_revision}");
             return Err(Invalid::at("/after", detail).into());
         }
         Ok(after)
@@ -436,7 +436,7 @@ impl Deliveries {
         Ok(self.run(webhook, progress))
     }
 
-    /// Starts the task of a webhook, if it is to be delivered to.
+    /// Starts the task of a webhook, unless the webhook is disabled or parked.
     fn run(&self, webhook: Webhook, progress: DeliveryProgress) -> WebhookView {
         let delivers = webhook.enabled && progress.parked_at.is_none();
         let (webhook, progress) = (Arc::new(webhook), Shared::new(progress));

@@ -1,11 +1,10 @@
-//! The task of one webhook: follows the changes, sends those that are wanted, and remembers how far it has come.
+//! The task of a webhook: follows the changes, delivers the matching changes, and saves its position.
 //!
-//! Between the past and the present nothing is missed: what the topic has forgotten is read from the
-//! journal, and the position moves only over what was delivered or is of no concern.
+//! No change is skipped: the task reads changes that the topic no longer has from the journal. The position advances
+//! only past delivered or irrelevant changes.
 //!
-//! The position is written to the store when a delivery has been answered, but not more often than
-//! once a second: writing it shares the disk with the writer. After a crash, what was delivered in the
-//! last second may be delivered again.
+//! The task saves the position after a delivery, but at most once a second, because saving competes with the writer for
+//! the disk. After a crash, the deliveries of the last second may be repeated.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,16 +30,16 @@ use domain::change::Transition;
 use domain::change::history::ChangeRange;
 use domain::query::Topic;
 
-/// How many changes are looked at together.
+/// How many changes the task takes at a time.
 const AT_A_TIME: usize = 256;
 
-/// How often a position is written at most.
+/// The least time between two saves of a position.
 const SAVE_TIME: Duration = Duration::from_secs(1);
 
 /// How long to wait after the journal could not be read.
 const READ_PAUSE: Duration = Duration::from_secs(5);
 
-/// What all deliveries work with.
+/// The context that all tasks share.
 pub(super) struct DeliveryContext {
     pub registry: Registry,
     pub sender: WebhookSender,
@@ -48,7 +47,7 @@ pub(super) struct DeliveryContext {
     pub back_off: BackOff,
 }
 
-/// How far a webhook has come, as its task and those who ask for it share it.
+/// The progress of a webhook, which its task and its readers share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared(watch::Sender<DeliveryProgress>);
 
@@ -66,7 +65,7 @@ impl Shared {
     }
 }
 
-/// The task.
+/// The task of a webhook.
 pub(super) struct Delivery {
     context: Arc<DeliveryContext>,
     webhook: Arc<Webhook>,
@@ -75,17 +74,17 @@ pub(super) struct Delivery {
     saving: Saving,
 }
 
-/// What of the progress is in the store.
+/// Whether the store has the current progress.
 struct Saving {
-    /// Whether it is behind.
+    /// Whether the store's progress is out of date.
     due: bool,
-    /// When it may be written next.
+    /// When the progress may be saved next.
     at: Instant,
-    /// Whether the newest attempt to write it failed.
+    /// Whether the last save failed.
     failing: bool,
 }
 
-/// The task was stopped, the webhook is parked, or there will be no more changes.
+/// The task was stopped, the webhook was parked, or the registry is stopping.
 struct Ended;
 
 impl Delivery {
@@ -99,7 +98,7 @@ impl Delivery {
         Delivery { context, webhook, progress, stop, saving }
     }
 
-    /// Delivers until it is stopped or the webhook is parked.
+    /// Delivers until the task is stopped or the webhook is parked.
     pub async fn run(mut self) {
         let Err(Ended) = self.work().await;
         if self.saving.due {
@@ -122,7 +121,7 @@ impl Delivery {
         }
     }
 
-    /// Delivers changes in their order, up to the first that fails.
+    /// Delivers changes in order, up to the first failure.
     async fn deliver_all(&mut self, changes: &[Arc<Transition>], reached: Revision) -> Result<(), Ended> {
         for transition in changes {
             if self.stop.is_cancelled() {
@@ -138,18 +137,17 @@ impl Delivery {
         Ok(())
     }
 
-    /// Delivers what the topic has forgotten, from the journal.
+    /// Delivers changes from the journal that the topic no longer has.
     async fn deliver_past(&mut self, until: Revision) -> Result<(), Ended> {
         let after = self.position();
         let range = ChangeRange { after, until: Some(until), limit: AT_A_TIME, ..ChangeRange::default() };
         let Ok(page) = self.context.registry.changes(range).await else {
-            // The registry has logged it.
+            // The registry has logged the error.
             return self.unless_stopped(tokio::time::sleep(READ_PAUSE)).await;
         };
         if page.compact_revision > after {
             let compact_revision = page.compact_revision;
-            let reason =
-                format!("the events after {after} are no longer kept; set `after` to {compact_revision} or later");
+            let reason = format!("the events after {after} were compacted; set `after` to {compact_revision} or later");
             return self.park(reason).await;
         }
         let reached = match page.transitions.last() {
@@ -159,7 +157,7 @@ impl Delivery {
         self.deliver_all(&page.transitions, reached).await
     }
 
-    /// Makes one attempt; returns whether it was taken.
+    /// Makes an attempt; returns whether the target accepted the message.
     async fn deliver(&mut self, transition: &Transition) -> Result<bool, Ended> {
         let registry = &self.context.registry;
         let trace = registry.topics().trace_of(transition.change.revision);
@@ -170,7 +168,7 @@ impl Delivery {
         match attempt {
             Attempt::Delivered { .. } => Ok(true),
             Attempt::Failed { reason, .. } if next_attempt_at.is_some() => {
-                info!(webhook.id = webhook.id, webhook.failures = failures, reason, "a delivery failed");
+                info!(webhook.id = webhook.id, webhook.failures = failures, reason, "webhook delivery failed");
                 self.save().await;
                 Ok(false)
             }
@@ -181,7 +179,7 @@ impl Delivery {
         }
     }
 
-    /// Notes what came of an attempt, and when the next one is due.
+    /// Records the outcome of an attempt, and the time of the next attempt.
     fn note(&self, attempt: &Attempt) -> DeliveryProgress {
         let now = self.context.clock.now();
         let mut progress = self.progress.get();
@@ -201,9 +199,9 @@ impl Delivery {
         progress
     }
 
-    /// Gives up, until somebody enables the webhook again.
+    /// Parks the webhook until a client enables it again.
     async fn park(&mut self, reason: String) -> Result<(), Ended> {
-        warn!(webhook.id = self.webhook.id, reason, "the webhook was parked");
+        warn!(webhook.id = self.webhook.id, reason, "parked the webhook");
         self.progress.0.send_modify(|progress| {
             progress.parked_at = Some(self.context.clock.now());
             progress.next_attempt_at = None;
@@ -213,10 +211,10 @@ impl Delivery {
         Err(Ended)
     }
 
-    /// Waits until the next attempt may be made, when the last one failed.
+    /// Waits for the time of the next attempt after a failure.
     async fn await_attempt(&self) -> Result<(), Ended> {
         let next = self.progress.0.borrow().next_attempt_at;
-        // A clock that was set back makes nobody wait for longer than the longest pause.
+        // The bound protects against a clock that was set back.
         let wait = next.map(|next| next.duration_since(self.context.clock.now()).min(self.context.back_off.longest));
         match wait.and_then(|wait| Duration::try_from(wait).ok()) {
             Some(wait) => self.unless_stopped(tokio::time::sleep(wait)).await,
@@ -224,7 +222,7 @@ impl Delivery {
         }
     }
 
-    /// Waits for news; meanwhile writes the position, when that is due.
+    /// Waits for changes, and saves the position when a save is due.
     async fn rest(&mut self, topic: &mut Subscription) -> Result<(), Ended> {
         loop {
             let stop = self.stop.clone();
@@ -258,7 +256,7 @@ impl Delivery {
         }
     }
 
-    /// Writes the progress to the store. Should that fail, it is tried again, and deliveries go on.
+    /// Saves the progress. After a failure, deliveries continue and the save is repeated.
     async fn save(&mut self) {
         let (id, progress) = (self.webhook.id.clone(), self.progress.get());
         let store: Arc<dyn WebhookStore> = Arc::clone(self.context.registry.webhooks());
@@ -268,15 +266,15 @@ impl Delivery {
         let was_failing = std::mem::replace(&mut self.saving.failing, saved.is_err());
         match saved {
             Err(error) if !was_failing => {
-                warn!(webhook.id = self.webhook.id, error = error.chain(), "a position could not be written");
+                warn!(webhook.id = self.webhook.id, error = error.chain(), "cannot save a webhook's position");
             }
-            Ok(()) if was_failing => info!(webhook.id = self.webhook.id, "positions can be written again"),
+            Ok(()) if was_failing => info!(webhook.id = self.webhook.id, "saved a webhook's position again"),
             _ => {}
         }
     }
 }
 
-/// Does what waits for a disk where that is no harm.
+/// Runs blocking work on a thread for blocking work.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -284,9 +282,9 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(StoreError::unusable("the store's work ended by a panic", error)))
 }
 
-/// A number from 0 to 1 that nobody can foresee.
+/// A random number from 0 to 1.
 fn chance() -> f64 {
-    // The first 32 bits of such an identity are random.
+    // The first 32 bits of a new identity are random.
     let (random, ..) = new_identity().as_fields();
     f64::from(random) / f64::from(u32::MAX)
 }

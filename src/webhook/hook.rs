@@ -1,4 +1,4 @@
-//! A webhook: who is told, of what, and how that is read from a request.
+//! A webhook subscription, and its strict parsing from a request.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,10 +19,10 @@ use domain::query::Filters;
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1024;
 
-/// What can be sent.
+/// The fields that a client may send.
 const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
 
-/// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
+/// The fields that only replies have. They are accepted and ignored, so that a client can send a reply back.
 pub const READ_ONLY: &[&str] = &[
     "id",
     "state",
@@ -39,30 +39,30 @@ pub const READ_ONLY: &[&str] = &[
     "updated_at",
 ];
 
-/// A webhook, as its owner has set it.
+/// A webhook with the client's settings.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// Names it: 32 hexadecimal digits.
+    /// The id: 32 hexadecimal digits.
     pub id: String,
-    /// Where deliveries go.
+    /// The URL that receives deliveries.
     pub url: Url,
-    /// What it is for, in its owner's words.
+    /// The purpose of the webhook, in the client's words.
     pub description: Option<String>,
-    /// Which plugins are of concern.
+    /// The plugins whose changes are delivered.
     pub filters: Filters,
-    /// Which kinds of changes are; all when there are none.
+    /// The kinds of changes that are delivered; all kinds when empty.
     pub kinds: Vec<ChangeKind>,
-    /// Whether deliveries are made.
+    /// Whether the webhook is switched on.
     pub enabled: bool,
-    /// What they are signed with.
+    /// The secret that signs deliveries.
     pub secret: Secret,
-    /// When it was made.
+    /// When the webhook was created.
     pub created_at: Timestamp,
-    /// When its owner changed it last.
+    /// When a client last changed the webhook.
     pub updated_at: Timestamp,
 }
 
-/// What a client wants a webhook to be.
+/// The settings that a client sends.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// See [`Webhook::url`].
@@ -75,13 +75,13 @@ pub struct Draft {
     pub kinds: Vec<ChangeKind>,
     /// See [`Webhook::enabled`].
     pub enabled: bool,
-    /// The secret, when the client brings one.
+    /// The secret, if the client provides one.
     pub secret: Option<Secret>,
-    /// Deliveries begin with the change after this revision; `None` for where it stands.
+    /// Deliveries begin after this revision; `None` begins at the current revision.
     pub after: Option<Revision>,
 }
 
-/// What is kept of a webhook as JSON.
+/// The stored form of a webhook.
 #[derive(Serialize)]
 struct Document<'a> {
     url: &'a str,
@@ -100,11 +100,11 @@ struct Times {
 }
 
 impl Draft {
-    /// Reads the document of a client.
+    /// Parses the document of a client.
     ///
     /// # Errors
     ///
-    /// Every field that is wrong or not known.
+    /// All invalid and unknown fields.
     pub fn read(body: Value, address_policy: AddressPolicy) -> Result<Draft, Invalid> {
         let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
         let url = fields.required("url", |value, pointer| {
@@ -125,18 +125,18 @@ impl Draft {
 }
 
 impl Webhook {
-    /// A new webhook.
+    /// Creates a webhook.
     pub fn new(draft: Draft, id: String, now: Timestamp) -> Webhook {
         let Draft { url, description, filters, kinds, enabled, secret, after: _ } = draft;
         let secret = secret.unwrap_or_else(Secret::generate);
         Webhook { id, url, description, filters, kinds, enabled, secret, created_at: now, updated_at: now }
     }
 
-    /// This webhook as a merge patch (RFC 7396) leaves it, and where it is to go on, when the patch says so.
+    /// Applies a merge patch (RFC 7396); returns the new webhook and its new position, if the patch sets one.
     ///
     /// # Errors
     ///
-    /// Every field that is wrong or not known.
+    /// All invalid and unknown fields.
     pub fn patched(
         &self,
         patch: Map<String, Value>,
@@ -144,7 +144,7 @@ impl Webhook {
         now: Timestamp,
     ) -> Result<(Webhook, Option<Revision>), Invalid> {
         if patch.get("secret").is_some_and(Value::is_null) {
-            return Err(Invalid::at("/secret", "cannot be taken away; send another one"));
+            return Err(Invalid::at("/secret", "cannot be removed; send another secret"));
         }
         let mut document = serde_json::to_value(self.document()).unwrap_or_default();
         merge_patch::merge(&mut document, Value::Object(patch));
@@ -155,7 +155,7 @@ impl Webhook {
         Ok((webhook, after))
     }
 
-    /// Returns true if and only if a change is to be told.
+    /// Returns true if and only if the webhook delivers a change.
     pub fn wants(&self, transition: &Transition) -> bool {
         let is_of_kind = self.kinds.is_empty() || self.kinds.contains(&transition.change.event.kind());
         is_of_kind && self.filters.accept_any(transition.records())
@@ -173,18 +173,18 @@ impl Webhook {
         }
     }
 
-    /// This webhook as it is kept.
+    /// The webhook in its stored form.
     pub fn kept(&self, progress: DeliveryProgress) -> KeptWebhook {
-        // Serialising to memory fails for no value of this type.
+        // Serialising this type to memory cannot fail.
         let document = serde_json::to_string(&self.document()).unwrap_or_default();
         KeptWebhook { id: self.id.clone(), document, secret: self.secret.as_str().to_owned(), progress }
     }
 
-    /// A webhook that was kept. Its target may lie beyond what is allowed by now: deliveries tell.
+    /// Reads a stored webhook. The policy may no longer permit the target, but only a delivery checks the policy.
     ///
     /// # Errors
     ///
-    /// When it is damaged.
+    /// When the stored form is damaged.
     pub fn of_kept(kept: &KeptWebhook) -> Result<Webhook, StoreError> {
         let damaged = |why: String| StoreError::unusable(format!("the webhook {} is damaged", kept.id), why);
         let value: Value = serde_json::from_str(&kept.document).map_err(|error| damaged(error.to_string()))?;
@@ -204,7 +204,7 @@ fn description(value: Value, pointer: &str) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// Kinds, each once, in the order in which they were sent.
+/// Parses the kinds, without duplicates, in the client's order.
 fn kinds(value: Value, pointer: &str) -> Result<Vec<ChangeKind>, Invalid> {
     let Value::Array(values) = value else {
         return Err(Invalid::at(pointer, format!("must be an array, not {}", kind_of(&value))));
@@ -227,7 +227,7 @@ fn revision(value: &Value, pointer: &str) -> Result<Revision, Invalid> {
         Value::Number(number) => number.as_str(),
         _ => "",
     };
-    // As in JSON Schema, `22.0` is the integer 22.
+    // In JSON Schema, `22.0` is the integer 22.
     let whole = number
         .split_once('.')
         .map_or(Some(number), |(whole, fraction)| fraction.bytes().all(|digit| digit == b'0').then_some(whole));

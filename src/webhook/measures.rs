@@ -1,4 +1,4 @@
-//! What is counted and timed of attempts to deliver, for whoever watches over the service.
+//! Metrics of delivery attempts.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use super::attempt::Attempt;
 
-/// Counters of one sender. Cloning shares them.
+/// The metrics of a sender. Clones share the counters.
 #[derive(Debug, Clone)]
 pub struct Measures {
-    /// Attempts that the target has taken.
+    /// Attempts that the target accepted.
     pub delivered: Counter,
-    /// Attempts that may be made again.
+    /// Attempts that may be retried.
     pub failed: Counter,
-    /// Attempts to which the target has answered that it wants no more.
+    /// Attempts that the target answered with 410.
     pub gone: Counter,
-    /// Seconds that an attempt took.
+    /// The duration of attempts, in seconds.
     pub time: Histogram,
 }
 
@@ -26,7 +26,7 @@ impl Default for Measures {
             delivered: Counter::default(),
             failed: Counter::default(),
             gone: Counter::default(),
-            // 1 ms to 16 s.
+            // The buckets range from 1 ms to 16 s.
             time: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
         }
     }

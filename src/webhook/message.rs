@@ -1,4 +1,4 @@
-//! What is sent to a target: an event with its id and its signature (Standard Webhooks).
+//! The message of a delivery: an event with its id and its signature (Standard Webhooks).
 
 use bytes::Bytes;
 use hyper::Request;
@@ -12,15 +12,15 @@ use domain::StoreId;
 use domain::change::Transition;
 use domain::change::cloud_event::{CLOUD_EVENT, source};
 
-/// The `type` of an event that only tries whether deliveries arrive.
+/// The `type` of a test event.
 pub const TEST_EVENT: &str = "webhook.test";
 
-/// A message to a target. However often it is sent, its id and its payload are the same.
+/// A message to a target. All attempts have the same id and the same payload.
 #[derive(Debug, Clone)]
 pub struct WebhookMessage {
     id: String,
     payload: Bytes,
-    /// The trace of the request that it comes from.
+    /// The trace of the request that made the change.
     trace: Option<Trace>,
 }
 
@@ -31,7 +31,7 @@ impl WebhookMessage {
         WebhookMessage { id, payload: transition.json(store).clone(), trace }
     }
 
-    /// A message that only tries whether deliveries arrive.
+    /// The message of a test event.
     pub fn test(webhook: &Webhook, store: &StoreId, id: &str, now: Timestamp) -> WebhookMessage {
         let event = json!({
             "specversion": "1.0", "id": id, "source": source(store), "type": TEST_EVENT, "subject": webhook.id,
@@ -46,16 +46,16 @@ impl WebhookMessage {
         &self.id
     }
 
-    /// Begins the span of an attempt, if anybody is to be told of it.
+    /// Begins the span of an attempt, if an exporter receives spans.
     pub fn span(&self) -> Option<ActiveSpan> {
         self.trace.as_ref()?.span("webhook.deliver", SpanKind::Client)
     }
 
-    /// The request of one attempt, which is signed with the time at which it is made, and is a part of `span`.
+    /// The request of an attempt, signed with the time of the attempt, as a part of `span`.
     ///
     /// # Errors
     ///
-    /// When it cannot be put together, which is a fault of ours.
+    /// When the request is malformed, which would be a bug.
     pub fn request(
         &self,
         webhook: &Webhook,

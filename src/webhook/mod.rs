@@ -1,32 +1,32 @@
-//! Webhooks: changes, told to whoever has asked for them, by HTTP requests that this service makes.
+//! Webhooks: HTTP requests that send changes to subscribed endpoints.
 //!
 //! ```text
-//! POST /webhooks ─▶ Deliveries ─▶ WebhookStore (what is wanted, how far it has come)
+//! POST /webhooks ─▶ Deliveries ─▶ WebhookStore (subscriptions and their progress)
 //!                       │
-//!                       ▼ one task a webhook
+//!                       ▼ one task for each webhook
 //! Registry::topics() ─▶ Delivery: matches? ─▶ WebhookSender: signed ─▶ the target
-//! Registry::history() ┘      └─ 2xx: the position moves on; else: again, later, or parked
+//! Registry::history() ┘      └─ 2xx: the position advances; else: retry later, or park
 //! ```
 //!
-//! Deliveries follow Standard Webhooks (<https://www.standardwebhooks.com>). Each webhook is sent its
-//! changes in their order, one at a time, at least once: the position is kept after an answer, so that
-//! a crash between the two repeats a delivery, under the same `webhook-id`.
+//! Deliveries follow Standard Webhooks (<https://www.standardwebhooks.com>). Each webhook receives its changes in
+//! order, one at a time, and at least once. The store saves the position after a delivery, so a crash in between
+//! repeats the delivery with the same `webhook-id`.
 //!
-//! Nothing here decides about the registry, and nothing here is part of its journal: a position
-//! changes with every delivery, and a secret must not be in the history.
+//! Webhooks are not part of the registry's journal: a position changes with every delivery, and a secret must not be in
+//! the history.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`hook`] | [`Webhook`]: what is wanted; read strictly |
-//! | [`secret`] | [`Secret`], and signing with it |
-//! | [`target`] | where deliveries may go |
-//! | [`sender`] | one request to a target |
-//! | [`attempt`] | [`Attempt`](attempt::Attempt): what came of it |
-//! | [`message`] | what is sent |
-//! | [`measures`] | what is counted and timed of that |
-//! | [`back_off`] | when a failed delivery is tried again; pure |
-//! | [`delivery`] | the task of one webhook |
-//! | [`deliveries`] | [`Deliveries`]: all of them, as the rest of the program holds them |
+//! | [`hook`] | [`Webhook`]: a subscription, and its strict parsing |
+//! | [`secret`] | [`Secret`] signs deliveries |
+//! | [`target`] | the URLs that deliveries may go to |
+//! | [`sender`] | sends a request to a target |
+//! | [`attempt`] | [`Attempt`](attempt::Attempt): the outcome of a request |
+//! | [`message`] | the message of a delivery |
+//! | [`measures`] | metrics of attempts |
+//! | [`back_off`] | when to retry a failed delivery; pure |
+//! | [`delivery`] | the task of a webhook |
+//! | [`deliveries`] | [`Deliveries`]: manages all webhooks for the rest of the service |
 
 pub mod attempt;
 pub mod back_off;

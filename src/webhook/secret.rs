@@ -1,4 +1,4 @@
-//! What deliveries are signed with.
+//! Secrets that sign deliveries.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use jiff::Timestamp;
 
 use crate::clock::new_identity;
 
-/// What the text of a secret begins with.
+/// The prefix of a secret's text.
 pub const PREFIX: &str = "whsec_";
 
-/// How many bytes a secret may have (Standard Webhooks, "Signature scheme").
+/// The length of a secret in bytes (Standard Webhooks, "Signature scheme").
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A secret that this service shares with a target. It is shown by nothing but [`Secret::as_str`].
+/// A secret that the service shares with a target. Only [`Secret::as_str`] reveals the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret that nobody can guess: 244 random bits.
+    /// Generates a secret with 244 random bits.
     pub fn generate() -> Secret {
         let bytes = [new_identity().into_bytes(), new_identity().into_bytes()].concat();
         Secret(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
-    /// A secret as it is written: `whsec_` and 24 to 64 bytes in base64.
+    /// Parses a secret: `whsec_` and 24 to 64 bytes in base64.
     ///
     /// # Errors
     ///
-    /// What a secret is; never what was sent.
+    /// The form of a secret; the error never repeats the input.
     pub fn read(text: &str) -> Result<Secret, &'static str> {
         let bytes = text.strip_prefix(PREFIX).and_then(|encoded| STANDARD.decode(encoded).ok());
         match bytes {
@@ -38,12 +38,12 @@ impl Secret {
         }
     }
 
-    /// The text, for the store and for the one answer that shows it.
+    /// The text, for the store and for the reply that creates the webhook.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The header field `webhook-signature` of a message; `None` only for what is not UTF-8.
+    /// The header field `webhook-signature` of a message; `None` only for a payload that is not UTF-8.
     pub fn sign(&self, id: &str, at: Timestamp, payload: &[u8]) -> Option<String> {
         let signer = standardwebhooks::Webhook::new(&self.0).ok()?;
         signer.sign(id, at.as_second(), payload).ok()
@@ -77,7 +77,7 @@ mod tests {
         }
     }
 
-    /// The example of the standard's own library.
+    /// The example from the library of Standard Webhooks.
     #[test]
     fn signatures_are_those_of_the_standard() {
         let secret = Secret::read("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();

@@ -1,6 +1,6 @@
-//! One request to a target: to an address that was checked, within its time.
+//! Sends a request to a target, at a checked address and within a time limit.
 //!
-//! An answer's body is of no interest, and at most its beginning is read.
+//! The response body does not matter, so at most its beginning is read.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -18,15 +18,16 @@ use crate::net::http_client::whole;
 use crate::net::{AddressPolicy, HttpClient, RequestError};
 use crate::telemetry::{ActiveSpan, KeyValue};
 
-/// How long an answer's body is waited for.
+/// How long to wait for the response body.
 const BODY_TIME: Duration = Duration::from_secs(1);
 
-/// How much of an answer's body is read, in bytes, so that its connection can be used again.
+/// How many bytes of the response body are read, so that the connection can be reused.
 const MAX_ANSWER: usize = 1024;
 
 /// Sends messages to targets.
 pub struct WebhookSender {
-    /// Made for the first message: most registries have no webhook, and reading the certificates takes a while.
+    /// Built for the first message, because reading the system's certificates is slow and most registries have no
+    /// webhooks.
     client: OnceLock<Result<HttpClient, String>>,
     address_policy: AddressPolicy,
     time: Duration,
@@ -34,23 +35,23 @@ pub struct WebhookSender {
 }
 
 impl WebhookSender {
-    /// A sender that connects only to what `address_policy` allows, and gives an attempt so much time.
+    /// A sender that connects only to addresses that `address_policy` permits. Each attempt may take up to `time`.
     pub fn new(address_policy: AddressPolicy, time: Duration) -> WebhookSender {
         WebhookSender { client: OnceLock::new(), address_policy, time, measures: Measures::default() }
     }
 
-    /// What it counts and times.
+    /// The metrics of this sender.
     pub fn measures(&self) -> &Measures {
         &self.measures
     }
 
-    /// Makes one attempt.
+    /// Makes an attempt.
     pub async fn send(&self, webhook: &Webhook, message: &WebhookMessage, now: Timestamp) -> Attempt {
         let (began, mut span) = (Instant::now(), message.span());
         let attempt = self.attempt(webhook, message, now, span.as_ref()).await;
         self.measures.count(&attempt, began.elapsed());
         if let Some(span) = &mut span {
-            // Not where it went: an address may have a secret in it.
+            // The URL is left out, because a URL may have a secret.
             span.add([KeyValue::new("http.request.method", "POST"), KeyValue::new("webhook.id", webhook.id.clone())]);
             span.add(attempt.status().map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
             if let Some(reason) = attempt.reason() {
@@ -79,7 +80,7 @@ impl WebhookSender {
         match tokio::time::timeout(self.time, client.send(request)).await {
             Ok(Ok(response)) => {
                 let status = response.status();
-                // Those that are longer, slower, or break off have said what matters.
+                // The status is enough; a body that is too long, slow or incomplete does not change the outcome.
                 drop(tokio::time::timeout(BODY_TIME, whole(response, MAX_ANSWER)).await);
                 judge(status)
             }
@@ -101,9 +102,9 @@ fn judge(status: StatusCode) -> Attempt {
         return Attempt::Gone;
     }
     let reason = if status.is_redirection() {
-        format!("the target has answered {code}; redirects are not followed")
+        format!("the target answered {code}; redirects are not followed, so set the final URL")
     } else {
-        format!("the target has answered {code}")
+        format!("the target answered {code}")
     };
     Attempt::Failed { status: Some(code), reason }
 }

@@ -1,24 +1,24 @@
-//! Where deliveries may go: to what a user may name as a target, and the address policy allows.
+//! The URLs that deliveries may go to: valid targets that the address policy permits.
 
 use url::Url;
 
 pub use crate::net::target_url::MAX_URL;
 use crate::net::{AddressPolicy, Forbidden, target_url};
 
-/// Reads the URL of a target.
+/// Parses the URL of a target, and checks the URL against the policy.
 ///
 /// # Errors
 ///
-/// What is wrong with it, for the user who sent it.
+/// Why the URL is invalid, for the user who sent it.
 pub fn read(text: &str, policy: AddressPolicy) -> Result<Url, String> {
     let url = target_url::read(text)?;
     policy.check_url(&url).map_err(|forbidden| refusal(&forbidden))?;
     Ok(url)
 }
 
-/// Why nothing is sent there, and which setting would allow it.
+/// Why the policy forbids the target, and which setting would permit it.
 pub(super) fn refusal(forbidden: &Forbidden) -> String {
-    format!("{forbidden}, where webhooks are not allowed to go (--webhooks-allow-private)")
+    format!("{forbidden}; choose a public target, or permit private targets with --webhooks-allow-private")
 }
 
 #[cfg(test)]

@@ -218,7 +218,7 @@ async fn a_head_that_went_back_is_refused_loudly_and_never_merged() {
     assert_eq!(client.register("more").await.status, 503, "the same revision of another history");
     assert_eq!(other.client().register("longer").await.status, 201);
     assert_eq!(client.register("more").await.status, 503);
-    replica.until_logged("is not the one that this process knows").await;
+    replica.until_logged("differs from the one that this process has loaded").await;
     assert_eq!(client.get("/plugins/c_instead").await.status, 404, "nothing is merged");
     assert_eq!(other.client().get("/plugins/c_more").await.status, 404);
 }

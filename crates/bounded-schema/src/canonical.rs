@@ -1,8 +1,8 @@
-//! Numbers and values by their meaning, whatever way they are written.
+//! Canonical texts of numbers and values, independent of their spelling.
 
 use serde_json::{Number, Value};
 
-/// The most digits with which the library calculates exactly.
+/// The maximum number of digits with which the library calculates exactly.
 const MAX_DIGITS: u64 = 10_000;
 
 /// The canonical text of `value`: two values are equal by JSON Schema if and only if their texts are.
@@ -25,7 +25,7 @@ pub(crate) fn exponent(number: &str) -> u64 {
     exponent.trim_start_matches(['+', '-']).parse().unwrap_or(u64::MAX)
 }
 
-/// How many digits the library may take to calculate with `number`; 0 for 64-bit integers.
+/// The number of digits in the library's calculations with `number`; 0 for 64-bit integers.
 pub(crate) fn digits(number: &Number) -> u64 {
     if number.as_i64().is_some() {
         return 0;
@@ -67,7 +67,7 @@ fn write_string(string: &str, text: &mut String) {
     text.push_str(string);
 }
 
-/// Writes the digits without zeros at either end, and the power of ten of the last.
+/// Writes the digits without zeros at either end, and the power of ten of the last digit.
 fn write_number(number: &str, text: &mut String) {
     let (sign, unsigned) = number.strip_prefix('-').map_or(("", number), |unsigned| ("-", unsigned));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
@@ -75,7 +75,7 @@ fn write_number(number: &str, text: &mut String) {
     let digits = [whole, fraction].concat();
     let from_first = digits.trim_start_matches('0');
     let significant = from_first.trim_end_matches('0');
-    // An exponent beyond 64 bits is compared as it is written.
+    // An exponent beyond 64 bits is compared as text.
     let Ok(exponent) = exponent.parse::<i64>() else { return text.push_str(number) };
     let power = i128::from(exponent) - fraction.len() as i128 + (from_first.len() - significant.len()) as i128;
     match significant {

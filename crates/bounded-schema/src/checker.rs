@@ -1,4 +1,4 @@
-//! A compiled schema, and what it says about a value.
+//! A compiled schema, and the check of a value.
 
 use std::fmt::{self, Write};
 
@@ -16,27 +16,27 @@ use crate::references::Reach;
 use crate::structure::Structure;
 use crate::validation_error::{ValidationError, ValidationErrors};
 
-/// The longest detail of one mistake, in bytes. The library lists every unexpected property.
+/// The maximum length of an error's detail, in bytes. The library lists every unexpected property.
 const MAX_DETAIL: usize = 500;
 
-/// What an error of the library takes, besides what it copies, in bytes.
+/// The size of a library error without its copies, in bytes.
 const ERROR_SIZE: usize = 500;
 
-/// A schema that is ready to check values.
+/// A compiled schema.
 pub(crate) struct Checker {
     validator: Validator<MeteredJson>,
-    /// What a byte of a property's name costs.
+    /// The price of a byte of a property's name.
     name_price: u64,
-    /// How many digits the numbers of the schema have.
+    /// The maximum number of digits of a number in the schema.
     digits: u64,
-    /// What one error copies of the schema, at most, in bytes.
+    /// The maximum number of bytes that one error copies of the schema.
     copied: usize,
-    /// What it names of the way through the schema for each level of the value, in bytes.
+    /// The bytes of the schema's path in an error, for each level of the value.
     way: usize,
 }
 
 impl Checker {
-    /// Compiles a schema that is known to be within the limits.
+    /// Compiles a schema that is within the limits.
     pub fn compile(structure: &Structure, reach: &Reach, patterns: Patterns) -> Result<Checker, ValidationErrors> {
         let name_price = patterns.name_price(structure, reach.name_patterns)?;
         let validator = build(&prepare(structure, reach), patterns)?;
@@ -44,7 +44,7 @@ impl Checker {
         Ok(Checker { validator, name_price, digits: structure.digits, copied: structure.longest_copy, way })
     }
 
-    /// Compiles a schema of ours.
+    /// Compiles a metaschema.
     pub fn of_metaschema(schema: &Value) -> Result<Checker, ValidationErrors> {
         let validator = build(schema, Patterns::default())?;
         Ok(Checker { validator, name_price: 1, digits: 0, copied: 100, way: 500 })
@@ -52,20 +52,20 @@ impl Checker {
 
     /// Checks a value.
     ///
-    /// No detail contains anything of the value but names of its properties.
+    /// Of the value, error details contain only names of properties.
     pub fn check(&self, value: &Value) -> Result<(), ValidationErrors> {
         let (depth, pointer) = extent(value);
         let error_bytes = (ERROR_SIZE + self.copied + pointer).saturating_add(self.way.saturating_mul(depth));
         let prices = Prices { name_byte: self.name_price, digits: self.digits, error_bytes: error_bytes as u64 };
         let all = || self.validator.iter_errors(Metered(value)).take(MAX_ERRORS).map(|error| located(&error)).collect();
         let first = || self.validator.validate(Metered(value)).err().map(|error| located(&error)).into_iter().collect();
-        // When there is too much to collect, the first mistake is better than none.
-        let found: Vec<ValidationError> = metered(prices, all)
-            .or_else(|| metered(prices, first))
-            .ok_or_else(|| ValidationErrors::at("", "is too complex to be checked"))?;
+        // If collecting all mistakes would take too long, report the first only.
+        let found: Vec<ValidationError> = metered(prices, all).or_else(|| metered(prices, first)).ok_or_else(|| {
+            ValidationErrors::at("", "is too complex to check; simplify the schema or shorten the value")
+        })?;
         let mut mistakes = Vec::new();
         for mistake in found {
-            // The metaschemas find some mistakes in more than one way.
+            // The metaschemas find some mistakes in several ways.
             if !mistakes.contains(&mistake) {
                 mistakes.push(mistake);
             }
@@ -80,10 +80,10 @@ fn located(error: &jsonschema::ValidationError) -> ValidationError {
 
 fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, ValidationErrors> {
     jsonschema::options_for::<MeteredJson>()
-        // The meta-schemas of all drafts: a schema may refer to that of another.
+        // The meta-schemas of all drafts, because a schema may refer to another draft's.
         .with_registry(&SPECIFICATIONS)
         .offline()
-        // What these mean is left to the application, as the newer drafts have it.
+        // Newer drafts leave the meaning of formats to the application.
         .should_validate_formats(false)
         .without_content_media_type_support("application/json")
         .without_content_encoding_support("base64")
@@ -91,17 +91,17 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, V
         .with_keyword("pattern", move |_, pattern, _| patterns.keyword(pattern))
         .build(schema)
         .map_err(|error| match error.kind() {
-            // The library looks at the patterns of older drafts more strictly than where it compiles them.
+            // For older drafts, the library's check of patterns is stricter than its compiler.
             ValidationErrorKind::Format { .. } => ValidationErrors::at(
                 error.instance_path().as_str(),
-                "is no regular expression of ECMA-262 in Unicode mode: \
+                "is not a regular expression of ECMA-262 in Unicode mode: \
                  a bracket or brace that stands for itself needs a `\\` before it",
             ),
             _ => ValidationErrors::at(error.schema_path().as_str(), format!("cannot be used: {}", detail(&error))),
         })
 }
 
-/// How deep a value is nested, and the length of the longest pointer into it, in bytes.
+/// The nesting depth of a value, and the length of the longest pointer into it, in bytes.
 fn extent(value: &Value) -> (usize, usize) {
     let longer = |(depth, pointer): (usize, usize), token: usize, member| {
         let (below, rest) = extent(member);
@@ -116,10 +116,10 @@ fn extent(value: &Value) -> (usize, usize) {
     }
 }
 
-/// What is wrong, in words.
+/// The mistake, in words.
 fn detail(error: &jsonschema::ValidationError) -> String {
     let mut text = Clipped(String::new());
-    // Clipped refuses what is too much, and then has what was asked for.
+    // `Clipped` returns an error at its limit, and then holds the text up to there.
     let _ = describe(error, &mut text);
     if let Some(first) = text.0.get_mut(..1) {
         first.make_ascii_lowercase();
@@ -130,7 +130,7 @@ fn detail(error: &jsonschema::ValidationError) -> String {
 fn describe(error: &jsonschema::ValidationError, text: &mut Clipped) -> fmt::Result {
     match error.kind() {
         ValidationErrorKind::FalseSchema => text.write_str("the value is not allowed here"),
-        ValidationErrorKind::Contains => text.write_str("the value lacks an item that `contains` asks for"),
+        ValidationErrorKind::Contains => text.write_str("the value lacks an item that `contains` requires"),
         ValidationErrorKind::PropertyNames { error } => {
             write!(text, "the name of a property is not allowed: {}", error.masked_with("the name"))
         }
@@ -146,7 +146,7 @@ fn describe(error: &jsonschema::ValidationError, text: &mut Clipped) -> fmt::Res
     }
 }
 
-/// A text that ends where it gets too long.
+/// A text with a maximum length.
 struct Clipped(String);
 
 impl Write for Clipped {

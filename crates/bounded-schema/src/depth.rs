@@ -1,8 +1,8 @@
-//! How deep the library recurses when it compiles a schema.
+//! The depth of the library's recursion when it compiles a schema.
 //!
-//! It compiles a subschema within the call that compiles the one around it, and the target of a reference within the
-//! call for the reference, up to eight of those. The stack that this takes does not depend on the nesting alone: eight
-//! references, each at the end of a deep nesting, take nine times as much as the nesting.
+//! The library compiles a subschema within the call for its parent. It compiles the target of a reference within the
+//! call for the reference, up to eight levels. So the stack does not depend on the nesting alone: eight references,
+//! each at the end of a deep nesting, take nine times as much.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,26 +12,26 @@ use crate::keywords::children;
 use crate::structure::Structure;
 use crate::validation_error::ValidationErrors;
 
-/// The most subschemas that are compiled within each other. With what `unevaluated…` takes
-/// at its end, they take up to 1.3 MiB of stack without optimisation, of the 2 MiB that a thread has.
+/// The maximum number of nested calls. With the compilation of `unevaluated…` at the end, they take up to 1.3 MiB of
+/// stack without optimisation. A thread has 2 MiB.
 const MAX_DEPTH: usize = 100;
 
-/// How many references the library follows within each other before it puts the next one aside.
+/// How many nested references the library follows before it postpones the next one.
 const FOLLOWED: usize = 8;
 
-/// What a meta-schema adds.
+/// The additional depth of a meta-schema.
 const META_SCHEMA_DEPTH: usize = 24;
 
 type Schema = Map<String, Value>;
 
-/// Refuses a schema that takes too much stack to compile. `targets` is what the references of each subschema lead to,
+/// Refuses a schema that needs too much stack to compile. `targets` has the targets of each subschema's references, and
 /// `outside` the subschemas that refer to a meta-schema.
 pub(crate) fn check(
     structure: &Structure,
     targets: &HashMap<*const Schema, Vec<&Schema>>,
     outside: &HashSet<*const Schema>,
 ) -> Result<(), ValidationErrors> {
-    // Subschemas come after the ones that they stand in, the last time that they are listed.
+    // In this list, the last entry of a subschema comes after its parent.
     let schemas = &structure.subschemas;
     let index: HashMap<*const Schema, usize> =
         schemas.iter().enumerate().map(|(index, schema)| (std::ptr::from_ref(*schema), index)).collect();
@@ -45,10 +45,10 @@ pub(crate) fn check(
             targets.filter_map(|target| of(target)).collect()
         })
         .collect();
-    // `$recursiveRef` compiles the whole schema once more, wherever it stands.
+    // `$recursiveRef` compiles the whole schema once more, at any place.
     let limit = if structure.references.iter().any(|noted| noted.keyword == "$recursiveRef") { 2 } else { 1 };
     let limit = MAX_DEPTH / limit;
-    // How deep each goes when the next reference is put aside, when one more is followed, when two …
+    // The depth of each subschema when the next reference is postponed, when one more is followed, when two …
     let mut followed = vec![0; schemas.len()];
     for more in 0..=FOLLOWED {
         let mut depths = vec![0; schemas.len()];
@@ -65,7 +65,8 @@ pub(crate) fn check(
                 below = below.max(META_SCHEMA_DEPTH);
             }
             if below >= limit {
-                let detail = format!("stands over more than {limit} subschemas within each other, references followed");
+                let detail =
+                    format!("has more than {limit} nested subschemas below it, references included; use fewer");
                 return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             if let Some(depth) = depths.get_mut(position) {

@@ -1,4 +1,4 @@
-//! The drafts of JSON Schema, and whether a document is a schema by the one that it names.
+//! The drafts of JSON Schema, and the check of a schema against its draft's meta-schema.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::validation_error::ValidationErrors;
 
 /// A draft of JSON Schema.
 pub(crate) struct Dialect {
-    /// The keyword that names a schema.
+    /// The keyword for a schema's identifier.
     pub id_keyword: &'static str,
     metaschema: LazyLock<Result<Checker, ValidationErrors>>,
 }
@@ -26,9 +26,9 @@ impl Dialect {
         Dialect { id_keyword, metaschema: LazyLock::new(metaschema) }
     }
 
-    /// The dialect that `schema` names by `$schema`: 2020-12, if it names none.
+    /// The dialect in `$schema`; 2020-12 by default.
     ///
-    /// It has to be a known one: the library would look elsewhere for the definition of another.
+    /// An unknown dialect is an error, because the library would try to load its definition.
     pub fn of(schema: &Value) -> Result<&'static Dialect, ValidationErrors> {
         let named = match schema.get("$schema") {
             None => Draft::Draft202012,
@@ -48,7 +48,7 @@ impl Dialect {
         }
     }
 
-    /// Checks that `schema` is one by this dialect.
+    /// Checks `schema` against the dialect's meta-schema.
     pub fn check(&self, schema: &Value) -> Result<(), ValidationErrors> {
         let metaschema = self.metaschema.as_ref().map_err(Clone::clone)?;
         metaschema.check(schema).map_err(|ValidationErrors(mut mistakes)| {
@@ -62,8 +62,8 @@ impl Dialect {
     }
 }
 
-/// What to do about a keyword with a value that only older drafts know. Generators leave `$schema` out and mean one of
-/// those: pydantic 1 does.
+/// A hint for a keyword with a value of an older draft. Generators that omit `$schema` may mean an older draft:
+/// pydantic 1 does.
 fn hint(schema: &Value, pointer: &str) -> Option<&'static str> {
     let (around, keyword) = pointer.rsplit_once('/')?;
     let is_name = ["/properties", "/patternProperties", "/$defs", "/definitions", "/dependentSchemas", "/dependencies"];
@@ -72,15 +72,15 @@ fn hint(schema: &Value, pointer: &str) -> Option<&'static str> {
     }
     match (keyword, schema.pointer(pointer)?) {
         ("items", Value::Array(_)) => Some(
-            "must be one schema: for a tuple use `prefixItems`, or name the draft that has arrays here: \
+            "must be one schema: for a tuple use `prefixItems`, or name a draft that allows arrays here: \
              `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
         ),
         ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => Some(
-            "must be the limit itself, a number; or name the draft that has booleans here: \
+            "must be the limit itself, a number; or name a draft that allows booleans here: \
              `\"$schema\": \"http://json-schema.org/draft-04/schema#\"`",
         ),
         ("$id", Value::String(id)) if id.starts_with('#') => Some(
-            "must not be a plain name: use `$anchor`, or name the draft that has plain names here: \
+            "must not be a plain name: use `$anchor`, or name a draft that allows plain names here: \
              `\"$schema\": \"http://json-schema.org/draft-07/schema#\"`",
         ),
         _ => None,

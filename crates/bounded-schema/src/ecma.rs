@@ -1,7 +1,7 @@
-//! ECMA-262 in the words of the `regex` crate, where the two read one text in two ways.
+//! Translation of ECMA-262 patterns to the `regex` crate, where the two differ.
 //!
-//! The library translates `\d`, `\w`, `\s` and `\c`. Left to it, the `regex` crate takes `\<` and `\>` for the
-//! edges of a word, `\b` for the edge of a Unicode word, and lets `.` match three of the four line terminators.
+//! The library translates `\d`, `\w`, `\s` and `\c`. The `regex` crate reads `\<` and `\>` as edges of a word, `\b` as
+//! the edge of a Unicode word, and lets `.` match three of the four line terminators.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,17 +10,18 @@ use std::str::Chars;
 use regex_syntax::ast;
 use regex_syntax::ast::parse::Parser;
 
-/// What `.` stands for: every character but the line terminators of ECMA-262 section 12.3.
+/// The meaning of `.`: every character except the line terminators of ECMA-262 section 12.3.
 const DOT: &str = r"[^\n\r\u{2028}\u{2029}]";
 
-const LOOK_AROUND: &str = "look-ahead and look-behind are not supported in patterns: put what has to match as well into \
-                           a `pattern` of its own under `allOf`, and what must not match into one under `not`";
+const LOOK_AROUND: &str = "look-ahead and look-behind are not supported in patterns: use a separate `pattern` under \
+                           `allOf` for a look-ahead, and one under `not` for a negative look-ahead";
 
 const BACK_REFERENCE: &str = "back-references are not supported in patterns: list the alternatives with `anyOf` or `|`";
 
-/// The pattern with the meaning that ECMA-262 gives it, for the library.
+/// The pattern for the library, with the meaning of ECMA-262.
 ///
-/// Like a pattern without the flag `u` (Annex B), it may escape every character that is no letter or digit.
+/// As in a pattern without the flag `u` (Annex B), a backslash may escape every character that is not a letter or a
+/// digit.
 pub(crate) fn translate(pattern: &str) -> Cow<'_, str> {
     if !pattern.contains(['.', '\\']) {
         return Cow::Borrowed(pattern);
@@ -48,7 +49,7 @@ pub(crate) fn translate(pattern: &str) -> Cow<'_, str> {
     if translated == pattern { Cow::Borrowed(pattern) } else { Cow::Owned(translated) }
 }
 
-/// Why the library cannot compile a pattern, other than for its size.
+/// Why the library cannot compile a pattern, if its size is not the reason.
 pub(crate) fn defect(pattern: &str) -> Option<String> {
     let mut tokens = Tokens::of(pattern);
     while let Some(token) = tokens.next() {
@@ -72,7 +73,7 @@ pub(crate) fn defect(pattern: &str) -> Option<String> {
         }
         Err(error) => reason(&error),
     };
-    Some(format!("is no regular expression of ECMA-262 in Unicode mode: {reason}"))
+    Some(format!("is not a regular expression of ECMA-262 in Unicode mode: {reason}"))
 }
 
 fn reason(error: &ast::Error) -> String {
@@ -95,7 +96,7 @@ fn reason(error: &ast::Error) -> String {
     }
 }
 
-/// Whether the pattern sets the flag with which `.` matches line terminators too.
+/// Whether the pattern sets the flag that makes `.` match line terminators.
 fn sets_dot_all(pattern: &str) -> bool {
     let mut tokens = Tokens::of(pattern);
     while let Some(token) = tokens.next() {
@@ -112,9 +113,10 @@ fn sets_dot_all(pattern: &str) -> bool {
     false
 }
 
-/// Translates an escape that begins with `\u`, `rest` after it, and returns what follows.
+/// Translates an escape that starts with `\u`, where `rest` follows it, and returns the remainder.
 ///
-/// No text has half a character: alone in a class, a surrogate matches nothing, and ranges leave all of them out.
+/// No text contains half a character. So a surrogate alone in a class matches nothing, and ranges exclude all
+/// surrogates.
 fn code_unit<'a>(rest: &'a str, in_class: bool, translated: &mut String) -> &'a str {
     if let Some((char, rest)) = surrogate_pair(rest) {
         // Writing to a `String` cannot fail.
@@ -139,13 +141,13 @@ fn code_unit<'a>(rest: &'a str, in_class: bool, translated: &mut String) -> &'a 
     after
 }
 
-/// What follows the four digits of a surrogate.
+/// The text after the four digits of a surrogate.
 fn surrogate(rest: &str) -> Option<&str> {
     let (digits, after) = rest.split_at_checked(4)?;
     matches!(u16::from_str_radix(digits, 16), Ok(0xd800..=0xdfff)).then_some(after)
 }
 
-/// The character that two escaped surrogates stand for, and what follows them. `rest` is what follows the first `\u`.
+/// The character of two escaped surrogates, and the text after them. `rest` follows the first `\u`.
 fn surrogate_pair(rest: &str) -> Option<(char, &str)> {
     let (high, rest) = rest.split_at_checked(4)?;
     let (low, rest) = rest.strip_prefix("\\u")?.split_at_checked(4)?;
@@ -156,14 +158,14 @@ fn surrogate_pair(rest: &str) -> Option<(char, &str)> {
     }
 }
 
-/// A character of a pattern, or one with the backslash before it.
+/// A character of a pattern, with its backslash if it has one.
 #[derive(Clone, Copy)]
 enum Token {
     Char { char: char, in_class: bool },
     Escape { char: char, in_class: bool },
 }
 
-/// Where in a pattern a token stands, with regard to classes (`[…]`).
+/// The position of a token relative to classes (`[…]`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Outside,
@@ -185,7 +187,7 @@ impl<'a> Tokens<'a> {
         Tokens { chars: pattern.chars(), class: Class::Outside }
     }
 
-    /// What follows the last token.
+    /// The text after the last token.
     fn rest(&self) -> &'a str {
         self.chars.as_str()
     }
@@ -202,7 +204,7 @@ impl Iterator for Tokens<'_> {
             (Class::Outside, '[') => Class::Opened,
             (Class::Opened, '^') => Class::Negated,
             (Class::Outside, _) | (Class::Inside, ']') => Class::Outside,
-            // The `regex` crate takes a `]` that comes first for a character of the class.
+            // The `regex` crate reads a leading `]` as a character of the class.
             (Class::Opened | Class::Negated | Class::Inside, _) => Class::Inside,
         };
         Some(match escaped {
@@ -243,9 +245,9 @@ mod tests {
     #[case(r"\(?=[(?=]", None)]
     #[case(r"(a)\1", Some("back-references"))]
     #[case(r"(?<n>a)\k<n>", Some("back-references"))]
-    #[case("^{.*}$", Some("no regular expression"))]
-    #[case("a(", Some("no regular expression"))]
-    #[case(r"\p{Nothing}", Some("no regular expression"))]
+    #[case("^{.*}$", Some("not a regular expression"))]
+    #[case("a(", Some("not a regular expression"))]
+    #[case(r"\p{Nothing}", Some("not a regular expression"))]
     #[case(r"\Aa\Z", Some("the end of the text is `$`"))]
     #[case("^.{0,1000}$", None)]
     fn a_defect_is_told_from_a_size(#[case] pattern: &str, #[case] told: Option<&str>) {

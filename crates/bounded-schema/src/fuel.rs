@@ -1,36 +1,34 @@
-//! What a check may spend, and how it is stopped.
+//! The budget of a check, and how a check is stopped.
 //!
-//! How long a check takes depends on the schema and on the value together, and can grow
-//! exponentially with both: only counting while it runs can bound it. Each read of a value takes
-//! fuel. When that runs out, or the stack, the check is ended by unwinding, since the library has
-//! no other way to be stopped.
+//! The time of a check depends on schema and value together, and can grow exponentially with both. Only counting during
+//! the check can bound it. Each read of a value costs fuel. A check that runs out of fuel or stack is ended by
+//! unwinding, because the library has no other way to stop.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 
-/// What one check may spend. A unit takes 5 to 60 ns, so that the whole takes up to half a second.
-/// A configuration of 1 MiB needs about an eighth of it under a plain schema.
+/// The fuel of one check. A unit takes 5 to 60 ns, so a check takes up to half a second. A configuration of 1 MiB needs
+/// about an eighth of it under a plain schema.
 const FUEL: u64 = 8_000_000;
 
-/// How much stack a check may take, in bytes: half of what a thread of tokio or a test has.
+/// The maximum stack of a check, in bytes: half the stack of a tokio thread or a test.
 const STACK: usize = 1 << 20;
 
-/// What reads cost in one check, besides a unit each.
+/// The prices of one check, in addition to one unit for each read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prices {
-    /// For a byte of a property's name, which is compared with the `patternProperties`.
+    /// The price of a byte of a property's name, because the library compares the name with the `patternProperties`.
     pub name_byte: u64,
-    /// For a number, in digits of the schema's numbers it is calculated with.
+    /// The price of a number: the digits of the schema's numbers in a calculation.
     pub digits: u64,
-    /// For an error, in bytes of memory.
+    /// The price of an error, in bytes of memory.
     pub error_bytes: u64,
 }
 
-/// The fuel of the check that runs on this thread. Nodes cannot carry it: the library makes some
-/// of them out of nothing but a string.
+/// The fuel of the check on this thread. Nodes cannot carry it: the library makes some of them from a string alone.
 struct Tank {
     left: Cell<u64>,
-    /// Where the stack stood when the check began. It grows downwards.
+    /// The stack pointer at the start of the check. The stack grows downwards.
     bottom: Cell<usize>,
     prices: Cell<Prices>,
 }
@@ -42,14 +40,13 @@ thread_local! {
     };
 }
 
-/// What unwinds a check that is out of fuel.
+/// The panic payload of a check that ran out of fuel.
 struct Stopped;
 
 #[cfg(panic = "abort")]
 compile_error!("checks of JSON Schema are stopped by unwinding: build with panic = \"unwind\"");
 
-/// Runs `check`, which reads values that [`charge`] for it, on a full tank. `None` when it had to be
-/// stopped.
+/// Runs `check`, whose reads call [`charge`], with full fuel. `None` if it was stopped.
 pub(crate) fn metered<T>(prices: Prices, check: impl FnOnce() -> T) -> Option<T> {
     TANK.with(|tank| {
         tank.left.set(FUEL);
@@ -59,30 +56,30 @@ pub(crate) fn metered<T>(prices: Prices, check: impl FnOnce() -> T) -> Option<T>
     match panic::catch_unwind(AssertUnwindSafe(check)) {
         Ok(checked) => Some(checked),
         Err(stopped) if stopped.is::<Stopped>() => None,
-        // A defect, of the library or of ours: its own affair.
+        // A defect of the library or of this crate must not be hidden.
         Err(panic) => panic::resume_unwind(panic),
     }
 }
 
-/// Takes fuel for work that is done now. Only within [`metered`].
+/// Consumes fuel. Only within [`metered`].
 pub(crate) fn charge(units: u64) {
     TANK.with(|tank| {
         let deep = tank.bottom.get().saturating_sub(stack_pointer()) > STACK;
         match tank.left.get().checked_sub(units) {
             Some(left) if !deep => tank.left.set(left),
-            // Unlike a panic, this prints nothing.
+            // Unlike `panic!`, this prints nothing.
             _ => panic::resume_unwind(Box::new(Stopped)),
         }
     });
 }
 
-/// About where the stack ends now.
+/// The approximate stack pointer.
 fn stack_pointer() -> usize {
     let here = 0_u8;
     std::ptr::from_ref(&here).addr()
 }
 
-/// The prices of the check that runs on this thread.
+/// The prices of the check on this thread.
 pub(crate) fn prices() -> Prices {
     TANK.with(|tank| tank.prices.get())
 }

@@ -1,13 +1,12 @@
-//! Which keywords hold subschemas, and how.
+//! The keywords that hold subschemas.
 //!
-//! Keywords of every draft count in all of them: to see a schema where a draft sees none does no
-//! harm, and to overlook one would.
+//! Keywords of any draft count in all drafts. Treating data as a schema does no harm, but missing a schema would.
 
 use std::iter;
 
 use serde_json::{Map, Value};
 
-/// What a JSON value is within a schema.
+/// The role of a JSON value within a schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A schema.
@@ -18,7 +17,7 @@ pub(crate) enum Role {
     SchemaMap,
     /// `patternProperties`: an object whose members are schemas, and their names patterns.
     PatternMap,
-    /// Anything else: it holds no schemas, whatever it looks like.
+    /// Anything else: it holds no schemas, even if it looks like one.
     Data,
 }
 
@@ -45,14 +44,14 @@ impl Role {
 /// How a keyword holds subschemas.
 enum Holds {
     One,
-    /// An array of them, or just one.
+    /// An array of schemas, or a single one.
     List,
     Map,
 }
 
 impl Holds {
-    /// How `keyword` holds subschemas, if it does, and whether they apply to the same value as the
-    /// schema that has the keyword.
+    /// How `keyword` holds subschemas, and whether they apply to the same value as their parent; `None` for other
+    /// keywords.
     fn of(keyword: &str) -> Option<(Holds, bool)> {
         match keyword {
             "not" | "if" | "then" | "else" => Some((Holds::One, true)),

@@ -1,45 +1,40 @@
-//! JSON Schema for documents of strangers: whether a document is a schema, and whether a configuration obeys it,
-//! within bounds.
+//! JSON Schema for untrusted documents: checks schemas, and configurations against them, within bounds.
 //!
-//! It is a package of its own, so that it can be compiled for size: it is a tenth of the program, and few
-//! requests meet it.
+//! It is a separate package so that it can be compiled for size: it is a tenth of the program, and few requests need
+//! it.
 //!
-//! Both documents come from strangers. The `jsonschema` crate checks them, but it trusts its
-//! schemas: a few hundred bytes can make it take hours, gigabytes or the whole stack. So a schema
-//! is read first, and refused where it exceeds a limit (`structure`, `references`, `depth`,
-//! `patterns`); and the library reads the values it checks through nodes that count, and that
-//! stop it when it takes too long (`metered`, `fuel`). `target` resolves references, `ecma` and
-//! `prepared` give the library what it reads as the author means it, `dialect` knows the drafts,
-//! `checker` words the mistakes.
+//! Both documents are untrusted. The `jsonschema` crate checks them, but it trusts its schemas: a few hundred bytes can
+//! make it take hours, gigabytes or the whole stack. So this crate first reads a schema and refuses one that exceeds a
+//! limit (`structure`, `references`, `depth`, `patterns`). The library then reads values through nodes that count reads
+//! and stop it when it takes too long (`metered`, `fuel`). `target` resolves references. `ecma` and `prepared`
+//! translate a schema where the library would misread it. `dialect` knows the drafts, and `checker` words the mistakes.
 //!
-//! A schema is a JSON object, of draft 4, 6, 7, 2019-09 or 2020-12 as its `$schema` says, or else
-//! 2020-12. Its limits:
+//! A schema is a JSON object, of draft 4, 6, 7, 2019-09 or 2020-12 as its `$schema` says, or else 2020-12. Its limits:
 //!
-//! | of what | limit |
+//! | subject | limit |
 //! |---|---|
-//! | JSON values, all counted | 20,000 |
-//! | subschemas that stand within each other | 40 |
-//! | … references followed, eight of them within each other | 100 |
-//! | subschemas that apply to one value within each other, references followed | 64 |
+//! | JSON values in total | 20,000 |
+//! | nested subschemas | 40 |
+//! | … including followed references, eight of them nested | 100 |
+//! | nested subschemas for one value, including followed references | 64 |
 //! | references | only within the schema, and to the meta-schemas of these drafts: nothing is ever fetched |
-//! | what stands under `not`, for every `not` around it | 8 MiB |
+//! | content of `not`, counted for every `not` around it | 8 MiB |
 //! | `$id` (draft 4: `id`) | only at the root, in 1,000 bytes; a plain name (`#name`, drafts 4 to 7) anywhere |
 //! | the JSON Pointer to a subschema | 2,000 bytes |
 //! | numbers | 64 characters, exponents to ±400 |
 //! | patterns | 100 different ones of 1,000 bytes, without look-around and back-references |
 //! | patterns, compiled | 352 KiB each, 44 KiB in `patternProperties`, 1,280 KiB together |
-//! | what `unevaluatedProperties` and `unevaluatedItems` reach, for every way that leads there | 2 MiB |
+//! | schemas reached by `unevaluatedProperties` and `unevaluatedItems`, counted for every path | 2 MiB |
 //!
-//! A schema that refers back to itself without a step into the value could never be checked, and is
-//! refused. `format`, `contentMediaType` and `contentEncoding` are annotations in every draft.
+//! A schema that refers to itself for the same value could never be checked, and is refused. `format`,
+//! `contentMediaType` and `contentEncoding` are annotations in every draft.
 //!
-//! The check of a configuration may take 8,000,000 steps, half a second at most, and is then tried
-//! once more for the first mistake alone; after that it fails as too complex. 1 MiB takes some 20 ms
-//! under a plain schema. At most 100 mistakes are listed, each in 500 bytes. None of them tells a
-//! value of the configuration, which may be secret: the library never gets to put one into a
-//! message.
+//! The check of a configuration may take 8,000,000 steps, which is half a second at most. If it exceeds them, a second
+//! check looks for the first mistake only; if that fails too, the configuration is too complex. 1 MiB takes about 20 ms
+//! under a plain schema. At most 100 mistakes are listed, each in 500 bytes. None of them contains a value of the
+//! configuration, which may be secret: the library has no access to values when it writes a message.
 //!
-//! Whoever reads the two documents bounds how deep they are nested: the checks recurse.
+//! The caller limits the nesting of both documents, because the checks recurse.
 
 use serde_json::Value;
 
@@ -67,37 +62,36 @@ mod target;
 mod tests;
 mod validation_error;
 
-/// The most mistakes that one answer lists.
+/// The maximum number of mistakes in one response.
 const MAX_ERRORS: usize = 100;
 
-/// The longest schema that is checked quickly, in bytes.
+/// The maximum length of a schema that is quick to check, in bytes.
 const MAX_QUICK: usize = 2 * 1024;
 
-/// Checks that `schema` is a valid JSON Schema, within the limits. `pointer` is where it stands in
-/// the document.
+/// Checks that `schema` is a valid JSON Schema, within the limits. `pointer` is its place in the document.
 ///
 /// # Errors
 ///
-/// What is wrong with it, each by its place.
+/// Every mistake in the schema, with its place.
 pub fn check(schema: &Value, pointer: &str) -> Result<(), ValidationErrors> {
     compile(schema, pointer).map(drop)
 }
 
-/// Checks that `config` obeys `schema`.
+/// Checks that `config` is valid under `schema`.
 ///
 /// # Errors
 ///
-/// Where it does not, each by its place in the configuration. No detail repeats a value: a
-/// configuration may hold secrets.
+/// Every mistake, with its place in the configuration. No error repeats a value, because a configuration may hold
+/// secrets.
 pub fn check_config(config: &Value, schema: &Value) -> Result<(), ValidationErrors> {
     compile(schema, "/config_schema")?.check(config)
 }
 
-/// Whether [`check`] of the schema with this text, as it is serialised here, takes no more than 2 ms,
-/// whatever it says. Most take some ten microseconds.
+/// Whether [`check`] of the schema with this serialised text takes at most 2 ms. Most checks take about ten
+/// microseconds.
 ///
-/// Patterns may take 20 ms each to compile, `unevaluated…` is compiled for every way to it, and a reference that does
-/// not begin with `#` may bring a whole meta-schema.
+/// A pattern may take 20 ms to compile. The library compiles `unevaluated…` once for every path to it. A reference that
+/// does not start with `#` may need a whole meta-schema.
 pub fn is_quick(text: &str) -> bool {
     text.len() <= MAX_QUICK
         && !text.contains("\"pattern")

@@ -1,4 +1,4 @@
-//! JSON values whose every read is paid for: what the library is given to check.
+//! JSON values that charge fuel for every read; the library checks these.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,11 +10,10 @@ use serde_json::{Map, Number, Value};
 use crate::canonical;
 use crate::fuel::{charge, prices};
 
-/// How much memory an error of the library may take for a unit of fuel, in bytes. It collects all
-/// errors before it shows the first.
+/// The bytes of error memory for one unit of fuel. The library collects all errors before it returns the first.
 const ERROR_BYTES: u64 = 4;
 
-/// The representation of JSON that the library is given.
+/// The representation of JSON for the library.
 pub(crate) struct MeteredJson;
 
 impl Json for MeteredJson {
@@ -91,8 +90,8 @@ impl<'a> json::Node<'a, MeteredJson> for Metered<'a> {
         equal(self.0, expected)
     }
 
-    /// Called for errors alone. They do not get the value: the library would copy it into every
-    /// error beneath `anyOf`, and what they do not have they cannot tell.
+    /// The library calls this for errors only. It gets no value, because it would copy the value into every error below
+    /// `anyOf`, and because error details must not contain values.
     fn to_value(&self) -> Cow<'a, Value> {
         const WITHHELD: &Value = &Value::Null;
         charge(1 + prices().error_bytes / ERROR_BYTES);
@@ -113,7 +112,7 @@ impl<'a> json::Object<'a, MeteredJson> for Members<'a> {
     type MemberName = &'a str;
     type MembersIter = std::iter::Map<serde_json::map::Iter<'a>, fn((&'a String, &'a Value)) -> (&'a str, Metered<'a>)>;
 
-    /// The library may reserve memory for so many.
+    /// The library may reserve memory for this many members.
     fn len(&self) -> usize {
         charge(1 + self.0.len() as u64);
         self.0.len()
@@ -157,8 +156,8 @@ impl<'a> json::Array<'a, MeteredJson> for Items<'a> {
         })
     }
 
-    /// Compares canonical texts. The library hashes numbers as binary64, so that long integers
-    /// which share one would all be compared with each other.
+    /// Compares canonical texts. The library hashes numbers as binary64. Long integers with the same binary64 would all
+    /// be compared with each other.
     fn is_unique(&self) -> bool {
         let mut seen = HashSet::with_capacity(self.0.len());
         self.0.iter().all(|item| {
@@ -168,7 +167,7 @@ impl<'a> json::Array<'a, MeteredJson> for Items<'a> {
     }
 }
 
-/// What it costs to read a whole value.
+/// The cost of reading a whole value.
 fn cost(value: &Value) -> u64 {
     match value {
         Value::Array(items) => 1 + items.iter().map(cost).sum::<u64>(),
@@ -183,8 +182,8 @@ fn text_cost(text: &str) -> u64 {
     text.len() as u64 / 32
 }
 
-/// What arithmetic costs. That of the library is exact: it takes some 0.2 µs for a digit, and 1 ns
-/// for every two of them, unless all numbers are 64-bit integers.
+/// The cost of arithmetic. The library calculates exactly: about 0.2 µs for a digit, and 1 ns for every two of them,
+/// unless all numbers are 64-bit integers.
 fn arithmetic_cost(number: &Number) -> u64 {
     let in_schema = prices().digits;
     let digits = match canonical::digits(number) {

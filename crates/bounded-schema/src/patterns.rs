@@ -1,9 +1,8 @@
-//! The regular expressions of a schema: compiled once, within bounds, and paid for when they match.
+//! The regular expressions of a schema: compiled once, within bounds, and charged for each match.
 //!
-//! They are those of ECMA-262 as far as the `regex` crate has them. That crate needs no exponential
-//! time, but for some expressions time in proportion to the expression's compiled size times the
-//! length of the text, and the size can be large: `^.{1,255}$` takes 344 KiB. So the sizes are
-//! limited, and a match takes fuel by this product.
+//! They follow ECMA-262 as far as the `regex` crate supports it. That crate never takes exponential time. For some
+//! expressions, however, its time is the compiled size times the length of the text, and the size can be large:
+//! `^.{1,255}$` takes 344 KiB. So sizes are limited, and a match costs fuel by this product.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,32 +16,32 @@ use crate::structure::Structure;
 use crate::validation_error::{ValidationError, ValidationErrors};
 use crate::{MAX_ERRORS, ecma};
 
-/// How many different patterns a schema may have.
+/// The maximum number of different patterns in a schema.
 const MAX_PATTERNS: usize = 100;
 
-/// The longest pattern, in bytes.
+/// The maximum length of a pattern, in bytes.
 const MAX_LENGTH: usize = 1_000;
 
-/// The sizes that compiled patterns are told apart by, in bytes: most are small, few are large, and
-/// none is larger. Each is what a pattern up to that size is taken for.
+/// The size classes of compiled patterns, in bytes: most patterns are small, and a few are large. A pattern counts as
+/// the smallest class that it fits into.
 const SIZES: [usize; 6] = [512, 2 << 10, 8 << 10, MAX_NAME_PATTERN, 128 << 10, MAX_SIZE];
 const MAX_SIZE: usize = 352 << 10;
 
-/// The largest size in `patternProperties`: every name of an object is compared with all of them.
+/// The maximum size in `patternProperties`: the library compares every name of an object with all of them.
 pub(crate) const MAX_NAME_PATTERN: usize = 44 << 10;
 
-/// How large all patterns of a schema may be together, in bytes. Compiling takes up to 100 µs a KiB.
+/// The maximum size of all patterns of a schema together, in bytes. Compiling takes up to 100 µs a KiB.
 const MAX_TOTAL_SIZE: usize = 1280 << 10;
 
-/// How many bytes of a pattern's size a unit of fuel pays for, for one byte of text. A match takes
-/// up to 1 ns for the two of them.
+/// The bytes of a pattern's size for one unit of fuel, for each byte of text. A match takes up to 1 ns for the two of
+/// them.
 const SIZE_PER_UNIT: usize = 200;
 
-/// How much comparing the names in `properties` with those in `patternProperties` may take, which
-/// the library does beforehand, in units of fuel.
+/// The maximum cost, in units of fuel, of comparing the names in `properties` with the patterns in `patternProperties`.
+/// The library does this before the check.
 const MAX_NAMES_COST: usize = 1_000_000;
 
-/// How the library compiles a pattern of at most `size` bytes.
+/// The library's options for a pattern of at most `size` bytes.
 pub(crate) fn options(size: usize) -> PatternOptions<Regex> {
     PatternOptions::regex().size_limit(size).dfa_size_limit(1 << 20)
 }
@@ -58,7 +57,7 @@ struct Pattern {
 }
 
 impl Patterns {
-    /// Compiles all patterns of a schema, those too that nothing refers to.
+    /// Compiles all patterns of a schema, including those that no reference reaches.
     pub fn compile(structure: &Structure) -> Result<Patterns, ValidationErrors> {
         let mut patterns = Patterns::default();
         let mut errors = Vec::new();
@@ -66,7 +65,7 @@ impl Patterns {
         for noted in &structure.patterns {
             let known = patterns.0.get(noted.text).map(|pattern| pattern.size);
             let size = known.map_or_else(|| patterns.add(noted.text), Ok);
-            // One that was refused took as long as the largest.
+            // A refused pattern took as long as the largest.
             total += if known.is_some() { 0 } else { size.as_ref().copied().unwrap_or(MAX_SIZE) };
             let detail = match size {
                 Err(detail) => detail,
@@ -87,7 +86,7 @@ impl Patterns {
 
     /// The price of one byte of a property's name, which may be compared with `count` patterns.
     ///
-    /// Refuses schemas for which the comparisons that are made beforehand would take too long.
+    /// Refuses schemas for which the comparisons before the check would take too long.
     pub fn name_price(&self, structure: &Structure, count: usize) -> Result<u64, ValidationErrors> {
         let mut largest = 0;
         for schema in &structure.subschemas {
@@ -95,7 +94,7 @@ impl Patterns {
             let sizes = names("patternProperties").filter_map(|pattern| Some(self.0.get(pattern)?.size));
             let (all, one) = sizes.fold((0, 0), |(all, one), size| (all + size, size.max(one)));
             if all > 0 && names("properties").map(String::len).sum::<usize>() * all / SIZE_PER_UNIT > MAX_NAMES_COST {
-                let detail = "has too many `properties` beside too many `patternProperties`";
+                let detail = "has too many `properties` and `patternProperties`; use fewer of either";
                 return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             largest = largest.max(one);
@@ -110,7 +109,7 @@ impl Patterns {
         Ok(size)
     }
 
-    /// The check of a string against the value of a keyword `pattern`.
+    /// The check of a string against a keyword `pattern`.
     pub fn keyword<'a>(
         &self,
         pattern: &Value,
@@ -118,7 +117,7 @@ impl Patterns {
         let text = pattern.as_str().unwrap_or_default();
         let pattern = match self.0.get(text) {
             Some(known) => Arc::clone(known),
-            // One of a metaschema, to which the library adds parts of its own.
+            // A pattern of a metaschema, to which the library adds its own parts.
             None => Arc::new(Pattern::compile(text).map_err(jsonschema::ValidationError::custom)?),
         };
         Ok(Box::new(MatchPattern(pattern)))
@@ -126,7 +125,7 @@ impl Patterns {
 }
 
 impl Pattern {
-    /// Compiles a pattern, as the smallest of the sizes that it fits in.
+    /// Compiles a pattern in the smallest size class that it fits into.
     fn compile(text: &str) -> Result<Pattern, String> {
         if text.len() > MAX_LENGTH {
             return Err(format!("must have at most {MAX_LENGTH} bytes"));
@@ -149,7 +148,7 @@ fn too_large(size: usize) -> String {
     )
 }
 
-/// The keyword `pattern`, in the library's place: it would not say what a match will cost.
+/// The keyword `pattern`, instead of the library's own, which cannot tell the cost of a match in advance.
 struct MatchPattern(Arc<Pattern>);
 
 impl<'i> Keyword<'i, MeteredJson> for MatchPattern {

@@ -1,4 +1,4 @@
-//! The schema as the library gets it: with references that it finds, and names of `patternProperties` in the words of
+//! The schema for the library: with references that it can resolve, and with names of `patternProperties` translated to
 //! its regular expressions.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use crate::validation_error::pointer_push;
 
 type Schema = Map<String, Value>;
 
-/// The schema, changed where the library would read it in another way.
+/// The schema, changed where the library would misread it.
 pub(crate) fn prepare<'a>(structure: &Structure<'a>, reach: &Reach) -> Cow<'a, Value> {
     let mut changes = Changes { names: HashMap::new(), references: HashMap::new() };
     for schema in &structure.subschemas {
@@ -38,12 +38,12 @@ pub(crate) fn prepare<'a>(structure: &Structure<'a>, reach: &Reach) -> Cow<'a, V
     }
 }
 
-/// What becomes of the names that have to be translated.
+/// The translated names.
 fn renamed(patterns: &Schema) -> HashMap<&str, String> {
     let mut renamed: HashMap<&str, String> = HashMap::new();
     for name in patterns.keys() {
         let Cow::Owned(mut translated) = ecma::translate(name) else { continue };
-        // Two patterns may have one translation: both schemas apply.
+        // Two patterns may have the same translation: both schemas apply.
         while patterns.contains_key(&translated) || renamed.values().any(|other| *other == translated) {
             translated.push_str("(?:)");
         }
@@ -55,12 +55,12 @@ fn renamed(patterns: &Schema) -> HashMap<&str, String> {
 struct Changes<'a> {
     /// New names in the values of `patternProperties`.
     names: HashMap<*const Schema, HashMap<&'a str, String>>,
-    /// New values of the keywords that refer.
+    /// New values of the referring keywords.
     references: HashMap<*const Schema, Vec<(&'static str, String)>>,
 }
 
 impl Changes<'_> {
-    /// A reference to `target` that the library understands.
+    /// A reference to `target` that the library can resolve.
     fn uri(&self, root: &Value, target: &Target) -> String {
         match target {
             Target::MetaSchema { uri } => uri.clone(),
@@ -88,7 +88,7 @@ impl Changes<'_> {
         Cow::Owned(renamed)
     }
 
-    /// A copy of `value` with the changes. It recurses as deep as the document is nested, as its reader has allowed.
+    /// A copy of `value` with the changes. The recursion is as deep as the document, whose reader limits the depth.
     fn applied(&self, value: &Value) -> Value {
         match value {
             Value::Object(members) => {

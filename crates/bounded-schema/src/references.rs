@@ -1,9 +1,8 @@
-//! Where the references of a schema lead, and that following them comes to an end.
+//! The targets of a schema's references, and proof that following them ends.
 //!
-//! The library compiles a schema however its references run, and would then need unbounded time,
-//! memory or stack: for a schema that refers back to itself for one and the same value, for a long
-//! chain of references, and for `unevaluated…` over references, where it compiles the targets again
-//! for every way that leads to them.
+//! The library compiles any references, and can need unbounded time, memory or stack: for a schema that refers to
+//! itself for the same value, for a long chain of references, and for `unevaluated…` over references. For the last one
+//! it compiles the targets once for every path to them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,30 +14,29 @@ use crate::target::{META_SCHEMA_HEIGHT, META_SCHEMA_WEIGHT, Target, find};
 use crate::validation_error::{ValidationError, ValidationErrors};
 use crate::{MAX_ERRORS, depth};
 
-/// How many subschemas may apply to one value one within the other, references followed. The
-/// library checks by recursion.
+/// The maximum number of nested subschemas for one value, including followed references. The library checks by
+/// recursion.
 const MAX_HEIGHT: usize = 64;
 
-/// How much may be compiled for `unevaluatedProperties` and `unevaluatedItems`, in bytes of schema:
-/// what such a schema holds, and all it refers to, counted for every way that leads there. 50 ns
-/// and ten bytes of memory for each.
+/// The maximum bytes of schema to compile for `unevaluatedProperties` and `unevaluatedItems`: the content of such a
+/// schema and all its references, counted for every path. Each byte takes 50 ns and ten bytes of memory.
 const MAX_UNEVALUATED: usize = 2 << 20;
 
-/// How deep that may go. The library compiles by recursion, again.
+/// The maximum depth of that compilation, because the library compiles by recursion.
 const MAX_UNEVALUATED_DEPTH: usize = 32;
 
 type Schema = Map<String, Value>;
 
-/// What following the references has shown.
+/// The result of following the references.
 pub(crate) struct Reach<'a> {
     pub references: Vec<Resolved<'a>>,
-    /// The most subschemas that apply to one value one within the other.
+    /// The maximum number of nested subschemas for one value.
     pub height: usize,
-    /// The most names in `patternProperties` with which one property's name may be compared.
+    /// The maximum number of names in `patternProperties` to compare with one property's name.
     pub name_patterns: usize,
 }
 
-/// A reference, and where it leads.
+/// A reference and its target.
 pub(crate) struct Resolved<'a> {
     pub schema: *const Schema,
     pub keyword: &'static str,
@@ -48,7 +46,7 @@ pub(crate) struct Resolved<'a> {
 
 /// Follows every reference of the schema.
 ///
-/// Refuses references that lead out of it or nowhere, and schemas whose checking would have no end.
+/// Refuses references without a target or to other documents, and schemas whose check would never end.
 pub(crate) fn follow<'a>(structure: &mut Structure<'a>) -> Result<Reach<'a>, ValidationErrors> {
     let mut walk = Walk {
         targets: HashMap::new(),
@@ -73,15 +71,15 @@ pub(crate) fn follow<'a>(structure: &mut Structure<'a>) -> Result<Reach<'a>, Val
 }
 
 struct Walk<'a> {
-    /// What the references of a subschema lead to.
+    /// The targets of each subschema's references.
     targets: HashMap<*const Schema, Vec<&'a Schema>>,
     /// The subschemas that refer to a meta-schema.
     outside: HashSet<*const Schema>,
-    /// `None` while it is being found.
+    /// `None` while the computation is in progress.
     heights: HashMap<*const Schema, Option<usize>>,
     evaluated: usize,
     name_patterns: usize,
-    /// The schemas being evaluated: the library stops at a reference to one of them.
+    /// The schemas in evaluation: the library stops at a reference to one of them.
     open: Vec<*const Schema>,
 }
 
@@ -90,7 +88,7 @@ impl<'a> Walk<'a> {
         let mut references = Vec::new();
         let mut errors = Vec::new();
         let mut next = 0;
-        // Targets that are found on the way are read in turn, and may refer further.
+        // Targets found in this loop are read as well, and may have further references.
         while let Some(reference) = structure.references.get(next) {
             next += 1;
             let (schema, keyword, value) = (std::ptr::from_ref(reference.schema), reference.keyword, reference.value);
@@ -117,7 +115,7 @@ impl<'a> Walk<'a> {
         if errors.is_empty() { Ok(references) } else { Err(ValidationErrors(errors)) }
     }
 
-    /// How many subschemas apply to one value within each other, from `schema` on.
+    /// The number of nested subschemas for one value, from `schema` on.
     fn height(
         &mut self,
         structure: &Structure<'a>,
@@ -128,7 +126,7 @@ impl<'a> Walk<'a> {
         match self.heights.get(&key) {
             Some(Some(height)) if above + height <= MAX_HEIGHT => return Ok(*height),
             Some(None) => {
-                let detail = "refers back to itself for one and the same value, so that checking it would never end";
+                let detail = "refers back to itself for the same value: checking it would never end";
                 return Err(ValidationErrors::at(structure.place_of(schema), detail));
             }
             None if above < MAX_HEIGHT => {}
@@ -150,7 +148,7 @@ impl<'a> Walk<'a> {
         Ok(height + 1)
     }
 
-    /// Counts what the library compiles to find out what `schema` leaves unevaluated.
+    /// Counts the work of the library for the unevaluated parts of `schema`.
     fn evaluate(
         &mut self,
         structure: &Structure<'a>,
@@ -213,7 +211,7 @@ impl<'a> Walk<'a> {
 }
 
 fn too_high(structure: &Structure, schema: &Schema) -> ValidationErrors {
-    let detail = format!("more than {MAX_HEIGHT} subschemas apply to one value within each other");
+    let detail = format!("has more than {MAX_HEIGHT} nested subschemas for one value; use fewer");
     ValidationErrors::at(structure.place_of(schema), detail)
 }
 

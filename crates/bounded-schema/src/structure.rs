@@ -1,7 +1,7 @@
-//! What a schema consists of: its subschemas, where they nest, and what they hold.
+//! The structure of a schema: its subschemas, their nesting, and their content.
 //!
-//! The reading counts as it goes and stops at the first limit that is passed, so that neither it
-//! nor what follows takes longer than the limits allow.
+//! The reader counts while it reads, and stops at the first exceeded limit. So neither the reader nor the later steps
+//! take longer than the limits allow.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,32 +11,31 @@ use crate::keywords::Role;
 use crate::validation_error::{ValidationErrors, pointer_push};
 use crate::{canonical, ecma};
 
-/// The most JSON values that a schema may have. A subschema takes some ten microseconds and a few
-/// kilobytes to compile.
+/// The maximum number of JSON values in a schema. A subschema takes about ten microseconds and a few kilobytes to
+/// compile.
 const MAX_VALUES: usize = 20_000;
 
-/// How deep subschemas may stand within each other. What the library recurses through, `depth` limits: references
-/// lead it deeper.
+/// The maximum nesting of subschemas. `depth` limits the recursion of the library, which references make deeper.
 const MAX_NESTING: usize = 40;
 
-/// The longest JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
+/// The maximum length of a JSON Pointer to a subschema, in bytes: the library keeps one for every keyword.
 const MAX_POINTER: usize = 2_000;
 
-/// The longest identifier, in bytes: the library joins it with every reference, and keeps the result.
+/// The maximum length of an identifier, in bytes: the library joins it with every reference, and keeps the result.
 pub(crate) const MAX_ID: usize = 1_000;
 
-/// The longest number in a schema, in characters, and the largest power of ten that it may have.
-/// The library calculates exactly, with all digits.
+/// The maximum length of a number in a schema, in characters, and its maximum power of ten. The library calculates
+/// exactly, with all digits.
 const MAX_NUMBER: usize = 64;
 const MAX_EXPONENT: u64 = 400;
 
-/// How much all schemas under `not` may hold, in bytes: the library keeps a copy of each, those within each other too.
+/// The maximum bytes of all schemas under `not`: the library copies each of them, including nested ones.
 const MAX_NEGATED: usize = 8 << 20;
 
-/// What a JSON value counts besides its text, when schemas are weighed, in bytes.
+/// The weight of a JSON value in addition to its text, in bytes.
 const VALUE_WEIGHT: usize = 64;
 
-/// A schema that is within the limits, taken apart.
+/// The parts of a schema that is within the limits.
 pub(crate) struct Structure<'a> {
     pub root: &'a Value,
     /// Every subschema that is an object.
@@ -45,11 +44,10 @@ pub(crate) struct Structure<'a> {
     pub patterns: Vec<NotedPattern<'a>>,
     /// The longest pointer to a subschema, in bytes.
     pub longest_pointer: usize,
-    /// The most text of the schema that one message of the library copies, in bytes: a name of
-    /// `required`, a pattern, or the whole of a `not`.
+    /// The maximum text of the schema in one library message, in bytes: a name of `required`, a pattern, or a whole
+    /// `not`.
     pub longest_copy: usize,
-    /// How many digits the largest number of the schema takes to calculate with; 0 when all are
-    /// 64-bit integers.
+    /// The maximum number of digits in calculations with the schema's numbers; 0 if all are 64-bit integers.
     pub digits: u64,
     id_keyword: &'static str,
     anchors: HashMap<&'a str, &'a Value>,
@@ -59,25 +57,25 @@ pub(crate) struct Structure<'a> {
     weight: usize,
     negated: usize,
     pointer: String,
-    /// How much longer the pointer is for the library, which gets the patterns in it translated, in bytes.
+    /// The growth of the pointer in the library's copy, where patterns are translated, in bytes.
     growth: usize,
 }
 
-/// A `$ref`, or another keyword that refers.
+/// A `$ref` or another referring keyword.
 pub(crate) struct NotedReference<'a> {
     pub schema: &'a Map<String, Value>,
     pub keyword: &'static str,
     pub value: &'a Value,
-    /// Where it stands, as a JSON Pointer.
+    /// Its place, as a JSON Pointer.
     pub place: String,
 }
 
 /// A `pattern`, or a name in `patternProperties`.
 pub(crate) struct NotedPattern<'a> {
     pub text: &'a str,
-    /// Where it stands, as a JSON Pointer.
+    /// Its place, as a JSON Pointer.
     pub place: String,
-    /// Whether it is compared with the names of properties.
+    /// Whether it applies to names of properties.
     pub of_names: bool,
 }
 
@@ -106,12 +104,12 @@ impl<'a> Structure<'a> {
         Ok(structure)
     }
 
-    /// Reads what is a schema only because a reference points to it, unless it is known already.
+    /// Reads a value that is a schema only because a reference points to it, unless it was read before.
     pub fn read_also(&mut self, schema: &'a Value, pointer: &str) -> Result<(), ValidationErrors> {
         match schema.as_object() {
             Some(object) if !self.listed.contains(&std::ptr::from_ref(object)) => {
                 pointer.clone_into(&mut self.pointer);
-                // Which of the tokens are patterns is not known here: as if all were.
+                // It is unknown which tokens are patterns, so all count as patterns.
                 let translated =
                     if pointer.contains("/patternProperties/") { ecma::translate(pointer).len() } else { 0 };
                 self.growth = translated.saturating_sub(pointer.len());
@@ -121,12 +119,12 @@ impl<'a> Structure<'a> {
         }
     }
 
-    /// The identifier of the whole schema, without the empty fragment; empty when it has none.
+    /// The identifier of the whole schema, without an empty fragment; empty if there is none.
     pub fn id(&self) -> &'a str {
         self.root.get(self.id_keyword).and_then(Value::as_str).unwrap_or_default().trim_end_matches('#')
     }
 
-    /// Whether a subschema takes part in how the meta-schemas of 2019-09 and 2020-12 refer to themselves.
+    /// Whether a subschema takes part in the self-reference of the meta-schemas of 2019-09 and 2020-12.
     pub fn extends_meta_schema(&self) -> bool {
         self.subschemas.iter().any(|schema| {
             schema.contains_key("$recursiveAnchor") || schema.get("$dynamicAnchor").is_some_and(|name| name == "meta")
@@ -138,12 +136,12 @@ impl<'a> Structure<'a> {
         self.anchors.get(name).copied()
     }
 
-    /// How much a subschema holds, in bytes.
+    /// The weight of a subschema, in bytes.
     pub fn weight(&self, schema: &Map<String, Value>) -> usize {
         self.weights.get(&std::ptr::from_ref(schema)).copied().unwrap_or_default()
     }
 
-    /// The pointer to a subschema: searched for, since only a refusal needs it.
+    /// The pointer to a subschema. This searches for it, because only a refusal needs it.
     pub fn place_of(&self, schema: &Map<String, Value>) -> String {
         let mut pointer = String::new();
         find(schema, self.root, &mut pointer);
@@ -154,10 +152,7 @@ impl<'a> Structure<'a> {
         self.values += 1;
         self.weight += VALUE_WEIGHT;
         if self.values > MAX_VALUES {
-            return Err(ValidationErrors::at(
-                "",
-                format!("must have at most {MAX_VALUES} JSON values, all of them counted"),
-            ));
+            return Err(ValidationErrors::at("", format!("must have at most {MAX_VALUES} JSON values in total")));
         }
         match value {
             Value::Object(members) if role == Role::Schema => self.schema(value, members, nesting),
@@ -180,14 +175,14 @@ impl<'a> Structure<'a> {
         nesting: usize,
     ) -> Result<(), ValidationErrors> {
         if nesting > MAX_NESTING {
-            return Err(self.refuse(format!("stands deeper than {MAX_NESTING} subschemas within each other")));
+            return Err(self.refuse(format!("is nested deeper than {MAX_NESTING} subschemas")));
         }
         let pointer = self.pointer.len() + self.growth;
         if pointer > MAX_POINTER {
             let place: String = self.pointer.chars().take(MAX_POINTER).collect();
             return Err(ValidationErrors::at(
                 place,
-                format!("the pointer to this subschema exceeds {MAX_POINTER} bytes"),
+                format!("the JSON Pointer to this subschema exceeds {MAX_POINTER} bytes; use shorter names"),
             ));
         }
         self.longest_pointer = self.longest_pointer.max(pointer);
@@ -203,15 +198,15 @@ impl<'a> Structure<'a> {
         self.longest_copy = self.longest_copy.max(negated);
         self.negated += negated;
         if self.negated > MAX_NEGATED {
-            return Err(self.refuse("stands within too many `not`, or holds too much under them".into()));
+            return Err(self.refuse("is nested in too many `not`, or has too much content in them".into()));
         }
         Ok(())
     }
 
-    /// Notes the names by which references may call a schema.
+    /// Records the names by which references can address a schema.
     ///
-    /// A second identifier within the schema would make a reference mean another thing depending
-    /// on how it was reached, and the compiled schema grow with the number of ways.
+    /// A second identifier within the schema would give a reference a meaning for each path to it, and the compiled
+    /// schema would grow with the number of paths.
     fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), ValidationErrors> {
         let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
         let id = text(self.id_keyword);
@@ -222,7 +217,8 @@ impl<'a> Structure<'a> {
             let keyword = self.id_keyword;
             return Err(self.refuse(format!("`{keyword}` is supported only at the root of the schema")));
         }
-        // Some generators give every subschema its JSON Pointer, and copies of it have the same one: that is no name.
+        // Some generators give every subschema its JSON Pointer, and copies have the same one. Such an identifier is
+        // not a name.
         let plain = id.and_then(|id| id.strip_prefix('#')).filter(|name| !name.starts_with('/'));
         let names = [plain, text("$anchor"), text("$dynamicAnchor")];
         for name in names.into_iter().flatten().filter(|name| !name.is_empty()) {
@@ -314,7 +310,7 @@ impl<'a> Structure<'a> {
     }
 }
 
-/// Extends `pointer`, which leads to `value`, to `schema`, if that is in there.
+/// Extends `pointer`, which leads to `value`, to `schema`, if `value` contains it.
 fn find(schema: &Map<String, Value>, value: &Value, pointer: &mut String) -> bool {
     let members: Vec<(String, &Value)> = match value {
         Value::Object(members) if std::ptr::eq(members, schema) => return true,

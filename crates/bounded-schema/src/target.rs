@@ -1,4 +1,4 @@
-//! What a reference means: a place in the schema, a name there, or a meta-schema.
+//! The target of a reference: a place in the schema, a name in it, or a meta-schema.
 
 use jsonschema::{Draft, uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::structure::{MAX_ID, Structure};
 
-/// How many subschemas of a meta-schema apply to one value within each other, at most.
+/// The maximum number of nested subschemas of a meta-schema for one value.
 pub(crate) const META_SCHEMA_HEIGHT: usize = 8;
 
-/// What a meta-schema counts where schemas are weighed, in bytes.
+/// The weight of a meta-schema, in bytes.
 pub(crate) const META_SCHEMA_WEIGHT: usize = 128 << 10;
 
-/// What a fragment may not have unless it is percent-encoded (RFC 3986 section 3.5).
+/// The characters that a fragment must percent-encode (RFC 3986 section 3.5).
 const NOT_IN_FRAGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -35,10 +35,10 @@ const NOT_IN_FRAGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'?');
 
-const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to the meta-schemas of the known drafts are followed; \
-                           put the schema that it means under `$defs`";
+const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to the meta-schemas of known drafts are supported; \
+                           copy the referenced schema to `$defs`";
 
-/// What a reference leads to.
+/// The target of a reference.
 pub(crate) enum Target<'a> {
     /// A subschema, by its JSON Pointer.
     Place { schema: &'a Value, place: String },
@@ -48,11 +48,11 @@ pub(crate) enum Target<'a> {
     MetaSchema { uri: String },
 }
 
-/// Finds what `reference`, the value of `keyword`, leads to; or says what is wrong with the reference.
+/// Finds the target of `reference`, the value of `keyword`.
 pub(crate) fn find<'a>(structure: &Structure<'a>, keyword: &str, reference: &Value) -> Result<Target<'a>, String> {
     let reference = reference.as_str().ok_or("must be a string")?;
     let (document, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-    // Clients write `#/$defs/List<int>`: what should have been percent-encoded can mean nothing else.
+    // Clients write `#/$defs/List<int>`. A character without its percent-encoding is unambiguous.
     let fragment = percent_decode_str(fragment).decode_utf8().map_err(|_| "is not UTF-8")?;
     let id = structure.id();
     if document.len() > MAX_ID {
@@ -65,14 +65,14 @@ pub(crate) fn find<'a>(structure: &Structure<'a>, keyword: &str, reference: &Val
         }
     }
     if keyword == "$recursiveRef" && !fragment.is_empty() {
-        // 2019-09 section 8.2.4.2.1. The library would compile the whole schema again for each other value.
+        // 2019-09 section 8.2.4.2.1. The library would compile the whole schema again for any other value.
         return Err("must be `#`".into());
     }
     if fragment.is_empty() || fragment.starts_with('/') {
         let schema = schema_at(structure.root, &fragment)?;
         return Ok(Target::Place { schema, place: fragment.into_owned() });
     }
-    let schema = structure.anchor(&fragment).ok_or("points to what does not exist in the schema")?;
+    let schema = structure.anchor(&fragment).ok_or("points to a place that does not exist in the schema")?;
     Ok(Target::Anchor { schema, name: fragment.into_owned() })
 }
 
@@ -109,8 +109,8 @@ fn meta_schema<'a>(
 fn schema_at<'a>(root: &'a Value, pointer: &str) -> Result<&'a Value, String> {
     match root.pointer(pointer) {
         Some(schema @ (Value::Object(_) | Value::Bool(_))) => Ok(schema),
-        Some(_) => Err("points to what is not a schema".into()),
-        None => Err("points to what does not exist in the schema".into()),
+        Some(_) => Err("points to a value that is not a schema".into()),
+        None => Err("points to a place that does not exist in the schema".into()),
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn encoded(fragment: &str) -> String {
     utf8_percent_encode(fragment, &NOT_IN_FRAGMENT).to_string()
 }
 
-/// The URI that a reference means in a schema with this identifier (RFC 3986 section 5.2).
+/// The URI of a reference in a schema with this identifier (RFC 3986 section 5.2).
 fn absolute(id: &str, reference: &str) -> Option<String> {
     let base = uri::from_str(id).ok()?;
     let absolute = uri::resolve_against(&base.borrow(), reference).ok()?;

@@ -1,17 +1,17 @@
-//! What is wrong with a document, and where.
+//! A mistake in a document, and its place.
 
 use serde_json::Value;
 
-/// One wrong place in a document.
+/// One mistake in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidationError {
     /// JSON Pointer (RFC 6901) to the place; empty for the whole document.
     pub pointer: String,
-    /// What is wrong there, and what would be right.
+    /// What is wrong, and what would be right.
     pub detail: String,
 }
 
-/// Every mistake that was found in a document, at least one.
+/// All mistakes in a document, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidationErrors(pub Vec<ValidationError>);
 

@@ -1,15 +1,16 @@
-//! Schemas that real programs use: which are taken, which are refused, and why.
+//! Schemas of real programs: which are accepted, which are refused, and why.
 //!
-//! `corpus.jsonl` has one a line: `origin` is the package, its version, its licence and the file, or the generator that
-//! made the schema; `schema` is reduced to the keywords that matter, and to some of the properties. `valid` and `invalid` are documents that
-//! python-jsonschema judges in the same way. A row that is refused has `refused`: where, and a part of the text.
+//! `corpus.jsonl` has one schema a line. `origin` is the package, its version, its licence and the file, or the
+//! generator of the schema. `schema` has only the relevant keywords and some of the properties. python-jsonschema
+//! agrees with the verdicts on the documents in `valid` and `invalid`. A refused row has `refused`: the place, and a
+//! part of the text.
 
 use bounded_schema::{ValidationErrors, check, check_config};
 use serde_json::Value;
 
 const CORPUS: &str = include_str!("corpus.jsonl");
 
-/// What is wrong with a row; `None` if all is as expected.
+/// The difference between a row and the result; `None` if they agree.
 fn difference(row: &Value) -> Option<String> {
     let schema = &row["schema"];
     match (check(schema, ""), row.get("refused")) {

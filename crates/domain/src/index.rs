@@ -1,7 +1,7 @@
-//! Which plugins have a property: what makes `?active=true` cost what it returns.
+//! Indexes from properties to plugins: they make the cost of `?active=true` proportional to its result.
 //!
-//! An index maps to the records themselves, so that a list is read without a second look-up. All
-//! maps share their structure with the maps of the state before (rpds), so that a snapshot is free.
+//! An index maps to the records themselves, so that a list needs no second look-up. All maps share their structure with
+//! the maps of the previous state (rpds), so that a snapshot is free.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -26,15 +26,15 @@ pub enum IndexKey {
     Billable,
     /// `is_configured`
     Configured,
-    /// Holds anything, in whatever state.
+    /// Holds anything, in any state.
     Holding,
     /// Is of this category.
     Category(Name),
-    /// Does its work so.
+    /// Has this execution mode.
     Mode(ExecutionMode),
     /// Rents from this provider.
     Provider(Provider),
-    /// Lives on this host.
+    /// Is on this host.
     Host(Box<str>),
     /// Is held by this lease.
     Lease(Box<str>),
@@ -44,34 +44,34 @@ pub enum IndexKey {
     Container(Box<str>),
     /// Rents this instance.
     Instance(Box<str>),
-    /// Is served at this URL, or reached by SSH at this host.
+    /// Has this endpoint URL, or this SSH host.
     Endpoint(Box<str>),
-    /// Holds a container that was seen to have this whole id.
+    /// Holds a container whose full id was observed to be this one.
     SeenContainer(Box<str>),
-    /// Holds something with this finding.
+    /// Holds a resource with this finding.
     Finding(FindingKind),
-    /// Holds something of which anything is known beside the claim.
+    /// Holds a resource that an agent or a probe has observed.
     Observed,
-    /// Holds something that was seen to be alive.
+    /// Holds a resource that was seen alive.
     Verified,
 }
 
-/// Every index, in one ordered map.
+/// All indexes, in one ordered map.
 #[derive(Debug, Clone, Default)]
 pub struct Indexes(RedBlackTreeMapSync<IndexKey, Records>);
 
 impl Indexes {
-    /// The records that have a property, if any has.
+    /// The records with a property; `None` if there are none.
     pub fn get(&self, key: &IndexKey) -> Option<&Records> {
         self.0.get(key)
     }
 
-    /// How many records have a property.
+    /// The number of records with a property.
     pub fn count(&self, key: &IndexKey) -> usize {
         self.get(key).map_or(0, Records::size)
     }
 
-    /// The categories that any plugin is of, in their order, each with how many are.
+    /// The categories in use, in order, each with its number of plugins.
     pub fn categories(&self) -> impl Iterator<Item = (&Name, usize)> {
         let from = Bound::Excluded(IndexKey::Holding);
         self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
@@ -80,7 +80,7 @@ impl Indexes {
         })
     }
 
-    /// The records that hold a container of this id: it may be the beginning of theirs, or theirs of it.
+    /// The records that hold a container of this id. Either id may be a prefix of the other.
     pub fn containers(&self, id: &str) -> Cow<'_, Records> {
         let claimed = |id: &str| IndexKey::Container(id.into());
         let seen = |id: &str| IndexKey::SeenContainer(id.into());
@@ -104,7 +104,7 @@ impl Indexes {
         all
     }
 
-    /// Puts `after` where `before` was.
+    /// Replaces `before` with `after`.
     pub(crate) fn replace(&mut self, before: Option<&Record>, after: Option<&Arc<Record>>) {
         let kept = after.map(|record| keys_of(record)).unwrap_or_default();
         for key in before.map(keys_of).unwrap_or_default() {
@@ -132,7 +132,7 @@ impl Indexes {
     }
 }
 
-/// Every indexed property of a plugin.
+/// All indexed properties of a plugin.
 fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
     let plugin = &record.plugin;
     let mut keys = BTreeSet::from([IndexKey::Category(plugin.category.clone()), IndexKey::Mode(plugin.execution_mode)]);

@@ -1,8 +1,7 @@
-//! Leases: one for each application process, renewed as long as it lives. Pure.
+//! Leases: one for each application process, renewed while the process lives. Pure.
 //!
-//! That a lease is renewed is no change, and is remembered by the service beside the state; that one is granted,
-//! lost, found again or released is one. A lease that is lost deletes nothing: it says that nobody is
-//! known any more who looks after what its plugins hold.
+//! A renewal is not a change: the service keeps it outside the state. Granting, losing, reviving and releasing a lease
+//! are changes. A lost lease deletes nothing: it shows that the plugin's resources may have no owner.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,36 +16,36 @@ use crate::wire_names;
 /// The shortest time to live, in seconds.
 pub const MIN_TTL: u32 = 5;
 
-/// The longest, in seconds.
+/// The longest time to live, in seconds.
 pub const MAX_TTL: u32 = 3600;
 
-/// What it is when nobody has said, in seconds.
+/// The default time to live, in seconds.
 pub const DEFAULT_TTL: u32 = 30;
 
-/// The most leases that there can be at a time, those that have ended and are not yet forgotten included.
+/// The maximum number of leases, including ended leases that are not yet forgotten.
 pub const MAX_LEASES: usize = 50_000;
 
-/// How long a lease stays after it was released or lost, when no plugin names it any more.
+/// How long a lost or released lease stays after the last plugin stopped naming it.
 pub const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// The least time that a lease has after this process could not be reached: see [`Term::ends_at`].
+/// The minimum time that a lease has after an outage of this process: see [`Term::ends_at`].
 const LEAST_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
-/// How far ahead of the clock a renewal may be before it counts as one from before the clock was set back.
+/// A renewal further ahead of the clock than this was made before the clock was set back.
 const AHEAD: SignedDuration = SignedDuration::from_secs(5);
 
-/// The name of a lease: 32 hexadecimal digits.
+/// The id of a lease: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct LeaseId(Arc<str>);
 
 impl LeaseId {
-    /// The name of a new lease.
+    /// The id of a new lease.
     pub fn new(identity: Uuid) -> LeaseId {
         LeaseId(identity.simple().to_string().into())
     }
 
-    /// The name that a client says, or that was kept; whether there is such a lease is for the registry to say.
+    /// An id from a client or from the store. The lease may not exist.
     pub fn named(text: &str) -> LeaseId {
         LeaseId(text.into())
     }
@@ -82,71 +81,71 @@ impl From<LeaseId> for String {
 }
 
 wire_names! {
-    /// What has become of a lease.
+    /// The state of a lease.
     LeaseState {
-        /// It is renewed in time.
+        /// The holder renews it in time.
         Active = "active",
-        /// It was not renewed in time: its holder may be dead.
+        /// The holder did not renew it in time, and may be dead.
         Lost = "lost",
-        /// Its holder has given it back: a clean end.
+        /// The holder released it: a clean end.
         Released = "released",
     }
 }
 
-/// What a holder has asked for.
+/// The terms that a holder requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseTerms {
-    /// Who holds it: a name for people.
+    /// The name of the holder, for people.
     pub holder: Box<str>,
     /// Where the holder runs.
     pub host: Option<Box<str>>,
-    /// How long it lasts without being renewed, in seconds: [`MIN_TTL`] to [`MAX_TTL`].
+    /// The time to live without renewal, in seconds: [`MIN_TTL`] to [`MAX_TTL`].
     pub ttl_seconds: u32,
 }
 
 /// A lease as of its newest change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Its name.
+    /// Its id.
     pub id: LeaseId,
-    /// Who holds it.
+    /// The name of the holder.
     pub holder: Box<str>,
     /// Where the holder runs.
     pub host: Option<Box<str>>,
-    /// How long it lasts without being renewed, in seconds.
+    /// The time to live without renewal, in seconds.
     pub ttl_seconds: u32,
-    /// The name of the principal that it was granted to; `None` before this was kept.
+    /// The name of the principal it was granted to; `None` for leases older than this field.
     pub principal: Option<Arc<str>>,
-    /// What has become of it.
+    /// Its state.
     pub state: LeaseState,
     /// When it was granted.
     pub granted_at: Timestamp,
-    /// Since when its state is what it is.
+    /// When it entered its state.
     pub since: Timestamp,
     /// The newest change to it.
     pub revision: Revision,
 }
 
 impl Lease {
-    /// A lease that is granted.
+    /// A new lease.
     pub(crate) fn granted(id: LeaseId, terms: &LeaseTerms, at: Timestamp, revision: Revision) -> Lease {
         let LeaseTerms { holder, host, ttl_seconds } = terms.clone();
         let state = LeaseState::Active;
         Lease { id, holder, host, ttl_seconds, principal: None, state, granted_at: at, since: at, revision }
     }
 
-    /// This lease as one that was granted to somebody.
+    /// This lease, granted to a principal.
     #[must_use]
     pub(crate) fn to(self, principal: Option<Arc<str>>) -> Lease {
         Lease { principal, ..self }
     }
 
-    /// What its holder has asked for.
+    /// The terms that its holder requested.
     pub fn terms(&self) -> LeaseTerms {
         LeaseTerms { holder: self.holder.clone(), host: self.host.clone(), ttl_seconds: self.ttl_seconds }
     }
 
-    /// How long it lasts without being renewed.
+    /// The time to live without renewal.
     pub fn ttl(&self) -> SignedDuration {
         SignedDuration::from_secs(self.ttl_seconds.into())
     }
@@ -158,20 +157,20 @@ impl Lease {
     }
 }
 
-/// A lease without its name and revision, as a store keeps it and as an event tells it.
+/// A lease without its id and revision, for the store and for events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseText {
-    /// What its holder has asked for.
+    /// The terms that its holder requested.
     #[serde(flatten)]
     pub terms: LeaseTerms,
-    /// The name of the principal that it was granted to.
+    /// The name of the principal it was granted to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Arc<str>>,
-    /// What has become of it.
+    /// Its state.
     pub state: LeaseState,
     /// When it was granted.
     pub granted_at: Timestamp,
-    /// Since when its state is what it is.
+    /// When it entered its state.
     pub since: Timestamp,
 }
 
@@ -183,46 +182,45 @@ impl From<&Lease> for LeaseText {
 }
 
 impl LeaseText {
-    /// The lease of this name that was changed last at `revision`.
+    /// The lease of this id that last changed at `revision`.
     pub fn named(self, id: LeaseId, revision: Revision) -> Lease {
         let LeaseText { terms: LeaseTerms { holder, host, ttl_seconds }, principal, state, granted_at, since } = self;
         Lease { id, holder, host, ttl_seconds, principal, state, granted_at, since, revision }
     }
 }
 
-/// What happens to a lease, for the journal.
+/// A change to a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseAct {
-    /// It is granted on these terms.
+    /// The registry granted it on these terms.
     Granted(LeaseTerms),
-    /// It was not renewed in time.
+    /// The holder did not renew it in time.
     Expired,
-    /// Its holder, thought lost, has renewed it.
+    /// The holder renewed it after it was lost.
     Revived,
-    /// Its holder has given it back.
+    /// The holder released it.
     Released,
-    /// It ended long ago, and no plugin names it.
+    /// The registry forgot it: it ended long ago, and no plugin names it.
     Compacted,
 }
 
-/// What decides when a lease ends.
+/// The inputs to the end of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
-    /// How long it lasts without being renewed.
+    /// The time to live without renewal.
     pub ttl: SignedDuration,
-    /// When it was renewed last, granted or revived; as far as this process knows.
+    /// The last renewal, grant or revival that this process knows of.
     pub renewed: Timestamp,
-    /// When this process began to listen, or came back after it had stood still: what happened before it
-    /// may have missed.
+    /// When this process started, or resumed after a pause. It may have missed earlier renewals.
     pub listening: Timestamp,
 }
 
 impl Term {
-    /// When the lease ends unless it is renewed.
+    /// When the lease ends unless its holder renews it.
     ///
-    /// What was renewed while this process has listened lasts its time to live. What was not may have been renewed all
-    /// the same: it has that time or [`LEAST_GRACE`], whichever is longer, from when this process began to listen, so that
-    /// an outage of our own makes no orphans.
+    /// A lease renewed while this process was running lasts its time to live. The holder of another lease may have
+    /// tried to renew it during the outage. Such a lease gets its time to live or [`LEAST_GRACE`], whichever is longer,
+    /// from the start of this process. So an outage of the registry makes no orphans.
     pub fn ends_at(&self, now: Timestamp) -> Timestamp {
         let ahead = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
         let heard = self.renewed >= self.listening && self.renewed <= ahead;
@@ -244,15 +242,15 @@ mod tests {
         // ttl, renewed, listening since, now => ends
         for (ttl, renewed, listening, now, ends) in [
             (30, 1_000, 500, 1_010, 1_030),
-            // Renewed at the moment at which it began to listen.
+            // Renewed at the moment this process started.
             (30, 1_000, 1_000, 1_000, 1_030),
-            // Not heard of since the start: 60 s, or the time to live when that is longer.
+            // Not renewed since the start: 60 s, or the time to live if that is longer.
             (30, 1_000, 1_001, 1_002, 1_061),
             (5, 0, 1_000, 1_000, 1_060),
             (600, 999, 1_000, 1_000, 1_600),
-            // A little ahead, as when another process has renewed it.
+            // Slightly ahead of the clock, after a renewal by another process.
             (30, 1_004, 500, 1_000, 1_034),
-            // The clock was set back by an hour: renewals of the other time say nothing.
+            // The clock was set back by an hour: earlier renewals do not count.
             (30, 4_600, 1_000, 1_001, 1_060),
         ] {
             let term = Term { ttl: SignedDuration::from_secs(ttl), renewed: at(renewed), listening: at(listening) };

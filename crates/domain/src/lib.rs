@@ -1,7 +1,8 @@
-//! The rules of the plugin registry: what plugins are and hold, what a command does, what a change leads to.
+//! The rules of the plugin registry: plugins and their resources, the decisions on commands, and the effects of
+//! changes.
 //!
-//! Everything here is pure: no clock, no randomness, no runtime, no store, no telemetry, no HTTP. Time and identities come
-//! in as arguments, so that the same commands in the same order lead to the same state, in every process.
+//! Everything here is pure: no clock, no randomness, no runtime, no store, no telemetry, no HTTP. Time and identities
+//! are arguments, so that the same commands in the same order lead to the same state in every process.
 //!
 //! ```text
 //! Request ─▶ decide(&State, …) ─▶ Decision ─▶ Change ─▶ State::apply ─▶ Transition ─▶ CloudEvents
@@ -13,16 +14,16 @@
 //! | folder or file | idea |
 //! |---|---|
 //! | [`plugin`] | the vocabulary: strict JSON, names, plugins |
-//! | [`access`] | who may do what: roles, scopes, principals, tokens |
+//! | [`access`] | access control: roles, scopes, principals, tokens |
 //! | [`revision`], [`money`] | positions in the history; amounts in whole millionths of a dollar |
 //! | [`lease`], [`self_preservation`] | one lease for each application process; the rule that keeps an outage of a host from ending all its leases |
-//! | [`record`] | a plugin as it stands: its document, what it holds, what was observed of that, what was found |
-//! | [`change`] | one entry of the journal, what it does, and the event that tells of it |
-//! | [`index`] | which plugins have a property, kept up to date by every change |
-//! | [`cost`] | what plugins cost, and budgets |
-//! | [`state`], [`snapshot`] | what the journal replays to |
-//! | [`query`] | lists of plugins and of what they hold, counts, costs; the changes that could change an answer |
-//! | [`command`] | what can be asked, and the rules that decide it |
+//! | [`record`] | a stored plugin: its document, its resources, their observations and findings |
+//! | [`change`] | one entry of the journal, its effect, and its event |
+//! | [`index`] | indexes from properties to plugins, updated by every change |
+//! | [`cost`] | the cost of plugins, and budgets |
+//! | [`state`], [`snapshot`] | the state that a replay of the journal produces |
+//! | [`query`] | lists of plugins and resources, counts, costs; the changes that could change an answer |
+//! | [`command`] | commands, and the rules that decide them |
 
 pub mod access;
 pub mod change;

@@ -1,4 +1,4 @@
-//! Money in whole millionths of a USD, and the rate at which it is spent.
+//! Money in whole millionths of a USD, and the rate of spending.
 
 use std::fmt;
 use std::iter::Sum;
@@ -9,18 +9,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
 
-/// How many millionths make one.
+/// Millionths in one unit.
 const MILLION: i128 = 1_000_000;
 
-/// An hour in microseconds, as times are counted.
+/// An hour in microseconds, the unit of timestamps.
 const HOUR: i128 = 3_600 * MILLION;
 
-/// An amount of money, in millionths of a USD. On the wire and in the store it is a number of USD, exact.
+/// An amount of money, in millionths of a USD. JSON and the store have it as an exact number of USD.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MicroUsd(pub i128);
 
 impl MicroUsd {
-    /// The amount nearest to a number of USD, which must not be larger than 10^12 either way.
+    /// The amount nearest to a number of USD between -10^12 and 10^12.
     pub fn nearest(usd: f64) -> MicroUsd {
         #[expect(clippy::cast_possible_truncation, reason = "the caller has bounded it far below 2^127")]
         MicroUsd((usd * 1e6).round() as i128)
@@ -28,7 +28,7 @@ impl MicroUsd {
 }
 
 impl fmt::Display for MicroUsd {
-    /// The USD as a decimal number, with as many digits as it takes: `24.5`.
+    /// The amount in USD, with as many decimal places as needed: `24.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let (whole, rest) = (self.0.unsigned_abs() / 1_000_000, self.0.unsigned_abs() % 1_000_000);
@@ -40,9 +40,9 @@ impl fmt::Display for MicroUsd {
     }
 }
 
-/// A text that is no amount of money.
+/// The error for a text that is not an amount of money.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no amount of USD with at most 6 decimal places")]
+#[error("must be an amount of USD with at most 6 decimal places")]
 pub struct NoMoney;
 
 impl FromStr for MicroUsd {
@@ -105,7 +105,7 @@ impl Sum for MicroUsd {
     }
 }
 
-/// How fast money is spent, in millionths of a USD an hour.
+/// A rate of spending, in millionths of a USD an hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate(MicroUsd);
 
@@ -115,32 +115,31 @@ impl Rate {
         Rate(MicroUsd::nearest(usd_per_hour))
     }
 
-    /// What is spent in an hour.
+    /// The amount for one hour.
     pub fn hourly(self) -> MicroUsd {
         self.0
     }
 
-    /// What is spent in so many millionths of an hour, rounded down.
+    /// The amount for a number of millionths of an hour, rounded down.
     pub fn in_hours(self, millionths: i128) -> MicroUsd {
         MicroUsd((self.0.0 * millionths).div_euclid(MILLION))
     }
 
-    /// What is spent from one time to another; nothing when they are in the wrong order.
+    /// The amount from one time to another; nothing if `to` is before `from`.
     ///
-    /// It is the difference of two readings of a meter that shows whole millionths: so what is spent from a
-    /// to b and from b to c is exactly what is spent from a to c, wherever b lies. It is off by less
-    /// than a millionth.
+    /// It is the difference of two readings of a meter in whole millionths. So the amount from a to b plus the amount
+    /// from b to c is exactly the amount from a to c, wherever b lies. The error is less than a millionth.
     pub fn between(self, from: Timestamp, to: Timestamp) -> MicroUsd {
         if to <= from { MicroUsd::default() } else { self.reading(to) - self.reading(from) }
     }
 
     fn reading(self, at: Timestamp) -> MicroUsd {
-        // At most 10^15 an hour, and 4 * 10^17 microseconds from one end of time to 1970: far below 2^127.
+        // At most 10^15 an hour, and 4 * 10^17 microseconds from the minimum or maximum time to 1970: far below 2^127.
         MicroUsd((self.0.0 * i128::from(at.as_microsecond())).div_euclid(HOUR))
     }
 }
 
-/// An amount that is not known exactly: what it is at the least, and at the most.
+/// A range for an amount that is not known exactly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spend {
     /// At the least.
@@ -150,17 +149,17 @@ pub struct Spend {
 }
 
 impl Spend {
-    /// An amount that is known.
+    /// An exact amount.
     pub fn exactly(amount: MicroUsd) -> Spend {
         Spend { low: amount, high: amount }
     }
 
-    /// Returns true if and only if it is certain that nothing was spent.
+    /// Returns true if and only if certainly nothing was spent.
     pub fn is_nothing(self) -> bool {
         self == Spend::default()
     }
 
-    /// What is left of this without `other`, which is a part of it.
+    /// The rest of this after removing `other`, which is a part of it.
     #[must_use]
     pub fn without(self, other: Spend) -> Spend {
         let nothing = MicroUsd::default();
@@ -168,7 +167,7 @@ impl Spend {
         Spend { low: (self.low - other.low).clamp(nothing, high), high }
     }
 
-    /// As much at the most, and perhaps nothing.
+    /// The range from zero to this upper bound.
     #[must_use]
     pub fn at_most(self) -> Spend {
         Spend { low: MicroUsd::default(), ..self }
@@ -225,7 +224,7 @@ mod tests {
             prop_assert_eq!(money.to_string().parse(), Ok(money));
         }
 
-        /// Whatever the rate: no time is paid twice, and none is left out.
+        /// For any rate: splitting a time neither loses an amount nor counts it twice.
         #[test]
         fn a_time_that_is_cut_anywhere_costs_what_the_whole_costs(
             rate in 0_u64..=1_000_000_000_000_000, from in 0_i64..4_000_000_000_000_000,

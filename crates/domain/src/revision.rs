@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A position in the history: 1, 2, 3 … without a gap, one for each change; 0 before the first.
+/// A position in the history: 1, 2, 3 … without gaps, one for each change; 0 before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
@@ -26,8 +26,8 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Which history a revision belongs to: made with the store, and anew at every restore, so that a
-/// restored backup is never mistaken for the history that a client has seen.
+/// The identity of a history. A new store and every restore get a new one, so that clients never mistake a restored
+/// backup for the history they have seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct StoreId(Arc<str>);
@@ -38,12 +38,12 @@ impl StoreId {
         StoreId(identity.simple().to_string().into())
     }
 
-    /// An identity that was kept.
+    /// An identity from a store.
     pub fn kept(text: &str) -> StoreId {
         StoreId(text.into())
     }
 
-    /// That of a store which has not been read yet.
+    /// The identity of a store that has not been loaded.
     pub(crate) fn unknown() -> StoreId {
         StoreId("".into())
     }
@@ -60,10 +60,10 @@ impl fmt::Display for StoreId {
     }
 }
 
-/// What an entity tag (RFC 9110 section 8.8.3) says: the revision of what it tags, in its store.
+/// The content of an entity tag (RFC 9110 section 8.8.3): a revision in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntityTag {
-    /// Whose revision it is.
+    /// The store.
     pub store: StoreId,
     /// The revision.
     pub revision: Revision,
@@ -80,7 +80,7 @@ impl fmt::Display for EntityTag {
     }
 }
 
-/// A tag that this service has not made, and that therefore matches nothing.
+/// A tag that this service did not make. It matches nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ForeignTag;
 
@@ -92,7 +92,7 @@ impl FromStr for EntityTag {
         let (store, revision) = opaque.rsplit_once('-').ok_or(ForeignTag)?;
         let revision: u64 = revision.parse().map_err(|_| ForeignTag)?;
         let tag = EntityTag { store: StoreId::kept(store), revision: Revision(revision) };
-        // Only the one spelling is ours: "+7" and "07" are other tags.
+        // Only one spelling is valid: "+7" and "07" are other tags.
         if tag.to_string() == text { Ok(tag) } else { Err(ForeignTag) }
     }
 }

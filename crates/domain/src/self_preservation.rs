@@ -1,39 +1,39 @@
-//! The brake: when most leases of a host run out at once, the host or the way to it has failed, and not its
-//! applications one by one. Their leases are then held for a while instead of being called lost. Pure.
+//! Self-preservation: if most leases of a host run out at once, the host or its network has failed, and not every
+//! application on it. The registry then holds these leases for a while before it marks them as lost. Pure.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The longest that leases are held.
+/// The maximum time that leases are held.
 pub const MAX_HOLD: SignedDuration = SignedDuration::from_mins(15);
 
-/// Fewer leases than these that run out at once are no sign of anything.
+/// Fewer leases that run out at once are not a sign of an outage.
 const FEWEST: usize = 5;
 
 /// The leases of one host at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeaseCount {
-    /// How many are active, those that have run out included.
+    /// The number of active leases, including those that have run out.
     pub active: usize,
-    /// How many of them have run out.
+    /// The number of those that have run out.
     pub due: usize,
 }
 
-/// Which hosts' leases are held, and since when. A lease without a host belongs to the host without a name.
+/// The hosts whose leases are held, and since when. Leases without a host count as one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelfPreservation(BTreeMap<Option<Box<str>>, Timestamp>);
 
 impl SelfPreservation {
-    /// The brakes a moment later, by the leases of every host that has any.
+    /// The held hosts at `now`, derived from the leases of every host.
     #[must_use]
     pub fn at(&self, now: Timestamp, counts: &BTreeMap<Option<Box<str>>, LeaseCount>) -> SelfPreservation {
         let held = counts.iter().filter(|(_, count)| count.due >= FEWEST && count.due * 2 > count.active);
-        // A brake that was set stays set while it lasts, also beyond its end: or it would be set anew.
+        // A hold keeps its start while the condition lasts, even beyond its end: a new start would prolong it.
         SelfPreservation(held.map(|(host, _)| (host.clone(), self.0.get(host).copied().unwrap_or(now))).collect())
     }
 
-    /// Until when the leases of a host are held; `None` when they are not.
+    /// When the hold of a host ends; `None` if its leases are not held.
     pub fn until(&self, host: Option<&str>, now: Timestamp) -> Option<Timestamp> {
         if self.0.is_empty() {
             return None;
@@ -74,7 +74,7 @@ mod tests {
             self_preservation = self_preservation.at(at(second), &counts(8, 8));
             assert_eq!(self_preservation.until(Some("h"), at(second)).is_some(), second < 900, "{second}");
         }
-        // They are renewed: the brake is off, and can be set again.
+        // The leases are renewed: the hold ends, and a new one can start.
         self_preservation = self_preservation.at(at(1_000), &counts(8, 0)).at(at(1_001), &counts(8, 8));
         assert_eq!(self_preservation.until(Some("h"), at(1_001)), Some(at(1_901)));
     }

@@ -1,4 +1,4 @@
-//! What the journal replays to. Pure: the same changes make the same state, whoever replays them.
+//! The state that a replay of the journal produces. Pure: the same changes produce the same state in every process.
 
 use std::sync::Arc;
 
@@ -14,26 +14,26 @@ use crate::record::observation::Fact;
 use crate::record::{Holder, Record, Slot};
 use crate::revision::Revision;
 
-/// The whole registry at one revision. Cloning it is cheap: its parts are shared.
+/// The whole registry at one revision. Cheap to clone: states share their parts.
 #[derive(Debug, Clone)]
 pub struct State {
     revision: Revision,
     at: Timestamp,
     plugins: Records,
-    /// The same records: a plugin is found by three steps here, and by seventeen there.
+    /// The same records by hash: a look-up takes 3 steps here, and 17 in the ordered map.
     by_id: HashTrieMapSync<UniqueId, Arc<Record>>,
     indexes: Indexes,
     categories: RedBlackTreeMapSync<Name, Category>,
     pub(crate) ledger: Ledger,
     leases: Leases,
-    /// Of all records and categories together.
+    /// The bytes of all records and categories together.
     bytes: u64,
 }
 
-/// What the sum for a plugin that has cost something takes, in bytes, also after the plugin's removal.
+/// The size of one plugin's accrual, in bytes. It stays after the plugin's removal.
 const ACCRUAL_BYTES: u64 = 128;
 
-/// What the display name of a category takes, in bytes.
+/// The size of a category's display name, in bytes.
 pub(crate) fn category_bytes(name: &Name, display_name: &str) -> u64 {
     (name.as_str().len() + display_name.len()) as u64
 }
@@ -41,10 +41,10 @@ pub(crate) fn category_bytes(name: &Name, display_name: &str) -> u64 {
 /// Leases by their ids.
 pub type Leases = RedBlackTreeMapSync<LeaseId, Arc<Lease>>;
 
-/// A category that was given a display name.
+/// A category with a display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
-    /// What people call it.
+    /// The display name.
     pub display_name: Box<str>,
     /// The newest change to it.
     pub revision: Revision,
@@ -67,7 +67,7 @@ impl Default for State {
 }
 
 impl State {
-    /// The state that a store has kept: its head, and what stood then.
+    /// A state from a store: its head, and its plugins and categories.
     pub fn restore(
         revision: Revision,
         at: Timestamp,
@@ -84,13 +84,13 @@ impl State {
         state
     }
 
-    /// This state with the books that the store has kept beside it.
+    /// This state with a ledger from the store.
     #[must_use]
     pub fn with_ledger(self, ledger: Ledger) -> State {
         State { ledger, ..self }
     }
 
-    /// This state with the leases that a store has kept.
+    /// This state with leases from the store.
     #[must_use]
     pub fn with_leases(mut self, leases: impl IntoIterator<Item = Lease>) -> State {
         for lease in leases {
@@ -99,14 +99,14 @@ impl State {
         self
     }
 
-    /// Makes one change, and tells what it has done. It must be the one that follows: see [`Revision::next`].
+    /// Applies one change, and returns its effect. The change must be the next one: see [`Revision::next`].
     pub fn apply(&mut self, change: &Change) -> Step {
         let step = self.plan(change);
         self.apply_planned(change, &step);
         step
     }
 
-    /// What a change would do.
+    /// The effect of a change, without applying it.
     pub fn plan(&self, change: &Change) -> Step {
         match &change.event {
             Event::PluginPut { plugin, config, .. } => {
@@ -142,13 +142,13 @@ impl State {
         }
     }
 
-    /// Makes one change, of which it was foreseen what it does.
+    /// Applies one change with its planned effect.
     pub fn apply_planned(&mut self, change: &Change, step: &Step) {
         debug_assert_eq!(change.revision, self.revision.next(), "changes are applied in order");
         self.set_head(change.revision, change.at);
         match (&change.event, step) {
             (_, Step::Plugin { before, after }) => {
-                // Of a plugin that is not there nothing is known.
+                // A plugin that does not exist has no facts.
                 if let Some(record) = after.as_ref().or(before.as_ref()) {
                     self.set_plugin(&record.unique_id, after.clone());
                     self.settle(before.as_deref(), after.as_deref());
@@ -160,11 +160,11 @@ impl State {
             }
             (Event::Lease { id, .. }, Step::Lease { after, .. }) => self.set_lease(id, after.clone()),
             (Event::Budget { id, event }, _) => self.ledger.enter(id, event, change.at, change.revision),
-            _ => debug_assert!(false, "a step is of its change"),
+            _ => debug_assert!(false, "the step belongs to the change"),
         }
     }
 
-    /// Counts what a plugin has cost as it stood until this change.
+    /// Adds the cost of the version that this change ends.
     fn settle(&mut self, before: Option<&Record>, after: Option<&Record>) {
         if let Some(before) = before {
             let extent = Extent::of(before, after, self.at);
@@ -188,7 +188,7 @@ impl State {
         Step::Lease { before, after: after.map(Arc::new) }
     }
 
-    /// What is known of what a plugin holds from now on; nothing of a plugin that is not there.
+    /// The facts about a plugin's resources after a change; none for a removed plugin.
     fn plan_facts<'a>(
         &self,
         change: &Change,
@@ -202,7 +202,7 @@ impl State {
         Step::Plugin { before: Some(before), after: Some(Arc::new(record)) }
     }
 
-    /// Lets a lease stand under an id, or nothing.
+    /// Sets or removes the lease of an id.
     pub(crate) fn set_lease(&mut self, id: &LeaseId, lease: Option<Arc<Lease>>) {
         match lease {
             Some(lease) => self.leases.insert_mut(id.clone(), lease),
@@ -210,7 +210,7 @@ impl State {
         }
     }
 
-    /// Lets `record` stand under an id, or nothing; returns what stood there.
+    /// Sets or removes the record of an id; returns the previous one.
     pub(crate) fn set_plugin(&mut self, id: &UniqueId, record: Option<Arc<Record>>) -> Option<Arc<Record>> {
         let before = self.by_id.get(id).cloned();
         self.bytes += record.as_ref().map_or(0, |record| record.bytes());
@@ -226,7 +226,7 @@ impl State {
         before
     }
 
-    /// Gives a category a display name, or takes it away.
+    /// Sets or removes a category's display name.
     pub(crate) fn set_category(&mut self, name: Name, category: Option<Category>) {
         let bytes = |category: &Category| category_bytes(&name, &category.display_name);
         self.bytes += category.as_ref().map_or(0, bytes);
@@ -237,18 +237,18 @@ impl State {
         }
     }
 
-    /// Says which revision this is.
+    /// Sets the revision and its time.
     pub(crate) fn set_head(&mut self, revision: Revision, at: Timestamp) {
         self.revision = revision;
         self.at = at;
     }
 
-    /// The newest change in it.
+    /// The revision of its newest change.
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// When the newest change was made.
+    /// The time of its newest change.
     pub fn at(&self) -> Timestamp {
         self.at
     }
@@ -263,13 +263,13 @@ impl State {
         &self.plugins
     }
 
-    /// How many bytes it holds that others have sent: documents of plugins, as they are shown, their configurations, names
-    /// of categories, and what is remembered of what plugins have cost. In memory it takes a multiple of that.
+    /// The bytes of clients' data: documents of plugins as shown, their configurations, names of categories, and
+    /// accruals. Memory use is a multiple.
     pub fn bytes(&self) -> u64 {
         self.bytes + self.ledger.accruals().size() as u64 * ACCRUAL_BYTES
     }
 
-    /// The plugins that have a property, if any has.
+    /// The plugins with a property; `None` if there are none.
     pub fn having(&self, key: &IndexKey) -> Option<&Records> {
         self.indexes.get(key)
     }
@@ -279,7 +279,7 @@ impl State {
         &self.indexes
     }
 
-    /// The categories that were given a display name.
+    /// The categories with a display name.
     pub fn named_categories(&self) -> &RedBlackTreeMapSync<Name, Category> {
         &self.categories
     }
@@ -294,7 +294,7 @@ impl State {
         self.leases.get(id)
     }
 
-    /// What is known of the holder of a plugin.
+    /// The holder of a plugin.
     pub fn holder_of(&self, plugin: &Plugin) -> Holder<'_> {
         match plugin.lease_id.as_deref() {
             None => Holder::None,
@@ -309,7 +309,7 @@ impl State {
 }
 
 impl State {
-    /// Makes changes, each of which must be the one that follows, and tells what they have done.
+    /// Applies consecutive changes, and returns their effects.
     pub fn advance(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Arc<Transition>> {
         let made = changes.into_iter().map(|change| {
             let step = self.apply(&change);
@@ -319,7 +319,7 @@ impl State {
     }
 }
 
-/// Two states are equal if and only if every reply made of them is.
+/// Two states are equal if and only if all their responses are equal.
 impl PartialEq for State {
     fn eq(&self, other: &State) -> bool {
         self.revision == other.revision

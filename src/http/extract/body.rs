@@ -1,4 +1,4 @@
-//! Request bodies: their media type, their size, the time they take, and their JSON.
+//! Request bodies: media type, size, time limit, and JSON.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::http::state::{Api, Shared};
 use domain::plugin::json;
 use domain::plugin::read::{ObjectReader, kind_of};
 
-/// How much of a body that is too large is read and forgotten, in bytes, so that the client comes
-/// to read the answer instead of finding the connection reset.
+/// How many bytes of a body that is too large are read and discarded. Otherwise the connection is reset, and the client
+/// never reads the reply.
 const DRAINED: usize = 8 * 1024 * 1024;
 
-/// A request's body, whole, as JSON. `OUTER` is how deep it will stand in a plugin's document.
+/// A whole request body as JSON. `OUTER` is the depth at which the value will stand in a plugin's document.
 pub struct JsonBody<const OUTER: usize = 0>(pub Value);
 
-/// A request's body, whole, as a merge patch: an object.
+/// A whole request body as a merge patch, which is an object.
 pub struct PatchBody<const OUTER: usize = 0>(pub Map<String, Value>);
 
 impl<const OUTER: usize> FromRequest<Shared> for JsonBody<OUTER> {
@@ -56,7 +56,7 @@ impl<const OUTER: usize> FromRequest<Shared> for PatchBody<OUTER> {
     }
 }
 
-/// No body, or an empty JSON object: for a request that says all by its path.
+/// No body, or an empty JSON object: for a request whose path says everything.
 pub struct NoBody;
 
 impl FromRequest<Shared> for NoBody {
@@ -74,7 +74,7 @@ impl FromRequest<Shared> for NoBody {
     }
 }
 
-/// Returns true if and only if a body's `charset`, where there is one, is UTF-8.
+/// Returns true if and only if a body's `charset` is UTF-8 or absent.
 fn is_utf8(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
@@ -86,7 +86,7 @@ fn is_utf8(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 ///
-/// 415, naming what is taken.
+/// 415, naming the media types that are supported.
 pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
     let refuse = |what: String| Err(Problem::new(Kind::UnsupportedMediaType, what));
     match media_type(headers) {
@@ -95,10 +95,10 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
         None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
     }
     if !is_utf8(headers) {
-        return refuse("the body must be UTF-8".into());
+        return refuse("the charset of the body must be UTF-8".into());
     }
     if headers.contains_key(hyper::header::CONTENT_ENCODING) {
-        return refuse("the body is compressed; send it as it is".into());
+        return refuse("the body is compressed; send it without Content-Encoding".into());
     }
     Ok(())
 }
@@ -152,10 +152,10 @@ async fn read_bytes(
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(Kind::TooLarge, format!("the body is larger than {limit} bytes")).closing()
+    Problem::new(Kind::TooLarge, format!("the body is larger than {limit} bytes; send a smaller one")).closing()
 }
 
-/// A body, part by part, against a deadline.
+/// Reads a body part by part, each before a deadline.
 pub struct BodyReader {
     body: Body,
     patience: Duration,
@@ -168,7 +168,7 @@ impl BodyReader {
         BodyReader { body, patience, deadline: Instant::now() + patience }
     }
 
-    /// Begins the time anew, after something whole has arrived.
+    /// Starts the deadline anew after a complete line has arrived.
     pub fn renew(&mut self) {
         self.deadline = Instant::now() + self.patience;
     }
@@ -177,7 +177,7 @@ impl BodyReader {
     ///
     /// # Errors
     ///
-    /// 408 when it does not come before the deadline, 400 when the body breaks off.
+    /// 408 when the part does not arrive before the deadline, 400 when the client breaks off the body.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             let frame = tokio::time::timeout_at(self.deadline, self.body.frame()).await.map_err(|_| {
@@ -186,8 +186,10 @@ impl BodyReader {
             })?;
             match frame {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(Problem::new(Kind::BadRequest, "the body broke off").closing()),
-                // Trailers are of no interest.
+                Some(Err(_)) => {
+                    return Err(Problem::new(Kind::BadRequest, "the body ended too early; send it again").closing());
+                }
+                // Trailers carry no data.
                 Some(Ok(frame)) => {
                     if let Ok(part) = frame.into_data() {
                         return Ok(Some(part));

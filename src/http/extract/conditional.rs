@@ -23,7 +23,7 @@ impl FromRequestParts<Shared> for Precondition {
 ///
 /// # Errors
 ///
-/// 400 when one is not a list of entity tags and not `*`.
+/// 400 when a field is neither a list of entity tags nor `*`.
 pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     Ok(Precondition {
         // If-Match compares strongly (section 13.1.1): a weak tag matches nothing.
@@ -50,12 +50,12 @@ fn condition(
         return Ok(Some(TagCondition::Any));
     }
     let tags = entity_tags(&joined).ok_or_else(wrong)?;
-    // What is not of our making matches nothing.
+    // Tags that this registry has not made match nothing.
     let ours = tags.into_iter().filter_map(counts).filter_map(|tag| tag.parse::<EntityTag>().ok());
     Ok(Some(TagCondition::OneOf(ours.collect())))
 }
 
-/// The tags of a list, each with whether it is weak. `None` when it is not such a list.
+/// The tags of a list, each with whether the tag is weak. `None` when the text is not a list of tags.
 fn entity_tags(list: &str) -> Option<Vec<(bool, String)>> {
     let mut tags = Vec::new();
     let mut rest = list.trim();

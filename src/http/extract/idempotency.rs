@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a write that may be sent again (draft-ietf-httpapi-idempotency-key-header).
+//! `Idempotency-Key`: lets a client retry a write safely (draft-ietf-httpapi-idempotency-key-header).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,28 +22,28 @@ use domain::command::Outcome;
 use domain::command::answer::Answer;
 use domain::command::idempotency::Attempt;
 
-/// The header field of a request that may be sent again.
+/// The header field of a request that the client may retry.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Says that an answer is that to an earlier attempt.
+/// Marks a reply that repeats the reply to an earlier attempt.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 255;
 
-/// What of an answer is kept beside its body; the rest is made anew for every reply.
+/// The header fields that are stored with a reply; all other fields are made anew for every reply.
 fn kept_fields() -> [HeaderName; 4] {
     [CONTENT_TYPE, ETAG, LOCATION, REGISTRY_REVISION]
 }
 
-/// The key of a request, with a digest of all that is asked for.
+/// The key of a request, with a digest of the request.
 #[derive(Clone)]
 pub struct IdempotencyKey {
     key: Box<str>,
     digest: BodyDigest,
 }
 
-/// Refuses a key where the answer has a secret, which is not to be kept.
+/// Refuses a key where the reply has a secret, because the registry must not store the secret.
 pub struct NoIdempotencyKey;
 
 impl FromRequestParts<Shared> for NoIdempotencyKey {
@@ -51,15 +51,15 @@ impl FromRequestParts<Shared> for NoIdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
         if parts.headers.contains_key(IDEMPOTENCY_KEY) {
-            let detail = "the answer has a secret and is not kept: leave Idempotency-Key out, and when no answer comes, \
-                          look whether it was made";
+            let detail = "the reply has a secret, which is not stored: leave Idempotency-Key out, and if no reply \
+                          arrives, check whether the change was made";
             return Err(Problem::new(Kind::BadRequest, detail));
         }
         Ok(NoIdempotencyKey)
     }
 }
 
-/// A digest that the body is added to when it is read.
+/// A digest that the body is added to while the body is read.
 #[derive(Clone)]
 pub struct BodyDigest(Arc<Mutex<Sha256>>);
 
@@ -69,7 +69,7 @@ impl BodyDigest {
         BodyDigest(Arc::new(Mutex::new(Sha256::new_with_prefix(format!("{method} {target}\n")))))
     }
 
-    /// Adds the body.
+    /// Adds the body to the digest.
     pub fn add(&self, body: &[u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).update(body);
     }
@@ -82,11 +82,12 @@ impl BodyDigest {
 }
 
 impl IdempotencyKey {
-    /// The key of a request, if it has one; whoever reads its body finds the digest in the request's extensions.
+    /// The key of a request, if the request has one. The digest becomes an extension of the request, so that the body's
+    /// reader can add the body.
     ///
     /// # Errors
     ///
-    /// 400 for a key that is none.
+    /// 400 for a malformed key.
     pub fn of(parts: &mut Parts) -> Result<Option<IdempotencyKey>, Problem> {
         let Some(key) = read(&parts.headers)? else { return Ok(None) };
         let key = owned(key, &principal_of(&parts.extensions));
@@ -95,26 +96,26 @@ impl IdempotencyKey {
         Ok(Some(IdempotencyKey { key, digest }))
     }
 
-    /// The request with its key, once its body has been read.
+    /// An attempt with this key, after the body was read.
     pub fn attempt(&self, make: impl Fn(&Outcome) -> Response + Send + Sync + 'static) -> Attempt {
         let answer = move |outcome: &Outcome| kept(make(outcome), outcome);
         Attempt { key: self.key.clone(), fingerprint: self.digest.text(b""), answer: Arc::new(answer) }
     }
 
-    /// One of many that were sent in one request: the `number`th, with a text of its own.
+    /// An attempt for the `number`th line of a request with many lines.
     pub fn part(&self, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Attempt {
         let (key, fingerprint) = (format!("{}#{number}", self.key).into(), self.digest.text(text));
         Attempt { key, fingerprint, answer: Arc::new(answer) }
     }
 }
 
-/// A key that a token has sent is its own, and another's of the same text is another one: nobody gets the answer to somebody
-/// else. No key has a space, so that this is none that anybody could send.
+/// Scopes a key to the token: two tokens may use the same key and never see each other's reply. Keys have no space, so
+/// no client can send a scoped key.
 fn owned(key: Box<str>, principal: &Principal) -> Box<str> {
     if principal.token.is_some() { format!("{key} {}", principal.name).into() } else { key }
 }
 
-/// The key: a structured string (RFC 8941 section 3.3.3), or the same without its quotes.
+/// Reads the key: a structured string (RFC 8941 section 3.3.3), with or without its quotes.
 fn read(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -130,7 +131,7 @@ fn read(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
     Ok(Some(key.into()))
 }
 
-/// A reply as it is kept.
+/// Converts a reply to its stored form.
 fn kept(mut response: Response, outcome: &Outcome) -> Answer {
     response.headers_mut().insert(REGISTRY_REVISION, HeaderValue::from(outcome.revision.0));
     let field = |name: HeaderName| {
@@ -138,13 +139,13 @@ fn kept(mut response: Response, outcome: &Outcome) -> Answer {
         Some((name.as_str().into(), value.into()))
     };
     let (headers, status) = (kept_fields().into_iter().filter_map(field).collect(), response.status().as_u16());
-    // Replies to writes are whole from the beginning: nothing has to be waited for.
+    // Replies to writes are complete, so the body never blocks.
     let body = response.into_body().collect().now_or_never().and_then(Result::ok);
     let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Answer { status, headers, body: String::from_utf8_lossy(&body).into() }
 }
 
-/// The reply to an earlier attempt, once more.
+/// Repeats the reply to an earlier attempt.
 pub fn repeated(answer: &Answer) -> Response {
     let mut response = Body::from(answer.body.to_string()).into_response();
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);

@@ -1,4 +1,4 @@
-//! What handlers take from a request.
+//! Extractors: the parts of a request that handlers use.
 //!
 //! | file | idea |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | [`conditional`] | If-Match and If-None-Match |
 //! | [`idempotency`] | Idempotency-Key |
 //! | [`negotiate`] | Accept |
-//! | [`principal`] | who asks |
-//! | [`snapshot`] | the state that the request sees |
-//! | [`mod@write`] | what all writes have in common |
+//! | [`principal`] | the caller |
+//! | [`snapshot`] | the snapshot that the request reads |
+//! | [`mod@write`] | the parts that all writes share |
 
 pub mod body;
 pub mod conditional;

@@ -1,4 +1,4 @@
-//! Which media type to answer with: the header field Accept (RFC 9110 section 12.5.1).
+//! Selects the media type of the reply: the header field Accept (RFC 9110 section 12.5.1).
 
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
@@ -7,11 +7,11 @@ use crate::http::media_type::JSON;
 use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem};
 
-/// Refuses a request whose Accept leaves nothing that the path can answer with.
+/// Refuses a request whose Accept excludes every media type of the route.
 ///
 /// # Errors
 ///
-/// 406, naming what there is.
+/// 406, naming the media types of the route.
 pub fn require_acceptable(operation: Option<&Operation>, headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get(ACCEPT).is_none_or(|accept| accept == "*/*") {
         return Ok(());
@@ -22,16 +22,16 @@ pub fn require_acceptable(operation: Option<&Operation>, headers: &HeaderMap) ->
     }
     match best(headers, offered) {
         Some(_) => Ok(()),
-        None => Err(Problem::new(Kind::NotAcceptable, format!("this path answers with {}", offered.join(" or ")))),
+        None => Err(Problem::new(Kind::NotAcceptable, format!("this path offers only {}", offered.join(" or ")))),
     }
 }
 
-/// Returns true if and only if the client would rather have `wanted` than any other of `offered`.
+/// Returns true if and only if the client prefers `wanted` to all other media types in `offered`.
 pub fn prefers(headers: &HeaderMap, offered: &[&str], wanted: &str) -> bool {
     best(headers, offered) == Some(wanted)
 }
 
-/// The offer that the client likes best; of equals, the first. `None` when it accepts none.
+/// The offer with the highest quality; of equal offers, the first. `None` when the client accepts no offer.
 fn best<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     let mut best: Option<(&str, f32)> = None;
     for offer in offered {
@@ -43,8 +43,7 @@ fn best<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     best.map(|(offer, _)| offer)
 }
 
-/// How much the client likes a media type, from 0 (not at all) to 1: what the most specific range
-/// that covers it says.
+/// The quality of a media type, from 0 (not acceptable) to 1. The most specific range that matches decides.
 fn quality(headers: &HeaderMap, offer: &str) -> f32 {
     let mut ranges = headers
         .get_all(ACCEPT)
@@ -64,7 +63,7 @@ fn quality(headers: &HeaderMap, offer: &str) -> f32 {
             "*/*" => 1,
             name if name == offer => 3,
             name if name.strip_suffix("/*") == Some(major) => 2,
-            // A client that asks for the form of the errors gets the documents, too.
+            // A client that accepts only problem documents gets JSON documents, too.
             crate::http::problem::PROBLEM_JSON if offer == JSON => 1,
             _ => return None,
         };

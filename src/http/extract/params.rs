@@ -1,4 +1,4 @@
-//! The query of a request, for a handler.
+//! Extracts the query of a request for a handler.
 
 use axum::extract::FromRequestParts;
 use hyper::Method;
@@ -15,7 +15,7 @@ impl FromRequestParts<Shared> for Params {
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
         let mut params = Params::parse(parts.uri.query().unwrap_or_default())?;
         if matches!(parts.method, Method::GET | Method::HEAD) {
-            // It was seen to before any handler.
+            // The middleware has applied this parameter already.
             drop(params.split_off(&[CONSISTENCY.name]));
         }
         Ok(params)

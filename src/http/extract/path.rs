@@ -1,4 +1,4 @@
-//! What stands in a path: a plugin's unique_id, a process id, a category.
+//! Path parameters: a plugin's unique_id, a process id, a category.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use hyper::http::request::Parts;
@@ -10,10 +10,10 @@ use domain::LeaseId;
 use domain::access::TokenId;
 use domain::plugin::{Name, Pid, UniqueId};
 
-/// The plugin that a path addresses; whether there is one is for the registry to say.
+/// The plugin in the path; the registry checks whether the plugin exists.
 pub struct PluginPath(pub UniqueId);
 
-/// The process of a plugin that a path addresses.
+/// The process of a plugin in the path.
 pub struct PidPath {
     /// The plugin.
     pub id: UniqueId,
@@ -21,19 +21,19 @@ pub struct PidPath {
     pub pid: Pid,
 }
 
-/// The webhook that a path addresses; whether there is one is not known yet.
+/// The webhook in the path; the handler checks whether the webhook exists.
 pub struct WebhookPath(pub String);
 
-/// The token that a path addresses; whether there is one is not known yet.
+/// The token in the path; the handler checks whether the token exists.
 pub struct TokenPath(pub TokenId);
 
-/// The budget that a path addresses; whether there is one is for the registry to say.
+/// The budget in the path; the registry checks whether the budget exists.
 pub struct BudgetPath(pub Box<str>);
 
-/// The lease that a path addresses; whether there is one is for the registry to say.
+/// The lease in the path; the registry checks whether the lease exists.
 pub struct LeasePath(pub LeaseId);
 
-/// The category that a path addresses.
+/// The category in the path.
 pub struct CategoryPath(pub Name);
 
 impl FromRequestParts<Shared> for PluginPath {
@@ -99,23 +99,23 @@ impl FromRequestParts<Shared> for CategoryPath {
     }
 }
 
-/// A segment of the path by its name in the route, decoded.
+/// A decoded segment of the path, by its name in the route.
 async fn segment(parts: &mut Parts, api: &Api, name: &str) -> Result<String, Problem> {
     let params = RawPathParams::from_request_parts(parts, api).await.map_err(|_| bad_path())?;
     let raw = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value).ok_or_else(bad_path)?;
-    // axum has decoded the escapes of UTF-8 already; `context` has refused all others.
+    // axum has decoded the UTF-8 escapes, and the middleware has refused all other escapes.
     let text = raw.to_owned();
     if text.chars().any(char::is_control) {
-        return Err(Problem::new(Kind::BadRequest, "the path contains control characters"));
+        return Err(Problem::new(Kind::BadRequest, "the path contains control characters; remove them"));
     }
     Ok(text)
 }
 
 fn bad_path() -> Problem {
-    Problem::new(Kind::BadRequest, "the path cannot be decoded")
+    Problem::new(Kind::BadRequest, "the path cannot be decoded; encode it as UTF-8 with percent-encoding")
 }
 
-/// A path segment for a `Location` or a link: RFC 3986's unreserved characters as they are, all others encoded.
+/// Encodes a path segment for a `Location` or a link: RFC 3986's unreserved characters stay, all others are encoded.
 pub fn encode_segment(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -1,4 +1,4 @@
-//! Who asks, for a handler.
+//! Extracts the caller of a request for a handler.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::http::state::Shared;
 use domain::access::Principal;
 use domain::command::Caller;
 
-/// Who asks, for a handler.
+/// The authenticated caller of a request.
 pub struct RequestPrincipal(pub Principal);
 
 impl FromRequestParts<Shared> for RequestPrincipal {
@@ -23,18 +23,18 @@ impl FromRequestParts<Shared> for RequestPrincipal {
     }
 }
 
-/// Who asks; a stranger, if nobody has found out.
+/// The caller of a request; anonymous if the middleware has not authenticated the request.
 pub fn principal_of(extensions: &Extensions) -> Principal {
     extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous)
 }
 
-/// The name of the one who asks; `None` when that was nobody in particular.
+/// The name of the caller's token; `None` without a token.
 pub fn named(extensions: &Extensions) -> Option<Arc<str>> {
     let principal = extensions.get::<Principal>().filter(|principal| principal.token.is_some());
     principal.map(|principal| Arc::clone(&principal.name))
 }
 
-/// Who asks for a change, and by which request, as the journal keeps it.
+/// The caller of a change and the id of the request, as the journal records them.
 pub struct RequestCaller(pub Caller);
 
 impl FromRequestParts<Shared> for RequestCaller {

@@ -1,4 +1,4 @@
-//! The snapshot that a request sees, the same from its beginning to its end.
+//! The snapshot that a request reads from its beginning to its end.
 
 use std::sync::Arc;
 
@@ -6,5 +6,5 @@ use axum::extract::Extension;
 
 use domain::Snapshot;
 
-/// The view that a request has of the registry, the same from its beginning to its end.
+/// The snapshot that a request reads. A handler never sees two revisions.
 pub type Now = Extension<Arc<Snapshot>>;

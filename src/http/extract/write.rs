@@ -1,4 +1,4 @@
-//! What every write has in common: who asks, on what condition, and how it is answered.
+//! The parts that every write shares: caller, precondition, idempotency key and reply.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use domain::access::Principal;
 use domain::command::answer::Answer;
 use domain::command::{Caller, Command, Outcome, Precondition, Request};
 
-/// A write, before it is known what is to be written.
+/// A write, before its command is known.
 pub struct Write {
     api: Shared,
     now: Now,
@@ -35,9 +35,9 @@ impl FromRequestParts<Shared> for Write {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let now = Now::from_request_parts(parts, api)
-            .await
-            .map_err(|_| Problem::new(Kind::Internal, "the request came by a way that gives it no snapshot"))?;
+        let now = Now::from_request_parts(parts, api).await.map_err(|_| {
+            Problem::new(Kind::Internal, "the middleware gave the request no snapshot; report this bug")
+        })?;
         let Ok(RequestCaller(asker)) = RequestCaller::from_request_parts(parts, api).await;
         let params = Params::from_request_parts(parts, api).await?;
         let key = IdempotencyKey::of(parts)?;
@@ -46,21 +46,21 @@ impl FromRequestParts<Shared> for Write {
 }
 
 impl Write {
-    /// Does a command, and answers with the plugin after it.
+    /// Runs a command, and replies with the plugin after the command.
     ///
     /// # Errors
     ///
-    /// What the registry has answered instead.
+    /// The registry's refusal.
     pub async fn run(self, command: Command) -> Result<Response, Problem> {
         let snapshot = Arc::clone(&self.now);
         self.run_for(command, move |outcome| json::written(&snapshot, outcome)).await
     }
 
-    /// Does a command, and answers with what `make` makes of its outcome.
+    /// Runs a command, and replies with the response that `make` builds from the outcome.
     ///
     /// # Errors
     ///
-    /// What the registry has answered instead.
+    /// The registry's refusal.
     pub async fn run_for(
         self,
         command: Command,
@@ -80,7 +80,7 @@ impl Write {
         Ok(response)
     }
 
-    /// Takes the query parameters of a write that has some; all others are refused.
+    /// Takes the query parameters of a write, and refuses all others.
     ///
     /// # Errors
     ///
@@ -89,23 +89,23 @@ impl Write {
         std::mem::take(&mut self.params).only(known)
     }
 
-    /// The store that is written to.
+    /// The id of the store.
     pub fn store(&self) -> &StoreId {
         &self.now.store
     }
 
-    /// Who asks.
+    /// The caller.
     pub fn principal(&self) -> Option<&Principal> {
         self.asker.principal.as_ref()
     }
 
-    /// The condition of the request.
+    /// The precondition of the request.
     pub fn precondition(&self) -> &Precondition {
         &self.precondition
     }
 
-    /// The request of a command, without condition: the `number`th of many, which was sent as `text`. `answer` makes what
-    /// is kept of it.
+    /// The request for the `number`th command of many, which has no precondition and was sent as `text`. `answer`
+    /// builds the reply that the registry stores for the idempotency key.
     pub fn one_of_many(&self, command: Command, number: usize, text: &[u8], answer: fn(&Outcome) -> Answer) -> Request {
         let attempt = self.key.as_ref().map(|key| key.part(number, text, answer));
         Request { attempt, ..Request::by(self.asker.clone(), command) }

@@ -1,4 +1,4 @@
-//! `/backup`: all that a restart would find again.
+//! `/backup`: a backup of the whole store.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::http::query::params::Params;
 use crate::http::state::{BackupAccess, Shared};
 use crate::registry::backup::BackupError;
 
-/// How long to wait while another backup is made.
+/// When a client should retry while the registry makes another backup.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Make a backup.
+/// Create a backup.
 ///
-/// For administrators: it holds everything, also saved configurations and the secrets of webhooks. It is of one moment, and
-/// delays no other request. `plugin-registry restore` reads it; one that has no last line (`{"end": …}`) broke off, and is
-/// refused there. Of a registry that keeps nothing (`--store memory`) it has what stands, and no history.
+/// Requires the role `admin`: a backup holds all data, also saved configurations and secrets of webhooks. A backup
+/// shows one moment, and delays no other request. `plugin-registry restore` reads the backup; it refuses an incomplete
+/// backup without the last line (`{"end": …}`). With `--store memory`, a backup has the current state and no history.
 #[utoipa::path(get, path = "/backup", tag = "service", responses(
-    (status = OK, description = "The backup: JSON, a line each", body = String, content_type = "application/x-ndjson"),
-    (status = FORBIDDEN, description = "The role of the token is not for that; or there are no tokens, and anybody in the network could ask for it"),
-    (status = SERVICE_UNAVAILABLE, description = "Another backup is being made, or the store cannot be read"),
+    (status = OK, description = "The backup, a JSON document in each line", body = String, content_type = "application/x-ndjson"),
+    (status = FORBIDDEN, description = "The token's role does not allow backups; or no tokens are configured, and the service listens on the network"),
+    (status = SERVICE_UNAVAILABLE, description = "The registry makes another backup, or cannot read the store"),
 ))]
 pub(crate) async fn read_backup(
     State(api): State<Shared>,
@@ -34,8 +34,8 @@ pub(crate) async fn read_backup(
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     if api.backups == BackupAccess::ToAdmins && principal.token.is_none() {
-        let detail = "a backup holds secrets, and this registry gives everything to everybody in the network; \
-                      make it with `plugin-registry backup` where the store is";
+        let detail = "a backup holds secrets, and without tokens anyone in the network could read them; run \
+         `plugin-registry backup` on the host of the store, or configure tokens";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let backup = api.registry.backup().await?;

@@ -1,4 +1,4 @@
-//! `/budgets`: how much may be spent, on what, and how much of that was spent.
+//! `/budgets`: limits of costs, and how much of them is spent.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -23,55 +23,56 @@ use domain::cost::{Account, Budget, Period};
 use domain::query::Filters;
 use domain::{MicroUsd, Revision};
 
-/// A budget, with what was spent.
+/// A budget, and how much of it is spent.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub(crate) struct BudgetDocument<'a> {
-    /// Names it.
+    /// The id of the budget.
     id: &'a str,
-    /// What people call it.
+    /// The display name.
     name: &'a str,
-    /// On which plugins: those that fulfil these while they cost something.
+    /// The budget counts the costs of plugins that match these filters while the costs arise.
     #[schema(value_type = Object)]
     filters: &'a Filters,
-    /// How much may be spent in a period, in USD.
+    /// The limit for a period, in USD.
     #[schema(value_type = f64)]
     limit_usd: MicroUsd,
-    /// How long a period is, in UTC.
+    /// The length of a period, in UTC.
     period: Period,
-    /// At which percentages of the limit an event is made.
+    /// The percentages of the limit at which the registry emits an event.
     threshold_percent: &'a [u32],
-    /// What was spent before this does not count: when it was made, or what it is for was changed.
+    /// Costs before this time do not count. This is the time of creation, or of the last change of `filters` or
+    /// `period`.
     #[schema(value_type = String, format = DateTime)]
     counted_from: Timestamp,
-    /// When the present period began; null for `total`.
+    /// When the current period began; null for `total`.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     period_start: Option<Timestamp>,
-    /// When it ends.
+    /// When the current period ends; null for `total`.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     period_end: Option<Timestamp>,
-    /// What was spent in it.
+    /// The costs in the current period.
     spent: Range,
-    /// The most that may have been spent, in percent of the limit, rounded down.
+    /// The upper bound of the costs, in percent of the limit, rounded down.
     #[schema(value_type = u64)]
     spent_percent: u128,
-    /// What an hour costs now, in USD.
+    /// The current cost of an hour, in USD.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
-    /// The thresholds that were reached in the present period, and told of.
+    /// The thresholds that the costs have reached in the current period.
     reached_percent: &'a [u32],
-    /// When its owner set it last.
+    /// The revision of the last change by a client.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// When it was made.
+    /// When the budget was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When its owner changed it last.
+    /// When a client last changed the budget.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
-/// Every budget.
+/// A list of all budgets.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BudgetList<'a> {
     /// The budgets, the oldest first.
@@ -96,7 +97,7 @@ impl<'a> BudgetDocument<'a> {
             period_start: period.start(now),
             period_end: period.end(now),
             spent: spent.into(),
-            // A limit is never nothing.
+            // A budget's limit is always greater than zero.
             spent_percent: (spent.high.0.unsigned_abs() * 100).checked_div(limit.0.unsigned_abs()).unwrap_or_default(),
             burn_usd_per_hour: state.burn(account),
             reached_percent: account.reached(now),
@@ -107,13 +108,13 @@ impl<'a> BudgetDocument<'a> {
     }
 }
 
-/// Make a budget.
+/// Create a budget.
 ///
-/// When what was spent in a period reaches a threshold, the registry makes an event
-/// `budget.threshold_reached`, which watchers and webhooks without filters receive.
+/// When the costs of a period reach a threshold, the registry emits the event `budget.threshold_reached`. Watchers and
+/// webhooks without filters receive the event.
 #[utoipa::path(post, path = "/budgets", tag = "costs", request_body = crate::http::openapi::BudgetRequest, responses(
     (status = CREATED, description = "The budget", body = BudgetDocument, headers(("Location" = String, description = "Its path"))),
-    (status = CONFLICT, description = "There are as many budgets as there can be"),
+    (status = CONFLICT, description = "The registry has the maximum number of budgets"),
 ))]
 pub(crate) async fn create_budget(
     State(api): State<Shared>,
@@ -146,10 +147,10 @@ pub(crate) async fn list_budgets(State(api): State<Shared>, now: Now, params: Pa
     Ok(json::json(&BudgetList { items, revision: now.state.revision() }))
 }
 
-/// Read one budget.
+/// Read a budget.
 #[utoipa::path(get, path = "/budgets/{budget_id}", tag = "costs", responses(
     (status = OK, description = "The budget", body = BudgetDocument),
-    (status = NOT_FOUND, description = "There is no such budget"),
+    (status = NOT_FOUND, description = "No budget has this id"),
 ))]
 pub(crate) async fn read_budget(
     State(api): State<Shared>,
@@ -162,15 +163,16 @@ pub(crate) async fn read_budget(
     Ok(json::json(&BudgetDocument::of(&now.state, &id, account, api.registry.now())))
 }
 
-/// Change a part of a budget.
+/// Change some fields of a budget.
 ///
-/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept. What was spent counts on, unless `filters` or
-/// `period` are changed; with another `limit_usd`, the registry reports thresholds anew.
+/// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values. A change of
+/// `filters` or `period` restarts the count of costs. A change of `limit_usd` lets the budget emit its thresholds
+/// again.
 #[utoipa::path(patch, path = "/budgets/{budget_id}", tag = "costs",
     request_body(content((crate::http::openapi::BudgetPatch = "application/merge-patch+json"), (crate::http::openapi::BudgetPatch = "application/json"))),
     responses(
         (status = OK, description = "The budget after the change", body = BudgetDocument),
-        (status = NOT_FOUND, description = "There is no such budget"),
+        (status = NOT_FOUND, description = "No budget has this id"),
 ))]
 pub(crate) async fn patch_budget(
     State(api): State<Shared>,
@@ -184,14 +186,14 @@ pub(crate) async fn patch_budget(
 
 /// Remove a budget.
 #[utoipa::path(delete, path = "/budgets/{budget_id}", tag = "costs", responses(
-    (status = NO_CONTENT, description = "It is no more"),
-    (status = NOT_FOUND, description = "There is no such budget"),
+    (status = NO_CONTENT, description = "The budget was removed"),
+    (status = NOT_FOUND, description = "No budget has this id"),
 ))]
 pub(crate) async fn remove_budget(BudgetPath(id): BudgetPath, write: Write) -> Result<Response, Problem> {
     write.run_for(Command::RemoveBudget { id }, |_| StatusCode::NO_CONTENT.into_response()).await
 }
 
-/// A budget after a command on it.
+/// The reply with a budget after a command.
 fn standing(api: &Api, outcome: &Outcome, id: &str) -> Response {
     let document = outcome.state.as_ref().and_then(|state| {
         let account = state.ledger().budgets().get(id)?;

@@ -1,4 +1,4 @@
-//! `/categories`: what kinds of plugin there are, and what people call them.
+//! `/categories`: the categories of plugins, and their display names.
 
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
@@ -18,26 +18,26 @@ use domain::plugin::{Invalid, Name};
 use domain::query::stats::CategoryView;
 use domain::{EntityTag, Revision};
 
-/// Every category.
+/// A list of all categories.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CategoryList {
-    /// The categories, in the order of their names.
+    /// The categories, sorted by name.
     items: Vec<CategoryView>,
     /// The revision that the list was made from.
     #[schema(value_type = u64)]
     revision: Revision,
 }
 
-/// What people call a category.
+/// The display name of a category.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct CategoryName {
-    /// The display name; null for the one that is made from the name.
+    /// The display name; null restores the name that the registry derives.
     #[schema(required, min_length = 1, max_length = 256)]
     display_name: Option<String>,
 }
 
-/// List the categories: those in use, and those that were given a display name.
+/// List the categories that are in use or have a display name.
 #[utoipa::path(get, path = "/categories", tag = "categories", responses(
     (status = OK, description = "The categories", body = CategoryList),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
@@ -48,7 +48,7 @@ pub(crate) async fn list_categories(now: Now, params: Params, precondition: Prec
     json::of_snapshot(&now, &precondition, || json::json(&list()))
 }
 
-/// Give a category a display name.
+/// Set the display name of a category.
 #[utoipa::path(put, path = "/categories/{name}", tag = "categories", request_body = CategoryName, responses(
     (status = OK, description = "The category after the change", body = CategoryView),
 ))]

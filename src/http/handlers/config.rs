@@ -1,4 +1,4 @@
-//! `/plugins/{id}/config`: a saved configuration, which obeys the plugin's `config_schema`.
+//! `/plugins/{id}/config`: saved configurations, validated against the plugin's `config_schema`.
 
 use axum::response::Response;
 use hyper::header::{CACHE_CONTROL, HeaderValue, VARY};
@@ -18,21 +18,21 @@ use domain::command::{Command, Precondition, Refusal};
 use domain::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
 use domain::record::PluginDocument;
 
-/// Whether a configuration obeys its schema.
+/// The result of validating a configuration.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Verdict {
-    /// Whether it does.
+    /// Whether the configuration is valid.
     valid: bool,
-    /// Where it does not.
+    /// The invalid parts of the configuration.
     errors: Vec<FieldError>,
 }
 
 /// Read the saved configuration.
 ///
-/// Properties that the schema marks by `writeOnly: true` or `format: password` are masked (`********`), but for admins and
-/// for those who may change the plugin.
+/// Properties that the schema marks by `writeOnly: true` or `format: password` are masked (`********`). Admins and
+/// callers that may change the plugin see the real values.
 #[utoipa::path(get, path = "/plugins/{id}/config", tag = "config", responses(
-    (status = OK, description = "The configuration, as it was saved", body = serde_json::Value),
+    (status = OK, description = "The saved configuration", body = serde_json::Value),
     (status = NOT_MODIFIED, description = "The plugin has not changed since the given tag"),
 ))]
 pub(crate) async fn read_config(
@@ -52,12 +52,14 @@ pub(crate) async fn read_config(
         let (config, schema) = (config.clone(), record.plugin.config_schema.clone());
         tokio::task::spawn_blocking(move || secrets::masked(&config.to_value(), &schema.to_value()).to_string())
             .await
-            .map_err(|_| Problem::new(Kind::Internal, "the secrets could not be masked; the fault was logged"))?
+            .map_err(|_| {
+            Problem::new(Kind::Internal, "masking the secrets failed with an internal error; the log has the cause")
+        })?
     };
     let make = || json::json_bytes(text.into());
     let mut response = json::tagged(&now.tag(record.revision), &precondition, &now, make)?;
     let headers = response.headers_mut();
-    // It may hold secrets, and is not the same for everybody.
+    // The reply may hold secrets, and depends on the caller.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(VARY, HeaderValue::from_static("authorization"));
     Ok(response)
@@ -65,8 +67,8 @@ pub(crate) async fn read_config(
 
 /// Save a configuration.
 ///
-/// It is checked against the plugin's `config_schema`; when it obeys, it is saved, `is_configured`
-/// becomes true, and the plugin is answered. The mask `********` in the place of a secret is refused.
+/// The registry validates the configuration against the plugin's `config_schema`. If valid, the registry saves the
+/// configuration, sets `is_configured`, and returns the plugin. The mask `********` in place of a secret is refused.
 #[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -86,9 +88,9 @@ pub(crate) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> R
     write.run(Command::DeleteConfig { id }).await
 }
 
-/// Check a configuration, and save nothing.
+/// Validate a configuration without saving it.
 #[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", request_body = serde_json::Value, responses(
-    (status = OK, description = "Whether the configuration obeys the plugin's schema", body = Verdict),
+    (status = OK, description = "The result of the validation", body = Verdict),
 ))]
 pub(crate) async fn validate_config(
     now: Now,
@@ -99,9 +101,9 @@ pub(crate) async fn validate_config(
     params.only(&[])?;
     let record = now.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
     let schema = record.plugin.config_schema.to_value();
-    let checked = tokio::task::spawn_blocking(move || schema::check_config(&config, &schema))
-        .await
-        .map_err(|_| Problem::new(Kind::Internal, "the check failed; the fault was logged"))?;
+    let checked = tokio::task::spawn_blocking(move || schema::check_config(&config, &schema)).await.map_err(|_| {
+        Problem::new(Kind::Internal, "the validation failed with an internal error; the log has the cause")
+    })?;
     let errors = checked.err().map(|Invalid(errors)| errors).unwrap_or_default();
     Ok(json::json(&Verdict { valid: errors.is_empty(), errors }))
 }

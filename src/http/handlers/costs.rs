@@ -1,4 +1,4 @@
-//! `/costs`: what plugins cost now, would cost, and have cost, by their declared prices.
+//! `/costs`: current, estimated and past costs of plugins, by their declared prices.
 
 use std::sync::Arc;
 
@@ -24,98 +24,99 @@ use domain::query::cost::CostPeriod;
 use domain::query::interest::CountsInterest;
 use domain::{MicroUsd, Revision, Snapshot, Spend};
 
-/// What every answer says of itself.
+/// The note in every reply.
 const NOTE: &str =
     "an estimate from the declared prices (estimated_cost_per_hour) and the claimed status; no provider was asked";
 
-/// What plugins cost.
+/// The costs of plugins.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Costs<'a> {
-    /// What this is: an estimate from declared prices.
+    /// How the amounts were computed: an estimate from declared prices.
     note: &'a str,
-    /// When it was made.
+    /// When the amounts were computed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// What an hour costs now, in USD: of all that is billable.
+    /// The current cost of an hour for all billable plugins, in USD.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
-    /// How many plugins a provider may be charging for.
+    /// How many plugins a provider may bill.
     billable: usize,
-    /// How many of those have no price; they are counted as costing nothing.
+    /// How many billable plugins have no price; they count as free.
     unpriced: usize,
-    /// What the given hours would cost; null when none were given.
+    /// The estimate for `hours`; null without `hours`.
     #[schema(required)]
     estimate: Option<Estimate>,
-    /// What has been spent; null when it is asked how things stood in the past.
+    /// The costs so far; null with `as_of`.
     #[schema(required)]
     accrued: Option<Accrued>,
-    /// The same by group, in the order of the groups; empty when nothing is grouped.
+    /// The same amounts for each group, sorted by group; empty without `group_by`.
     groups: Vec<CostGroup>,
-    /// The revision that the answer was made from.
+    /// The revision that the reply was made from.
     #[schema(value_type = u64)]
     revision: Revision,
 }
 
-/// What some hours would cost.
+/// The estimated cost of a number of hours.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Estimate {
-    /// How many hours.
+    /// The number of hours.
     #[schema(value_type = f64)]
     hours: MicroUsd,
-    /// What they would cost, of those plugins alone whose status is `running`.
+    /// The cost of these hours for all plugins with the status `running`.
     #[schema(value_type = f64)]
     usd: MicroUsd,
 }
 
-/// What has been spent, at the least and at the most.
+/// The lower and upper bound of the costs in a period.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Accrued {
-    /// When it begins; null for all that there ever was.
+    /// When the period begins; null for all costs since the registry began.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     from: Option<Timestamp>,
-    /// When it ends.
+    /// When the period ends.
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
-    /// At the least, in USD.
+    /// The lower bound, in USD.
     #[schema(value_type = f64)]
     low_usd: MicroUsd,
-    /// At the most, in USD.
+    /// The upper bound, in USD.
     #[schema(value_type = f64)]
     high_usd: MicroUsd,
-    /// How much of that lies before what the journal keeps; null when it keeps all of it. It is in no group but that of
-    /// its plugin or category, and where it cannot be told whether it belongs here, it is in `high_usd` alone.
+    /// The part of the costs that is older than the journal; null if the journal has all changes. Only the groups
+    /// `plugin` and `category` include this part. If the registry cannot tell whether an amount belongs here, only
+    /// `high_usd` includes the amount.
     #[schema(required)]
     forgotten: Option<Range>,
 }
 
-/// An amount, at the least and at the most.
+/// The lower and upper bound of an amount.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Range {
-    /// At the least, in USD.
+    /// The lower bound, in USD.
     #[schema(value_type = f64)]
     low_usd: MicroUsd,
-    /// At the most, in USD.
+    /// The upper bound, in USD.
     #[schema(value_type = f64)]
     high_usd: MicroUsd,
 }
 
-/// What the plugins of one group cost.
+/// The costs of the plugins in a group.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CostGroup {
-    /// The group; null for what has no such property, or what is no longer known of it.
+    /// The group; null for plugins without this property, and for compacted changes.
     #[schema(required)]
     key: Option<String>,
-    /// See the whole.
+    /// As in the whole reply.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
-    /// See the whole.
+    /// As in the whole reply.
     billable: usize,
-    /// See the whole.
+    /// As in the whole reply.
     unpriced: usize,
-    /// What the given hours would cost; null when none were given.
+    /// The estimate for `hours`; null without `hours`.
     #[schema(value_type = Option<f64>, required)]
     estimated_usd: Option<MicroUsd>,
-    /// What has been spent; null when it is asked how things stood in the past.
+    /// The costs so far; null with `as_of`.
     #[schema(required)]
     accrued: Option<Range>,
 }
@@ -126,24 +127,26 @@ impl From<Spend> for Range {
     }
 }
 
-/// Tell what plugins cost.
+/// Read the costs of plugins.
 ///
-/// An estimate: no provider is asked for its bill. A plugin costs its `estimated_cost_per_hour` as long as the status of its
-/// remote resource is `provisioning`, `running` or `stopping`. The filters of `GET /plugins` hold for the
-/// plugins as they were when the money was spent. `as_of` tells the rate and the estimate of the past, and not what was spent
-/// by then: that is what `to` is for.
+/// All amounts are estimates; the registry does not ask providers for their bills. A plugin costs its
+/// `estimated_cost_per_hour` while the status of its remote resource is `provisioning`, `running` or `stopping`. The
+/// filters of `GET /plugins` apply to the plugin's values when the costs arose. `as_of` returns the burn rate and the
+/// estimate of a past moment; use `to` for the costs up to a moment.
 #[utoipa::path(get, path = "/costs", tag = "costs", responses(
     (status = OK, description = "The costs", body = Costs),
 ))]
 pub(crate) async fn read_costs(now: Now, State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
     if params.single("since")?.is_some() {
-        return Err(bad("`since` waits for a change, and what was spent changes all the time; ask again instead"));
+        return Err(bad("`since` does not apply to costs, which change all the time; leave it out and poll"));
     }
     let view = ReadOptions::take(&mut params)?;
     let looks_back = view.looks_back();
     let (query, hours) = read_query(params)?;
     if looks_back && (query.from.is_some() || query.to.is_some()) {
-        return Err(bad("`as_of` tells the rate of the past; what was spent by then is told by `from` and `to` alone"));
+        return Err(bad(
+            "`as_of` excludes `from` and `to`; send `as_of` for a past burn rate, or `from` and `to` for past costs",
+        ));
     }
     let snapshot = view.of(&api, now.0, &CountsInterest).await?.snapshot;
     let at = api.registry.now();
@@ -166,10 +169,10 @@ async fn present(snapshot: &Arc<Snapshot>, query: CostQuery) -> Result<Statement
     let snapshot = Arc::clone(snapshot);
     tokio::task::spawn_blocking(move || query.present(&snapshot.state))
         .await
-        .map_err(|_| Problem::new(Kind::Internal, "the sum could not be made; the fault was logged"))
+        .map_err(|_| Problem::new(Kind::Internal, "the sum failed with an internal error; the log has the cause"))
 }
 
-/// What is asked, and for how many hours, if any.
+/// Reads the query, and the hours of the estimate.
 fn read_query(params: Params) -> Result<(CostQuery, Option<MicroUsd>), Problem> {
     let known: Vec<_> = PLUGIN_FILTERS.iter().chain(COST_LIST).map(|parameter| parameter.name).collect();
     let params = params.only(&known)?;
@@ -193,7 +196,7 @@ fn read_query(params: Params) -> Result<(CostQuery, Option<MicroUsd>), Problem> 
     Ok((query, hours))
 }
 
-/// A number of hours, to the millionth.
+/// A number of hours, rounded to a millionth.
 fn hours_of(value: &str) -> Result<MicroUsd, Problem> {
     let is_plain = value.bytes().next().is_some_and(|first| first.is_ascii_digit());
     let hours = value.parse().ok().filter(|hours| is_plain && (0.0..=MAX_HOURS).contains(hours));

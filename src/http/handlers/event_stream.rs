@@ -1,7 +1,7 @@
-//! Events as they happen: Server-Sent Events (WHATWG HTML, section 9.2).
+//! Live events as Server-Sent Events (WHATWG HTML, section 9.2).
 //!
-//! A stream keeps no queue. It knows how far it has come, and takes what follows from the topic that
-//! it watches, or from the journal when it begins in the past.
+//! A stream has no queue, only a position. It reads the following changes from its topic, or from the journal when the
+//! position is in the past.
 
 use std::time::Duration;
 
@@ -29,17 +29,17 @@ use domain::change::history::ChangeRange;
 use domain::query::Topic;
 use domain::{Revision, Snapshot, StoreId};
 
-/// The last event that a client has received.
+/// The last event that the client received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How many changes are taken at a time: a reader that stops reading holds no more.
+/// How many changes a stream takes at a time, which bounds the memory of a client that stops reading.
 const AT_A_TIME: usize = 64;
 
-/// Opens a stream.
+/// Opens a live stream.
 ///
 /// # Errors
 ///
-/// 400 for what a stream cannot do, 410 when it cannot begin where it is asked to.
+/// 400 for unsupported parameters, 410 when the start was compacted.
 pub async fn open(
     api: &Api,
     now: &Snapshot,
@@ -74,18 +74,17 @@ pub async fn open(
     let headers = [
         (CONTENT_TYPE, EVENT_STREAM),
         (CACHE_CONTROL, "no-cache"),
-        // nginx gathers replies unless it is told not to.
+        // nginx buffers replies by default.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// The revision of a `Last-Event-ID`: `<store>-<revision>` as it was sent, or a revision alone.
+/// Parses a `Last-Event-ID`: `<store>-<revision>`, or a revision without the store.
 fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
     match id.rsplit_once('-') {
         Some((of, _)) if of != store.as_str() => {
-            let detail =
-                "the event is one of another store, or from before a backup was restored; list, and watch anew";
+            let detail = "the event is from another store, or from before a restore; list again, and open a new stream";
             Err(Problem::new(Kind::Gone, detail))
         }
         Some((_, revision)) => revision_of("Last-Event-ID", revision),
@@ -93,7 +92,7 @@ fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
     }
 }
 
-/// What lets a watcher watch; it may end before the stream does.
+/// The watcher's permission, which may end before the stream ends.
 struct Pass {
     tokens: Tokens,
     watcher: Principal,
@@ -112,43 +111,46 @@ struct Stream {
     store: StoreId,
     events: EventList,
     subscription: Subscription,
-    /// Everything up to here has been told.
+    /// The stream has sent all changes up to here.
     position: Revision,
     /// See [`crate::http::state::Limits::heartbeat`].
     interval: Duration,
     heartbeat: Instant,
     stage: StreamStage,
-    /// Among those who watch.
+    /// The permit for a live stream.
     _place: Permit,
 }
 
 #[derive(PartialEq, Eq)]
 enum StreamStage {
-    /// Nothing has been sent.
+    /// Before the first piece.
     Opening,
-    /// What happened before is being told.
+    /// Sending past changes.
     Past,
-    /// The present has been reached.
+    /// Sending new changes.
     Live,
-    /// The last piece has been sent.
+    /// After the last piece.
     Ended,
 }
 
 impl Stream {
-    /// The next piece of the body; `None` at its end.
+    /// The next piece of the body; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         if self.stage == StreamStage::Opening {
             self.stage = StreamStage::Past;
-            // So that a proxy sends the header on at once; and how soon to come back, in milliseconds.
+            // A first piece makes proxies forward the header at once. `retry` is the delay before the client
+            // reconnects, in milliseconds.
             return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
         }
         while self.stage != StreamStage::Ended {
             if !self.pass.holds(&self.registry) {
-                return Some(self.cut_off("the token was revoked, or has expired").freeze());
+                return Some(
+                    self.cut_off("the token was revoked or has expired; reconnect with a valid token").freeze(),
+                );
             }
             let piece = match self.subscription.news(self.position, AT_A_TIME) {
                 Updates::Compacted(_) if self.stage == StreamStage::Live => {
-                    self.cut_off("this reader is too slow; come back with Last-Event-ID")
+                    self.cut_off("the client reads too slowly; reconnect with Last-Event-ID")
                 }
                 Updates::Compacted(floor) => self.catch_up(floor).await,
                 Updates::Changes(transitions, reached) => {
@@ -169,17 +171,17 @@ impl Stream {
         None
     }
 
-    /// A part of what happened before the topic, which begins at `floor`.
+    /// A piece of the changes before `floor`, where the topic begins.
     ///
-    /// The topic of everything remembers the newest changes for all who come back; only what it has
-    /// forgotten, too, is read from the journal.
+    /// The topic of all changes has the newest changes in memory for clients that reconnect. Only older changes are
+    /// read from the journal.
     async fn catch_up(&mut self, floor: Revision) -> BytesMut {
         let everything = self.registry.topics().follow(&Topic::Everything);
         match everything.news(self.position, AT_A_TIME) {
             Updates::Changes(transitions, reached) => {
                 let piece = self.frames(transitions.iter().map(|transition| &**transition));
                 self.position = reached;
-                // Others are to be served meanwhile.
+                // A long catch-up must not block other tasks.
                 tokio::task::yield_now().await;
                 piece
             }
@@ -187,9 +189,9 @@ impl Stream {
         }
     }
 
-    /// What happened up to `floor`, or a part of it, from the journal.
+    /// A piece of the changes up to `floor`, from the journal.
     async fn past(&mut self, floor: Revision) -> BytesMut {
-        // Of one plugin, the journal has an index; what others ask for, many ask for at a time.
+        // The journal has an index for a plugin. All other streams share the chunks that they read.
         let read = if self.events.range.subject.is_some() {
             self.of_subject(floor).await
         } else {
@@ -206,9 +208,9 @@ impl Stream {
         }
     }
 
-    /// The changes of the plugin that is watched.
+    /// Changes of the watched plugin.
     async fn of_subject(&self, floor: Revision) -> Result<JournalChunk, JournalReadError> {
-        // No further: memory holds the rest, and what is written meanwhile must not make the way longer.
+        // Memory has the changes after `floor`. Reading on would never end while the writer adds changes.
         let (after, until) = (self.position, Some(floor));
         let range = ChangeRange { after, until, limit: AT_A_TIME, ..self.events.range.clone() };
         let page = self.registry.changes(range).await?;
@@ -218,7 +220,7 @@ impl Stream {
         Ok(JournalChunk { transitions: page.transitions.into(), reached })
     }
 
-    /// Waits for news, and says now and then that the stream lives.
+    /// Waits for changes, and sends a heartbeat when none arrive.
     async fn wait(&mut self) -> BytesMut {
         match tokio::time::timeout_at(self.heartbeat, self.subscription.wait()).await {
             Ok(true) => BytesMut::new(),
@@ -226,12 +228,13 @@ impl Stream {
                 self.stage = StreamStage::Ended;
                 BytesMut::from(": the service is stopping\n\n")
             }
-            // A block without data is no event, but its id is taken: who comes back skips what was of no concern.
+            // A block without data is not an event, but browsers store its id. A reconnecting client so skips changes
+            // that do not match.
             Err(_) => BytesMut::from(format!(": heartbeat\nid: {}-{}\n\n", self.store, self.position).as_bytes()),
         }
     }
 
-    /// The last event of a stream that ends early.
+    /// The last event of a stream that the server ends early.
     fn cut_off(&mut self, reason: &str) -> BytesMut {
         self.stage = StreamStage::Ended;
         let data = serde_json::json!({"reason": reason, "after": self.position});

@@ -1,4 +1,4 @@
-//! `/events`: what has changed, as a list or live, and a plugin's own history.
+//! `/events`: changes as a list or live, and the history of a plugin.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -26,22 +26,22 @@ use domain::change::history::ChangePage;
 use domain::command::Refusal;
 use domain::{Revision, Snapshot, StoreId};
 
-/// How many changes are looked at for one page; a page may so be short, and yet not the last.
+/// How many changes are examined for a page. A page may therefore be short without being the last.
 const LOOKED_AT: usize = 10_000;
 
-/// A page of events: describes the reply, which is put together from finished JSON.
+/// A page of events. The type describes the reply, which is built from serialised JSON.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventPage)]
 pub(crate) struct EventPage<'a> {
-    /// The events, in order.
+    /// The events, in the requested order.
     items: Vec<CloudEvent<'a>>,
-    /// For the parameter `cursor`: where the next page begins; null on the last.
+    /// The value for the parameter `cursor` on the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
-    /// The oldest revision that can be asked for with `after`: every change after it is kept.
+    /// The oldest revision for `after`: the journal has every change after this revision.
     #[schema(value_type = u64)]
     compact_revision: Revision,
-    /// The same as `compact_revision`: its name in version 0.1.0.
+    /// The name of `compact_revision` in version 0.1.0.
     #[schema(value_type = u64)]
     #[deprecated]
     horizon: Revision,
@@ -50,21 +50,22 @@ pub(crate) struct EventPage<'a> {
     revision: Revision,
 }
 
-/// List what has changed, or watch it live.
+/// List changes, or watch them live.
 ///
-/// Each event is a CloudEvent 1.0: `id` is the revision, `data` the plugin after the change and what
-/// differs. The filters are those of `GET /plugins`; they hold before the change or after it.
+/// Each event is a CloudEvent 1.0: `id` is the revision; `data` has the plugin after the change, and the differences.
+/// The filters are the filters of `GET /plugins`. An event is included if the plugin matches before or after the
+/// change.
 ///
-/// With `Accept: text/event-stream`, live: events from `after` or the header field `Last-Event-ID` on,
-/// without a gap, then those to come. `event: change` tells of a plugin that is what the filters ask for,
-/// `event: removal` of one that is no more; `event: cut_off` ends the stream of a reader that is too slow,
-/// which may come back with `Last-Event-ID`. A comment comes every 15 s.
+/// With `Accept: text/event-stream`, the reply is a live stream. The stream starts after `after` or after the header
+/// field `Last-Event-ID`, and has no gap between past and new events. `event: change` has a plugin that matches the
+/// filters; `event: removal` has a plugin that no longer matches. `event: cut_off` ends the stream of a slow reader,
+/// which may reconnect with `Last-Event-ID`. The server sends a comment every 15 s.
 #[utoipa::path(get, path = "/events", tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was received, to go on from there. Live only.")),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that the client received; a live stream continues after it.")),
     responses(
         (status = OK, description = "The events", content((EventPage = "application/json"), (String = "text/event-stream"))),
-        (status = GONE, description = "The events after that revision are no longer kept, or it belongs to another store"),
-        (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
+        (status = GONE, description = "The revision was compacted, or belongs to another store"),
+        (status = SERVICE_UNAVAILABLE, description = "The registry cannot read the journal now"),
     ))]
 pub(crate) async fn list_events(
     State(api): State<Shared>,
@@ -87,11 +88,11 @@ pub(crate) async fn list_events(
 
 /// Read a plugin's history.
 ///
-/// Every change that is kept, the newest first, also of a plugin that is no more.
+/// Lists every change in the journal, the newest first. The history of a removed plugin stays.
 #[utoipa::path(get, path = "/plugins/{id}/history", tag = "events", responses(
     (status = OK, description = "The changes", body = EventPage),
     (status = GONE, description = "The cursor belongs to another store"),
-    (status = SERVICE_UNAVAILABLE, description = "The journal cannot be read at the moment"),
+    (status = SERVICE_UNAVAILABLE, description = "The registry cannot read the journal now"),
 ))]
 pub(crate) async fn read_history(
     State(api): State<Shared>,
@@ -108,7 +109,7 @@ pub(crate) async fn read_history(
     Ok(page.reply(&now, &uri))
 }
 
-/// A page, put together.
+/// A page of events as serialised JSON.
 struct EventPageBody {
     items: usize,
     text: BytesMut,
@@ -117,7 +118,7 @@ struct EventPageBody {
 }
 
 impl EventPageBody {
-    /// The first events of a chapter, as many as are wanted.
+    /// Builds a page of the first events, up to the limit.
     fn of(page: &ChangePage, events: &EventList, store: &StoreId) -> EventPageBody {
         let mut text = BytesMut::from("{\"items\":[");
         let (mut items, mut last, mut is_all) = (0, None, page.is_all);
@@ -157,7 +158,7 @@ async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<EventPa
     let wanted = events.range.limit;
     let mut range = events.range.clone();
     range.until = Some(range.until.map_or(now.state.revision(), |until| until.min(now.state.revision())));
-    // Without filters, what is read is what is wanted; one more tells whether there is a next page.
+    // Without filters, one more change than the limit shows whether there is a next page.
     range.limit = if events.filters.is_empty() { wanted.saturating_add(1) } else { LOOKED_AT };
     let page = api.registry.changes(range).await?;
     if events.begin.is_some() {
@@ -166,5 +167,5 @@ async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<EventPa
     let store = now.store.clone();
     tokio::task::spawn_blocking(move || EventPageBody::of(&page, &events, &store))
         .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+        .map_err(|_| Problem::new(Kind::Internal, "the list failed with an internal error; the log has the cause"))
 }

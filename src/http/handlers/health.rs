@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: for those who watch over the service.
+//! `/healthz` and `/readyz`: probes for orchestrators and load balancers.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -17,61 +17,63 @@ use crate::liveness::visibility::Point;
 use crate::registry::health::WriterHealth;
 use domain::Revision;
 
-/// The process lives.
+/// The liveness of the process.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// Always `ok`: otherwise there would be no answer.
+    /// Always `ok`: a dead process does not reply.
     #[schema(examples("ok"))]
     status: &'static str,
 }
 
-/// What the service can do at the moment.
+/// The readiness of the service.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// `ready`, or `read_only` while the store cannot be written: reads go on.
+    /// `ready`, or `read_only` while the store rejects writes; reads continue.
     #[schema(examples("ready"))]
     status: &'static str,
-    /// The rest, for those who may read.
+    /// Details for callers with the permission to read.
     #[serde(flatten)]
     details: Option<Details>,
 }
 
-/// More of what the service can do at the moment: absent where tokens are configured and the request has none.
+/// Details of the readiness. Absent if tokens are configured and the request has none.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReadinessDetails)]
 pub(crate) struct Details {
-    /// The version of the program.
+    /// The version of the service.
     version: &'static str,
     /// The newest revision.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// How many plugins there are.
+    /// The number of plugins.
     plugins: usize,
-    /// Why the store cannot be written.
+    /// Why the store rejects writes.
     #[schema(required)]
     reason: Option<&'static str>,
-    /// Since when it cannot.
+    /// Since when the store rejects writes.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     since: Option<Timestamp>,
-    /// For how many seconds this process has not known whether that revision is the newest.
+    /// For how many seconds this process has not confirmed that the revision is the newest.
     age_seconds: u64,
-    /// What the registry can see of its own host, and what to do about what it cannot; empty when it does not look.
+    /// What the registry can see of its host, and how the operator can extend the visibility. Empty if the registry
+    /// does not probe its host.
     sight: Vec<Point>,
 }
 
-/// Is the process alive?
-#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = OK, description = "It is", body = Health)))]
+/// Check that the process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = OK, description = "The process is alive", body = Health)))]
 pub(crate) async fn read_health() -> Response {
     json::json(&Health { status: "ok" })
 }
 
-/// Can it serve?
+/// Check that the service is ready.
 ///
-/// 200 as long as reads are answered, also while the store cannot be written; the body tells which. 503 until the store
-/// has been read. Where tokens are configured, a request without one gets the `status` alone.
+/// Replies 200 as long as the service answers reads, also while the store rejects writes; the body has the status.
+/// Replies 503 until the service has read the store. If tokens are configured, requests without a token receive only
+/// `status`.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses(
-    (status = OK, description = "It can", body = Readiness),
-    (status = SERVICE_UNAVAILABLE, description = "The store has not been read yet"),
+    (status = OK, description = "The service is ready", body = Readiness),
+    (status = SERVICE_UNAVAILABLE, description = "The service has not read its store yet"),
 ))]
 pub(crate) async fn read_readiness(
     State(api): State<Shared>,

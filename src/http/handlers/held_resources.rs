@@ -1,7 +1,7 @@
-//! What a plugin holds: `/plugins/{id}/spawned_pids`, `…/container_id`, `…/remote_resource`.
+//! Resources that a plugin holds: `/plugins/{id}/spawned_pids`, `…/container_id`, `…/remote_resource`.
 //!
-//! Every one of these answers with the plugin after the change, so that the client sees at once
-//! what follows from it (`has_active_resources`, `billable`, `revision`).
+//! Each write replies with the plugin after the change, so that clients see derived fields at once
+//! (`has_active_resources`, `billable`, `revision`).
 
 use axum::response::Response;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use domain::plugin::read::{ObjectReader, nullable, string};
 use domain::plugin::{Invalid, Pids, RemoteResource};
 use domain::record::PluginDocument;
 
-/// Process ids.
+/// A request with process ids.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct SpawnedPids {
@@ -25,11 +25,11 @@ pub(crate) struct SpawnedPids {
     spawned_pids: Pids,
 }
 
-/// A container id.
+/// A request with a container id.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct ContainerId {
-    /// The container's id; null for none.
+    /// The container's id; null clears the id.
     #[schema(required)]
     container_id: Option<String>,
 }
@@ -76,7 +76,7 @@ pub(crate) async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Resu
     write.run(Command::SetPids { id, pids: Pids::default() }).await
 }
 
-/// Remove one process id.
+/// Remove a process id.
 #[utoipa::path(delete, path = "/plugins/{id}/spawned_pids/{pid}", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -105,7 +105,7 @@ pub(crate) async fn clear_container(PluginPath(id): PluginPath, write: Write) ->
     write.run(Command::SetContainer { id, container_id: None }).await
 }
 
-/// Set the whole remote resource.
+/// Replace the remote resource.
 #[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", request_body = crate::http::openapi::RemoteResourceRequest, responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -118,9 +118,9 @@ pub(crate) async fn set_remote(
     write.run(Command::SetRemote { id, remote }).await
 }
 
-/// Change a part of the remote resource, for example its status.
+/// Change some fields of the remote resource, for example its status.
 ///
-/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept.
+/// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values.
 #[utoipa::path(patch, path = "/plugins/{id}/remote_resource", tag = "runtime",
     request_body(content((crate::http::openapi::RemoteResourcePatch = "application/merge-patch+json"), (crate::http::openapi::RemoteResourcePatch = "application/json"))),
     responses((status = OK, description = "The plugin after the change", body = PluginDocument)))]

@@ -1,4 +1,4 @@
-//! `/leases`: who lives, by their own sign of life.
+//! `/leases`: leases of application processes, which prove with renewals that they are alive.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -32,22 +32,22 @@ use domain::plugin::read::{ObjectReader, integer, nullable, string};
 use domain::plugin::{Invalid, UniqueId};
 use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 
-/// The longest name of a holder, in characters.
+/// The longest `holder`, in characters.
 const MAX_HOLDER: usize = 256;
 
-/// What is sent to be granted a lease.
+/// The request for a lease.
 #[derive(ToSchema)]
 #[schema(as = LeaseRequest)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct LeaseRequest {
-    /// Who holds it: the application, for people.
+    /// The application that holds the lease, for operators.
     #[schema(min_length = 1, max_length = 256, examples("trainer@gpu-1"))]
     holder: String,
-    /// The host that it runs on.
+    /// The host of the application.
     #[schema(min_length = 1, max_length = 256)]
     host: Option<String>,
-    /// How long the lease lasts without being renewed, in seconds. More notices a dead application later; less takes a
-    /// slow network for one.
+    /// How long the lease lasts without a renewal, in seconds. A longer time detects a dead application later; a
+    /// shorter time mistakes a slow network for a dead application.
     #[schema(required = false, minimum = 5, maximum = 3600, default = 30)]
     ttl_seconds: u32,
 }
@@ -56,45 +56,46 @@ pub(crate) struct LeaseRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lease)]
 pub(crate) struct LeaseDocument<'a> {
-    /// Names it: what plugins carry as `lease_id`.
+    /// The id of the lease, which plugins carry as `lease_id`.
     lease_id: &'a str,
-    /// Who holds it.
+    /// The application that holds the lease.
     holder: &'a str,
-    /// The host that it runs on.
+    /// The host of the application.
     #[schema(required)]
     host: Option<&'a str>,
-    /// How long it lasts without being renewed, in seconds.
+    /// How long the lease lasts without a renewal, in seconds.
     #[schema(minimum = 5, maximum = 3600)]
     ttl_seconds: u32,
-    /// Who has taken it: the name of a token, or `anonymous`; null when that was before this was kept.
+    /// The caller that took the lease: the name of a token, or `anonymous`; null for leases from before this field
+    /// existed.
     #[schema(required)]
     principal: Option<&'a str>,
-    /// What has become of it.
+    /// The state of the lease.
     state: LeaseState,
-    /// When to renew it: a third of its time to live.
+    /// When to renew the lease: after a third of its time to live.
     renew_after_seconds: u32,
-    /// When it was granted.
+    /// When the lease was granted.
     #[schema(value_type = String, format = DateTime)]
     granted_at: Timestamp,
-    /// When it was renewed last, as far as this process knows.
+    /// When the lease was last renewed, as far as this process knows.
     #[schema(value_type = String, format = DateTime)]
     renewed_at: Timestamp,
-    /// When it ends unless it is renewed; when it ended, if it has.
+    /// When the lease expires without a renewal, or when it ended.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Why it is not called lost although it has run out: most leases of its host ran out at once.
+    /// Why an expired lease is not lost yet: self-preservation, because most leases of the host expired at once.
     #[schema(required)]
     brake: Option<String>,
-    /// The plugins that carry it: their unique_ids.
+    /// The unique_ids of the plugins that carry the lease.
     plugins: Vec<&'a str>,
 }
 
 /// A page of leases.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LeasePage<'a> {
-    /// The leases, in the order of their ids; those that have ended stay for a day, and as long as a plugin carries them.
+    /// The leases, sorted by id. Ended leases stay for a day, and as long as a plugin carries them.
     items: Vec<LeaseDocument<'a>>,
-    /// For the parameter `cursor`: where the next page begins; null on the last.
+    /// The value for the parameter `cursor` on the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
     /// The newest revision.
@@ -107,7 +108,9 @@ impl<'a> LeaseDocument<'a> {
         let view = api.registry.view_lease(lease);
         let carried = snapshot.state.having(&IndexKey::Lease(lease.id.as_str().into()));
         let brake = view.held_until.map(|until| {
-            format!("most leases of this host ran out at once; none of them is called lost before {until}")
+            format!(
+                "self-preservation: most leases of this host expired at once, so none counts as lost before {until}"
+            )
         });
         LeaseDocument {
             lease_id: lease.id.as_str(),
@@ -126,7 +129,7 @@ impl<'a> LeaseDocument<'a> {
     }
 }
 
-/// Reads what is sent to be granted a lease.
+/// Reads the request for a lease.
 fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
     let mut fields = ObjectReader::new(body, "", &["holder", "host", "ttl_seconds"], &[])?;
     let holder = fields.required("holder", text);
@@ -147,7 +150,7 @@ pub(crate) fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
     Ok(text.into())
 }
 
-/// Answers with a lease as of a revision.
+/// The reply with a lease, as of a revision.
 fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
     let snapshot = api.registry.snapshot();
     let mut response = json::json(&LeaseDocument::of(lease, api, &snapshot));
@@ -156,12 +159,12 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
     response
 }
 
-/// Take a lease.
+/// Grant a lease.
 ///
-/// One for each application process. Plugins carry its id as `lease_id`, and one renewal speaks for all of them.
+/// Take a lease for each application process. Plugins carry the id as `lease_id`, so a renewal covers all of them.
 #[utoipa::path(post, path = "/leases", tag = "leases", request_body = LeaseRequest, responses(
     (status = CREATED, description = "The lease", body = LeaseDocument, headers(("Location" = String, description = "Its path"))),
-    (status = CONFLICT, description = "There are as many leases as there can be"),
+    (status = CONFLICT, description = "The registry has the maximum number of leases"),
 ))]
 pub(crate) async fn grant_lease(
     State(api): State<Shared>,
@@ -219,10 +222,10 @@ pub(crate) async fn list_leases(
     Ok(response)
 }
 
-/// Read one lease.
+/// Read a lease.
 #[utoipa::path(get, path = "/leases/{lease_id}", tag = "leases", responses(
     (status = OK, description = "The lease", body = LeaseDocument),
-    (status = NOT_FOUND, description = "There is no such lease"),
+    (status = NOT_FOUND, description = "No lease has this id"),
 ))]
 pub(crate) async fn read_lease(
     State(api): State<Shared>,
@@ -237,10 +240,10 @@ pub(crate) async fn read_lease(
 
 /// Renew a lease.
 ///
-/// It costs no revision. One that was lost is found again. Without a body, or with `{}`.
+/// A renewal costs no revision, and recovers a lost lease. Send no body, or `{}`.
 #[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", request_body(content = Option<crate::http::openapi::EmptyObject>), responses(
     (status = OK, description = "The lease", body = LeaseDocument),
-    (status = NOT_FOUND, description = "There is no such lease"),
+    (status = NOT_FOUND, description = "No lease has this id"),
     (status = CONFLICT, description = "The lease was released; take a new one"),
 ))]
 pub(crate) async fn renew_lease(
@@ -255,12 +258,12 @@ pub(crate) async fn renew_lease(
     Ok(answer(&api, &lease, revision))
 }
 
-/// Give a lease back.
+/// Release a lease.
 ///
-/// A clean end: what its plugins hold becomes no orphan by it. Nothing is removed.
+/// Ends the lease cleanly: the resources of its plugins do not become orphans. No plugin is removed.
 #[utoipa::path(delete, path = "/leases/{lease_id}", tag = "leases", responses(
-    (status = NO_CONTENT, description = "It is released"),
-    (status = NOT_FOUND, description = "There is no such lease"),
+    (status = NO_CONTENT, description = "The lease was released"),
+    (status = NOT_FOUND, description = "No lease has this id"),
 ))]
 pub(crate) async fn release_lease(
     State(api): State<Shared>,

@@ -1,4 +1,4 @@
-//! `/log-level`: which lines the log of this process has.
+//! `/log-level`: the log level of this process.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -13,18 +13,18 @@ use crate::http::state::Shared;
 use domain::plugin::Invalid;
 use domain::plugin::read::{ObjectReader, string};
 
-/// The log's level.
+/// The log level.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Level {
-    /// The least important lines that are logged: off, error, warn, info, debug or trace; for parts of the program, such
-    /// after `target=`, separated by commas.
+    /// The lowest level that is logged: off, error, warn, info, debug or trace. Comma-separated directives such as
+    /// `target=debug` set the level of parts of the service.
     #[schema(examples("info", "warn,plugin_registry::http=debug"), min_length = 1, max_length = 1024)]
     level: String,
 }
 
-/// Read the log's level.
+/// Read the log level.
 ///
-/// Of this process alone; for administrators.
+/// Applies to this process only. Requires the role `admin`.
 #[utoipa::path(get, path = "/log-level", tag = "service", responses(
     (status = OK, description = "The level", body = Level),
 ))]
@@ -33,9 +33,9 @@ pub(crate) async fn read_level(State(api): State<Shared>, params: Params) -> Res
     Ok(json::json(&Level { level: api.log_level.get().to_string() }))
 }
 
-/// Set the log's level.
+/// Set the log level.
 ///
-/// Of this process alone, until it ends; for administrators.
+/// Applies to this process only, until it ends. Requires the role `admin`.
 #[utoipa::path(put, path = "/log-level", tag = "service", request_body = Level, responses(
     (status = OK, description = "The level after the change", body = Level),
 ))]

@@ -1,13 +1,13 @@
-//! The handlers, one file a resource: parse, one call to the registry, reply.
+//! The handlers, one file for each resource: parse, call the registry once, reply.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`plugins`], [`held_resources`], [`config`], [`categories`] | plugins and their parts |
-//! | [`resources`], [`stats`], [`costs`], [`budgets`] | questions about all of them |
-//! | [`leases`], [`observations`] | what agents and applications report |
-//! | [`events`], [`event_stream`] | what has changed: as a list, and live |
+//! | [`resources`], [`stats`], [`costs`], [`budgets`] | queries over all plugins |
+//! | [`leases`], [`observations`] | reports of agents and applications |
+//! | [`events`], [`event_stream`] | changes: as a list, and live |
 //! | [`webhooks`], [`tokens`], [`backup`], [`log_level`] | administration |
-//! | [`health`], [`metrics`] | the service itself |
+//! | [`health`], [`metrics`] | health and metrics of the service |
 //! | [`ndjson`] | many registrations in one request |
 
 pub mod backup;

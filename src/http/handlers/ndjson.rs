@@ -1,7 +1,7 @@
-//! Many registrations in one request: one JSON document a line, one result a line.
+//! Many registrations in one request, as NDJSON: one document in each line, one result in each line.
 //!
-//! Each line is a registration of its own, with its own revision; they are done in order, and go
-//! to the disk in as few batches as may be. What was read before the body broke off stands.
+//! The registry applies the lines in order, each with its own revision, and commits many lines in one batch. If the
+//! body breaks off, the complete lines before that stay registered.
 
 use std::collections::VecDeque;
 
@@ -28,18 +28,18 @@ use domain::command::answer::Answer;
 use domain::command::{Command, Outcome, Precondition};
 use domain::plugin::{Registration, json};
 
-/// The most lines of one request.
+/// The most lines in a request.
 const MAX_LINES: usize = 100_000;
 
-/// How many registrations of one request may wait for the writer at a time.
+/// How many registrations of a request may wait for the writer at the same time.
 const IN_FLIGHT: usize = 256;
 
-/// What came of one line.
+/// The result of a line.
 #[derive(Serialize)]
 struct LineResult<'a> {
-    /// The line, from 1.
+    /// The number of the line, from 1.
     line: usize,
-    /// What the registration would have been answered with alone.
+    /// The status that a request with this line alone would receive.
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique_id: Option<&'a str>,
@@ -49,22 +49,27 @@ struct LineResult<'a> {
     problem: Option<ProblemDocument<'a>>,
 }
 
-/// Registers a plugin a line.
+/// Registers a plugin for each line.
 ///
 /// # Errors
 ///
-/// 400 when a condition is asked of many registrations, 415 for a compressed body.
+/// 400 for a precondition, which cannot apply to many registrations; 415 for a compressed body.
 pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Result<Response, Problem> {
     write.take_params(&[])?;
     require_type(request.headers(), &[NDJSON])?;
     if *write.precondition() != Precondition::default() {
-        return Err(Problem::new(Kind::BadRequest, "If-Match and If-None-Match cannot be asked of many registrations"));
+        return Err(Problem::new(
+            Kind::BadRequest,
+            "If-Match and If-None-Match do not apply to many registrations; leave them out",
+        ));
     }
     let mut lines = Lines::new(request.into_body(), api);
     let mut results = Results::default();
     while let Some(line) = lines.next().await {
         if lines.read > MAX_LINES {
-            let detail = format!("a request has at most {MAX_LINES} lines; this one and those after it were not read");
+            let detail = format!(
+                "a request may have at most {MAX_LINES} lines; send the rest from this line on in another request"
+            );
             results.settle(usize::MAX, Err(Problem::new(Kind::TooLarge, detail).closing())).await;
             break;
         }
@@ -72,7 +77,7 @@ pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Res
         if let Some(principal) = write.principal()
             && let Err(problem) = require_still(api, principal)
         {
-            // A body may go on for long; what comes after the end of its token is nobody's.
+            // The token may be revoked or expire while a long body arrives.
             results.settle(number, Err(problem.closing())).await;
             break;
         }
@@ -92,7 +97,7 @@ pub async fn register_many(api: &Api, mut write: Write, request: Request) -> Res
     results.finish(lines.broken).await
 }
 
-/// What is kept of a line that was sent with an `Idempotency-Key`.
+/// The stored result of a line that was sent with an `Idempotency-Key`.
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
     unique_id: String,
@@ -108,7 +113,7 @@ fn kept(outcome: &Outcome) -> Answer {
         registry: outcome.revision,
     };
     let status = if outcome.created { 201 } else { 200 };
-    // Serialising to memory fails for no value of this type.
+    // Serialising this type to memory cannot fail.
     Answer { status, headers: Vec::new(), body: serde_json::to_string(&kept).unwrap_or_default().into() }
 }
 
@@ -116,7 +121,7 @@ fn registration(text: &[u8]) -> Result<Registration, Problem> {
     Ok(Registration::read(json::parse(text)?)?)
 }
 
-/// The results so far, in the order of the lines.
+/// The results of the lines, in order.
 #[derive(Default)]
 struct Results {
     text: Vec<u8>,
@@ -135,7 +140,7 @@ impl Results {
         }
     }
 
-    /// Notes the result of a line, after those of the lines before it.
+    /// Writes the result of a line after the results of all earlier lines.
     async fn settle(&mut self, line: usize, result: Result<Outcome, Problem>) {
         while !self.waiting.is_empty() {
             self.take_first().await;
@@ -197,18 +202,18 @@ impl Results {
     }
 }
 
-/// The lines of a body, each within the limit of a body of its own, in size and in time.
+/// The lines of a body. The limits of a body in size and time apply to each line.
 struct Lines {
     reader: BodyReader,
     limit: usize,
     buffer: BytesMut,
-    /// The memory for as many bytes as there were in the buffer at a time.
+    /// The greatest length of the buffer so far, and the permit for so many bytes.
     held: (usize, Permit),
-    /// How many lines were read, blank ones too.
+    /// How many lines were read, including blank lines.
     read: usize,
     /// Whether the body has ended.
     ended: bool,
-    /// Whether it ended before its end.
+    /// Whether the body ended with an error.
     broken: bool,
 }
 
@@ -247,7 +252,7 @@ impl Lines {
             }
             too_long |= self.buffer.len() > self.limit;
             if too_long {
-                // The rest of the line is read and forgotten.
+                // The rest of a line that is too long is discarded.
                 self.buffer.clear();
             }
             searched = self.buffer.len();
@@ -267,7 +272,7 @@ impl Lines {
         }
     }
 
-    /// Reads on. Returns false at the end.
+    /// Reads the next part of the body. Returns false at the end.
     async fn more(&mut self) -> Result<bool, Problem> {
         let Some(part) = self.reader.next().await? else { return Ok(false) };
         let (most, place) = &mut self.held;
@@ -282,7 +287,10 @@ impl Lines {
         self.read += 1;
         self.reader.renew();
         if too_long || line.len() > self.limit {
-            return Err(Problem::new(Kind::TooLarge, format!("the line is larger than {} bytes", self.limit)));
+            return Err(Problem::new(
+                Kind::TooLarge,
+                format!("the line is larger than {} bytes; send a smaller one", self.limit),
+            ));
         }
         Ok(line)
     }

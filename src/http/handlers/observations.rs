@@ -1,4 +1,4 @@
-//! `/observations`: what an agent has seen.
+//! `/observations`: reports of agents about resources.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,7 +19,7 @@ use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use domain::plugin::{FreeJson, Invalid, UniqueId};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
-/// The most observations of one report.
+/// The most observations in a report.
 pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
 
 /// The longest detail of an observation, in characters.
@@ -31,7 +31,7 @@ const MAX_ID: usize = 4096;
 /// The largest identity, in bytes.
 const MAX_IDENTITY: usize = 4096;
 
-/// What an agent has seen.
+/// A report of an agent.
 #[derive(ToSchema)]
 #[schema(as = ObservationReport)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
@@ -39,74 +39,75 @@ pub(crate) struct ReportRequest {
     /// The agent's name.
     #[schema(min_length = 1, max_length = 256, examples("agent@gpu-1"))]
     by: String,
-    /// The host that it looks at. Only one agent reports for a host.
+    /// The host of the resources. Only one agent reports for a host.
     #[schema(min_length = 1, max_length = 256)]
     host: Option<String>,
-    /// What time it is by the agent's clock; by this the times of the observations are set right. Now, when it is absent.
+    /// The time of the agent's clock. The registry corrects the times of the observations by the difference to its own
+    /// clock. The default is the registry's time.
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     at: Option<Timestamp>,
-    /// What was seen.
+    /// The agent's observations.
     #[schema(max_items = 10_000)]
     observations: Vec<ObservationRequest>,
 }
 
-/// What was seen of one resource.
+/// An observation of a resource.
 #[derive(ToSchema)]
 #[schema(as = Observation)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct ObservationRequest {
-    /// What it is.
+    /// The kind of the resource.
     kind: ResourceKind,
-    /// Whose it is: a unique_id.
+    /// The unique_id of the plugin that holds the resource.
     plugin: String,
-    /// What names it, as in `GET /resources`.
+    /// The id of the resource, as in `GET /resources`.
     #[schema(max_length = 4096, examples("4711"))]
     id: String,
-    /// What was seen.
+    /// The state of the resource.
     state: ObservedState,
-    /// What there is to say about it.
+    /// Details for the operator.
     #[schema(max_length = 1024)]
     detail: Option<String>,
-    /// What tells it from a stranger of the same name.
+    /// Properties that distinguish the resource from another resource with the same id.
     #[schema(value_type = Option<Object>)]
     identity: Option<Value>,
-    /// When, by the agent's clock; when it is absent, at the time of the report.
+    /// The time of the observation by the agent's clock; the default is the time of the report.
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     at: Option<Timestamp>,
 }
 
-/// What came of a report.
+/// The result of a report.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ObservationResult {
-    /// How many observations were taken in.
+    /// How many observations the registry accepted.
     accepted: usize,
-    /// Those that were not.
+    /// The observations that the registry skipped.
     ignored: Vec<IgnoredObservation>,
 }
 
-/// An observation that was not taken in.
+/// An observation that the registry skipped.
 #[derive(Serialize, ToSchema)]
 struct IgnoredObservation {
-    /// Its place in the report, from 0.
+    /// The position in the report, from 0.
     index: usize,
-    /// Why.
+    /// Why the registry skipped the observation.
     detail: String,
 }
 
-/// A report as it was read.
+/// A parsed report.
 struct Report {
     by: Box<str>,
     host: Option<Box<str>>,
     sightings: Vec<ReportedObservation>,
 }
 
-/// Report what was seen.
+/// Report observations of resources.
 ///
-/// Only what is news becomes a change: a resource that is alive as it was costs no revision. The registry skips an
-/// observation if the plugin no longer holds the resource, if another host holds it, or if it is older than the last one.
-/// The answer lists them in `ignored`.
+/// An unchanged resource costs no revision. The registry skips an observation if the plugin no longer holds the
+/// resource, if another host holds it, or if it is older than the last one. The reply lists skipped observations in
+/// `ignored`.
 #[utoipa::path(post, path = "/observations", tag = "resources", request_body = ReportRequest, responses(
-    (status = OK, description = "What came of it", body = ObservationResult),
+    (status = OK, description = "The result of the report", body = ObservationResult),
     (status = CONFLICT, description = "Another agent reports for this host"),
 ))]
 pub(crate) async fn report_observations(
@@ -132,12 +133,12 @@ fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
     let by = fields.required("by", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let at = fields.optional("at", time);
-    // However wrong the agent's clock is, it tells how long ago something was.
+    // A wrong clock still measures correctly how long ago an observation was made.
     let skew = at.map_or(SignedDuration::ZERO, |at| now.duration_since(at));
     let sightings =
         fields.required("observations", |value, pointer| sightings(value, pointer, at.unwrap_or(now), skew));
     fields.finish()?;
-    // `finish` has refused a document that lacks either.
+    // `finish` has refused a document without these fields.
     let (Some(by), Some(sightings)) = (by, sightings) else {
         return Err(Invalid::at("", "by and observations are required"));
     };
@@ -178,17 +179,17 @@ fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) ->
     let identity = fields.optional("identity", nullable(|value, at| identity(&value, at))).flatten();
     let at = fields.optional("at", time).unwrap_or(at);
     fields.finish()?;
-    // `finish` has refused a document that lacks any of these.
+    // `finish` has refused a document without these fields.
     let (Some(kind), Some(plugin), Some(id), Some(state)) = (kind, plugin, id, state) else {
         return Err(Invalid::at(pointer, "kind, plugin, id and state are required"));
     };
     let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id };
-    // Of what lies outside all calendars nothing can be said but that it is long ago or yet to come.
+    // An overflow means that the time is useless, so the observation counts as older than all others.
     let at = at.checked_add(skew).unwrap_or(Timestamp::MIN);
     Ok(ReportedObservation { key, state, at: whole_micros(at), detail, identity })
 }
 
-/// As it will be kept.
+/// The store keeps microseconds.
 fn whole_micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

@@ -31,16 +31,16 @@ use domain::query::Listing;
 use domain::record::PluginDocument;
 use domain::{Revision, Snapshot};
 
-/// A page of plugins: describes the reply, which is put together from finished JSON.
+/// A page of plugins. The type describes the reply, which is built from serialised JSON.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PluginPage)]
 pub(crate) struct PluginPage<'a> {
-    /// The plugins, in order. With `fields`, only those fields of each.
+    /// The plugins, in the requested order. With `fields`, only those fields of each plugin.
     #[schema(value_type = Vec<Object>)]
     items: Vec<PluginDocument<'a>>,
-    /// How many plugins fulfil the filters, on all pages.
+    /// How many plugins match the filters, on all pages.
     total: usize,
-    /// For the parameter `cursor`: where the next page begins; null on the last.
+    /// The value for the parameter `cursor` on the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
     /// The revision that the list was made from.
@@ -50,8 +50,8 @@ pub(crate) struct PluginPage<'a> {
 
 /// List plugins.
 ///
-/// All filters must hold. Of several values of one filter, repeated or separated by commas, any
-/// will do. As `application/x-ndjson`, one plugin a line, and without `limit` all of them.
+/// A plugin must match all filters. A filter with several values, repeated or comma-separated, matches any of them. As
+/// `application/x-ndjson`, the reply has a plugin in each line, and all plugins unless `limit` is sent.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
     (status = OK, description = "The plugins", content((PluginPage = "application/json"), (String = "application/x-ndjson"))),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
@@ -93,7 +93,7 @@ async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Listing,
     let (snapshot, query) = (Arc::clone(snapshot), list.query.clone());
     tokio::task::spawn_blocking(move || query.plan(&snapshot.state).run())
         .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+        .map_err(|_| Problem::new(Kind::Internal, "the list failed with an internal error; the log has the cause"))
 }
 
 fn json_list(snapshot: &Snapshot, page: Listing, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
@@ -109,18 +109,17 @@ fn ndjson_list(page: Listing, fields: Option<Vec<&'static str>>) -> Response {
     ([(CONTENT_TYPE, NDJSON)], body).into_response()
 }
 
-/// Register a plugin, or many.
+/// Register a plugin, or many plugins.
 ///
-/// A plugin that stands already is brought up to date: the descriptive fields are replaced; of the
-/// runtime fields (`spawned_pids`, `container_id`, `remote_resource`, `is_configured`, `host`,
-/// `lease_id`) those that the body does not name are kept. The same registration again changes
-/// nothing. A body of `application/x-ndjson` registers one plugin a line, and is answered with one
-/// result a line.
+/// Registering an existing plugin replaces the descriptive fields. The runtime fields (`spawned_pids`, `container_id`,
+/// `remote_resource`, `is_configured`, `host`, `lease_id`) keep their values unless the body names them. Repeating a
+/// registration changes nothing. A body of `application/x-ndjson` registers a plugin with each line; the reply has a
+/// result for each line.
 #[utoipa::path(post, path = "/plugins", tag = "plugins",
     request_body(content((Registration = "application/json"), (String = "application/x-ndjson"))),
     responses(
         (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
-        (status = OK, description = "The plugin stood already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
+        (status = OK, description = "The plugin existed already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
         (status = CONFLICT, description = "The unique_id belongs to another plugin"),
     ))]
 pub(crate) async fn register_plugin(
@@ -138,7 +137,7 @@ pub(crate) async fn register_plugin(
 /// Read a plugin.
 #[utoipa::path(get, path = "/plugins/{id}", tag = "plugins", responses(
     (status = OK, description = "The plugin", body = PluginDocument),
-    (status = NOT_MODIFIED, description = "It has not changed since the given tag"),
+    (status = NOT_MODIFIED, description = "The plugin has not changed since the given tag"),
 ))]
 pub(crate) async fn read_plugin(
     now: Now,
@@ -154,13 +153,13 @@ pub(crate) async fn read_plugin(
     Ok(seen.answer(json::plugin(&seen.snapshot, record, &precondition)?))
 }
 
-/// Register a plugin at its address.
+/// Register a plugin at its path.
 ///
-/// As POST to `/plugins`, for a plugin whose category and name make this `id`. `If-None-Match: *`
-/// registers only a new one.
+/// Like POST to `/plugins`; the category and the name in the body must yield this `id`. With `If-None-Match: *`, the
+/// request fails if the plugin exists.
 #[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", request_body = Registration, responses(
     (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
-    (status = OK, description = "The plugin stood already", body = PluginDocument),
+    (status = OK, description = "The plugin existed already", body = PluginDocument),
     (status = CONFLICT, description = "The document is about another plugin"),
 ))]
 pub(crate) async fn replace_plugin(
@@ -172,9 +171,9 @@ pub(crate) async fn replace_plugin(
     write.run(Command::Replace { id, registration }).await
 }
 
-/// Change a part of a plugin.
+/// Change some fields of a plugin.
 ///
-/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept.
+/// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values.
 #[utoipa::path(patch, path = "/plugins/{id}", tag = "plugins",
     request_body(content((crate::http::openapi::PluginPatch = "application/merge-patch+json"), (crate::http::openapi::PluginPatch = "application/json"))),
     responses(
@@ -191,10 +190,10 @@ pub(crate) async fn patch_plugin(
 
 /// Remove a plugin.
 ///
-/// One that holds processes, a container, or a remote resource that may be billed for is not
-/// removed unless `force=true`: the registry would forget what may still run.
+/// Without `force=true`, the registry refuses to remove a plugin with processes, a container, or a remote resource that
+/// may be billed. After a removal, the registry no longer tracks resources that may still run.
 #[utoipa::path(delete, path = "/plugins/{id}", tag = "plugins", responses(
-    (status = NO_CONTENT, description = "The plugin is no more"),
+    (status = NO_CONTENT, description = "The plugin was removed"),
     (status = CONFLICT, description = "The plugin still holds resources"),
 ))]
 pub(crate) async fn remove_plugin(PluginPath(id): PluginPath, mut write: Write) -> Result<Response, Problem> {

@@ -1,4 +1,4 @@
-//! `/resources`: everything that is held, as rows.
+//! `/resources`: the resources of all plugins, as rows.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use domain::command::Precondition;
 use domain::query::{Resource, ResourceQuery, resources};
 use domain::{Revision, Snapshot};
 
-/// A page of held things.
+/// A page of resources.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ResourcePage {
-    /// The rows, in the order of the plugins' ids.
+    /// The rows, sorted by the plugins' ids.
     items: Vec<Resource>,
-    /// For the parameter `cursor`: where the next page begins; null on the last.
+    /// The value for the parameter `cursor` on the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
     /// The revision that the rows were made from.
@@ -34,12 +34,12 @@ pub(crate) struct ResourcePage {
     revision: Revision,
 }
 
-/// List everything that is held.
+/// List the resources that plugins hold.
 ///
-/// One row a process, a container, a remote resource, with what its plugin claims, what was seen of it, and what is
-/// wrong. With `pid`, `container_id`, `instance_id` or `endpoint`: whose is this? Then every candidate is a row, with how
-/// certain it is; with `host`, also those whose plugin has not said where they are. Of a container's id, the first 12
-/// digits will do.
+/// Each process, container and remote resource is a row, with the plugin's claim, the last observation and the
+/// findings. The parameters `pid`, `container_id`, `instance_id` and `endpoint` find the holder of a resource. Each
+/// candidate is then a row, with the certainty of the match. With `host`, the rows include plugins that have not
+/// declared their host. The first 12 digits of a container's id suffice.
 #[utoipa::path(get, path = "/resources", tag = "resources", responses(
     (status = OK, description = "The rows", body = ResourcePage),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
@@ -75,5 +75,5 @@ async fn page_of(snapshot: &Arc<Snapshot>, query: ResourceQuery) -> Result<resou
     let snapshot = Arc::clone(snapshot);
     tokio::task::spawn_blocking(move || query.run(&snapshot.state))
         .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list could not be made; the fault was logged"))
+        .map_err(|_| Problem::new(Kind::Internal, "the list failed with an internal error; the log has the cause"))
 }

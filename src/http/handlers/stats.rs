@@ -1,4 +1,4 @@
-//! `/stats`: how many plugins there are, by what they are.
+//! `/stats`: counts of plugins.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! `/tokens`: who may use the service, and for what. For admins alone.
+//! `/tokens`: access tokens. Requires the role `admin`.
 
 use std::time::Duration;
 
@@ -25,15 +25,15 @@ use domain::access::{Role, Scope, Token, TokenTerms};
 use domain::plugin::Invalid;
 use domain::wire_names;
 
-/// When to ask again after the store did not take something.
+/// When a client should retry after the store has refused a write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What a token is to be.
+/// The request for a token.
 #[derive(ToSchema)]
 #[schema(as = TokenRequest)]
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub(crate) struct TokenRequest {
-    /// What events call its bearer; no two tokens in force have the same.
+    /// The name of the token's bearer in events. Names of valid tokens are unique.
     #[schema(
         min_length = 1,
         max_length = 256,
@@ -41,63 +41,63 @@ pub(crate) struct TokenRequest {
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     name: String,
-    /// What it is for.
+    /// The role of the token.
     role: Role,
-    /// With which plugins it may be used; all when it is absent. Only for reporters and agents.
+    /// The plugins that the token may be used with; all if absent. Only for reporters and agents.
     #[schema(value_type = Option<crate::http::openapi::ScopeRequest>)]
     scope: Option<Scope>,
-    /// When it ends; never when it is absent.
+    /// When the token expires; never if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
 }
 
-/// A token, without what it is proved by.
+/// A token without its secret text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
 pub(crate) struct TokenDocument<'a> {
-    /// Names it.
+    /// The id of the token.
     id: &'a str,
-    /// What events call its bearer.
+    /// The name of the token's bearer in events.
     name: &'a str,
-    /// What it is for.
+    /// The role of the token.
     role: Role,
-    /// With which plugins it may be used; null for all.
+    /// The plugins that the token may be used with; null for all.
     #[schema(value_type = Option<Object>, required)]
     scope: Option<&'a Scope>,
-    /// When it ends; null for never.
+    /// When the token expires; null for never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<Timestamp>,
-    /// Where it is kept: `store`, or `file` when it stands in the file of tokens.
+    /// Where the token is defined: `store`, or `file` for a token in the token file.
     source: TokenSource,
-    /// When it was made; null when it stands in a file.
+    /// When the token was created; null for a token in a file.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     created_at: Option<Timestamp>,
-    /// Who has made it.
+    /// The name of the caller that created the token.
     #[schema(required)]
     created_by: Option<&'a str>,
-    /// When it was used last, as far as this process knows; others tell within a minute.
+    /// When the token was last used, as far as this process knows. Other replicas report their use within a minute.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_used_at: Option<Timestamp>,
-    /// The token itself: only in the answer to `POST /tokens`.
+    /// The text of the token. Only in the reply to `POST /tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     token: Option<String>,
 }
 
 wire_names! {
-    /// Where a token is kept.
+    /// Where a token is defined.
     TokenSource {
-        /// In the store, with the registry.
+        /// In the registry's store.
         Store = "store",
-        /// In the file of tokens.
+        /// In the token file.
         File = "file",
     }
 }
 
-/// Every token that is in force, or whose time is over.
+/// A list of all tokens, including expired tokens.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenList<'a> {
-    /// The tokens, by name.
+    /// The tokens, sorted by name.
     items: Vec<TokenDocument<'a>>,
 }
 
@@ -123,13 +123,13 @@ impl<'a> TokenDocument<'a> {
     }
 }
 
-/// Make a token.
+/// Create a token.
 ///
-/// The answer, and no other, has the token itself. The first one must be an admin's, because from then on every
-/// request needs one.
+/// Only this reply has the text of the token. The first token must have the role `admin`, because every request needs a
+/// token from then on.
 #[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenRequest, responses(
     (status = CREATED, description = "The token, with its text", body = TokenDocument, headers(("Location" = String, description = "Its path"))),
-    (status = CONFLICT, description = "The name belongs to another token, or there are as many as there can be"),
+    (status = CONFLICT, description = "The name belongs to another token, or the registry has the maximum number of tokens"),
 ))]
 pub(crate) async fn create_token(
     State(api): State<Shared>,
@@ -141,12 +141,12 @@ pub(crate) async fn create_token(
     params.only(&[])?;
     let terms = TokenTerms::read(body, "")?;
     if principal.token.is_none() && terms.role != Role::Admin {
-        let detail = "the first token must be of the role admin: from then on nobody is let in without one";
+        let detail = "the first token must have the role admin, because every request needs a token from then on";
         return Err(Invalid::at("/role", detail).into());
     }
     let now = api.registry.clock().now();
     let (token, text) = api.access.tokens.create(terms, &principal.name, now).await?;
-    info!(token.id = %token.id, token.name = %token.terms.name, principal = &*principal.name, "a token was made");
+    info!(token.id = %token.id, token.name = %token.terms.name, principal = &*principal.name, "token created");
     let document = TokenDocument { token: Some(text.reveal()), ..TokenDocument::new(&token) };
     let mut response = (StatusCode::CREATED, json::json(&document)).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -169,10 +169,10 @@ pub(crate) async fn list_tokens(State(api): State<Shared>, params: Params) -> Re
     Ok(json::json(&TokenList { items }))
 }
 
-/// Read one token.
+/// Read a token.
 #[utoipa::path(get, path = "/tokens/{token_id}", tag = "access", responses(
     (status = OK, description = "The token", body = TokenDocument),
-    (status = NOT_FOUND, description = "There is no such token"),
+    (status = NOT_FOUND, description = "No token has this id"),
 ))]
 pub(crate) async fn read_token(
     State(api): State<Shared>,
@@ -188,11 +188,11 @@ pub(crate) async fn read_token(
 
 /// Revoke a token.
 ///
-/// This replica refuses it at once, and the others within two seconds. Live streams end.
+/// The registry refuses the token at once; other replicas refuse it within two seconds. Live streams of the token end.
 #[utoipa::path(delete, path = "/tokens/{token_id}", tag = "access", responses(
-    (status = NO_CONTENT, description = "It is revoked"),
-    (status = NOT_FOUND, description = "There is no such token"),
-    (status = CONFLICT, description = "It stands in the file of tokens"),
+    (status = NO_CONTENT, description = "The token was revoked"),
+    (status = NOT_FOUND, description = "No token has this id"),
+    (status = CONFLICT, description = "The token is defined in the token file"),
 ))]
 pub(crate) async fn revoke_token(
     State(api): State<Shared>,
@@ -202,7 +202,7 @@ pub(crate) async fn revoke_token(
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     api.access.tokens.revoke(&id, api.registry.clock().now()).await?;
-    info!(token.id = %id, principal = &*principal.name, "a token was revoked");
+    info!(token.id = %id, principal = &*principal.name, "token revoked");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -216,9 +216,12 @@ impl From<TokensError> for Problem {
             TokensError::InFile => Problem::new(Kind::TokenInFile, detail),
             TokensError::Invalid(invalid) => invalid.into(),
             error @ (TokensError::File { .. } | TokensError::Store(_)) => {
-                warn!(error = &error as &dyn std::error::Error, "the tokens cannot be read or written");
-                Problem::new(Kind::Unavailable, "the tokens cannot be read or written at the moment")
-                    .with_retry_after(RETRY_AFTER)
+                warn!(error = &error as &dyn std::error::Error, "cannot read or write the tokens");
+                Problem::new(
+                    Kind::Unavailable,
+                    "the registry cannot read or write its tokens now; send the request again",
+                )
+                .with_retry_after(RETRY_AFTER)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `/webhooks`: who is told of changes, of which, and how far they have come.
+//! `/webhooks`: endpoints that receive changes, and their progress.
 
 use std::time::Duration;
 
@@ -26,102 +26,103 @@ use domain::change::ChangeKind;
 use domain::query::Filters;
 use domain::wire_names;
 
-/// When to ask again after the store did not take something.
+/// When a client should retry after the store has refused a write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A webhook, with how far it has come.
+/// A webhook and its progress.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhook)]
 pub(crate) struct WebhookDocument<'a> {
-    /// Names it.
+    /// The id of the webhook.
     id: &'a str,
-    /// Where deliveries go.
+    /// The URL that receives deliveries.
     url: &'a str,
-    /// What it is for.
+    /// The purpose of the webhook.
     #[schema(required)]
     description: Option<&'a str>,
-    /// The webhook gets changes of plugins that fulfil all of these before or after the change.
+    /// The webhook receives changes of plugins that match all filters before or after the change.
     #[schema(value_type = WebhookFilters)]
     filters: &'a Filters,
-    /// Which kinds of changes it gets; all when the list is empty.
+    /// The kinds of changes to deliver; an empty list delivers all kinds.
     kinds: &'a [ChangeKind],
-    /// Whether deliveries are made.
+    /// Whether the webhook is switched on.
     enabled: bool,
-    /// What it is doing.
+    /// The state of the webhook.
     state: WebhookState,
-    /// Every change up to this revision was delivered, or is of no concern to it.
+    /// The webhook has delivered or skipped every change up to this revision.
     #[schema(value_type = u64)]
     position: Revision,
-    /// How many changes there are after that.
+    /// The number of changes after `position`.
     lag: u64,
     /// How often the next delivery has failed.
     failures: u32,
-    /// When it failed first.
+    /// When the next delivery first failed.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     first_failed_at: Option<Timestamp>,
-    /// When it is tried again.
+    /// When the registry retries the delivery.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     next_attempt_at: Option<Timestamp>,
-    /// Why the newest attempt that failed has failed.
+    /// Why the last failed attempt failed.
     #[schema(required)]
     last_error: Option<&'a str>,
-    /// The HTTP status of the newest attempt; null when it was not answered, or there was none.
+    /// The HTTP status of the last attempt; null if the target did not answer, or before the first attempt.
     #[schema(required)]
     last_status: Option<u16>,
-    /// When something was delivered last.
+    /// When the last delivery succeeded.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_delivered_at: Option<Timestamp>,
-    /// When it was given up.
+    /// When the registry parked the webhook.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     parked_at: Option<Timestamp>,
-    /// When it was made.
+    /// When the webhook was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When its owner changed it last.
+    /// When a client last changed the webhook.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    /// What deliveries are signed with. Only in the answer to `POST /webhooks`.
+    /// The secret that signs deliveries. Only in the reply to `POST /webhooks`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     secret: Option<&'a str>,
 }
 
 wire_names! {
-    /// What a webhook is doing.
+    /// The state of a webhook.
     WebhookState {
-        /// It delivers, or has nothing to deliver.
+        /// The webhook delivers changes, or has delivered all of them.
         Delivering = "delivering",
-        /// The newest attempt has failed; it waits until `next_attempt_at`.
+        /// The last attempt failed; the webhook waits until `next_attempt_at`.
         Waiting = "waiting",
-        /// It was given up: after a day of failures, or because the target has answered 410. `{"enabled": true}` resumes it.
+        /// The registry stopped deliveries after a day of failures, or because the target answered 410. `{"enabled": true}`
+        /// resumes deliveries.
         Parked = "parked",
-        /// Its owner has switched it off.
+        /// A client has switched the webhook off.
         Disabled = "disabled",
     }
 }
 
-/// Every webhook.
+/// A list of all webhooks.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WebhookList<'a> {
     /// The webhooks, the oldest first.
     items: Vec<WebhookDocument<'a>>,
-    /// The newest revision, from which the lags are counted.
+    /// The newest revision, which `lag` is counted from.
     #[schema(value_type = u64)]
     revision: Revision,
 }
 
-/// What came of a test.
+/// The outcome of a test delivery.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WebhookTest<'a> {
-    /// Whether the target has taken it.
+    /// Whether the target accepted the message.
     delivered: bool,
-    /// The HTTP status that the target has answered; null when it has not.
+    /// The HTTP status of the target; null if the target did not answer.
     #[schema(required)]
     status: Option<u16>,
-    /// Why it was not delivered.
+    /// Why the delivery failed.
     #[schema(required)]
     error: Option<&'a str>,
-    /// The `webhook-id` that the message had.
+    /// The `webhook-id` of the message.
     webhook_id: &'a str,
 }
 
@@ -164,12 +165,12 @@ impl WebhookState {
     }
 }
 
-/// Make a webhook.
+/// Create a webhook.
 ///
-/// Deliveries follow Standard Webhooks. The answer, and no other, has the secret.
+/// Deliveries follow Standard Webhooks. Only this reply has the secret.
 #[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = crate::http::openapi::WebhookRequest, responses(
     (status = CREATED, description = "The webhook, with its secret", body = WebhookDocument, headers(("Location" = String, description = "Its path"))),
-    (status = CONFLICT, description = "There are as many webhooks as there can be"),
+    (status = CONFLICT, description = "The registry has the maximum number of webhooks"),
 ))]
 pub(crate) async fn create_webhook(
     State(api): State<Shared>,
@@ -200,10 +201,10 @@ pub(crate) async fn list_webhooks(State(api): State<Shared>, params: Params) -> 
     Ok(json::json(&WebhookList { items, revision: api.registry.snapshot().state.revision() }))
 }
 
-/// Read one webhook.
+/// Read a webhook.
 #[utoipa::path(get, path = "/webhooks/{webhook_id}", tag = "webhooks", responses(
     (status = OK, description = "The webhook", body = WebhookDocument),
-    (status = NOT_FOUND, description = "There is no such webhook"),
+    (status = NOT_FOUND, description = "No webhook has this id"),
 ))]
 pub(crate) async fn read_webhook(
     State(api): State<Shared>,
@@ -215,15 +216,16 @@ pub(crate) async fn read_webhook(
     Ok(json::json(&WebhookDocument::of(&view, api.webhooks.lag(&view))))
 }
 
-/// Change a part of a webhook.
+/// Change some fields of a webhook.
 ///
-/// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept. `{"enabled": false}` pauses it,
-/// `{"enabled": true}` resumes it at once, also when it was parked; `after` moves it to another position.
+/// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values. `{"enabled":
+/// false}` pauses the webhook. `{"enabled": true}` resumes the webhook at once, also if it was parked. `after` sets the
+/// position.
 #[utoipa::path(patch, path = "/webhooks/{webhook_id}", tag = "webhooks",
     request_body(content((crate::http::openapi::WebhookPatch = "application/merge-patch+json"), (crate::http::openapi::WebhookPatch = "application/json"))),
     responses(
         (status = OK, description = "The webhook after the change", body = WebhookDocument),
-        (status = NOT_FOUND, description = "There is no such webhook"),
+        (status = NOT_FOUND, description = "No webhook has this id"),
 ))]
 pub(crate) async fn patch_webhook(
     State(api): State<Shared>,
@@ -236,10 +238,10 @@ pub(crate) async fn patch_webhook(
     Ok(json::json(&WebhookDocument::of(&view, api.webhooks.lag(&view))))
 }
 
-/// Remove a webhook. After the answer the registry sends nothing to it.
+/// Remove a webhook. The registry sends nothing to the webhook after this reply.
 #[utoipa::path(delete, path = "/webhooks/{webhook_id}", tag = "webhooks", responses(
-    (status = NO_CONTENT, description = "It is no more"),
-    (status = NOT_FOUND, description = "There is no such webhook"),
+    (status = NO_CONTENT, description = "The webhook was removed"),
+    (status = NOT_FOUND, description = "No webhook has this id"),
 ))]
 pub(crate) async fn remove_webhook(
     State(api): State<Shared>,
@@ -251,12 +253,13 @@ pub(crate) async fn remove_webhook(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Send a test event to a webhook, and tell what came of it.
+/// Send a test event to a webhook, and return the outcome.
 ///
-/// Its type is `webhook.test`. It is sent at once, beside all others, also when the webhook is switched off or parked.
+/// The event has the type `webhook.test`. The registry sends the event at once, also to a webhook that is switched off
+/// or parked.
 #[utoipa::path(post, path = "/webhooks/{webhook_id}/test", tag = "webhooks", responses(
-    (status = OK, description = "What the target has answered, or why it has not", body = WebhookTest),
-    (status = NOT_FOUND, description = "There is no such webhook"),
+    (status = OK, description = "The target's answer, or why there is none", body = WebhookTest),
+    (status = NOT_FOUND, description = "No webhook has this id"),
 ))]
 pub(crate) async fn test_webhook(
     State(api): State<Shared>,
@@ -279,9 +282,8 @@ impl From<WebhookError> for Problem {
             WebhookError::Invalid(invalid) => Problem::from(invalid),
             WebhookError::Past(past) => Problem::from(past),
             WebhookError::Store(error) => {
-                warn!(error = error.chain(), "a webhook could not be written or read");
-                let detail =
-                    format!("{}; the webhook was not changed and the request may be sent again", error.reason());
+                warn!(error = error.chain(), "cannot read or write a webhook");
+                let detail = format!("{}; the webhook was not changed; send the request again", error.reason());
                 Problem::new(Kind::Unavailable, detail).with_retry_after(RETRY_AFTER)
             }
             WebhookError::Stopped => Problem::new(Kind::Unavailable, detail).with_retry_after(RETRY_AFTER),

@@ -1,4 +1,4 @@
-//! What stands at the moment of the question, read from the snapshot: nothing of it is counted a second time.
+//! Gauges that are computed from the snapshot at each scrape, so that no second counter can drift.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use domain::query::CostQuery;
 use domain::record::FindingKind;
 use domain::{LeaseState, Snapshot};
 
-/// What stands.
+/// The gauges of a scrape.
 pub(crate) struct Gauges {
     api: Shared,
     snapshot: Arc<Snapshot>,
 }
 
 impl Gauges {
-    /// What stands now.
+    /// The gauges of the current snapshot.
     pub fn new(api: &Shared) -> Gauges {
         Gauges { api: api.clone(), snapshot: api.registry.snapshot() }
     }
@@ -57,7 +57,7 @@ impl Gauges {
         let is_writable = registry.health() == WriterHealth::Writable;
         writer.gauge("store_writable", "1 if changes can be written, else 0", f64::from(u8::from(is_writable)))?;
         let age = registry.freshness().age(Instant::now()).as_secs_f64();
-        let help = "For how long it is not known whether the revision is the newest: the lag of a replica";
+        let help = "Time since the replica last confirmed that its revision is the newest";
         writer.gauge("snapshot_age_seconds", help, age)?;
         writer.gauge("watchers", "Live streams and long polls", float(registry.topics().followers()))
     }
@@ -65,11 +65,11 @@ impl Gauges {
     fn tell_plugins(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let indexes = self.snapshot.state.indexes();
         let count = |key: &IndexKey| float(indexes.count(key));
-        writer.gauge("plugins_active", "Plugins that hold something that runs", count(&IndexKey::Active))?;
-        writer.gauge("plugins_configured", "Plugins that are ready for use", count(&IndexKey::Configured))?;
+        writer.gauge("plugins_active", "Plugins that hold a running resource", count(&IndexKey::Active))?;
+        writer.gauge("plugins_configured", "Plugins that are configured", count(&IndexKey::Configured))?;
         let modes = ExecutionMode::ALL.iter().map(|mode| (mode.as_str(), count(&IndexKey::Mode(*mode))));
         writer.gauges("plugins", "Plugins by where they do their work", "execution_mode", modes)?;
-        let help = "Plugins that hold something that is not as it should be";
+        let help = "Plugins that hold a resource with a finding";
         let findings = FindingKind::ALL.iter().map(|kind| (kind.as_str(), count(&IndexKey::Finding(*kind))));
         writer.gauges("plugins_with_finding", help, "finding", findings)
     }
@@ -77,51 +77,51 @@ impl Gauges {
     fn tell_costs(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let state = &self.snapshot.state;
         let total = CostQuery::default().present(state).total();
-        let help = "Plugins that a provider may be charging for";
+        let help = "Plugins with a remote resource that the provider may bill";
         writer.gauge("plugins_billable", help, float(total.billable))?;
-        let help = "Billable plugins that have declared no price, and are left out of the burn rate";
+        let help = "Billable plugins without a price, which the burn rate leaves out";
         writer.gauge("plugins_unpriced", help, float(total.unpriced))?;
-        let help = "What an hour costs now, by the prices that were declared";
+        let help = "Current cost in an hour, by the declared prices";
         let burn = total.burn.to_string().parse().unwrap_or(f64::NAN);
         writer.gauge("burn_usd_per_hour", help, burn)?;
         let budgets = state.ledger().budgets();
         let now = self.api.registry.now();
         let is_spent = |percents: &[u32]| percents.iter().any(|percent| *percent >= 100);
         let spent = budgets.values().filter(|account| is_spent(account.reached(now))).count();
-        writer.gauge("budgets", "Budgets that were made", float(budgets.size()))?;
-        writer.gauge("budgets_spent", "Budgets that have told of a threshold of 100 % or more", float(spent))
+        writer.gauge("budgets", "Budgets", float(budgets.size()))?;
+        writer.gauge("budgets_spent", "Budgets that have reached 100 % or more", float(spent))
     }
 
     fn tell_leases(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let leases = self.snapshot.state.leases();
         let of = |state: LeaseState| leases.values().filter(|lease| lease.state == state).count();
         let states = LeaseState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
-        writer.gauges("leases", "Leases by what has become of them", "state", states)
+        writer.gauges("leases", "Leases by state", "state", states)
     }
 
     fn tell_webhooks(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let measures = self.api.webhooks.measures();
         let [delivered, failed, gone] = [&measures.delivered, &measures.failed, &measures.gone].map(Counter::get);
         let attempts = [("delivered", delivered), ("failed", failed), ("gone", gone)];
-        writer.counters("webhook_attempts", "Attempts to deliver, by what came of them", "outcome", attempts)?;
-        // Where another process delivers, that one tells of it.
+        writer.counters("webhook_attempts", "Delivery attempts by outcome", "outcome", attempts)?;
+        // Where another process delivers the webhooks, that process exports their gauges.
         let Some(views) = self.api.webhooks.delivered_here() else { return Ok(()) };
         let of = |state: WebhookState| views.iter().filter(|view| WebhookState::of(view) == state).count();
         let states = WebhookState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
-        writer.gauges("webhooks", "Webhooks that are delivered from here", "state", states)?;
+        writer.gauges("webhooks", "Webhooks that this process delivers, by state", "state", states)?;
         let delivered = views.iter().filter(|view| view.webhook.enabled);
         let lag = delivered.map(|view| self.api.webhooks.lag(view)).max().unwrap_or_default();
-        let help = "Changes that the webhook has not come to that is furthest behind, of those that are enabled";
+        let help = "Changes that the slowest enabled webhook has not delivered yet";
         writer.gauge("webhook_lag_revisions", help, float(lag))
     }
 
     fn tell_spans(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let Some(counts) = self.api.traces.counts() else { return Ok(()) };
-        writer.counters("trace_spans", "Spans that have ended, by what became of them", "outcome", counts.by_outcome())
+        writer.counters("trace_spans", "Ended spans by outcome", "outcome", counts.by_outcome())
     }
 }
 
-/// A count as a gauge has it.
+/// Converts a count to the type of a gauge.
 fn float(count: impl TryInto<u64>) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "revisions and counts are far below 2^53")]
     let float = count.try_into().unwrap_or(u64::MAX) as f64;

@@ -1,10 +1,10 @@
-//! What `/metrics` tells.
+//! The metrics that `/metrics` exports.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`requests`] | requests that were answered |
-//! | [`process`] | what this process takes |
-//! | [`gauges`] | what stands in the registry |
+//! | [`requests`] | counts and durations of requests |
+//! | [`process`] | CPU, memory and files of this process |
+//! | [`gauges`] | gauges of the registry's state |
 //! | [`prometheus_text`] | the older text format |
 
 pub mod requests;

@@ -1,4 +1,4 @@
-//! What this process takes, read from /proc (proc(5)), under the names that Prometheus' client libraries give it.
+//! CPU, memory and files of this process, from /proc (proc(5)), under the names that Prometheus' client libraries use.
 
 use std::fmt;
 use std::fs::{read_dir, read_to_string};
@@ -11,15 +11,15 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use rustix::process::{Resource, getrlimit};
 
-/// The figures of this process.
+/// The collector of this process's metrics.
 #[derive(Debug)]
 pub(crate) struct Process;
 
-/// The figures.
+/// CPU, memory and files of this process.
 struct Usage {
-    /// Processor time, of user and system, in seconds.
+    /// CPU time in user and kernel mode, in seconds.
     cpu_seconds: f64,
-    /// When it began, in seconds since 1970.
+    /// When the process started, in seconds since 1970.
     start_time: f64,
     /// Threads.
     threads: i64,
@@ -33,21 +33,21 @@ struct Usage {
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        // Where there is no /proc, nothing is told of it.
+        // Systems without /proc export no process metrics.
         let Some(usage) = usage() else { return Ok(()) };
-        let help = "Processor time that was taken";
+        let help = "CPU time in user and kernel mode";
         let cpu = encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), MetricType::Counter)?;
         ConstCounter::new(usage.cpu_seconds).encode(cpu)?;
-        let help = "When the process began, since 1970";
+        let help = "Start time of the process since 1970";
         let start = encoder.encode_descriptor("process_start_time", help, Some(&Unit::Seconds), MetricType::Gauge)?;
         ConstGauge::new(usage.start_time).encode(start)?;
         let most_files = getrlimit(Resource::Nofile).current.and_then(|most| i64::try_from(most).ok());
         let bytes = Some(&Unit::Bytes);
         for (name, help, unit, value) in [
-            ("process_virtual_memory", "Address space", bytes, usage.virtual_bytes),
-            ("process_resident_memory", "Memory that is in use", bytes, usage.resident_bytes),
-            ("process_open_fds", "Files that are open", None, usage.open_files),
-            ("process_max_fds", "Files that may be open", None, most_files.unwrap_or(i64::MAX)),
+            ("process_virtual_memory", "Virtual memory", bytes, usage.virtual_bytes),
+            ("process_resident_memory", "Resident memory", bytes, usage.resident_bytes),
+            ("process_open_fds", "Open file descriptors", None, usage.open_files),
+            ("process_max_fds", "Limit of open file descriptors", None, most_files.unwrap_or(i64::MAX)),
             ("process_threads", "Threads", None, usage.threads),
         ] {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)?;
@@ -56,13 +56,14 @@ impl Collector for Process {
     }
 }
 
-/// The figures of this process; `None` where there is no /proc.
+/// Reads the usage of this process; `None` on systems without /proc.
 fn usage() -> Option<Usage> {
     let stat = read_to_string("/proc/self/stat").ok()?;
-    // The command may hold spaces and parentheses: count after the last one. The state, field 3, comes first there.
+    // The command may contain spaces and parentheses, so fields are counted from the last parenthesis. Field 3, the
+    // state, follows.
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3);
-    // utime, stime and starttime, in clock ticks.
+    // utime, stime and starttime are in clock ticks.
     let ticks = |number: usize| Some(field(number)?.parse::<f64>().ok()? / ticks_per_second());
     let statm = read_to_string("/proc/self/statm").ok()?;
     let page = i64::try_from(rustix::param::page_size()).ok()?;

@@ -1,9 +1,9 @@
-//! Prometheus' text format 0.0.4, made from OpenMetrics: for programs that know nothing newer.
+//! Converts OpenMetrics to Prometheus' text format 0.0.4, for programs without OpenMetrics.
 //!
-//! The samples are the same in both. What differs is what a counter is called where it is described, that there is no
-//! `info`, no unit and no end.
+//! Both formats have the same samples. The older format appends `_total` to the described name of a counter, and has no
+//! `info`, no unit and no end marker.
 
-/// Turns a text in OpenMetrics into one in the older format.
+/// Converts a text from OpenMetrics.
 pub(crate) fn of(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;

@@ -1,7 +1,6 @@
-//! The requests that were answered, counted and timed, without a lock and without an allocation.
+//! Counts and durations of requests, without locks or allocations on the hot path.
 //!
-//! There is a row for each route that was ever asked for; the rows are found behind an atomic pointer, and their counters
-//! are atomic.
+//! Each requested route has a row of atomic counters; an atomic pointer holds the table of rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +17,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Unit;
 
-/// The methods that are told apart; all others are `other`.
+/// The methods with separate counters; all other methods count as `other`.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
 
-/// The statuses that are told apart, which are those that this service answers with; all others are `other`.
+/// The statuses with separate counters, which are all statuses of this service; all others count as `other`.
 const STATUSES: [u16; 30] = [
     200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 417, 421, 422,
     428, 429, 431, 500, 501, 503, 504,
@@ -30,17 +29,17 @@ const STATUSES: [u16; 30] = [
 /// The upper bounds of the buckets, in microseconds: 0.1 ms to 26 s.
 const BOUNDS: [u64; 10] = [100, 400, 1_600, 6_400, 25_600, 102_400, 409_600, 1_638_400, 6_553_600, 26_214_400];
 
-/// The requests that were answered. Cloning shares the counters.
+/// Counters of requests. Clones share the counters.
 #[derive(Clone)]
 pub struct Requests(Option<Arc<ArcSwap<Rows>>>);
 
 type Rows = std::collections::HashMap<Box<str>, Arc<Row>, FnvBuildHasher>;
 
-/// The requests for one route, by method.
+/// The counters of a route, by method.
 #[derive(Default)]
 struct Row([Cell; METHODS.len()]);
 
-/// The requests for one route by one method.
+/// The counters of a route and a method.
 struct Cell {
     answered: [AtomicU64; STATUSES.len() + 1],
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -66,7 +65,7 @@ impl fmt::Debug for Requests {
     }
 }
 
-/// The name of a method that this service knows.
+/// The name of a method with separate counters.
 pub(crate) fn known(method: &Method) -> Option<&'static str> {
     METHODS.get(place_of(method)).copied().filter(|name| *name != "other")
 }
@@ -84,12 +83,12 @@ fn place_of(method: &Method) -> usize {
 }
 
 impl Requests {
-    /// Requests that are not counted: to measure what counting costs.
+    /// Counts nothing, so that a benchmark can measure the cost of counting.
     pub fn uncounted() -> Requests {
         Requests(None)
     }
 
-    /// Counts an answer. `route` is one of ours, and not the path.
+    /// Counts an answered request. `route` is the matched route, not the path, so labels stay bounded.
     pub fn count(&self, method: &Method, route: &str, status: StatusCode, duration: Duration) {
         let Some(rows) = &self.0 else { return };
         let method = place_of(method);
@@ -97,7 +96,7 @@ impl Requests {
             row.count(method, status, duration);
             return;
         }
-        // Once for each route there is.
+        // Copies the table, but only for the first request of each route.
         rows.rcu(|rows| {
             let mut rows = Rows::clone(rows);
             rows.entry(route.into()).or_default();
@@ -113,7 +112,7 @@ impl Row {
     fn count(&self, method: usize, status: StatusCode, duration: Duration) {
         let Some(cell) = self.0.get(method) else { return };
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        // As a bound is part of its bucket, what lies a fraction of a microsecond above it must not be.
+        // A bucket includes its bound, so a fraction of a microsecond above the bound must round up.
         let micros = micros.saturating_add(u64::from(!duration.subsec_nanos().is_multiple_of(1_000)));
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());
         let place = STATUSES.binary_search(&status.as_u16()).unwrap_or(STATUSES.len());
@@ -140,7 +139,7 @@ impl Collector for Requests {
         };
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut answered =
-            encoder.encode_descriptor("http_requests", "Requests that were answered", None, MetricType::Counter)?;
+            encoder.encode_descriptor("http_requests", "Answered requests", None, MetricType::Counter)?;
         for (route, method, cell) in cells() {
             let statuses = STATUSES.iter().map(u16::to_string).chain(["other".to_owned()]);
             for (status, count) in statuses.zip(cell.answered.iter().map(read)).filter(|(_, count)| *count > 0) {
@@ -148,7 +147,7 @@ impl Collector for Requests {
                 ConstCounter::new(count).encode(answered.encode_family(&labels)?)?;
             }
         }
-        let help = "Time until the answer began";
+        let help = "Time until the reply began";
         let unit = Some(&Unit::Seconds);
         let mut durations = encoder.encode_descriptor("http_request_duration", help, unit, MetricType::Histogram)?;
         for (route, method, cell) in cells() {

@@ -1,4 +1,4 @@
-//! Who asks, and whether what they ask for is for them.
+//! Authenticates requests, and checks the permission of their callers.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use crate::http::state::Api;
 use domain::access::{Permission, Principal};
 use domain::command::authorization;
 
-/// When to ask again after the tokens could not be read.
+/// When a client should retry after the service could not read the tokens.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Finds out who asks, and puts the [`Principal`] into the request's extensions.
+/// Authenticates the caller, and puts the [`Principal`] into the request's extensions.
 ///
-/// While no tokens are configured everybody may do everything, but for pages that a browser has from elsewhere: see
+/// While no tokens are configured, every caller has all permissions, except web pages of other origins: see
 /// [`super::host_check`].
 ///
 /// # Errors
 ///
-/// 401 for a token that is missing, though needed, or not in force; 403 and 421 for a page from elsewhere; 503 as long as the
-/// tokens were never read.
+/// 401 for a token that is missing or not valid; 403 and 421 for a web page of another origin; 503 until the service
+/// has read the tokens once.
 pub async fn identify(api: &Api, permission: Permission, request: &mut Request) -> Result<(), Problem> {
     let known = api.access.tokens.in_force().as_ref().map(|ring| find(api, ring, permission, request));
     let principal = match known {
-        // It says only that it lives, at any time and to everybody.
+        // The liveness probe works without a token, also while the service cannot read the tokens.
         _ if permission == Permission::Public && request.uri().path() == "/healthz" => Principal::anonymous(),
         Some(found) => found?,
         None => match first_read(api).await {
@@ -40,9 +40,9 @@ pub async fn identify(api: &Api, permission: Permission, request: &mut Request) 
     Ok(())
 }
 
-/// The tokens, when nobody has read them yet.
+/// Waits for the first read of the tokens.
 async fn first_read(api: &Api) -> Result<Arc<Keyring>, Problem> {
-    // They are in the same store, and nobody is to wait for it.
+    // The same store holds the tokens, so waiting for them would block until the store answers.
     if !api.registry.snapshot().is_loaded() {
         return Err(not_read(api));
     }
@@ -61,20 +61,20 @@ fn find(api: &Api, ring: &Keyring, permission: Permission, request: &Request) ->
     }
 }
 
-/// The value of the only field `Authorization`; of several, none that could be one.
+/// The value of the field `Authorization`. Several fields give an empty value, which is never valid.
 fn only(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next()?;
     Some(if values.next().is_some() { b"" } else { first.as_bytes() })
 }
 
-/// Refuses what the role of the one who asks is not for.
+/// Refuses a request that the caller's role does not permit.
 ///
 /// # Errors
 ///
-/// 403, naming the roles that would do.
+/// 403, naming the roles that have the permission.
 pub fn permit(permission: Permission, request: &Request) -> Result<(), Problem> {
-    // Without a copy: every request comes by here.
+    // The principal is borrowed: cloning would cost every request.
     let principal = request.extensions().get::<Principal>();
     match principal {
         _ if permission == Permission::Public => Ok(()),
@@ -85,11 +85,11 @@ pub fn permit(permission: Permission, request: &Request) -> Result<(), Problem> 
     }
 }
 
-/// Refuses to go on answering whoever would not be let in any more.
+/// Refuses to continue a long reply when the caller's token is no longer valid.
 ///
 /// # Errors
 ///
-/// 401 when the token was revoked or has expired meanwhile.
+/// 401 when the token was revoked or has expired since the request began.
 pub fn require_still(api: &Api, principal: &Principal) -> Result<(), Problem> {
     let ring = api.access.tokens.in_force();
     let now = api.registry.clock().now();
@@ -100,7 +100,7 @@ pub fn require_still(api: &Api, principal: &Principal) -> Result<(), Problem> {
     }
 }
 
-/// The challenge of RFC 6750 section 3 to a request that nobody has made.
+/// A refusal with the challenge of RFC 6750 section 3.
 fn denied(denial: Denial) -> Problem {
     let challenge = match denial {
         Denial::NoToken => r#"Bearer realm="plugin-registry""#,

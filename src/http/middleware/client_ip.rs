@@ -1,9 +1,9 @@
-//! Whose request it is, as far as the network tells.
+//! Finds the client's address behind proxies.
 //!
-//! Behind a proxy, every connection is the proxy's. It says in a header field whose request it passes on; and so may
-//! anybody else. The field is therefore read from its end, where the nearest proxy has written, and only as
-//! long as the one who wrote is trusted. There are two such fields, and a proxy that writes one passes on
-//! the other as the client has sent it: which of them counts is a setting, and never what happens to be there.
+//! Behind a proxy, every connection comes from the proxy. The proxy adds the client's address to a header field, but
+//! any client can send the same field. So the field is read from its end, where the nearest proxy has written, and only
+//! as far as trusted proxies wrote. There are two such fields, and a proxy that writes one passes on the client's value
+//! of the other. So a setting decides which field counts, never the request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,22 +12,22 @@ use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
-/// The address that a request comes from: an extension of every request that came over a connection. Behind a trusted
-/// proxy, it is that of the proxy's client.
+/// The client's address, as an extension of every request. Behind a trusted proxy, this is the address of the proxy's
+/// client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientIp(pub IpAddr);
 
-/// In which header field proxies write whose request they pass on.
+/// The header field in which the proxies write the client's address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProxyField {
-    /// `X-Forwarded-For`, which most write.
+    /// `X-Forwarded-For`, which most proxies write.
     #[default]
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
 }
 
-/// The proxies whose word counts.
+/// The proxies whose header fields are trusted.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
@@ -35,18 +35,18 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Proxies in these networks, which write that field.
+    /// Trusts proxies in these networks, which write this field.
     pub fn new(networks: Vec<IpNet>, field: ProxyField) -> TrustedProxies {
         TrustedProxies { networks, field }
     }
 
-    /// Returns true if and only if an address is that of a trusted proxy.
+    /// Returns true if and only if an address belongs to a trusted proxy.
     pub fn is_trusted(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Finds out whose request it is.
+    /// Replaces the address of the connection by the client's address.
     pub fn trace_back(&self, request: &mut Request) {
         if self.networks.is_empty() {
             return;
@@ -58,21 +58,21 @@ impl TrustedProxies {
         }
     }
 
-    /// The nearest one who is no trusted proxy.
+    /// The nearest address that is not a trusted proxy.
     fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer;
         let mut said = self.said(headers).into_iter().rev();
         while self.is_trusted(nearest) {
             match said.next() {
                 Some(Some(before)) => nearest = before,
-                // Hidden, not known, or no such word: then it is the proxy that answers for it.
+                // The client is hidden, unknown or malformed, so the proxy's address counts.
                 Some(None) | None => break,
             }
         }
         nearest
     }
 
-    /// Whose requests were passed on, by the word of those who have passed them on: the nearest is the last.
+    /// The addresses that proxies have added; the nearest proxy wrote the last address.
     fn said(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         let name = match self.field {
             ProxyField::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
@@ -86,7 +86,7 @@ impl TrustedProxies {
     }
 }
 
-/// An address, with or without a port, as `X-Forwarded-For` and `Forwarded` have it.
+/// Parses an address with or without a port, as in `X-Forwarded-For` and `Forwarded`.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -94,8 +94,8 @@ fn address(text: &str) -> Option<IpAddr> {
     parsed.map(|address| address.to_canonical())
 }
 
-/// The parameter `for` of every element of a field `Forwarded`. A field that is malformed says nothing: what would be
-/// taken for its end may be what a client has made of it.
+/// The parameter `for` of every element of a field `Forwarded`. A malformed field counts as empty: a client could have
+/// shaped its end.
 fn elements(line: &str) -> Vec<Option<IpAddr>> {
     let Some(elements) = split_unquoted(line, ',') else { return vec![None] };
     let element = |element: &str| {
@@ -110,7 +110,7 @@ fn elements(line: &str) -> Vec<Option<IpAddr>> {
     elements.into_iter().map(element).collect()
 }
 
-/// Splits at a character that is not within a quoted string; `None` when one does not end.
+/// Splits at a character outside quoted strings; `None` when a quoted string does not end.
 fn split_unquoted(text: &str, at: char) -> Option<Vec<&str>> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (place, c) in text.char_indices() {
@@ -152,7 +152,7 @@ mod tests {
     #[case("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1")]
     #[case("10.0.0.1", &["2001:db8::1"], "2001:db8::1")]
     #[case("10.0.0.1", &["::ffff:203.0.113.7"], "203.0.113.7")]
-    // What is left of the nearest client was written by nobody who is trusted.
+    // Only trusted proxies wrote the text after the nearest client's address.
     #[case("10.0.0.1", &["6.6.6.6, 203.0.113.7"], "203.0.113.7")]
     #[case("10.0.0.1", &["6.6.6.6", "203.0.113.7"], "203.0.113.7")]
     #[case("10.0.0.1", &["203.0.113.7, 10.0.0.2, 10.0.0.3"], "203.0.113.7")]
@@ -176,7 +176,7 @@ mod tests {
     #[case(&["for=_hidden"], "10.0.0.1")]
     #[case(&["for=unknown"], "10.0.0.1")]
     #[case(&["proto=https"], "10.0.0.1")]
-    // A quotation that a client has begun does not swallow what the proxy has added.
+    // An open quote from a client must not swallow the element that the proxy added.
     #[case(&["for=\"6.6.6.6, for=203.0.113.7"], "10.0.0.1")]
     #[case(&["for=\"6.6.6.6", "for=203.0.113.7"], "203.0.113.7")]
     fn forwarded_is_read_as_rfc_7239_has_it(#[case] lines: &[&str], #[case] found: &str) {

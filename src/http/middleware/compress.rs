@@ -1,4 +1,4 @@
-//! Long replies, compressed for those who take them so (RFC 9110 section 8.4).
+//! Compresses long replies for clients that accept gzip (RFC 9110 section 8.4).
 
 use std::convert::Infallible;
 
@@ -12,10 +12,10 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use crate::http::media_type::EVENT_STREAM;
 
-/// The shortest reply that is worth compressing, in bytes.
+/// Shorter replies are not worth the time to compress them, in bytes.
 const MIN_LENGTH: u64 = 4096;
 
-/// The reply of a service, compressed if that is asked for and worth it.
+/// The reply of a service, compressed if the client accepts gzip and the reply is long.
 pub async fn compressed<S>(mut inner: S, request: Request) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible>,
@@ -32,15 +32,15 @@ where
     response
 }
 
-/// Which replies are worth compressing: long ones, and none with a strong entity tag, because a
-/// compressed form would be another representation under the same tag (RFC 9110 section 8.8.3.3).
+/// Compresses long replies only, and none with a strong entity tag. A compressed form would be another representation
+/// under the same tag (RFC 9110 section 8.8.3.3).
 #[derive(Clone, Copy)]
 struct WorthCompressing;
 
 impl Predicate for WorthCompressing {
     fn should_compress<B: hyper::body::Body>(&self, response: &hyper::Response<B>) -> bool {
         let strong = response.headers().get(ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
-        // Of a stream, every event is to be seen at once.
+        // A compressor holds back events until it has a full block.
         let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == EVENT_STREAM);
         !strong && !is_stream && SizeAbove::new(MIN_LENGTH).should_compress(response)
     }

@@ -1,5 +1,5 @@
-//! How current an answer is: never from a store that has not been read, from the store's head when that is asked for, and
-//! with its age when it may be old.
+//! How current a reply is: from a loaded snapshot, from the store's head if the client requests `strong`, and with its
+//! age if the replica may be behind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::registry::freshness::OLD;
 use crate::registry::health::WriterHealth;
 use domain::Snapshot;
 
-/// How long to wait for a store that has not been read.
+/// When a client should retry while the registry loads its store.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// The snapshot that a request is to see.
+/// The snapshot that a request reads from.
 ///
 /// # Errors
 ///
-/// 503 when the store has not been read, or cannot be asked; 400 for a `consistency` that is not known.
+/// 503 when the registry has not loaded its store, or the store does not answer; 400 for an unknown `consistency`.
 pub async fn snapshot_for(
     api: &Api,
     operation: Option<&Operation>,
@@ -41,7 +41,7 @@ pub async fn snapshot_for(
     if snapshot.is_loaded() || is_of_service { Ok(snapshot) } else { Err(not_read(api)) }
 }
 
-/// The problem of a registry that has not been read yet.
+/// The problem while the registry has not loaded its store.
 pub fn not_read(api: &Api) -> Problem {
     let why = match api.registry.health() {
         WriterHealth::Starting { reason, .. } => format!(": {reason}"),
@@ -51,7 +51,7 @@ pub fn not_read(api: &Api) -> Problem {
         .with_retry_after(START_PAUSE)
 }
 
-/// Says how old an answer may be, when it may be old.
+/// Adds the age of the reply if the replica may be behind.
 pub fn tell_age(api: &Api, now: Instant, headers: &mut HeaderMap) {
     let age = api.registry.freshness().age(now);
     if age >= OLD {

@@ -1,7 +1,7 @@
-//! Which pages of other origins may read answers (CORS, Fetch standard section 3.2).
+//! Lets pages of other origins read replies (CORS, Fetch standard section 3.2).
 //!
-//! Off unless origins are named. Credentials are never allowed: this service knows no cookies, and a token is sent by the
-//! page itself.
+//! CORS is off unless the operator names origins. Credentials are never allowed: the service uses no cookies, and pages
+//! send their tokens explicitly.
 
 use std::collections::BTreeSet;
 
@@ -13,27 +13,27 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-/// What pages may ask.
+/// The methods that pages may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 
-/// Which header fields they may send beyond those that any page may.
+/// The request fields that pages may send, besides the fields that CORS always allows.
 const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, x-request-id",
 );
 
-/// Which fields of an answer they may read beyond those that any page may.
+/// The response fields that pages may read, besides the fields that CORS always allows.
 const RESPONSE_FIELDS: HeaderValue = HeaderValue::from_static(
     "allow, etag, idempotency-replayed, link, location, ratelimit, ratelimit-policy, registry-age, \
      registry-revision, registry-store, retry-after, x-request-id",
 );
 
-/// For how many seconds a browser need not ask again.
+/// For how many seconds a browser may cache the preflight reply.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// What an answer that depends on the origin says to caches.
+/// Caches must store a reply for each origin separately.
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 
-/// The origins whose pages may read answers.
+/// The origins whose pages may read replies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cors {
     origins: BTreeSet<Box<[u8]>>,
@@ -41,11 +41,11 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// Allows these origins, for example `https://app.example`; `*` is any.
+    /// Allows these origins, for example `https://app.example`; `*` allows any origin.
     ///
     /// # Errors
     ///
-    /// What is wrong with one that is none.
+    /// Says why a text is not an origin.
     pub fn allowing<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Cors, String> {
         let mut cors = Cors::default();
         for origin in origins {
@@ -56,14 +56,18 @@ impl Cors {
             let written = Url::parse(origin).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
             match written.map(|written| written.ascii_serialization()) {
                 Some(written) if written == origin => drop(cors.origins.insert(origin.as_bytes().into())),
-                Some(written) => return Err(format!("`{origin}` is no origin as browsers send it; `{written}` is")),
-                None => return Err(format!("`{origin}` is no origin; name it as in https://app.example, or `*`")),
+                Some(written) => {
+                    return Err(format!("`{origin}` is not written as browsers send it; write `{written}`"));
+                }
+                None => {
+                    return Err(format!("`{origin}` is not an origin; write one such as https://app.example, or `*`"));
+                }
             }
         }
         Ok(cors)
     }
 
-    /// Returns true if and only if pages of this origin may read answers.
+    /// Returns true if and only if pages of this origin may read replies.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
         self.is_any || self.origins.contains(origin.as_bytes())
     }
@@ -72,7 +76,7 @@ impl Cors {
         !self.is_any && self.origins.is_empty()
     }
 
-    /// The answer to a browser that asks whether a page may make a request, if that is what is asked and it may.
+    /// The reply to a preflight request of an allowed origin; `None` for all other requests.
     pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response> {
         if self.is_off() || *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
@@ -86,12 +90,12 @@ impl Cors {
         Some((StatusCode::NO_CONTENT, fields).into_response())
     }
 
-    /// Lets the page that has asked read the answer, if it may.
+    /// Lets the page that sent the request read the reply, if the page's origin is allowed.
     pub fn mark(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
         if self.is_off() {
             return;
         }
-        // To others, too: a cache must not give them what was made for a page that may.
+        // Replies to other origins need the field, too: a cache must not reuse them for an allowed origin.
         answer.append(VARY, VARY_ORIGIN);
         if let Some(origin) = origin.filter(|origin| self.allows(origin)) {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

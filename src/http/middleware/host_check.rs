@@ -1,14 +1,15 @@
-//! Pages that a browser has from elsewhere may not ask here.
+//! Protects a service without tokens against web pages in a local browser.
 //!
-//! While no tokens are configured, whoever can reach the service may use it; and a browser on this machine can. So it must
-//! not do what any page in it wants:
+//! While no tokens are configured, anyone who can reach the service may use it. A browser on this host can reach the
+//! service, so the service must refuse the browser's web pages:
 //!
-//! - A page of another origin that sends a request (a drive-by write) is told by the browser's own `Origin` field.
-//! - A page whose name was made to mean our address after it was loaded (DNS rebinding) is of the same origin, as far as
-//!   the browser can tell, but it asks for us by its own name: by a `Host` that is none of ours. An address cannot be made to
-//!   mean another, and `localhost` (RFC 6761 section 6.3) is always this machine.
+//! - A page of another origin sends a request (a drive-by write). The browser adds the field `Origin`, which names that
+//!   origin.
+//! - The DNS name of a page is changed to this service's address after the page was loaded (DNS rebinding). The browser
+//!   then sees the same origin, but the field `Host` still has the page's name. Addresses and `localhost` (RFC 6761
+//!   section 6.3) are safe: no DNS record can change them.
 //!
-//! With tokens, neither is of any use: no page has one, and a browser adds none by itself.
+//! With tokens, no check is needed: pages have no token, and browsers do not add one.
 
 use std::net::IpAddr;
 
@@ -18,45 +19,45 @@ use hyper::header::{HOST, HeaderMap, ORIGIN};
 use super::cors::Cors;
 use crate::http::problem::{Kind, Problem};
 
-/// Stands for every name.
+/// Allows every host.
 const ANY: &str = "*";
 
-/// By which names the service is asked for.
+/// The hosts that a request may name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<String>);
 
 impl AllowedHosts {
-    /// These hosts, beside addresses and `localhost`.
+    /// Allows these hosts, besides addresses and `localhost`.
     pub fn new(hosts: impl IntoIterator<Item = String>) -> AllowedHosts {
         AllowedHosts(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 
-    /// Refuses a request for a name that is none of the service's, or by a page from elsewhere.
+    /// Refuses a request that names a host that is not allowed, or comes from a page of another origin.
     ///
     /// # Errors
     ///
-    /// 421 and 403, which say what setting would allow it.
+    /// 421 and 403. The detail names the setting that would allow the request.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap, cors: &Cors) -> Result<(), Problem> {
-        // RFC 9112 section 3.2.2: a target with an authority counts, and not the field. A request without either is refused
-        // elsewhere, unless it is of HTTP/1.0, which no browser speaks.
+        // RFC 9112 section 3.2.2: an authority in the target overrides the field. A request with neither is refused
+        // elsewhere, except in HTTP/1.0, which no browser speaks.
         let field = || headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
         let asked = uri.authority().map(hyper::http::uri::Authority::as_str).or_else(field);
         if let Some(asked) = asked.filter(|asked| !self.goes_by(host_of(asked))) {
             let host: String = host_of(asked).chars().take(256).collect();
             let detail = format!(
-                "no tokens are configured, so that only requests for an address, `localhost` or a name of \
-                 --allowed-hosts are answered, and `{host}` is none"
+                "without tokens, the service answers only requests for an address, `localhost` or a host in \
+                 --allowed-hosts, not for `{host}`"
             );
             return Err(Problem::new(Kind::Misdirected, detail));
         }
-        // A page that may read answers may ask, too.
+        // A page that may read replies may also send requests.
         for origin in headers.get_all(ORIGIN).iter().filter(|origin| !cors.allows(origin)) {
             let origin = origin.to_str().unwrap_or_default();
             if !is_own(origin, asked.unwrap_or_default()) {
                 let origin: String = origin.chars().take(256).collect();
                 let detail = format!(
-                    "no tokens are configured, so that only pages of this service and of --cors-origins may ask, and \
-                     `{origin}` is none"
+                    "without tokens, the service answers only pages of this service and of origins in \
+                     --cors-origins, not of `{origin}`"
                 );
                 return Err(Problem::new(Kind::ForeignOrigin, detail));
             }
@@ -72,7 +73,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether pages of an origin are those of the service, as it was asked for.
+/// Whether an origin is the service's origin, as the request names the service.
 fn is_own(origin: &str, asked: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let usual = match scheme {
@@ -91,7 +92,7 @@ fn is_own(origin: &str, asked: &str) -> bool {
 /// The host of an authority, without its port; an IPv6 address with its brackets.
 fn host_of(authority: &str) -> &str {
     let end = if authority.starts_with('[') {
-        // What follows the bracket is a port, or it is no address.
+        // Text after the bracket is a port; any other text makes the address invalid.
         authority.find("]:").map_or(authority.len(), |bracket| bracket + 1)
     } else {
         authority.find(':').unwrap_or(authority.len())

@@ -1,9 +1,9 @@
-//! Room for a number of things at a time: requests, watchers, bytes.
+//! A limit on requests, watchers or bytes that are in use at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much room there is, and how much of it is taken. Clones share it.
+/// A capacity, and how much of the capacity is in use. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Limiter(Arc<LimiterCounts>);
 
@@ -14,34 +14,34 @@ struct LimiterCounts {
 }
 
 impl Limiter {
-    /// Room for `most`.
+    /// A limiter with the capacity `most`.
     pub fn of(most: usize) -> Limiter {
         Limiter(Arc::new(LimiterCounts { most, taken: AtomicUsize::new(0) }))
     }
 
-    /// Takes so much of it, if it is there.
+    /// Takes an amount of the capacity, if so much is free.
     pub fn take(&self, amount: usize) -> Option<Permit> {
         let mut place = self.nothing();
         place.grow(amount).then_some(place)
     }
 
-    /// A place that takes nothing as yet.
+    /// A permit for an amount of zero, which can grow.
     pub fn nothing(&self) -> Permit {
         Permit { room: self.clone(), amount: 0 }
     }
 
-    /// How much is taken.
+    /// How much of the capacity is in use.
     pub fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }
 
-    /// How much there is.
+    /// The capacity.
     pub fn most(&self) -> usize {
         self.0.most
     }
 }
 
-/// A part of the room, given back when it is dropped.
+/// An amount of the capacity; dropping the permit returns the amount.
 #[derive(Debug)]
 pub struct Permit {
     room: Limiter,
@@ -49,10 +49,10 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Takes so much more. Returns false, and takes nothing, when there is not so much.
+    /// Takes a further amount. Returns false and takes nothing if the capacity does not suffice.
     pub fn grow(&mut self, more: usize) -> bool {
         let counts = &self.room.0;
-        // Nothing else is read or written on the ground of this number, so that no order is needed.
+        // Relaxed: no other memory depends on the counter.
         let before = counts.taken.fetch_add(more, Ordering::Relaxed);
         if before.checked_add(more).is_none_or(|taken| taken > counts.most) {
             counts.taken.fetch_sub(more, Ordering::Relaxed);

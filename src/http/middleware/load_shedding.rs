@@ -1,17 +1,17 @@
-//! Which requests are let in at the moment, before anything is done for them.
+//! Admits or refuses requests before the service does any work for them.
 //!
-//! | what is bounded | by |
+//! | limit | by |
 //! |---|---|
-//! | how many requests one caller makes | [`RateLimits`]: 429 |
-//! | how many are worked on at a time | [`LoadShedder::requests`]: 503 |
-//! | how many take their time (live streams, long polls, NDJSON bodies) | [`LoadShedder::watchers`]: 503 |
-//! | how many bytes of bodies are held, of all requests together | [`LoadShedder::bodies`]: 503 |
+//! | requests of one caller | [`RateLimits`]: 429 |
+//! | requests in progress | [`LoadShedder::requests`]: 503 |
+//! | long requests (live streams, long polls, NDJSON bodies) | [`LoadShedder::watchers`]: 503 |
+//! | bytes of all bodies in memory | [`LoadShedder::bodies`]: 503 |
 //!
-//! A request whose body is still arriving is not worked on: otherwise those who send slowly would have
-//! the places of those who do not. It takes its place once it is whole ([`DeferredPermit`]).
+//! A request takes its permit once its body has arrived ([`DeferredPermit`]). Otherwise clients that send slowly would
+//! use up the permits.
 //!
-//! Whoever asks whether the service is well ([`is_check`]) is always let in: an overloaded service that is taken for
-//! dead, and restarted, is no better for it.
+//! Health checks ([`Operation::is_always_admitted`]) are always admitted: restarting an overloaded service would not
+//! reduce its load.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,24 +32,24 @@ use crate::http::operations::Operation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::read_options::ReadOptions;
 
-/// How long those wait who are turned away.
+/// When a refused client should retry.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What is let in.
+/// The limits that admit or refuse requests.
 pub struct LoadShedder {
-    /// The proxies that are believed.
+    /// The proxies whose forwarding headers are trusted.
     pub proxies: TrustedProxies,
-    /// How many requests a caller may make, if that is bounded.
+    /// The rate limit of each caller, if the operator has set one.
     pub rates: Option<RateLimits>,
-    /// How many requests are worked on at a time.
+    /// Permits for requests in progress.
     pub requests: Limiter,
-    /// How many live streams, long polls and NDJSON bodies there may be at a time.
+    /// Permits for live streams, long polls and NDJSON bodies.
     pub watchers: Limiter,
-    /// How many bytes of bodies may be held in all.
+    /// Permits for bytes of bodies in memory.
     pub bodies: Limiter,
-    /// Which pages may read answers.
+    /// The origins whose pages may read replies.
     pub cors: Cors,
-    /// `Strict-Transport-Security`, if it is to be said.
+    /// The value of `Strict-Transport-Security`, if the operator has enabled the field.
     pub strict_transport: Option<HeaderValue>,
 }
 
@@ -67,25 +67,26 @@ impl Default for LoadShedder {
     }
 }
 
-/// What a request was given when it came in; kept until it is answered.
+/// The permits of a request, held until the request is answered.
 #[derive(Default)]
 pub struct Admission {
-    /// Whether it may last as long as something comes, or nothing does.
+    /// Whether the request is exempt from the time limit: a live stream, a long poll or an NDJSON body.
     pub takes_its_time: bool,
     left: Option<Remaining>,
     origin: Option<HeaderValue>,
     _held: HeldPermits,
 }
 
-/// The place of a request, or the turn that it will take one in.
+/// The permit of a request, or the deferred permit of a request whose body is still arriving.
 type HeldPermits = (Option<Permit>, Option<Arc<DeferredPermit>>);
 
 impl LoadShedder {
-    /// Lets a request in, which somebody has made who has that name, or none.
+    /// Admits a request. `name` is the name of the caller's token, if the caller has one.
     ///
     /// # Errors
     ///
-    /// What the caller is told who is turned away; the entry has what is left for him.
+    /// 429 or 503 when a limit is reached. The [`Admission`] is valid either way: the refusal needs the caller's
+    /// remaining requests.
     pub fn enter(
         &self,
         operation: Option<&Operation>,
@@ -112,12 +113,12 @@ impl LoadShedder {
         (Admission { takes_its_time, left, origin, _held: held }, admitted)
     }
 
-    /// The entry of a request that is let in whatever there is.
+    /// Admits a request regardless of the limits.
     pub fn pass(&self, request: &Request) -> Admission {
         Admission { origin: request.headers().get(ORIGIN).cloned(), ..Admission::default() }
     }
 
-    /// A place for a request; none for one whose body is still arriving: it takes one when its [`DeferredPermit`] has come.
+    /// A permit for a request, or a [`DeferredPermit`] if the body is still arriving.
     fn place_for(&self, request: &mut Request, takes_its_time: bool) -> Result<HeldPermits, Problem> {
         if takes_its_time {
             return Ok((Some(self.watch()?), None));
@@ -130,39 +131,39 @@ impl LoadShedder {
         Ok((None, Some(turn)))
     }
 
-    /// A place among those who take their time.
+    /// A permit for a live stream, a long poll or an NDJSON body.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// 503 when all such permits are taken.
     pub fn watch(&self) -> Result<Permit, Problem> {
         self.watchers.take(1).ok_or_else(|| {
             let most = self.watchers.most();
             let detail =
-                format!("there are {most} live streams, long polls and NDJSON bodies already (--max-watchers)");
+                format!("all {most} permits for live streams, long polls and NDJSON bodies are taken (--max-watchers)");
             Problem::new(Kind::Unavailable, detail).with_retry_after(WAIT)
         })
     }
 
-    /// Takes so many more bytes for a body, of which some are held.
+    /// Adds a number of bytes to the permit of a body.
     ///
     /// # Errors
     ///
-    /// When all bodies together have too many.
+    /// 503 when the bodies of all requests exceed the limit.
     pub fn hold(held: &mut Permit, more: usize) -> Result<(), Problem> {
         if held.grow(more) {
             return Ok(());
         }
-        let detail = "the bodies of all requests together take too much memory; send it again (--max-body-memory)";
+        let detail = "the bodies of all requests exceed the memory limit; send the request again (--max-body-memory)";
         Err(Problem::new(Kind::Unavailable, detail).with_retry_after(WAIT).closing())
     }
 
-    /// The answer to a browser that asks whether a page may make a request.
+    /// The reply to a CORS preflight request.
     pub fn preflight(&self, request: &Request) -> Option<Response> {
         self.cors.preflight(request.method(), request.headers())
     }
 
-    /// Adds to an answer what this has to say.
+    /// Adds the header fields of rate limits, CORS and security to a reply.
     pub fn mark(&self, entry: &Admission, holds_secrets: bool, answer: &mut HeaderMap) {
         if let (Some(rates), Some(left)) = (&self.rates, entry.left) {
             rates.tell(left, answer);
@@ -172,7 +173,7 @@ impl LoadShedder {
     }
 }
 
-/// The turn of a request whose body is still arriving.
+/// The permit that a request takes once its body has arrived.
 #[derive(Debug)]
 pub struct DeferredPermit {
     requests: Limiter,
@@ -180,11 +181,11 @@ pub struct DeferredPermit {
 }
 
 impl DeferredPermit {
-    /// Takes a place for the request, whose body is whole now and held in `body`.
+    /// Takes the permit. `body` is the permit for the bytes of the body, which has arrived.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// 503 when all permits are taken.
     pub fn come(&self, body: Permit) -> Result<(), Problem> {
         let place = self.requests.take(1).ok_or_else(overloaded)?;
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend([place, body]);
@@ -192,21 +193,21 @@ impl DeferredPermit {
     }
 }
 
-/// Whose request it is: the one who has that name, or else whoever is at the address.
+/// The key for the rate limit: the name of the caller's token, or else the client's address.
 fn caller(request: &Request, name: Option<Arc<str>>) -> Option<RateLimitKey> {
     let at = || request.extensions().get::<ClientIp>().map(|ClientIp(address)| RateLimitKey::at(*address));
     name.map(RateLimitKey::Named).or_else(at)
 }
 
-/// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
-/// takes its place when it is opened.
+/// Whether a request is exempt from the time limit. A live stream is requested by a header field, so the handler takes
+/// the permit when it opens the stream.
 fn takes_its_time(operation: &Operation, request: &Request) -> bool {
     let is_import = operation.takes_lines && media_type(request.headers()).as_deref() == Some(NDJSON);
     is_import || (operation.has_read_options() && ReadOptions::waits(request.uri().query()))
 }
 
 fn overloaded() -> Problem {
-    Problem::new(Kind::Unavailable, "too many requests are being worked on; send it again").with_retry_after(WAIT)
+    Problem::new(Kind::Unavailable, "too many requests are in progress; send the request again").with_retry_after(WAIT)
 }
 
 #[cfg(test)]
@@ -233,7 +234,7 @@ mod tests {
         assert!(enters("192.0.2.1", Some("trainer")));
         assert!(!enters("192.0.2.2", Some("trainer")), "the name is the same");
         assert!(enters("192.0.2.1", Some("agent")));
-        assert!(enters("192.0.2.1", None), "nobody has come from there without a name");
+        assert!(enters("192.0.2.1", None), "no request without a name came from this address before");
         assert!(!enters("192.0.2.1", None));
         assert!(enters("192.0.2.2", None));
     }

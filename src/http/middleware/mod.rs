@@ -1,15 +1,15 @@
-//! What every request goes through, from the outside to the handler.
+//! The layers that every request passes, from the connection to the handler.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`stack`] | the order of it all: id, snapshot, time limit, form of errors, log line |
-//! | [`authorize`] | who asks, and whether it is for them |
-//! | [`load_shedding`], [`limiter`], [`rate_limit`] | which requests are let in |
-//! | [`consistency`] | how current the answer is |
-//! | [`host_check`], [`cors`], [`security_headers`] | what pages of browsers may do |
-//! | [`client_ip`] | whose address a request comes from |
-//! | [`request_id`], [`trace`](mod@trace) | the name of a request, and its trace |
-//! | [`compress`] | smaller answers |
+//! | [`stack`] | the order of all layers: id, snapshot, time limit, form of errors, log line |
+//! | [`authorize`] | authentication and authorization |
+//! | [`load_shedding`], [`limiter`], [`rate_limit`] | admission of requests |
+//! | [`consistency`] | how current the reply is |
+//! | [`host_check`], [`cors`], [`security_headers`] | protection against web pages in a browser |
+//! | [`client_ip`] | the client's address behind proxies |
+//! | [`request_id`], [`trace`](mod@trace) | the id of a request, and its trace |
+//! | [`compress`] | compression of replies |
 
 pub mod authorize;
 pub mod client_ip;

@@ -1,8 +1,8 @@
-//! How many requests one caller may make.
+//! Limits how many requests a caller may make.
 //!
-//! Each caller has a bucket of `burst` requests, which fills at the rate (GCRA, the arithmetic is governor's). What is
-//! left is told with every answer, in the fields of draft-ietf-httpapi-ratelimit-headers: `RateLimit` and
-//! `RateLimit-Policy` (structured fields, RFC 9651).
+//! Each caller has a token bucket of `burst` requests, which refills at a constant rate (GCRA, computed by governor).
+//! Every reply has the remaining requests in the fields `RateLimit` and `RateLimit-Policy`
+//! (draft-ietf-httpapi-ratelimit-headers, structured fields of RFC 9651).
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -24,30 +24,31 @@ use tokio::time::Instant;
 
 use crate::http::problem::{Kind, Problem};
 
-/// What is left for the caller.
+/// The caller's remaining requests.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// What every caller has.
+/// The limit, which is the same for every caller.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How many callers are remembered, about 100 bytes each. Beyond that, the one who has used least is forgotten, and may
-/// begin anew.
+/// How many callers the limiter remembers, at about 100 bytes each. Beyond this number, the caller that has used least
+/// is forgotten and starts with a full bucket.
 const REMEMBERED: usize = 65_536;
 
-/// In how many parts they are kept, so that requests seldom wait for each other.
+/// More shards mean that requests seldom wait for each other's lock.
 const SHARDS: usize = 64;
 
-/// Who makes a request.
+/// The key of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
-    /// Somebody with a name.
+    /// The name of the caller's token.
     Named(Arc<str>),
-    /// Somebody at an address.
+    /// The client's address, if the request has no token.
     At(IpAddr),
 }
 
 impl RateLimitKey {
-    /// The one at an address. A subscriber has a whole /64 of IPv6 addresses (RFC 6177), and so counts once.
+    /// The key for an address. All addresses of an IPv6 /64 share a key, because a subscriber has a whole /64 (RFC
+    /// 6177).
     pub fn at(address: IpAddr) -> RateLimitKey {
         RateLimitKey::At(match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -59,46 +60,46 @@ impl RateLimitKey {
     }
 }
 
-/// How many requests a caller may make: so many a second, and so many at once.
+/// The rate and the burst that each caller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRate {
-    /// A second, on average.
+    /// Requests in a second, on average.
     pub per_second: NonZeroU32,
-    /// At once, after a pause.
+    /// Requests at once, after a pause.
     pub burst: NonZeroU32,
 }
 
-/// Counts requests.
+/// The rate limiter.
 pub struct RateLimits {
     limiter: RateLimiter<RateLimitKey, Callers, Time, StateInformationMiddleware>,
     rate: RequestRate,
     policy: HeaderValue,
 }
 
-/// What is left for a caller, and for how long that is so.
+/// The state of a caller's bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remaining {
-    /// How many requests.
+    /// How many requests remain.
     pub requests: u32,
-    /// Until all of the burst is there again.
+    /// How long until the bucket is full.
     pub whole_again: Duration,
-    /// How long to wait for the next one, when there is none.
+    /// How long until the next request is allowed, if none remains.
     pub wait: Option<Duration>,
 }
 
 impl RateLimits {
-    /// Rates that are the same for every caller.
+    /// The same rate for every caller.
     pub fn new(rate: RequestRate) -> RateLimits {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         let limiter = RateLimiter::new(quota, Callers::default(), Time(Instant::now()));
-        // So many in so many seconds: what fits both numbers best.
+        // The policy field has a quota and a window; this window fits the rate and the burst best.
         let window = rate.burst.get().div_ceil(rate.per_second.get());
         let policy = format!("\"default\";q={};w={window}", rate.burst);
         let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static(""));
         RateLimits { limiter, rate, policy }
     }
 
-    /// Counts one request.
+    /// Counts a request.
     pub fn count(&self, caller: &RateLimitKey) -> Remaining {
         let (requests, wait) = match self.limiter.check_key(caller) {
             Ok(state) => (state.remaining_burst_capacity(), None),
@@ -109,9 +110,9 @@ impl RateLimits {
         Remaining { requests, whole_again, wait }
     }
 
-    /// Tells the caller what is left.
+    /// Adds the fields with the remaining requests to a reply.
     pub fn tell(&self, left: Remaining, headers: &mut HeaderMap) {
-        // With every answer: `format!` was the greater part of this.
+        // Runs for every reply, and `format!` took most of the time here.
         let (mut requests, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
         let parts =
             ["\"default\";r=", requests.format(left.requests), ";t=", seconds.format(left.whole_again.as_secs())];
@@ -120,17 +121,17 @@ impl RateLimits {
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
     }
 
-    /// What one is told who has made too many.
+    /// The problem of a caller that has exceeded the limit.
     pub fn refusal(&self, wait: Duration) -> Problem {
         let RequestRate { per_second, burst } = self.rate;
-        let detail = format!("more than {per_second} requests a second, or {burst} at once; wait, and send it again");
-        // In whole seconds, of which the last has begun.
+        let detail = format!("more than {per_second} requests a second, or {burst} at once; wait for Retry-After");
+        // Rounded up to whole seconds, because `Retry-After` has no fractions.
         let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         Problem::new(Kind::TooManyRequests, detail).with_retry_after(wait)
     }
 }
 
-/// The time since the service has begun.
+/// The time since the service started.
 struct Time(Instant);
 
 impl Clock for Time {
@@ -141,7 +142,7 @@ impl Clock for Time {
     }
 }
 
-/// Of every caller, when the bucket will be full.
+/// For each caller, the time when the bucket will be full.
 struct Callers {
     shards: Vec<Mutex<HashMap<RateLimitKey, Nanos, RandomState>>>,
     hasher: RandomState,
@@ -161,7 +162,7 @@ impl StateStore for Callers {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let place = usize::try_from(self.hasher.hash_one(caller)).unwrap_or_default() % SHARDS;
-        // There is always such a shard.
+        // The modulo above makes a missing shard impossible.
         let Some(shard) = self.shards.get(place) else { return measure(None).map(|(outcome, _)| outcome) };
         let mut callers = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = callers.get_mut(caller) {
@@ -176,8 +177,8 @@ impl StateStore for Callers {
     }
 }
 
-/// Forgets callers when there are too many, for one whose bucket is full at `full` after its first request: first those
-/// who have used no more than that, who lose nothing by it; then the one who has used least.
+/// Evicts callers from a full shard for a new caller, whose bucket will be full at `full`. Callers whose buckets are
+/// full by then lose nothing, so they go first; then the caller that has used least.
 fn make_room(callers: &mut HashMap<RateLimitKey, Nanos, RandomState>, full: Nanos) {
     if callers.len() < REMEMBERED / SHARDS {
         return;
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn callers_beyond_those_remembered_cost_no_memory_and_free_nobody_who_owes() {
+    async fn callers_beyond_the_remembered_ones_cost_no_memory_and_clear_no_debt() {
         let rates = rates(1, 5);
         let owing = name(usize::MAX);
         while rates.count(&owing).wait.is_none() {}

@@ -1,4 +1,4 @@
-//! The id of a request: its client's, or one that is made here.
+//! The id of a request: the client's id, or a new one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +8,17 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::clock::new_identity;
 
-/// Names the request, in the reply, the log and the journal.
+/// The id of the request, in the reply, the log and the journal.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The most characters of a request id that a client may choose.
+/// The longest request id that a client may choose, in characters.
 const MAX_LENGTH: usize = 128;
 
-/// The id of a request, for its handler.
+/// The id of a request, as an extension for handlers.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub HeaderValue);
 
-/// Makes request ids: one prefix a process, and a count.
+/// Makes request ids: a prefix for the process, and a counter.
 #[derive(Clone)]
 pub struct RequestIds {
     prefix: Arc<str>,
@@ -26,22 +26,22 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// Ids that no other process makes.
+    /// Starts a counter with a prefix that no other process uses.
     pub fn new() -> RequestIds {
         let identity = new_identity().simple().to_string();
         let prefix = identity.chars().take(12).chain(['-']).collect::<String>();
         RequestIds { prefix: prefix.into(), count: Arc::default() }
     }
 
-    /// A new id.
+    /// The next id.
     pub fn make(&self) -> HeaderValue {
         let count = HeaderValue::from(self.count.fetch_add(1, Ordering::Relaxed));
         let text = [self.prefix.as_bytes(), count.as_bytes()].concat();
-        // Hexadecimal digits, a hyphen and decimal ones are fit for a header field.
+        // Hexadecimal digits, a hyphen and decimal digits are valid in a header field.
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(count)
     }
 
-    /// The id that the client has given to its request, if it is fit to be repeated in a log, or else a new one.
+    /// The client's id for the request, if the id is safe to write to a log; otherwise a new id.
     pub fn of(&self, headers: &HeaderMap) -> HeaderValue {
         let fit =
             |id: &&HeaderValue| (1..=MAX_LENGTH).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);

@@ -1,4 +1,4 @@
-//! Header fields that keep browsers from doing what nobody has asked for.
+//! Header fields that restrict what browsers do with replies.
 
 use hyper::HeaderMap;
 use hyper::header::{
@@ -6,11 +6,11 @@ use hyper::header::{
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
-/// A media type is what it says.
+/// Browsers must not guess another media type.
 pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Pages load and run what this service serves, from files, and nothing else; nobody frames them. Pictures within a
-/// stylesheet are `data:`.
+/// Pages load scripts, styles and fonts only from this service, and other pages cannot frame them. Images in
+/// stylesheets are `data:` URLs.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -18,7 +18,7 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Makes an answer safe to be shown to a browser.
+/// Adds the security header fields to a reply.
 pub fn mark(holds_secrets: bool, strict_transport: Option<&HeaderValue>, answer: &mut HeaderMap) {
     answer.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Some(strict) = strict_transport {

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, its snapshot, its time limit, and the form of its errors.
+//! The layers around every handler: id, snapshot, time limit, form of errors, log line.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -30,7 +30,7 @@ use crate::http::query::read_options::ReadOptions;
 use crate::http::state::{Api, Exposure, Shared};
 use crate::telemetry::Trace;
 
-/// Puts around every route what every request has in common.
+/// A tower layer that puts the middleware around every route.
 #[derive(Clone)]
 pub struct StackLayer(Arc<StackContext>);
 
@@ -40,7 +40,7 @@ pub(crate) struct StackContext {
 }
 
 impl StackLayer {
-    /// What surrounds the routes of `api`.
+    /// The middleware for the routes of `api`.
     pub fn new(api: Shared) -> StackLayer {
         StackLayer(Arc::new(StackContext { api, ids: RequestIds::new() }))
     }
@@ -54,7 +54,7 @@ impl<S> Layer<S> for StackLayer {
     }
 }
 
-/// A route with its surroundings.
+/// A route with the middleware around it.
 #[derive(Clone)]
 pub struct StackService<S> {
     inner: S,
@@ -74,7 +74,8 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The service that is ready is the one to be called; the other is for the next request.
+        // `poll_ready` has prepared `self.inner`, so this request must use that instance; the next request gets the
+        // clone.
         let next = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, next);
         let surroundings = Arc::clone(&self.surroundings);
@@ -82,8 +83,7 @@ where
     }
 }
 
-/// Gives a request its id and its snapshot, and its reply the headers and the form that every reply
-/// has, and a line in the log.
+/// Gives the request its id and its snapshot, completes the reply, and logs the request.
 pub(crate) async fn serve<S>(surroundings: &StackContext, inner: S, mut request: Request) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible> + Send,
@@ -96,7 +96,7 @@ where
     let traced = RequestTrace::begin(&api.traces, &method, request.headers());
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    // A browser that asks whether a page may ask shows no credentials, and does nothing.
+    // A preflight request carries no credentials and changes nothing, so no authentication is needed.
     let preflight = api.gate.preflight(&request);
     let operation = route.as_ref().and_then(|route| Operation::find(&method, route.as_str()));
     let (entry, admitted) = match &preflight {
@@ -112,7 +112,7 @@ where
         Ok(snapshot) => (snapshot, None),
         Err(problem) => (api.registry.snapshot(), Some(problem)),
     };
-    // A request that waits does not keep what it has begun with.
+    // Only the revision is kept: a request that waits must not keep its first snapshot in memory.
     let (revision, store) = (snapshot.state.revision(), snapshot.store.clone());
     let is_loaded = snapshot.is_loaded();
     request.extensions_mut().insert(snapshot);
@@ -155,19 +155,19 @@ where
     response
 }
 
-/// Lets a request in: who asks, is there room, and may they?
+/// Authenticates the caller, takes a permit for the request, and checks the caller's permission.
 pub(crate) async fn admit(
     api: &Api,
     operation: Option<&Operation>,
     request: &mut Request,
 ) -> (Admission, Result<(), Problem>) {
     if api.offer == Exposure::MetricsAlone {
-        // Whom that address is for, those say who have given it one.
+        // The metrics listener has no authentication: the operator restricts who can reach its address.
         return api.gate.enter(operation, request, None);
     }
     let permission = Operation::permission_of(request.method(), operation);
     if let Err(problem) = authorize::identify(api, permission, request).await {
-        // Counted all the same: otherwise tokens could be guessed as fast as they can be sent.
+        // A failed authentication counts towards the rate limit; otherwise clients could guess tokens at full speed.
         let (entry, admitted) = api.gate.enter(operation, request, None);
         return (entry, admitted.and(Err(problem)));
     }
@@ -177,7 +177,7 @@ pub(crate) async fn admit(
     (entry, permitted)
 }
 
-/// The handler's answer, if the request is fit for one and the answer comes in time.
+/// The handler's reply, if the request's head is valid and the reply begins within the time limit.
 pub(crate) async fn answer<S>(
     api: &Api,
     inner: S,
@@ -196,7 +196,7 @@ where
     let answer = compress::compressed(inner, request);
     if let Some(principal) = waiting {
         let response = answer.await;
-        // What let it in may have ended while it waited.
+        // The token may have been revoked or have expired during the wait.
         authorize::require_still(api, &principal)?;
         return Ok(response);
     }
@@ -206,15 +206,15 @@ where
     tokio::time::timeout(api.limits.request_time, answer).await.map_err(|_| out_of_time())
 }
 
-/// Marks a request that came with both Content-Length and Transfer-Encoding; the connection knows.
+/// Marks a request with both Content-Length and Transfer-Encoding. Only the connection sees both fields.
 #[derive(Debug, Clone, Copy)]
 pub struct AmbiguousLength;
 
-/// Marks a request whose header is larger than is taken, where it came in one that could be read all the same.
+/// Marks a request whose header exceeds the limit, but was read nevertheless.
 #[derive(Debug, Clone, Copy)]
 pub struct OversizedHeader;
 
-/// What is wrong with a request whatever it asks for.
+/// Checks the parts of a request's head that no handler looks at.
 pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Result<(), Problem> {
     if request.extensions().get::<OversizedHeader>().is_some() {
         return Err(Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
@@ -225,7 +225,7 @@ pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Re
     }
     // RFC 9112 section 3.2
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        return Err(Problem::new(Kind::BadRequest, "an HTTP/1.1 request has exactly one header field Host"));
+        return Err(Problem::new(Kind::BadRequest, "an HTTP/1.1 request needs exactly one header field Host"));
     }
     let path = request.uri().path();
     if !is_well_encoded(path) {
@@ -237,8 +237,8 @@ pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Re
     require_acceptable(operation, request.headers())
 }
 
-/// Returns true if and only if every percent-encoding in a path (RFC 3986 section 2.1) is whole and
-/// the bytes so written are UTF-8.
+/// Returns true if and only if every percent-encoding in a path (RFC 3986 section 2.1) is complete and the decoded
+/// bytes are UTF-8.
 pub(crate) fn is_well_encoded(path: &str) -> bool {
     if !path.contains('%') {
         return true;
@@ -253,7 +253,7 @@ pub(crate) fn is_well_encoded(path: &str) -> bool {
     percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
-/// Gives an error the form of a problem document, whoever has made it.
+/// Turns any error response into a problem document.
 pub(crate) fn as_problem(mut response: Response, path: &str, request_id: &HeaderValue) -> Response {
     if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON) {
         return response;
@@ -262,18 +262,18 @@ pub(crate) fn as_problem(mut response: Response, path: &str, request_id: &Header
         response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(response.status()));
     let mut reply = problem.reply(Some(path), request_id.to_str().ok());
     for (name, value) in response.headers() {
-        // Allow, Retry-After and the like stay; what describes the body that was replaced does not.
+        // Fields such as Allow and Retry-After stay; the fields that describe the replaced body do not.
         if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
             reply.headers_mut().insert(name.clone(), value.clone());
         }
     }
-    // As it was sent, where no kind of ours has exactly that status.
+    // Some statuses have no kind of their own; the reply keeps its status.
     *reply.status_mut() = response.status();
     reply
 }
 
-/// The log line of a request. Routine requests, such as health checks and renewals, come every few seconds; they are logged
-/// at `debug` unless they fail.
+/// Logs a request. Successful routine requests, such as health checks and renewals, are logged at `debug`: they come
+/// every few seconds.
 fn log(
     operation: Option<&Operation>,
     method: &Method,
@@ -283,7 +283,7 @@ fn log(
     id: &HeaderValue,
     trace: Option<&Trace>,
 ) {
-    // To the microsecond.
+    // Rounded to microseconds.
     let milliseconds = (latency.as_secs_f64() * 1e6).round() / 1e3;
     let (trace_id, span_id) = ids_of(trace);
     macro_rules! line {
@@ -304,13 +304,12 @@ fn log(
     if is_routine && status.is_success() { line!(debug) } else { line!(info) }
 }
 
-/// The ids of a request's trace and span, for the log: under the names that OpenTelemetry gives them in logs of other
-/// formats than its own.
+/// The ids of a request's trace and span, for the log. OpenTelemetry defines these names for logs in other formats.
 pub(crate) fn ids_of(trace: Option<&Trace>) -> (Option<impl Value + use<>>, Option<impl Value + use<>>) {
     (trace.map(|trace| display(trace.trace_id())), trace.map(|trace| display(trace.span_id())))
 }
 
-/// A panic in a handler: the request fails, the process lives.
+/// Turns a panic in a handler into a 500; the process continues.
 pub(crate) fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue, trace: Option<&Trace>) -> Response {
     let message = panic
         .downcast_ref::<String>()

@@ -1,4 +1,4 @@
-//! A request's part in a trace (W3C Trace Context, and OpenTelemetry's conventions for HTTP servers).
+//! The server span of a request (W3C Trace Context, and OpenTelemetry's conventions for HTTP servers).
 
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -7,13 +7,13 @@ use crate::telemetry::{ActiveSpan, KeyValue, SpanKind, Trace, Traces, context};
 
 /// A request that is part of a trace.
 pub(crate) struct RequestTrace {
-    /// The trace, as what the request leads to goes on with it.
+    /// The trace context, which the work of the request continues.
     pub trace: Trace,
-    /// The request's own span, if anybody is to be told of it.
+    /// The server span, if an exporter receives spans.
     span: Option<ActiveSpan>,
 }
 
-/// What became of a request.
+/// The outcome of a request, for its span.
 pub(crate) struct AnsweredRequest<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
@@ -24,9 +24,9 @@ pub(crate) struct AnsweredRequest<'a> {
 }
 
 impl RequestTrace {
-    /// The part of a request; `None` when it is not sampled here, and no trace of anybody else's.
+    /// Begins the span of a request; `None` when the service does not sample the request and the caller sent no trace.
     pub fn begin(traces: &Traces, method: &Method, headers: &HeaderMap) -> Option<RequestTrace> {
-        // Nearly every request ends here, having looked for one header field.
+        // Fast path: nearly every request ends here, after one lookup.
         let is_told = headers.contains_key(context::TRACEPARENT);
         if !is_told && traces.is_off() {
             return None;
@@ -37,12 +37,12 @@ impl RequestTrace {
         Some(RequestTrace { trace: Trace::below(context, traces.clone()), span })
     }
 
-    /// Ends the request's span, with what there is to tell.
+    /// Ends the span with the request's outcome.
     pub fn end(self, answered: &AnsweredRequest<'_>) {
         let Some(mut span) = self.span else { return };
         let AnsweredRequest { method, uri, route, status, request_id, principal } = answered;
         span.rename(format!("{} {route}", known(method)));
-        // Not the query: whoever asks may have put anything there.
+        // The query is left out, because a client may put secrets in the query.
         span.add([
             KeyValue::new("http.request.method", known(method)),
             KeyValue::new("http.route", (*route).to_owned()),
@@ -58,7 +58,7 @@ impl RequestTrace {
     }
 }
 
-/// The name of a method, as the conventions want it: a client can make up others without end.
+/// The method's name, or `_OTHER` as the conventions require: clients can invent any number of names.
 fn known(method: &Method) -> &'static str {
     crate::http::metrics::requests::known(method).unwrap_or("_OTHER")
 }

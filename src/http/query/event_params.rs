@@ -13,18 +13,18 @@ use domain::query::{Filter, Topic};
 use domain::record::Record;
 use domain::{Revision, StoreId};
 
-/// Which events to list.
+/// The parameters of a list of events.
 #[derive(Debug)]
 pub struct EventList {
-    /// From where to where, of what subject and of what kinds.
+    /// The revisions, the times, the subject and the kinds of the changes.
     pub range: ChangeRange,
-    /// Where a page or a live stream begins, if anybody has said.
+    /// The revision at which a page or a live stream begins, if the client sent one.
     pub begin: Option<Revision>,
-    /// All of these must hold for the plugin, before the change or after it.
+    /// The plugin must satisfy all filters, before or after the change.
     pub filters: Vec<Filter>,
-    /// A digest of all of it: a cursor belongs to this.
+    /// A digest of the parameters, which ties a cursor to this list.
     pub list: String,
-    /// Whether anybody has said how many.
+    /// Whether the client sent `limit`.
     is_limited: bool,
 }
 
@@ -33,7 +33,7 @@ impl EventList {
     ///
     /// # Errors
     ///
-    /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
+    /// 400 for an unknown parameter or value, 410 for a cursor of another store.
     pub fn read(params: Params, store: &StoreId) -> Result<EventList, Problem> {
         let known: Vec<_> = PLUGIN_FILTERS.iter().chain(EVENT_LIST).map(|parameter| parameter.name).collect();
         let params = params.only(&known)?;
@@ -66,11 +66,11 @@ impl EventList {
     ///
     /// # Errors
     ///
-    /// As [`EventList::read`].
+    /// See [`EventList::read`].
     pub fn versions(params: Params, id: &UniqueId, store: &StoreId) -> Result<EventList, Problem> {
         let params = params.only(&names(VERSION_LIST))?;
         let mut events = EventList::of(&params, store, true)?;
-        // What has an id of its own that is no plugin's has no history here.
+        // A budget's changes carry the budget's id, which is not a plugin's unique_id.
         let of_plugins = |kind: &&ChangeKind| !kind.as_str().starts_with("budget.");
         events.range.kinds = ChangeKind::ALL.iter().filter(of_plugins).copied().collect();
         events.range.subject = Some(id.to_string());
@@ -78,7 +78,7 @@ impl EventList {
         Ok(events)
     }
 
-    /// What both have: order, limit, and the place to begin.
+    /// Reads the parameters that both lists share: order, limit and cursor.
     fn of(params: &Params, store: &StoreId, descending: bool) -> Result<EventList, Problem> {
         let list = digest(params);
         let order = |value: &str| named("order", value, &["asc", "desc"], |value| Some(value == "desc"));
@@ -100,22 +100,22 @@ impl EventList {
         Ok(EventList { range, begin, filters: Vec::new(), list, is_limited })
     }
 
-    /// What a live stream cannot do.
+    /// Refuses parameters that a live stream does not support.
     ///
     /// # Errors
     ///
-    /// 400, naming the parameter.
+    /// 400, naming the parameters.
     pub fn require_live(&self) -> Result<(), Problem> {
         let ChangeRange { until, from, to, descending, .. } = &self.range;
         if until.is_some() || from.is_some() || to.is_some() || *descending || self.is_limited {
             return Err(bad(
-                "a live stream has no end and no other order: leave out `until`, `from`, `to`, `limit` and `order`",
+                "a live stream has no end and a fixed order; leave out `until`, `from`, `to`, `limit` and `order`",
             ));
         }
         Ok(())
     }
 
-    /// The narrowest topic that has all these events.
+    /// The narrowest topic on which every change relevant to this list is published.
     pub fn topic(&self) -> Topic {
         match &self.range.subject {
             Some(id) => Topic::Plugin(UniqueId::from_client(id)),
@@ -123,7 +123,7 @@ impl EventList {
         }
     }
 
-    /// What this list has to do with a change.
+    /// How a change affects this list.
     pub fn sight(&self, transition: &Transition) -> EventScope {
         if !self.range.contains(transition) {
             return EventScope::Hidden;
@@ -140,13 +140,13 @@ impl EventList {
     }
 }
 
-/// What a list of events has to do with a change.
+/// How a change affects a list of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventScope {
-    /// Nothing.
+    /// The list does not show the change.
     Hidden,
-    /// The plugin is what the list is about, after the change.
+    /// The plugin matches the list after the change.
     Change,
-    /// It was before, and is no more: it was removed, or has left the filters.
+    /// The plugin matched the list before the change, and no longer does: it was removed, or a filter excludes it now.
     Removal,
 }

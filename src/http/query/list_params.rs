@@ -1,5 +1,4 @@
-//! The query of a list: one table of parameters, from which both the reading and the API's
-//! description are made.
+//! The query parameters of lists. The reader and the OpenAPI description use the same tables.
 
 use std::collections::BTreeSet;
 use std::hash::Hasher as _;
@@ -20,10 +19,10 @@ use domain::query::{Filter, ListQuery, ResourceQuery, Sort, filter_text};
 use domain::record::{FindingKind, PluginDocument, ResourceKind};
 use domain::{LeaseState, StoreId};
 
-/// How many items a list has when nothing is said.
+/// The length of a page if the client sends no `limit`.
 pub const DEFAULT_LIMIT: usize = 1_000;
 
-/// The most items that one page may have.
+/// The greatest `limit`.
 pub const MAX_LIMIT: usize = 10_000;
 
 /// The parameters of `GET /plugins`.
@@ -31,79 +30,84 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter(
         "active",
         Values::Flag,
-        "Whether it holds a process, a container, or a remote resource whose status is `running`.",
+        "Whether the plugin holds a process, a container, or a remote resource with the status `running`.",
     ),
-    parameter("billable", Values::Flag, "Whether a provider may be charging for its remote resource."),
+    parameter("billable", Values::Flag, "Whether a provider may bill the plugin's remote resource."),
     parameter("category", Values::Texts, "The category."),
     parameter("name", Values::Texts, "The name within the category."),
-    parameter("execution_mode", Values::Names(ExecutionMode::NAMES), "Where it does its work."),
+    parameter("execution_mode", Values::Names(ExecutionMode::NAMES), "Where the plugin does its work."),
     parameter(
         "execution",
         Values::Names(&["local", "cloud"]),
-        "Whether the work is done on the application's own host.",
+        "Whether the plugin works on the application's host (`local`) or elsewhere (`cloud`).",
     ),
-    parameter("configured", Values::Flag, "Whether it is ready for use."),
-    parameter("provider", Values::Names(Provider::NAMES), "Who rents out its remote resource."),
-    parameter("status", Values::Texts, "The status of its remote resource."),
-    parameter("gpu_type", Values::Texts, "The GPU type of its remote resource."),
-    parameter("host", Values::Texts, "The host on which its processes and container live."),
-    parameter("lease_id", Values::Texts, "The lease of the application process that holds it."),
+    parameter("configured", Values::Flag, "Whether the plugin is configured."),
+    parameter("provider", Values::Names(Provider::NAMES), "The provider of the plugin's remote resource."),
+    parameter("status", Values::Texts, "The status of the plugin's remote resource."),
+    parameter("gpu_type", Values::Texts, "The GPU type of the plugin's remote resource."),
+    parameter("host", Values::Texts, "The host of the plugin's processes and container."),
+    parameter("lease_id", Values::Texts, "The lease that the plugin carries."),
     parameter("label.", Values::Texts, "The value of a label: `label.team=speech`."),
-    parameter("pid", Values::Pids, "A process that it holds."),
-    parameter("container_id", Values::Texts, "The container that it holds."),
-    parameter("q", Values::Texts, "A part of its id, title or description, in upper or lower case."),
-    parameter("updated_since", Values::Time, "Changed at or after this time."),
-    parameter("finding", Values::Names(FindingKind::NAMES), "What is wrong with something that it holds."),
-    parameter("verified", Values::Flag, "Whether something that it holds was seen to be alive."),
-    parameter("sort", Values::Sort, "A scalar field to sort by, `-` before it for descending order."),
-    parameter("limit", Values::Limit, "The most items to return."),
-    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
-    parameter("fields", Values::Fields, "Only these fields of each item."),
+    parameter("pid", Values::Pids, "A process that the plugin holds."),
+    parameter("container_id", Values::Texts, "The container that the plugin holds."),
+    parameter("q", Values::Texts, "A part of the plugin's id, title or description; case does not matter."),
+    parameter("updated_since", Values::Time, "Plugins that changed at or after this time."),
+    parameter("finding", Values::Names(FindingKind::NAMES), "A finding about a resource that the plugin holds."),
+    parameter("verified", Values::Flag, "Whether a probe or an agent has seen a resource of the plugin alive."),
+    parameter("sort", Values::Sort, "The scalar field to sort by; a leading `-` sorts in descending order."),
+    parameter("limit", Values::Limit, "The maximum number of items to return."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
+    parameter("fields", Values::Fields, "Return only these fields of each item."),
 ];
 
 /// The parameters of `GET /resources`.
 pub const RESOURCE_LIST: &[Parameter] = &[
-    parameter("kind", Values::Name(ResourceKind::NAMES), "What is held."),
-    parameter("host", Values::Text, "The host that it is on; a remote resource is on none."),
-    parameter("pid", Values::Pids, "The process of this id."),
-    parameter("container_id", Values::Text, "The container of this id."),
-    parameter("instance_id", Values::Text, "The remote resource of this instance id."),
+    parameter("kind", Values::Name(ResourceKind::NAMES), "The kind of resource."),
+    parameter("host", Values::Text, "The host of the resource; a remote resource has no host."),
+    parameter("pid", Values::Pids, "The process with this id."),
+    parameter("container_id", Values::Text, "The container with this id."),
+    parameter("instance_id", Values::Text, "The remote resource with this instance id."),
     parameter(
         "endpoint",
         Values::Text,
-        "The remote resource that serves at this URL, or is reached by SSH at this host or host:port.",
+        "The remote resource with this endpoint URL, or with this SSH host or host:port.",
     ),
-    parameter("finding", Values::Names(FindingKind::NAMES), "What is wrong with it."),
-    parameter("verified", Values::Flag, "Whether it was seen to be alive."),
-    parameter("limit", Values::Limit, "The most rows to return."),
-    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+    parameter("finding", Values::Names(FindingKind::NAMES), "A finding about the resource."),
+    parameter("verified", Values::Flag, "Whether a probe or an agent has seen the resource alive."),
+    parameter("limit", Values::Limit, "The maximum number of rows to return."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
 /// The parameters of `GET /leases`.
 pub const LEASE_LIST: &[Parameter] = &[
-    parameter("state", Values::Name(LeaseState::NAMES), "What has become of it."),
-    parameter("host", Values::Text, "The host that its holder runs on."),
-    parameter("limit", Values::Limit, "The most leases to return."),
-    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+    parameter("state", Values::Name(LeaseState::NAMES), "The state of the lease."),
+    parameter("host", Values::Text, "The host of the lease's holder."),
+    parameter("limit", Values::Limit, "The maximum number of leases to return."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
-/// The parameters of reads that can wait, or look back: see [`super::read_options`].
+/// The parameters of reads that wait for a change or read the past: see [`super::read_options`].
 pub const READ_OPTIONS: &[Parameter] = &[
     parameter(
         "since",
         Values::Revision,
-        "Answer once the result differs from what it was at this revision, or 304 after `wait`.",
+        "Answer once the result has changed since this revision, or with 304 after `wait`.",
     ),
     parameter(
         "wait",
         Values::Duration,
-        "How long to wait: at most 5m. By default 30s for `since`, and up to a sixteenth longer; 5s for `min_revision`.",
+        "How long to wait: at most 5m. The default for `since` is 30s, plus a random delay of up to a sixteenth; for \
+         `min_revision`, 5s.",
     ),
-    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or 504 after `wait`."),
-    parameter("as_of", Values::Moment, "Answer as at this revision or time; not together with the others."),
+    parameter("min_revision", Values::Revision, "Answer from this revision or a later one, or with 504 after `wait`."),
+    parameter(
+        "as_of",
+        Values::Moment,
+        "Answer from the state at this revision or time; excludes `since` and `min_revision`.",
+    ),
 ];
 
-/// The same without `since`: what was spent changes with every moment, so that there is nothing to wait for.
+/// The same without `since`: spent amounts change at every moment, so a read would never wait.
 pub const READ_OPTIONS_WITHOUT_SINCE: &[Parameter] = READ_OPTIONS.split_at(1).1;
 
 /// The parameters of `GET /events` beside the filters of [`PLUGIN_LIST`].
@@ -111,16 +115,20 @@ pub const EVENT_LIST: &[Parameter] = &[
     parameter(
         "after",
         Values::Revision,
-        "Changes after this revision; by default all that are kept, or, live, those to come.",
+        "Changes after this revision; by default all changes in the journal, or only new changes in a live stream.",
     ),
-    parameter("until", Values::Revision, "Changes up to and with this revision."),
+    parameter("until", Values::Revision, "Changes up to and including this revision."),
     parameter("from", Values::Time, "Changes made at or after this time."),
     parameter("to", Values::Time, "Changes made before this time."),
     parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
     parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
-    parameter("order", Values::Name(&["asc", "desc"]), "The oldest first (`asc`, by default), or the newest."),
-    parameter("limit", Values::Limit, "The most items to return; refused for a live stream, which has no end."),
-    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+    parameter(
+        "order",
+        Values::Name(&["asc", "desc"]),
+        "The oldest change first (`asc`, the default) or the newest (`desc`).",
+    ),
+    parameter("limit", Values::Limit, "The maximum number of items to return; a live stream refuses this parameter."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
 /// The parameters of `GET /costs` beside the filters of [`PLUGIN_LIST`].
@@ -128,21 +136,26 @@ pub const COST_LIST: &[Parameter] = &[
     parameter(
         "group_by",
         Values::Group,
-        "By what to group: plugin, category, provider, gpu_type, host, or label.<key>; as the plugins were when it was spent.",
+        "Group by plugin, category, provider, gpu_type, host, or label.<key>, with the values of the plugin when the \
+         cost arose.",
     ),
-    parameter("hours", Values::Hours, "Also estimate so many hours of all that has the status `running`."),
-    parameter("from", Values::Time, "What was spent at or after this time; by default, ever."),
-    parameter("to", Values::Time, "What was spent before this time; by default, up to now."),
+    parameter("hours", Values::Hours, "Also estimate this many hours of all resources with the status `running`."),
+    parameter("from", Values::Time, "Costs that arose at or after this time; by default, since the beginning."),
+    parameter("to", Values::Time, "Costs that arose before this time; by default, up to now."),
 ];
 
 /// The parameters of `GET /plugins/{id}/history`.
 pub const VERSION_LIST: &[Parameter] = &[
-    parameter("order", Values::Name(&["asc", "desc"]), "The newest first (`desc`, by default), or the oldest."),
-    parameter("limit", Values::Limit, "The most items to return."),
-    parameter("cursor", Values::Text, "Where to begin: `next_cursor` of the page before."),
+    parameter(
+        "order",
+        Values::Name(&["asc", "desc"]),
+        "The newest change first (`desc`, the default) or the oldest (`asc`).",
+    ),
+    parameter("limit", Values::Limit, "The maximum number of items to return."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
-/// How many of [`PLUGIN_LIST`], the last ones, say how to list, and not what: `sort`, `limit`, `cursor` and `fields`.
+/// How many parameters at the end of [`PLUGIN_LIST`] are not filters: `sort`, `limit`, `cursor` and `fields`.
 const FORM: usize = 4;
 
 /// The filters of plugins.
@@ -150,7 +163,7 @@ pub const PLUGIN_FILTERS: &[Parameter] = PLUGIN_LIST.split_at(PLUGIN_LIST.len() 
 
 /// The parameters of `DELETE /plugins/{id}`.
 pub const REMOVAL: &[Parameter] =
-    &[parameter("force", Values::Flag, "Remove it even if it holds what may still run or bill.")];
+    &[parameter("force", Values::Flag, "Remove the plugin even if it holds resources that may still run or bill.")];
 
 const fn parameter(name: &'static str, values: Values, help: &'static str) -> Parameter {
     Parameter { name, values, help }
@@ -161,14 +174,14 @@ pub fn names(parameters: &[Parameter]) -> Vec<&'static str> {
     parameters.iter().map(|parameter| parameter.name).collect()
 }
 
-/// What a list of plugins is asked for.
+/// The parameters of a list of plugins.
 #[derive(Debug)]
 pub struct PluginList {
-    /// Which, in what order, how many.
+    /// The filters, the order and the limit.
     pub query: ListQuery,
-    /// Only these fields of each; `None` for all.
+    /// The fields to return of each plugin; `None` for all.
     pub fields: Option<Vec<&'static str>>,
-    /// A digest of the filters and the order: a cursor belongs to these.
+    /// A digest of the filters and the order, which ties a cursor to this list.
     pub list: String,
 }
 
@@ -177,7 +190,7 @@ impl PluginList {
     ///
     /// # Errors
     ///
-    /// 400 for a parameter or value that is not known, 410 for the cursor of another store.
+    /// 400 for an unknown parameter or value, 410 for a cursor of another store.
     pub fn read(params: Params, store: &StoreId) -> Result<PluginList, Problem> {
         let params = params.only(&names(PLUGIN_LIST))?;
         let list = digest(&params);
@@ -200,12 +213,12 @@ impl PluginList {
     }
 }
 
-/// What a list of resources is asked for.
+/// The parameters of a list of resources.
 #[derive(Debug)]
 pub struct ResourceList {
-    /// Which, and how many.
+    /// The filters and the limit.
     pub query: ResourceQuery,
-    /// A digest of the filters: a cursor belongs to these.
+    /// A digest of the filters, which ties a cursor to this list.
     pub list: String,
 }
 
@@ -214,7 +227,7 @@ impl ResourceList {
     ///
     /// # Errors
     ///
-    /// As [`PluginList::read`].
+    /// See [`PluginList::read`].
     pub fn read(params: Params, store: &StoreId) -> Result<ResourceList, Problem> {
         let params = params.only(&names(RESOURCE_LIST))?;
         let list = digest(&params);
@@ -249,7 +262,7 @@ impl ResourceList {
     }
 }
 
-/// A digest of filters and order: the same for the same list, and short enough for a cursor.
+/// A digest of filters and order, which is short enough for a cursor.
 pub(crate) fn digest(params: &Params) -> String {
     let mut parts: Vec<_> = params
         .iter()
@@ -257,14 +270,14 @@ pub(crate) fn digest(params: &Params) -> String {
         .map(|(name, values)| (name, values.iter().collect::<BTreeSet<_>>()))
         .collect();
     parts.sort();
-    // The same in every version and process. It guards against mistakes, not against attacks: a
-    // forged cursor begins somewhere else in a list that anyone may read.
+    // FNV is the same in every version and process. The digest guards against mistakes, not attacks: a forged cursor
+    // only starts a readable list elsewhere.
     let mut hasher = FnvHasher::default();
     hasher.write(format!("{parts:?}").as_bytes());
     format!("{:016x}", hasher.finish())
 }
 
-/// The condition of a filter; `None` when it asks for nothing, or the name is not one of a filter.
+/// The condition of a filter; `None` for an empty filter or a parameter that is not a filter.
 pub(crate) fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
     Filter::read(name, values).map_err(bad)
 }

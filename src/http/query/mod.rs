@@ -1,12 +1,12 @@
-//! The query of a request: names and values, from tables that the description uses, too.
+//! Query parameters: names and values, from tables that the OpenAPI description also uses.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`parameter`] | one parameter: its name, values and help |
-//! | [`params`] | the parameters of a request, decoded |
-//! | [`list_params`], [`event_params`] | those of lists and of events |
-//! | [`cursor`] | where a page begins |
-//! | [`read_options`] | reads that wait, or look back |
+//! | [`parameter`] | a parameter: name, values and help |
+//! | [`params`] | the decoded parameters of a request |
+//! | [`list_params`], [`event_params`] | the parameters of lists and of events |
+//! | [`cursor`] | the position at which a page begins |
+//! | [`read_options`] | reads that wait for a change, or read the past |
 
 pub mod cursor;
 pub mod list_params;

@@ -1,21 +1,21 @@
-//! Query parameters: names, values, help. The reader of a query and its description both use these tables.
+//! Query parameters: names, values, help. The reader and the OpenAPI description use the same tables.
 
-/// The parameter that every read has.
+/// The parameter that every read supports.
 pub const CONSISTENCY: Parameter = Parameter {
     name: "consistency",
     values: Values::Name(&["local", "strong"]),
-    help: "`strong` asks the store for its head first, so that the answer has every write that any replica has \
-           acknowledged before; `local`, the default, answers from what this replica knows.",
+    help: "`strong` first reads the store's head, so the reply includes every write that any replica has acknowledged. \
+           `local`, the default, answers from this replica's state.",
 };
 
 /// A query parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// Its name; one that ends in `.` stands for all that begin so.
+    /// The name; a name that ends in `.` matches every parameter with this prefix.
     pub name: &'static str,
-    /// What values it takes.
+    /// The values that the parameter accepts.
     pub values: Values,
-    /// What it does.
+    /// The effect of the parameter, for the API description.
     pub help: &'static str,
 }
 
@@ -24,13 +24,13 @@ pub struct Parameter {
 pub enum Values {
     /// `true` or `false`.
     Flag,
-    /// Any text; several are possible.
+    /// Any text; may be repeated.
     Texts,
     /// One of these.
     Name(&'static [&'static str]),
-    /// One of these; several are possible.
+    /// One of these; may be repeated.
     Names(&'static [&'static str]),
-    /// Process ids; several are possible.
+    /// Process ids; may be repeated.
     Pids,
     /// One text.
     Text,
@@ -40,7 +40,7 @@ pub enum Values {
     Revision,
     /// A revision, or a time (RFC 3339).
     Moment,
-    /// How long.
+    /// A duration.
     Duration,
     /// A number of items.
     Limit,
@@ -48,11 +48,11 @@ pub enum Values {
     Sort,
     /// A number of hours.
     Hours,
-    /// What to group by.
+    /// A property to group by.
     Group,
     /// Names of fields.
     Fields,
 }
 
-/// The most hours that can be estimated: a hundred years and more.
+/// The greatest `hours`: more than a hundred years.
 pub const MAX_HOURS: f64 = 1_000_000.0;

@@ -1,7 +1,6 @@
-//! The query of a request: names and values, refused when they are not known.
+//! The decoded query of a request. Unknown parameters are refused.
 //!
-//! `a=1,2` and `a=1&a=2` mean the same: either value will do. A comma that belongs to a value is
-//! written `%2C`.
+//! `a=1,2` and `a=1&a=2` mean the same: either value matches. Clients write a comma within a value as `%2C`.
 
 use percent_encoding::percent_decode_str;
 
@@ -10,12 +9,11 @@ use domain::Revision;
 use domain::plugin::read::unknown_name;
 use domain::query::filter_text;
 
-/// The most parameters of a query, and the most values of one of them: what they ask for is looked
-/// for in every plugin.
+/// A query is compared with every plugin, so the number of its parameters and values is limited.
 const MAX_PARAMETERS: usize = 100;
 const MAX_VALUES: usize = 1_000;
 
-/// The parameters of a request, decoded, in the order in which they were sent.
+/// The decoded parameters of a request, in the order of the query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Vec<String>)>);
 
@@ -24,7 +22,7 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// 400 when an escape is broken, or is not UTF-8, or there are too many.
+    /// 400 when an escape is malformed or not UTF-8, or the query has too many parameters.
     pub fn parse(query: &str) -> Result<Params, Problem> {
         let mut params: Vec<(String, Vec<String>)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -37,18 +35,19 @@ impl Params {
             }
             if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
                 return Err(bad(format!(
-                    "a query has at most {MAX_PARAMETERS} parameters of {MAX_VALUES} values each"
+                    "a query may have at most {MAX_PARAMETERS} parameters with {MAX_VALUES} values each"
                 )));
             }
         }
         Ok(Params(params))
     }
 
-    /// Refuses every parameter but those in `known`; a known name that ends in `.` stands for all that begin so.
+    /// Refuses every parameter that is not in `known`. A known name that ends in `.` matches every parameter with this
+    /// prefix.
     ///
     /// # Errors
     ///
-    /// 400, naming the nearest known one.
+    /// 400, suggesting the most similar known name.
     pub fn only(self, known: &[&str]) -> Result<Params, Problem> {
         let is_known = |name: &str| {
             known.iter().any(|known| match known.strip_suffix('.') {
@@ -66,7 +65,7 @@ impl Params {
         }
     }
 
-    /// Takes those parameters out that `wanted` has.
+    /// Splits off the parameters with the names in `wanted`.
     #[must_use]
     pub fn split_off(&mut self, wanted: &[&str]) -> Params {
         let (taken, rest) =
@@ -75,7 +74,7 @@ impl Params {
         Params(taken)
     }
 
-    /// Returns true if and only if there are none.
+    /// Returns true if and only if the query is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -89,47 +88,47 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// 400 when it has several.
+    /// 400 when the parameter has several values.
     pub fn single(&self, name: &str) -> Result<Option<&str>, Problem> {
         match self.iter().find(|(known, _)| *known == name) {
             None => Ok(None),
             Some((_, [value])) => Ok(Some(value)),
-            Some(_) => Err(bad(format!("`{name}` takes one value"))),
+            Some(_) => Err(bad(format!("`{name}` takes one value; send it once"))),
         }
     }
 
-    /// The only value of a parameter that is true or false.
+    /// The only value of a boolean parameter.
     ///
     /// # Errors
     ///
-    /// 400 when it is anything else.
+    /// 400 for another value.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         self.single(name)?.map(|value| flag_of(name, value)).transpose()
     }
 }
 
-/// A revision.
+/// Parses a revision.
 ///
 /// # Errors
 ///
-/// 400 when it is anything else.
+/// 400 for another value.
 pub fn revision_of(name: &str, value: &str) -> Result<Revision, Problem> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    // As far as SQL counts.
+    // SQL integers are signed, so a revision has at most 63 bits.
     let revision = value.parse().ok().filter(|revision| digits && i64::try_from(*revision).is_ok()).map(Revision);
     revision.ok_or_else(|| bad(format!("`{name}` must be a revision: an integer from 0 to {}", i64::MAX)))
 }
 
-/// A value that is true or false.
+/// Parses a boolean value.
 ///
 /// # Errors
 ///
-/// 400 when it is anything else.
+/// 400 for another value.
 pub fn flag_of(name: &str, value: &str) -> Result<bool, Problem> {
     filter_text::flag_of(name, value).map_err(bad)
 }
 
-/// The problem of a query that is not acceptable.
+/// The problem of an invalid query.
 pub fn bad(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(Kind::BadParameter, detail)
 }
@@ -145,7 +144,7 @@ fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| bad("the query is not UTF-8"))?;
     if decoded.contains('\0') {
-        return Err(bad("the query contains U+0000, which is not accepted anywhere"));
+        return Err(bad("the query contains U+0000; remove it"));
     }
     Ok(decoded.into_owned())
 }

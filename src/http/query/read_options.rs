@@ -1,4 +1,4 @@
-//! From which revision a read is answered, and when: as it stands, once it has changed, or as it was.
+//! From which revision a read is answered, and when: from the current state, after a change, or from the past.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use super::params::{Params, bad, revision_of};
 use crate::http::problem::Problem;
 use domain::Revision;
 
-/// How long it may be told to wait.
+/// The longest `wait`.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// From which revision to answer, and when.
+/// The revision that a read is answered from, and the time to wait.
 #[derive(Debug, Default, PartialEq)]
 pub struct ReadOptions {
-    /// Answer once the result differs from what it was at this revision.
+    /// Answer once the result has changed since this revision.
     pub since: Option<Revision>,
-    /// How long to wait for that.
+    /// How long to wait for the change.
     pub wait: Option<Duration>,
-    /// Answer from this revision, or a later one.
+    /// Answer from this revision or a later one.
     pub min_revision: Option<Revision>,
-    /// Answer as things stood then.
+    /// Answer from the state at this moment.
     pub as_of: Option<Moment>,
 }
 
@@ -35,11 +35,11 @@ pub enum Moment {
 }
 
 impl ReadOptions {
-    /// Takes the parameters of a view out of those of a request.
+    /// Splits the read options off the parameters of a request.
     ///
     /// # Errors
     ///
-    /// 400 for a value that is not one, or for parameters that contradict each other.
+    /// 400 for an invalid value, or for options that exclude each other.
     pub fn take(params: &mut Params) -> Result<ReadOptions, Problem> {
         let own = params.split_off(&names(READ_OPTIONS));
         if own.is_empty() {
@@ -53,17 +53,17 @@ impl ReadOptions {
             as_of: own.single("as_of")?.map(moment_of).transpose()?,
         };
         if view.as_of.is_some() && (view.since.is_some() || view.min_revision.is_some()) {
-            return Err(bad("`as_of` looks back, and cannot be asked together with `since` or `min_revision`"));
+            return Err(bad("`as_of` reads the past and excludes `since` and `min_revision`; send only one of them"));
         }
         Ok(view)
     }
 
-    /// Whether it is asked how things stood in the past.
+    /// Whether the client requests a past state.
     pub fn looks_back(&self) -> bool {
         self.as_of.is_some()
     }
 
-    /// Whether the query of a read asks to be answered late: it may take as long as its `wait`.
+    /// Whether the query requests a late reply. Such a request may take as long as its `wait`.
     pub fn waits(query: Option<&str>) -> bool {
         let params = query.and_then(|query| Params::parse(query).ok()).unwrap_or_default();
         params.iter().any(|(name, _)| matches!(name, "since" | "min_revision"))
@@ -78,7 +78,7 @@ fn moment_of(value: &str) -> Result<Moment, Problem> {
     time_of("as_of", &[value.to_owned()]).map(Moment::Time).map_err(wrong)
 }
 
-/// A number of milliseconds, seconds or minutes: `500ms`, `30s`, `5m`; without a unit, seconds.
+/// Parses a number of milliseconds, seconds or minutes: `500ms`, `30s`, `5m`; a number without a unit is in seconds.
 fn wait_of(value: &str) -> Result<Duration, Problem> {
     let digits = value.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
     let number = digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -89,7 +89,7 @@ fn wait_of(value: &str) -> Result<Duration, Problem> {
         (Some(number), "m") => Some(Duration::from_secs(u64::from(number) * 60)),
         _ => None,
     };
-    wait.filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| bad("`wait` must be a time such as 30s, of at most 5m"))
+    wait.filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| bad("`wait` must be a duration such as 30s, and at most 5m"))
 }
 
 #[cfg(test)]

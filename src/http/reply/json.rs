@@ -1,4 +1,4 @@
-//! Replies that several routes make.
+//! JSON replies that several routes make.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub fn json(document: &impl Serialize) -> Response {
     json_bytes(serde_json::to_vec(document).unwrap_or_default().into())
 }
 
-/// JSON that is serialised already.
+/// A reply of serialised JSON.
 pub fn json_bytes(bytes: Bytes) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(JSON))], Body::from(bytes)).into_response()
 }
@@ -34,7 +34,7 @@ pub fn tag(response: &mut Response, text: &str) {
     }
 }
 
-/// A plugin, as it was read from a snapshot.
+/// A plugin from a snapshot.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn plugin(snapshot: &Snapshot, record: &Record, precondition: &Precondition)
     tagged(&snapshot.tag(record.revision), precondition, snapshot, || json_bytes(record.json.clone()))
 }
 
-/// What a tag stands for, or 304 when the client has it already (RFC 9110 section 13.2.2).
+/// The reply that `make` builds, or 304 when the client has the same tag already (RFC 9110 section 13.2.2).
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ pub fn tagged(
     Ok(response)
 }
 
-/// A list or a count made from a whole snapshot. Its tag is weak, so that it may be compressed.
+/// A list or a count of a whole snapshot. The tag is weak, so that the reply may be compressed.
 ///
 /// # Errors
 ///
@@ -90,8 +90,8 @@ pub fn next_page(query: Option<&str>, cursor: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("<?{}>; rel=\"next\"", query.join("&"))).ok()
 }
 
-/// The plugin that a write has led to: 201 with its address when it is new, else 200; 204 when it
-/// is no more.
+/// The plugin after a write: 201 with a `Location` for a new plugin, 200 for an existing plugin, 204 for a removed
+/// plugin.
 pub fn written(snapshot: &Snapshot, outcome: &Outcome) -> Response {
     match &outcome.record {
         Some(record) => standing(snapshot, record, outcome.created),

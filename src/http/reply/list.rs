@@ -1,6 +1,6 @@
-//! The body of a list: made while it is sent, from the JSON that each record has already.
+//! The body of a list, built while it is sent, from the serialised JSON of each record.
 //!
-//! However long the list and its items, no more than one piece of it is in memory at a time.
+//! Memory holds only one piece at a time, however long the list is.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use domain::record::Record;
 
-/// How long a piece is at least, in bytes, as long as there is more.
+/// The least size of a piece, in bytes; only the last piece may be smaller.
 const PIECE: usize = 128 * 1024;
 
 /// Items between a beginning and an end.
@@ -25,7 +25,7 @@ pub struct ListBody {
     items: std::vec::IntoIter<Arc<Record>>,
     fields: Option<Vec<&'static str>>,
     state: ListProgress,
-    /// How many bytes are still to come, where that is known.
+    /// How many bytes remain, if the length is known.
     remaining: Option<u64>,
 }
 
@@ -37,8 +37,7 @@ enum ListProgress {
 }
 
 impl ListBody {
-    /// `begin`, then the items with `separator` between them, then `end`; of each item only
-    /// `fields`, if given.
+    /// A body of `begin`, the items with `separator` between them, and `end`. Each item has only `fields`, if given.
     pub fn of(
         begin: Bytes,
         items: Vec<Arc<Record>>,
@@ -121,7 +120,7 @@ impl Body for ListBody {
     }
 }
 
-/// Some fields of a document, in the order of the document.
+/// Selected fields of a document, in the document's order.
 fn projected(json: &[u8], fields: &[&str]) -> Vec<u8> {
     let document: IndexMap<&str, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
     let wanted: IndexMap<_, _> = document.into_iter().filter(|(name, _)| fields.contains(name)).collect();

@@ -1,11 +1,11 @@
-//! What handlers answer with.
+//! Replies that handlers share.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`json`] | JSON, with its headers |
-//! | [`list`] | pages of a list |
-//! | [`read`] | what a read is answered from, and when |
-//! | [`refusal`] | refusals of the registry as problems |
+//! | [`json`] | JSON replies with their header fields |
+//! | [`list`] | bodies of lists |
+//! | [`read`] | the snapshot that a read is answered from |
+//! | [`refusal`] | replies to requests that never reach a handler |
 
 pub mod json;
 pub mod list;

@@ -1,4 +1,4 @@
-//! What a read is answered from: the state as it stands, once it has changed, or as it was.
+//! The snapshot that a read is answered from: the current state, the state after a change, or a past state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,32 +17,32 @@ use crate::registry::watch::{Subscription, Updates};
 use domain::query::{Interest, Topic};
 use domain::{Revision, Snapshot};
 
-/// How long `since` waits when nothing is said.
+/// The default of `wait` for `since`.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long `min_revision` waits when nothing is said.
+/// The default of `wait` for `min_revision`.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
-/// How many changes are looked at without a pause.
+/// How many changes are examined before the task yields.
 const AT_A_TIME: usize = 64;
 
-/// What a read is answered from.
+/// The snapshot that a read is answered from.
 pub struct ReadView {
     /// This snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// Whether anything has changed since the revision that was named.
+    /// Whether the result has changed since the client's revision.
     is_news: bool,
-    /// Whether it is what stands, and not what stood.
+    /// Whether this is the current state, not a past state.
     is_present: bool,
 }
 
 impl ReadView {
-    /// Returns true if and only if it is what stands, and not what stood.
+    /// Returns true if and only if this is the current state, not a past state.
     pub fn is_present(&self) -> bool {
         self.is_present
     }
 
-    /// The answer that was made of the snapshot, or 304 when it is not news (RFC 9110 section 15.4.5).
+    /// The reply that was built from the snapshot, or 304 when the result has not changed (RFC 9110 section 15.4.5).
     pub fn answer(&self, mut made: Response) -> Response {
         if self.is_news {
             return made;
@@ -55,11 +55,12 @@ impl ReadView {
 }
 
 impl ReadOptions {
-    /// What to answer from, for a request that has seen `now`. Waits as long as the view says.
+    /// The snapshot for a request that began with `now`. Waits as long as the options say.
     ///
     /// # Errors
     ///
-    /// 504 when `min_revision` is not reached in time; 400 or 410 for a moment that is yet to come, or no longer kept.
+    /// 504 when the registry does not reach `min_revision` in time; 400 for a future moment; 410 for a compacted
+    /// moment.
     pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Interest) -> Result<ReadView, Problem> {
         if let Some(moment) = self.as_of {
             return Ok(ReadView { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
@@ -70,17 +71,17 @@ impl ReadOptions {
         }
         let Some(since) = self.since else { return Ok(ReadView { snapshot, is_news: true, is_present: true }) };
         let wait = self.wait.unwrap_or(WAIT);
-        // Those who began together do not end together.
+        // The random part spreads the replies to clients that began together.
         let end = Instant::now() + wait + random_part_of(wait / 16);
         drop(snapshot);
         Ok(changed_after(api, since, end, concern).await)
     }
 }
 
-/// Waits until something of concern has changed after `since`, or until `end`, or until the service is stopping.
+/// Waits until a relevant change after `since`, or until `end`, or until the service stops.
 async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl Interest) -> ReadView {
     let topics = api.registry.topics();
-    // First the narrow topic, from now on; then everything up to now. Nothing falls between the two.
+    // Subscribing to the narrow topic first leaves no gap between the two topics.
     let mut narrow = topics.follow(&concern.topic());
     let mut position = touched(&topics.follow(&Topic::Everything), since, concern).await;
     while let Some(reached) = position
@@ -89,7 +90,7 @@ async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl 
         position = touched(&narrow, reached, concern).await;
     }
     if let Some(reached) = position {
-        // A 304 says up to which revision nothing has changed. What is published is filed a moment later.
+        // A 304 reports up to which revision nothing has changed. Topics receive a change shortly after the snapshot.
         let snapshot = api.registry.snapshot();
         topics.reached(snapshot.state.revision()).await;
         if touched(&narrow, reached, concern).await.is_some() {
@@ -99,8 +100,8 @@ async fn changed_after(api: &Api, since: Revision, end: Instant, concern: &impl 
     ReadView { snapshot: api.registry.snapshot(), is_news: true, is_present: true }
 }
 
-/// Looks at what a topic has after `position`. `None` when something of concern has changed, or nobody
-/// remembers whether it has; else how far everything was looked at.
+/// Examines the changes of a topic after `position`. Returns `None` when a relevant change was found or the topic has
+/// been compacted, else the last examined revision.
 async fn touched(topic: &Subscription, mut position: Revision, concern: &impl Interest) -> Option<Revision> {
     loop {
         let Updates::Changes(changes, reached) = topic.news(position, AT_A_TIME) else { return None };
@@ -111,7 +112,7 @@ async fn touched(topic: &Subscription, mut position: Revision, concern: &impl In
             return Some(reached);
         }
         position = reached;
-        // Others are to be served meanwhile.
+        // A long scan must not block other tasks.
         tokio::task::yield_now().await;
     }
 }
@@ -121,8 +122,10 @@ async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Sn
     let snapshot = api.registry.snapshot();
     drop(reached);
     if snapshot.state.revision() < wanted {
-        let detail =
-            format!("revision {wanted} was not reached in time; this is revision {}", snapshot.state.revision());
+        let detail = format!(
+            "revision {wanted} was not reached in time; the current revision is {}; retry later",
+            snapshot.state.revision()
+        );
         return Err(Problem::new(Kind::Behind, detail).with_retry_after(CATCH_UP));
     }
     Ok(snapshot)
@@ -137,7 +140,7 @@ async fn as_of(api: &Api, now: Arc<Snapshot>, moment: Moment) -> Result<Arc<Snap
     };
     match revision.cmp(&head) {
         std::cmp::Ordering::Greater => Err(bad(format!(
-            "`as_of` looks back: this is revision {head}, and {revision} is yet to come; `min_revision` waits for it"
+            "`as_of` reads the past, but {revision} is after revision {head}; wait for it with `min_revision`"
         ))),
         std::cmp::Ordering::Equal => Ok(now),
         std::cmp::Ordering::Less => Ok(api.registry.as_of(now, revision).await?),

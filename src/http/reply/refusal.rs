@@ -1,11 +1,11 @@
-//! Answers to what never becomes a request: given before, or instead of, any handler.
+//! Replies to requests that never reach a handler.
 
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE};
 use crate::http::middleware::request_id::{RequestIds, X_REQUEST_ID};
 use crate::http::problem::Problem;
 use crate::http::state::Shared;
 
-/// Writes refusals as they go over the wire (HTTP/1.1).
+/// Serialises refusals as HTTP/1.1 replies.
 #[derive(Clone)]
 pub struct Refusals {
     api: Shared,
@@ -13,12 +13,12 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Refusals of the service that `api` serves.
+    /// Refusals for the service of `api`.
     pub fn new(api: Shared) -> Refusals {
         Refusals { api, ids: RequestIds::new() }
     }
 
-    /// The whole answer to something that cannot be served, for example 431; it ends the connection.
+    /// The whole reply to a request that the server cannot parse, for example 431. The reply closes the connection.
     pub fn write(&self, problem: &Problem) -> Vec<u8> {
         let snapshot = self.api.registry.snapshot();
         let id = self.ids.make();

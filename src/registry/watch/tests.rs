@@ -1,5 +1,5 @@
-//! A simulation of watching: any interleaving of what the filing and the watchers do, and every watcher sees each
-//! change of its topic after its start once, and in order.
+//! A simulation of watching: under any interleaving of the publisher and the watchers, every watcher sees each change
+//! of its topic after its start once and in order.
 
 use std::future::Future as _;
 use std::pin::pin;
@@ -13,31 +13,31 @@ use domain::State;
 use domain::change::{Change, ChangeKind, Event};
 use domain::plugin::{ExecutionMode, Registration, UniqueId};
 
-/// So few that the topics forget all the time.
+/// So few that topics drop changes all the time.
 const FEW: u64 = 3;
 
-/// What happens next.
+/// The next step.
 #[derive(Debug, Clone)]
 enum Act {
-    /// Changes of these plugins are published, and not yet filed.
+    /// Commits changes of these plugins, without publishing them to topics.
     Publish(Vec<Put>),
-    /// The oldest that were published and not filed are filed, together.
+    /// Publishes the oldest unpublished changes together.
     File(usize),
-    /// A watcher begins, so many changes before what is published.
+    /// A watcher subscribes, this many changes before the newest commit.
     Follow { topic: usize, back: u64 },
-    /// A watcher takes its news, at most so many.
+    /// A watcher takes new changes, at most this many.
     Read { watcher: usize, limit: usize },
-    /// A watcher waits, if there is nothing to wake it.
+    /// A watcher waits, unless something wakes it.
     Wait { watcher: usize },
-    /// A watcher breaks off, and comes back from where it stood.
+    /// A watcher disconnects, and resumes from its position.
     Resume { watcher: usize },
-    /// A watcher goes.
+    /// A watcher leaves.
     Drop { watcher: usize },
-    /// The service is stopping.
+    /// The service stops.
     Close,
 }
 
-/// A change: of which plugin, and what becomes of it; with nothing, it is removed.
+/// A change of a plugin; without content, the plugin is removed.
 #[derive(Debug, Clone)]
 struct Put {
     plugin: usize,
@@ -78,39 +78,39 @@ fn topics() -> Vec<Topic> {
     ]
 }
 
-/// Whether a change is one of a topic, in other words than those of [`Topic::of`].
+/// Whether a change belongs to a topic, defined independently of [`Topic::of`].
 fn is_of(topic: &Topic, transition: &Transition) -> bool {
     let mut records = transition.records();
     match topic {
-        // All of them work in one mode.
+        // All plugins have the same mode.
         Topic::Everything | Topic::Mode(_) => true,
         Topic::Plugin(id) => records.any(|record| record.unique_id == *id),
         Topic::Active => records.any(|record| !record.plugin.spawned_pids.is_empty()),
         Topic::Host(host) => records.any(|record| record.plugin.host.as_deref() == Some(host)),
         Topic::Billable => false,
-        other => panic!("no topic of the simulation: {other:?}"),
+        other => panic!("not a topic of the simulation: {other:?}"),
     }
 }
 
-/// A watcher: reads as a stream of events does.
+/// A watcher, which reads as a stream of events does.
 struct Watcher {
     topic: Topic,
     subscription: Subscription,
     position: Revision,
-    /// Where it began; what it has seen since.
+    /// Its start position, and the changes since then.
     start: Revision,
     seen: Vec<Revision>,
-    /// It has waited, and was not woken since.
+    /// It has waited and was not woken since.
     asleep: bool,
-    /// It was told that there will be no more.
+    /// It received the end.
     ended: bool,
 }
 
-/// The filing, the journal and the watchers.
+/// The publisher, the journal and the watchers.
 struct Simulation {
     topics: Arc<EventPublisher>,
     state: State,
-    /// What is published, which is all that there is.
+    /// All committed changes.
     journal: Vec<Arc<Transition>>,
     filed: usize,
     closed: bool,
@@ -178,7 +178,7 @@ impl Simulation {
         });
     }
 
-    /// What a live stream does: the topic, or the journal where the topic has forgotten.
+    /// Reads as a live stream does: from the topic, or from the journal if the topic has dropped changes.
     fn read(&mut self, watcher: usize, limit: usize) -> Result<(), TestCaseError> {
         let (head, through) = (self.head(), Revision(self.filed as u64));
         let Some(watcher) = self.watchers.get_mut(watcher) else { return Ok(()) };
@@ -206,12 +206,12 @@ impl Simulation {
         Ok(())
     }
 
-    /// Waits once: a watcher sleeps if and only if nothing has come since it last slept.
+    /// Waits once: a watcher sleeps if and only if nothing was published since it last slept.
     fn wait(&mut self, watcher: usize) -> Result<(), TestCaseError> {
         let Some(watcher) = self.watchers.get_mut(watcher) else { return Ok(()) };
         let woken = poll_once(&mut watcher.subscription);
         if self.closed {
-            // Who was told need not be told again.
+            // A watcher that received the end need not be woken again.
             prop_assert!(watcher.ended || woken == Some(false), "{woken:?}");
             watcher.ended = true;
         } else if watcher.asleep {
@@ -250,11 +250,11 @@ impl Simulation {
         Ok(())
     }
 
-    /// Files what is left, lets everybody read to the end, and compares with the journal.
+    /// Publishes the rest, lets all watchers read to the end, and compares with the journal.
     fn end(&mut self) -> Result<(), TestCaseError> {
         self.file(usize::MAX / 2);
         for watcher in 0..self.watchers.len() {
-            // Each read of two gets on, so that this is enough.
+            // Each read returns up to two changes, so this many reads are enough.
             for _ in 0..self.journal.len() + 2 {
                 self.read(watcher, 2)?;
             }
@@ -271,12 +271,12 @@ impl Simulation {
         self.file_something_of_everything();
         let kept: std::collections::BTreeSet<_> = lock(&self.topics.filed).topics.keys().cloned().collect();
         let unfollowed: Vec<_> = kept.difference(&followed).filter(|topic| **topic != Topic::Billable).collect();
-        prop_assert!(unfollowed.is_empty(), "kept for nobody: {unfollowed:?}");
-        prop_assert!(followed.is_subset(&kept), "followed, and forgotten");
+        prop_assert!(unfollowed.is_empty(), "kept without a subscriber: {unfollowed:?}");
+        prop_assert!(followed.is_subset(&kept), "a topic with a subscriber was dropped");
         Ok(())
     }
 
-    /// So that every topic but the billable would have had news.
+    /// So that every topic except the billable one would have had changes.
     fn file_something_of_everything(&mut self) {
         for plugin in 0..3 {
             for host in ["h1", "h2"] {
@@ -287,7 +287,7 @@ impl Simulation {
     }
 }
 
-/// What waiting comes to at once; `None` when it has to wait.
+/// The immediate result of waiting; `None` if it has to wait.
 fn poll_once(subscription: &mut Subscription) -> Option<bool> {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(subscription.wait()).poll(&mut context) {
@@ -309,7 +309,7 @@ proptest! {
     }
 }
 
-/// A change that was filed after the end took the word back that it was the end.
+/// A change published after the end once replaced the signal of the end.
 #[test]
 fn what_is_filed_after_the_end_does_not_undo_it() {
     let mut simulation = Simulation::new();
@@ -319,6 +319,10 @@ fn what_is_filed_after_the_end_does_not_undo_it() {
     simulation.file(1);
     assert_eq!(poll_once(&mut simulation.watchers[0].subscription), Some(false));
     for topic in [Topic::Everything, Topic::Active] {
-        assert_eq!(poll_once(&mut simulation.topics.follow(&topic)), Some(false), "who comes later is told, too");
+        assert_eq!(
+            poll_once(&mut simulation.topics.follow(&topic)),
+            Some(false),
+            "a later subscriber receives the end, too"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Lines about what is kept beside the journal.
+//! Lines of an archive for data beside the journal.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use domain::Revision;
 use domain::access::Token;
 use domain::command::idempotency::KeptAnswer;
 
-/// A token, as it is known again; nobody can tell from this what it was.
+/// A token with its salted hash. A reader cannot derive the token from it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenLine {
@@ -24,7 +24,7 @@ pub struct TokenLine {
     role: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<Box<RawValue>>,
-    /// Salted. Absent once the token was revoked.
+    /// Salted. Absent for a revoked token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
     created_at: Timestamp,
@@ -43,7 +43,7 @@ pub struct TokenLine {
 #[serde(deny_unknown_fields)]
 pub struct WebhookLine {
     id: String,
-    /// As it is kept.
+    /// The document as the store has it.
     document: Box<RawValue>,
     secret: String,
     position: u64,
@@ -63,14 +63,14 @@ pub struct WebhookLine {
     parked_at: Option<Timestamp>,
 }
 
-/// An answer to a request that may be sent again.
+/// A stored response.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLine {
     key: String,
     fingerprint: String,
     at: Timestamp,
-    /// As it is kept.
+    /// The response as the store has it.
     answer: Box<RawValue>,
 }
 
@@ -93,7 +93,7 @@ impl TokenLine {
     ///
     /// # Errors
     ///
-    /// When what is kept is damaged.
+    /// If the stored token is damaged.
     pub fn new(row: &TokenRow) -> Result<TokenLine, StoreError> {
         let time = |micros: Option<i64>| micros.map(time_from_sql).transpose();
         let row = row.clone();
@@ -115,7 +115,7 @@ impl TokenLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn token(self) -> Result<TokenRow, StoreError> {
         let micros = |time: Timestamp| whole_micros(time).map(Timestamp::as_microsecond);
         let some = |time: Option<Timestamp>| time.map(micros).transpose();
@@ -131,7 +131,7 @@ impl TokenLine {
             last_used_at: some(self.last_used_at)?,
             revoked_at: some(self.revoked_at)?,
         };
-        // It says what is damaged.
+        // The conversion reports the damage.
         Token::try_from(row.clone())?;
         Ok(row)
     }
@@ -142,7 +142,7 @@ impl WebhookLine {
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a webhook that this program made.
     pub fn new(webhook: &KeptWebhook) -> Result<WebhookLine, StoreError> {
         let KeptWebhook { id, document, secret, progress } = webhook.clone();
         Ok(WebhookLine {
@@ -160,11 +160,11 @@ impl WebhookLine {
         })
     }
 
-    /// The webhook, in an archive up to `head`, beyond which nothing was delivered.
+    /// The webhook, in an archive up to `head`. No later change was delivered.
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn webhook(self, head: Revision) -> Result<KeptWebhook, StoreError> {
         let time = |time: Option<Timestamp>| time.map(whole_micros).transpose();
         let progress = DeliveryProgress {
@@ -182,11 +182,11 @@ impl WebhookLine {
 }
 
 impl AnswerLine {
-    /// The line of an answer.
+    /// The line of a stored response.
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a response that this program made.
     pub fn new(kept: &KeptAnswer) -> Result<AnswerLine, StoreError> {
         let answer = raw(answer_text(&kept.answer)?)?;
         Ok(AnswerLine {
@@ -197,11 +197,11 @@ impl AnswerLine {
         })
     }
 
-    /// The answer.
+    /// The stored response.
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn answer(&self) -> Result<KeptAnswer, StoreError> {
         answer_of(&self.key, &self.fingerprint, whole_micros(self.at)?.as_microsecond(), self.answer.get())
     }

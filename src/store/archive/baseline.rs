@@ -1,7 +1,8 @@
-//! The changes that stand for a history which was left out.
+//! The baseline: changes that replace an omitted history.
 //!
-//! A store keeps, of all that stands, the newest change, so that it can tell what stood before a later one. When an
-//! archive has no changes, these are made anew. Nobody is ever shown them: they are at or before the horizon.
+//! A store keeps the newest change of everything that exists, so that it knows the state before a later change. For an
+//! archive without changes, the reader makes them anew. No client ever sees them: they are not after the compact
+//! revision.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +12,20 @@ use domain::change::ChangeKind;
 use domain::record::Record;
 use domain::{Lease, LeaseState, Revision, State};
 
-/// The changes that a journal begins with whose horizon is the head, oldest first.
+/// The changes of a journal whose compact revision is its head, oldest first.
 ///
 /// # Errors
 ///
-/// When two changes have one revision, or one has a revision after the head.
+/// If two changes have the same revision, or one has a revision after the head.
 pub fn standing(state: &State) -> Result<Vec<ChangeRow>, StoreError> {
     let mut rows = BTreeMap::new();
     let mut add = |revision: Revision, row| {
         if revision > state.revision() {
-            return Err(StoreError::refused(format!("revision {revision} is after the head, {}", state.revision())));
+            return Err(StoreError::refused(format!("revision {revision} is after the head {}", state.revision())));
         }
         match rows.insert(revision, row) {
             None => Ok(()),
-            Some(_) => Err(StoreError::refused(format!("revision {revision} is there twice"))),
+            Some(_) => Err(StoreError::refused(format!("revision {revision} occurs twice"))),
         }
     };
     for record in state.plugins().values() {
@@ -39,7 +40,7 @@ pub fn standing(state: &State) -> Result<Vec<ChangeRow>, StoreError> {
         add(lease.revision, of_lease(lease)?)?;
     }
     if state.revision() > Revision(0) && !rows.contains_key(&state.revision()) {
-        // Of something that is no more: the time of the head is told by it.
+        // The newest change was a removal; this one carries the time of the head.
         rows.insert(state.revision(), row(state.revision(), at, ChangeKind::PluginRemoved, ""));
     }
     Ok(in_time(rows))
@@ -54,7 +55,7 @@ fn of_plugin(record: &Record) -> Result<ChangeRow, StoreError> {
     Ok(ChangeRow { document: Some(document_text(&record.plugin)?), created_at, observed, ..row })
 }
 
-/// The newest change of a lease is the one that its state comes from.
+/// The newest change of a lease follows from its state.
 fn of_lease(lease: &Lease) -> Result<ChangeRow, StoreError> {
     let kind = match lease.state {
         LeaseState::Active if lease.since == lease.granted_at => ChangeKind::LeaseGranted,
@@ -77,12 +78,12 @@ fn row(revision: Revision, at: i64, kind: ChangeKind, subject: &str) -> ChangeRo
         detail: None,
         created_at: None,
         observed: None,
-        // Who had asked for it is not kept where the changes are not.
+        // An archive has principals only in its changes.
         principal: None,
     }
 }
 
-/// When a category was named is not kept: at the latest when the next change was made.
+/// The store does not keep the time of a category's naming. The time of the next change is an upper bound.
 fn in_time(rows: BTreeMap<Revision, ChangeRow>) -> Vec<ChangeRow> {
     let mut rows: Vec<_> = rows.into_values().collect();
     let mut next = i64::MAX;

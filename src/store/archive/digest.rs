@@ -1,4 +1,4 @@
-//! Digests of what a store holds, equal for equal registries, whatever keeps them.
+//! Digests of the content of a store: equal for equal registries in any kind of store.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -8,27 +8,27 @@ use crate::store::StoreError;
 use crate::store::row::ChangeRow;
 use domain::{Revision, State};
 
-/// Takes bytes, and comes to a digest of them.
+/// Computes a digest of bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Digest(Sha256);
 
 impl Digest {
-    /// Takes more bytes.
+    /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// Takes a change.
+    /// Adds a change.
     ///
     /// # Errors
     ///
-    /// When it is damaged.
+    /// If it is damaged.
     pub fn add_change(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
         self.add(&ArchiveLine::Change(ChangeLine::new(row)?).encode()?);
         Ok(())
     }
 
-    /// Takes a position in the history, and its time.
+    /// Adds a position in the history, and its time.
     fn add_position(&mut self, revision: Revision, at: Timestamp) {
         self.add(&revision.0.to_be_bytes());
         self.add(&at.as_microsecond().to_be_bytes());
@@ -40,11 +40,11 @@ impl Digest {
     }
 }
 
-/// The digest of everything that stands, configurations included, with its revisions and times.
+/// The digest of the current state, including configurations, revisions and times.
 ///
 /// # Errors
 ///
-/// Never for a state that was made by this program.
+/// Never for a state that this program made.
 pub fn of_state(state: &State) -> Result<String, StoreError> {
     let mut digest = Digest::default();
     digest.add_position(state.revision(), state.at());

@@ -1,4 +1,4 @@
-//! What a line of an archive says. `decode(encode(line))` is `line`.
+//! The lines of an archive. `decode(encode(line))` is `line`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,21 +17,20 @@ use domain::plugin::Name;
 use domain::record::Record;
 use domain::{Category, Lease, Revision, State};
 
-/// The form of the archives that this version writes. It reads those before it, too: format 1 has nothing of what is kept
-/// beside the journal.
+/// The format that this version writes. It reads earlier formats too: format 1 has no data beside the journal.
 pub const FORMAT: u32 = 2;
 
-/// A line: an object with one field, which says what the line is about.
+/// A line: an object with one field, which names the kind of line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArchiveLine {
-    /// The first one.
+    /// The first line.
     Archive(Header),
     /// A plugin as of the head, in the order of the ids.
     Plugin(PluginLine),
     /// A category with a display name as of the head, in the order of the names.
     Category(CategoryLine),
-    /// What a plugin has cost up to its newest change, in the order of the names.
+    /// The cost of a plugin up to its newest change, in the order of the names.
     #[serde(rename = "meter")]
     Accrual(AccrualRow),
     /// A budget, in the order of the ids.
@@ -42,15 +41,15 @@ pub enum ArchiveLine {
     Token(TokenLine),
     /// A webhook, in the order of the ids.
     Webhook(WebhookLine),
-    /// An answer that is kept, in the order of the keys.
+    /// A stored response, in the order of the keys.
     Answer(AnswerLine),
-    /// A change that is kept, in the order of the revisions.
+    /// A change, in the order of the revisions.
     Change(ChangeLine),
-    /// The last one.
+    /// The last line.
     End(End),
 }
 
-/// What the archive is of.
+/// The content of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -58,24 +57,24 @@ pub struct Header {
     pub format: u32,
     /// When it was exported.
     pub exported_at: Timestamp,
-    /// The identity of the store; one that it is imported into has another.
+    /// The identity of the store. A store that imports the archive gets another.
     pub store: String,
     /// The newest revision.
     pub revision: u64,
-    /// When that was made.
+    /// The time of the newest revision.
     pub at: Timestamp,
-    /// After which revision every change is kept.
+    /// The compact revision: the archive has every later change.
     #[serde(rename = "horizon")]
     pub compact_revision: u64,
-    /// How many plugins follow.
+    /// The number of plugins.
     pub plugins: usize,
-    /// How many categories follow.
+    /// The number of categories.
     pub categories: usize,
-    /// Whether saved configurations are in it.
+    /// Whether the archive has saved configurations.
     pub with_configs: bool,
-    /// Whether the changes are in it.
+    /// Whether the archive has the changes.
     pub with_history: bool,
-    /// Whether what is kept beside the journal is in it: then it is a backup.
+    /// Whether the archive has the data beside the journal: then it is a backup.
     #[serde(default)]
     pub with_secrets: bool,
 }
@@ -88,10 +87,10 @@ pub struct PluginLine {
     created_at: Timestamp,
     updated_at: Timestamp,
     document: Box<RawValue>,
-    /// Absent when there is none: null is a configuration like any other.
+    /// Absent if there is none, because null is a valid configuration.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     config: Option<Box<RawValue>>,
-    /// What was seen of what it holds, as it is kept.
+    /// The observations of its resources, as the store has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     observed: Option<Box<RawValue>>,
 }
@@ -105,12 +104,12 @@ pub struct CategoryLine {
     revision: u64,
 }
 
-/// A budget, with what was counted for it.
+/// A budget with its spending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetLine {
     id: String,
-    /// As it is kept.
+    /// The account as the store has it.
     account: String,
 }
 
@@ -120,7 +119,7 @@ pub struct BudgetLine {
 pub struct LeaseLine {
     id: String,
     revision: u64,
-    /// As it is kept.
+    /// The document as the store has it.
     document: Box<RawValue>,
 }
 
@@ -140,20 +139,20 @@ pub struct ChangeLine {
     detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
-    /// What is known of the plugin's resources after it, as it is kept.
+    /// The observations and findings of the plugin's resources after the change, as the store has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     observed: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
 }
 
-/// That nothing is missing, and nothing was altered.
+/// The check that the archive is complete and unaltered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct End {
-    /// How many lines came before this.
+    /// The number of lines before this one.
     pub lines: u64,
-    /// SHA-256 (FIPS 180-4) of their bytes, ends of lines included, in hexadecimal.
+    /// SHA-256 (FIPS 180-4) of the bytes of those lines, including line ends, in hexadecimal.
     pub sha256: String,
 }
 
@@ -162,7 +161,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
 }
 
 impl ArchiveLine {
-    /// What comes before what: no line comes after one of a later place.
+    /// The rank of a kind of line: ranks never decrease.
     pub fn place(&self) -> u8 {
         match self {
             ArchiveLine::Archive(_) => 0,
@@ -179,11 +178,11 @@ impl ArchiveLine {
         }
     }
 
-    /// The line as text, with its end.
+    /// The text of the line, with its line end.
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a line that this program made.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let mut text = serde_json::to_vec(self)
             .map_err(|error| StoreError::unusable("a line of the archive cannot be written", error))?;
@@ -191,13 +190,14 @@ impl ArchiveLine {
         Ok(text)
     }
 
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
     ///
-    /// When it is none of an archive.
+    /// If the text is not a line of an archive.
     pub fn decode(text: &[u8]) -> Result<ArchiveLine, StoreError> {
-        serde_json::from_slice(text).map_err(|error| StoreError::unusable("it is no line of an archive", error))
+        serde_json::from_slice(text)
+            .map_err(|error| StoreError::unusable("this line does not belong to an archive of plugin-registry", error))
     }
 }
 
@@ -206,7 +206,7 @@ impl PluginLine {
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a plugin that this program made.
     pub fn bare(record: &Record) -> Result<PluginLine, StoreError> {
         Ok(PluginLine {
             revision: record.revision.0,
@@ -222,7 +222,7 @@ impl PluginLine {
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a plugin that this program made.
     pub fn with_config(record: &Record) -> Result<PluginLine, StoreError> {
         let config = record.config.as_ref().map(|config| raw(config.as_str().to_owned())).transpose()?;
         Ok(PluginLine { config, ..PluginLine::bare(record)? })
@@ -232,7 +232,7 @@ impl PluginLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn record(&self) -> Result<Record, StoreError> {
         Ok(Record::observed(
             plugin_of(self.document.get())?.into(),
@@ -258,7 +258,7 @@ impl CategoryLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn category(self) -> Result<(Name, Category), StoreError> {
         let name = Name::new(&self.name).map_err(|wrong| StoreError::refused(format!("a category's name {wrong}")))?;
         Ok((name, Category { display_name: self.display_name.into(), revision: revision(self.revision)? }))
@@ -275,7 +275,7 @@ impl BudgetLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn account(&self) -> Result<(Box<str>, Account), StoreError> {
         account_of(&self.id, &self.account)
     }
@@ -286,7 +286,7 @@ impl LeaseLine {
     ///
     /// # Errors
     ///
-    /// Never for what was made by this program.
+    /// Never for a lease that this program made.
     pub fn new(lease: &Lease) -> Result<LeaseLine, StoreError> {
         let (id, revision) = (lease.id.as_str().to_owned(), lease.revision.0);
         Ok(LeaseLine { id, revision, document: raw(lease_text(lease)?)? })
@@ -296,7 +296,7 @@ impl LeaseLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn lease(&self) -> Result<Lease, StoreError> {
         let lease = lease_of(&self.id, self.document.get(), revision_to_sql(revision(self.revision)?))?;
         whole_micros(lease.granted_at).and(whole_micros(lease.since))?;
@@ -309,7 +309,7 @@ impl ChangeLine {
     ///
     /// # Errors
     ///
-    /// When what the store has kept is damaged.
+    /// If the stored change is damaged.
     pub fn new(row: &ChangeRow) -> Result<ChangeLine, StoreError> {
         Ok(ChangeLine {
             revision: revision_from_sql(row.revision)?.0,
@@ -329,7 +329,7 @@ impl ChangeLine {
     ///
     /// # Errors
     ///
-    /// When the line is damaged.
+    /// If the line is damaged.
     pub fn row(self) -> Result<ChangeRow, StoreError> {
         let micros = |time: Timestamp| whole_micros(time).map(Timestamp::as_microsecond);
         Ok(ChangeRow {
@@ -347,11 +347,11 @@ impl ChangeLine {
     }
 }
 
-/// The lines of all that stands beside the plugins, in their order.
+/// The lines of the state beside the plugins, in their order.
 ///
 /// # Errors
 ///
-/// Never for a state that was made by this program.
+/// Never for a state that this program made.
 pub fn lines_beside(state: &State) -> impl Iterator<Item = Result<ArchiveLine, StoreError>> {
     let named = state.named_categories().iter();
     let categories = named.map(|(name, category)| ArchiveLine::Category(CategoryLine::new(name, category)));

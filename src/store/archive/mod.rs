@@ -1,15 +1,15 @@
-//! A whole registry as a file: a backup, or what is moved from one store to another.
+//! A whole registry as a file: a backup, or a copy for another store.
 //!
-//! A store is told part by part ([`Archived::dump`]), and filled in the same way ([`Archived::restore`]). In between, the
-//! parts are lines of JSON, or are compared with each other.
+//! [`Archived::dump`] passes a store on part by part, and [`Archived::restore`] fills a store in the same way. An
+//! archive has the parts as lines of JSON; `verify` compares them.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`line`](mod@line), [`beside`] | what a line says, of the registry and of what is kept beside it; pure |
-//! | [`writer`], [`reader`] | parts to lines, and lines to parts, with a digest of all of them |
-//! | [`standing`] | the changes that stand for a history which was left out |
+//! | [`line`](mod@line), [`auxiliary`] | the lines of the registry, and of the data beside it; pure |
+//! | [`writer`], [`reader`] | parts to lines, and lines to parts, with a digest of all lines |
+//! | [`baseline`] | the changes that replace an omitted history |
 //! | [`replay`] | whether the changes lead to the documents |
-//! | [`digest`], [`examination`] | equal for equal registries, whatever keeps them; what was found, in a few lines |
+//! | [`digest`], [`verify`] | digests that are equal for equal registries; the report of a check |
 
 pub mod auxiliary;
 pub mod baseline;
@@ -30,79 +30,79 @@ use domain::{Revision, Snapshot, StoreId};
 /// A part of a store.
 #[derive(Debug, Clone)]
 pub enum Part {
-    /// What stands; always the first part.
+    /// The current state; always the first part.
     Head {
-        /// Everything as of the head.
+        /// The state as of the head.
         snapshot: Snapshot,
-        /// After which revision every change is kept.
+        /// The compact revision: the store has every later change.
         compact_revision: Revision,
     },
-    /// What is kept beside the journal: tokens, webhooks, answers, each in the order of their ids and keys.
+    /// Data beside the journal: tokens, webhooks, stored responses, each in the order of ids and keys.
     Auxiliary(Auxiliary),
-    /// A change that is kept, oldest first. Those up to the horizon are there for what stood then.
+    /// A change, oldest first. Changes up to the compact revision define the state at that revision.
     Change(ChangeRow),
 }
 
-/// What is kept beside the journal. It is part of a backup, which stands for the store that was lost, and of nothing else:
-/// it holds secrets, and belongs to a place. Signs of life are no part of either: after a restart, everybody is given time.
+/// Data beside the journal. Only a backup has it, because it holds secrets and belongs to one deployment. No archive
+/// has heartbeats: after a restart, all leases and resources get time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auxiliary {
-    /// A token, or rather what it is known again by.
+    /// A token with its salted hash.
     Token(TokenRow),
-    /// A webhook, with its secret, and how far it has come.
+    /// A webhook, with its secret and its progress.
     Webhook(KeptWebhook),
-    /// An answer to a request that may be sent again.
+    /// A stored response.
     Answer(KeptAnswer),
 }
 
-/// A store that can be told, and filled, as a whole.
+/// A store that can be dumped and filled as a whole.
 pub trait Archived: Journal {
-    /// Tells everything as of one moment, also while others write.
+    /// Visits everything as of one moment, also during writes.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, or `visit` fails.
+    /// If the store cannot be read, or `visit` fails.
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
 
     /// Fills an empty store and gives it a new identity, in one transaction: all of it, or nothing.
     ///
     /// # Errors
     ///
-    /// When the store is not empty, cannot be written, or one of the parts is an error.
+    /// If the store is not empty or cannot be written, or one of the parts is an error.
     fn restore(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError>;
 
-    /// As [`Archived::restore`], in place of whatever the store holds.
+    /// As [`Archived::restore`], but replaces the content of the store.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written, or one of the parts is an error.
+    /// If the store cannot be written, or one of the parts is an error.
     fn replace(&mut self, parts: &mut dyn Iterator<Item = Result<Part, StoreError>>) -> Result<StoreId, StoreError>;
 }
 
-/// Parts of which the next can be looked at.
+/// Parts with one part of lookahead.
 type Ahead<'a> = std::iter::Peekable<&'a mut dyn Iterator<Item = Result<Part, StoreError>>>;
 
-/// The head among the parts, where it must come first.
+/// The head, which must be the first part.
 ///
 /// # Errors
 ///
-/// When something else comes, or an error.
+/// If another part comes first, or an error.
 pub(super) fn head(
     parts: &mut dyn Iterator<Item = Result<Part, StoreError>>,
 ) -> Result<(Snapshot, Revision), StoreError> {
     match parts.next().transpose()? {
         Some(Part::Head { snapshot, compact_revision }) => Ok((snapshot, compact_revision)),
         Some(Part::Auxiliary(_) | Part::Change(_)) | None => {
-            Err(StoreError::refused("what stands must come before its changes"))
+            Err(StoreError::refused("the state must come before the changes"))
         }
     }
 }
 
-/// The next part, if it is of what is kept beside the journal.
+/// The next part, if it is data beside the journal.
 ///
 /// # Errors
 ///
-/// When it is an error.
+/// If the part is an error.
 pub(super) fn next_auxiliary(parts: &mut Ahead<'_>) -> Result<Option<Auxiliary>, StoreError> {
     match parts.next_if(|part| matches!(part, Ok(Part::Auxiliary(_)) | Err(_))).transpose()? {
         Some(Part::Auxiliary(beside)) => Ok(Some(beside)),
@@ -110,20 +110,20 @@ pub(super) fn next_auxiliary(parts: &mut Ahead<'_>) -> Result<Option<Auxiliary>,
     }
 }
 
-/// The change of a part after all others.
+/// The change in a part after all others.
 ///
 /// # Errors
 ///
-/// When it is something else, or an error.
+/// If the part is of another kind, or an error.
 pub(super) fn change(part: Result<Part, StoreError>) -> Result<ChangeRow, StoreError> {
     match part? {
         Part::Change(row) => Ok(row),
-        Part::Head { .. } => Err(StoreError::refused("what stands is told twice")),
-        Part::Auxiliary(_) => Err(StoreError::refused("what is kept beside the changes must come before them")),
+        Part::Head { .. } => Err(StoreError::refused("the state occurs twice")),
+        Part::Auxiliary(_) => Err(StoreError::refused("tokens, webhooks and responses must come before the changes")),
     }
 }
 
-/// Why a store that holds something is not filled.
+/// The error for a store that is not empty.
 pub(super) fn not_empty() -> StoreError {
     StoreError::refused("the store is not empty; import into a new one")
 }

@@ -1,4 +1,5 @@
-//! Lines as parts of a store. Each is checked as it comes; the last one tells whether it was all.
+//! Parses an archive into parts of a store. The reader checks each line; the last line shows whether the archive is
+//! complete.
 
 use std::io::{BufRead, Read as _};
 
@@ -13,10 +14,10 @@ use domain::cost::{Accrual, Ledger};
 use domain::plugin::PluginKey;
 use domain::{Lease, Revision, Snapshot, State, StoreId};
 
-/// The most bytes of a line; far more than a plugin and its configuration may have.
+/// The maximum length of a line, in bytes; far more than a plugin and its configuration may have.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Reads an archive. What comes out of it is to be thrown away when an error comes.
+/// Reads an archive. After an error, the caller must discard all parts.
 pub struct ArchiveReader<R> {
     input: R,
     digest: Digest,
@@ -27,18 +28,18 @@ pub struct ArchiveReader<R> {
     stage: Stage,
 }
 
-/// How far it has come.
+/// The progress of the reader.
 enum Stage {
-    /// Nothing was read.
+    /// Before the first line.
     Begun,
-    /// What is kept beside the journal is read, of an archive up to a revision; the next line; the key of the newest of its
-    /// kind; what comes after it.
+    /// Reading data beside the journal, of an archive up to a revision. Has the next line, the last key of its kind,
+    /// and the stage that follows.
     Auxiliary { head: Revision, ahead: ArchiveLine, key: Option<Box<str>>, then: Box<Replay> },
-    /// Changes are read; the first of them, if it was read already.
+    /// Reading changes. Has the first one, if it was read already.
     Changes(Box<Replay>, Option<ArchiveLine>),
-    /// Changes are made up, and everything was read.
+    /// Returning the baseline; the whole archive was read.
     Standing(std::vec::IntoIter<ChangeRow>),
-    /// Everything was read, or an error has come.
+    /// The whole archive was read, or an error occurred.
     Done,
 }
 
@@ -55,7 +56,7 @@ impl<R: BufRead> ArchiveReader<R> {
         }
     }
 
-    /// Reads a backup from `input`, and nothing else.
+    /// Reads from `input`, and accepts only a backup.
     pub fn of_backup(input: R) -> ArchiveReader<R> {
         ArchiveReader { must_be_backup: true, ..ArchiveReader::new(input) }
     }
@@ -85,14 +86,14 @@ impl<R: BufRead> ArchiveReader<R> {
         }
     }
 
-    /// Reads all that comes before the changes.
+    /// Reads all lines before the changes.
     fn read_head(&mut self) -> Result<Part, StoreError> {
         let ArchiveLine::Archive(header) = self.read_line()? else {
-            return Err(StoreError::refused("it is no archive of plugin-registry"));
+            return Err(StoreError::refused("it is not an archive of plugin-registry"));
         };
         check_header(&header)?;
         if self.must_be_backup && !header.with_secrets {
-            return Err(StoreError::refused("it was exported, and is no backup: `import` takes it"));
+            return Err(StoreError::refused("it is an export and not a backup; use `import`"));
         }
         let (mut plugins, mut categories) = (Vec::new(), Vec::new());
         let (mut accruals, mut budgets, mut leases) = (Vec::new(), Vec::new(), Vec::new());
@@ -112,10 +113,10 @@ impl<R: BufRead> ArchiveReader<R> {
             && in_order(&budgets)
             && leases.is_sorted_by(|one: &Lease, other| one.id < other.id);
         if !in_order {
-            return Err(StoreError::refused("something is there twice, or in the wrong place"));
+            return Err(StoreError::refused("something occurs twice, or is in the wrong place"));
         }
         if (plugins.len(), categories.len()) != (header.plugins, header.categories) {
-            return Err(StoreError::refused("there are not as many plugins and categories as the first line says"));
+            return Err(StoreError::refused("the number of plugins or categories differs from the first line"));
         }
         let state = State::restore(Revision(header.revision), header.at, plugins, categories)
             .with_ledger(Ledger::restore(accruals, budgets))
@@ -136,7 +137,7 @@ impl<R: BufRead> ArchiveReader<R> {
         Ok(Part::Head { snapshot: Snapshot { store: StoreId::kept(&header.store), state }, compact_revision })
     }
 
-    /// Reads what is kept beside the journal, or else the first change.
+    /// Reads a line of data beside the journal, or else the first change.
     fn read_beside(
         &mut self,
         head: Revision,
@@ -164,7 +165,7 @@ impl<R: BufRead> ArchiveReader<R> {
             }
         };
         if before.is_some_and(|before| before >= key) {
-            return Err(StoreError::refused("something is there twice, or in the wrong place"));
+            return Err(StoreError::refused("something occurs twice, or is in the wrong place"));
         }
         let ahead = self.read_line()?;
         let key = (ahead.place() == place).then_some(key);
@@ -191,16 +192,16 @@ impl<R: BufRead> ArchiveReader<R> {
         Ok(line)
     }
 
-    /// Checks the last line, after which nothing may come.
+    /// Checks the last line. Nothing may follow it.
     fn check_end(&mut self, line: ArchiveLine) -> Result<(), StoreError> {
         let ArchiveLine::End(end) = line else { return Err(StoreError::refused("a line is in the wrong place")) };
         let sha256 = std::mem::take(&mut self.digest).finish();
         if end != (End { lines: self.lines, sha256 }) {
-            return Err(StoreError::refused("it was altered: its digest is another"));
+            return Err(StoreError::refused("it was altered: its digest differs from the last line"));
         }
         let rest = self.input.fill_buf().map_err(|error| StoreError::unusable("the archive cannot be read", error))?;
         if !rest.is_empty() {
-            return Err(StoreError::refused("something comes after its last line"));
+            return Err(StoreError::refused("there is data after its last line"));
         }
         Ok(())
     }
@@ -215,7 +216,7 @@ impl<R: BufRead> Iterator for ArchiveReader<R> {
     }
 }
 
-/// Whether there are no two of one key, and each is in its place.
+/// Whether the keys are unique and in order.
 fn in_order<K: Ord, T>(entries: &[(K, T)]) -> bool {
     entries.is_sorted_by(|(one, _), (other, _)| one < other)
 }
@@ -236,25 +237,25 @@ fn check_header(header: &Header) -> Result<(), StoreError> {
     if is_right { Ok(()) } else { Err(StoreError::refused("its first line contradicts itself")) }
 }
 
-/// Refuses what was made after the head, or changed before it was made.
+/// Refuses a plugin or lease newer than the head, or one that changed before it was made.
 fn check_times(state: &State) -> Result<(), StoreError> {
     let wrong = state.plugins().values().find(|record| {
         record.revision > state.revision() || record.updated_at > state.at() || record.created_at > record.updated_at
     });
     if let Some(record) = wrong {
         let id = &record.unique_id;
-        return Err(StoreError::refused(format!("the revision or the times of the plugin {id} cannot be")));
+        return Err(StoreError::refused(format!("the revision or the times of the plugin {id} are impossible")));
     }
     let wrong = state
         .leases()
         .values()
         .find(|lease| lease.revision > state.revision() || lease.since > state.at() || lease.granted_at > lease.since);
     wrong.map_or(Ok(()), |lease| {
-        Err(StoreError::refused(format!("the revision or the times of the lease {} cannot be", lease.id)))
+        Err(StoreError::refused(format!("the revision or the times of the lease {} are impossible", lease.id)))
     })
 }
 
-/// An error with the place where it came up.
+/// An error with its place.
 fn named(error: StoreError, line: u64) -> StoreError {
     match error {
         StoreError::Unusable { what, source } => {

@@ -1,4 +1,4 @@
-//! Whether the changes of a journal lead to the documents that are kept beside it.
+//! Replays the changes of a journal, and compares the result with the stored documents.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use domain::plugin::Name;
 use domain::record::Record;
 use domain::{Category, Lease, Revision, State};
 
-/// Replays changes, oldest first, and compares what they lead to.
+/// Replays changes, oldest first, and compares the result.
 pub struct Replay {
-    /// What they must lead to.
+    /// The expected result.
     wanted: State,
     compact_revision: Revision,
-    /// What stood at the horizon, of what was taken so far.
+    /// The plugins at the compact revision, as far as they were read.
     plugins: Vec<Record>,
     categories: Vec<(Name, Category)>,
     leases: Vec<Lease>,
-    /// The changes after the horizon, made on what stood at it.
+    /// The state after the replayed changes, which start from the compact revision.
     replayed: Option<State>,
     newest: Revision,
     at: Timestamp,
 }
 
 impl Replay {
-    /// Begins to replay changes that must lead to `wanted`.
+    /// Starts a replay of changes that must lead to `wanted`.
     pub fn new(wanted: State, compact_revision: Revision) -> Replay {
         Replay {
             wanted,
@@ -41,18 +41,18 @@ impl Replay {
         }
     }
 
-    /// Takes the next change.
+    /// Replays the next change.
     ///
     /// # Errors
     ///
-    /// When it is damaged, or cannot be the next.
+    /// If it is damaged, or cannot be the next.
     pub fn take(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
         let (revision, at) = (revision_from_sql(row.revision)?, time_from_sql(row.at)?);
         if revision <= self.newest {
             return Err(StoreError::refused(format!("change {revision} comes after change {}", self.newest)));
         }
         if at < self.at {
-            return Err(StoreError::refused(format!("change {revision} was made before the one before it")));
+            return Err(StoreError::refused(format!("change {revision} is older than the change before it")));
         }
         if revision <= self.compact_revision {
             self.take_standing(row)?;
@@ -63,7 +63,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes a change that is there for what stood at the horizon.
+    /// Adds a change that defines the state at the compact revision.
     fn take_standing(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
         let revision = revision_from_sql(row.revision)?;
         if row.kind == ChangeKind::CategoryNamed.as_str() {
@@ -76,8 +76,8 @@ impl Replay {
         } else if row.is_of_lease() {
             self.leases.extend(row.lease()?);
         } else if let Some(stood) = row.record()? {
-            // The journal does not tell the configuration of then. If it was changed since, so will it be here; if not,
-            // it is that of now.
+            // The journal does not have the configuration at that revision. A later change will replace it here too;
+            // without one, the current configuration is the right one.
             let config = self.wanted.plugin(stood.unique_id.as_str()).and_then(|record| record.config.clone());
             let plugin = Arc::clone(&stood.plugin);
             let (times, observed) = ((stood.created_at, stood.updated_at), stood.observed.clone());
@@ -86,7 +86,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Makes a change that was made after the horizon.
+    /// Applies a change after the compact revision.
     fn make(&mut self, row: &ChangeRow) -> Result<(), StoreError> {
         let state = self.replayed.take();
         let mut state = state.unwrap_or_else(|| self.begun());
@@ -102,14 +102,14 @@ impl Replay {
         Ok(())
     }
 
-    /// What stood at the horizon.
+    /// The state at the compact revision.
     fn begun(&mut self) -> State {
         let (plugins, categories) = (std::mem::take(&mut self.plugins), std::mem::take(&mut self.categories));
         State::restore(self.compact_revision, self.at.max(Timestamp::UNIX_EPOCH), plugins, categories)
             .with_leases(std::mem::take(&mut self.leases))
     }
 
-    /// Compares what the changes have led to.
+    /// Compares the result with the stored state.
     ///
     /// # Errors
     ///
@@ -119,24 +119,24 @@ impl Replay {
         let replayed = replayed.unwrap_or_else(|| self.begun());
         match difference(&replayed, &self.wanted, self.newest) {
             Some(difference) => Err(StoreError::refused(difference)),
-            // What was spent before the horizon is told by the books alone.
+            // Only the ledger has the spending before the compact revision.
             None if self.compact_revision == Revision(0) && replayed != self.wanted => {
-                Err(StoreError::refused("what plugins have cost is not what the changes lead to"))
+                Err(StoreError::refused("the costs of plugins differ from the replayed changes"))
             }
             None => Ok(()),
         }
     }
 }
 
-/// What a change says of what it has led to that is not so.
+/// A field of a change that contradicts its effect.
 fn contradiction(row: &ChangeRow, step: &Step) -> Result<Option<&'static str>, StoreError> {
     match step {
         Step::Plugin { after: Some(after), .. } => {
             if row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond()) {
-                return Ok(Some("when its plugin came"));
+                return Ok(Some("the registration time of its plugin"));
             }
             let is_seen = observed_of(row.observed.as_deref())? == after.observed;
-            Ok((!is_seen).then_some("what was seen of its plugin"))
+            Ok((!is_seen).then_some("the observations of its plugin"))
         }
         Step::Lease { after, .. } => {
             let is_so = row.lease()?.as_ref() == after.as_deref();
@@ -146,7 +146,7 @@ fn contradiction(row: &ChangeRow, step: &Step) -> Result<Option<&'static str>, S
     }
 }
 
-/// The first difference between what the changes have led to, the newest of which is `newest`, and what is kept.
+/// The first difference between the replayed state, whose newest change is `newest`, and the stored state.
 fn difference(replayed: &State, kept: &State, newest: Revision) -> Option<String> {
     if newest != kept.revision() {
         return Some(format!("the head is revision {}, but the newest change is {newest}", kept.revision()));
@@ -163,35 +163,35 @@ fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
     for record in kept.plugins().values() {
         let id = &record.unique_id;
         let Some(made) = replayed.plugin(id.as_str()) else {
-            return Some(format!("the plugin {id} is kept, but no change leads to it"));
+            return Some(format!("the plugin {id} is stored, but no change leads to it"));
         };
         if made.revision != record.revision {
             let (kept, made) = (record.revision, made.revision);
-            return Some(format!("the plugin {id} is kept as of revision {kept}, but its newest change is {made}"));
+            return Some(format!("the plugin {id} is stored as of revision {kept}, but its newest change is {made}"));
         }
         if made.config != record.config {
-            return Some(format!("the configuration of the plugin {id} is not the one that its changes lead to"));
+            return Some(format!("the configuration of the plugin {id} differs from its changes"));
         }
         if made.observed != record.observed {
-            return Some(format!("what was seen of the plugin {id} is not what its changes lead to"));
+            return Some(format!("the observations of the plugin {id} differ from its changes"));
         }
         if made.json != record.json {
-            return Some(format!("the plugin {id} is not what change {} has made of it", record.revision));
+            return Some(format!("the plugin {id} differs from its change {}", record.revision));
         }
     }
     let lost = replayed.plugins().keys().find(|id| kept.plugin(id.as_str()).is_none())?;
-    Some(format!("the plugin {lost} is not kept, but the changes lead to it"))
+    Some(format!("the plugin {lost} is not stored, but the changes lead to it"))
 }
 
 fn category_difference(replayed: &State, kept: &State) -> Option<String> {
     let (made, kept) = (replayed.named_categories(), kept.named_categories());
     let of_either = kept.keys().chain(made.keys());
     let name = of_either.into_iter().find(|name| made.get(*name) != kept.get(*name))?;
-    Some(format!("the name of the category {} is not the one that the changes lead to", name.as_str()))
+    Some(format!("the name of the category {} differs from its changes", name.as_str()))
 }
 
 fn lease_difference(replayed: &State, kept: &State) -> Option<String> {
     let of_either = kept.leases().keys().chain(replayed.leases().keys());
     let id = of_either.into_iter().find(|id| replayed.lease(id.as_str()) != kept.lease(id.as_str()))?;
-    Some(format!("the lease {id} is not the one that the changes lead to"))
+    Some(format!("the lease {id} differs from its changes"))
 }

@@ -1,4 +1,4 @@
-//! Texts and times of an archive's lines.
+//! Texts and times in the lines of an archive.
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use crate::store::StoreError;
 
 pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
-    RawValue::from_string(text).map_err(|error| StoreError::unusable("what the store has kept is no JSON", error))
+    RawValue::from_string(text).map_err(|error| StoreError::unusable("the store has a value that is not JSON", error))
 }
 
-/// A time as stores keep it.
+/// A time with the precision of stores.
 pub(super) fn whole_micros(time: Timestamp) -> Result<Timestamp, StoreError> {
     if time.subsec_nanosecond() % 1_000 == 0 {
         return Ok(time);

@@ -1,4 +1,4 @@
-//! What a store or an archive was found to hold, for people, and for comparing.
+//! The report on the content of a store or an archive, for people and for comparison.
 
 use super::digest::Digest;
 use super::replay::Replay;
@@ -6,7 +6,7 @@ use super::{Auxiliary, Part, digest};
 use crate::store::StoreError;
 use domain::{Revision, State};
 
-/// What was found so far.
+/// The content so far.
 #[derive(Default)]
 pub struct Verification {
     head: Option<(String, State, Revision)>,
@@ -18,15 +18,15 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Takes the next part, and replays it if it is a change.
+    /// Adds the next part, and replays it if it is a change.
     ///
     /// # Errors
     ///
-    /// When it does not follow from those before.
+    /// If it does not follow from the parts before it.
     pub fn replay(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
             Part::Head { snapshot, compact_revision } => {
-                self.replay = Some(Replay::new(snapshot.state.clone(), *compact_revision))
+                self.replay = Some(Replay::new(snapshot.state.clone(), *compact_revision));
             }
             Part::Auxiliary(_) => {}
             Part::Change(row) => self.replay.as_mut().map_or(Ok(()), |replay| replay.take(row))?,
@@ -34,11 +34,11 @@ impl Verification {
         self.count(part)
     }
 
-    /// Takes the next part, which somebody else replays.
+    /// Adds the next part; the caller replays it.
     ///
     /// # Errors
     ///
-    /// When it is damaged.
+    /// If it is damaged.
     pub fn count(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
             Part::Head { snapshot, compact_revision } => {
@@ -53,7 +53,7 @@ impl Verification {
         Ok(())
     }
 
-    /// Compares what the changes have led to with what stands.
+    /// Compares the replayed changes with the stored state.
     ///
     /// # Errors
     ///
@@ -66,13 +66,13 @@ impl Verification {
     ///
     /// # Errors
     ///
-    /// When nothing was taken.
+    /// If there was no part.
     pub fn report(&self) -> Result<String, StoreError> {
         let Some((store, state, compact_revision)) = &self.head else {
-            return Err(StoreError::refused("there is nothing in it"));
+            return Err(StoreError::refused("it is empty"));
         };
         Ok(format!(
-            "store {store}: revision {}, {} plugins, every change after revision {compact_revision}, {} tokens, {} webhooks, {} kept answers\n\
+            "store {store}: revision {}, {} plugins, every change after revision {compact_revision}, {} tokens, {} webhooks, {} stored responses\n\
              state sha256:{}\njournal sha256:{}\n",
             state.revision(),
             state.plugins().size(),

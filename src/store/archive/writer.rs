@@ -1,4 +1,4 @@
-//! Parts of a store as lines.
+//! Writes parts of a store as lines.
 
 use std::io::Write;
 
@@ -11,16 +11,16 @@ use super::{Auxiliary, Part};
 use crate::store::StoreError;
 use domain::{Revision, Snapshot};
 
-/// What goes into an archive, beside what stands.
+/// The content of an archive beyond the plugins and categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing: no configurations, no changes.
+    /// Neither configurations nor changes.
     Plugins,
     /// Configurations.
     Configs,
-    /// Configurations, and the changes that are kept; these tell which configurations were saved.
+    /// Configurations and changes. The changes contain earlier configurations too.
     History,
-    /// All that a restart would find again: that, and what is kept beside the journal, with its secrets.
+    /// Everything that a restart would load: also the data beside the journal, with its secrets.
     Backup,
 }
 
@@ -49,7 +49,7 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write(&mut self, part: &Part) -> Result<(), StoreError> {
         match part {
             Part::Head { snapshot, compact_revision } => self.write_head(snapshot, *compact_revision),
@@ -104,11 +104,11 @@ impl<W: Write> ArchiveWriter<W> {
         self.output.write_all(text).map_err(cannot_write)
     }
 
-    /// Writes the last line, and gives the output back.
+    /// Writes the last line, and returns the output.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn finish(mut self) -> Result<W, StoreError> {
         let end = End { lines: self.lines, sha256: std::mem::take(&mut self.digest).finish() };
         self.write_text(&ArchiveLine::End(end).encode()?)?;

@@ -1,4 +1,4 @@
-//! The whole database at one moment; an empty database filled, or one with something in it filled anew.
+//! Dumps a whole database as of one moment, and fills or replaces one.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -13,16 +13,16 @@ use crate::store::archive::{Archived, Auxiliary, Part, change, head, next_auxili
 use crate::store::row::{ChangeRow, revision_to_sql};
 use domain::StoreId;
 
-/// How many changes, or answers, are read at a time.
+/// The number of changes, or responses, to read at a time.
 const PAGE: i64 = 256;
 
-/// About how many bytes of changes are written at a time.
+/// The approximate bytes of changes to write at a time.
 const STATEMENT_BYTES: usize = 8 << 20;
 
-/// Whoever reads or writes the file may take their time between two statements.
+/// The reader or writer of the file may take any time between two statements.
 const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
+/// The tables that a restore replaces, and the heartbeats, which belong to the old content.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
     DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM pulses";
@@ -58,7 +58,7 @@ impl Archived for PostgresJournal {
 }
 
 impl PostgresJournal {
-    /// Does all of `work`, or nothing of it; the store has the identity that it returns from then on.
+    /// Does all of `work` or nothing. The store then has the identity that `work` returns.
     fn within_transaction(
         &mut self,
         work: impl FnOnce(&mut Session) -> Result<StoreId, StoreError>,
@@ -70,13 +70,13 @@ impl PostgresJournal {
         })?;
         match work(session) {
             Ok(store) => {
-                // Replicas that know what was there before are to notice soon.
+                // Replicas with the old content notice the new one soon.
                 end(&mut session.link, "NOTIFY plugin_registry; COMMIT")?;
                 self.store = Some(store.clone());
                 Ok(store)
             }
             Err(failure) => {
-                // A connection that has failed has rolled back by that.
+                // If the connection failed, the server rolls back by itself.
                 drop(end(&mut session.link, "ROLLBACK"));
                 Err(failure)
             }
@@ -88,7 +88,7 @@ fn end(link: &mut PostgresConnection, statement: &str) -> Result<(), StoreError>
     link.run(async |client| Ok(client.batch_execute(statement).await?))
 }
 
-/// Shows all that the database holds, as of one moment.
+/// Visits the whole database as of one moment.
 pub(super) fn dump(
     link: &mut PostgresConnection,
     visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
@@ -135,7 +135,7 @@ fn dump_within(
     }
 }
 
-/// The changes after a revision, those up to the horizon included.
+/// The changes after a revision, including those up to the compact revision.
 async fn page(client: &Client, after: i64) -> Result<Vec<ChangeRow>, StoreError> {
     let query = format!("SELECT {COLUMNS} FROM changes WHERE revision > $1 ORDER BY revision LIMIT {PAGE}");
     let rows = client.query_typed(&query, &[(&after, Type::INT8)]).await?;
@@ -152,7 +152,7 @@ fn fill(
     let state = &snapshot.state;
     link.run_within(LOAD_TIME, async |client| write::put_standing(client, statements, state).await)?;
     let mut parts = parts.peekable();
-    // Those of an import stay: it brings none.
+    // An export has no tokens, so an import keeps the existing ones.
     let had_tokens = link.run(async |client| tokens::are_there(client).await)?;
     while let Some(beside) = next_auxiliary(&mut parts)? {
         link.run_within(LOAD_TIME, async |client| match &beside {
@@ -183,7 +183,7 @@ fn fill(
     Ok(store)
 }
 
-/// As many changes as one statement takes.
+/// As many changes as fit into one statement.
 fn some(parts: &mut impl Iterator<Item = Result<Part, StoreError>>) -> Result<Vec<ChangeRow>, StoreError> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
     for part in parts {

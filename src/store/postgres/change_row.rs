@@ -10,13 +10,13 @@ use domain::Revision;
 pub(super) const COLUMNS: &str =
     "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
-/// See [`Chapter::compact_revision`].
+/// See [`domain::change::history::ChangePage::compact_revision`].
 pub(super) async fn compact_revision(client: &Client) -> Result<Revision, StoreError> {
     let row = client.query_typed_one("SELECT horizon FROM registry", &[]).await?;
     revision_from_sql(row.try_get(0)?)
 }
 
-/// The change whose columns begin at a place.
+/// The change whose columns start at `first`.
 pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreError> {
     Ok(ChangeRow {
         revision: row.try_get(first)?,

@@ -1,4 +1,4 @@
-//! Forgetting changes that no longer stand, in small transactions of their own.
+//! Compaction of the journal, in small separate transactions.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -23,14 +23,14 @@ async fn compact_locked(client: &Client, target: Revision, steps: usize) -> Resu
         return Ok(from);
     }
     let (least, most) = (revision_to_sql(from), revision_to_sql(to));
-    // What was superseded by a change in the range.
+    // Changes superseded by a change in the range.
     let superseded = "DELETE FROM changes USING (
                           SELECT subject, of_category, max(revision) AS revision FROM changes
                           WHERE revision > $1 AND revision <= $2 GROUP BY 1, 2) AS new
                       WHERE changes.subject = new.subject AND changes.of_category = new.of_category
                           AND changes.revision < new.revision";
     client.execute_typed(superseded, &[(&least, Type::INT8), (&most, Type::INT8)]).await?;
-    // The end of what is no more; but not that at the horizon itself, whose time tells what came before it.
+    // Removals. The one at the compact revision stays, because its time dates the changes before it.
     let ended = "DELETE FROM changes WHERE revision >= $1 AND revision < $2
                      AND (kind IN ('plugin.removed', 'budget.removed', 'lease.forgotten')
                           OR (of_category AND detail IS NULL))";

@@ -1,8 +1,7 @@
 //! One connection to the database, used by one thread at a time.
 //!
-//! Whoever keeps the store is a thread that may wait, so that a transaction is never half open because a
-//! future was dropped. The connection is driven by a runtime of its own while the thread waits for an answer, and by
-//! nobody in between.
+//! The store's caller is a thread that may block, so that a dropped future never leaves a transaction half open. The
+//! connection has its own runtime, which runs only while the thread waits for an answer.
 
 use std::time::Duration;
 
@@ -14,20 +13,20 @@ use tracing::debug;
 use super::url::PostgresUrl;
 use crate::store::StoreError;
 
-/// How long one exchange with the database may take, its waiting for locks included.
+/// The maximum time of one exchange with the database, including its waits for locks.
 pub(super) const EXCHANGE_TIME: Duration = Duration::from_secs(10);
 
-/// How long reading the whole store may take.
+/// The maximum time to load the whole store.
 pub(super) const LOAD_TIME: Duration = Duration::from_mins(5);
 
-/// How long to wait for the end of a connection that is no longer needed.
+/// How long to wait for a connection to close.
 const END_TIME: Duration = Duration::from_secs(1);
 
-/// What every session begins with.
+/// The first statements of every session.
 ///
-/// A commit is durable when it is answered, whatever the server's default is. A replica that was stopped, or cut off, in
-/// the middle of a batch loses its lock after 2 s: the server ends its session. No statement is worth being compiled (`jit`), which
-/// takes ten times as long as to run it.
+/// A commit is durable when the server acknowledges it, whatever the server's default is. A replica that stops or loses
+/// its connection during a batch loses its lock after 2 s, because the server ends its session. Compiling a statement
+/// (`jit`) takes ten times as long as running it.
 const SESSION: &str = "
     SET search_path = plugin_registry;
     SET statement_timeout = '9s';
@@ -42,7 +41,7 @@ const SESSION: &str = "
 pub(super) struct PostgresConnection {
     client: Option<Client>,
     driver: JoinHandle<()>,
-    /// `None` only while this is dropped.
+    /// `None` only during drop.
     runtime: Option<Runtime>,
 }
 
@@ -51,7 +50,7 @@ impl PostgresConnection {
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached, or does not let us in.
+    /// If the database cannot be reached, or refuses the login.
     pub fn open(url: &PostgresUrl) -> Result<PostgresConnection, StoreError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -66,21 +65,21 @@ impl PostgresConnection {
         Ok(PostgresConnection { client: Some(client), driver, runtime: Some(runtime) })
     }
 
-    /// Whether the connection stands, as far as is known.
+    /// Whether the connection is open, as far as known.
     pub fn stands(&self) -> bool {
         self.client.as_ref().is_some_and(|client| !client.is_closed())
     }
 
-    /// Has an exchange with the database. One that takes too long ends the connection.
+    /// Runs an exchange with the database. A timeout ends the connection.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached, or does not do what it is asked for.
+    /// If the database cannot be reached, or refuses the request.
     pub fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.run_within(EXCHANGE_TIME, work)
     }
 
-    /// As [`PostgresConnection::run`], for what may take longer.
+    /// As [`PostgresConnection::run`], with a longer time limit.
     ///
     /// # Errors
     ///
@@ -93,25 +92,25 @@ impl PostgresConnection {
         let (Some(client), Some(runtime)) = (&self.client, &self.runtime) else { return Err(closed()) };
         let done = runtime.block_on(in_time(time, work(client)));
         if matches!(done, Err(StoreError::Unreachable(_))) {
-            // What it would answer later must not be taken for an answer to something else.
+            // A late answer must not be read as the answer to a later request.
             self.client = None;
         }
         done
     }
 
-    /// Ends the connection as the protocol wants it.
+    /// Closes the connection as the protocol requires.
     pub fn close(mut self) {
         drop(self.client.take());
         let Some(runtime) = &self.runtime else { return };
         let ended = runtime.block_on(async { tokio::time::timeout(END_TIME, &mut self.driver).await });
         if ended.is_err() {
-            debug!("the database did not take leave in time");
+            debug!("the database did not close the connection in time");
         }
     }
 }
 
 impl Drop for PostgresConnection {
-    /// The last one who holds it may be one who must not wait, which the end of a runtime would otherwise do.
+    /// The last holder may be on a thread that must not block, but dropping a runtime blocks.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -119,7 +118,7 @@ impl Drop for PostgresConnection {
     }
 }
 
-/// Connects, with TLS where the URL wants it; the connection is driven by the runtime that calls this.
+/// Connects, with TLS if the URL requires it. The calling runtime drives the connection.
 async fn connect(url: &PostgresUrl) -> Result<(Client, JoinHandle<()>), StoreError> {
     let refused = |error: tokio_postgres::Error| refused(url, error);
     if url.is_plain() {
@@ -136,15 +135,17 @@ where
     Connection<Socket, S>: Future<Output = Result<(), tokio_postgres::Error>>,
 {
     if let Err(error) = connection.await {
-        // Whoever uses it next is told, too.
+        // The next use of the connection reports the error too.
         debug!(%error, "a connection to the database has ended");
     }
 }
 
-/// A failure to connect. A name or a password that is wrong will not be right the next time, and is told as it is.
+/// A failed connection. A wrong name or password will not become right by retrying, so it is not `Unreachable`.
 pub(super) fn refused(url: &PostgresUrl, error: tokio_postgres::Error) -> StoreError {
     match error.code().map(|code| code.code().get(..2).unwrap_or_default()) {
-        Some("28" | "3D" | "42") => StoreError::unusable(format!("{url} does not let us in"), error),
+        Some("28" | "3D" | "42") => {
+            StoreError::unusable(format!("{url} refuses the login; check user, password and database"), error)
+        }
         _ => StoreError::Unreachable(Box::new(error)),
     }
 }

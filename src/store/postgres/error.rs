@@ -1,4 +1,4 @@
-//! PostgreSQL's error codes (<https://www.postgresql.org/docs/15/errcodes-appendix.html>) as ours.
+//! Maps PostgreSQL's error codes (<https://www.postgresql.org/docs/15/errcodes-appendix.html>).
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -8,10 +8,10 @@ use crate::store::StoreError;
 impl From<Error> for StoreError {
     fn from(error: Error) -> StoreError {
         let Some(code) = error.code() else {
-            // What the server has not said is a matter of the connection, or of a value that is not what it should be.
+            // An error without a code comes from the connection, or from an unexpected value.
             let is_of_values = error.to_string().starts_with("error deserializing");
             return if is_of_values {
-                StoreError::unusable("the store holds what it should not", error)
+                StoreError::unusable("the store has a value of an unexpected type", error)
             } else {
                 StoreError::Unreachable(Box::new(error))
             };
@@ -25,7 +25,7 @@ impl From<Error> for StoreError {
                 SqlState::TOO_MANY_CONNECTIONS | SqlState::OUT_OF_MEMORY | SqlState::READ_ONLY_SQL_TRANSACTION => {
                     StoreError::Unreachable(Box::new(error))
                 }
-                // The server has ended the session: it was idle within a transaction for too long.
+                // The server ended the session: it was idle within a transaction for too long.
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => StoreError::Unreachable(Box::new(error)),
                 SqlState::LOCK_NOT_AVAILABLE
                 | SqlState::QUERY_CANCELED
@@ -35,7 +35,7 @@ impl From<Error> for StoreError {
                 SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => {
                     StoreError::unusable("the database is damaged", error)
                 }
-                _ => StoreError::unusable("the database does not answer as it should", error),
+                _ => StoreError::unusable("the database returned an unexpected error", error),
             },
         }
     }

@@ -1,6 +1,6 @@
-//! Signs of life in the database, on a connection of their own.
+//! Heartbeats in the database, on a separate connection.
 //!
-//! The table is unlogged: what is written to it is not in the write-ahead log, and no commit waits for a disk.
+//! The table is unlogged: writes to it are not in the write-ahead log, and no commit waits for a disk.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,13 +15,13 @@ use crate::store::StoreError;
 use crate::store::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
 use crate::store::row::time_from_sql;
 
-/// The signs of life in a database.
+/// The heartbeats in a database.
 pub(super) struct PostgresHeartbeats {
     url: PostgresUrl,
     state: Mutex<State>,
 }
 
-/// The connection, which is made when it is needed.
+/// The connection, which is opened on first use.
 enum State {
     Open(Option<Box<PostgresConnection>>),
     Closed,
@@ -40,13 +40,13 @@ impl PostgresHeartbeats {
         }
     }
 
-    /// Does what can be done twice.
+    /// Runs idempotent work, with one retry.
     fn with<T>(&self, work: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State::Open(kept) = &mut *state else { return Err(StoreError::refused("the store is closed")) };
         if let Some(link) = kept.as_mut().filter(|link| link.stands()) {
             match link.run(async |client| work(client).await) {
-                // It was ended while nobody used it: a new one does.
+                // The server closed the idle connection: retry on a new one.
                 Err(StoreError::Unreachable(_)) => {}
                 done => return done,
             }
@@ -59,7 +59,7 @@ impl PostgresHeartbeats {
 
 impl HeartbeatStore for PostgresHeartbeats {
     fn share(&self, beats: &[Heartbeat]) -> Result<(), StoreError> {
-        // In one order, so that two replicas do not wait for each other; and each name once.
+        // In a fixed order, so that two replicas do not deadlock; and each name once.
         let mut newest = BTreeMap::new();
         for Heartbeat { kind, name, at } in beats {
             let at = at.as_microsecond();
@@ -80,7 +80,7 @@ impl HeartbeatStore for PostgresHeartbeats {
     }
 
     fn has_news(&self) -> Result<bool, StoreError> {
-        // To ask would be as dear as to read.
+        // A check would cost as much as reading.
         Ok(true)
     }
 
@@ -90,7 +90,7 @@ impl HeartbeatStore for PostgresHeartbeats {
             let query = "SELECT kind, name, at FROM pulses WHERE at > $1";
             let mut beats = Vec::new();
             for row in client.query_typed(query, &[(&after, Type::INT8)]).await? {
-                // A newer version may know more kinds.
+                // A newer version may have more kinds.
                 let Some(kind) = HeartbeatKind::from_name(row.try_get(0)?) else { continue };
                 beats.push(Heartbeat { kind, name: row.try_get(1)?, at: time_from_sql(row.try_get(2)?)? });
             }

@@ -1,4 +1,4 @@
-//! The journal, read beside the writer: on connections of its own.
+//! Reads the journal beside the writer, on separate connections.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,16 +18,16 @@ use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
 
-/// How many they are.
+/// The number of columns.
 const WIDTH: usize = 10;
 
-/// How many idle connections are kept.
+/// The maximum number of idle connections.
 const MAX_IDLE: usize = 4;
 
 /// The history in a database.
 pub(super) struct PostgresHistory {
     url: PostgresUrl,
-    /// Connections that nobody reads with; `None` once the store has been closed.
+    /// Idle connections; `None` after the store has been closed.
     idle: Mutex<Option<Vec<PostgresConnection>>>,
 }
 
@@ -46,12 +46,12 @@ impl PostgresHistory {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads with a connection of our own, within one transaction.
+    /// Reads on a separate connection, within one transaction.
     fn reading<T>(&self, read: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let kept = self.idle().as_mut().and_then(Vec::pop);
         if let Some(mut link) = kept {
             match link.run(async |client| within_one_moment(client, read).await) {
-                // It was ended while nobody used it: a new one does.
+                // The server closed the idle connection: retry on a new one.
                 Err(StoreError::Unreachable(_)) => {}
                 done => return self.give_back(link, done),
             }
@@ -85,7 +85,7 @@ impl History for PostgresHistory {
     fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         self.reading(&async |client| {
             let compact_revision = compact_revision(client).await?;
-            // What stands since before the horizon is kept beside the changes, and is no part of what happened.
+            // Changes up to the compact revision only define the state at it, and are not part of the history.
             let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
             read(client, range, compact_revision).await
         })
@@ -128,14 +128,14 @@ impl History for PostgresHistory {
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
         self.reading(&async |client| {
             let compact_revision = compact_revision(client).await?;
-            // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
+            // Before the compact revision some changes are missing, so the newest one there may not be the true newest.
             let found = revision_before(client, time, true).await?;
             Ok(Some(found).filter(|found| found.0 > 0 && *found >= compact_revision))
         })
     }
 
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        // A connection that none of the readers waits for.
+        // A separate connection, so that no reader waits for the dump.
         let mut link = PostgresConnection::open(&self.url)?;
         link.run_within(LOAD_TIME, async |client| migrate::check_current(client).await)?;
         archive::dump(&mut link, visit)?;
@@ -144,7 +144,7 @@ impl History for PostgresHistory {
     }
 }
 
-/// The changes of a range, which begins at the horizon or later.
+/// The changes of a range, which starts at the compact revision or later.
 async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) -> Result<ChangePage, StoreError> {
     let after = match range.from {
         Some(from) => range.after.max(revision_before(client, from, false).await?),
@@ -158,7 +158,7 @@ async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) 
     let kinds: Vec<_> = range.kinds.iter().map(|kind| kind.as_str()).collect();
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let order = if range.descending { "DESC" } else { "ASC" };
-    // The length of a text is known without reading it.
+    // The server knows the length of a text without reading it.
     let query = format!(
         "SELECT {of_change}, {of_before}
          FROM (SELECT *, sum(coalesce(octet_length(document), 0) + 512) OVER (ORDER BY revision {order}) AS bytes
@@ -194,14 +194,14 @@ async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) 
         bytes += row.bytes();
         page.transitions.push(Arc::new(row));
     }
-    // The database has counted no more bytes than this has.
+    // The database counts the same bytes as this code.
     page.is_all = page.transitions.len() < range.limit && bytes < MAX_BYTES;
     Ok(page)
 }
 
-/// The newest revision made before a time, or at it if that counts; 0 when there is none.
+/// The newest revision before a time, or at it if `or_at`; 0 if there is none.
 ///
-/// Times never go back: what was made in time comes before what was not, and is found by halves.
+/// Times never decrease with revisions, so this is a binary search.
 async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
     let query = "
         WITH RECURSIVE search (least, most) AS (
@@ -220,12 +220,12 @@ async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Resul
     revision_from_sql(row.try_get(0)?)
 }
 
-/// The columns of a change that a part of a query is called.
+/// The qualified names of the columns of a change.
 fn qualified(name: &str) -> String {
     COLUMNS.split(", ").map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ")
 }
 
-/// As [`change_row`], where there may be none.
+/// As [`change_row`]; `None` if the columns are null.
 fn optional_row(row: &Row, first: usize) -> Result<Option<ChangeRow>, StoreError> {
     match row.try_get::<_, Option<i64>>(first)? {
         Some(_) => change_row(row, first).map(Some),

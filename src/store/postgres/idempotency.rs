@@ -1,4 +1,4 @@
-//! Answers to requests that may be sent again.
+//! Stored responses to idempotent requests.
 
 use jiff::Timestamp;
 use tokio_postgres::Client;
@@ -15,7 +15,7 @@ pub(super) async fn find(client: &Client, keys: &[&str]) -> Result<Vec<KeptAnswe
     rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
 }
 
-/// At most `limit` answers whose keys come after `after`, in the order of their keys.
+/// At most `limit` stored responses whose keys come after `after`, in the order of keys.
 pub(super) async fn page(client: &Client, after: &str, limit: i64) -> Result<Vec<KeptAnswer>, StoreError> {
     let query = "SELECT key, fingerprint, at, answer FROM answers
                  WHERE key COLLATE \"C\" > $1 ORDER BY key COLLATE \"C\" LIMIT $2";
@@ -31,7 +31,7 @@ pub(super) async fn forget(client: &Client, before: Timestamp, limit: usize) -> 
     Ok(())
 }
 
-/// Answers to be kept, a column each.
+/// Stored responses, one array for each column.
 #[derive(Default)]
 pub(super) struct AnswerColumns<'a> {
     keys: Vec<&'a str>,

@@ -1,4 +1,4 @@
-//! What plugins have cost, and budgets: see [`crate::registry::cost`].
+//! Accruals and budgets: see [`domain::cost`].
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio_postgres::types::{ToSql, Type};
@@ -8,7 +8,7 @@ use crate::store::ledger_row::{AccrualRow, account_of, account_text};
 use crate::store::{Batch, StoreError};
 use domain::cost::Ledger;
 
-/// What a batch has changed of it, a column each.
+/// The changed accruals and budgets of a batch, one array for each column.
 #[derive(Default)]
 pub(super) struct LedgerColumns {
     categories: Vec<String>,
@@ -46,7 +46,7 @@ impl LedgerColumns {
         columns
     }
 
-    /// Adds the statements that write it, to be sent with the others of the batch.
+    /// Adds the statements for these rows, to send them with the others of the batch.
     pub fn send<'a>(&'a self, client: &'a Client, sent: &mut Vec<BoxFuture<'a, Result<(), Error>>>) {
         if !self.names.is_empty() {
             let put = "INSERT INTO meters (category, name, low, high, began, ended)
@@ -70,7 +70,7 @@ impl LedgerColumns {
     }
 }
 
-/// A value and its type: so the statement need not be prepared, which would be another round trip.
+/// A value and its type. With the type, the statement needs no preparation, which would be another round trip.
 type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
 
 fn text_array(texts: &Vec<String>) -> Typed<'_> {
@@ -86,7 +86,7 @@ fn execute<'a>(
     async move { client.execute_typed(statement, &values).await.map(drop) }.boxed()
 }
 
-/// Reads all of it.
+/// Reads the whole ledger.
 pub(super) async fn read(client: &Client) -> Result<Ledger, StoreError> {
     let mut accruals = Vec::new();
     for row in client.query_typed("SELECT category, name, low, high, began, ended FROM meters", &[]).await? {

@@ -1,8 +1,8 @@
-//! Being told that others have written: `LISTEN`, on a connection and a thread of its own.
+//! Notifications of other replicas' writes: `LISTEN`, on a separate connection and thread.
 //!
-//! It is only a hint: a connection can be dead for a while before anybody notices. The writer looks by itself now and
-//! then, and at every batch. As long as batch follows on batch, nobody listens: each notification would wake a process of the
-//! server and a thread here, to tell what the next batch reads anyway.
+//! A notification is only a hint, because a broken connection may go unnoticed for a while. The writer also polls now
+//! and then, and reads other changes at every batch. During continuous batches the listener pauses. Otherwise each
+//! notification would wake a server process and a thread here, only to announce what the next batch reads anyway.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,39 +21,40 @@ use super::connection::refused;
 use super::url::PostgresUrl;
 use crate::store::{StoreError, Wake};
 
-/// How long to wait before listening again: at first, and at most.
+/// The first and the maximum pause before listening again.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long to wait after a wake before the next: under load there is a commit every few milliseconds, and looking costs
-/// the database a round trip each time.
+/// The pause after a wake. Under load there is a commit every few milliseconds, and each check costs the database a
+/// round trip.
 const REST: Duration = Duration::from_millis(5);
 
-/// A writer whose commits follow on each other within this time reads at each of them what others have written.
+/// A writer whose commits follow each other within this time reads the changes of other replicas at each of them.
 const SOON: Duration = Duration::from_millis(30);
 
-/// For how long they must have done so to be worth two small transactions: to listen no more, and to listen again.
+/// How long continuous commits must last before the listener pauses. To pause and to resume costs two small
+/// transactions.
 const LONG: Duration = Duration::from_millis(100);
 
-/// What the one who listens knows of the writer.
+/// The listener's knowledge of the writer.
 #[derive(Default)]
 pub(super) struct Writing(Mutex<Wrote>);
 
 #[derive(Default)]
 struct Wrote {
-    /// The server process that the writer's commits are made by: what it tells is no news.
+    /// The server process of the writer's connection: its notifications are ignored.
     process: i32,
-    /// When the first and the newest were made of the commits that have followed on each other.
+    /// The times of the first and the newest of the continuous commits.
     streak: Option<(Instant, Instant)>,
 }
 
 impl Writing {
-    /// Says which server process serves the writer from now on.
+    /// Sets the server process of the writer's connection.
     pub fn is_served_by(&self, process: i32) {
         self.wrote().process = process;
     }
 
-    /// Says that a batch was committed.
+    /// Records a commit.
     pub fn has_committed(&self) {
         let now = Instant::now();
         let mut wrote = self.wrote();
@@ -61,7 +62,7 @@ impl Writing {
         wrote.streak = Some((followed.map_or(now, |(first, _)| first), now));
     }
 
-    /// Until when the writer needs nobody to tell it of others, since it commits all the time; `None` when it does not.
+    /// Until when the writer needs no notifications, because it commits continuously; `None` if it does not.
     fn knows_until(&self) -> Option<Instant> {
         let (first, newest) = self.wrote().streak?;
         let until = newest + SOON;
@@ -73,22 +74,23 @@ impl Writing {
     }
 }
 
-/// One who listens.
+/// The listener.
 pub(super) struct Listener {
     stop: CancellationToken,
     thread: JoinHandle<()>,
 }
 
 impl Listener {
-    /// Starts to listen; `wake` is called when others have written, or may have, and the writer would not soon see by itself.
+    /// Starts to listen. It calls `wake` if other replicas have written, or may have, unless the writer will soon read
+    /// anyway.
     ///
     /// # Errors
     ///
-    /// When no thread can be started.
+    /// If no thread can be started.
     pub fn start(url: PostgresUrl, wake: Wake, writing: Arc<Writing>) -> Result<Listener, StoreError> {
         let stop = CancellationToken::new();
         let unstartable =
-            |error| StoreError::unusable("the thread that listens to the database cannot be started", error);
+            |error| StoreError::unusable("the thread for notifications of the database cannot be started", error);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(unstartable)?;
         let stopped = stop.clone();
         let listening = move || {
@@ -99,11 +101,11 @@ impl Listener {
         Ok(Listener { stop, thread })
     }
 
-    /// Listens no more.
+    /// Stops listening.
     pub fn stop(self) {
         self.stop.cancel();
         if self.thread.join().is_err() {
-            warn!("the thread that listened to the database ended by a panic");
+            warn!("the thread for notifications of the database panicked");
         }
     }
 }
@@ -112,9 +114,10 @@ async fn keep_listening(url: &PostgresUrl, wake: &Wake, writing: &Writing) {
     let mut pause = PAUSE;
     loop {
         let listened = listen(url, wake, writing, &mut pause).await;
-        // Whoever is told by nobody is told later than by the writer: a line at debug is enough.
+        // Without notifications the writer still polls, and the writer logs its own failures: a line at debug is
+        // enough.
         if let Err(failure) = listened {
-            debug!(error = failure.chain(), "nobody listens to the database for now");
+            debug!(error = failure.chain(), "no notifications from the database for now; the writer polls");
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -145,10 +148,10 @@ where
 {
     let (news, told) = (Notify::new(), Notify::new());
     let listening = async {
-        // The client must outlive this: its end would end the connection.
+        // The client must live as long as this loop: dropping it would close the connection.
         loop {
             client.batch_execute("LISTEN plugin_registry").await?;
-            // Something may have been written before.
+            // Another replica may have written before LISTEN.
             wake();
             *pause = PAUSE;
             while writing.knows_until().is_none() {

@@ -1,4 +1,4 @@
-//! Bringing the database to the newest schema. Any number of replicas may do it at once.
+//! Migrates the database to the newest schema. Any number of replicas may do so at once.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::head::older;
 use domain::StoreId;
 
-/// Every migration there ever was, in order.
+/// All migrations, in order.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_registry.sql"),
     include_str!("../../../migrations/postgres/0002_answers.sql"),
@@ -20,11 +20,11 @@ const MIGRATIONS: &[&str] = &[
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.
 const LOCK: i64 = 0x7052_6567;
 
-/// Applies the migrations that the database has not seen, all in one transaction.
+/// Applies the missing migrations, all in one transaction.
 ///
 /// # Errors
 ///
-/// When it was written by a newer version, or does not allow what has to be done.
+/// If the database was written by a newer version, or refuses a statement.
 pub(super) async fn migrate(client: &Client) -> Result<(), StoreError> {
     if applied(client).await? == newest() {
         return Ok(());
@@ -45,7 +45,12 @@ async fn migrate_alone(client: &Client) -> Result<(), StoreError> {
              )",
         )
         .await
-        .map_err(|error| StoreError::unusable("the schema plugin_registry cannot be made in the database", error))?;
+        .map_err(|error| {
+            StoreError::unusable(
+                "the schema plugin_registry cannot be created; grant this user CREATE on the database",
+                error,
+            )
+        })?;
     let applied = applied(client).await?;
     for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > applied) {
         client.batch_execute(migration).await?;
@@ -63,11 +68,11 @@ async fn migrate_alone(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a database that is not of this version's schema.
+/// Refuses a database with another schema version.
 ///
 /// # Errors
 ///
-/// When there is nothing of ours in it, or it was written by another version.
+/// If the database holds no registry, or was written by another version.
 pub(super) async fn check_current(client: &Client) -> Result<(), StoreError> {
     match applied(client).await? {
         0 => Err(StoreError::refused("the database holds no registry")),
@@ -76,7 +81,7 @@ pub(super) async fn check_current(client: &Client) -> Result<(), StoreError> {
     }
 }
 
-/// The newest migration that the database has seen; 0 when it has seen none.
+/// The newest applied migration; 0 if there is none.
 async fn applied(client: &Client) -> Result<i64, StoreError> {
     let found = client.query_typed_one("SELECT to_regclass('plugin_registry.migrations') IS NOT NULL", &[]).await?;
     if !found.try_get::<_, bool>(0)? {

@@ -1,23 +1,23 @@
 //! The store for several replicas: one PostgreSQL, version 12 or later.
 //!
-//! A batch locks the row of the head from its beginning to its commit, so that commit order is revision order, whichever
-//! replica writes; what others have committed is read, and applied, under that lock. PostgreSQL answers `COMMIT` when it
-//! is durable (and on the standbys that it was told to wait for), and shows nothing to others before.
+//! A batch locks the row of the head from its start to its commit. So commit order is revision order, whichever replica
+//! writes. The writer reads and applies the commits of other replicas under that lock. PostgreSQL acknowledges `COMMIT`
+//! when it is durable (also on its synchronous standbys), and shows nothing to other sessions before.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`url`], [`tls`] | where the database is, and whom to trust |
-//! | [`link`] | one connection, used by one thread at a time |
+//! | [`url`], [`tls`] | the address of the database, and the trusted authorities |
+//! | [`connection`] | one connection, used by one thread at a time |
 //! | [`migrate`] | the schema |
 //! | [`session`] | the writer's connection, with its statements |
 //! | [`write`](mod@write), [`ledger`] | a batch as a few statements, whatever its size |
-//! | [`answers`] | answers to requests that may be sent again |
-//! | [`listen`] | being told that others have written |
-//! | [`history`], [`compact`] | reading the past; forgetting it |
-//! | [`archive`] | told and filled as a whole |
-//! | [`webhooks`] | where webhooks are kept |
-//! | [`beats`] | where replicas tell each other who lives |
-//! | [`tokens`] | where tokens are kept |
+//! | [`idempotency`] | stored responses to idempotent requests |
+//! | [`listen`] | notifications of other replicas' writes |
+//! | [`history`], [`compact`] | reading and compacting the journal |
+//! | [`archive`] | dumping and filling a whole database |
+//! | [`webhooks`] | webhooks |
+//! | [`heartbeats`] | exchange of heartbeats between replicas |
+//! | [`tokens`] | tokens |
 
 mod archive;
 mod change_row;
@@ -64,14 +64,14 @@ use domain::plugin::Name;
 use domain::record::Record;
 use domain::{Category, Lease, Revision, Snapshot, State, StoreId};
 
-/// The least version of the server, as it names itself.
+/// The minimum version of the server, as in `server_version_num`.
 const LEAST_VERSION: i32 = 12_00_00;
 
 /// The journal in a PostgreSQL database.
 pub struct PostgresJournal {
     url: PostgresUrl,
     session: Option<Session>,
-    /// Known once it was loaded.
+    /// Known after `load`.
     store: Option<StoreId>,
     history: Arc<PostgresHistory>,
     webhooks: Arc<PostgresWebhooks>,
@@ -83,7 +83,7 @@ pub struct PostgresJournal {
 }
 
 impl PostgresJournal {
-    /// The journal at a URL. Nothing is connected to before it is loaded.
+    /// The journal at a URL. It connects at `load`.
     pub fn new(url: PostgresUrl) -> PostgresJournal {
         PostgresJournal {
             history: Arc::new(PostgresHistory::new(url.clone())),
@@ -99,7 +99,7 @@ impl PostgresJournal {
         }
     }
 
-    /// The connection, made anew when it is broken.
+    /// The connection, or a new one if it is broken.
     fn session(&mut self) -> Result<&mut Session, StoreError> {
         if !self.session.as_ref().is_some_and(|session| session.link.stands()) {
             self.session = None;
@@ -110,8 +110,8 @@ impl PostgresJournal {
         self.session.as_mut().ok_or_else(connection::closed)
     }
 
-    /// Does work on the connection; once more on a new one when it has turned out that it was ended while nobody used it.
-    /// So `work` must not have lost anything by then.
+    /// Runs work on the connection, with one retry on a new connection if the server had closed the idle one. A retry
+    /// must not lose anything, so `work` must be the first step.
     fn again_if_ended<T>(
         &mut self,
         work: impl Fn(&mut PostgresJournal) -> Result<T, StoreError>,
@@ -148,7 +148,7 @@ impl PostgresJournal {
         let store = self.store.clone();
         let Session { link, statements, .. } = self.session()?;
         let begun = link.run(async |client| {
-            // Sent together: others wait for the lock, and are not to wait for a second round trip.
+            // Sent together: other replicas wait for the lock, and must not wait for a second round trip.
             let newest = revision_to_sql(known.revision());
             let from: [&(dyn ToSql + Sync); 1] = [&newest];
             let (begun, head, rows) = futures_util::join!(
@@ -185,7 +185,7 @@ impl Journal for PostgresJournal {
     fn on_news(&mut self, wake: Wake) {
         self.listener = Listener::start(self.url.clone(), wake, Arc::clone(&self.writing))
             .inspect_err(|failure| {
-                warn!(error = failure.chain(), "nobody listens to the database; it is asked now and then");
+                warn!(error = failure.chain(), "cannot listen to the database; the writer polls it instead");
             })
             .ok();
     }
@@ -222,7 +222,7 @@ impl Journal for PostgresJournal {
         if let Some(session) = self.session.as_mut().filter(|session| session.link.stands())
             && let Err(failure) = session.link.run(async |client| Ok(client.batch_execute("ROLLBACK").await?))
         {
-            error!(error = failure.chain(), "a transaction could not be rolled back; its connection is given up");
+            error!(error = failure.chain(), "cannot roll back a transaction; closing its connection");
             self.session = None;
         }
     }
@@ -273,17 +273,19 @@ impl Journal for PostgresJournal {
     }
 }
 
-/// Refuses a server that is too old, warns of one that may lose what it has committed, and brings the schema up to date.
+/// Refuses a server that is too old, warns of one that may lose commits, and migrates the schema.
 async fn check_server(client: &Client) -> Result<(), StoreError> {
     let query = "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
                         current_setting('fsync')::bool AND current_setting('full_page_writes')::bool";
     let row = client.query_typed_one(query, &[]).await?;
     if row.try_get::<_, i32>(0)? < LEAST_VERSION {
         let version: &str = row.try_get(1)?;
-        return Err(StoreError::refused(format!("the database is PostgreSQL {version}; version 12 is the least")));
+        return Err(StoreError::refused(format!(
+            "the database is PostgreSQL {version}; upgrade it to version 12 or later"
+        )));
     }
     if !row.try_get::<_, bool>(2)? {
-        warn!("the database runs with fsync or full_page_writes off: what it has committed can be lost");
+        warn!("the database runs with fsync or full_page_writes off, and can lose commits; turn both on");
     }
     migrate::migrate(client).await
 }
@@ -346,7 +348,7 @@ async fn categories(client: &Client) -> Result<Vec<(Name, Category)>, StoreError
     Ok(categories)
 }
 
-/// What was written after `known`, if `head` belongs to the same history. `rows` are the changes from the newest of `known` on.
+/// The changes after `known`, if `head` belongs to the same history. `rows` start at the newest change of `known`.
 fn news(head: &Head, rows: &[Row], store: Option<&StoreId>, known: &State) -> Result<Vec<Change>, StoreError> {
     head.check(store.ok_or_else(|| StoreError::refused("the store was not loaded"))?, known)?;
     head.require_kept(known.revision())?;
@@ -360,7 +362,7 @@ fn news(head: &Head, rows: &[Row], store: Option<&StoreId>, known: &State) -> Re
         }
     }
     if changes.first().is_some_and(|first| first.revision != known.revision().next()) {
-        // Others have compacted the journal since the head was read.
+        // Another replica compacted the journal after the head was read.
         return Err(StoreError::Compacted { after: known.revision(), compact_revision: head.compact_revision });
     }
     Ok(changes)

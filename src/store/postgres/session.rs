@@ -1,4 +1,4 @@
-//! The writer's connection, with the statements of a batch, prepared once.
+//! The writer's connection, with the prepared statements of a batch.
 
 use tokio_postgres::{Client, Row, Statement};
 
@@ -9,23 +9,23 @@ use crate::store::StoreError;
 use crate::store::head::Head;
 use crate::store::row::{revision_from_sql, time_from_sql};
 
-/// Each statement is planned once: planning takes as long as writing a few rows. A plan that was made for a new store, whose tables
-/// are empty, would read whole tables ever after; all of them find what they want by a key.
+/// Each statement is planned once, because planning takes as long as writing a few rows. A plan made for empty tables
+/// would scan whole tables forever; all statements find their rows by a key.
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
 
 /// A connection that can write batches.
 pub(super) struct Session {
     pub link: PostgresConnection,
-    /// The number of the server process that it is served by.
+    /// The server process of the connection.
     pub process: i32,
     pub statements: Statements,
 }
 
-/// The statements of a batch. Each is prepared by a round trip, once a connection.
+/// The statements of a batch. Preparing them takes one round trip for each connection.
 pub(super) struct Statements {
     pub read_head: Statement,
     pub lock_head: Statement,
-    /// The changes from a revision on, that one included.
+    /// The changes from a revision on, including it.
     pub changes_from: Statement,
     pub insert_changes: Statement,
     pub put_plugins: Statement,
@@ -39,11 +39,11 @@ pub(super) struct Statements {
 }
 
 impl Session {
-    /// Connects, and brings the schema up to date.
+    /// Connects, and migrates the schema.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached, or is not fit for it.
+    /// If the database cannot be reached, or is not suitable.
     pub fn open(url: &PostgresUrl) -> Result<Session, StoreError> {
         let mut link = PostgresConnection::open(url)?;
         let (process, statements) = link.run(async |client| {
@@ -104,7 +104,7 @@ impl Statements {
     }
 }
 
-/// The head of a row with its columns.
+/// The head from a row with its columns.
 pub(super) fn head_of(row: &Row) -> Result<Head, StoreError> {
     Ok(Head {
         store: row.try_get(0)?,

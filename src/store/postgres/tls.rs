@@ -13,18 +13,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::store::StoreError;
 
-/// Whose certificate the database may have.
+/// The certificates that the client accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Anybody's: what is sent is encrypted, and may be read by one who pretends to be the database.
+    /// Any certificate: traffic is encrypted, but an attacker may pose as the database.
     Anybody,
-    /// One of the host that was asked for, signed by an authority in this file; `None` for those that the system trusts.
+    /// A certificate for the host, signed by an authority in this file; `None` for the system's authorities.
     Authorities(Option<String>),
 }
 
 impl Trust {
-    /// What `sslmode` and `sslrootcert` mean. As in libpq, `require` with a file of authorities means `verify-ca`, and
-    /// here, where no mode checks the authority alone, `verify-ca` means `verify-full`.
+    /// The meaning of `sslmode` and `sslrootcert`. As in libpq, `require` with a file of authorities means `verify-ca`.
+    /// Here `verify-ca` means `verify-full`, because no mode checks the authority alone.
     pub fn of(mode: Option<&str>, root: Option<String>) -> Result<(SslMode, Trust), String> {
         Ok(match (mode.unwrap_or("prefer"), root) {
             ("disable", _) => (SslMode::Disable, Trust::Anybody),
@@ -33,17 +33,17 @@ impl Trust {
             ("require" | "verify-ca" | "verify-full", root) => (SslMode::Require, Trust::Authorities(root)),
             (other, _) => {
                 return Err(format!(
-                    "`sslmode={other}` is not known; use disable, prefer, require, verify-ca or verify-full"
+                    "`sslmode={other}` is unknown; use disable, prefer, require, verify-ca or verify-full"
                 ));
             }
         })
     }
 
-    /// What makes TLS connections.
+    /// A connector for TLS.
     ///
     /// # Errors
     ///
-    /// When the authorities cannot be read.
+    /// If the authorities cannot be read.
     pub fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -65,7 +65,7 @@ fn authorities(file: Option<&str>) -> Result<RootCertStore, StoreError> {
             for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
                 let certificate = certificate.map_err(unreadable)?;
                 roots.add(certificate).map_err(|error| {
-                    StoreError::unusable(format!("sslrootcert {file} holds what is no certificate"), error)
+                    StoreError::unusable(format!("sslrootcert {file} holds something other than certificates"), error)
                 })?;
             }
         }
@@ -81,7 +81,7 @@ fn authorities(file: Option<&str>) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// Takes every certificate, as `sslmode=require` does, and checks that its owner signs.
+/// Accepts every certificate, as `sslmode=require` does, and checks that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! Tokens in the database, on a connection of their own.
+//! Tokens in the database, on a separate connection.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub(super) struct PostgresTokens {
     state: Mutex<State>,
 }
 
-/// The connection, which is made when it is needed.
+/// The connection, which is opened on first use.
 enum State {
     Open(Option<Box<PostgresConnection>>),
     Closed,
@@ -39,20 +39,20 @@ impl PostgresTokens {
         }
     }
 
-    /// Does what can be done twice.
+    /// Runs idempotent work, with one retry.
     fn with<T>(&self, work: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State::Open(kept) = &mut *state else { return Err(StoreError::refused("the store is closed")) };
         if let Some(link) = kept.as_mut().filter(|link| link.stands()) {
             match link.run(async |client| work(client).await) {
-                // It was ended while nobody used it: a new one does.
+                // The server closed the idle connection: retry on a new one.
                 Err(StoreError::Unreachable(_)) => {}
                 done => return done,
             }
         }
         *kept = None;
         let mut link = Box::new(PostgresConnection::open(&self.url)?);
-        // The first token may be made before any replica has run.
+        // An operator may create the first token before any replica has run.
         link.run(async |client| migrate(client).await)?;
         *kept = Some(link);
         kept.as_mut().ok_or_else(closed)?.run(async |client| work(client).await)
@@ -68,7 +68,7 @@ impl TokenStore for PostgresTokens {
         let row = TokenRow::try_from(token)?;
         let old = forgotten_before(token.created_at).as_microsecond();
         self.with(&async |client| {
-            // Two replicas that count at a time must not both find room.
+            // Two replicas that count at the same time must not both find a free place.
             client.batch_execute("BEGIN; LOCK TABLE tokens IN SHARE ROW EXCLUSIVE MODE").await?;
             let added = add(client, &row, old).await;
             client.batch_execute(if matches!(added, Ok(Addition::Done)) { "COMMIT" } else { "ROLLBACK" }).await?;
@@ -79,7 +79,7 @@ impl TokenStore for PostgresTokens {
     fn revoke(&self, id: &TokenId, at: Timestamp) -> Result<bool, StoreError> {
         let (id, at) = (id.as_str(), at.as_microsecond());
         self.with(&async |client| {
-            // Whoever asks twice, because no answer came, finds it done.
+            // A retry after a lost answer succeeds.
             let query = "UPDATE tokens SET revoked_at = $2, hash = NULL
                          WHERE id = $1 AND (revoked_at IS NULL OR revoked_at = $2)";
             Ok(client.execute_typed(query, &[(&id, Type::TEXT), (&at, Type::INT8)]).await? > 0)
@@ -88,7 +88,7 @@ impl TokenStore for PostgresTokens {
 
     fn note_uses(&self, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
         let mut uses: Vec<_> = uses.iter().map(|(id, at)| (id.as_str(), at.as_microsecond())).collect();
-        // In one order, so that two replicas do not wait for each other.
+        // In a fixed order, so that two replicas do not deadlock.
         uses.sort_unstable();
         let (ids, times): (Vec<_>, Vec<_>) = uses.into_iter().unzip();
         let query = "UPDATE tokens SET last_used_at = greatest(tokens.last_used_at, used.at)
@@ -104,14 +104,14 @@ impl TokenStore for PostgresTokens {
     }
 }
 
-/// Adds a token within a transaction that has the table to itself.
+/// Adds a token, within a transaction that has locked the table.
 async fn add(client: &Client, row: &TokenRow, old: i64) -> Result<Addition, StoreError> {
     let query = "SELECT count(*) FILTER (WHERE id <> $2), count(*) FILTER (WHERE id <> $2 AND name = $1),
                         count(*) FILTER (WHERE id = $2) FROM tokens WHERE revoked_at IS NULL";
     let found = client.query_typed_one(query, &[(&row.name, Type::TEXT), (&row.id, Type::TEXT)]).await?;
     let (in_force, of_name, of_id): (i64, i64, i64) = (found.try_get(0)?, found.try_get(1)?, found.try_get(2)?);
     if of_id > 0 {
-        // Asked twice, because no answer came: it was done the first time.
+        // A retry after a lost answer: the first attempt added the token.
         return Ok(Addition::Done);
     }
     if usize::try_from(in_force).unwrap_or(usize::MAX) >= MAX_TOKENS {
@@ -125,7 +125,7 @@ async fn add(client: &Client, row: &TokenRow, old: i64) -> Result<Addition, Stor
     Ok(Addition::Done)
 }
 
-/// All tokens, in an order.
+/// All tokens, in the given order.
 pub(super) async fn rows(client: &Client, order: &str) -> Result<Vec<TokenRow>, StoreError> {
     let query = format!(
         "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
@@ -134,12 +134,12 @@ pub(super) async fn rows(client: &Client, order: &str) -> Result<Vec<TokenRow>, 
     client.query_typed(&query, &[]).await?.iter().map(token_row).collect()
 }
 
-/// Whether there is, or was, any.
+/// Whether there is any token, also a revoked one.
 pub(super) async fn are_there(client: &Client) -> Result<bool, StoreError> {
     Ok(client.query_typed_one("SELECT EXISTS (SELECT FROM tokens)", &[]).await?.try_get(0)?)
 }
 
-/// Keeps a token, within a transaction.
+/// Writes a token, within a transaction.
 pub(super) async fn put(client: &Client, row: &TokenRow) -> Result<(), StoreError> {
     let values: [(&(dyn ToSql + Sync), Type); 10] = [
         (&row.id, Type::TEXT),

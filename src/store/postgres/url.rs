@@ -1,4 +1,4 @@
-//! Where the database is, and how it is connected to.
+//! The URL of the database, and the connection settings in it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use url::Url;
 
 use super::tls::Trust;
 
-/// How long a connection may take to be made, unless the URL says otherwise.
+/// The maximum time to connect, unless the URL sets another.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long the network may take to acknowledge what was sent, unless the URL says otherwise.
+/// The maximum time for the network to acknowledge sent data, unless the URL sets another.
 const NETWORK_TIME: Duration = Duration::from_secs(10);
 
 /// A `postgres://` URL: libpq's connection URI
@@ -25,7 +25,7 @@ pub struct PostgresUrl {
     shown: String,
 }
 
-/// Two are equal if and only if they were written alike.
+/// Two URLs are equal if their texts are.
 impl PartialEq for PostgresUrl {
     fn eq(&self, other: &PostgresUrl) -> bool {
         self.config == other.config && self.trust == other.trust
@@ -50,7 +50,8 @@ impl fmt::Debug for PostgresUrl {
 impl FromStr for PostgresUrl {
     type Err = String;
 
-    /// Reads a URL. Beside what tokio-postgres knows, `sslmode=verify-ca` and `verify-full`, and `sslrootcert`.
+    /// Parses a URL. In addition to tokio-postgres, it accepts `sslmode=verify-ca` and `verify-full`, and
+    /// `sslrootcert`.
     fn from_str(text: &str) -> Result<PostgresUrl, String> {
         let (address, query) = text.split_once('?').unwrap_or((text, ""));
         let (mut mode, mut root, mut rest) = (None, None, Vec::new());
@@ -74,7 +75,7 @@ impl FromStr for PostgresUrl {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(NETWORK_TIME);
         }
-        // Of several hosts, the one that is no standby: a registry that cannot write is of no use.
+        // Of several hosts, the primary: a registry needs to write.
         if config.get_target_session_attrs() == TargetSessionAttrs::Any {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
@@ -94,7 +95,7 @@ fn decoded(value: &str) -> Result<String, String> {
     Ok(decoded.map_err(|_| "the URL has escapes that are not UTF-8")?.into_owned())
 }
 
-/// A URL as it may be shown.
+/// A URL without its password.
 fn without_password(address: &str) -> String {
     if let Ok(mut url) = Url::parse(address) {
         if url.password().is_some() && url.set_password(Some("***")).is_err() {
@@ -102,7 +103,7 @@ fn without_password(address: &str) -> String {
         }
         return url.into();
     }
-    // Several hosts make no URL by the rules of the Web.
+    // A URL with several hosts is not valid by the URL standard, so this does not parse it.
     match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
         Some((scheme, (user, hosts))) => {
             format!("{scheme}://{}:***@{hosts}", user.split(':').next().unwrap_or_default())
@@ -111,7 +112,7 @@ fn without_password(address: &str) -> String {
     }
 }
 
-/// What is wrong with a URL, with the cause: the library's message names only the kind.
+/// The error with its cause, because the library's message names only the kind.
 fn said(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")

@@ -1,9 +1,9 @@
-//! Webhooks in the database, on a connection of their own: a delivery's progress must not wait for the writer's batch to
-//! be decided, nor the writer for a delivery.
+//! Webhooks in the database, on a separate connection: progress of deliveries and batches of the writer must not wait
+//! for each other.
 //!
-//! The right to deliver is an advisory lock of that connection
-//! (<https://www.postgresql.org/docs/15/explicit-locking.html#ADVISORY-LOCKS>): it costs no write, and ends with the
-//! process. The server ends a session that is silent, or cut off, for longer than a replica that lives is.
+//! The leadership for deliveries is an advisory lock of that connection
+//! (<https://www.postgresql.org/docs/15/explicit-locking.html#ADVISORY-LOCKS>). It needs no write, and ends with the
+//! process. The server ends a silent or disconnected session sooner than a live replica would be silent.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,10 +17,10 @@ use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
 use crate::store::webhooks::DeliveryProgress;
 use crate::store::{Claim, KeptWebhook, StoreError, WebhookStore};
 
-/// The key of the lock that is the right to deliver: "pRgW" in ASCII.
+/// The key of the lock for leadership: "pRgW" in ASCII.
 const LOCK: i64 = 0x7052_6757;
 
-/// What this session begins with. A session may be silent for 15 s from version 14 on.
+/// The first statements of this session. From version 14 on, the server ends a session that is silent for 15 s.
 const SESSION: &str = "
     SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
     SELECT set_config('idle_session_timeout', '15s', false)
@@ -32,7 +32,7 @@ pub(super) struct PostgresWebhooks {
     state: Mutex<State>,
 }
 
-/// The connection, which is made when it is needed, and whether it has the right to deliver.
+/// The connection, which is opened on first use, and whether it has the leadership.
 enum State {
     Open { link: Option<Box<PostgresConnection>>, delivers: bool },
     Closed,
@@ -51,12 +51,12 @@ impl PostgresWebhooks {
         }
     }
 
-    /// Does what can be done twice.
+    /// Runs idempotent work, with one retry.
     fn with<T>(&self, work: &impl AsyncFn(&Client) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.with_right(&async |client, _| work(client).await).map(|(done, _)| done)
     }
 
-    /// Does what can be done twice; `work` is told whether this process has the right to deliver. Returns that, too.
+    /// Runs idempotent work, with one retry; `work` receives whether this process has the leadership. Returns that too.
     fn with_right<T>(
         &self,
         work: &impl AsyncFn(&Client, bool) -> Result<T, StoreError>,
@@ -67,7 +67,7 @@ impl PostgresWebhooks {
         };
         if let Some(link) = kept.as_mut().filter(|link| link.stands()) {
             match link.run(async |client| work(client, *delivers).await) {
-                // It was ended while nobody used it: a new one does.
+                // The server closed the idle connection: retry on a new one.
                 Err(StoreError::Unreachable(_)) => {}
                 done => return Ok((done?, *delivers)),
             }
@@ -110,7 +110,7 @@ impl WebhookStore for PostgresWebhooks {
         let id = id.to_owned();
         let written = self.with_right(&async |client, delivers| {
             if !delivers {
-                return Err(StoreError::refused("another process delivers by now"));
+                return Err(StoreError::refused("another process has taken over the deliveries"));
             }
             client.execute_typed(query, &columns.values(&id)).await?;
             Ok(())
@@ -166,7 +166,7 @@ pub(super) async fn list(client: &Client) -> Result<Vec<KeptWebhook>, StoreError
     client.query_typed(query, &[]).await?.iter().map(webhook_of).collect()
 }
 
-/// Keeps a webhook, in one statement, so that it is never there with the progress of another.
+/// Writes a webhook in one statement, so that readers never see it with the progress of another.
 pub(super) async fn put(client: &Client, webhook: &KeptWebhook) -> Result<(), StoreError> {
     let KeptWebhook { id, document, secret, progress } = webhook;
     let query = "
@@ -183,7 +183,7 @@ pub(super) async fn put(client: &Client, webhook: &KeptWebhook) -> Result<(), St
     Ok(())
 }
 
-/// How far a webhook has come, a column each.
+/// The progress of a webhook, one value for each column.
 struct ProgressColumns<'a> {
     position: i64,
     failures: i64,

@@ -1,5 +1,5 @@
-//! A batch as a few statements, whatever its size: they are sent together and answered together, and so cost one
-//! round trip and one flush of the write-ahead log.
+//! Writes a batch as a few statements, whatever its size. They are pipelined, so a batch costs one round trip and one
+//! flush of the write-ahead log.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use domain::plugin::{FreeJson, Name, UniqueId};
 use domain::record::Record;
 use domain::{Category, Lease, LeaseId, State};
 
-/// How many bytes of documents one statement takes, about. PostgreSQL refuses messages of a gigabyte.
+/// The approximate bytes of documents in one statement. PostgreSQL refuses messages of a gigabyte.
 const STATEMENT_BYTES: usize = 32 << 20;
 
-/// Writes a batch within the transaction that was begun, and commits it.
+/// Writes a batch within the current transaction, and commits it.
 ///
 /// # Errors
 ///
-/// When any statement fails. The transaction has then not been committed, unless it was the connection that failed.
+/// If any statement fails. Then the transaction is not committed, unless the connection failed.
 pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batch<'_>) -> Result<(), StoreError> {
     let changes = parts(batch.transitions, |transition: &Arc<Transition>| transition.bytes())
         .map(|part| ChangeColumns::of(part.iter().map(|transition| ChangeRow::try_from(&**transition))))
@@ -63,8 +63,8 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     }
     ledger.send(client, &mut sent);
     sent.push(execute(client, &statements.advance, vec![&head, &head_at]));
-    // One message: after a statement that has failed, NOTIFY fails, too, and COMMIT, which would succeed as a rollback, is
-    // not reached.
+    // One message. After a failed statement NOTIFY fails too, so COMMIT is not reached, which would report success for
+    // a rollback.
     sent.push(client.batch_execute("NOTIFY plugin_registry; COMMIT").boxed());
     for answer in join_all(sent).await {
         answer?;
@@ -72,11 +72,11 @@ pub(super) async fn write(client: &Client, statements: &Statements, batch: &Batc
     Ok(())
 }
 
-/// Writes changes that were made elsewhere, within the transaction that was begun.
+/// Writes changes from an archive, within the current transaction.
 ///
 /// # Errors
 ///
-/// When the statement fails.
+/// If the statement fails.
 pub(super) async fn put_changes(
     client: &Client,
     statements: &Statements,
@@ -86,11 +86,11 @@ pub(super) async fn put_changes(
     Ok(execute(client, &statements.insert_changes, columns.values()).await?)
 }
 
-/// Writes answers that were given elsewhere, within the transaction that was begun.
+/// Writes stored responses from an archive, within the current transaction.
 ///
 /// # Errors
 ///
-/// When the statement fails.
+/// If the statement fails.
 pub(super) async fn put_answers(
     client: &Client,
     statements: &Statements,
@@ -100,11 +100,11 @@ pub(super) async fn put_answers(
     Ok(execute(client, &statements.keep_answers, columns.values()).await?)
 }
 
-/// Writes what stands as of a state that was led to elsewhere, within the transaction that was begun.
+/// Writes the state of an archive, within the current transaction.
 ///
 /// # Errors
 ///
-/// When a statement fails.
+/// If a statement fails.
 pub(super) async fn put_standing(client: &Client, statements: &Statements, state: &State) -> Result<(), StoreError> {
     let batch = Batch::whole(state);
     for part in parts(&batch.standing, |record: &Arc<Record>| record.json.len()) {
@@ -132,7 +132,7 @@ fn execute<'a>(
     async move { client.execute(statement, &values).await.map(drop) }.boxed()
 }
 
-/// Splits items so that none of the parts is too large for a statement.
+/// Splits items so that no part is too large for a statement.
 fn parts<T>(items: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
     std::iter::from_fn(move || {
@@ -147,7 +147,7 @@ fn parts<T>(items: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T
     })
 }
 
-/// Changes, a column each.
+/// Changes, one array for each column.
 #[derive(Default)]
 struct ChangeColumns {
     revisions: Vec<i64>,
@@ -197,7 +197,7 @@ impl ChangeColumns {
     }
 }
 
-/// Plugins, a column each.
+/// Plugins, one array for each column.
 #[derive(Default)]
 struct PluginColumns<'a> {
     ids: Vec<&'a str>,
@@ -237,7 +237,7 @@ impl<'a> PluginColumns<'a> {
     }
 }
 
-/// Categories that have a display name now, a column each; and those that have none.
+/// Categories with a display name, one array for each column; and those without one.
 #[derive(Default)]
 struct CategoryColumns<'a> {
     names: Vec<&'a str>,
@@ -267,7 +267,7 @@ impl<'a> CategoryColumns<'a> {
     }
 }
 
-/// Leases that stand, a column each; and those that are forgotten.
+/// Leases, one array for each column; and the forgotten ones.
 #[derive(Default)]
 struct LeaseColumns<'a> {
     ids: Vec<&'a str>,

@@ -1,4 +1,4 @@
-//! The whole file at one moment; an empty file filled, or one with something in it filled anew.
+//! Dumps a whole file as of one moment, and fills or replaces one.
 
 use rusqlite::{Connection, params};
 
@@ -9,7 +9,7 @@ use crate::store::archive::{Archived, Auxiliary, Part, change, head, next_auxili
 use crate::store::{Batch, Journal as _, StoreError};
 use domain::StoreId;
 
-/// Every table whose rows a restored archive replaces, and the signs of life, which belonged to what was there before.
+/// The tables that a restore replaces, and the heartbeats, which belong to the old content.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
     DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM told_pulses";
@@ -38,8 +38,8 @@ impl Archived for SqliteJournal {
     }
 }
 
-/// Shows all that a database holds: a copy that nobody writes, or the file itself within a transaction, where what others
-/// write meanwhile goes to the end of the log, and is not looked at.
+/// Visits the whole database: a private copy, or the file itself within a transaction. Later writes go to the end of
+/// the log, which the transaction does not read.
 pub(super) fn dump(
     connection: &Connection,
     visit: &mut dyn FnMut(Part) -> Result<(), StoreError>,
@@ -61,7 +61,7 @@ pub(super) fn dump(
 }
 
 impl SqliteJournal {
-    /// Does all of `work`, or nothing of it; the store has the identity that it returns from then on.
+    /// Does all of `work` or nothing. The store then has the identity that `work` returns.
     fn within_transaction(
         &mut self,
         work: impl FnOnce(&SqliteJournal) -> Result<StoreId, StoreError>,
@@ -89,7 +89,7 @@ impl SqliteJournal {
         let (snapshot, compact_revision) = head(parts)?;
         self.write(&Batch::whole(&snapshot.state))?;
         let mut parts = parts.peekable();
-        // Those of an import stay: it brings none.
+        // An export has no tokens, so an import keeps the existing ones.
         let had_tokens = tokens::are_there(&self.connection)?;
         while let Some(beside) = next_auxiliary(&mut parts)? {
             match beside {

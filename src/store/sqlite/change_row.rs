@@ -10,7 +10,7 @@ use domain::Revision;
 pub(super) const COLUMNS: &str =
     "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
 
-/// See [`Chapter::compact_revision`].
+/// See [`domain::change::history::ChangePage::compact_revision`].
 pub(super) fn compact_revision(connection: &Connection) -> Result<Revision, StoreError> {
     revision_from_sql(connection.prepare_cached("SELECT horizon FROM registry")?.query_row([], |row| row.get(0))?)
 }

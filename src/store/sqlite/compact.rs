@@ -1,4 +1,4 @@
-//! Forgetting changes that no longer stand, in small transactions of their own.
+//! Compaction of the journal, in small separate transactions.
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -17,7 +17,7 @@ pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usiz
         return Ok(from);
     }
     let range = params![revision_to_sql(from), revision_to_sql(to)];
-    // What was superseded by a change in the range.
+    // Changes superseded by a change in the range.
     transaction
         .prepare_cached(
             "DELETE FROM changes WHERE revision IN (
@@ -30,7 +30,7 @@ pub(super) fn compact(connection: &mut Connection, target: Revision, steps: usiz
                      AND old.revision < new.revision)",
         )?
         .execute(range)?;
-    // The end of what is no more; but not that at the horizon itself, whose time tells what came before it.
+    // Removals. The one at the compact revision stays, because its time dates the changes before it.
     transaction
         .prepare_cached(
             "DELETE FROM changes WHERE revision >= ?1 AND revision < ?2

@@ -1,4 +1,4 @@
-//! A connection of its own beside the writer's, which is made when it is first needed.
+//! A separate connection beside the writer's, opened on first use.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -8,11 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::open::configure;
 use crate::store::StoreError;
 
-/// The connection. Whoever uses it waits for others who do.
+/// The connection, used by one thread at a time.
 #[derive(Debug)]
 pub(super) struct SqliteConnection {
     path: PathBuf,
-    /// What it begins with, after what every connection begins with.
+    /// The additional first statements of this connection.
     begin: &'static str,
     state: Mutex<ConnectionState>,
 }
@@ -25,12 +25,12 @@ enum ConnectionState {
 }
 
 impl SqliteConnection {
-    /// A connection to the file that begins with these statements.
+    /// A connection to the file with these additional first statements.
     pub fn new(path: &Path, begin: &'static str) -> SqliteConnection {
         SqliteConnection { path: path.to_owned(), begin, state: Mutex::new(ConnectionState::Unmade) }
     }
 
-    /// Closes the connection for good: the last one to close tidies up.
+    /// Closes the connection for good. The last connection to close checkpoints the log.
     pub fn close(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = ConnectionState::Closed;
     }
@@ -39,7 +39,7 @@ impl SqliteConnection {
     ///
     /// # Errors
     ///
-    /// As `work`; when the connection cannot be made, or was closed.
+    /// As `work`; also if the connection cannot be opened, or was closed.
     pub fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, ConnectionState::Unmade) {

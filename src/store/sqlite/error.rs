@@ -1,4 +1,4 @@
-//! SQLite's result codes (<https://www.sqlite.org/rescode.html>) as ours.
+//! Maps SQLite's result codes (<https://www.sqlite.org/rescode.html>).
 
 use rusqlite::{Error, ErrorCode};
 
@@ -10,10 +10,12 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DiskFull) => StoreError::Full(Box::new(error)),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(Box::new(error)),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => StoreError::Io(Box::new(error)),
-            Some(ErrorCode::DatabaseCorrupt) => StoreError::unusable("the store's file is damaged", error),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                StoreError::unusable("the store's file is damaged; restore it from a backup", error)
+            }
             Some(ErrorCode::NotADatabase) => StoreError::unusable("the file is not a SQLite database", error),
             Some(ErrorCode::ReadOnly) => StoreError::unusable("the store's file cannot be written", error),
-            _ => StoreError::unusable("the store does not answer as it should", error),
+            _ => StoreError::unusable("SQLite returned an unexpected error", error),
         }
     }
 }

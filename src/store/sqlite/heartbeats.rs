@@ -1,12 +1,12 @@
-//! Signs of life in the SQLite file, on a connection of their own that waits for no disk.
+//! Heartbeats in the SQLite file, on a separate connection that waits for no disk.
 //!
-//! `synchronous = NORMAL` in WAL mode syncs nothing at a commit, only at a checkpoint: once in about a thousand pages,
-//! here and not in a request. What a power failure takes is the newest signs of life, and nothing else: the
-//! journal's next commit syncs the log with all that is in it. `OFF` would not do: with it, a checkpoint made here
-//! would not be on the disk when the log is begun anew.
+//! `synchronous = NORMAL` in WAL mode does not sync at a commit, only at a checkpoint: once in about a thousand pages.
+//! That happens here and not in a request. A power failure loses only the newest heartbeats, because the journal's next
+//! commit syncs the whole log. `OFF` would be wrong: a checkpoint by this connection would not be on the disk when the
+//! log restarts.
 //!
-//! What a process tells at once is one row, and the rows of the last minutes are all there are: thousands of renewals a
-//! second would otherwise be as many searches in a table.
+//! Each process shares all its new heartbeats as one row, and the table holds only the rows of the last minutes. With
+//! one row for each heartbeat, thousands of renewals a second would be as many searches in a table.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,17 +20,17 @@ use crate::store::StoreError;
 use crate::store::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore, KEPT};
 use crate::store::row::time_from_sql;
 
-/// A sign of life in a row: kind, name, and when, in microseconds since the Unix epoch.
+/// A heartbeat in a row: kind, name, and time in microseconds since the Unix epoch.
 type SharedHeartbeats<T> = (T, T, i64);
 
-/// Forgets what was told before a time.
+/// Deletes the rows older than a time.
 const FORGET: &str = "DELETE FROM told_pulses WHERE at < ?1";
 
-/// The signs of life in a SQLite file.
+/// The heartbeats in a SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteHeartbeats {
     link: SqliteConnection,
-    /// [`data_version`] when they were last read.
+    /// The [`data_version`] at the last read.
     read: AtomicI64,
 }
 
@@ -53,7 +53,7 @@ impl HeartbeatStore for SqliteHeartbeats {
         let told: Vec<SharedHeartbeats<&str>> =
             beats.iter().map(|pulse| (pulse.kind.as_str(), &*pulse.name, pulse.at.as_microsecond())).collect();
         let text = serde_json::to_string(&told)
-            .map_err(|error| StoreError::unusable("signs of life cannot be written", error))?;
+            .map_err(|error| StoreError::unusable("heartbeats cannot be written", error))?;
         self.link.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction
@@ -70,16 +70,16 @@ impl HeartbeatStore for SqliteHeartbeats {
 
     fn shared(&self, after: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         self.link.with(|connection| {
-            // Before they are read: what comes in between is news.
+            // Before the read: a later write counts as new.
             let version = data_version(connection)?;
             let mut statement = connection.prepare_cached("SELECT pulses FROM told_pulses WHERE at > ?1")?;
             let mut rows = statement.query([after.as_microsecond()])?;
             let mut newest = BTreeMap::new();
             while let Some(row) = rows.next()? {
                 let told: Vec<SharedHeartbeats<String>> = serde_json::from_str(&row.get::<_, String>(0)?)
-                    .map_err(|error| StoreError::unusable("signs of life are damaged", error))?;
+                    .map_err(|error| StoreError::unusable("the stored heartbeats are damaged", error))?;
                 for (kind, name, at) in told {
-                    // A newer version may know more kinds.
+                    // A newer version may have more kinds.
                     let Some(kind) = HeartbeatKind::from_name(&kind) else { continue };
                     let at = time_from_sql(at)?;
                     if at > after {
@@ -101,7 +101,7 @@ impl HeartbeatStore for SqliteHeartbeats {
     }
 }
 
-/// What is another number whenever another connection, of this process or of another one, has written to the file
+/// A number that changes whenever another connection, of any process, has written to the file
 /// (<https://www.sqlite.org/pragma.html#pragma_data_version>).
 fn data_version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)

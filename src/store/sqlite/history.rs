@@ -1,5 +1,4 @@
-//! The journal, read beside the writer: on connections of its own, which SQLite's write-ahead log
-//! lets read while another writes.
+//! Reads the journal beside the writer, on separate connections. SQLite's write-ahead log allows reads during writes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,14 +19,14 @@ use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
 
-/// How many idle connections are kept.
+/// The maximum number of idle connections.
 const MAX_IDLE: usize = 4;
 
 /// The history in a SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteHistory {
     path: PathBuf,
-    /// Connections that nobody reads with; `None` once the store has been closed.
+    /// Idle connections; `None` after the store has been closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
@@ -36,7 +35,8 @@ impl SqliteHistory {
         SqliteHistory { path: path.to_owned(), idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Closes the idle connections, and keeps none from now on: the journal's own, which tidies up, is to be the last.
+    /// Closes the idle connections, and keeps none from now on. The journal's own connection must close last, because
+    /// it checkpoints the log.
     pub(super) fn close(&self) {
         drop(self.idle().take());
     }
@@ -45,7 +45,7 @@ impl SqliteHistory {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads with a connection of our own, within one transaction.
+    /// Reads on a separate connection, within one transaction.
     fn reading<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle().as_mut().and_then(Vec::pop);
         let connection = idle.map_or_else(|| self.connect(), Ok)?;
@@ -65,13 +65,13 @@ impl SqliteHistory {
         Ok(connection)
     }
 
-    /// The whole file as it is at this moment: a temporary database, which ends with its connection.
+    /// A copy of the whole file as of this moment, in a temporary database that ends with its connection.
     ///
-    /// Who reads the file itself keeps its write-ahead log from being begun anew for as long as that takes.
+    /// A long read of the file itself would keep the write-ahead log from restarting.
     fn copy(&self) -> Result<Connection, StoreError> {
         let connection = self.connect()?;
         let mut copy = Connection::open("")?;
-        // All at once: when something is written between two steps, it would begin again.
+        // In one step: after a write between two steps, the backup would start again.
         let copied = Backup::new(&connection, &mut copy)?.step(-1).map_err(not_copied)?;
         if copied == StepResult::Done { Ok(copy) } else { Err(StoreError::Busy("its file is locked".into())) }
     }
@@ -81,7 +81,7 @@ impl History for SqliteHistory {
     fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         self.reading(|connection| {
             let compact_revision = compact_revision(connection)?;
-            // What stands since before the horizon is kept beside the changes, and is no part of what happened.
+            // Changes up to the compact revision only define the state at it, and are not part of the history.
             let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
             let (condition, values) = condition(connection, range)?;
             let order = if range.descending { "DESC" } else { "ASC" };
@@ -109,7 +109,7 @@ impl History for SqliteHistory {
             let compact_revision = compact_revision(connection)?;
             let (mut plugins, mut leases) = (Vec::new(), Vec::new());
             if revision >= compact_revision {
-                // By revision, not by the index of subjects: what has changed since, and no more, is read.
+                // By revision, and not by the index of subjects: this reads only the changes since then.
                 let mut changed = connection.prepare_cached(
                     "SELECT DISTINCT subject, kind LIKE 'lease.%' FROM changes NOT INDEXED
                      WHERE revision > ?1 AND kind <> 'category.named' AND kind NOT LIKE 'budget.%'",
@@ -134,7 +134,7 @@ impl History for SqliteHistory {
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
         self.reading(|connection| {
             let compact_revision = compact_revision(connection)?;
-            // Of what came before the horizon only some is kept: the newest of that is not the newest there was.
+            // Before the compact revision some changes are missing, so the newest one there may not be the true newest.
             Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= compact_revision))
         })
     }
@@ -146,17 +146,17 @@ impl History for SqliteHistory {
     }
 }
 
-/// A failure to copy. The disk that is full is another one than the store's, or may be.
+/// A failure to copy. The full disk may be another one than the store's.
 fn not_copied(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            StoreError::Full("the store is copied first; SQLITE_TMPDIR names the folder for that".into())
-        }
+        Some(ErrorCode::DiskFull) => StoreError::Full(
+            "there is no room for a temporary copy of the store; set SQLITE_TMPDIR to a folder with more room".into(),
+        ),
         _ => error.into(),
     }
 }
 
-/// The condition on the rows of a range, with its values; the first of them is the limit.
+/// The SQL condition for a range, with its values; the first value is the limit.
 fn condition(connection: &Connection, range: &ChangeRange) -> Result<(String, Vec<Value>), StoreError> {
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let mut values = vec![Value::Integer(limit)];
@@ -189,13 +189,13 @@ fn condition(connection: &Connection, range: &ChangeRange) -> Result<(String, Ve
     Ok((conditions.join(" AND "), values))
 }
 
-/// The newest revision made before a time, or at it if that counts; 0 when there is none.
+/// The newest revision before a time, or at it if `or_at`; 0 if there is none.
 fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
     let mut place = connection
         .prepare_cached("SELECT revision, at FROM changes WHERE revision <= ?1 ORDER BY revision DESC LIMIT 1")?;
     let micros = time.as_microsecond();
     let (mut least, mut most) = (0_i64, connection.query_row("SELECT head FROM registry", [], |row| row.get(0))?);
-    // Times never go back: what was made in time comes before what was not.
+    // Times never decrease with revisions, so this is a binary search.
     while least < most {
         let middle = least + (most - least + 1) / 2;
         let found = place.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
@@ -207,7 +207,7 @@ fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Res
     revision_from_sql(least)
 }
 
-/// A change with what it has done.
+/// A change with its effect.
 fn transition(connection: &Connection, row: ChangeRow) -> Result<Transition, StoreError> {
     let before = newest(connection, &row.subject, row.kind == "category.named", row.revision - 1)?;
     row.transition(before)
@@ -220,7 +220,7 @@ fn newest(
     of_category: bool,
     until: i64,
 ) -> Result<Option<ChangeRow>, StoreError> {
-    // Not a parameter: SQLite would prepare the statement anew for every value that the index is asked for.
+    // Not a parameter: SQLite would prepare the statement again for every value in the index condition.
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM changes
          WHERE subject = ?1 AND (kind = 'category.named') = {} AND revision <= ?2 ORDER BY revision DESC LIMIT 1",

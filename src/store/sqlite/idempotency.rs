@@ -1,4 +1,4 @@
-//! Answers to requests that may be sent again.
+//! Stored responses to idempotent requests.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -21,7 +21,7 @@ pub(super) fn find(connection: &Connection, keys: &[&str]) -> Result<Vec<KeptAns
     Ok(found)
 }
 
-/// Shows all answers, in the order of their keys.
+/// Visits all stored responses, in the order of keys.
 pub(super) fn each(
     connection: &Connection,
     show: &mut dyn FnMut(KeptAnswer) -> Result<(), StoreError>,
@@ -35,7 +35,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// Writes answers, within the transaction of a batch.
+/// Writes responses, within the transaction of a batch.
 pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO answers (key, fingerprint, at, answer) VALUES (?1, ?2, ?3, ?4)
@@ -51,7 +51,7 @@ pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<()
 pub(super) fn forget(connection: &Connection, before: Timestamp, limit: usize) -> Result<(), StoreError> {
     let old = params![before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX)];
     let mut any = connection.prepare_cached("SELECT 1 FROM answers WHERE at < ?1 LIMIT 1")?;
-    // Asked first: a transaction that writes nothing would still wait for the lock.
+    // This query comes first, because a transaction waits for the lock even if it deletes nothing.
     if any.exists([before.as_microsecond()])? {
         connection
             .prepare_cached("DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE at < ?1 LIMIT ?2)")?

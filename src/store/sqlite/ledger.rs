@@ -1,4 +1,4 @@
-//! What plugins have cost, and budgets, in the SQLite file: see [`crate::registry::cost`].
+//! Accruals and budgets in the SQLite file: see [`domain::cost`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use domain::cost::{Accrual, Extent, Ledger};
 use domain::plugin::PluginKey;
 use domain::record::Record;
 
-/// Writes what a batch has changed, within its transaction.
+/// Writes the changed accruals and budgets of a batch, within its transaction.
 pub(super) fn write(connection: &Connection, batch: &Batch<'_>) -> Result<(), StoreError> {
     for (key, accrual) in &batch.accruals {
         write_meter(connection, key, accrual)?;
@@ -43,13 +43,13 @@ fn write_meter(connection: &Connection, key: &PluginKey, accrual: &Accrual) -> R
     Ok(())
 }
 
-/// Returns true if and only if the file has books.
+/// Returns true if and only if the file has a ledger.
 pub(super) fn are_there(connection: &Connection) -> Result<bool, StoreError> {
     let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meters'";
     Ok(connection.query_row(tables, [], |row| row.get::<_, i64>(0))? > 0)
 }
 
-/// Counts what plugins have cost, in a file from before there were books: as far as its journal goes back.
+/// Computes the accruals for a file from before the ledger, as far as its journal goes back.
 pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
     let mut statement = connection
         .prepare(&format!("SELECT {COLUMNS} FROM changes WHERE kind <> 'category.named' ORDER BY revision"))?;
@@ -76,7 +76,7 @@ pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads all of it.
+/// Reads the whole ledger.
 pub(super) fn read(connection: &Connection) -> Result<Ledger, StoreError> {
     let mut statement = connection.prepare("SELECT category, name, low, high, began, ended FROM meters")?;
     let mut rows = statement.query([])?;

@@ -1,4 +1,4 @@
-//! Everything that the file holds as of its head.
+//! Loads the state of a file as of its head.
 
 use rusqlite::{Connection, Row};
 
@@ -11,7 +11,7 @@ use domain::plugin::Name;
 use domain::record::Record;
 use domain::{Category, Lease, Snapshot, State, StoreId};
 
-/// Everything as of the head. Within a transaction, so that the parts belong together.
+/// The state as of the head. Called within a transaction, so that the parts are consistent.
 pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> {
     let (store, head, head_at) = connection.query_row("SELECT store, head, head_at FROM registry", [], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))

@@ -1,9 +1,9 @@
 //! The default store: one SQLite file, in WAL mode, with one fsync a batch.
 //!
-//! A commit is durable when it returns: `synchronous=FULL` syncs the write-ahead log before
-//! `COMMIT` answers (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Several processes
-//! may use one file: `BEGIN IMMEDIATE` is the lock between them, and the head row read under it
-//! tells each what the others have written.
+//! A commit is durable when it returns: with `synchronous=FULL`, SQLite syncs the write-ahead log before `COMMIT`
+//! returns (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Several processes may use one file: `BEGIN
+//! IMMEDIATE` is the lock between them. Under it, each process reads the head row, which shows the writes of the
+//! others.
 
 mod archive;
 mod change_row;
@@ -50,18 +50,18 @@ pub struct SqliteJournal {
     beats: Arc<SqliteHeartbeats>,
     tokens: Arc<SqliteTokens>,
     store: StoreId,
-    /// `PRAGMA data_version` when the head was last found at that revision: it changes when another
-    /// connection commits, and asking for it costs no I/O.
+    /// `PRAGMA data_version` at the last check of the head, and its revision. The version changes when another
+    /// connection commits, and reading it costs no I/O.
     seen: Option<(i64, Revision)>,
 }
 
 impl SqliteJournal {
-    /// Opens the store in the file `path`, and makes it when there is none.
+    /// Opens the store in the file `path`, and creates it if necessary.
     ///
     /// # Errors
     ///
-    /// When the file is not ours, is damaged, was written by a newer version, or when its folder
-    /// cannot be written.
+    /// If the file belongs to another program, is damaged, or was written by a newer version, or if its folder cannot
+    /// be written.
     pub fn open(path: &Path) -> Result<SqliteJournal, StoreError> {
         let connection = open::open(path)?;
         let store = connection
@@ -74,7 +74,7 @@ impl SqliteJournal {
         Ok(SqliteJournal { connection, history, webhooks, beats, tokens, store: StoreId::kept(&store), seen: None })
     }
 
-    /// The history in the file `path`, which nobody here writes.
+    /// The history in the file `path`, without a writer in this process.
     pub fn history_in(path: &Path) -> Arc<dyn History> {
         Arc::new(SqliteHistory::new(path))
     }
@@ -91,7 +91,7 @@ impl SqliteJournal {
         })
     }
 
-    /// What was written after `known`, if the store still holds the history that it belongs to. Within a transaction.
+    /// The changes after `known`, if the store still has the same history. Called within a transaction.
     fn news(&self, known: &State) -> Result<Vec<Change>, StoreError> {
         let head = self.head()?;
         head.check(&self.store, known)?;
@@ -225,7 +225,7 @@ impl Journal for SqliteJournal {
         let reading = self.connection.unchecked_transaction()?;
         let snapshot = load::snapshot(&self.connection)?;
         reading.finish()?;
-        // Should it have been replaced since it was opened, the first batch finds out.
+        // If the file was replaced after it was opened, the first batch fails.
         Ok(Snapshot { store: self.store.clone(), ..snapshot })
     }
 
@@ -257,7 +257,7 @@ impl Journal for SqliteJournal {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            error!(%error, "a transaction could not be rolled back");
+            error!(%error, "cannot roll back a transaction");
         }
     }
 
@@ -266,7 +266,7 @@ impl Journal for SqliteJournal {
         if self.seen == Some((version, known.revision())) {
             return Ok(Vec::new());
         }
-        // One transaction: another process may forget what is being read.
+        // One transaction, because another process may compact the journal during the read.
         let reading = self.connection.unchecked_transaction()?;
         let changes = self.news(known)?;
         reading.finish()?;
@@ -305,9 +305,9 @@ impl Journal for SqliteJournal {
         self.webhooks.close();
         self.beats.close();
         self.tokens.close();
-        // The last one to close moves the log into the database; a reader of the file may prevent it.
+        // The last connection to close checkpoints the log into the database; a reader of the file may prevent that.
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            warn!(%error, "the write-ahead log could not be moved into the database; nothing is lost by that");
+            warn!(%error, "cannot checkpoint the write-ahead log; the data is safe in the log");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opening the file: whose it is, whether it is whole, and whether it can be written.
+//! Opens the file: checks its owner, its integrity, and that it can be written.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
@@ -14,10 +14,10 @@ use crate::store::StoreError;
 use crate::store::head::older;
 use domain::StoreId;
 
-/// `PRAGMA application_id` of our files: "pReg" in ASCII.
+/// The `PRAGMA application_id` of the registry's files: "pReg" in ASCII.
 const APPLICATION_ID: i32 = 0x7052_6567;
 
-/// Every migration there ever was, in order; `PRAGMA user_version` counts those applied.
+/// All migrations, in order; `PRAGMA user_version` is the number of applied ones.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../../migrations/sqlite/0002_history.sql"),
@@ -30,14 +30,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0009_told_pulses.sql"),
 ];
 
-/// How long to wait for another process to finish its batch.
+/// How long to wait for a batch of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often, and after what pause, the write-ahead log is turned on while others do the same.
+/// The number of attempts to turn on the write-ahead log while other processes do the same, and the pause between them.
 const WAL_ATTEMPTS: usize = 50;
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 
-/// Opens the file, makes it ours when it is new, and brings it to the newest schema.
+/// Opens the file, initialises it if it is new, and migrates it to the newest schema.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     check_place(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -51,7 +51,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| cannot_write(path, error))?;
     check_owner(&connection).map_err(named)?;
     if connection.is_readonly("main").map_err(|error| named(error.into()))? {
-        return Err(StoreError::refused(format!("{}: the file cannot be written", path.display())));
+        return Err(StoreError::refused(format!(
+            "{}: the file cannot be written; check its permissions",
+            path.display()
+        )));
     }
     configure(&connection).map_err(|error| refused_write(path, error))?;
     migrate(&mut connection).map_err(|error| refused_write(path, error))?;
@@ -60,14 +63,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Makes a file that does not exist, readable by its owner alone: configurations may hold secrets.
-/// SQLite gives the files beside it the same mode.
+/// Creates the file with access for its owner only, because configurations may hold secrets. SQLite gives the files
+/// beside it the same mode.
 fn create_private(path: &Path) {
-    // What fails here fails again when SQLite opens it, which tells why.
+    // If this fails, SQLite's own attempt fails too and reports the reason.
     drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
-/// What SQLite would only call "unable to open database file".
+/// Reports the cases that SQLite only calls "unable to open database file".
 fn check_place(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Err(StoreError::refused(format!("{} is a folder; name a file in it", path.display())));
@@ -82,22 +85,21 @@ fn check_place(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether a file has a beginning that no SQLite database has
-/// (<https://www.sqlite.org/fileformat.html#the_database_header>). SQLite would take one that is
-/// shorter than a header for an empty database, and write over it.
+/// Whether a file starts unlike any SQLite database (<https://www.sqlite.org/fileformat.html#the_database_header>).
+/// SQLite would treat a file shorter than a header as an empty database, and overwrite it.
 fn holds_something_else(path: &Path) -> bool {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const HEADER: u64 = 100;
     let Ok(file) = File::open(path) else { return false };
     let mut beginning = Vec::new();
-    // What cannot be read is told by SQLite when it tries.
+    // If the file cannot be read, SQLite's own attempt reports it.
     let read = file.take(HEADER).read_to_end(&mut beginning).unwrap_or(0);
     read > 0 && (!beginning.starts_with(MAGIC) || (read as u64) < HEADER)
 }
 
-/// Refuses a file of another program, and one of a newer version of this one.
+/// Refuses a file of another program, or of a newer version of this one.
 fn check_owner(connection: &Connection) -> Result<(), StoreError> {
-    // One read transaction: another process may be making the file ours at this moment.
+    // One read transaction, because another process may be initialising the file at this moment.
     let reading = connection.unchecked_transaction()?;
     check_owner_within(&reading)
 }
@@ -119,7 +121,7 @@ fn check_owner_within(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a file that is not of this version's schema. Within a transaction.
+/// Refuses a file with another schema version. Called within a transaction.
 pub(super) fn check_current(connection: &Connection) -> Result<(), StoreError> {
     check_owner_within(connection)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -130,9 +132,11 @@ pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let mode = use_write_ahead_log(connection)?;
     if mode != "wal" {
-        return Err(StoreError::refused("the file system does not allow a write-ahead log (no shared memory)"));
+        return Err(StoreError::refused(
+            "the file system does not support a write-ahead log (no shared memory); use a local file system",
+        ));
     }
-    // The log is cut back to this size, in bytes, after a burst.
+    // SQLite truncates the log to this size, in bytes, after a burst.
     connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;")?;
     connection
         .execute_batch("PRAGMA cell_size_check = ON; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;")?;
@@ -141,10 +145,10 @@ pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Turns on the write-ahead log; returns the journal mode that the file has then.
+/// Turns on the write-ahead log; returns the file's journal mode afterwards.
 ///
-/// Of several processes that do this to a new file at once, SQLite tells some that it is locked
-/// without waiting, lest they wait for each other.
+/// If several processes do this to a new file at once, SQLite reports to some that it is locked, without waiting. So it
+/// avoids deadlocks.
 fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<String> {
     let turn_on = || connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
     for _ in 0..WAL_ATTEMPTS {
@@ -156,12 +160,12 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<String> {
     turn_on()
 }
 
-/// The `user_version` of a file that has seen every migration.
+/// The `user_version` of a file with all migrations.
 fn newest_schema() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Applies the migrations that the file has not seen, all in one transaction.
+/// Applies the missing migrations, all in one transaction.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // IMMEDIATE: of two processes that start at once, one waits, and then finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -186,7 +190,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a file with pages that do not fit together.
+/// Refuses a file with inconsistent pages.
 fn check_whole(connection: &Connection) -> Result<(), StoreError> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" {
@@ -195,12 +199,12 @@ fn check_whole(connection: &Connection) -> Result<(), StoreError> {
     Err(StoreError::unusable("the file is damaged; restore it from a backup", verdict))
 }
 
-/// Makes durable what was recovered from the log: a process that was killed between the write and
-/// the sync of a batch leaves it whole but unsynced, and nobody may see it before it is certain.
+/// Syncs the recovered log. If a process was killed between the write and the sync of a batch, the batch is complete
+/// but not durable, and no reader may see it before it is.
 fn sync_recovered(connection: &Connection) -> Result<(), StoreError> {
     let unfinished: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if unfinished {
-        // Another process reads the file. A commit of our own syncs the log, and all before it.
+        // Another process reads the file. A commit of this process syncs the log, and everything before it.
         connection.execute_batch(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT", newest_schema()))?;
     }
     Ok(())
@@ -208,14 +212,14 @@ fn sync_recovered(connection: &Connection) -> Result<(), StoreError> {
 
 fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
     let what = format!(
-        "{} cannot be opened for reading and writing; look at its permissions and those of its folder for user {}",
+        "{} cannot be opened for reading and writing; check its permissions and those of its folder for user {}",
         path.display(),
         rustix::process::geteuid().as_raw(),
     );
     StoreError::unusable(what, error)
 }
 
-/// A failure of the first writes, told with the path and what is the likely reason.
+/// A failure of the first writes, with the path and the likely reason.
 fn refused_write(path: &Path, error: StoreError) -> StoreError {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match error {

@@ -1,4 +1,4 @@
-//! Tokens in the SQLite file, on a connection of their own: a request must not wait for the writer's batch to be let in.
+//! Tokens in the SQLite file, on a separate connection: authentication must not wait for the writer's batch.
 
 use std::path::Path;
 
@@ -82,7 +82,7 @@ impl TokenStore for SqliteTokens {
     }
 }
 
-/// All tokens, in an order.
+/// All tokens, in the given order.
 pub(super) fn rows(connection: &Connection, order: &str) -> Result<Vec<TokenRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at
@@ -92,12 +92,12 @@ pub(super) fn rows(connection: &Connection, order: &str) -> Result<Vec<TokenRow>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether there is, or was, any.
+/// Whether there is any token, also a revoked one.
 pub(super) fn are_there(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row("SELECT EXISTS (SELECT * FROM tokens)", [], |row| row.get(0))?)
 }
 
-/// Keeps a token, within a transaction.
+/// Writes a token, within a transaction.
 pub(super) fn put(connection: &Connection, row: &TokenRow) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO tokens (id, name, role, scope, hash, created_at, created_by, expires_at, last_used_at, revoked_at)

@@ -1,5 +1,5 @@
-//! Webhooks in the SQLite file, on a connection of their own: a delivery's progress must not wait
-//! for the writer's batch to be decided, nor the writer for a delivery.
+//! Webhooks in the SQLite file, on a separate connection: progress of deliveries and batches of the writer must not
+//! wait for each other.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl WebhookStore for SqliteWebhooks {
 
     fn put(&self, webhook: &KeptWebhook) -> Result<(), StoreError> {
         self.0.with(|connection| {
-            // One transaction, so that a webhook is never there with the progress of another.
+            // One transaction, so that readers never see a webhook with the progress of another.
             let transaction = connection.unchecked_transaction()?;
             put(&transaction, webhook)?;
             transaction.commit()?;
@@ -67,7 +67,7 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<KeptWebhook>, StoreErr
     Ok(kept)
 }
 
-/// Keeps a webhook, within a transaction.
+/// Writes a webhook, within a transaction.
 pub(super) fn put(connection: &Connection, webhook: &KeptWebhook) -> Result<(), StoreError> {
     let KeptWebhook { id, document, secret, progress } = webhook;
     connection

@@ -95,7 +95,7 @@ async fn filters(#[case] query: &str, #[case] names: &str) {
 
 #[rstest]
 #[case::unknown("activ=true", "did you mean `active`")]
-#[case::unknown_altogether("zzz=1", "known are")]
+#[case::unknown_altogether("zzz=1", "use one of")]
 #[case::case_matters("Active=true", "unknown")]
 #[case::flag("active=yes", "true or false")]
 #[case::flag_empty("active=", "true or false")]

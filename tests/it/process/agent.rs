@@ -138,10 +138,10 @@ async fn the_second_agent_of_a_host_says_so() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("r.db")).await;
     let mut agent = Agent::start(&daemon, "agent-3");
-    agent.logs("looking").await;
+    agent.logs("probing this host").await;
     let second = finish(command(&daemon, "agent-3")).await;
     assert_eq!(second.status.code(), Some(1));
-    assert!(complaint(&second).contains("runs on this machine already"), "{}", complaint(&second));
+    assert!(complaint(&second).contains("already runs on this machine"), "{}", complaint(&second));
     // One on another machine.
     let report = json!({"by": "a stranger", "host": "agent-4", "observations": []});
     daemon.client().post("/observations", &report).answers(200).await;

@@ -119,7 +119,7 @@ async fn a_request_that_runs_at_the_signal_is_finished() {
     assert_eq!(raw.ask(head).await.status, 100);
     daemon.signal(Signal::TERM);
     within_patience("it stops", async {
-        while !daemon.log().contains("finishing what runs") {
+        while !daemon.log().contains("waiting for running requests") {
             tokio::task::yield_now().await;
         }
     })

@@ -229,7 +229,7 @@ fn with(field: &str, value: Value) -> Value {
 #[case::pid_huge(with("spawned_pids", serde_json::from_str("[1e400]").unwrap()), "/spawned_pids/0", "4294967295")]
 #[case::pids_null(with("spawned_pids", json!(null)), "/spawned_pids", "array")]
 #[case::unknown_field(with("spawned_pid", json!([1])), "/spawned_pid", "did you mean `spawned_pids`?")]
-#[case::unknown_field_altogether(with("zzz", json!(1)), "/zzz", "known are")]
+#[case::unknown_field_altogether(with("zzz", json!(1)), "/zzz", "use one of")]
 #[case::unknown_field_escaped(with("a/b~c", json!(1)), "/a~1b~0c", "unknown field")]
 #[case::remote_unknown_field(with("remote_resource", json!({"provider": "aws", "gpu": 1})), "/remote_resource/gpu", "gpu_")]
 #[case::remote_without_provider(with("remote_resource", json!({})), "/remote_resource/provider", "required")]

@@ -71,7 +71,7 @@ async fn what_a_lost_holder_has_left_running_is_an_orphan() {
     passage.pass(15).await;
     let row = passage.row("pid=7").await;
     assert_eq!((&row["finding"], &row["lease"]["state"]), (&json!("orphan"), &json!("lost")));
-    assert!(text(&row["evidence"]["text"]).contains("its holder app on h is lost"), "{row}");
+    assert!(text(&row["evidence"]["text"]).contains("its holder app on h has been lost since"), "{row}");
     assert_eq!(passage.row("instance_id=i-1").await["finding"], "orphan", "it bills, whether anybody looks or not");
     assert_eq!(passage.client.get("/plugins?finding=orphan,ghost").answers(200).await.json()["total"], 2);
     passage.renew(&lease).await;
@@ -122,7 +122,7 @@ async fn what_nobody_can_see_is_unverified() {
     passage.client.register(&holding("a", "h", &[7, 8], None)).await;
     let unseen = passage.row("pid=8").await;
     assert_eq!((&unseen["finding"], &unseen["evidence"]["since"]), (&json!("unverified"), &Value::Null));
-    assert!(text(&unseen["evidence"]["text"]).contains("nobody has looked at it"), "{unseen}");
+    assert!(text(&unseen["evidence"]["text"]).contains("it was never observed"), "{unseen}");
     assert!(passage.events("finding.raised").await.is_empty(), "that nobody has ever looked is no event");
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 1);

@@ -153,7 +153,7 @@ async fn when_most_leases_of_a_host_run_out_at_once_they_are_held() {
     for lease in &of_host {
         let held = passage.client.get(&format!("/leases/{lease}")).answers(200).await.json();
         assert_eq!(held["state"], "active");
-        assert!(text(&held["brake"]).contains("ran out at once"), "{held}");
+        assert!(text(&held["brake"]).contains("expired at once"), "{held}");
     }
     // Four of the six come back: the host is there, and the two are lost.
     for lease in &of_host[..4] {

@@ -28,7 +28,7 @@ async fn it_is_set_while_the_service_runs() {
     daemon.signal(Signal::TERM);
     let (_, log) = daemon.exit().await;
     assert!(log.contains("told") && !log.contains("quiet-at-first") && !log.contains("quiet-again"), "{log}");
-    assert!(log.contains("the log's level was changed"), "{log}");
+    assert!(log.contains("the log level was changed"), "{log}");
 }
 
 #[tokio::test]

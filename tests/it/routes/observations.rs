@@ -51,9 +51,13 @@ async fn what_is_not_held_or_elsewhere_or_older_is_left_out() {
     let told = passage.report("h", report).await;
     assert_eq!(told["accepted"], 0);
     let reasons: Vec<_> = told["ignored"].as_array().unwrap().iter().map(|one| text(&one["detail"])).collect();
-    for (reason, part) in
-        reasons.iter().zip(["not held", "not held", "on the host other", "seen after that", "not held"])
-    {
+    for (reason, part) in reasons.iter().zip([
+        "no plugin holds",
+        "no plugin holds",
+        "on the host other",
+        "a newer observation",
+        "no plugin holds",
+    ]) {
         assert!(reason.contains(part), "{reason}");
     }
     assert_eq!(passage.row("pid=7").await["observed"]["state"], "gone");
@@ -110,7 +114,7 @@ async fn what_is_not_seen_again_grows_stale_and_is_unknown() {
     passage.pass(10).await;
     let row = passage.row("pid=7").await;
     assert_eq!((&row["observed"]["state"], &row["observed"]["by"]), (&json!("unknown"), &json!("plugin-registry")));
-    assert!(text(&row["observed"]["detail"]).contains("agent@h has not looked since"), "{row}");
+    assert!(text(&row["observed"]["detail"]).contains("agent@h has not observed it since"), "{row}");
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "gone", "a process that has ended does not come back");
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     assert_eq!(passage.row("pid=7").await["observed"]["state"], "alive");

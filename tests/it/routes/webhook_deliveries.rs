@@ -115,7 +115,7 @@ async fn deliveries_keep_their_order_over_failures_and_their_id_over_attempts() 
     assert_eq!(receiver.revisions(2).await, [2, 3]);
     let progress = comes_to(&server, &hook, |progress| progress.position.0 == 3).await;
     assert_eq!((progress.failures, progress.first_failed_at, progress.next_attempt_at), (0, None, None));
-    assert_eq!(progress.last_error.as_deref(), Some("the target has answered 404"), "the newest error stays visible");
+    assert_eq!(progress.last_error.as_deref(), Some("the target answered 404"), "the newest error stays visible");
 }
 
 #[tokio::test]
@@ -219,12 +219,12 @@ async fn what_the_journal_has_forgotten_is_never_left_out_in_silence() {
     let client = server.client();
     client.patch(&path_of(&hook), &json!({"enabled": true})).answers(200).await;
     let parked = comes_to(&server, &hook, |progress| progress.parked_at.is_some()).await;
-    assert!(parked.last_error.unwrap().contains("no longer kept; set `after` to 3 or later"));
+    assert!(parked.last_error.unwrap().contains("compacted; set `after` to 3 or later"));
     for body in [json!({"after": 2}), json!({"after": 6})] {
         client.patch(&path_of(&hook), &body).refused(422).await.about("/after");
     }
     let too_old = client.post("/webhooks", &json!({"url": receiver.url(), "after": 2})).refused(422).await;
-    assert!(too_old.about("/after").contains("3 is the oldest"), "{}", too_old.document);
+    assert!(too_old.about("/after").contains("the oldest possible value is 3"), "{}", too_old.document);
     assert!(receiver.is_silent());
     let moved = client.patch(&path_of(&hook), &json!({"after": 3})).answers(200).await.json();
     assert_eq!(moved["state"], "delivering");

@@ -63,7 +63,7 @@ async fn tokens_are_made_and_revoked_in_the_store_while_a_registry_runs_on_it() 
     let text = said(&run(&["token", "list", "--store", &store]).await);
     assert!(text.contains("trainer") && text.contains("category c, host h, label team a or b"), "{text}");
     for (args, why) in [
-        (vec!["--name", "trainer", "--role", "viewer"], "in force already"),
+        (vec!["--name", "trainer", "--role", "viewer"], "is in force"),
         (vec!["--name", "n", "--role", "root"], "must be one of"),
         (vec!["--name", "n", "--role", "viewer", "--host", "h"], "only reporters and agents"),
         (vec!["--name", "n", "--role", "agent", "--expires", "soon"], "is no time"),
@@ -113,7 +113,7 @@ async fn the_commands_show_their_token_and_their_name_is_in_the_events() {
     assert!(by().await.len() > told.len());
     let wrong = exec(&[("PLUGIN_REGISTRY_TOKEN", "hunter2-canary")]).await;
     assert!(
-        complaint(&wrong).contains("is no token") && !complaint(&wrong).contains("canary"),
+        complaint(&wrong).contains("token is malformed") && !complaint(&wrong).contains("canary"),
         "{}",
         complaint(&wrong)
     );

@@ -194,30 +194,30 @@ fn place_of_lease(lines: &Lines) -> usize {
 
 /// What is wrong with a line although its digest is right.
 #[rstest]
-#[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "not as many")]
+#[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "differs from the first line")]
 #[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(3), "format 3")]
 #[case::no_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(0), "format 0")]
 #[case::no_backup_without_a_history(|lines: &mut Lines| {
     lines[0]["archive"]["with_secrets"] = json!(true);
     lines[0]["archive"]["with_history"] = json!(false);
 }, "contradicts itself")]
-#[case::not_as_many(|lines: &mut Lines| lines[0]["archive"]["plugins"] = json!(7), "not as many")]
+#[case::not_as_many(|lines: &mut Lines| lines[0]["archive"]["plugins"] = json!(7), "differs from the first line")]
 #[case::a_change_is_missing(|lines: &mut Lines| drop(lines.remove(lines.len() - 2)), "missing")]
-#[case::another_document(|lines: &mut Lines| lines[1]["plugin"]["document"]["title"] = json!("Altered"), "is not what change")]
+#[case::another_document(|lines: &mut Lines| lines[1]["plugin"]["document"]["title"] = json!("Altered"), "differs from its change")]
 #[case::another_revision(|lines: &mut Lines| lines[1]["plugin"]["revision"] = json!(2), "as of revision 2")]
 #[case::a_bad_name(|lines: &mut Lines| lines[1]["plugin"]["document"]["name"] = json!(" x"), "document is damaged")]
 #[case::no_such_field(|lines: &mut Lines| lines[1]["plugin"]["revisions"] = json!(1), "unknown field")]
 #[case::a_revision_of_0(|lines: &mut Lines| lines[1]["plugin"]["revision"] = json!(0), "no change has the revision 0")]
-#[case::twice(|lines: &mut Lines| lines.insert(1, lines[1].clone()), "there twice")]
-#[case::a_lease_twice(|lines: &mut Lines| lines.insert(place_of_lease(lines), lines[place_of_lease(lines)].clone()), "there twice")]
+#[case::twice(|lines: &mut Lines| lines.insert(1, lines[1].clone()), "occurs twice")]
+#[case::a_lease_twice(|lines: &mut Lines| lines.insert(place_of_lease(lines), lines[place_of_lease(lines)].clone()), "occurs twice")]
 #[case::a_lease_in_the_wrong_place(|lines: &mut Lines| {
     let place = place_of_lease(lines);
     lines[1..=place].rotate_right(1);
 }, "wrong place")]
-#[case::no_lease(|lines: &mut Lines| drop(lines.remove(place_of_lease(lines))), "the lease one is not the one")]
+#[case::no_lease(|lines: &mut Lines| drop(lines.remove(place_of_lease(lines))), "the lease one differs from its changes")]
 #[case::another_lease(|lines: &mut Lines| of_lease(lines)["document"]["ttl_seconds"] = json!(9), "the lease one")]
-#[case::a_lease_of_tomorrow(|lines: &mut Lines| of_lease(lines)["revision"] = json!(99), "times of the lease one cannot be")]
-#[case::not_seen(|lines: &mut Lines| drop(lines[2]["plugin"].as_object_mut().unwrap().remove("observed")), "what was seen of the plugin")]
+#[case::a_lease_of_tomorrow(|lines: &mut Lines| of_lease(lines)["revision"] = json!(99), "times of the lease one are impossible")]
+#[case::not_seen(|lines: &mut Lines| drop(lines[2]["plugin"].as_object_mut().unwrap().remove("observed")), "the observations of the plugin")]
 fn an_archive_that_contradicts_itself_is_refused(#[case] alter: fn(&mut Lines), #[case] what: &str) {
     let (_store, mut from) = filled(&history(), 0);
     let archive = written(&dump(&mut *from), Content::History);

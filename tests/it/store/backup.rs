@@ -63,7 +63,7 @@ async fn a_backup_holds_all_that_a_restart_would_find_again() {
     // While the server runs.
     let said = backed_up(&from, &first).await;
     assert!(
-        said.contains(&format!("revision {}", FURNISHED + 1)) && said.contains("1 webhooks, 1 kept answers"),
+        said.contains(&format!("revision {}", FURNISHED + 1)) && said.contains("1 webhooks, 1 stored responses"),
         "{said}"
     );
     assert_eq!(std::fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
@@ -231,7 +231,7 @@ async fn what_a_store_holds_is_thrown_away_only_when_that_is_asked_for() {
     let (export, elsewhere) = (file(&folder, "registry.ndjson"), folder.path().join("elsewhere.db"));
     done(&["export", "--store", &url(&from), "--with-configs", "--with-history", "--output", &export]).await;
     let complained = refused(&["restore", &export, "--store", &url(&elsewhere)]).await;
-    assert!(complained.contains("is no backup"), "{complained}");
+    assert!(complained.contains("is an export and not a backup"), "{complained}");
     done(&["import", "--store", &url(&elsewhere), "--input", &path]).await;
     daemon.stop().await;
     let moved = Daemon::start(&elsewhere).await;

@@ -201,8 +201,8 @@ async fn an_archive_that_is_not_whole_is_refused_by_name() {
     let archive = done(&["export", "--store", &url(&from)]).await;
     for (altered, what) in [
         (archive[..archive.len() / 2].to_owned(), "it ends before its last line"),
-        (archive.replace("Trainer", "Tamperer"), "its digest is another"),
-        ("{\"name\": \"x\"}\n".to_owned(), "no line of an archive"),
+        (archive.replace("Trainer", "Tamperer"), "its digest differs"),
+        ("{\"name\": \"x\"}\n".to_owned(), "does not belong to an archive"),
     ] {
         std::fs::write(&file, altered).unwrap();
         let complaint = refused(&["import", "--store", &url(&to), "--input", file.to_str().unwrap()]).await;
@@ -214,7 +214,7 @@ async fn an_archive_that_is_not_whole_is_refused_by_name() {
         let complaint = refused(&[command, &["--store", &missing]].concat()).await;
         assert!(complaint.contains("there is no store"), "{complaint}");
         let complaint = refused(&[command, &["--store", "memory"]].concat()).await;
-        assert!(complaint.contains("keeps nothing"), "{complaint}");
+        assert!(complaint.contains("is always empty"), "{complaint}");
     }
     assert!(!folder.path().join("missing.db").exists());
 }
@@ -262,30 +262,27 @@ async fn an_export_while_a_server_writes_is_one_revision() {
 #[rstest]
 #[case::document(
     "UPDATE plugins SET document = replace(document, 'Trainer', 'Tamperer')",
-    "finetuning_trainer is not what change 1"
+    "finetuning_trainer differs from its change 1"
 )]
 #[case::config(
     "UPDATE plugins SET config = '{}' WHERE unique_id = 'transcription_whisper'",
     "configuration of the plugin transcription_whisper"
 )]
-#[case::lost("DELETE FROM plugins WHERE unique_id = 'transcription_whisper'", "transcription_whisper is not kept")]
+#[case::lost("DELETE FROM plugins WHERE unique_id = 'transcription_whisper'", "transcription_whisper is not stored")]
 #[case::category("UPDATE categories SET display_name = 'Other'", "the name of the category transcription")]
-#[case::lease(
-    "UPDATE leases SET document = replace(document, 'active', 'lost')",
-    "is not the one that the changes lead to"
-)]
+#[case::lease("UPDATE leases SET document = replace(document, 'active', 'lost')", "differs from its changes")]
 #[case::no_lease("DELETE FROM leases", "the lease ")]
 #[case::observed(
     "UPDATE plugins SET observed = replace(observed, 'alive', 'gone')",
-    "what was seen of the plugin transcription_whisper"
+    "the observations of the plugin transcription_whisper"
 )]
-#[case::seen("UPDATE changes SET observed = NULL WHERE revision = 11", "change 11 is wrong about what was seen")]
+#[case::seen("UPDATE changes SET observed = NULL WHERE revision = 11", "change 11 is wrong about the observations")]
 #[case::granted(
     "UPDATE changes SET detail = replace(detail, 'active', 'lost') WHERE revision = 9",
     "change 9 is wrong about its lease"
 )]
 #[case::gap("DELETE FROM changes WHERE revision = 4", "damaged")]
-#[case::history("UPDATE changes SET at = 1 WHERE revision = 4", "change 4 was made before")]
+#[case::history("UPDATE changes SET at = 1 WHERE revision = 4", "change 4 is older than")]
 #[case::head("UPDATE registry SET head_at = head_at + 1", "the head was made at")]
 #[tokio::test]
 async fn verify_tells_the_first_difference(#[case] tampering: &'static str, #[case] what: &str) {

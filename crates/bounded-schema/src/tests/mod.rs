@@ -1,4 +1,4 @@
-//! The two checks, from outside.
+//! The two checks, through the public interface.
 
 use rstest::rstest;
 use serde_json::{Map, Value, json};
@@ -25,12 +25,12 @@ fn refused(schema: &Value) -> ValidationError {
     mistakes(check(schema, "")).into_iter().next().unwrap_or_else(|| panic!("accepted: {schema:.300}"))
 }
 
-/// `value`, put `depth` times into what `wrap` makes.
+/// `value`, wrapped `depth` times by `wrap`.
 fn nested(depth: usize, value: Value, wrap: impl Fn(Value) -> Value) -> Value {
     (0..depth).fold(value, |value, _| wrap(value))
 }
 
-/// `$defs` a0, a1 … of `schema(reference to the next)`, and `last` at their end.
+/// `$defs` a0, a1 … of `schema(reference to the next)`, with `last` at the end.
 fn chain(length: usize, last: Value, schema: impl Fn(Value) -> Value) -> Value {
     let reference = |index| json!({"$ref": format!("#/$defs/a{index}")});
     let mut defs: Map<_, _> = (0..length).map(|index| (format!("a{index}"), schema(reference(index + 1)))).collect();
@@ -53,7 +53,7 @@ fn a_schema_of_every_draft_is_understood_by_its_own_rules() {
         assert_eq!(found.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), ["/a", "/b"], "{uri}");
         let bad = refused(&schema(json!({"properties": {"a/b": {"type": "strin"}}})));
         assert_eq!(bad.pointer, "/properties/a~1b/type", "{uri}");
-        // What has changed between them.
+        // The differences between the drafts.
         let exclusive = schema(json!({"minimum": 1, "exclusiveMinimum": true}));
         assert_eq!(check(&exclusive, "").is_ok(), draft == 0, "{uri}");
         let constant = schema(json!({"const": 1}));
@@ -65,7 +65,7 @@ fn a_schema_of_every_draft_is_understood_by_its_own_rules() {
         let unevaluated = schema(json!({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": false}));
         assert_eq!(check_config(&json!({"b": 1}), &unevaluated).is_ok(), draft < 3, "{uri}");
         assert!(check_config(&json!({"a": 1}), &unevaluated).is_ok(), "{uri}");
-        // Annotations in all of them.
+        // Annotations in all drafts.
         let annotated = schema(json!({"format": "email", "contentMediaType": "application/json"}));
         check_config(&json!("no"), &annotated).unwrap();
     }
@@ -109,7 +109,7 @@ fn a_bad_schema_is_refused_where_it_is_wrong(#[case] schema: Value, #[case] poin
 
 #[rstest]
 #[case(json!({"pattern": "^.{0,1000}$"}), "too large")]
-#[case(json!({"pattern": "^{.*}$"}), "no regular expression")]
+#[case(json!({"pattern": "^{.*}$"}), "not a regular expression")]
 #[case(json!({"patternProperties": {"^.{1,255}$": {}}}), "too large")]
 #[case(json!({"pattern": "^(?!x)"}), "under `not`")]
 #[case(json!({"pattern": "^(?=.*[a-z])"}), "under `allOf`")]
@@ -159,7 +159,7 @@ fn a_configuration_is_refused_where_it_is_wrong_with_what_would_be_right() {
             "/limit the value is not valid in any of the allowed ways: the value is not of type \"integer\"; \
              or: the value is not of type \"null\"",
             "/odd~1one the value is shorter than 3 characters",
-            "/tags the value lacks an item that `contains` asks for",
+            "/tags the value lacks an item that `contains` requires",
             "/map the name of a property is not allowed: the name is longer than 2 characters",
             "/gone the value is not allowed here",
             " additional properties are not allowed ('extra' was unexpected)",
@@ -232,7 +232,7 @@ fn at_most_100_mistakes_are_listed() {
     assert_eq!(mistakes(check_config(&config, &json!({"items": {"type": "string"}}))).len(), 100);
     assert_eq!(mistakes(check(&json!({"allOf": vec![json!({"type": 1}); 500]}), "")).len(), 100);
     assert_eq!(mistakes(check(&json!({"allOf": vec![json!({"$ref": "#/no"}); 500]}), "")).len(), 100);
-    // So many that they are not even collected: then it is the first.
+    // So many mistakes that collecting them takes too long: then the check reports the first.
     let found = mistakes(check_config(&Value::Array(vec![json!(1); 200_000]), &json!({"items": {"type": "string"}})));
     assert_eq!((found.len(), found[0].pointer.as_str()), (1, "/0"));
 }
@@ -257,7 +257,7 @@ fn quick_schemas_are_told_from_others() {
 #[case("^a.b$", Some("a\u{85}b"), "a\u{2028}b")]
 #[case("^a.b$", Some("a\u{f6}b"), "a\rb")]
 #[case("^[.]$", Some("."), "a")]
-// No letter but those of ASCII makes a word.
+// Only letters of ASCII are word characters.
 #[case(r"^\b\u00e9", None, "\u{e9}")]
 #[case(r"x\By", Some("xy"), "x")]
 #[case(r"^[\b]$", Some("\u{8}"), "b")]
@@ -282,10 +282,10 @@ fn a_pattern_that_is_too_large_is_told_from_one_that_is_none() {
     let told: Vec<_> = found.iter().map(|mistake| (mistake.pointer.as_str(), mistake.detail.as_str())).collect();
     assert!(
         matches!(told[..], [("/properties/a/pattern", large), ("/properties/b/pattern", none)]
-        if large.contains("too large") && none.contains("no regular expression")),
+        if large.contains("too large") && none.contains("not a regular expression")),
         "{told:?}"
     );
-    // As many as before the dots were translated.
+    // The number that was possible before the dots were translated.
     let names: Map<_, _> = [200, 250, 255]
         .iter()
         .map(|most| (format!("p{most}"), json!({"pattern": format!("^.{{1,{most}}}$")})))

@@ -1,4 +1,4 @@
-//! Where references lead.
+//! The targets of references.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn nothing_outside_the_schema_is_followed(
     let error = refused(&json!({"$id": "http://example.com/root.json", "items": {keyword: reference}}));
     assert_eq!(error.pointer, format!("/items/{keyword}"));
     assert!(error.detail.contains("only references within the schema"), "{}", error.detail);
-    // What only looks like a reference is none.
+    // Data that looks like a reference.
     check(&json!({"default": {keyword: reference}, "enum": [{keyword: reference}], "x": {keyword: reference}}), "")
         .unwrap();
     check(&json!({"properties": {keyword: {"type": "string"}}}), "").unwrap();
@@ -106,7 +106,7 @@ fn a_reference_through_a_translated_name_is_followed() {
     check(&schema, "").unwrap();
     let wrong = json!({"<": "xx", "a": 1, "b": "1"});
     let found: Vec<_> = mistakes(check_config(&wrong, &schema)).into_iter().map(|mistake| mistake.pointer).collect();
-    // Both patterns of one meaning apply.
+    // Both patterns with the same meaning apply.
     assert_eq!(found.iter().filter(|pointer| *pointer == "/<").count(), 2, "{found:?}");
     assert!(found.contains(&"/a".into()) && found.contains(&"/b".into()), "{found:?}");
 }

@@ -1,8 +1,8 @@
-//! What is kept of a token's secret: enough to know it again, and not to tell it.
+//! The salted hash that the registry stores instead of a token's secret.
 //!
-//! SHA-256 of a salt and the secret. Slow hashes (argon2, scrypt) are for what people think up; a secret of 256 random bits
-//! cannot be guessed, however fast the hash is, and a request must not pay for it. The salt keeps one from seeing that two
-//! stores know the same token.
+//! SHA-256 of a salt and the secret. Slow hashes (argon2, scrypt) protect passwords that people choose. A secret of 256
+//! random bits cannot be guessed however fast the hash is, and every request must check one. The salt keeps a reader
+//! from seeing that two stores hold the same token.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// What the text of a hash begins with: how it was made.
+/// The prefix of a hash's text: the algorithm.
 const SCHEME: &str = "sha256";
 
 /// A salted hash of a secret.
@@ -21,17 +21,18 @@ const SCHEME: &str = "sha256";
 pub struct SaltedHash {
     salt: [u8; 16],
     digest: [u8; 32],
-    /// The [`tag`] of the secret, once it was shown to this process: SHA-256 would be the dearest part of many requests.
+    /// The [`tag`] of the secret, set after this process has checked the secret once. SHA-256 would be the most
+    /// expensive part of many requests.
     shown: OnceLock<u64>,
 }
 
 impl SaltedHash {
-    /// The hash of a secret with a salt, which must be random and new.
+    /// Hashes a secret with a salt, which must be random and new.
     pub fn of(secret: &str, salt: [u8; 16]) -> SaltedHash {
         SaltedHash { salt, digest: digest(&salt, secret), shown: OnceLock::new() }
     }
 
-    /// Returns true if and only if it was made of this secret. How long it takes says nothing about either.
+    /// Returns true if and only if this is the hash of `secret`. The comparison takes constant time.
     pub fn is_of(&self, secret: &str) -> bool {
         let tag = tag(secret);
         if self.shown.get().is_some_and(|shown| shown.ct_eq(&tag).into()) {
@@ -44,12 +45,12 @@ impl SaltedHash {
         is_of
     }
 
-    /// The text, for a store or a file: `sha256:SALT:DIGEST`, both in base64.
+    /// The text for a store or a file: `sha256:SALT:DIGEST`, both in base64.
     pub fn to_text(&self) -> String {
         format!("{SCHEME}:{}:{}", STANDARD_NO_PAD.encode(self.salt), STANDARD_NO_PAD.encode(self.digest))
     }
 
-    /// Reads such a text; `None` when it is none.
+    /// Parses the output of [`SaltedHash::to_text`]; `None` if `text` has another form.
     pub fn from_text(text: &str) -> Option<SaltedHash> {
         let (salt, digest) = text.strip_prefix(SCHEME)?.strip_prefix(':')?.split_once(':')?;
         let bytes = |text: &str| STANDARD_NO_PAD.decode(text).ok();
@@ -70,8 +71,8 @@ fn digest(salt: &[u8], secret: &str) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// A secret's SipHash under a key that this process has made for itself and shows nobody. Without the key nobody can tell
-/// which texts have the same one: of those that are tried, one in 2^64 does.
+/// The secret's SipHash under a random key that never leaves this process. Without the key a caller cannot find texts
+/// with equal tags: a guess succeeds with probability 2^-64.
 fn tag(secret: &str) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEY.hash_one(secret)

@@ -1,15 +1,15 @@
-//! Who may do what: roles, scopes, principals, and tokens as they are kept.
+//! Access control: roles, scopes, principals, and tokens as stored.
 //!
-//! What a scope means for a command is decided in [`crate::command::authorization`]. How requests are authenticated, and how
-//! tokens are read from their store and file, is the service's part.
+//! [`crate::command::authorization`] applies a scope to a command. The service authenticates requests and loads tokens
+//! from the store and from a file.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`role`] | [`Role`], and the [`Permission`]s that it may do |
-//! | [`scope`] | [`Scope`]: with which plugins |
-//! | [`principal`] | [`Principal`]: who asks |
+//! | [`role`] | [`Role`], and the [`Permission`]s it has |
+//! | [`scope`] | [`Scope`]: the plugins a token is limited to |
+//! | [`principal`] | [`Principal`]: the caller |
 //! | [`token_id`] | [`TokenId`]: the public part of a token |
-//! | [`hash`] | [`SaltedHash`]: what is kept of its secret part |
+//! | [`hash`] | [`SaltedHash`]: the hash of its secret part |
 //! | [`token`] | [`Token`] and its [`TokenTerms`] |
 
 pub mod hash;

@@ -1,15 +1,15 @@
-//! What a token lets its bearer do, before it is asked with which plugins.
+//! The permissions of a token, before its scope limits them to some plugins.
 
 use crate::wire_names;
 
 wire_names! {
-    /// What a bearer is for.
+    /// The role of a token.
     Role {
         /// Reads.
         Viewer = "viewer",
-        /// Registers plugins, and says what they hold: an application.
+        /// Registers plugins, and reports the resources they hold: an application.
         Reporter = "reporter",
-        /// Says what was seen of what plugins hold: one on each host.
+        /// Reports observations of held resources: one agent on each host.
         Agent = "agent",
         /// Does everything.
         Admin = "admin",
@@ -19,15 +19,15 @@ wire_names! {
 /// The permission that an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// None: every caller that can reach the service may do it.
+    /// None: every caller that can reach the service has it.
     Public,
-    /// To read what is known, but for secrets.
+    /// To read everything except secrets.
     Read,
     /// To change plugins and leases.
     Write,
-    /// To say what was seen.
+    /// To report observations.
     Observe,
-    /// To see and change what concerns all callers: tokens, webhooks, budgets, names of categories.
+    /// To read and change settings that concern all callers: tokens, webhooks, budgets, names of categories.
     Administer,
 }
 
@@ -47,7 +47,7 @@ impl Role {
         Role::ALL.iter().copied().filter(move |role| role.may(permission))
     }
 
-    /// Whether a token of this role can be bound to some plugins: whoever reads, reads everything, and an admin does
+    /// Returns true if and only if a token of this role can have a scope. Viewers read everything, and admins may do
     /// everything.
     pub fn takes_scope(self) -> bool {
         matches!(self, Role::Reporter | Role::Agent)

@@ -1,4 +1,4 @@
-//! With which plugins a token may be used.
+//! The plugins that a token is limited to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,25 +9,25 @@ use serde_json::Value;
 use crate::plugin::read::{ObjectReader, kind_of, pointer_push, string};
 use crate::plugin::{Invalid, Labels, Name, Plugin};
 
-/// The most values of one part of a scope.
+/// The maximum number of values in one part of a scope.
 const MAX_VALUES: usize = 100;
 
-/// The longest host, key or value of a label, in characters.
+/// The maximum length of a host, or of a label's key or value, in characters.
 const MAX_CHARS: usize = 256;
 
-/// A part of all plugins: each condition that is there must hold; of its values, any will do.
+/// A subset of all plugins. A plugin must meet every condition; one matching value is enough for a condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
-    /// Their categories; any when there are none.
+    /// The categories; empty for any.
     categories: Vec<Name>,
-    /// Their hosts; any when there are none. A plugin that has not said where it is is on none of them.
+    /// The hosts; empty for any. A plugin without a host is on none of them.
     hosts: Vec<Box<str>>,
-    /// Values of their labels; any when there are none.
+    /// The values of labels; empty for any.
     labels: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 impl Scope {
-    /// Reads a scope; `None` when it leaves everything in.
+    /// Reads a scope; `None` if it contains every plugin.
     ///
     /// # Errors
     ///
@@ -46,14 +46,14 @@ impl Scope {
         Ok((scope != Scope::default()).then_some(scope))
     }
 
-    /// Returns true if and only if the plugin is in it.
+    /// Returns true if and only if the scope contains the plugin.
     pub fn contains(&self, plugin: &Plugin) -> bool {
         self.contains_host(plugin.host.as_deref())
             && (self.categories.is_empty() || self.categories.contains(&plugin.category))
             && self.contains_labels(&plugin.labels)
     }
 
-    /// Returns true if and only if plugins on this host may be in it.
+    /// Returns true if and only if the scope may contain plugins on this host.
     pub fn contains_host(&self, host: Option<&str>) -> bool {
         self.hosts.is_empty() || host.is_some_and(|host| self.hosts.iter().any(|one| **one == *host))
     }
@@ -65,7 +65,7 @@ impl Scope {
     }
 }
 
-/// In words, for the one who has stepped out of it.
+/// In words, for the error text of a caller outside the scope.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -108,10 +108,10 @@ fn labels(value: Value, pointer: &str) -> Result<BTreeMap<Box<str>, Vec<Box<str>
         let mut at = pointer.to_owned();
         pointer_push(&mut at, &key);
         let key = text(Value::String(key), &at)?;
-        // One value may stand without its brackets.
+        // A client may send one value without brackets.
         let values = if value.is_string() { vec![text(value, &at)?] } else { list(value, &at, text)? };
         if values.is_empty() {
-            return Err(Invalid::at(at, "must name a value"));
+            return Err(Invalid::at(at, "must have at least one value"));
         }
         labels.insert(key, values);
     }

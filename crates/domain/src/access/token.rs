@@ -1,4 +1,4 @@
-//! A token as it is kept: what it lets its bearer do, and a hash to know it again by.
+//! A token as stored: its terms, and the hash of its secret.
 
 use std::sync::Arc;
 
@@ -13,46 +13,46 @@ use super::token_id::TokenId;
 use crate::plugin::read::{ObjectReader, nullable, one_of, string};
 use crate::plugin::{Invalid, Name};
 
-/// The most tokens that are in force at a time.
+/// The maximum number of tokens in force.
 pub const MAX_TOKENS: usize = 1000;
 
-/// What its maker has set.
+/// The terms that an admin sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenTerms {
-    /// What people and events call its bearer.
+    /// The name of its bearer, for people and events.
     pub name: Name,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// With which plugins it may be used; `None` for all.
+    /// The plugins it is limited to; `None` for all.
     pub scope: Option<Arc<Scope>>,
-    /// When it ends; `None` for never.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A token.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Names it.
+    /// Its public id.
     pub id: TokenId,
-    /// What its maker has set.
+    /// The terms that an admin set.
     pub terms: TokenTerms,
-    /// What its secret is known by.
+    /// The hash of its secret.
     pub hash: SaltedHash,
-    /// When it was made; `None` of one that stands in a file.
+    /// When it was created; `None` for a token from a file.
     pub created_at: Option<Timestamp>,
-    /// Who has made it, by name.
+    /// The name of the principal that created it.
     pub created_by: Option<Box<str>>,
-    /// When it was used last, to the minute.
+    /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl TokenTerms {
-    /// The fields of a document of terms.
+    /// The fields of the JSON document.
     pub const FIELDS: &[&str] = &["name", "role", "scope", "expires_at"];
 
-    /// Reads what a token is to be.
+    /// Reads the terms of a new token.
     ///
     /// # Errors
     ///
@@ -61,13 +61,13 @@ impl TokenTerms {
         let mut fields = ObjectReader::new(value, pointer, TokenTerms::FIELDS, &[])?;
         let terms = TokenTerms::take(&mut fields);
         fields.finish()?;
-        // `finish` has refused a document that lacks either.
+        // `finish` refuses a document that lacks either.
         let terms = terms.ok_or_else(|| Invalid::at(pointer, "name and role are required"))?;
         terms.check(pointer)?;
         Ok(terms)
     }
 
-    /// Takes the fields out of a document that has others, too; `None` when one is missing or wrong.
+    /// Takes these fields out of a document that has other fields too; `None` if one is missing or wrong.
     pub fn take(fields: &mut ObjectReader) -> Option<TokenTerms> {
         let name = fields.required("name", Name::read);
         let role = fields.required("role", one_of(Role::NAMES, Role::from_name));
@@ -76,18 +76,19 @@ impl TokenTerms {
         Some(TokenTerms { name: name?, role: role?, scope: scope.map(Arc::new), expires_at })
     }
 
-    /// Refuses terms that contradict themselves.
+    /// Refuses contradictory terms.
     ///
     /// # Errors
     ///
-    /// Where they do.
+    /// Each contradiction, with its place.
     pub fn check(&self, pointer: &str) -> Result<(), Invalid> {
         if self.name.as_str() == ANONYMOUS {
-            let detail = format!("`{ANONYMOUS}` is whoever has no token; choose another name");
+            let detail = format!("`{ANONYMOUS}` is the name of callers without a token; choose another name");
             return Err(Invalid::at(format!("{pointer}/name"), detail));
         }
         if self.scope.is_some() && !self.role.takes_scope() {
-            let detail = format!("only reporters and agents have one: for role `{}` leave it out", self.role.as_str());
+            let detail =
+                format!("only reporters and agents can have a scope; remove it for role `{}`", self.role.as_str());
             return Err(Invalid::at(format!("{pointer}/scope"), detail));
         }
         Ok(())
@@ -95,7 +96,7 @@ impl TokenTerms {
 }
 
 impl Token {
-    /// A new token, made by `by`.
+    /// A new token, created by `by`.
     pub fn new(id: TokenId, hash: SaltedHash, terms: TokenTerms, by: &str, now: Timestamp) -> Token {
         Token {
             id,
@@ -108,7 +109,7 @@ impl Token {
         }
     }
 
-    /// Who its bearer is.
+    /// The principal that the bearer acts as.
     pub fn principal(&self) -> Principal {
         Principal {
             name: self.terms.name.as_str().into(),
@@ -118,7 +119,7 @@ impl Token {
         }
     }
 
-    /// Returns true if and only if its time is over.
+    /// Returns true if and only if the token has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.terms.expires_at.is_some_and(|end| end <= now)
     }
@@ -127,7 +128,7 @@ impl Token {
 fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
     let wrong = || Invalid::at(pointer, "must be a time such as 2027-01-31T00:00:00Z (RFC 3339)");
     let time: Timestamp = string(value, pointer)?.parse().map_err(|_| wrong())?;
-    // As it is kept.
+    // To the precision that the store keeps.
     Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| wrong())
 }
 

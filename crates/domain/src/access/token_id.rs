@@ -1,14 +1,14 @@
-//! The name of a token.
+//! The id of a token.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Names a token: a part of its text, which is no secret.
+/// The public part of a token's text. It is not secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenId(Arc<str>);
 
 impl TokenId {
-    /// The name that somebody says, or that was kept.
+    /// An id from a client or from the store.
     pub fn named(text: &str) -> TokenId {
         TokenId(text.into())
     }

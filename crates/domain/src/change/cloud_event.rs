@@ -1,4 +1,4 @@
-//! A change as an event, in the form of CloudEvents 1.0 (structured mode, JSON event format).
+//! A change as an event in CloudEvents 1.0 (structured mode, JSON event format).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::revision::{Revision, StoreId};
 /// The media type of one event.
 pub const CLOUD_EVENT: &str = "application/cloudevents+json";
 
-/// Fields of a plugin's document that change with every change, and say nothing about it.
+/// Fields of a plugin's document that differ after every change. Listing them would tell the client nothing.
 const ALWAYS_CHANGED: [&str; 2] = ["revision", "updated_at"];
 
 /// A change, as an event of CloudEvents 1.0.
@@ -33,9 +33,9 @@ pub struct CloudEvent<'a> {
     /// The revision of the change, in decimal digits. Unique within `source`.
     #[schema(examples("42"))]
     id: String,
-    /// Whose history this is: the store, as in `Registry-Store`.
+    /// The store that the change belongs to, as in `Registry-Store`.
     source: String,
-    /// What kind of change it is.
+    /// The kind of change.
     #[serde(rename = "type")]
     kind: ChangeKind,
     /// The plugin's unique_id, the category's name, or the id of the budget or lease.
@@ -43,8 +43,8 @@ pub struct CloudEvent<'a> {
     /// When the change was made (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    /// Who has asked for it (an extension attribute): the name of a token, or `anonymous` while none are configured. Absent
-    /// when the registry has made the change by itself, or before this was kept.
+    /// The caller that requested the change (an extension attribute): the name of a token, or `anonymous` while none
+    /// are configured. Absent if the registry made the change, or if the change is older than this attribute.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     principal: Option<&'a str>,
@@ -54,34 +54,34 @@ pub struct CloudEvent<'a> {
     data: EventData<'a>,
 }
 
-/// What an event tells. Saved configurations are never part of it: they may hold secrets.
+/// The data of an event. Saved configurations are never part of it: they may hold secrets.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventData<'a> {
     /// The revision of the change.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// The plugin after the change; null when it is no more, or the event is not about a plugin.
+    /// The plugin after the change; null if it was removed, or if the event is not about a plugin.
     #[schema(value_type = Option<Object>, required)]
     plugin: Option<&'a RawValue>,
-    /// What changed, by field of the plugin (or `display_name` of the category, `state` of the lease); nothing when
-    /// the plugin is new.
+    /// The changed fields of the plugin (or `display_name` of the category, `state` of the lease); empty for a new
+    /// plugin.
     #[schema(value_type = std::collections::BTreeMap<String, FieldChange>)]
     changed: IndexMap<&'a str, FieldChange<'a>>,
-    /// The budget after the change, or the threshold that it has reached, with what was spent by then. Only in the events
-    /// of budgets; null when it is no more.
+    /// The budget after the change, or the threshold it reached with the amount spent by then. Only in events of
+    /// budgets; null if the budget was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     budget: Option<Value>,
-    /// The lease after the change, or as it was when it is no more; absent when the event is about something else.
+    /// The lease after the change, or its last state if it was removed. Only in events of leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Object>)]
     lease: Option<LeaseText>,
-    /// `resource.observed`: what was seen; `finding.raised` and `finding.cleared`: what is wrong, or is so no more. Absent
-    /// in other events.
+    /// `resource.observed`: the observed resources; `finding.raised` and `finding.cleared`: the findings. Absent in
+    /// other events.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     resources: Vec<EventResource<'a>>,
-    /// `X-Request-Id` of the request that asked for it.
+    /// `X-Request-Id` of the request that made the change.
     #[schema(required)]
     request_id: Option<&'a str>,
 }
@@ -89,27 +89,28 @@ pub struct EventData<'a> {
 /// A resource of the plugin that an event is about.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventResource<'a> {
-    /// What it is.
+    /// The kind of resource.
     kind: ResourceKind,
-    /// What names it, as in `GET /resources`.
+    /// The resource's id, as in `GET /resources`.
     id: &'a str,
-    /// What was seen. Only in `resource.observed`.
+    /// The observed state. Only in `resource.observed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     state: Option<ObservedState>,
-    /// Since when it is known to be so. Not in `finding.cleared`.
+    /// The time since which the state or the finding is known. Not in `finding.cleared`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
-    /// Who has seen it. Only in `resource.observed`.
+    /// The agent that observed the resource. Only in `resource.observed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     by: Option<&'a str>,
-    /// What is wrong with it, or was.
+    /// The finding that was raised or cleared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     finding: Option<FindingKind>,
-    /// Why it is so: what was seen, when, by which observer, and what is known of the holder. Only in `finding.raised`.
+    /// The evidence of the finding: the observation, its time and agent, and the state of the holder. Only in
+    /// `finding.raised`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     evidence: Option<&'a str>,
@@ -121,7 +122,7 @@ impl<'a> EventResource<'a> {
         EventResource { kind, id, state: None, since: None, by: None, finding: None, evidence: None }
     }
 
-    /// Those of a change.
+    /// The resources of a change.
     fn all(change: &'a Change, step: &'a Step) -> Vec<EventResource<'a>> {
         let raised = |slot: &Slot| {
             let facts = step.before().and_then(|record| record.observed.get(slot));
@@ -154,7 +155,7 @@ impl<'a> EventResource<'a> {
     }
 }
 
-/// The values of a field before and after a change; null where there was, or is, none.
+/// The values of a field before and after a change; null if absent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FieldChange<'a> {
     /// Before.
@@ -204,14 +205,14 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         datacontenttype: "application/json",
         data,
     };
-    // Serialising to memory fails for no value of these types.
+    // Serialising these types to memory cannot fail.
     serde_json::to_vec(&event).unwrap_or_default().into()
 }
 
 fn budget_data(event: &BudgetEvent) -> Value {
     match event {
         BudgetEvent::Saved(budget) => budget.document(),
-        // Making a value of it fails for no value of its type.
+        // Converting this type to a value cannot fail.
         BudgetEvent::Reached(reached) => serde_json::to_value(reached).unwrap_or_default(),
         BudgetEvent::Removed => Value::Null,
     }
@@ -242,8 +243,8 @@ impl CategoryNames {
     }
 }
 
-/// The fields that differ, in the order of the document. A plugin that is new has no difference to
-/// itself; of one that is no more, every field is told that had a value.
+/// The fields that differ, in the order of the document. A new plugin has no differences; a removed plugin has one for
+/// every field that had a value.
 fn differences<'a>(before: Option<&'a Record>, after: Option<&'a Record>) -> IndexMap<&'a str, FieldChange<'a>> {
     let Some(before) = before else { return IndexMap::new() };
     let mut after = after.map(fields).unwrap_or_default();

@@ -12,58 +12,58 @@ use crate::record::{FindingChange, Slot};
 use crate::revision::Revision;
 use crate::wire_names;
 
-/// One change: the journal's entry, what watchers see, and what a replica replays.
+/// One change: an entry of the journal, sent to watchers and replayed by replicas.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Its place in the history.
+    /// Its position in the history.
     pub revision: Revision,
-    /// When it was decided, in whole microseconds; never earlier than the change before it.
+    /// When the writer decided it, in whole microseconds; never earlier than the change before it.
     pub at: Timestamp,
-    /// `X-Request-Id` of the request that asked for it.
+    /// `X-Request-Id` of the request that made the change.
     pub request_id: Option<Box<str>>,
-    /// The name of the one who has asked for it; `None` when the registry has made it by itself, or before this was kept.
+    /// The name of the principal; `None` if the registry made the change, or if the change is older than this field.
     pub principal: Option<Arc<str>>,
     /// What changed.
     pub event: Event,
 }
 
-/// What changed, with everything that is needed to do it again.
+/// The content of a change: everything that a replay needs.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
-    /// The plugin stands as given. `config` is what becomes of its saved configuration.
+    /// The plugin has this document from now on. `config` is the effect on its saved configuration.
     PluginPut { kind: ChangeKind, plugin: Arc<Plugin>, config: ConfigChange },
-    /// The plugin is no more.
+    /// The plugin was removed.
     PluginRemoved { id: UniqueId },
-    /// The category has this display name, or none any more.
+    /// The category has this display name from now on; `None` for no name.
     CategoryNamed { name: Name, display_name: Option<Box<str>> },
-    /// Something happened to the budget of this id, which is no plugin's: it has no underscore.
+    /// A change to the budget of this id. Ids of budgets have no underscore, so a plugin cannot have the same id.
     Budget { id: Box<str>, event: BudgetEvent },
-    /// Something happened to a lease.
+    /// A change to a lease.
     Lease { id: LeaseId, act: LeaseAct },
-    /// Something was seen of what the plugin holds that had not been seen so before.
+    /// Observations that differ from the last ones.
     ResourcesObserved { id: UniqueId, seen: Arc<[ObservationChange]> },
-    /// These things are wrong with what the plugin holds.
+    /// New findings about resources of the plugin.
     FindingsRaised { id: UniqueId, findings: Arc<[FindingChange]> },
-    /// Nothing is wrong any more with these.
+    /// Findings that are no longer true.
     FindingsCleared { id: UniqueId, slots: Arc<[Slot]> },
 }
 
-/// What a change does to a plugin's saved configuration.
+/// The effect of a change on a plugin's saved configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConfigChange {
-    /// Nothing.
+    /// Unchanged.
     Kept,
-    /// This is the configuration from now on.
+    /// Replaced by this one.
     Saved(FreeJson),
-    /// There is none from now on.
+    /// Deleted.
     Deleted,
 }
 
 wire_names! {
-    /// The kind of a change, as it is called in the journal and in events.
+    /// The kind of a change, as named in the journal and in events.
     ChangeKind {
-        /// A plugin was not there and is now.
+        /// A plugin was registered.
         PluginRegistered = "plugin.registered",
         /// A plugin's description, or more than one part of it, changed.
         PluginUpdated = "plugin.updated",
@@ -79,31 +79,31 @@ wire_names! {
         ConfigSaved = "config.saved",
         /// The configuration was deleted.
         ConfigDeleted = "config.deleted",
-        /// A plugin was there and is no more.
+        /// A plugin was removed.
         PluginRemoved = "plugin.removed",
-        /// A category was given a display name, or lost it.
+        /// An admin set or removed a category's display name.
         CategoryNamed = "category.named",
-        /// A budget was made, or its owner has changed it.
+        /// An admin created or changed a budget.
         BudgetSaved = "budget.saved",
-        /// A budget is no more.
+        /// A budget was removed.
         BudgetRemoved = "budget.removed",
-        /// A threshold of a budget was reached.
+        /// A budget reached a threshold.
         BudgetThresholdReached = "budget.threshold_reached",
-        /// An application process was given a lease.
+        /// The registry granted a lease to an application process.
         LeaseGranted = "lease.granted",
-        /// A lease was not renewed in time.
+        /// The holder did not renew a lease in time.
         LeaseExpired = "lease.expired",
-        /// A lease that was thought lost was renewed.
+        /// The holder renewed a lost lease.
         LeaseRevived = "lease.revived",
-        /// A lease was given back by its holder.
+        /// The holder released a lease.
         LeaseReleased = "lease.released",
-        /// A lease ended long ago, and no plugin names it.
+        /// The registry forgot a lease that ended long ago and that no plugin names.
         LeaseForgotten = "lease.forgotten",
-        /// What a plugin holds was seen to be there, gone, or another.
+        /// An agent observed that a held resource is alive, gone, or another one.
         ResourceObserved = "resource.observed",
-        /// Something was found to be wrong with what a plugin holds.
+        /// The registry found something wrong with a held resource.
         FindingRaised = "finding.raised",
-        /// What was found to be wrong is so no more.
+        /// A finding is no longer true.
         FindingCleared = "finding.cleared",
     }
 }
@@ -149,7 +149,7 @@ impl Event {
 }
 
 impl ChangeKind {
-    /// The kind of a change from `before` to `after`, told from what differs.
+    /// The kind of a change from `before` to `after`, derived from the difference.
     pub fn between(before: Option<&Plugin>, after: &Plugin) -> ChangeKind {
         let Some(before) = before else {
             return ChangeKind::PluginRegistered;

@@ -1,4 +1,4 @@
-//! The past: changes that were made, and the state that they had led to.
+//! History: past changes, and the state before them.
 
 use std::sync::Arc;
 
@@ -12,57 +12,57 @@ use crate::record::Record;
 use crate::revision::Revision;
 use crate::state::State;
 
-/// Which changes to read.
+/// A selection of changes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChangeRange {
     /// After this revision.
     pub after: Revision,
-    /// Up to and with this revision.
+    /// Up to and including this revision.
     pub until: Option<Revision>,
     /// Of this subject: a plugin's unique_id, a category's name, or a lease's id.
     pub subject: Option<String>,
-    /// Of plugins alone, or of categories alone.
+    /// `true` for categories only, `false` for plugins only.
     pub of_categories: Option<bool>,
-    /// Of one of these kinds; of all when there are none.
+    /// Of one of these kinds; empty for all.
     pub kinds: Vec<ChangeKind>,
     /// Made at or after this time.
     pub from: Option<Timestamp>,
     /// Made before this time.
     pub to: Option<Timestamp>,
-    /// The newest first.
+    /// Newest first.
     pub descending: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }
 
-/// Changes as they were read.
+/// A page of changes.
 #[derive(Debug, Default)]
 pub struct ChangePage {
-    /// Every change after this revision is kept; of those before, only what stands.
+    /// The journal has every change after this revision. Of earlier changes it has only those that still define the
+    /// state.
     pub compact_revision: Revision,
     /// The changes.
     pub transitions: Vec<Arc<Transition>>,
-    /// Whether these are all that there are in the range; there may be more when the limit was reached, or
-    /// [`MAX_BYTES`].
+    /// Whether the page holds the rest of the range. The reader stops early at the limit or at [`MAX_BYTES`].
     pub is_all: bool,
 }
 
-/// How many bytes of documents are read at a time, about: more changes than those follow in the next chapter.
+/// The approximate size of a page, in bytes of documents. Further changes follow in the next page.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// The plugins and leases that have changed since an earlier revision, as they stood then.
+/// The plugins and leases that changed since an earlier revision, as they were at that revision.
 #[derive(Debug, Default)]
 pub struct PriorState {
     /// As of [`ChangePage::compact_revision`].
     pub compact_revision: Revision,
-    /// Each with what stood; `None` for one that was not there.
+    /// Each plugin with its record; `None` if it did not exist.
     pub plugins: Vec<(UniqueId, Option<Arc<Record>>)>,
-    /// The same of leases.
+    /// The same for leases.
     pub leases: Vec<(LeaseId, Option<Arc<Lease>>)>,
 }
 
 impl ChangeRange {
-    /// Returns true if and only if `transition` is one of those.
+    /// Returns true if and only if the range contains `transition`.
     pub fn contains(&self, transition: &Transition) -> bool {
         let change = &transition.change;
         change.revision > self.after
@@ -76,7 +76,7 @@ impl ChangeRange {
 }
 
 impl State {
-    /// This state with its plugins and leases as they were at `revision`. The names of categories stay as they are.
+    /// This state with its plugins and leases as they were at `revision`. The names of categories stay as they are now.
     #[must_use]
     pub fn rewound(&self, revision: Revision, prior: PriorState) -> State {
         let mut state = self.clone();

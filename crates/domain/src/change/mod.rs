@@ -1,11 +1,11 @@
-//! Changes: the entries of the journal, what they do, and the events that tell of them.
+//! Changes: the entries of the journal, their effects, and their events.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`event`] | [`Change`]: one entry of the journal, and the [`Event`] in it |
-//! | [`step`], [`transition`] | what a change does; both together |
+//! | [`step`], [`transition`] | the effect of a change; both together |
 //! | [`cloud_event`] | a transition as CloudEvents JSON |
-//! | [`history`] | changes that were made, and the state that they had led to |
+//! | [`history`] | past changes, and the state before them |
 //! | [`retention`] | how long changes are kept |
 
 pub mod cloud_event;

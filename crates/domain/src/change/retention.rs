@@ -1,4 +1,4 @@
-//! How long the journal is kept.
+//! How long the journal keeps changes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::revision::Revision;
 
-/// What of the journal is kept: changes that are among the newest so many, and not older than so long.
+/// How much of the journal compaction keeps: the newest `changes`, unless they are older than `days`.
 ///
-/// What stands is kept whatever happens: of each plugin, the newest change.
+/// Compaction never removes the newest change of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// How many changes.
+    /// The number of changes.
     pub changes: u64,
-    /// How old, in whole days.
+    /// The maximum age, in whole days.
     pub days: u32,
 }
 
@@ -25,12 +25,12 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The newest revision that is too many.
+    /// The newest revision that exceeds the count.
     pub fn surplus(self, head: Revision) -> Revision {
         Revision(head.0.saturating_sub(self.changes))
     }
 
-    /// The time before which changes are too old.
+    /// The time before which changes exceed the age.
     pub fn oldest(self, now: Timestamp) -> Timestamp {
         now.saturating_sub(SignedDuration::from_hours(i64::from(self.days) * 24)).unwrap_or(Timestamp::MIN)
     }

@@ -1,26 +1,26 @@
-//! What a change does: the state of its subject before and after.
+//! The effect of a change: its subject before and after.
 
 use std::sync::Arc;
 
 use crate::lease::Lease;
 use crate::record::Record;
 
-/// What stood before a change, and what stands after it.
+/// The subject before and after a change.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Step {
-    /// Of a plugin: `None` where there was none, or is none any more.
+    /// A plugin; `None` if it did not exist, or was removed.
     Plugin { before: Option<Arc<Record>>, after: Option<Arc<Record>> },
-    /// Of a category: its display names, where it had or has one.
+    /// A category's display names; `None` if it had or has none.
     Category { before: Option<Box<str>>, after: Option<Box<str>> },
-    /// Of a budget: the change says it all.
+    /// A budget: the change itself has the details.
     Budget,
-    /// Of a lease: `None` where there was none, or is none any more.
+    /// A lease; `None` if it did not exist, or was forgotten.
     Lease { before: Option<Arc<Lease>>, after: Option<Arc<Lease>> },
 }
 
 impl Step {
-    /// The records before and after, when the change is about a plugin.
+    /// The records before and after, if the change is about a plugin.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         let (before, after) = match self {
             Step::Plugin { before, after } => (before.as_ref(), after.as_ref()),
@@ -45,7 +45,7 @@ impl Step {
         }
     }
 
-    /// The lease after the change, or the one that is no more, when the change is about a lease.
+    /// The lease after the change, or the forgotten one, if the change is about a lease.
     pub fn lease(&self) -> Option<&Arc<Lease>> {
         match self {
             Step::Lease { before, after } => after.as_ref().or(before.as_ref()),

@@ -1,4 +1,4 @@
-//! A change with what it has changed: what stood before, and what stands after.
+//! A change together with its effect.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,24 +11,24 @@ use crate::lease::Lease;
 use crate::record::Record;
 use crate::revision::StoreId;
 
-/// A change that was made. It is shared by everybody who wants to know of it.
+/// A change and its effect. All readers share one copy.
 #[derive(Debug)]
 pub struct Transition {
     /// The change.
     pub change: Change,
-    /// What it has done.
+    /// Its effect.
     pub step: Step,
-    /// The event's JSON, serialised when it is first asked for.
+    /// The event's JSON, serialised at the first request for it.
     json: OnceLock<Bytes>,
 }
 
 impl Transition {
-    /// A change, and what it has done.
+    /// Pairs a change with its effect.
     pub fn new(change: Change, step: Step) -> Transition {
         Transition { change, step, json: OnceLock::new() }
     }
 
-    /// The records before and after, when the change is about a plugin.
+    /// The records before and after, if the change is about a plugin.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.step.records()
     }
@@ -43,27 +43,27 @@ impl Transition {
         self.step.after()
     }
 
-    /// The lease after the change, or the one that is no more, when the change is about a lease.
+    /// The lease after the change, or the forgotten one, if the change is about a lease.
     pub fn lease(&self) -> Option<&Arc<Lease>> {
         self.step.lease()
     }
 
-    /// About how much memory its documents take, those of the event included, in bytes.
+    /// The approximate memory of its documents and its event, in bytes.
     pub fn bytes(&self) -> usize {
         2 * self.records().map(|record| record.json.len()).sum::<usize>() + 512
     }
 
-    /// Whether it is about a category, and not about a plugin.
+    /// Returns true if and only if the change is about a category.
     pub fn is_of_category(&self) -> bool {
         matches!(self.change.event, Event::CategoryNamed { .. })
     }
 
-    /// Whether a plugin was there and is no more.
+    /// Returns true if and only if the change removed a plugin.
     pub fn is_removal(&self) -> bool {
         matches!(self.change.event, Event::PluginRemoved { .. })
     }
 
-    /// The event as JSON (CloudEvents 1.0), as everybody is sent it. `store` is the one that it was made in.
+    /// The event as JSON (CloudEvents 1.0); all receivers get the same bytes. `store` is the store of the change.
     pub fn json(&self, store: &StoreId) -> &Bytes {
         self.json.get_or_init(|| cloud_event::serialise(&self.change, &self.step, store))
     }

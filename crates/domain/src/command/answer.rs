@@ -1,13 +1,13 @@
-//! The answer to a request, as it is kept for whoever sends the request again.
+//! A stored response, which a retry of the request receives.
 
 use serde::{Deserialize, Serialize};
 
-/// An answer, as the client got it.
+/// A response as sent to the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Names and values of header fields.
+    /// The names and values of header fields.
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// The body.
     pub body: Box<str>,

@@ -1,10 +1,10 @@
-//! Whether the one who asks may do what is asked. Pure, and a part of deciding: what a scope means depends on what stands, and
-//! between a look and a deed another could have changed that.
+//! Authorization: whether the principal may do a command. Pure, and a part of `decide`: a scope depends on the state,
+//! and another writer could change that state between a check and the command.
 //!
-//! A principal may change a plugin by its **scope**, when the plugin is in it before the change and after it; or by its
-//! **lease**, when the plugin carries one that was granted to it. What is changed by a lease alone stays where the scopes of
-//! others look for it: host and labels cannot be changed so (name and category never can). So nobody can move a plugin into
-//! a scope, or out of one, without being at home on both sides.
+//! A principal may change a plugin by its **scope**, if the plugin is in scope before and after the change. It may also
+//! change a plugin by its **lease**, if the plugin carries a lease granted to this principal. A change by lease alone
+//! must keep host and labels, because the scopes of other principals depend on them (name and category never change).
+//! So a principal cannot move a plugin into a scope or out of one unless both sides are within its own scope.
 
 use super::decision::Decision;
 use super::refusal::Refusal;
@@ -15,21 +15,21 @@ use crate::lease::{Lease, LeaseState};
 use crate::plugin::{Plugin, UniqueId};
 use crate::state::State;
 
-/// The right to do a command, on some ground.
+/// The right to do a command, and its condition.
 pub(crate) enum Right<'a> {
-    /// Whatever it leads to.
+    /// Unconditional.
     Full,
-    /// If what it leads to is in the principal's scope.
+    /// The result must be in the principal's scope.
     ByScope(&'a Principal),
-    /// If what it leads to still carries a lease of the principal's, and is where it was.
+    /// The result must carry a lease of the principal, on the same host and with the same labels.
     ByLease(&'a Principal, &'a State, &'a Plugin),
 }
 
-/// The right of a principal to do a command, as far as it depends on what stands.
+/// The principal's right to do a command, as far as it depends on the current state.
 ///
 /// # Errors
 ///
-/// When it has none.
+/// If the principal has no right.
 pub(crate) fn right_to<'a>(
     principal: &'a Principal,
     state: &'a State,
@@ -61,25 +61,25 @@ pub(crate) fn right_to<'a>(
 }
 
 impl Right<'_> {
-    /// Refuses what a command would lead to, unless the right covers that, too.
+    /// Refuses a decision that the right does not cover.
     ///
     /// # Errors
     ///
-    /// When it does not.
+    /// If the result is outside the scope, or breaks the conditions of the lease.
     pub fn allows(&self, decision: &Decision) -> Result<(), Refusal> {
         let Some(Event::PluginPut { plugin: after, .. }) = &decision.event else { return Ok(()) };
         match self {
             Right::Full => Ok(()),
             Right::ByScope(principal) if is_in_scope(principal, after) => Ok(()),
-            Right::ByScope(principal) => Err(Refusal::Forbidden(outside(principal, "what the plugin would be"))),
+            Right::ByScope(principal) => Err(Refusal::Forbidden(outside(principal, "the changed plugin"))),
             Right::ByLease(principal, state, before) => {
                 let stays = before.host == after.host && before.labels == after.labels;
                 if stays && (carries_own_lease(principal, state, after) || is_in_scope(principal, after)) {
                     return Ok(());
                 }
                 Err(Refusal::Forbidden(format!(
-                    "`{}` may change `{}` because that carries a lease of its own; so it must go on carrying one, and \
-                     `host` and `labels` must stay as they are",
+                    "`{}` may change `{}` only by a lease that was granted to it; keep such a lease in \
+                     `lease_id`, and do not change `host` and `labels`",
                     principal.name,
                     after.unique_id(),
                 )))
@@ -88,47 +88,47 @@ impl Right<'_> {
     }
 }
 
-/// Returns true if and only if a principal may see a plugin's secrets: an admin, and whoever may change them.
+/// Returns true if and only if a principal may see a plugin's secrets: an admin, or a principal that may change them.
 pub fn may_see_secrets(principal: &Principal, state: &State, plugin: &Plugin) -> bool {
     principal.role.may(Permission::Write) && right_to_change(principal, state, plugin).is_ok()
 }
 
-/// Refuses to deal with a lease that was granted to somebody else.
+/// Refuses a lease of another principal.
 ///
 /// # Errors
 ///
-/// When it was.
+/// If the lease was granted to another principal.
 pub fn require_own(principal: &Principal, lease: &Lease) -> Result<(), Refusal> {
     if principal.role == Role::Admin || is_own(principal, lease) {
         return Ok(());
     }
     Err(Refusal::Forbidden(format!(
-        "the lease `{}` was not granted to `{}`; only the one to whom it was, or an admin, may renew or release it",
+        "the lease `{}` was not granted to `{}`; use the token that it was granted to, or an admin's",
         lease.id, principal.name,
     )))
 }
 
-/// Refuses a report of a host that is not the principal's to look at.
+/// Refuses a report about a host outside the principal's scope.
 ///
 /// # Errors
 ///
-/// When it is not.
+/// If the host is outside the scope.
 pub fn require_host(principal: &Principal, host: Option<&str>) -> Result<(), Refusal> {
     if principal.scope.as_ref().is_none_or(|scope| scope.contains_host(host)) {
         return Ok(());
     }
-    let what = host.map_or("a report that names no host".to_owned(), |host| format!("the host {host}"));
+    let what = host.map_or("a report without a host".to_owned(), |host| format!("the host {host}"));
     Err(Refusal::Forbidden(outside(principal, &what)))
 }
 
-/// Why a role is not enough, and which would be.
+/// The error text for a missing permission; lists the roles that have it.
 pub fn lacks_role(principal: &Principal, deed: Permission) -> String {
     let roles = Role::that_may(deed).map(Role::as_str).collect::<Vec<_>>().join(" or ");
     let (name, role) = (&principal.name, principal.role.as_str());
-    format!("this needs a token of the role {roles}; that of `{name}` is of the role {role}")
+    format!("this needs a token of the role {roles}; the token `{name}` has the role {role}")
 }
 
-/// The right to change a plugin that stands.
+/// The right to change an existing plugin.
 fn right_to_change<'a>(principal: &'a Principal, state: &'a State, plugin: &'a Plugin) -> Result<Right<'a>, Refusal> {
     if principal.role == Role::Admin {
         Ok(Right::Full)
@@ -141,12 +141,12 @@ fn right_to_change<'a>(principal: &'a Principal, state: &'a State, plugin: &'a P
     }
 }
 
-/// Whether a principal's scope leaves a plugin in.
+/// Returns true if and only if the plugin is in the principal's scope.
 pub fn is_in_scope(principal: &Principal, plugin: &Plugin) -> bool {
     principal.scope.as_ref().is_none_or(|scope| scope.contains(plugin))
 }
 
-/// A lease that was given back speaks for nobody any more.
+/// A released lease gives no rights.
 fn carries_own_lease(principal: &Principal, state: &State, plugin: &Plugin) -> bool {
     let lease = plugin.lease_id.as_deref().and_then(|id| state.lease(id));
     lease.is_some_and(|lease| lease.state != LeaseState::Released && is_own(principal, lease))
@@ -161,7 +161,7 @@ fn outside(principal: &Principal, what: &str) -> String {
     format!("{what} is outside the scope of the token of `{}`, which is {scope}", principal.name)
 }
 
-/// What a command asks leave for.
+/// The permission that a command needs.
 fn deed_of(command: &Command) -> Permission {
     match command {
         Command::Observe { .. } => Permission::Observe,

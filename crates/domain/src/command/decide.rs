@@ -1,4 +1,4 @@
-//! The rules: what a command does to a state. Pure: no clock, no runtime, no store.
+//! The rules: the effect of a command on a state. Pure: no clock, no runtime, no store.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::record::Record;
 use crate::revision::StoreId;
 use crate::state::State;
 
-/// The longest document that changes of its parts may lead to, in bytes: with what replies add to it,
-/// it can be sent back in a body of 1 MiB.
+/// The maximum size of a document that grows part by part, in bytes. With the fields that replies add, a client can
+/// still send the document back in a body of 1 MiB.
 const MAX_GROWN_BYTES: usize = 1024 * 1024 - 4096;
 
-/// Decides what `request` does to `state`, the state of `store`.
+/// Decides the effect of `request` on `state`, the state of `store`.
 ///
-/// `checked` is what has been checked for this request (see [`super::schema_check`]).
+/// `checked` is the result of the schema check for this request (see [`super::schema_check`]).
 ///
 /// # Errors
 ///
-/// The rule that speaks against it. Then nothing is to be changed.
+/// The rule that the request breaks. Then nothing changes.
 pub fn decide(
     state: &State,
     store: &StoreId,
@@ -39,14 +39,14 @@ pub fn decide(
     checked: Option<&CheckedSchema>,
 ) -> Result<Decision, Refusal> {
     let Some(principal) = &request.principal else { return decide_alone(state, store, request, checked) };
-    // Before and after: what stands must be the principal's to change, and so must be what would stand.
+    // Before and after: the principal needs the right to change the current plugin and the resulting plugin.
     let right = authorization::right_to(principal, state, &request.command)?;
     let decision = decide_alone(state, store, request, checked)?;
     right.allows(&decision)?;
     Ok(decision)
 }
 
-/// Decides as if everybody might do everything.
+/// Decides without authorization.
 fn decide_alone(
     state: &State,
     store: &StoreId,
@@ -90,7 +90,7 @@ fn decide_alone(
     }
 }
 
-/// A request beside the state that it meets.
+/// A request with the state it applies to.
 struct Rules<'a> {
     state: &'a State,
     store: &'a StoreId,
@@ -134,7 +134,7 @@ impl Rules<'_> {
         }
         let mut document = as_value(&current.plugin)?;
         merge_patch::merge(&mut document, Value::Object(patch.clone()));
-        // The merged document is whole: what it lacks was cleared by the patch.
+        // The merged document is complete: a missing field was cleared by the patch.
         let mut plugin = Registration::read(document)?.applied_to(None);
         if !patch.contains_key("is_configured") {
             plugin.is_configured &= self.config_still_obeys(Some(current), &plugin)?;
@@ -235,7 +235,8 @@ impl Rules<'_> {
         Ok(budget_event(id, BudgetEvent::Removed))
     }
 
-    /// Another process may have told of it, or its owner have changed it meanwhile: then there is nothing to tell.
+    /// Another process may have reported the threshold, or an admin may have changed the budget. Then there is no
+    /// event.
     fn reach_budget(&self, id: &str, reached: &Reached) -> Decision {
         if self.account(id).is_ok_and(|account| account.is_news(reached)) {
             return budget_event(id, BudgetEvent::Reached(Box::new(reached.clone())));
@@ -250,7 +251,7 @@ impl Rules<'_> {
             .ok_or_else(|| Refusal::NoBudget(id.chars().take(64).collect::<String>().into()))
     }
 
-    /// The plugin of an id, once the precondition has been found to hold.
+    /// The existing plugin of an id, after the precondition was checked.
     fn standing(&self, id: &UniqueId) -> Result<&Arc<Record>, Refusal> {
         let current = self.state.plugin(id.as_str());
         self.check_precondition(current)?;
@@ -259,7 +260,7 @@ impl Rules<'_> {
 
     fn check_precondition(&self, current: Option<&Arc<Record>>) -> Result<(), Refusal> {
         let current = current.map(|record| record.revision);
-        // If-Match on what is not there is answered with 404 by `standing`, which says more than 412.
+        // `standing` answers If-Match on a missing plugin with 404, which tells the client more than 412.
         if current.is_none() && self.request.precondition.if_none_match.is_none() && !self.creates() {
             return Ok(());
         }
@@ -274,7 +275,7 @@ impl Rules<'_> {
         matches!(self.request.command, Command::Register(_) | Command::Replace { .. })
     }
 
-    /// Whether the saved configuration, if there is one, obeys the schema that `plugin` brings.
+    /// Whether the saved configuration, if any, is valid under the schema of `plugin`.
     fn config_still_obeys(&self, current: Option<&Arc<Record>>, plugin: &Plugin) -> Result<bool, Refusal> {
         let Some((current, config)) = current.and_then(|record| Some((record, record.config.as_ref()?))) else {
             return Ok(true);
@@ -296,7 +297,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Lets `plugin` stand where `current` stood.
+    /// Replaces `current` with `plugin`.
     fn put(&self, current: Option<&Arc<Record>>, plugin: Plugin, config: ConfigChange) -> Result<Decision, Refusal> {
         let before = current.map(|record| &*record.plugin);
         let subject = Some(plugin.unique_id());
@@ -310,7 +311,7 @@ impl Rules<'_> {
             return Err(Refusal::NotChecked(SchemaQuestion::Schema { schema: schema.clone(), config }));
         }
         if plugin.spawned_pids.len() > MAX_PIDS {
-            return Err(Invalid::at("/spawned_pids", format!("must be at most {MAX_PIDS} process ids")).into());
+            return Err(Invalid::at("/spawned_pids", format!("must have at most {MAX_PIDS} process ids")).into());
         }
         let kind = match config {
             ConfigChange::Kept => ChangeKind::between(before, &plugin),
@@ -325,23 +326,23 @@ fn budget_event(id: &str, event: BudgetEvent) -> Decision {
     Decision { event: Some(Event::Budget { id: id.into(), event }), subject: None }
 }
 
-/// The document that a merge patch is applied to, with its numbers and key order exact.
+/// The document that a merge patch applies to, with exact numbers and key order.
 fn as_value(document: &impl serde::Serialize) -> Result<Value, Invalid> {
     let text = serde_json::to_vec(document).map_err(|error| Invalid::at("", error.to_string()))?;
     json::parse(&text).map_err(|error| Invalid::at("", error.to_string()))
 }
 
-/// Refuses a plugin that has grown, part by part, beyond what could be sent back as a whole.
+/// Refuses a plugin that grew, part by part, beyond the maximum size of a request body.
 fn check_size(plugin: &Plugin) -> Result<(), Invalid> {
     let bytes = serde_json::to_vec(plugin).map_or(0, |text| text.len());
     if bytes > MAX_GROWN_BYTES {
-        let detail = format!("the plugin's document would have {bytes} bytes; at most {MAX_GROWN_BYTES} are taken");
+        let detail = format!("the plugin's document would have {bytes} bytes, more than {MAX_GROWN_BYTES}; send less");
         return Err(Invalid::at("", detail));
     }
     Ok(())
 }
 
-/// What a plugin holds that may still run or bill.
+/// The held resources that may still run or bill.
 fn held_in_words(plugin: &Plugin) -> Vec<String> {
     let mut held = Vec::new();
     match plugin.spawned_pids.len() {

@@ -1,12 +1,12 @@
-//! What a command comes to, before anything is changed.
+//! The result of `decide`, before the writer applies it.
 
 use crate::change::Event;
 use crate::plugin::UniqueId;
 
-/// What a command comes to.
+/// The result of `decide`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The change to be made; `None` when everything stands already as the command wants it.
+    /// The change to apply; `None` if the state already is as the command requests.
     pub event: Option<Event>,
     /// The plugin that the command is about.
     pub subject: Option<UniqueId>,

@@ -1,8 +1,8 @@
-//! Requests that may be sent again: a request with a key is done once, and whoever repeats it gets the first answer, on any
-//! replica, for a day (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotent requests: the registry does a request with a key once. A retry gets the first response from any replica,
+//! for a day (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The answer is kept in the transaction of what was done, so that there is never one without the other. A request that
-//! was refused has done nothing, and is decided anew when it is repeated.
+//! The store saves the response in the transaction of the change, so that neither exists without the other. A refused
+//! request changed nothing, so its retry is decided anew.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::outcome::Outcome;
 use super::refusal::Refusal;
 use crate::revision::Revision;
 
-/// How long an answer is kept.
+/// How long a response is kept.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What makes a request one that may be sent again.
+/// The idempotency key of a request, and how to build its response.
 #[derive(Clone)]
 pub struct Attempt {
-    /// Chosen by the client.
+    /// The key, chosen by the client.
     pub key: Box<str>,
-    /// A digest of what is asked: the same key must not be used for something else.
+    /// A digest of the request. A client must not use the same key for another request.
     pub fingerprint: Box<str>,
-    /// Makes the answer to what was done.
+    /// Builds the response from the outcome.
     pub answer: Arc<dyn Fn(&Outcome) -> Answer + Send + Sync>,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// An answer that is kept.
+/// A stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
     /// See [`Attempt::key`].
@@ -43,22 +43,22 @@ pub struct KeptAnswer {
     pub fingerprint: Box<str>,
     /// When the request was done.
     pub at: Timestamp,
-    /// What it was answered.
+    /// The response.
     pub answer: Arc<Answer>,
 }
 
 impl KeptAnswer {
-    /// The answer to an attempt that was done.
+    /// The response to a request that was done.
     pub fn of(attempt: &Attempt, outcome: &Outcome, at: Timestamp) -> KeptAnswer {
         let answer = Arc::new((attempt.answer)(outcome));
         KeptAnswer { key: attempt.key.clone(), fingerprint: attempt.fingerprint.clone(), at, answer }
     }
 
-    /// What another attempt comes to, at a revision.
+    /// The outcome of a retry, at a revision.
     ///
     /// # Errors
     ///
-    /// When it asks for something else.
+    /// If the retry is a different request.
     pub fn repeat(&self, attempt: &Attempt, revision: Revision) -> Result<Outcome, Refusal> {
         if attempt.fingerprint != self.fingerprint {
             return Err(Refusal::KeyReused);
@@ -67,7 +67,7 @@ impl KeptAnswer {
         Ok(Outcome { revision, state: None, record: None, created: false, repeated })
     }
 
-    /// Whether it still counts.
+    /// Returns true if and only if the response is not too old.
     pub fn counts(&self, now: Timestamp) -> bool {
         now.duration_since(self.at) < KEPT
     }

@@ -1,4 +1,4 @@
-//! The rules of leases: what a command does to one. Pure.
+//! The rules of leases: the effect of a command on a lease. Pure.
 
 use super::decision::Decision;
 use super::refusal::Refusal;
@@ -17,7 +17,7 @@ fn standing<'a>(state: &'a State, id: &LeaseId) -> Result<&'a Lease, Refusal> {
     state.lease(id.as_str()).map(|lease| &**lease).ok_or_else(|| Refusal::NoLease(id.clone()))
 }
 
-/// Grants a lease under an id that nobody has.
+/// Grants a lease under a free id.
 pub(crate) fn grant(state: &State, id: &LeaseId, terms: &LeaseTerms) -> Result<Decision, Refusal> {
     if state.leases().size() >= MAX_LEASES {
         return Err(Refusal::TooManyLeases);
@@ -26,7 +26,7 @@ pub(crate) fn grant(state: &State, id: &LeaseId, terms: &LeaseTerms) -> Result<D
     Ok(act(id, (!stands).then(|| LeaseAct::Granted(terms.clone()))))
 }
 
-/// One that is lost is found again.
+/// Renewing a lost lease revives it.
 pub(crate) fn renew(state: &State, id: &LeaseId) -> Result<Decision, Refusal> {
     match standing(state, id)?.state {
         LeaseState::Active => Ok(act(id, None)),
@@ -35,20 +35,20 @@ pub(crate) fn renew(state: &State, id: &LeaseId) -> Result<Decision, Refusal> {
     }
 }
 
-/// One that is lost can be given back, too; one that was given back stays so.
+/// A holder may also release a lost lease. Releasing twice changes nothing.
 pub(crate) fn release(state: &State, id: &LeaseId) -> Result<Decision, Refusal> {
     let released = standing(state, id)?.state == LeaseState::Released;
     Ok(act(id, (!released).then_some(LeaseAct::Released)))
 }
 
-/// Calls it lost, if it is as it was when that was decided.
+/// Marks the lease as lost, unless it changed after `revision`.
 pub(crate) fn expire(state: &State, id: &LeaseId, revision: Revision) -> Decision {
     let same = |lease: &Lease| lease.revision == revision && lease.state == LeaseState::Active;
     let holds = state.lease(id.as_str()).is_some_and(|lease| same(lease));
     act(id, holds.then_some(LeaseAct::Expired))
 }
 
-/// Forgets it, if it is as it was when that was decided, and no plugin names it.
+/// Removes the lease, unless it changed after `revision` or a plugin names it.
 pub(crate) fn forget(state: &State, id: &LeaseId, revision: Revision) -> Decision {
     let same = |lease: &Lease| lease.revision == revision && lease.state != LeaseState::Active;
     let is_named = state.indexes().count(&IndexKey::Lease(id.as_str().into())) > 0;

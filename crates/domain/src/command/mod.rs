@@ -1,15 +1,15 @@
-//! Commands: what can be asked of the registry, and the rules that decide it.
+//! Commands: the requests to the registry, and the rules that decide them.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`request`] | [`Command`], and the [`Request`] that it comes in |
-//! | [`decide`](mod@decide) | the rules: what a command does to a state |
+//! | [`request`] | [`Command`], and the [`Request`] around it |
+//! | [`decide`](mod@decide) | the rules: the effect of a command on a state |
 //! | [`lease_rules`], [`observation_rules`] | the rules for leases, observations and findings |
-//! | [`authorization`] | whether the principal may do it |
-//! | [`schema_question`], [`schema_check`] | the expensive checks that a command needs, made before it is decided |
+//! | [`authorization`] | whether the principal may do the command |
+//! | [`schema_question`], [`schema_check`] | the expensive checks of a command, made before it is decided |
 //! | [`quota`] | how much the registry may hold |
-//! | [`decision`], [`outcome`], [`refusal`] | what a command comes to |
-//! | [`answer`], [`idempotency`] | requests that may be sent again |
+//! | [`decision`], [`outcome`], [`refusal`] | the results of a command |
+//! | [`answer`], [`idempotency`] | idempotent requests |
 
 pub mod answer;
 pub mod authorization;

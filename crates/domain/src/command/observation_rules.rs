@@ -1,6 +1,6 @@
-//! The rules of what was seen: what is news, and what a judgement may rest on. Pure.
+//! The rules of observations: which ones are changes, and when a finding is out of date. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,19 +22,27 @@ fn done(id: &UniqueId, event: Event) -> Decision {
     Decision { event: Some(event), subject: Some(id.clone()) }
 }
 
-/// Notes those looks that are news.
+/// Notes those looks that are news. Of several looks at one resource, only the newest counts.
 pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[ProbeResult]) -> Decision {
     let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
     let held = slots(record);
-    let news = looks.iter().filter(|look| held.contains(&look.slot)).filter_map(|look| {
-        let observation = transition(record, by, look)?;
-        Some(ObservationChange { slot: look.slot.clone(), observation })
-    });
-    let seen: Arc<[ObservationChange]> = news.collect();
+    let mut newest: BTreeMap<&Slot, &ProbeResult> = BTreeMap::new();
+    for look in looks.iter().filter(|look| held.contains(&look.slot)) {
+        let known = newest.entry(&look.slot).or_insert(look);
+        if known.at <= look.at {
+            *known = look;
+        }
+    }
+    let seen: Arc<[ObservationChange]> = newest
+        .into_iter()
+        .filter_map(|(slot, look)| {
+            Some(ObservationChange { slot: slot.clone(), observation: transition(record, by, look)? })
+        })
+        .collect();
     if seen.is_empty() { nothing(id) } else { done(id, Event::ResourcesObserved { id: id.clone(), seen }) }
 }
 
-/// What is known after a look, if that is another thing than before it.
+/// The observation after a probe result, if it differs from the last one.
 pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Observation> {
     let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
     let state = read(known, look);
@@ -46,22 +54,22 @@ pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Obser
             since: known.filter(|known| known.state == state).map_or(look.at, |known| known.since),
             by: by.into(),
             detail: look.detail.clone(),
-            // At first sight, and then no more.
+            // The first probe sets the identity; later probes never change it.
             identity: known.and_then(|known| known.identity.clone()).or_else(|| look.identity.clone()),
             last_alive: last_alive(known, look).filter(|_| state != ObservedState::Alive),
         }),
     }
 }
 
-/// When it was seen to be alive last before a look.
+/// The last time before this probe at which the resource was seen alive.
 fn last_alive(known: Option<&Observation>, look: &ProbeResult) -> Option<Timestamp> {
     let alive = known.filter(|known| known.state == ObservedState::Alive).map(|known| known.since);
     let before = look.last_alive.filter(|last| *last <= look.at);
     [before, alive, known.and_then(|known| known.last_alive)].into_iter().flatten().max()
 }
 
-/// What a look says, beside what was seen first: one of another identity is another thing, however alive it
-/// is, and one that had ended is only back if it can be told from a stranger.
+/// The state after a probe result. A resource with another identity is another resource, even if it is alive. A
+/// resource that was gone returns only if its identity proves that it is the same.
 pub fn read(known: Option<&Observation>, look: &ProbeResult) -> ObservedState {
     let Some(known) = known else { return look.state };
     match (&known.identity, &look.identity) {
@@ -71,12 +79,12 @@ pub fn read(known: Option<&Observation>, look: &ProbeResult) -> ObservedState {
     }
 }
 
-/// Whether two identities are of one thing: the order of their fields says nothing.
+/// Returns true if and only if two identities are equal, whatever the order of their fields.
 fn is_same(one: &FreeJson, other: &FreeJson) -> bool {
     one == other || one.to_value() == other.to_value()
 }
 
-/// Raises findings, if they still rest on what stands.
+/// Raises findings, unless the plugin or its lease changed after they were computed.
 pub(crate) fn raise(state: &State, id: &UniqueId, ground: BasedOn, findings: &[FindingChange]) -> Decision {
     if ground_of(state, id) != Some(ground) || findings.is_empty() {
         return nothing(id);
@@ -84,7 +92,7 @@ pub(crate) fn raise(state: &State, id: &UniqueId, ground: BasedOn, findings: &[F
     done(id, Event::FindingsRaised { id: id.clone(), findings: findings.into() })
 }
 
-/// Clears findings, if that still rests on what stands.
+/// Clears findings, unless the plugin or its lease changed after that was computed.
 pub(crate) fn clear(state: &State, id: &UniqueId, ground: BasedOn, slots: &[Slot]) -> Decision {
     if ground_of(state, id) != Some(ground) || slots.is_empty() {
         return nothing(id);
@@ -92,14 +100,14 @@ pub(crate) fn clear(state: &State, id: &UniqueId, ground: BasedOn, slots: &[Slot
     done(id, Event::FindingsCleared { id: id.clone(), slots: slots.into() })
 }
 
-/// What a judgement of a plugin rests on at the moment; `None` when there is no such plugin.
+/// The revisions that a finding about a plugin depends on; `None` if there is no such plugin.
 pub(crate) fn ground_of(state: &State, id: &UniqueId) -> Option<BasedOn> {
     let record = state.plugin(id.as_str())?;
     let lease = record.plugin.lease_id.as_deref().and_then(|lease| state.lease(lease));
     Some(BasedOn { plugin: record.revision, lease: lease.map(|lease| lease.revision) })
 }
 
-/// Releases of these resources those that are held, and were seen to be gone.
+/// Releases the listed resources that the plugin still holds and that were seen gone.
 pub(crate) fn drop_gone(state: &State, id: &UniqueId, slots: &[Slot]) -> Decision {
     let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
     let is_gone = |slot: &Slot| {

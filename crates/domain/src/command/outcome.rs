@@ -1,4 +1,4 @@
-//! What a command has done.
+//! The result of a command that the writer has done.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use crate::record::Record;
 use crate::revision::Revision;
 use crate::state::State;
 
-/// A command that was done, and is durable.
+/// A command that was done and is durable.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The newest revision right after the command.
+    /// The newest revision directly after the command.
     pub revision: Revision,
-    /// The whole state right after a command that was not about a plugin. As long as it is kept, whatever is changed
-    /// is copied first; a plugin is all there is to see of a command about it.
+    /// The state directly after a command that was not about a plugin. While a caller holds this snapshot, the writer
+    /// copies what it changes; so a command about a plugin returns the record only.
     pub state: Option<State>,
-    /// The plugin after the command; `None` when it was removed, or the command was not about one.
+    /// The plugin after the command; `None` if it was removed, or if the command was not about a plugin.
     pub record: Option<Arc<Record>>,
-    /// Whether the command made a plugin that was not there.
+    /// Whether the command created the plugin.
     pub created: bool,
-    /// The answer to the first attempt, when this is another one: nothing was done now.
+    /// The stored response, if this request is a retry: then the writer did nothing.
     pub repeated: Option<Arc<Answer>>,
 }

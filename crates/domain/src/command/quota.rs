@@ -1,8 +1,9 @@
-//! How much a registry may hold. Pure.
+//! Quotas: how much a registry may hold. Pure.
 //!
-//! What a change would lead to is compared with what may be, before it is made. A registry that holds more already
-//! (a setting was lowered, a store was imported) goes on, and takes what does not make it grow. What was seen, found or
-//! released is always taken: it must not be lost because somebody else has registered too much.
+//! The writer compares the result of a change with the quotas before it applies the change. A registry may already
+//! exceed a quota, for example after an operator lowered a setting or imported a store. It continues, and accepts
+//! changes that do not make it grow. It always accepts observations, findings and releases: they must not be lost
+//! because of another client's registrations.
 
 use std::sync::Arc;
 
@@ -12,14 +13,14 @@ use crate::plugin::{Invalid, Plugin};
 use crate::record::Record;
 use crate::state::{State, category_bytes};
 
-/// The most that a registry may hold.
+/// The quotas of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
-    /// How many plugins.
+    /// The maximum number of plugins.
     pub plugins: usize,
-    /// How many bytes of documents and configurations; see [`State::bytes`].
+    /// The maximum bytes of documents and configurations; see [`State::bytes`].
     pub bytes: u64,
-    /// How many labels one plugin may have: each of them is an entry in an index.
+    /// The maximum number of labels of one plugin. Each label is an entry in an index.
     pub labels: usize,
 }
 
@@ -30,11 +31,11 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// Checks what a change would do to a state.
+    /// Checks the effect of a change on a state.
     ///
     /// # Errors
     ///
-    /// When there would be more of something than may be, and more than there is.
+    /// If the change makes a count grow beyond its quota.
     pub fn check(&self, event: &Event, step: &Step, state: &State) -> Result<(), Refusal> {
         let (before, after) = match (event, step) {
             (Event::PluginPut { plugin, .. }, Step::Plugin { before, after }) => {
@@ -63,7 +64,8 @@ impl Quotas {
     fn check_labels(&self, before: Option<&Plugin>, plugin: &Plugin) -> Result<(), Invalid> {
         let labels = plugin.labels.len();
         if labels > self.labels && before.is_none_or(|before| labels > before.labels.len()) {
-            let detail = format!("must be at most {} labels, not {labels} (--max-labels)", self.labels);
+            let detail =
+                format!("must have at most {} labels, not {labels}; remove some, or raise --max-labels", self.labels);
             return Err(Invalid::at("/labels", detail));
         }
         Ok(())

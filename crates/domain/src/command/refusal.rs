@@ -1,4 +1,4 @@
-//! Why a command was refused.
+//! The reasons for refusing a command.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::lease::{LeaseId, MAX_LEASES};
 use crate::plugin::{Invalid, PluginKey, UniqueId};
 use crate::revision::Revision;
 
-/// Why a command was not done. Nothing was changed, and no revision was spent.
+/// Why a command was refused. Nothing changed, and no revision was used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Refusal {
@@ -17,13 +17,13 @@ pub enum Refusal {
     /// There is no such budget.
     #[error("there is no budget `{0}`")]
     NoBudget(Box<str>),
-    /// There are as many budgets as there can be.
-    #[error("there are {} budgets already, which is the most; remove one first", crate::cost::budget::MAX_BUDGETS)]
+    /// The number of budgets is at its maximum.
+    #[error("there are {} budgets, which is the maximum; remove one first", crate::cost::budget::MAX_BUDGETS)]
     TooManyBudgets,
     /// The unique_id belongs to another (category, name).
     #[error("the unique_id `{unique_id}` belongs to {holder}")]
     IdTaken { unique_id: UniqueId, holder: PluginKey },
-    /// The document's name and category do not make the id that is addressed.
+    /// The document's name and category do not match the addressed id.
     #[error("the identity of `{id}` is fixed: {detail}")]
     IdentityFixed { id: UniqueId, field: Option<&'static str>, detail: String },
     /// The precondition of the request does not hold.
@@ -35,32 +35,32 @@ pub enum Refusal {
     /// The lease was given back.
     #[error("the lease `{0}` was released; ask for a new one")]
     LeaseReleased(LeaseId),
-    /// There are as many leases as there can be.
-    #[error("there are {MAX_LEASES} leases already, which is the most")]
+    /// The number of leases is at its maximum.
+    #[error("there are {MAX_LEASES} leases, which is the maximum; release some first")]
     TooManyLeases,
-    /// There are as many plugins as there may be.
-    #[error("there are {most} plugins, which is the most; remove some, or raise --max-plugins")]
+    /// The number of plugins is at its quota.
+    #[error("there are {most} plugins, which is the maximum; remove some, or raise --max-plugins")]
     TooManyPlugins { most: usize },
-    /// There would be more bytes than there may be.
-    #[error("the registry would hold {would_be} bytes of at most {most}; remove something, or raise --max-bytes")]
+    /// The documents would exceed their quota of bytes.
+    #[error("the registry would hold {would_be} bytes of at most {most}; remove plugins, or raise --max-bytes")]
     TooManyBytes { most: u64, would_be: u64 },
     /// Another agent reports for the same host.
-    #[error("{by} reports for the host {host} already, and did so last at {at}")]
+    #[error("{by} reports for the host {host} and did so last at {at}; run one agent per host")]
     AnotherAgent { host: Box<str>, by: Box<str>, at: Timestamp },
-    /// The plugin holds what may still run or bill.
+    /// The plugin holds resources that may still run or bill.
     #[error("`{id}` still holds {held}")]
     StillHeld { id: UniqueId, held: String },
-    /// The one who asks has no right to do it.
+    /// The principal may not do the command.
     #[error("{0}")]
     Forbidden(String),
-    /// The document that would stand breaks the rules.
+    /// The resulting document breaks the rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The key of the request was used for another one.
+    /// The idempotency key was used for another request.
     #[error("the Idempotency-Key was used for another request within the last 24 hours; use a new one for each")]
     KeyReused,
-    /// The command needs an expensive check, which it has not had.
-    /// Never leaves the registry: the caller of [`decide`](crate::command::decide::decide) makes the check and asks again.
-    #[error("the schema has to be checked first")]
+    /// The command needs an expensive check first. The caller of [`decide`](crate::command::decide::decide) makes the
+    /// check and retries, so this never leaves the registry.
+    #[error("the schema must be checked first")]
     NotChecked(SchemaQuestion),
 }

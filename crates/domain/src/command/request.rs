@@ -1,4 +1,4 @@
-//! What can be asked of the registry, what comes of it, and how it can be refused.
+//! Requests to the registry: a command, its preconditions and its caller.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -11,35 +11,35 @@ use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, Uni
 use crate::record::{FindingChange, ObservedState, Slot};
 use crate::revision::{EntityTag, Revision, StoreId};
 
-/// A command with what comes along with it.
+/// A command with its preconditions, caller and idempotency key.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What is asked.
+    /// The command.
     pub command: Command,
-    /// What must be true of the thing for the command to be done.
+    /// The conditions that its subject must meet.
     pub precondition: Precondition,
-    /// Who asks, with the authority that it has; `None` when it is the registry itself, which may do everything.
+    /// The caller; `None` for the registry itself, which may do everything.
     pub principal: Option<Principal>,
-    /// `X-Request-Id` of the HTTP request; kept in the journal.
+    /// `X-Request-Id` of the HTTP request; the journal keeps it.
     pub request_id: Option<Box<str>>,
-    /// What makes it one that may be sent again.
+    /// The idempotency key, if the client sent one.
     pub attempt: Option<Attempt>,
 }
 
 impl Request {
-    /// A command without condition, asked by the registry itself.
+    /// A command of the registry itself, without a precondition.
     pub fn plain(command: Command) -> Request {
         Request { command, precondition: Precondition::default(), principal: None, request_id: None, attempt: None }
     }
 
-    /// A command without condition, asked by somebody.
+    /// A command of a caller, without a precondition.
     pub fn by(asker: Caller, command: Command) -> Request {
         let Caller { principal, request_id } = asker;
         Request { principal, request_id, ..Request::plain(command) }
     }
 }
 
-/// Who asks, and by which request.
+/// The caller, and the id of its request.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// See [`Request::principal`].
@@ -48,17 +48,17 @@ pub struct Caller {
     pub request_id: Option<Box<str>>,
 }
 
-/// What can be asked. Every command changes at most one thing, and so makes at most one revision.
+/// A command. Every command changes at most one thing, and so makes at most one revision.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Command {
-    /// Registers a plugin, new or standing already.
+    /// Registers a plugin, new or existing.
     Register(Box<Registration>),
-    /// Registers a plugin at an id; the id must be the one that its name and category make.
+    /// Registers a plugin at an id, which must match its name and category.
     Replace { id: UniqueId, registration: Box<Registration> },
     /// Merges a patch (RFC 7396) into a plugin.
     Patch { id: UniqueId, patch: Map<String, Value> },
-    /// Removes a plugin; unless forced, only one that holds nothing active or billable.
+    /// Removes a plugin. Without `force`, the plugin must hold nothing active or billable.
     Remove { id: UniqueId, force: bool },
     /// Replaces the process ids.
     SetPids { id: UniqueId, pids: Pids },
@@ -76,54 +76,54 @@ pub enum Command {
     SaveConfig { id: UniqueId, config: FreeJson },
     /// Deletes the configuration, which clears `is_configured`.
     DeleteConfig { id: UniqueId },
-    /// Gives a category a display name, or takes it away.
+    /// Sets a category's display name; `None` removes it.
     NameCategory { name: Name, display_name: Option<Box<str>> },
-    /// Lets a budget stand under an id, new or standing already.
+    /// Creates or replaces a budget.
     MakeBudget { id: Box<str>, budget: Box<Budget> },
     /// Merges a patch (RFC 7396) into a budget.
     PatchBudget { id: Box<str>, patch: Map<String, Value> },
     /// Removes a budget.
     RemoveBudget { id: Box<str> },
-    /// Tells that a budget has reached a threshold, unless it was told before.
+    /// Records that a budget reached a threshold, unless that is recorded already.
     ReachBudget { id: Box<str>, reached: Box<Reached> },
     /// Grants a lease.
     GrantLease { id: LeaseId, terms: LeaseTerms },
-    /// Renews a lease as far as that is a change: one that is lost is found again.
+    /// Renews a lease. This is a change only if the lease is lost: then it is active again.
     RenewLease { id: LeaseId },
-    /// Gives a lease back.
+    /// Releases a lease.
     ReleaseLease { id: LeaseId },
-    /// Calls a lease lost, if nothing has happened to it since `revision`.
+    /// Marks a lease as lost, unless it changed after `revision`.
     ExpireLease { id: LeaseId, revision: Revision },
-    /// Forgets a lease, if nothing has happened to it since `revision`.
+    /// Removes a lease, unless it changed after `revision`.
     ForgetLease { id: LeaseId, revision: Revision },
-    /// Notes what was seen of what a plugin holds, as far as that is news.
+    /// Records observations of held resources, if they differ from the last ones.
     Observe { id: UniqueId, by: Box<str>, sightings: Vec<ProbeResult> },
-    /// Raises findings of what a plugin holds, on the ground of what stood then.
+    /// Raises findings about held resources, unless the plugin or its lease changed after they were computed.
     RaiseFindings { id: UniqueId, ground: BasedOn, findings: Vec<FindingChange> },
-    /// Clears findings, on the ground of what stood then.
+    /// Clears findings, unless the plugin or its lease changed after that was computed.
     ClearFindings { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
-    /// Releases of what a plugin holds those that were seen to be gone.
+    /// Releases the listed resources that were seen gone.
     DropGone { id: UniqueId, slots: Vec<Slot> },
 }
 
-/// One look at one of the things that a plugin holds.
+/// The result of probing one held resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeResult {
-    /// At which.
+    /// The resource.
     pub slot: Slot,
-    /// What was seen.
+    /// The observed state.
     pub state: ObservedState,
-    /// When.
+    /// When the agent probed it.
     pub at: Timestamp,
-    /// What there is to say about it.
+    /// Details for people.
     pub detail: Option<Box<str>>,
-    /// What tells it from a stranger of the same name.
+    /// The identity, which distinguishes this resource from a later one of the same name.
     pub identity: Option<FreeJson>,
-    /// When it was seen to be alive last before this, as far as is known.
+    /// The last time before this probe at which the resource was seen alive, if known.
     pub last_alive: Option<Timestamp>,
 }
 
-/// What a judgement rests on: it is void when anything of it has changed.
+/// The revisions that a finding was computed from. The registry discards the finding if either changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BasedOn {
     /// The newest change to the plugin.
@@ -132,26 +132,26 @@ pub struct BasedOn {
     pub lease: Option<Revision>,
 }
 
-/// Conditions of a request (RFC 9110 section 13.1) on the thing that it is about.
+/// Conditions of a request (RFC 9110 section 13.1) on its subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Precondition {
-    /// `If-Match`: the thing must be there and have one of these tags.
+    /// `If-Match`: the subject must exist and have one of these tags.
     pub if_match: Option<TagCondition>,
-    /// `If-None-Match`: the thing must not be there, or have none of these tags.
+    /// `If-None-Match`: the subject must not exist, or must have none of these tags.
     pub if_none_match: Option<TagCondition>,
 }
 
 /// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagCondition {
-    /// `*`: whatever is there.
+    /// `*`: anything that exists.
     Any,
-    /// One of these. Tags that this service has not made match nothing and are left out.
+    /// One of these tags. Tags that this service did not make match nothing, so the parser leaves them out.
     OneOf(Vec<EntityTag>),
 }
 
 impl TagCondition {
-    /// Returns true if and only if `current` is there and is meant by this.
+    /// Returns true if and only if `current` exists and has one of these tags.
     pub fn matches(&self, current: Option<Revision>, store: &StoreId) -> bool {
         match (self, current) {
             (_, None) => false,
@@ -164,7 +164,7 @@ impl TagCondition {
 }
 
 impl Precondition {
-    /// Returns true if and only if a thing whose newest revision is `current` fulfils it.
+    /// Returns true if and only if a subject whose newest revision is `current` meets the conditions.
     pub fn holds(&self, current: Option<Revision>, store: &StoreId) -> bool {
         self.if_match.as_ref().is_none_or(|wanted| wanted.matches(current, store))
             && !self.if_none_match.as_ref().is_some_and(|unwanted| unwanted.matches(current, store))

@@ -1,29 +1,28 @@
-//! The expensive checks of a command, made before it reaches the writer.
+//! The expensive checks of a command, made before the command reaches the writer.
 //!
-//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the check is
-//! made by the one who asks, against the snapshot of the moment; the writer then only compares
-//! texts, and sends a command back ([`Refusal::NotChecked`]) when what matters has become another
-//! in between.
+//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller makes the check against
+//! the current snapshot. The writer then only compares texts. It sends a command back ([`Refusal::NotChecked`]) if the
+//! schema or the configuration changed since the check.
 //!
-//! [`Refusal::NotChecked`]: super::refusal::Refusal::NotVetted
+//! [`Refusal::NotChecked`]: super::refusal::Refusal::NotChecked
 
 pub(crate) use super::schema_question::{CheckedSchema, SchemaQuestion};
 
 use super::request::Command;
 use crate::state::State;
 
-/// What can be told before `command` is decided.
+/// The check that `command` needs before `decide`.
 pub enum SchemaCheck {
-    /// Nothing expensive is to be checked.
+    /// No check is needed.
     Nothing,
-    /// This was checked when it came to stand.
+    /// The registry checked this schema when it was saved.
     Known(CheckedSchema),
-    /// This has to be checked.
+    /// The caller must make this check.
     Ask(SchemaQuestion),
 }
 
 impl SchemaCheck {
-    /// What `command` will need to have checked, as far as `state` tells.
+    /// The check that `command` needs, judged by `state`.
     pub fn of(command: &Command, state: &State) -> SchemaCheck {
         match command {
             Command::Register(registration) | Command::Replace { registration, .. } => {

@@ -1,18 +1,18 @@
-//! A schema and a configuration that are to be checked, and the result of the check.
+//! A schema and a configuration to check, and the result of the check.
 
 use crate::plugin::{FreeJson, Invalid, schema, secrets};
 
-/// What has to be checked.
+/// A check to make.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SchemaQuestion {
-    /// Is this a JSON Schema? And does the saved configuration, where there is one, still obey it?
+    /// Is this a JSON Schema? And is the saved configuration, if any, valid under it?
     Schema {
         /// The schema.
         schema: FreeJson,
         /// The saved configuration.
         config: Option<FreeJson>,
     },
-    /// Does this configuration, which is to be saved, obey the plugin's schema?
+    /// Is this new configuration valid under the plugin's schema?
     Config {
         /// The schema, which was checked when the plugin was registered.
         schema: FreeJson,
@@ -21,24 +21,24 @@ pub enum SchemaQuestion {
     },
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckedSchema {
     /// This is a JSON Schema.
     pub schema: FreeJson,
-    /// This configuration was held against it, and obeys it or not.
+    /// A configuration that was checked against the schema, and whether it is valid.
     pub config: Option<(FreeJson, bool)>,
 }
 
 impl CheckedSchema {
-    /// Returns true if and only if `config` was found to obey.
+    /// Returns true if and only if `config` was checked and is valid.
     pub fn obeyed_by(&self, config: &FreeJson) -> bool {
         self.config.as_ref().is_some_and(|(held, obeys)| held == config && *obeys)
     }
 }
 
 impl SchemaQuestion {
-    /// The schema that is asked about alone, without a configuration.
+    /// The schema, if the question has no configuration.
     pub fn schema_alone(&self) -> Option<&FreeJson> {
         match self {
             SchemaQuestion::Schema { schema, config: None } => Some(schema),
@@ -46,7 +46,7 @@ impl SchemaQuestion {
         }
     }
 
-    /// Whether the check takes no more than 2 ms, whatever the texts say.
+    /// Returns true if and only if the check takes at most 2 ms for any text.
     pub fn is_quick(&self) -> bool {
         self.schema_alone().is_some_and(|schema| bounded_schema::is_quick(schema.as_str()))
     }
@@ -55,8 +55,8 @@ impl SchemaQuestion {
     ///
     /// # Errors
     ///
-    /// The mistakes in the schema, or, for a configuration that is to be saved, the places where it does not obey the
-    /// schema. A configuration that was saved before and no longer obeys is no error.
+    /// The mistakes in the schema. For a configuration that a client saves: the places that break the schema. A
+    /// previously saved configuration that breaks the schema is not an error.
     pub fn answer(self) -> Result<CheckedSchema, Invalid> {
         match self {
             SchemaQuestion::Config { schema, config } => {

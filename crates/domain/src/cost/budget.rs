@@ -1,4 +1,4 @@
-//! A budget: how much may be spent, on which plugins, in which time; and when its owner wants to hear of it.
+//! A budget: a limit on the spending of some plugins in a period, and the thresholds that raise an event.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,25 +12,25 @@ use crate::query::Filters;
 use crate::record::Record;
 use crate::revision::Revision;
 
-/// The most budgets that there can be: each is looked at when something ends that has cost money.
+/// The maximum number of budgets. The registry checks each budget whenever a billable version ends.
 pub const MAX_BUDGETS: usize = 100;
 
-/// The highest limit accepted, in USD.
+/// The maximum limit, in USD.
 pub const MAX_LIMIT_USD: f64 = 1e9;
 
-/// The most thresholds of one budget.
+/// The maximum number of thresholds of one budget.
 pub const MAX_THRESHOLDS: usize = 20;
 
-/// The highest threshold, in percent of the limit.
+/// The maximum threshold, in percent of the limit.
 pub const MAX_PERCENT: u32 = 1_000;
 
-/// The thresholds of a budget whose owner has not said any.
+/// The thresholds of a budget that sets none.
 const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
 
-/// What can be sent.
+/// The fields that a client can set.
 const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
 
-/// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
+/// Further fields of a response. The registry ignores them in a request, so that a client can send a response back.
 pub const READ_ONLY: &[&str] = &[
     "id",
     "counted_from",
@@ -45,27 +45,27 @@ pub const READ_ONLY: &[&str] = &[
     "updated_at",
 ];
 
-/// A budget, as its owner has set it.
+/// A budget as its owner set it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
-    /// What people call it.
+    /// Its name, for people.
     pub name: Name,
-    /// On which plugins: those that fulfil these while they cost something.
+    /// The plugins it covers: those that meet these filters while they cost money.
     pub filters: Filters,
-    /// How much may be spent in a period.
+    /// The limit for one period.
     pub limit: MicroUsd,
-    /// How long a period is.
+    /// The length of a period.
     pub period: Period,
-    /// At which percentages of the limit its owner wants to hear of it: each once, ascending.
+    /// The percentages of the limit that raise an event: unique, ascending.
     pub thresholds: Vec<u32>,
 }
 
 impl Budget {
-    /// Reads the document of a client, or one that was kept.
+    /// Reads the document of a client or of the store.
     ///
     /// # Errors
     ///
-    /// Every field that is missing, wrong or not known.
+    /// Every field that is missing, wrong or unknown.
     pub fn read(body: Value) -> Result<Budget, Invalid> {
         let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
         let name = fields.required("name", |value, pointer| {
@@ -77,7 +77,7 @@ impl Budget {
         let period = fields.required("period", one_of(Period::NAMES, Period::from_name));
         let thresholds = fields.optional("threshold_percent", thresholds);
         fields.finish()?;
-        // `finish` has refused a document without them.
+        // `finish` refuses a document without them.
         let (Some(name), Some(limit), Some(period)) = (name, limit, period) else {
             return Err(Invalid::at("", "name, limit_usd and period are required"));
         };
@@ -85,11 +85,11 @@ impl Budget {
         Ok(Budget { name, filters, limit, period, thresholds })
     }
 
-    /// This budget as a merge patch (RFC 7396) leaves it.
+    /// This budget after a merge patch (RFC 7396).
     ///
     /// # Errors
     ///
-    /// Every field that is wrong or not known.
+    /// Every field that is wrong or unknown.
     pub fn patched(&self, patch: &Map<String, Value>) -> Result<Budget, Invalid> {
         let mut document = self.document();
         merge_patch::merge(&mut document, Value::Object(patch.clone()));
@@ -104,9 +104,9 @@ impl Budget {
         })
     }
 
-    /// How much a percentage of the limit is.
+    /// A percentage of the limit, as an amount.
     pub fn threshold(&self, percent: u32) -> MicroUsd {
-        // Rounded up: it is reached when it is spent, and not a millionth earlier.
+        // Rounded up, so that spending never reaches the threshold a millionth too early.
         MicroUsd((self.limit.0 * i128::from(percent) + 99).div_euclid(100))
     }
 }
@@ -117,7 +117,7 @@ fn limit(value: &Value, pointer: &str) -> Result<MicroUsd, Invalid> {
     limit.ok_or_else(|| Invalid::at(pointer, "must be a number of USD from 0.000001 to 1000000000"))
 }
 
-/// Percentages, ascending, each once.
+/// Percentages, ascending and unique.
 fn thresholds(value: Value, pointer: &str) -> Result<Vec<u32>, Invalid> {
     let values = match value {
         Value::Array(values) if !values.is_empty() && values.len() <= MAX_THRESHOLDS => values,
@@ -139,7 +139,7 @@ fn thresholds(value: Value, pointer: &str) -> Result<Vec<u32>, Invalid> {
     if errors.is_empty() { Ok(percentages) } else { Err(Invalid(errors)) }
 }
 
-/// A threshold that was reached: what the journal tells of it.
+/// A threshold that a budget reached, as in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reached {
     /// The budget's name.
@@ -148,47 +148,47 @@ pub struct Reached {
     pub percent: u32,
     /// The limit.
     pub limit_usd: MicroUsd,
-    /// How long a period is.
+    /// The length of a period.
     pub period: Period,
-    /// When the period began in which it was reached; none of all time.
+    /// The start of the period in which the budget reached the threshold; `None` for a budget without periods.
     pub period_start: Option<Timestamp>,
-    /// What was spent when it was noticed, at the least.
+    /// The amount spent by then: at least.
     pub low_usd: MicroUsd,
-    /// And at the most: this has reached the threshold.
+    /// The amount spent by then: at most. It is at or above the threshold.
     pub high_usd: MicroUsd,
 }
 
-/// A budget with what is known about it.
+/// A budget and its spending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    /// What its owner has set.
+    /// The budget as its owner set it.
     pub budget: Budget,
-    /// When its owner set it last.
+    /// The revision of the owner's last change.
     pub revision: Revision,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When its owner changed it last.
+    /// When its owner last changed it.
     pub updated_at: Timestamp,
-    /// What was spent before this does not count.
+    /// Earlier spending does not count.
     pub counted_from: Timestamp,
-    /// The newest change to any of this.
+    /// The newest change to any of these fields.
     pub touched: Revision,
     tally: Tally,
 }
 
-/// What is known of one period.
+/// The spending of one period.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Tally {
-    /// When it began; none of all time.
+    /// The start of the period; `None` for a budget without periods.
     period_start: Option<Timestamp>,
-    /// What has been spent in it by what has ended since.
+    /// The amount spent in the period by versions that have ended.
     low_usd: MicroUsd,
     high_usd: MicroUsd,
-    /// The thresholds that were reached in it.
+    /// The thresholds reached in the period.
     reached: Vec<u32>,
 }
 
-/// An [`Account`], as it is kept.
+/// An [`Account`] as stored.
 #[derive(Serialize, Deserialize)]
 struct StoredAccount {
     budget: Value,
@@ -201,7 +201,7 @@ struct StoredAccount {
 }
 
 impl Account {
-    /// The account of a budget that is saved at a time, in place of what stood before it.
+    /// The account of a budget saved at `at`, which replaces `before`.
     pub fn saved(budget: &Budget, before: Option<&Account>, at: Timestamp, revision: Revision) -> Account {
         let mut account = Account {
             budget: budget.clone(),
@@ -212,7 +212,7 @@ impl Account {
             touched: revision,
             tally: Tally { period_start: budget.period.start(at), ..Tally::default() },
         };
-        // What it is for has not changed: then what was spent on that counts on.
+        // The same plugins and the same period: the spending so far still counts.
         if let Some(before) = before
             && (&before.budget.filters, before.budget.period) == (&budget.filters, budget.period)
         {
@@ -225,25 +225,25 @@ impl Account {
         account
     }
 
-    /// When the time begins that counts at `now`: with the period, or with the budget.
+    /// The start of the time that counts at `now`: the start of the period or of the budget, whichever is later.
     pub fn counts_from(&self, now: Timestamp) -> Timestamp {
         self.budget.period.start(now).map_or(self.counted_from, |start| start.max(self.counted_from))
     }
 
-    /// What has been spent in the period of `now` by what has ended.
+    /// The amount spent in the period of `now` by versions that have ended.
     pub fn closed(&self, now: Timestamp) -> Spend {
         let is_of_now = self.tally.period_start == self.budget.period.start(now);
         let Tally { low_usd: low, high_usd: high, .. } = self.tally;
         if is_of_now { Spend { low, high } } else { Spend::default() }
     }
 
-    /// The thresholds that were reached in the period of `now`.
+    /// The thresholds reached in the period of `now`.
     pub fn reached(&self, now: Timestamp) -> &[u32] {
         let is_of_now = self.tally.period_start == self.budget.period.start(now);
         if is_of_now { &self.tally.reached } else { &[] }
     }
 
-    /// The thresholds that `spent` has reached in the period of `now`, and that nobody has told of yet.
+    /// The thresholds that `spent` reaches in the period of `now` and that have no event yet.
     pub fn to_tell(&self, spent: Spend, now: Timestamp) -> Vec<Reached> {
         let reached = self.reached(now);
         let news = |percent: &&u32| !reached.contains(percent) && spent.high >= self.budget.threshold(**percent);
@@ -259,7 +259,8 @@ impl Account {
         self.budget.thresholds.iter().filter(news).map(told).collect()
     }
 
-    /// Returns true if and only if this is something to be told: it belongs to what stands, and was not told before.
+    /// Returns true if and only if the event is new: it matches the current budget and period, and has not been
+    /// recorded.
     pub fn is_news(&self, reached: &Reached) -> bool {
         let Budget { limit, period, thresholds, .. } = &self.budget;
         let fits = (*limit, *period) == (reached.limit_usd, reached.period) && thresholds.contains(&reached.percent);
@@ -267,7 +268,7 @@ impl Account {
         fits && !is_told && reached.period_start >= self.tally.period_start
     }
 
-    /// Counts what has ended at `end`, and has cost so much in the time that counts then.
+    /// Adds the cost of a version that ended at `end`.
     pub(crate) fn count(&mut self, spent: Spend, end: Timestamp, revision: Revision) {
         self.enter(self.budget.period.start(end));
         self.tally.low_usd += spent.low;
@@ -275,39 +276,39 @@ impl Account {
         self.touched = revision;
     }
 
-    /// Notes that a threshold was reached.
+    /// Records that the budget reached a threshold.
     pub(crate) fn note(&mut self, reached: &Reached, revision: Revision) {
         self.enter(reached.period_start);
         self.tally.reached.push(reached.percent);
         self.touched = revision;
     }
 
-    /// Begins a new period, unless it is the one that was being counted.
+    /// Starts a new period, unless `period_start` is the current one.
     fn enter(&mut self, period_start: Option<Timestamp>) {
         if self.tally.period_start != period_start {
             self.tally = Tally { period_start, ..Tally::default() };
         }
     }
 
-    /// Returns true if and only if what a plugin costs counts.
+    /// Returns true if and only if the budget covers the plugin.
     pub fn counts(&self, record: &Record) -> bool {
         self.budget.filters.accept(record)
     }
 
-    /// The text that is kept of it.
+    /// The text for the store.
     pub fn to_text(&self) -> String {
         let Account { budget, revision, created_at, updated_at, counted_from, touched, tally } = self.clone();
         let (budget, revision, touched) = (budget.document(), revision.0, touched.0);
         let kept = StoredAccount { budget, revision, created_at, updated_at, counted_from, touched, tally };
-        // Serialising to memory fails for no value of these types.
+        // Serialising these types to memory cannot fail.
         serde_json::to_string(&kept).unwrap_or_default()
     }
 
-    /// Reads a text that was kept.
+    /// Reads a text from the store.
     ///
     /// # Errors
     ///
-    /// When it is damaged: why.
+    /// If the text is damaged: the reason.
     pub fn of_text(text: &str) -> Result<Account, String> {
         let kept: StoredAccount = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let StoredAccount { budget, revision, created_at, updated_at, counted_from, touched, tally } = kept;
@@ -383,7 +384,7 @@ mod tests {
         let next = account.to_tell(spent(5.0), at(1)).remove(0);
         account.note(&next, Revision(3));
         assert!(!account.is_news(&reached), "a day that is over");
-        // Another limit is to be told of anew; another name is not.
+        // A new limit raises the event again; a new name does not.
         let renamed = account.budget.patched(json!({"name": "c"}).as_object().unwrap()).unwrap();
         assert_eq!(Account::saved(&renamed, Some(&account), at(1), Revision(4)).reached(at(1)), [50]);
         let raised = account.budget.patched(json!({"limit_usd": 20}).as_object().unwrap()).unwrap();

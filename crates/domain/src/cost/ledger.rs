@@ -1,7 +1,7 @@
-//! The books: what has been spent by what has ended. Part of the state, made of changes alone.
+//! The ledger: the cost of all versions that have ended. It is part of the state and derived from changes alone.
 //!
-//! What costs something now is read from the plugins that stand, since their newest change; the books
-//! have the sum of all before that. So an answer costs what it tells, and not what has ever happened.
+//! The cost since a plugin's newest change is computed from the plugin itself; the ledger holds the sum of everything
+//! before. So the work for a response depends on its size, and not on the length of the history.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use crate::plugin::PluginKey;
 use crate::record::Record;
 use crate::revision::Revision;
 
-/// What happened to a budget.
+/// A change to a budget.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BudgetEvent {
-    /// Its owner wants it to be so.
+    /// An admin created or changed it.
     Saved(Arc<Budget>),
-    /// It is no more.
+    /// An admin removed it.
     Removed,
-    /// One of its thresholds was reached.
+    /// It reached a threshold.
     Reached(Box<Reached>),
 }
 
-/// What a plugin has cost up to its newest change, whether it still stands or not.
+/// The cost of a plugin up to its newest change, whether the plugin still exists or not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accrual {
-    /// How much.
+    /// The amount.
     pub closed: Spend,
-    /// When it first began to cost something.
+    /// When the plugin first cost money.
     pub began: Timestamp,
-    /// When the newest of it ended.
+    /// When the newest costing version ended.
     pub ended: Timestamp,
 }
 
-/// All of it. Cloning it is cheap.
+/// All accruals and budgets. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     accruals: RedBlackTreeMapSync<PluginKey, Accrual>,
@@ -45,7 +45,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The books that a store has kept.
+    /// The ledger from a store.
     pub fn restore(
         accruals: impl IntoIterator<Item = (PluginKey, Accrual)>,
         budgets: impl IntoIterator<Item = (Box<str>, Account)>,
@@ -54,7 +54,7 @@ impl Ledger {
         Ledger { accruals: accruals.into_iter().collect(), budgets: budgets.collect() }
     }
 
-    /// What every plugin has cost that has ever cost anything, also those that are no more: money that was spent stays spent.
+    /// The cost of every plugin that has ever cost money. Removed plugins are included: spent money stays spent.
     pub fn accruals(&self) -> &RedBlackTreeMapSync<PluginKey, Accrual> {
         &self.accruals
     }
@@ -64,7 +64,7 @@ impl Ledger {
         &self.budgets
     }
 
-    /// Counts what a plugin has cost from its newest change up to the one at `end`.
+    /// Adds the cost of a plugin from its newest change to the change at `end`.
     pub fn close(&mut self, record: &Record, extent: Extent, end: Timestamp, revision: Revision) {
         let spent = spend(record, extent, Window::until(end));
         if spent.is_nothing() {
@@ -94,7 +94,7 @@ impl Ledger {
         }
     }
 
-    /// Does what happened to a budget.
+    /// Applies a change to a budget.
     pub(crate) fn enter(&mut self, id: &str, event: &BudgetEvent, at: Timestamp, revision: Revision) {
         let before = self.budgets.get(id);
         let after = match (event, before) {

@@ -1,18 +1,18 @@
-//! What plugins cost, by their declared prices: an estimate, since no provider is asked for its bill.
+//! The cost of plugins by their declared prices. This is an estimate: the registry does not query providers for bills.
 //!
-//! A plugin costs money from one change to the next, at its `estimated_cost_per_hour`, as long as the status of its
-//! remote resource is one that a provider may be charging for. All of it is derived from the journal: what has ended is
-//! summed up in the [`ledger`] by `State::apply`, what stands is read from the plugins.
+//! A plugin costs money from one change to the next, at its `estimated_cost_per_hour`, while the status of its remote
+//! resource is one that a provider may charge for. Everything is derived from the journal: `State::apply` adds ended
+//! versions to the [`ledger`], and current costs are computed from the plugins.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`version`] | what a plugin has cost from one change to the next |
-//! | [`ledger`] | what has ended, summed up: by plugin and by budget |
-//! | [`totals`] | both together |
+//! | [`version`] | the cost of a plugin from one change to the next |
+//! | [`ledger`] | the cost of ended versions, by plugin and by budget |
+//! | [`totals`] | ledger and current cost together |
 //! | [`statement`] | amounts by group |
 //! | [`period`], [`budget`] | budgets |
 //!
-//! What was observed, and not only claimed, comes in at one place: [`Extent`], the end of a version.
+//! Observations affect costs in one place: [`Extent`], the end of a version.
 
 pub mod budget;
 pub mod ledger;

@@ -1,4 +1,4 @@
-//! The periods that budgets are for, in UTC.
+//! The periods of budgets, in UTC.
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp, Zoned};
 use crate::wire_names;
 
 wire_names! {
-    /// What a budget is for.
+    /// The period of a budget.
     Period {
         /// From midnight (UTC) to midnight.
         Day = "day",
@@ -21,7 +21,7 @@ wire_names! {
 }
 
 impl Period {
-    /// When the period began that a time is in; `None` for all time.
+    /// The start of the period that contains a time; `None` for all time.
     pub fn start(self, at: Timestamp) -> Option<Timestamp> {
         let day = at.to_zoned(TimeZone::UTC).start_of_day().ok()?;
         let first = match self {
@@ -36,7 +36,7 @@ impl Period {
         Some(first.timestamp())
     }
 
-    /// When the period ends that a time is in: when the next one begins; `None` for all time.
+    /// The end of the period that contains a time, which is the start of the next; `None` for all time.
     pub fn end(self, at: Timestamp) -> Option<Timestamp> {
         let start = self.start(at)?.to_zoned(TimeZone::UTC);
         let after = |span: Span| start.checked_add(span).ok().map(|next: Zoned| next.timestamp());
@@ -62,7 +62,11 @@ mod tests {
         };
         let days = |from: &str, to: &str| (Some(format!("{from}T00:00:00Z")), Some(format!("{to}T00:00:00Z")));
         assert_eq!(of(Period::Day, "2024-02-29T23:59:59.999999Z"), days("2024-02-29", "2024-03-01"));
-        assert_eq!(of(Period::Day, "2024-02-29T00:00:00Z"), days("2024-02-29", "2024-03-01"), "it has its beginning");
+        assert_eq!(
+            of(Period::Day, "2024-02-29T00:00:00Z"),
+            days("2024-02-29", "2024-03-01"),
+            "a period contains its start"
+        );
         // 2026-11-22 is a Sunday.
         assert_eq!(of(Period::Week, "2026-11-22T12:00:00Z"), days("2026-11-16", "2026-11-23"));
         assert_eq!(of(Period::Week, "2026-11-23T00:00:00Z"), days("2026-11-23", "2026-11-30"));

@@ -1,4 +1,4 @@
-//! Amounts by group: each line a sum, and the total the sum of the lines.
+//! Amounts by group. The total is the sum of the lines.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use crate::money::{MicroUsd, Rate, Spend};
 use crate::plugin::PluginKey;
 use crate::record::Record;
 
-/// By what amounts are grouped.
+/// The property by which amounts are grouped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupBy {
     /// `unique_id`
     Plugin,
     /// The category.
     Category,
-    /// Who rents out the remote resource.
+    /// The provider of the remote resource.
     Provider,
     /// Its GPU type.
     GpuType,
@@ -25,10 +25,10 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    /// The names, as they are sent; the last one goes on with the label's key.
+    /// The names on the wire; a label's key follows the last one.
     pub const NAMES: [&str; 6] = ["plugin", "category", "provider", "gpu_type", "host", "label."];
 
-    /// Reads a name.
+    /// Parses a name.
     pub fn from_name(name: &str) -> Option<GroupBy> {
         match name {
             "plugin" => Some(GroupBy::Plugin),
@@ -40,7 +40,7 @@ impl GroupBy {
         }
     }
 
-    /// The group of a plugin as it stood; `None` when it has no such property.
+    /// The group of a plugin as it was; `None` if it has no such property.
     fn of(&self, record: &Record) -> Option<String> {
         let plugin = &record.plugin;
         let remote = plugin.remote_resource.as_ref();
@@ -54,7 +54,7 @@ impl GroupBy {
         }
     }
 
-    /// The group of a plugin of which nothing but its identity is known.
+    /// The group of a plugin of which only the identity is known.
     fn of_key(&self, key: &PluginKey) -> Option<String> {
         match self {
             GroupBy::Plugin => Some(key.unique_id().to_string()),
@@ -63,7 +63,7 @@ impl GroupBy {
         }
     }
 
-    /// Returns true if and only if the group follows from a plugin's identity, which never changes.
+    /// Returns true if and only if a plugin's group never changes, because it depends on the identity only.
     pub fn is_fixed(&self) -> bool {
         matches!(self, GroupBy::Plugin | GroupBy::Category)
     }
@@ -72,15 +72,15 @@ impl GroupBy {
 /// The amounts of one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StatementLine {
-    /// How many plugins a provider may be charging for now.
+    /// The number of plugins that a provider may charge for now.
     pub billable: usize,
-    /// How many of them have no price: nothing of what they cost is known.
+    /// The number of those without a price: their cost is unknown.
     pub unpriced: usize,
-    /// What an hour costs now.
+    /// The cost of an hour at current prices.
     pub burn: MicroUsd,
-    /// What the given hours would cost, of those alone whose status is `running`.
+    /// The cost of the given hours, of plugins with the status `running` only.
     pub estimate: MicroUsd,
-    /// What has been spent.
+    /// The amount spent.
     pub accrued: Spend,
 }
 
@@ -97,9 +97,9 @@ impl StatementLine {
 /// Amounts by group.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statement {
-    /// By group; `None` for what has no such property. One such group when nothing is grouped.
+    /// The lines by group; `None` for plugins without the property. One such line if amounts are not grouped.
     pub lines: BTreeMap<Option<String>, StatementLine>,
-    /// Whether it was asked for groups.
+    /// Whether the caller requested groups.
     pub is_grouped: bool,
 }
 
@@ -112,12 +112,12 @@ impl Statement {
         })
     }
 
-    /// The groups, in their order; none when nothing is grouped.
+    /// The groups, in order; none if amounts are not grouped.
     pub fn groups(&self) -> impl Iterator<Item = (&Option<String>, &StatementLine)> {
         self.lines.iter().filter(|_| self.is_grouped)
     }
 
-    /// Adds what a plugin costs that stands, and what that has come to within `window` since its newest change.
+    /// Adds the current cost of an existing plugin, and its cost within `window` since its newest change.
     pub(crate) fn add_standing(
         &mut self,
         record: &Record,
@@ -140,14 +140,14 @@ impl Statement {
         self.line(group_by.and_then(|group_by| group_by.of(record))).add(line);
     }
 
-    /// Adds what a plugin has cost as it stood.
+    /// Adds the cost of an ended version.
     pub(crate) fn add_ended(&mut self, record: &Record, group_by: Option<&GroupBy>, spent: Spend) {
         if !spent.is_nothing() {
             self.line(group_by.and_then(|group_by| group_by.of(record))).accrued += spent;
         }
     }
 
-    /// Adds what a plugin has cost of which nothing but its identity is known.
+    /// Adds the cost of a plugin of which only the identity is known.
     pub(crate) fn add_forgotten(&mut self, key: &PluginKey, group_by: Option<&GroupBy>, spent: Spend) {
         if !spent.is_nothing() {
             self.line(group_by.and_then(|group_by| group_by.of_key(key))).accrued += spent;

@@ -1,4 +1,4 @@
-//! What has been spent, of a plugin and for a budget: what has ended is in the books, what stands is added.
+//! Total spending of a plugin and of a budget: the ledger plus the current versions.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::record::Record;
 use crate::state::State;
 
 impl State {
-    /// The books: what has been spent by what has ended.
+    /// The ledger: the cost of ended versions.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// What a plugin that stands has cost in all, up to `now`, its earlier lives included.
+    /// The total cost of an existing plugin up to `now`, including registrations before a removal.
     pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
         let closed = self.ledger.accruals().get(&record.plugin.key()).map(|accrual| accrual.closed).unwrap_or_default();
         closed + spend(record, Extent::of(record, None, now), Window::until(now))
     }
 
-    /// What counts for a budget in the period of `now`.
+    /// The spending of a budget in the period of `now`.
     pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
         let window = Window { from: account.counts_from(now), to: now };
         let standing = self.counting(account).map(|record| spend(record, Extent::of(record, None, now), window));
         standing.fold(account.closed(now), |sum, spent| sum + spent)
     }
 
-    /// What an hour costs now of what counts for a budget.
+    /// The current cost of an hour of the plugins in a budget.
     pub fn burn(&self, account: &Account) -> MicroUsd {
         self.counting(account).filter_map(|record| rate_now(record)).map(crate::money::Rate::hourly).sum()
     }

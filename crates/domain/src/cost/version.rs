@@ -1,4 +1,4 @@
-//! What one version of a plugin has cost: from the change that made it to the one that ended it.
+//! The cost of one version of a plugin: from the change that made it to the change that ended it.
 
 use jiff::Timestamp;
 
@@ -7,10 +7,10 @@ use crate::plugin::Plugin;
 use crate::record::resource::holdings_of;
 use crate::record::{Observation, Record, ResourceKind};
 
-/// A stretch of time, from its beginning up to its end, and without that.
+/// A span of time, without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Its beginning.
+    /// Its start.
     pub from: Timestamp,
     /// Its end.
     pub to: Timestamp,
@@ -23,20 +23,20 @@ impl Window {
     }
 }
 
-/// The end of a version, as far as it is known when it has stopped to cost anything.
+/// The end of a version, as exactly as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Up to here it has certainly run.
+    /// The version certainly ran until this time.
     pub certain: Timestamp,
-    /// Up to here it may have run.
+    /// The version may have run until this time.
     pub possible: Timestamp,
 }
 
 impl Extent {
-    /// Of a version that stood up to `end`, and of what stood after it, if it was that which ended it.
+    /// The extent of a version that was current until `end`, and of `after` if that replaced it.
     ///
-    /// What nobody has looked at is as was claimed. What was seen to be gone has ended between the last sight of it and
-    /// the first of its absence, and costs nothing after that, whatever is claimed.
+    /// Without observations, the claim counts. A resource that was seen gone ended between its last sighting and the
+    /// first observation of its absence. It costs nothing after that, whatever the plugin claims.
     pub fn of(version: &Record, after: Option<&Record>, end: Timestamp) -> Extent {
         let began = version.updated_at;
         if seen_gone(version).is_some() {
@@ -48,45 +48,45 @@ impl Extent {
         }
     }
 
-    /// Of a version that was claimed to run up to `end`, and that nobody has looked at: claims are taken at their word.
+    /// The extent of a version without observations: the registry trusts the claim until `end`.
     pub fn claimed(end: Timestamp) -> Extent {
         Extent { certain: end, possible: end }
     }
 
-    /// Of a version that was claimed to run up to `end`, was seen to run up to `alive` and was seen to be
-    /// gone at `gone`: it has ended somewhere between the two.
+    /// The extent of a version that was claimed until `end`, last seen alive at `alive`, and first seen gone at `gone`.
+    /// It ended between the last two.
     pub fn seen_gone(end: Timestamp, alive: Timestamp, gone: Timestamp) -> Extent {
         let possible = gone.min(end);
         Extent { certain: alive.min(possible), possible }
     }
 }
 
-/// What was seen of the end of a plugin's remote resource.
+/// The observation that a plugin's remote resource is gone.
 fn seen_gone(record: &Record) -> Option<&Observation> {
     let held = holdings_of(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
     record.facts_of(held)?.observation.as_ref().filter(|seen| seen.state.is_end())
 }
 
-/// What a plugin costs by its declared price; `None` when no provider may be charging for it. What has no price costs
-/// nothing that is known of.
+/// The cost of a plugin by its declared price; `None` if no provider may charge for it. A plugin without a price has no
+/// known cost.
 pub fn rate_of(plugin: &Plugin) -> Option<Rate> {
     let remote = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable())?;
     Some(remote.estimated_cost_per_hour.map(Rate::of).unwrap_or_default())
 }
 
-/// What a plugin costs now: nothing, when what it claims was seen to be gone.
+/// The current rate of a plugin: nothing if its remote resource was seen gone.
 pub fn rate_now(record: &Record) -> Option<Rate> {
     let rate = rate_of(&record.plugin)?;
     Some(if seen_gone(record).is_some() { Rate::default() } else { rate })
 }
 
-/// Returns true if and only if a provider may be charging for a plugin, and nobody has said how much.
+/// Returns true if and only if a provider may charge for a plugin and the plugin has no price.
 pub fn is_unpriced(plugin: &Plugin) -> bool {
     let remote = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable());
     remote.is_some_and(|remote| remote.estimated_cost_per_hour.is_none())
 }
 
-/// What a version of a plugin has cost within a window.
+/// The cost of a version within a window.
 pub fn spend(record: &Record, extent: Extent, window: Window) -> Spend {
     let Some(rate) = rate_of(&record.plugin) else { return Spend::default() };
     let from = record.updated_at.max(window.from);
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(
             Extent::seen_gone(at(25), at(20), at(30)),
             Extent { certain: at(20), possible: at(25) },
-            "its plugin has said so before it was missed"
+            "the plugin reported the end before an agent observed it"
         );
         assert_eq!(Extent::seen_gone(at(10), at(20), at(30)), Extent::claimed(at(10)));
     }

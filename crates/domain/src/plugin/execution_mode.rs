@@ -1,9 +1,9 @@
-//! Where a plugin does its work.
+//! The execution mode of a plugin.
 
 use crate::wire_names;
 
 wire_names! {
-    /// Where a plugin does its work. The first five are local; all others are cloud.
+    /// Where a plugin does its work. The first five modes are local; all others are cloud.
     ExecutionMode {
         /// In the application's own process.
         InProcess = "in_process",
@@ -11,9 +11,9 @@ wire_names! {
         Subprocess = "subprocess",
         /// In a container on this host.
         Docker = "docker",
-        /// In a conda environment of its own.
+        /// In a separate conda environment.
         CondaEnv = "conda_env",
-        /// In something that the application does not start.
+        /// In a process that the application does not start.
         External = "external",
         /// On another host, by SSH.
         RemoteSsh = "remote_ssh",

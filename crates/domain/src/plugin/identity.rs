@@ -1,4 +1,4 @@
-//! Who a plugin is: its (category, name), and the `unique_id` made from them.
+//! The identity of a plugin: its (category, name), and the `unique_id` made from them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use super::read::{Invalid, string};
 
-/// The most characters (Unicode scalar values) in a name or a category.
+/// The maximum number of characters (Unicode scalar values) in a name or a category.
 pub const MAX_NAME_CHARS: usize = 256;
 
-/// A plugin's name, or a category: 1 to [`MAX_NAME_CHARS`] characters of any script, without
-/// control characters and without white space at either end.
+/// A plugin's name, or a category: 1 to [`MAX_NAME_CHARS`] characters of any script, without control characters and
+/// without leading or trailing white space.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(#[serde(serialize_with = "as_text")] Arc<str>);
 
 impl Name {
-    /// Checks a text for being a name.
+    /// Validates a name.
     ///
     /// # Errors
     ///
-    /// The rule that it breaks, in words.
+    /// The rule that the text breaks, in words.
     pub fn new(text: &str) -> Result<Name, String> {
         if text.is_empty() {
             return Err("must not be empty".into());
@@ -80,10 +80,10 @@ pub struct PluginKey {
 }
 
 impl PluginKey {
-    /// `{category}_{name}`, as the source model makes it.
+    /// `{category}_{name}`, as in the source model.
     ///
-    /// Not one-to-one: ("a_b", "c") and ("a", "b_c") share one. The registry lets only one of such
-    /// a pair in.
+    /// The mapping is not injective: ("a_b", "c") and ("a", "b_c") have the same id. The registry accepts only one of
+    /// such a pair.
     pub fn unique_id(&self) -> UniqueId {
         UniqueId([self.category.as_str(), "_", self.name.as_str()].concat().into())
     }
@@ -95,7 +95,7 @@ impl fmt::Display for PluginKey {
     }
 }
 
-/// `{category}_{name}`: how a plugin is addressed in paths and listed by default.
+/// `{category}_{name}`: the plugin's address in paths, and the default order of lists.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct UniqueId(#[serde(serialize_with = "as_text")] Arc<str>);
@@ -105,7 +105,7 @@ fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok
 }
 
 impl UniqueId {
-    /// The id that a client names; whether a plugin has it is for the registry to say.
+    /// An id from a client. The plugin may not exist.
     pub fn from_client(text: &str) -> UniqueId {
         UniqueId(text.into())
     }

@@ -1,10 +1,9 @@
-//! Strict JSON (RFC 8259), as this service reads it from strangers.
+//! Strict JSON (RFC 8259), for untrusted input.
 //!
-//! `serde_json` does the parsing. On top of it this reader refuses what two stores or two clients
-//! could understand differently: a key that occurs twice in one object, U+0000 in any string, and
-//! nesting deeper than [`MAX_DEPTH`]. Numbers keep the digits they were sent with (`24.50`,
-//! `0.1`, integers of any length, exponents of any size); only the spelling of an exponent is made
-//! one (`1E400` and `1e400` come back as `1e+400`). Objects keep the order of their keys.
+//! `serde_json` does the parsing. This reader also refuses documents that two stores or two clients could read
+//! differently: duplicate keys in an object, U+0000 in a string, and nesting deeper than [`MAX_DEPTH`]. Numbers keep
+//! the digits that the client sent (`24.50`, `0.1`, integers of any length, exponents of any size). Only the spelling
+//! of exponents is normalised (`1E400` and `1e400` become `1e+400`). Objects keep the order of their keys.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,57 +18,57 @@ use serde_json::{Map, Number, Value};
 use super::read::FieldError;
 use bounded_schema::pointer_push;
 
-/// How deep arrays and objects may be nested in a document.
+/// The maximum nesting of arrays and objects in a document.
 pub const MAX_DEPTH: usize = 128;
 
-/// Why a text is not acceptable JSON.
+/// Why a text is not accepted as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct JsonError {
-    /// What is wrong, for the one who sent it.
+    /// The error, for the client.
     pub detail: String,
-    /// Where, when the text is JSON at all: a JSON Pointer (RFC 6901).
+    /// The place, if the text is JSON at all: a JSON Pointer (RFC 6901).
     pub pointer: Option<String>,
 }
 
 impl JsonError {
-    /// The field error of this, when it has a place.
+    /// The field error, if the error has a place.
     pub fn field(&self) -> Option<FieldError> {
         let pointer = self.pointer.clone()?;
         Some(FieldError { pointer, detail: self.detail.clone() })
     }
 }
 
-/// Reads one JSON document, nested at most [`MAX_DEPTH`] deep.
+/// Parses one JSON document, nested at most [`MAX_DEPTH`] deep.
 ///
 /// # Errors
 ///
-/// When `text` is not UTF-8 or not JSON, when anything but white space follows the document, and
-/// for a duplicate key, U+0000 or too deep a nesting.
+/// If `text` is not UTF-8 or not JSON, if anything but white space follows the document, or if the document has a
+/// duplicate key, U+0000 or too deep a nesting.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     parse_nested(text, 0)
 }
 
-/// Reads a JSON document that will stand `outer` levels deep inside a plugin's document.
+/// Parses a JSON document that will be nested `outer` levels deep inside a plugin's document.
 ///
-/// The limit is that of the whole: what is accepted as a part can be sent back as a whole.
+/// The limit applies to the whole document. So a client can send the whole back if the registry accepted the part.
 ///
 /// # Errors
 ///
 /// As [`parse`].
 pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     if text.iter().all(u8::is_ascii_whitespace) {
-        return Err(JsonError { detail: "the body is empty; a JSON document is expected".into(), pointer: None });
+        return Err(JsonError { detail: "the body is empty; send a JSON document".into(), pointer: None });
     }
     if has_raw_control_in_string(text) {
         return Err(JsonError {
-            detail: "not valid JSON: a string holds a control character, which must be escaped".into(),
+            detail: "not valid JSON: a string contains a control character; escape it".into(),
             pointer: None,
         });
     }
     let mut refused = None;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    // Our own count below is exact and names the place; serde_json's counts one less.
+    // The exact count below names the place; serde_json's limit is one less.
     deserializer.disable_recursion_limit();
     let place = JsonPlace { pointer: &mut String::new(), depth: outer, refused: &mut refused };
     let parsed = place.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
@@ -80,10 +79,10 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     }
 }
 
-/// Looks for what RFC 8259 section 7 forbids: a control character in a string, as it is. serde_json
-/// overlooks it in a key that is read as bytes, see [`KeySeed`].
+/// Searches for an unescaped control character in a string, which RFC 8259 section 7 forbids. serde_json misses one in
+/// a key that is read as bytes, see [`KeySeed`].
 fn has_raw_control_in_string(text: &[u8]) -> bool {
-    // Between its tokens there is seldom any: a document as most clients write it has no line breaks.
+    // Most clients send no line breaks between tokens, so most documents have no such byte at all.
     if !text.iter().any(|byte| *byte < 0x20) {
         return false;
     }
@@ -100,7 +99,7 @@ fn has_raw_control_in_string(text: &[u8]) -> bool {
     false
 }
 
-/// Where in the document the reader is, and what it refused there.
+/// The current place in the document, and the first error.
 struct JsonPlace<'a> {
     pointer: &'a mut String,
     depth: usize,
@@ -152,7 +151,7 @@ impl<'de> Visitor<'de> for JsonPlace<'_> {
         Ok(Value::Bool(value))
     }
 
-    // Integers of up to 64 bits come as such; all other numbers come as their text, see `visit_map`.
+    // Integers of up to 64 bits arrive as such; all other numbers arrive as text, see `visit_map`.
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
         Ok(Value::Number(value.into()))
     }
@@ -205,24 +204,24 @@ impl<'de> Visitor<'de> for JsonPlace<'_> {
     }
 }
 
-/// A number's text, which serde_json's `arbitrary_precision` hands over as a map of one entry.
+/// A number's text, which serde_json's `arbitrary_precision` passes as a map of one entry.
 fn number<'de, A: MapAccess<'de>>(entries: &mut A) -> Result<Value, A::Error> {
     let text: String = entries.next_value()?;
     let number: Number = text.parse().map_err(de::Error::custom)?;
     Ok(Value::Number(number))
 }
 
-/// What stands where a key is due.
+/// A key of an object, or the number mark.
 enum JsonKey {
     Name(String),
-    /// Not a key of the document: the mark by which serde_json announces a number's text.
+    /// Not a key of the document: the mark that serde_json puts before a number's text.
     NumberMark,
 }
 
-/// Tells the number mark from a key of the same spelling that a client sent.
+/// Distinguishes the number mark from a client's key of the same spelling.
 ///
-/// A real key is asked for as bytes and so arrives as bytes; the mark arrives as text whatever is
-/// asked for. Without this, `{"$serde_json::private::Number":"1"}` would turn into the number 1.
+/// The seed requests bytes. A real key then arrives as bytes, but the mark always arrives as text. Without this,
+/// `{"$serde_json::private::Number":"1"}` would become the number 1.
 struct KeySeed;
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
@@ -241,7 +240,7 @@ impl Visitor<'_> for KeySeed {
     }
 
     fn visit_bytes<E: de::Error>(self, key: &[u8]) -> Result<JsonKey, E> {
-        // Read as bytes, a lone surrogate escape is let through by serde_json, but is no UTF-8.
+        // serde_json accepts a lone surrogate escape in bytes, but the result is not UTF-8.
         let key = str::from_utf8(key).map_err(|_| E::custom("a key is not valid Unicode"))?;
         Ok(JsonKey::Name(key.to_owned()))
     }
@@ -251,7 +250,7 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-/// JSON that belongs to the client, kept as compact text: same numbers, same key order.
+/// JSON that belongs to the client, stored as compact text: same numbers, same key order.
 #[derive(Clone)]
 pub struct FreeJson(Arc<RawValue>);
 
@@ -261,10 +260,10 @@ impl FreeJson {
         self.0.get()
     }
 
-    /// The value, for code that has to look inside.
+    /// The value, for code that inspects it.
     pub fn to_value(&self) -> Value {
-        // The text came from a Value or was checked when it was read back from the store, and
-        // `parse` bounds nothing that has been accepted before.
+        // The text came from a Value, or the store's reader checked it. `parse` refuses nothing that was accepted
+        // before.
         parse(self.as_str().as_bytes()).unwrap_or_default()
     }
 
@@ -342,7 +341,7 @@ mod tests {
     fn duplicate_keys_are_refused_where_they_stand() {
         let error = refused(r#"{"a":[{"b":1,"b":2}]}"#);
         assert_eq!(error.pointer.as_deref(), Some("/a/0/b"));
-        // The same key, spelt with an escape.
+        // The same key, written with an escape.
         assert_eq!(refused(r#"{"a":1,"\u0061":2}"#).pointer.as_deref(), Some("/a"));
     }
 

@@ -1,4 +1,4 @@
-//! Labels: what a user calls a plugin by, beside its name.
+//! Labels: user-defined keys and values of a plugin.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::read::Invalid;
 use bounded_schema::{kind_of, pointer_push};
 
-/// Key to value, both strings; the order of the keys is kept. A key is not empty.
+/// Labels from key to value, in the order of the keys as sent. A key is not empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Labels(IndexMap<Box<str>, Box<str>>);
@@ -31,12 +31,12 @@ impl Labels {
         if errors.is_empty() { Ok(Labels(labels)) } else { Err(Invalid(errors)) }
     }
 
-    /// Every label with its value, in order.
+    /// All labels with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// How many there are.
+    /// The number of labels.
     pub fn len(&self) -> usize {
         self.0.len()
     }

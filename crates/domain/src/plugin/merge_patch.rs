@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Applies `patch` to `target`, as the function MergePatch of RFC 7396 section 2.
 ///
-/// The order of keys that stay is kept; new keys come after them.
+/// Existing keys keep their order; new keys follow them.
 pub fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;

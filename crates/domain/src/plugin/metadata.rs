@@ -1,4 +1,4 @@
-//! A plugin as it stands, and the rules derived from it.
+//! A plugin's document, and the properties derived from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::labels::Labels;
 use super::pids::Pids;
 use super::remote::RemoteResource;
 
-/// Fields of a reply that a client cannot set; a request that carries them is not refused for it.
+/// Fields of a response that a client cannot set. The registry ignores them in a request.
 pub const READ_ONLY_FIELDS: &[&str] = &[
     "unique_id",
     "is_local_execution",
@@ -22,49 +22,49 @@ pub const READ_ONLY_FIELDS: &[&str] = &[
     "updated_at",
 ];
 
-/// A plugin as it stands: every field that a client can set, by its name on the wire.
+/// A plugin: every field that a client can set, by its name on the wire.
 ///
-/// Serialised, this is also what the stores keep.
+/// The stores keep the serialised form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plugin {
     /// The name within the category.
     pub name: Name,
     /// The category.
     pub category: Name,
-    /// What people call it.
+    /// The display name.
     pub title: String,
     /// A JSON Schema (an object) that configurations must obey.
     pub config_schema: FreeJson,
-    /// What it does.
+    /// The purpose of the plugin.
     pub description: Option<String>,
-    /// Its version, in whatever form it has.
+    /// The version, in any format.
     pub version: Option<String>,
-    /// Whether it is ready for use.
+    /// Whether the plugin is ready for use.
     pub is_configured: bool,
-    /// Where it does its work.
+    /// Where the plugin does its work.
     pub execution_mode: ExecutionMode,
-    /// Whether it starts child processes.
+    /// Whether the plugin starts child processes.
     pub manages_child_processes: bool,
-    /// Whether it starts things elsewhere.
+    /// Whether the plugin starts external resources.
     pub manages_external_resources: bool,
-    /// The child processes that it holds.
+    /// The process ids of its child processes.
     pub spawned_pids: Pids,
-    /// The container that it holds.
+    /// The id of its container.
     pub container_id: Option<String>,
-    /// The conda environment that it runs in.
+    /// Its conda environment.
     pub conda_env_name: Option<String>,
-    /// What it rents elsewhere.
+    /// Its remote resource.
     pub remote_resource: Option<RemoteResource>,
-    /// The host on which its processes and container live.
+    /// The host of its processes and container.
     pub host: Option<String>,
-    /// What its users call it by.
+    /// User-defined labels.
     pub labels: Labels,
-    /// The lease of the application process that holds it.
+    /// The lease of the application process that holds the plugin.
     pub lease_id: Option<String>,
 }
 
 impl Plugin {
-    /// The fields, as they are called on the wire.
+    /// The fields, by their names on the wire.
     pub const FIELDS: &[&str] = &[
         "name",
         "category",
@@ -95,24 +95,24 @@ impl Plugin {
         self.key().unique_id()
     }
 
-    /// The container id, when it names a container: an empty one does not.
+    /// The container id; `None` if it is empty.
     pub fn container(&self) -> Option<&str> {
         self.container_id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// Returns true if and only if it holds a process, a container or a running remote resource.
+    /// Returns true if and only if the plugin holds a process, a container or a running remote resource.
     pub fn has_active_resources(&self) -> bool {
         !self.spawned_pids.is_empty()
             || self.container().is_some()
             || self.remote_resource.as_ref().is_some_and(RemoteResource::is_running)
     }
 
-    /// Returns true if and only if a provider may be charging for its remote resource.
+    /// Returns true if and only if a provider may charge for its remote resource.
     pub fn is_billable(&self) -> bool {
         self.remote_resource.as_ref().is_some_and(RemoteResource::is_billable)
     }
 
-    /// Returns true if and only if it holds anything, in whatever state.
+    /// Returns true if and only if the plugin holds anything, in any state.
     pub fn holds_anything(&self) -> bool {
         !self.spawned_pids.is_empty() || self.container().is_some() || self.remote_resource.is_some()
     }

@@ -1,18 +1,18 @@
-//! The vocabulary: what a plugin is, and what it may hold.
+//! The vocabulary: plugins and their parts.
 //!
-//! Everything here is pure: no clock, no I/O, no knowledge of HTTP or of a store. A value of one of
-//! these types is right by construction, so that the layers behind it need not check it again.
+//! Everything here is pure: no clock, no I/O, no HTTP and no store. A value of one of these types is valid by
+//! construction, so that other layers need not check it again.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`json`] | strict JSON: exact numbers, no duplicate key, no U+0000, bounded depth |
-//! | [`read`] | a JSON object read field by field, every mistake named by its JSON Pointer |
+//! | [`read`] | reading a JSON object field by field; every mistake has its JSON Pointer |
 //! | [`identity`] | [`Name`], [`PluginKey`], [`UniqueId`] |
 //! | [`execution_mode`], [`remote`], [`pids`], [`labels`] | the parts of a plugin |
-//! | [`metadata`] | [`Plugin`]: the whole, with the rules derived from it |
-//! | [`registration`] | [`Registration`]: what a client sends |
-//! | [`schema`] | JSON Schema: is it one, and does a configuration obey it |
-//! | [`secrets`] | which values of a configuration are secret |
+//! | [`metadata`] | [`Plugin`]: the whole, with derived properties |
+//! | [`registration`] | [`Registration`]: the document that a client sends |
+//! | [`schema`] | JSON Schema: checking schemas and configurations |
+//! | [`secrets`] | the secret values of a configuration |
 //! | [`merge_patch`] | RFC 7396 |
 
 pub mod execution_mode;

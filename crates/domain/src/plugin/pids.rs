@@ -1,4 +1,4 @@
-//! Process ids, as a set that remembers the order of first mention.
+//! Process ids, as a set in order of first mention.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,15 +8,15 @@ use bounded_schema::kind_of;
 
 /// A process id: 1 to 4294967295.
 ///
-/// Linux itself stops at 4194304 (proc_pid_max in proc_sys_kernel(5)); Windows uses the full 32 bits.
+/// Linux allows at most 4194304 (proc_pid_max in proc_sys_kernel(5)); Windows uses the full 32 bits.
 pub type Pid = u32;
 
-/// The most process ids that one plugin may hold.
+/// The maximum number of process ids of one plugin.
 ///
-/// Each has an index entry of its own, which is brought up to date with every change of the plugin.
+/// Each id has an index entry, which every change of the plugin updates.
 pub const MAX_PIDS: usize = 10_000;
 
-/// Process ids without repetition, in the order of first mention. Equal when they are the same set.
+/// Process ids without repetition, in the order of first mention. Two values are equal if they are the same set.
 #[derive(Debug, Clone, Default, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Pid>", into = "Vec<Pid>")]
 pub struct Pids(Box<[Pid]>);
@@ -26,13 +26,13 @@ impl Pids {
     ///
     /// # Errors
     ///
-    /// Every element that is no process id.
+    /// Every element that is not a process id.
     pub fn read(value: Value, pointer: &str) -> Result<Pids, Invalid> {
         let Value::Array(items) = value else {
             return Err(Invalid::at(pointer, format!("must be an array of process ids, not {}", kind_of(&value))));
         };
         if items.len() > MAX_PIDS {
-            return Err(Invalid::at(pointer, format!("must be at most {MAX_PIDS} process ids")));
+            return Err(Invalid::at(pointer, format!("must have at most {MAX_PIDS} process ids")));
         }
         let mut pids = Vec::with_capacity(items.len());
         let mut errors = Vec::new();
@@ -45,29 +45,29 @@ impl Pids {
         if errors.is_empty() { Ok(Pids::from(pids)) } else { Err(Invalid(errors)) }
     }
 
-    /// These and then those of `more` that are not among them.
+    /// These ids, followed by those of `more` that are new.
     #[must_use]
     pub fn with(&self, more: &Pids) -> Pids {
         self.iter().chain(more.iter()).collect::<Vec<_>>().into()
     }
 
-    /// These but for `pid`.
+    /// These ids without `pid`.
     #[must_use]
     pub fn without(&self, pid: Pid) -> Pids {
         Pids(self.iter().filter(|each| *each != pid).collect())
     }
 
-    /// Returns true if and only if `pid` is among them.
+    /// Returns true if and only if the set contains `pid`.
     pub fn contains(&self, pid: Pid) -> bool {
         self.0.contains(&pid)
     }
 
-    /// How many there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns true if and only if there are none.
+    /// Returns true if and only if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,25 +1,25 @@
-//! A JSON object read field by field, with every mistake named.
+//! Reading a JSON object field by field, with all mistakes.
 //!
-//! A reader goes on after a mistake, so that one answer tells all that has to be mended.
+//! A reader continues after a mistake, so that one response lists all of them.
 
 pub use bounded_schema::{kind_of, pointer_push};
 use serde_json::{Map, Value};
 
-/// The longest unknown name that an answer repeats, in bytes.
+/// The maximum length of an unknown name that a response repeats, in bytes.
 const MAX_REPEATED: usize = 256;
 
-/// One wrong place in a document.
+/// One mistake in a document.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// JSON Pointer (RFC 6901) to the place; empty for the whole document.
     #[schema(examples("/remote_resource/ssh_port"))]
     pub pointer: String,
-    /// What is wrong there, and what would be right.
+    /// What is wrong, and what would be right.
     #[schema(examples("must be an integer from 1 to 65535"))]
     pub detail: String,
 }
 
-/// A document that breaks the rules of its type: every mistake found.
+/// All mistakes in a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Invalid(pub Vec<FieldError>);
@@ -42,7 +42,7 @@ impl Invalid {
 
 /// Reads the fields of one object into typed values.
 ///
-/// A field that is wrong yields `None` and is noted; [`ObjectReader::finish`] says whether any was.
+/// A wrong field yields `None`, and the reader collects the mistake for [`ObjectReader::finish`].
 pub struct ObjectReader {
     pointer: String,
     fields: Map<String, Value>,
@@ -50,12 +50,11 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Begins to read `value`, which stands at `pointer`, and refuses fields that are neither in
-    /// `known` nor in `ignored`.
+    /// Starts to read `value` at `pointer`. Refuses fields that are neither in `known` nor in `ignored`.
     ///
     /// # Errors
     ///
-    /// When `value` is not an object: then there is nothing to go on with.
+    /// If `value` is not an object, because then there are no fields to read.
     pub fn new(value: Value, pointer: &str, known: &[&str], ignored: &[&str]) -> Result<ObjectReader, Invalid> {
         let Value::Object(fields) = value else {
             return Err(Invalid::at(pointer, format!("must be an object, not {}", kind_of(&value))));
@@ -65,7 +64,7 @@ impl ObjectReader {
         Ok(ObjectReader { pointer: pointer.to_owned(), fields, errors })
     }
 
-    /// Reads a field that may be absent, by the rule of its type.
+    /// Reads an optional field with `read`.
     pub fn optional<T>(&mut self, field: &str, read: impl FnOnce(Value, &str) -> Result<T, Invalid>) -> Option<T> {
         let value = self.fields.swap_remove(field)?;
         let mut pointer = self.pointer.clone();
@@ -79,7 +78,7 @@ impl ObjectReader {
         }
     }
 
-    /// Reads a field that must be there.
+    /// Reads a required field.
     pub fn required<T>(&mut self, field: &str, read: impl FnOnce(Value, &str) -> Result<T, Invalid>) -> Option<T> {
         if !self.fields.contains_key(field) {
             self.note(field, "is required".into());
@@ -88,7 +87,7 @@ impl ObjectReader {
         self.optional(field, read)
     }
 
-    /// Notes a mistake in a field.
+    /// Records a mistake in a field.
     fn note(&mut self, field: &str, detail: String) {
         let mut pointer = self.pointer.clone();
         pointer_push(&mut pointer, field);
@@ -99,13 +98,13 @@ impl ObjectReader {
     ///
     /// # Errors
     ///
-    /// When any field was wrong: all of them.
+    /// All mistakes.
     pub fn finish(self) -> Result<(), Invalid> {
         if self.errors.is_empty() { Ok(()) } else { Err(Invalid(self.errors)) }
     }
 }
 
-/// Checks that an object at `pointer` has no key but those in `known` and in `ignored`.
+/// Checks that an object at `pointer` has no keys except those in `known` and in `ignored`.
 ///
 /// # Errors
 ///
@@ -119,7 +118,7 @@ pub fn refuse_unknown<'a>(
     let mut errors = Vec::new();
     for key in keys.filter(|key| !known.contains(&key.as_str()) && !ignored.contains(&key.as_str())) {
         let mut pointer = pointer.to_owned();
-        // A field of that length is nobody's; it is not repeated, and its object is pointed at.
+        // A longer key is no typing error. The response names its object and does not repeat the key.
         if key.len() <= MAX_REPEATED {
             pointer_push(&mut pointer, key);
         }
@@ -139,15 +138,15 @@ pub fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {
         .filter(|(likeness, _)| *likeness > 0.7);
     match nearest {
         Some((_, nearest)) => format!("unknown {what} `{shown}`; did you mean `{nearest}`?"),
-        None => format!("unknown {what} `{shown}`; known are {}", known.join(", ")),
+        None => format!("unknown {what} `{shown}`; use one of {}", known.join(", ")),
     }
 }
 
-/// A string.
+/// Reads a string.
 ///
 /// # Errors
 ///
-/// When it is anything else.
+/// If the value is not a string.
 pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
     match value {
         Value::String(text) => Ok(text),
@@ -155,11 +154,11 @@ pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
     }
 }
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 ///
 /// # Errors
 ///
-/// When it is anything else.
+/// If the value is neither.
 pub fn boolean(value: Value, pointer: &str) -> Result<bool, Invalid> {
     match value {
         Value::Bool(flag) => Ok(flag),
@@ -167,13 +166,13 @@ pub fn boolean(value: Value, pointer: &str) -> Result<bool, Invalid> {
     }
 }
 
-/// A whole number from `least` to `most`.
+/// Reads an integer from `least` to `most`.
 ///
 /// As in JSON Schema, `22.0` is the integer 22; `"22"` is not a number.
 ///
 /// # Errors
 ///
-/// When it is anything else.
+/// If the value is not such an integer.
 pub fn integer(value: &Value, pointer: &str, least: u32, most: u32) -> Result<u32, Invalid> {
     let wrong = || Invalid::at(pointer, format!("must be an integer from {least} to {most}"));
     let Value::Number(number) = value else {
@@ -189,11 +188,11 @@ pub fn integer(value: &Value, pointer: &str, least: u32, most: u32) -> Result<u3
     if (least..=most).contains(&integer) { Ok(integer) } else { Err(wrong()) }
 }
 
-/// One of some names, turned into what it names.
+/// Reads one of some names, and converts it.
 ///
 /// # Errors
 ///
-/// When it is anything else: the names.
+/// If the value is not one of the names: the names.
 pub fn one_of<T>(
     names: &'static [&'static str],
     from_name: impl FnOnce(&str) -> Option<T>,
@@ -204,7 +203,7 @@ pub fn one_of<T>(
     }
 }
 
-/// What `read` reads, or null.
+/// Reads null, or the value that `read` accepts.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a client sends to register a plugin.
+//! The document that a client sends to register a plugin.
 
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,11 +12,10 @@ use super::pids::Pids;
 use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string};
 use super::remote::{RemoteResource, free_object};
 
-/// A registration: the descriptive fields, and those runtime fields that the client names.
+/// A registration: the descriptive fields, and the runtime fields that the client names.
 ///
-/// A runtime field that is absent here is kept as it is when the plugin stands already, because
-/// the registry must not forget what may still run: to release something, name it
-/// (`"spawned_pids": []`, `"remote_resource": null`).
+/// If the plugin exists, the registry keeps runtime fields that are absent here: it must not forget a resource that may
+/// still run. To release a resource, name its field (`"spawned_pids": []`, `"remote_resource": null`).
 #[derive(Debug, Clone, PartialEq, ToSchema)]
 #[schema(as = PluginRegistration)]
 pub struct Registration {
@@ -26,48 +25,48 @@ pub struct Registration {
     /// The category.
     #[schema(value_type = String, min_length = 1, max_length = 256, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$", examples("transcription"))]
     pub category: Name,
-    /// What people call it.
+    /// The display name.
     #[schema(examples("Whisper Tiny Model"))]
     pub title: String,
-    /// A JSON Schema that configurations must obey: draft 2020-12, or the draft that `$schema`
-    /// names. Numbers and key order are kept as sent. A `$ref` to anywhere else is not followed.
+    /// A JSON Schema for configurations: draft 2020-12, or the draft that `$schema` names. Numbers and key order are
+    /// kept as sent. The registry does not follow a `$ref` to other documents.
     #[schema(value_type = Object)]
     pub config_schema: FreeJson,
-    /// What it does.
+    /// The purpose of the plugin.
     pub description: Option<String>,
-    /// Its version, in whatever form it has.
+    /// The version, in any format.
     #[schema(examples("1.0.0"))]
     pub version: Option<String>,
-    /// Where it does its work.
+    /// Where the plugin does its work.
     #[schema(required = false)]
     pub execution_mode: ExecutionMode,
-    /// Whether it starts child processes.
+    /// Whether the plugin starts child processes.
     #[schema(required = false)]
     pub manages_child_processes: bool,
-    /// Whether it starts things elsewhere.
+    /// Whether the plugin starts external resources.
     #[schema(required = false)]
     pub manages_external_resources: bool,
-    /// The conda environment that it runs in.
+    /// Its conda environment.
     pub conda_env_name: Option<String>,
-    /// What its users call it by: string to string.
+    /// User-defined labels: string to string.
     #[schema(required = false, value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Labels,
-    /// Whether it is ready for use. Runtime field: kept when absent.
+    /// Whether the plugin is ready for use. Runtime field: kept if absent.
     #[schema(nullable = false)]
     pub is_configured: Option<bool>,
-    /// The child processes that it holds: a set. Runtime field: kept when absent.
+    /// The process ids of its child processes: a set. Runtime field: kept if absent.
     #[schema(nullable = false, value_type = Option<Vec<u32>>)]
     pub spawned_pids: Option<Pids>,
-    /// The container that it holds; null for none. Runtime field: kept when absent.
+    /// The id of its container; null for none. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<String>)]
     pub container_id: Option<Option<String>>,
-    /// What it rents elsewhere; null for nothing. Runtime field: kept when absent.
+    /// Its remote resource; null for none. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<RemoteResource>)]
     pub remote_resource: Option<Option<RemoteResource>>,
-    /// The host on which its processes and container live. Runtime field: kept when absent.
+    /// The host of its processes and container. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<String>)]
     pub host: Option<Option<String>>,
-    /// The lease of the application process that holds it. Runtime field: kept when absent.
+    /// The lease of the application process that holds the plugin. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<String>)]
     pub lease_id: Option<Option<String>>,
 }
@@ -75,8 +74,7 @@ pub struct Registration {
 impl Registration {
     /// Reads a registration.
     ///
-    /// That `config_schema` is a JSON Schema, beyond being an object, is for
-    /// [`super::schema::check`] to say.
+    /// This checks only that `config_schema` is an object; [`super::schema::check`] checks the JSON Schema.
     ///
     /// # Errors
     ///
@@ -99,7 +97,7 @@ impl Registration {
         let remote_resource = fields.optional("remote_resource", nullable(RemoteResource::read));
         let labels = fields.optional("labels", Labels::read);
         fields.finish()?;
-        // `finish` has refused a document that lacks any of these four.
+        // `finish` refuses a document that lacks any of these four.
         let (Some(name), Some(category), Some(title), Some(config_schema)) = (name, category, title, config_schema)
         else {
             return Err(Invalid::at("", "name, category, title and config_schema are required"));
@@ -125,12 +123,12 @@ impl Registration {
         })
     }
 
-    /// The identity that it registers.
+    /// The identity of the plugin.
     pub fn key(&self) -> PluginKey {
         PluginKey { category: self.category.clone(), name: self.name.clone() }
     }
 
-    /// The plugin that stands after this registration, where `current` stood before.
+    /// The plugin after this registration; `current` is the plugin before.
     pub fn applied_to(self, current: Option<&Plugin>) -> Plugin {
         Plugin {
             name: self.name,

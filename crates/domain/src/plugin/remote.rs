@@ -1,4 +1,4 @@
-//! What a plugin rents elsewhere: a cloud machine, a serverless endpoint, a host reached by SSH.
+//! A plugin's remote resource: a cloud machine, a serverless endpoint, or a host reached by SSH.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,11 +9,11 @@ use super::read::{Invalid, ObjectReader, integer, nullable, one_of, string};
 use crate::wire_names;
 use bounded_schema::kind_of;
 
-/// The highest price accepted, in USD an hour: a typing error, not a machine.
+/// The maximum price, in USD an hour. A higher price is a typing error.
 pub const MAX_COST_PER_HOUR: f64 = 1e9;
 
 wire_names! {
-    /// Who rents it out.
+    /// The provider of a remote resource.
     Provider {
         /// Amazon Web Services.
         Aws = "aws",
@@ -31,7 +31,7 @@ wire_names! {
         Paperspace = "paperspace",
         /// Together AI.
         TogetherAi = "together_ai",
-        /// Any other.
+        /// Any other provider.
         Custom = "custom",
     }
 }
@@ -39,7 +39,7 @@ wire_names! {
 /// A remote resource, as the plugin's application describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RemoteResource {
-    /// Who rents it out.
+    /// The provider.
     pub provider: Provider,
     /// The provider's region.
     pub region: Option<String>,
@@ -48,34 +48,34 @@ pub struct RemoteResource {
     pub instance_id: Option<String>,
     /// The provider's id of the job.
     pub job_id: Option<String>,
-    /// Where it serves.
+    /// The URL of its service.
     pub endpoint_url: Option<String>,
-    /// Where it is reached by SSH.
+    /// Its host name for SSH.
     pub ssh_host: Option<String>,
     /// TCP port of the SSH server.
     #[schema(minimum = 1, maximum = 65535)]
     pub ssh_port: u16,
-    /// `provisioning`, `running`, `stopping`, `stopped`, `unknown`, or a provider's own word, kept as sent.
+    /// `provisioning`, `running`, `stopping`, `stopped`, `unknown`, or another status of the provider, kept as sent.
     #[schema(examples("running"))]
     pub status: String,
     /// The provider's name of the machine type.
     #[schema(examples("p3.8xlarge"))]
     pub resource_type: Option<String>,
-    /// How many GPUs it has.
+    /// The number of GPUs.
     pub gpu_count: u32,
-    /// Which GPUs.
+    /// The type of its GPUs.
     #[schema(examples("A100"))]
     pub gpu_type: Option<String>,
-    /// What it costs, in USD an hour, kept as a 64-bit floating-point number (IEEE 754).
+    /// Its price, in USD an hour, kept as a 64-bit floating-point number (IEEE 754).
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub estimated_cost_per_hour: Option<f64>,
-    /// Anything else; numbers and key order are kept as sent.
+    /// Further data; numbers and key order are kept as sent.
     #[schema(value_type = Object)]
     pub metadata: FreeJson,
 }
 
 impl RemoteResource {
-    /// The fields, as they are called on the wire.
+    /// The fields, by their names on the wire.
     pub const FIELDS: &[&str] = &[
         "provider",
         "region",
@@ -92,7 +92,7 @@ impl RemoteResource {
         "metadata",
     ];
 
-    /// Reads a remote resource that stands at `pointer`; absent fields take the source model's defaults.
+    /// Reads a remote resource at `pointer`; absent fields take the source model's defaults.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl RemoteResource {
             fields.optional("estimated_cost_per_hour", nullable(|value, at| cost_per_hour(&value, at))).flatten();
         let metadata = fields.optional("metadata", free_object);
         fields.finish()?;
-        // `finish` has refused a document without a provider.
+        // `finish` refuses a document without a provider.
         let provider = provider.ok_or_else(|| Invalid::at(pointer, "provider is required"))?;
         Ok(RemoteResource {
             provider,
@@ -135,7 +135,7 @@ impl RemoteResource {
         self.status == "running"
     }
 
-    /// Returns true if and only if the provider may be charging for it.
+    /// Returns true if and only if the provider may charge for it.
     pub fn is_billable(&self) -> bool {
         matches!(self.status.as_str(), "provisioning" | "running" | "stopping")
     }
@@ -148,13 +148,13 @@ fn port(value: &Value, pointer: &str) -> Result<u16, Invalid> {
 
 fn cost_per_hour(value: &Value, pointer: &str) -> Result<f64, Invalid> {
     match value.as_f64() {
-        // -0 is 0, and is kept as 0.
+        // -0 is stored as 0.
         Some(cost) if (0.0..=MAX_COST_PER_HOUR).contains(&cost) => Ok(cost.abs()),
         _ => Err(Invalid::at(pointer, "must be a number from 0 to 1000000000 (USD an hour), or null")),
     }
 }
 
-/// An object whose content is the client's own.
+/// An object whose content belongs to the client.
 pub(crate) fn free_object(value: Value, pointer: &str) -> Result<FreeJson, Invalid> {
     match value {
         Value::Object(_) => Ok(FreeJson::from(&value)),

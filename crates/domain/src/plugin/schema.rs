@@ -1,28 +1,27 @@
-//! JSON Schema: whether a document is one, and whether a configuration obeys it.
+//! JSON Schema: checking schemas and configurations.
 //!
-//! `bounded_schema` says so, a package of this workspace; its documentation has the limits.
+//! The package `bounded_schema` of this workspace does the checks; its documentation lists the limits.
 
 pub use bounded_schema::is_quick;
 use serde_json::Value;
 
 use super::read::{FieldError, Invalid};
 
-/// Checks that `schema` is a valid JSON Schema, within the limits. `pointer` is where it stands in
-/// the document.
+/// Checks that `schema` is a valid JSON Schema, within the limits. `pointer` is its place in the document.
 ///
 /// # Errors
 ///
-/// What is wrong with it, each by its place.
+/// Every mistake in the schema, with its place.
 pub fn check(schema: &Value, pointer: &str) -> Result<(), Invalid> {
     bounded_schema::check(schema, pointer).map_err(Invalid::from)
 }
 
-/// Checks that `config` obeys `schema`.
+/// Checks that `config` is valid under `schema`.
 ///
 /// # Errors
 ///
-/// Where it does not, each by its place in the configuration. No detail repeats a value: a
-/// configuration may hold secrets.
+/// Every mistake, with its place in the configuration. No error repeats a value, because a configuration may hold
+/// secrets.
 pub fn check_config(config: &Value, schema: &Value) -> Result<(), Invalid> {
     bounded_schema::check_config(config, schema).map_err(Invalid::from)
 }

@@ -1,26 +1,26 @@
-//! Which values of a configuration are secret: those that its schema marks by `writeOnly: true` or `format: password`.
+//! The secret values of a configuration: those that its schema marks by `writeOnly: true` or `format: password`.
 //!
-//! To take something for a secret that is none does little harm, and to overlook one does. So every subschema that could
-//! apply to a value counts, whether it does or not: all branches of `anyOf`, `oneOf` and `if`, all patterns of
-//! `patternProperties`, and the keywords of all drafts; and where following them would take too long, all is secret.
+//! Masking a value that is not secret does little harm; showing a secret does. So every subschema that could apply to a
+//! value counts: all branches of `anyOf`, `oneOf` and `if`, all patterns of `patternProperties`, and the keywords of
+//! all drafts. If the search would take too long, the whole configuration is secret.
 
 use serde_json::{Map, Value};
 
 use super::read::{FieldError, Invalid};
 use bounded_schema::pointer_push;
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub const MASK: &str = "********";
 
-/// The most places that one answer names.
+/// The maximum number of places in one response.
 const MAX_ERRORS: usize = 100;
 
-/// How many subschemas are looked at for one configuration, at most: some 50 ms.
+/// The maximum number of subschemas to visit for one configuration: about 50 ms.
 const MAX_STEPS: usize = 1_000_000;
 
 type SecretSchema = Map<String, Value>;
 
-/// A configuration with all secrets masked. What is null is none.
+/// A configuration with all secrets masked. A null value is not masked.
 pub fn masked(config: &Value, schema: &Value) -> Value {
     let mut masked = config.clone();
     let mut walk = SecretWalk { root: schema, steps: 0 };
@@ -30,12 +30,12 @@ pub fn masked(config: &Value, schema: &Value) -> Value {
     masked
 }
 
-/// Refuses a configuration that has the mask where a secret belongs: it was read by somebody who may not see that, and
-/// saving it would lose the secret.
+/// Refuses a configuration with the mask in the place of a secret. Its client read a masked configuration, and saving
+/// it would lose the secret.
 ///
 /// # Errors
 ///
-/// Where it has.
+/// Every place of a mask.
 pub fn refuse_masks(config: &Value, schema: &Value) -> Result<(), Invalid> {
     if !has_mask(config) {
         return Ok(());
@@ -45,8 +45,7 @@ pub fn refuse_masks(config: &Value, schema: &Value) -> Result<(), Invalid> {
     if walk.find_masks(config, &[schema], &mut String::new(), &mut places).is_none() {
         places = vec![String::new()];
     }
-    let detail =
-        format!("is the mask `{MASK}` and not the secret, which whoever has read this may not see; send the secret");
+    let detail = format!("is the mask `{MASK}` that replaces a secret in responses; send the secret itself");
     let error = |pointer| FieldError { pointer, detail: detail.clone() };
     let errors: Vec<_> = places.into_iter().take(MAX_ERRORS).map(error).collect();
     if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
@@ -68,7 +67,7 @@ struct SecretWalk<'a> {
 }
 
 impl<'a> SecretWalk<'a> {
-    /// Masks what is secret; `None` when it would take too long.
+    /// Masks the secrets; `None` if that would take too long.
     fn mask(&mut self, value: &mut Value, schemas: &[&'a Value]) -> Option<()> {
         let schemas = self.all_that_apply(schemas)?;
         if schemas.iter().any(|schema| is_secret(schema)) {
@@ -95,7 +94,7 @@ impl<'a> SecretWalk<'a> {
         Some(())
     }
 
-    /// Finds the places of secrets at which the mask stands; `None` when it would take too long.
+    /// Finds masks in the places of secrets; `None` if that would take too long.
     fn find_masks(
         &mut self,
         value: &Value,
@@ -133,7 +132,7 @@ impl<'a> SecretWalk<'a> {
         Some(())
     }
 
-    /// The schemas, with all that they refer to or have for the same value, each once.
+    /// These schemas, and all schemas that they refer to or apply to the same value, each once.
     fn all_that_apply(&mut self, schemas: &[&'a Value]) -> Option<Vec<&'a SecretSchema>> {
         let mut all: Vec<&'a SecretSchema> = Vec::new();
         let mut open: Vec<&'a Value> = schemas.to_vec();
@@ -194,7 +193,7 @@ impl<'a> SecretWalk<'a> {
         Some(of_item)
     }
 
-    /// What a reference within the schema leads to; those that lead elsewhere were refused with the schema.
+    /// The target of a reference within the schema. Schemas with other references were refused at registration.
     fn target(&self, reference: &str) -> Option<&'a Value> {
         let (_, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let fragment = percent_encoding::percent_decode_str(fragment).decode_utf8().ok()?;
@@ -210,7 +209,7 @@ impl<'a> SecretWalk<'a> {
     }
 }
 
-/// The subschema with a plain name; at the same time what only looks like one, which does no harm.
+/// The subschema with a plain name. A value that only looks like one also matches, which does no harm.
 fn anchored<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
         Value::Object(fields) => {

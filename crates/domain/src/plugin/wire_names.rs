@@ -1,8 +1,7 @@
-//! Enumerations whose values have names on the wire, in the store and in the API's description:
-//! each name is written once, and what it means is its documentation.
+//! Enumerations with names on the wire, in the store and in the API's description: each name is written once.
 
-/// Declares an enumeration of wire names: the type, and its names in order. The API's description has the documentation of
-/// each, in `x-enumDescriptions`.
+/// Declares an enumeration: the type, and its wire names in order. The documentation of each value is in the API's
+/// description, too, as `x-enumDescriptions`.
 #[macro_export]
 macro_rules! wire_names {
     ($(#[doc = $about:literal])+ $type:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)? }) => {
@@ -22,7 +21,7 @@ macro_rules! wire_names {
                 match self { $($type::$variant => $name),+ }
             }
 
-            /// The value of a wire name.
+            /// Parses a wire name.
             pub fn from_name(name: &str) -> Option<$type> {
                 match name { $($name => Some($type::$variant),)+ _ => None }
             }

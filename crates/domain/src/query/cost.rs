@@ -1,4 +1,4 @@
-//! A question about costs: what to sum, over which time, in which groups.
+//! Cost queries: which costs to sum, over which time, in which groups.
 
 use std::collections::BTreeMap;
 
@@ -13,40 +13,39 @@ use crate::money::Spend;
 use crate::plugin::PluginKey;
 use crate::state::State;
 
-/// What is asked.
+/// A cost query.
 #[derive(Debug, Clone, Default)]
 pub struct CostQuery {
-    /// About plugins that fulfil these while they cost something.
+    /// Plugins that meet these filters while they cost money.
     pub filters: Vec<Filter>,
-    /// By what the amounts are grouped.
+    /// The property that amounts are grouped by.
     pub group_by: Option<GroupBy>,
-    /// For how long the estimate is, in millionths of an hour.
+    /// The length of the estimate, in millionths of an hour.
     pub hours: i128,
-    /// What was spent at or after this time; `None` for all that there ever was.
+    /// Spending at or after this time; `None` for all spending.
     pub from: Option<Timestamp>,
-    /// What was spent before this time.
+    /// Spending before this time.
     pub to: Option<Timestamp>,
 }
 
-/// What has been spent in a time.
+/// The spending in a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CostPeriod {
-    /// When it begins; `None` for all that there ever was.
+    /// The start; `None` for all time.
     pub from: Option<Timestamp>,
-    /// When it ends.
+    /// The end.
     pub to: Timestamp,
-    /// How much of the sum lies before what the journal keeps, and so is known by its bounds alone, or by no more than
-    /// its plugin.
+    /// The part of the sum from before the compact revision. Only its bounds are known, or only its plugin.
     pub forgotten: Spend,
 }
 
 impl CostQuery {
-    /// What it costs now, and nothing of what was spent.
+    /// Current costs only, without past spending.
     pub fn present(&self, state: &State) -> Statement {
         self.standing(state, None)
     }
 
-    /// What stands, of the time of `window`, or what it costs now where there is none.
+    /// The cost of existing plugins within `window`; without a window, their current cost only.
     pub fn standing(&self, state: &State, window: Option<Window>) -> Statement {
         let mut statement = Statement { is_grouped: self.group_by.is_some(), ..Statement::default() };
         let billable = state.having(&IndexKey::Billable);
@@ -58,19 +57,19 @@ impl CostQuery {
         statement
     }
 
-    /// Whether everything that is asked of what has ended follows from the identity of its plugin.
+    /// Returns true if and only if the query needs only the identity of an ended version's plugin.
     pub fn is_fixed(&self) -> bool {
         self.filters.iter().all(|filter| of_key(filter).is_some())
             && self.group_by.as_ref().is_none_or(GroupBy::is_fixed)
     }
 
-    /// Whether the filters that follow from a plugin's identity hold for it.
+    /// Whether the filters on the plugin's identity accept it.
     fn may_accept(&self, key: &PluginKey) -> bool {
         self.filters.iter().filter_map(of_key).all(|holds| holds(key))
     }
 }
 
-/// A filter that asks for nothing but a plugin's identity.
+/// A filter that depends on a plugin's identity only.
 fn of_key(filter: &Filter) -> Option<impl Fn(&PluginKey) -> bool> {
     let (categories, names) = match filter {
         Filter::Category(categories) => (Some(categories.clone()), None),
@@ -83,24 +82,24 @@ fn of_key(filter: &Filter) -> Option<impl Fn(&PluginKey) -> bool> {
     })
 }
 
-/// A sum in the making.
+/// A sum in progress.
 pub struct CostSum<'a> {
     /// The question.
     pub query: &'a CostQuery,
-    /// The time that it is about.
+    /// The time to sum over.
     pub window: Window,
-    /// The present.
+    /// The current state.
     pub state: &'a State,
-    /// What was added so far.
+    /// The sum so far.
     pub statement: Statement,
-    /// What of each plugin's cost the journal has told, the whole of each version.
+    /// The cost of each plugin by its versions in the journal.
     pub told: BTreeMap<PluginKey, Spend>,
-    /// When that begins which the journal keeps, if something before it was asked for.
+    /// The time of the compact revision, if the query asks for earlier costs.
     pub known_from: Option<Timestamp>,
 }
 
 impl CostSum<'_> {
-    /// Adds what ended with a change.
+    /// Adds the version that a change ended.
     pub fn add_ended(&mut self, transition: &Transition) {
         let Some(record) = transition.before() else { return };
         let end = transition.change.at;
@@ -116,12 +115,12 @@ impl CostSum<'_> {
         }
     }
 
-    /// Adds what the books know of, and the journal did not tell; returns how much that is.
+    /// Adds the costs that are in the ledger but no longer in the journal; returns their sum.
     pub fn add_forgotten(&mut self) -> Spend {
         let is_whole = self.query.from.is_none() && self.query.to.is_none() && self.told.is_empty();
         let mut sum = Spend::default();
         if !is_whole && self.known_from.is_none() {
-            // The journal keeps everything that was asked for.
+            // The journal has the whole time of the query.
             return sum;
         }
         let known_from = self.known_from.unwrap_or(self.window.to);
@@ -130,7 +129,7 @@ impl CostSum<'_> {
                 continue;
             }
             let rest = accrual.closed.without(self.told.get(key).copied().unwrap_or_default());
-            // All of it was spent in the window only if the window has all of the time that was forgotten.
+            // The whole amount is in the window only if the window covers the whole compacted time.
             let is_within = self.window.from <= accrual.began && self.window.to >= known_from;
             let is_ours = self.query.filters.iter().all(|filter| of_key(filter).is_some());
             let rest = if is_within && is_ours { rest } else { rest.at_most() };

@@ -1,11 +1,11 @@
-//! One condition that a list sets for plugins.
+//! One filter of a list of plugins.
 
 use jiff::Timestamp;
 
 use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, UniqueId};
 use crate::record::{FindingKind, Record};
 
-/// One condition; where it has several values, any of them will do.
+/// One filter. If it has several values, one match is enough.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// `has_active_resources`
@@ -22,7 +22,7 @@ pub enum Filter {
     Name(Vec<String>),
     /// The execution mode.
     ExecutionMode(Vec<ExecutionMode>),
-    /// Whom it rents from.
+    /// The provider of its remote resource.
     Provider(Vec<Provider>),
     /// The status of its remote resource.
     Status(Vec<String>),
@@ -32,29 +32,29 @@ pub enum Filter {
     Host(Vec<String>),
     /// The lease.
     Lease(Vec<String>),
-    /// A label's value.
+    /// The value of a label.
     Label {
         /// Which label.
         key: String,
         /// Its values.
         values: Vec<String>,
     },
-    /// A process id among its own.
+    /// One of its process ids.
     Pid(Vec<Pid>),
     /// The container.
     Container(Vec<String>),
-    /// A part of its id, title or description, in lower case.
+    /// A substring of its id, title or description, in lower case.
     Text(Vec<String>),
     /// Changed at or after this time.
     UpdatedSince(Timestamp),
-    /// Holds something with one of these findings.
+    /// Holds a resource with one of these findings.
     Finding(Vec<FindingKind>),
-    /// Holds something that was seen to be alive.
+    /// Holds a resource that was seen alive.
     Verified(bool),
 }
 
 impl Filter {
-    /// Returns true if and only if `record` fulfils this.
+    /// Returns true if and only if the filter accepts `record`.
     pub fn accepts(&self, record: &Record) -> bool {
         let plugin: &Plugin = &record.plugin;
         let remote = plugin.remote_resource.as_ref();
@@ -84,7 +84,7 @@ impl Filter {
     }
 }
 
-/// Whether any of `parts`, which are in lower case, is a part of a text about the plugin.
+/// Whether one of `parts`, in lower case, is a substring of the plugin's id, title or description.
 fn mentions(plugin: &Plugin, id: &UniqueId, parts: &[String]) -> bool {
     let texts = [Some(id.as_str()), Some(plugin.title.as_str()), plugin.description.as_deref()];
     texts.into_iter().flatten().map(str::to_lowercase).any(|text| parts.iter().any(|part| text.contains(part)))

@@ -1,4 +1,4 @@
-//! Filters as texts: a name and its values, as a query has them, and what a webhook keeps.
+//! Filters as texts: a name and its values, as in a URL's query or in a webhook's document.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::filter::Filter;
 use crate::plugin::{ExecutionMode, Name, Pid, Provider};
 use crate::record::FindingKind;
 
-/// The names of all filters; beside them there is `label.<key>`.
+/// The names of all filters, except `label.<key>`.
 pub const NAMES: &[&str] = &[
     "active",
     "billable",
@@ -29,11 +29,11 @@ pub const NAMES: &[&str] = &[
 ];
 
 impl Filter {
-    /// The filter of this name with these values; `None` when it is no condition, or the name is no filter's.
+    /// The filter of this name with these values; `None` if it accepts every plugin, or if no filter has this name.
     ///
     /// # Errors
     ///
-    /// What is wrong with a value, for the one who has sent it.
+    /// What is wrong with a value, for the client.
     pub fn read(name: &str, values: &[String]) -> Result<Option<Filter>, String> {
         let texts = || values.to_vec();
         Ok(Some(match name {
@@ -45,7 +45,7 @@ impl Filter {
                 let locals = values.iter().map(|value| local(value)).collect::<Result<Vec<_>, _>>()?;
                 return Ok(both_cancel(&locals, Filter::Local));
             }
-            // A text that is no name is nobody's category: it matches nothing.
+            // A text that is not a valid name matches no category.
             "category" => Filter::Category(values.iter().filter_map(|value| Name::new(value).ok()).collect()),
             "name" => Filter::Name(texts()),
             "execution_mode" => {
@@ -75,7 +75,7 @@ fn flag_filter(name: &str, values: &[String], make: impl Fn(bool) -> Filter) -> 
     Ok(both_cancel(&flags, make))
 }
 
-/// `true,false` asks for either, which is no condition.
+/// `true,false` asks for both, so it is no filter.
 fn both_cancel(flags: &[bool], make: impl Fn(bool) -> Filter) -> Option<Filter> {
     match (flags.contains(&true), flags.contains(&false)) {
         (true, false) => Some(make(true)),
@@ -88,7 +88,7 @@ fn all<T>(name: &str, values: &[String], known: &[&str], of: impl Fn(&str) -> Op
     values.iter().map(|value| named(name, value, known, &of)).collect()
 }
 
-/// A value that is one of some names, turned into what it names.
+/// Parses one of some names.
 ///
 /// # Errors
 ///
@@ -100,22 +100,22 @@ pub fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str) -> Op
     }
 }
 
-/// A process id.
+/// Parses a process id.
 ///
 /// # Errors
 ///
-/// What a process id is.
+/// The range of process ids.
 pub fn pid_of(value: &str) -> Result<Pid, String> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let pid = value.parse().ok().filter(|pid| digits && *pid > 0);
     pid.ok_or_else(|| "`pid` must be an integer from 1 to 4294967295".into())
 }
 
-/// A value that is true or false.
+/// Parses `true` or `false`.
 ///
 /// # Errors
 ///
-/// That it must be.
+/// If the value is neither.
 pub fn flag_of(name: &str, value: &str) -> Result<bool, String> {
     match value {
         "true" => Ok(true),
@@ -124,14 +124,14 @@ pub fn flag_of(name: &str, value: &str) -> Result<bool, String> {
     }
 }
 
-/// A time.
+/// Parses a time.
 ///
 /// # Errors
 ///
-/// What a time looks like.
+/// An example of a time.
 pub fn time_of(name: &str, values: &[String]) -> Result<Timestamp, String> {
     let [value] = values else { return Err(format!("`{name}` takes one value")) };
-    // An unencoded `+` of an offset has become a space.
+    // The server decodes an unencoded `+` of an offset to a space.
     value
         .replace(' ', "+")
         .parse()

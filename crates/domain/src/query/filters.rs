@@ -1,4 +1,4 @@
-//! The filters of `GET /plugins` in a document: of which plugins a webhook is told, and what a budget is for.
+//! The filters of `GET /plugins` in a document: they select the plugins of a webhook or of a budget.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::plugin::Invalid;
 use crate::plugin::read::{kind_of, pointer_push, refuse_unknown};
 use crate::record::Record;
 
-/// The longest text of all filters together, in bytes.
+/// The maximum length of all filters together, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// Filters, as they were sent and as they are asked. All of them must hold.
+/// Filters, as sent and as parsed. A plugin must meet all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Filters {
@@ -24,11 +24,11 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Reads an object of filters: names with a value, or with an array of values any of which will do.
+    /// Reads an object of filters: names with a value, or with an array of alternative values.
     ///
     /// # Errors
     ///
-    /// Every name and value that is not known.
+    /// Every unknown name and value.
     pub fn read(value: Value, pointer: &str) -> Result<Filters, Invalid> {
         let Value::Object(sent) = value else {
             return Err(Invalid::at(pointer, format!("must be an object, not {}", kind_of(&value))));
@@ -52,29 +52,29 @@ impl Filters {
         if errors.is_empty() { Ok(Filters { sent, read }) } else { Err(Invalid(errors)) }
     }
 
-    /// The filters as they were sent.
+    /// The filters as sent.
     pub fn sent(&self) -> &Map<String, Value> {
         &self.sent
     }
 
-    /// Returns true if and only if a plugin fulfils all of them.
+    /// Returns true if and only if a plugin meets all filters.
     pub fn accept(&self, record: &Record) -> bool {
         self.read.iter().all(|filter| filter.accepts(record))
     }
 
-    /// Returns true if and only if there are no filters, or one of `records` fulfils them all.
+    /// Returns true if and only if there are no filters, or one of `records` meets all of them.
     pub fn accept_any<'a>(&self, mut records: impl Iterator<Item = &'a Arc<Record>>) -> bool {
         self.read.is_empty() || records.any(|record| self.accept(record))
     }
 }
 
-/// The texts of a value: what a query would have.
+/// The texts of a value, as in a URL's query.
 fn texts(value: &Value) -> Result<Vec<String>, String> {
     let text = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         Value::Bool(flag) => Ok(flag.to_string()),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(format!("must be a value, or an array of values, and not {}", kind_of(other))),
+        other => Err(format!("must be a value or an array of values, not {}", kind_of(other))),
     };
     match value {
         Value::Array(values) if values.is_empty() => Err("must have at least one value".into()),

@@ -1,4 +1,4 @@
-//! Which changes could change an answer: what a long poll waits for.
+//! The changes that could change an answer: a long poll waits for them.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::lease::Lease;
 use crate::plugin::UniqueId;
 use crate::record::Record;
 
-/// An answer that changes can change.
+/// A query whose answer depends on changes.
 pub trait Interest: Sync {
-    /// The narrowest topic that has every such change.
+    /// The narrowest topic on which every change relevant to this query is published.
     fn topic(&self) -> Topic;
 
     /// Returns true if and only if the answer may differ before and after `transition`.
@@ -42,10 +42,10 @@ impl Interest for ListQuery {
     }
 }
 
-/// What is held.
+/// A list of resources.
 impl Interest for ResourceQuery {
     fn topic(&self) -> Topic {
-        // A look-up finds what may be on the host, too, because nobody has said where it is.
+        // A look-up also finds plugins without a host, because they may be on the requested one.
         let host = self.host.as_deref().filter(|_| !self.is_look_up());
         host.map_or(Topic::Everything, |host| Topic::Host(host.into()))
     }
@@ -66,7 +66,7 @@ impl Interest for ResourceQuery {
                 record.observed.clone(),
             )
         };
-        // Most changes are about something else; making rows costs more than comparing what they are made of.
+        // Most changes concern other fields; comparing those fields is cheaper than making rows.
         if let (Some(before), Some(after)) = (transition.before(), transition.after())
             && held(before) == held(after)
         {
@@ -77,7 +77,7 @@ impl Interest for ResourceQuery {
     }
 }
 
-/// Counts of everything.
+/// All counts.
 #[derive(Debug, Clone, Copy)]
 pub struct CountsInterest;
 
@@ -99,7 +99,7 @@ impl Interest for CountsInterest {
 }
 
 impl Filter {
-    /// A topic that has every change of what fulfils this, if there is one.
+    /// A topic on which every change relevant to this filter is published, if there is one.
     pub fn topic(&self) -> Option<Topic> {
         let only = |values: &[String]| match values {
             [value] => Some(value.as_str().into()),

@@ -1,14 +1,14 @@
-//! Questions: lists of plugins and of what they hold, counts, costs, and which changes could change an answer.
+//! Queries: lists of plugins and of resources, counts, costs, and the changes that could change an answer.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`filter`], [`filter_text`], [`filters`] | one condition; its name and values as text; several of them in a document |
+//! | [`filter`], [`filter_text`], [`filters`] | one filter; its name and values as text; filters in a document |
 //! | [`sort`] | the order of a list, and a position in it |
 //! | [`plugins`] | lists of plugins |
-//! | [`resources`], [`resource_row`] | what is held, and one row of it |
+//! | [`resources`], [`resource_row`] | lists of resources, and one row |
 //! | [`stats`] | counts |
-//! | [`cost`] | sums of what plugins have cost |
-//! | [`topic`], [`interest`] | the kinds of changes that can be followed; the narrowest kind for a question |
+//! | [`cost`] | sums of costs |
+//! | [`topic`], [`interest`] | topics to subscribe to; the narrowest topic for a query |
 
 pub mod cost;
 pub mod filter;

@@ -1,7 +1,7 @@
-//! Lists of plugins: which, in what order, and how many at a time.
+//! Lists of plugins: filters, order and pages.
 //!
-//! The cost follows from the smallest index among the filters. A list that one index answers
-//! alone, in the default order, costs what it returns; its total is the index's size.
+//! The cost depends on the smallest index among the filters. If one index has exactly the answer in the default order,
+//! the list costs only what it returns, and its total is the index's size.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -14,31 +14,31 @@ use crate::index::{IndexKey, Records};
 use crate::record::Record;
 use crate::state::State;
 
-/// Which plugins to list, in what order, how many, and from where.
+/// A query for a list of plugins.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
-    /// All of these must hold.
+    /// The filters; a plugin must meet all of them.
     pub filters: Vec<Filter>,
     /// The order.
     pub sort: Sort,
-    /// The most items to return; `None` for all.
+    /// The maximum number of items; `None` for all.
     pub limit: Option<usize>,
-    /// The items begin after this place.
+    /// The position after which the items start.
     pub after: Option<Position>,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Listing {
     /// The items, in order.
     pub items: Vec<Arc<Record>>,
-    /// How many plugins fulfil the filters, on all pages.
+    /// The number of plugins that meet the filters, on all pages.
     pub total: usize,
-    /// Where the next page begins; `None` on the last.
+    /// The position where the next page starts; `None` on the last page.
     pub next: Option<Position>,
 }
 
-/// How a list will be made: from which candidates, and what remains to be asked of each.
+/// A plan for a list: the candidates, and the filters that remain to be checked.
 pub struct Plan<'a> {
     query: &'a ListQuery,
     candidates: Vec<&'a Records>,
@@ -61,20 +61,20 @@ impl ListQuery {
 }
 
 impl Plan<'_> {
-    /// How many records have to be looked at.
+    /// The number of records to visit.
     pub fn cost(&self) -> usize {
         let size = self.candidates.iter().map(|records| records.size()).sum();
         if self.is_direct() { self.query.limit.unwrap_or(size).min(size) } else { size }
     }
 
-    /// Whether one index holds exactly the answer, in its order.
+    /// Whether one index has exactly the answer, in its order.
     fn is_direct(&self) -> bool {
         self.rest.is_empty()
             && self.candidates.len() <= 1
             && self.query.sort == Sort { field: SortField::UniqueId, descending: false }
     }
 
-    /// Makes the list.
+    /// Executes the plan.
     pub fn run(&self) -> Listing {
         if self.is_direct() { self.run_direct() } else { self.run_scan() }
     }
@@ -96,7 +96,7 @@ impl Plan<'_> {
 
     fn run_scan(&self) -> Listing {
         let sort = self.query.sort;
-        // A heap of the best places: a page of a long list does not sort the whole of it.
+        // A heap of the first positions, so that a page of a long list does not sort the whole list.
         let most = self.query.limit.map(|limit| limit.saturating_add(1));
         let mut best = BinaryHeap::new();
         let mut total = 0;
@@ -122,7 +122,7 @@ impl Plan<'_> {
     }
 }
 
-/// A record with its place, ordered by it.
+/// A record with its position, ordered by position.
 struct Ranked<'a> {
     sort: Sort,
     position: Position,
@@ -150,7 +150,7 @@ impl PartialEq for Ranked<'_> {
 impl Eq for Ranked<'_> {}
 
 impl Filter {
-    /// The records that fulfil this, when indexes hold exactly them, each once.
+    /// The records that this filter accepts, if indexes hold exactly those, each once.
     pub(crate) fn indexed<'a>(&self, state: &'a State) -> Option<Vec<&'a Records>> {
         let keys: Vec<IndexKey> = match self {
             Filter::Active(true) => vec![IndexKey::Active],
@@ -161,11 +161,11 @@ impl Filter {
             Filter::Provider(providers) => providers.iter().copied().map(IndexKey::Provider).collect(),
             Filter::Host(hosts) => hosts.iter().map(|host| IndexKey::Host(host.as_str().into())).collect(),
             Filter::Lease(leases) => leases.iter().map(|lease| IndexKey::Lease(lease.as_str().into())).collect(),
-            // A plugin may hold several of the processes asked for, and must be listed once.
+            // A plugin may hold several of the requested processes, and must be listed once.
             Filter::Pid(pids) if pids.len() == 1 => pids.iter().copied().map(IndexKey::Pid).collect(),
             Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
             Filter::Verified(true) => vec![IndexKey::Verified],
-            // As above, of findings.
+            // The same holds for findings.
             Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::Finding).collect(),
             _ => return None,
         };

@@ -1,4 +1,4 @@
-//! A held thing as a row of `GET /resources`.
+//! A resource as a row of `GET /resources`.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,106 +12,106 @@ use crate::record::{FindingKind, Holder, Holding, Observation, ObservedState, Re
 use crate::state::State;
 use crate::wire_names;
 
-/// One thing that a plugin claims to hold.
+/// One resource that a plugin claims to hold.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Resource {
-    /// Whose it is: a unique_id.
+    /// The unique_id of its plugin.
     #[schema(value_type = String)]
     pub plugin: UniqueId,
-    /// What it is.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// Where it is; null when the plugin has not said, and for what is remote.
+    /// The host of the resource; null if the plugin has no host, and for remote resources.
     #[schema(required)]
     pub host: Option<String>,
-    /// The process id, the container id, or of a remote resource the first that it has of
-    /// instance id, job id, endpoint and SSH host.
+    /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
+    /// and SSH host.
     #[schema(required)]
     pub id: Option<String>,
-    /// What the plugin says of it: `running` for a process or a container, the status of a remote resource.
+    /// The status that the plugin claims: `running` for a process or a container, the status of a remote resource.
     pub claimed: String,
-    /// Whether a provider may be charging for it.
+    /// Whether a provider may charge for it.
     pub billable: bool,
-    /// What was seen of it; null before the first look.
+    /// The last observation; null if there is none.
     #[schema(required)]
     pub observed: Option<ObservedRow>,
-    /// What is wrong with it; null when nothing is.
+    /// What is wrong with it; null if nothing is.
     #[schema(required)]
     pub finding: Option<FindingKind>,
-    /// The lease of the application process that holds it; null when the plugin has named none.
+    /// The lease of the application process that holds it; null if the plugin names none.
     #[schema(required)]
     pub lease: Option<LeaseRow>,
-    /// How certain it is that this is what was asked for, and that it is there.
+    /// How certain it is that the resource matches the query and exists.
     pub certainty: Certainty,
-    /// Why the finding is one, and what can be done next; null when there is none.
+    /// The evidence of the finding and the next step; null without a finding.
     #[schema(required)]
     pub evidence: Option<Evidence>,
 }
 
 wire_names! {
-    /// How certain it is that a row is what was asked for, and that it is there.
+    /// How certain it is that a resource matches the query and exists.
     Certainty {
-        /// It was seen to be alive.
+        /// An agent or a probe saw it alive.
         Seen = "seen",
-        /// Its plugin says so, and no probe has seen it, or not lately.
+        /// Its plugin claims it, and there is no recent observation.
         Claimed = "claimed",
-        /// Its plugin has not said on which host it is: it may be on the one that was asked for, or on another.
+        /// Its plugin has no host: the resource may be on the requested host or on another one.
         Doubtful = "doubtful",
-        /// It was seen to be gone, or to be another thing of the same name.
+        /// It was seen gone, or its name belongs to another resource.
         Ended = "ended",
     }
 }
 
-/// What was seen of a held thing.
+/// An observation of a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = ResourceObserved)]
 pub struct ObservedRow {
-    /// What was seen.
+    /// The observed state.
     pub state: ObservedState,
-    /// When it was seen last.
+    /// When it was last observed.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Since when it was seen to be so, without a break.
+    /// Since when every observation had this state.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Who saw it.
+    /// The agent or probe.
     pub by: String,
-    /// What there is to say about it.
+    /// Details for people.
     #[schema(required)]
     pub detail: Option<String>,
-    /// What tells it from a stranger of the same name, as it was at first sight.
+    /// The identity at the first observation. It distinguishes the resource from a later one of the same name.
     #[schema(value_type = Option<Object>, required)]
     pub identity: Option<FreeJson>,
 }
 
-/// The lease that a plugin has named.
+/// The lease that a plugin names.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = ResourceLease)]
 pub struct LeaseRow {
-    /// As the plugin has named it.
+    /// The id, as the plugin names it.
     pub lease_id: String,
-    /// `active`, `lost` or `released`; `unknown` when there is no such lease.
+    /// `active`, `lost` or `released`; `unknown` if there is no such lease.
     #[schema(examples("active"))]
     pub state: &'static str,
 }
 
-/// Why a finding is one.
+/// The evidence of a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Evidence {
-    /// Since when it is known to be so; null before the first look.
+    /// Since when the finding is true; null if the resource was never observed.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub since: Option<Timestamp>,
-    /// What was seen, when, by which observer, and what is known of the holder.
+    /// The observation, its time and agent, and the state of the holder.
     pub text: String,
-    /// What can safely be done next. The registry itself stops nothing.
+    /// The next safe step for the operator. The registry itself stops nothing.
     pub next_step: String,
-    /// What the plugin's remote resources had cost by their declared prices when this was found, in USD: at least, and at
-    /// most. Null for what has no price.
+    /// The cost of the plugin's remote resources by their declared prices at the time of the finding, in USD: minimum
+    /// and maximum. Null without a price.
     #[schema(value_type = Option<Vec<f64>>, required)]
     pub cost: Option<[MicroUsd; 2]>,
 }
 
 impl Resource {
-    /// The row of a held thing.
+    /// The row of a resource.
     pub(crate) fn of(held: Holding<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
         let facts = record.facts_of(held);
         let kind = held.kind();
@@ -151,7 +151,7 @@ impl Resource {
         }
     }
 
-    /// Which thing it is.
+    /// The key of the resource.
     pub fn key(&self) -> ResourceKey {
         let id = self.id.clone().unwrap_or_default().into();
         ResourceKey { plugin: self.plugin.clone(), kind: self.kind, id }

@@ -1,4 +1,4 @@
-//! Everything that is held, as rows: one a process, one a container, one a remote resource.
+//! Resources as rows: one for each process, container and remote resource.
 
 use std::borrow::Cow;
 use std::ops::Bound;
@@ -12,7 +12,7 @@ use crate::record::resource::{holdings_of, is_short_id};
 use crate::record::{FindingKind, Holding, ObservedState, Record, ResourceKind};
 use crate::state::State;
 
-/// Which of the held things to list. Conditions that are `None` hold for everything.
+/// A query for resources. A condition that is `None` accepts everything.
 #[derive(Debug, Clone, Default)]
 pub struct ResourceQuery {
     /// Of this kind.
@@ -25,38 +25,38 @@ pub struct ResourceQuery {
     pub container_id: Option<String>,
     /// This instance.
     pub instance_id: Option<String>,
-    /// Served at this URL, or reached by SSH at this host or `host:port`.
+    /// With this endpoint URL, this SSH host, or this `host:port`.
     pub endpoint: Option<String>,
     /// With one of these findings.
     pub finding: Option<Vec<FindingKind>>,
-    /// Whether it was seen to be alive.
+    /// Whether it was seen alive.
     pub verified: Option<bool>,
-    /// The most rows to return.
+    /// The maximum number of rows.
     pub limit: usize,
-    /// The rows begin after this one.
+    /// The position after which the rows start.
     pub after: Option<RowPosition>,
 }
 
-/// A row's place: its plugin, and how many rows of that plugin come before it.
+/// The position of a row: its plugin, and the number of rows of that plugin before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPosition {
     /// The plugin.
     pub unique_id: UniqueId,
-    /// The row among those of the plugin, from 0.
+    /// The index of the row within the plugin, from 0.
     pub row: usize,
 }
 
-/// A part of the rows.
+/// A page of rows.
 #[derive(Debug)]
 pub struct ResourcePage {
     /// The rows, in the order of the plugins' ids.
     pub items: Vec<Resource>,
-    /// Where the next page begins; `None` on the last.
+    /// The position where the next page starts; `None` on the last page.
     pub next: Option<RowPosition>,
 }
 
 impl ResourceQuery {
-    /// Makes the list.
+    /// Executes the query.
     pub fn run(&self, state: &State) -> ResourcePage {
         let candidates = self.candidates(state);
         let from = match &self.after {
@@ -73,17 +73,17 @@ impl ResourceQuery {
         ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next }
     }
 
-    /// The rows of one plugin that fulfil the conditions, without what is known of its lease.
+    /// The rows of one plugin that match, without the state of its lease.
     pub fn rows(&self, record: &Arc<Record>) -> Vec<Resource> {
         self.rows_of(record, &State::default()).map(|(_, row)| row).collect()
     }
 
-    /// How many plugins have to be looked at.
+    /// The number of plugins to visit.
     pub fn cost(&self, state: &State) -> usize {
         self.candidates(state).size()
     }
 
-    /// Whether it asks for one thing: whose is this? Then a candidate need not be certain.
+    /// Whether the query asks for the owner of one resource. Then uncertain candidates are listed too.
     pub fn is_look_up(&self) -> bool {
         self.pid.is_some() || self.container_id.is_some() || self.instance_id.is_some() || self.endpoint.is_some()
     }
@@ -123,7 +123,7 @@ impl ResourceQuery {
         self.after.as_ref().is_none_or(|after| after.unique_id != position.unique_id || after.row < position.row)
     }
 
-    /// The same, each with its place.
+    /// The rows of one plugin, each with its position.
     fn rows_of<'a>(
         &'a self,
         record: &'a Arc<Record>,
@@ -137,7 +137,7 @@ impl ResourceQuery {
         })
     }
 
-    /// How certain it is that a thing is what is asked for; `None` when it is not.
+    /// How certain it is that a resource matches; `None` if it does not match.
     fn certainty(&self, held: Holding<'_>, record: &Record) -> Option<Certainty> {
         let facts = record.facts_of(held);
         let seen = facts.and_then(|facts| facts.observation.as_ref()).map(|seen| seen.state);
@@ -153,7 +153,7 @@ impl ResourceQuery {
         let doubt = match (&self.host, host) {
             (Some(wanted), Some(host)) if wanted == host => false,
             (None, _) => false,
-            // Where the plugin has not said where it is, it may be there.
+            // A plugin without a host may be on the requested one.
             (Some(_), None) if self.is_look_up() && held.kind() != ResourceKind::Remote => true,
             _ => return None,
         };
@@ -165,7 +165,7 @@ impl ResourceQuery {
         })
     }
 
-    /// Returns true if and only if a thing has the names that are asked for.
+    /// Returns true if and only if a resource has the requested names.
     fn names(&self, held: Holding<'_>, record: &Record) -> bool {
         let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
         let (pid, container, remote) = match held {
@@ -185,7 +185,7 @@ impl ResourceQuery {
     }
 }
 
-/// Whether two ids name one container: one may be the beginning of the other, if it is long enough.
+/// Whether two ids name one container: one may be a prefix of the other, if it is long enough.
 fn is_same_container(one: &str, other: &str) -> bool {
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     short == long || (is_short_id(short) && long.starts_with(short))

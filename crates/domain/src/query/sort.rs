@@ -1,4 +1,4 @@
-//! The order of a list, and the place in it where the next page begins.
+//! The order of a list, and the position where the next page starts.
 
 use std::cmp::Ordering;
 
@@ -23,13 +23,13 @@ wire_names! {
         Description = "description",
         /// By version, as text.
         Version = "version",
-        /// By readiness: false first.
+        /// By whether the plugin is configured: false first.
         IsConfigured = "is_configured",
         /// By execution mode.
         ExecutionMode = "execution_mode",
-        /// By whether it starts child processes: false first.
+        /// By whether the plugin starts child processes: false first.
         ManagesChildProcesses = "manages_child_processes",
-        /// By whether it starts things elsewhere: false first.
+        /// By whether the plugin starts external resources: false first.
         ManagesExternalResources = "manages_external_resources",
         /// By container.
         ContainerId = "container_id",
@@ -39,29 +39,29 @@ wire_names! {
         Host = "host",
         /// By lease.
         LeaseId = "lease_id",
-        /// By whether the work is done on this host: false first.
+        /// By whether the execution is local: false first.
         IsLocalExecution = "is_local_execution",
-        /// By whether it is not: false first.
+        /// By whether the execution is in the cloud: false first.
         IsCloudExecution = "is_cloud_execution",
-        /// By whether it holds anything active: false first.
+        /// By whether the plugin holds an active resource: false first.
         HasActiveResources = "has_active_resources",
-        /// By whether a provider may be charging: false first.
+        /// By whether a provider may charge: false first.
         Billable = "billable",
-        /// By the newest change.
+        /// By the revision of the newest change.
         Revision = "revision",
-        /// By registration.
+        /// By the time of registration.
         CreatedAt = "created_at",
         /// By the time of the newest change.
         UpdatedAt = "updated_at",
     }
 }
 
-/// By which field, and in which direction. Equal values are in the order of their ids.
+/// A sort field and a direction. Equal values are ordered by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     /// The field.
     pub field: SortField,
-    /// Whether the greatest comes first.
+    /// Whether the largest value comes first.
     pub descending: bool,
 }
 
@@ -85,22 +85,22 @@ pub enum SortKey {
     Text(Box<str>),
 }
 
-/// A record's place in a sorted list.
+/// A record's position in a sorted list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The value that is sorted by.
+    /// The value of the sort field.
     pub key: SortKey,
-    /// What decides between equal values.
+    /// The order of equal values.
     pub unique_id: UniqueId,
 }
 
 impl Sort {
-    /// Where `record` stands.
+    /// The position of `record`.
     pub fn position(self, record: &Record) -> Position {
         Position { key: key_of(self.field, record), unique_id: record.unique_id.clone() }
     }
 
-    /// Compares two places in this order.
+    /// Compares two positions.
     pub fn compare(self, a: &Position, b: &Position) -> Ordering {
         let by_key = if self.descending { b.key.cmp(&a.key) } else { a.key.cmp(&b.key) };
         let by_id = a.unique_id.cmp(&b.unique_id);
@@ -109,7 +109,7 @@ impl Sort {
     }
 }
 
-/// How many characters of a text are compared: a cursor carries them, and must fit into a URL.
+/// The number of characters to compare. A cursor carries them, and must fit into a URL.
 const MAX_COMPARED: usize = 256;
 
 fn key_of(field: SortField, record: &Record) -> SortKey {
@@ -118,7 +118,7 @@ fn key_of(field: SortField, record: &Record) -> SortKey {
     let optional = |value: &Option<String>| value.as_deref().map_or(SortKey::Null, text);
     let time = |time: Timestamp| SortKey::Number(time.as_microsecond());
     match field {
-        // The id itself decides.
+        // The id itself decides the order.
         SortField::UniqueId => SortKey::Null,
         SortField::Name => text(plugin.name.as_str()),
         SortField::Category => text(plugin.category.as_str()),

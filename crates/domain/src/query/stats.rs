@@ -1,4 +1,4 @@
-//! Counts, read from the sizes of the indexes: they cost the same however many plugins there are.
+//! Counts, read from the sizes of the indexes: their cost does not depend on the number of plugins.
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -9,21 +9,21 @@ use crate::plugin::{ExecutionMode, Name, Provider};
 use crate::revision::Revision;
 use crate::state::State;
 
-/// How many plugins there are, by what they are.
+/// Numbers of plugins by property.
 #[derive(Debug, Serialize, ToSchema)]
 #[cfg_attr(test, derive(PartialEq))]
 pub struct Stats {
-    /// All of them.
+    /// All plugins.
     pub total: usize,
-    /// Those with `is_configured`.
+    /// Plugins with `is_configured`.
     pub configured: usize,
-    /// Those without.
+    /// Plugins without `is_configured`.
     pub unconfigured: usize,
-    /// Those with `is_local_execution`.
+    /// Plugins with `is_local_execution`.
     pub local: usize,
-    /// Those with `is_cloud_execution`.
+    /// Plugins with `is_cloud_execution`.
     pub cloud: usize,
-    /// Those with `has_active_resources`.
+    /// Plugins with `has_active_resources`.
     pub with_active_resources: usize,
     /// By category; every category in use.
     #[schema(value_type = std::collections::BTreeMap<String, usize>)]
@@ -34,13 +34,13 @@ pub struct Stats {
     /// By provider of the remote resource; every provider in use.
     #[schema(value_type = std::collections::BTreeMap<String, usize>)]
     pub by_provider: IndexMap<&'static str, usize>,
-    /// The revision that was counted at.
+    /// The revision of the counts.
     #[schema(value_type = u64)]
     pub revision: Revision,
 }
 
 impl Stats {
-    /// Counts.
+    /// Counts the plugins of a state.
     pub fn of(state: &State) -> Stats {
         let indexes = state.indexes();
         let used = |(name, count): (&'static str, usize)| (count > 0).then_some((name, count));
@@ -65,17 +65,17 @@ impl Stats {
     }
 }
 
-/// A category: one in use, or one that was given a display name.
+/// A category: one that is in use, or one with a display name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Category)]
 pub struct CategoryView {
     /// The category, as plugins name it.
     #[schema(examples("fine_tuning"))]
     pub name: String,
-    /// What people call it; made from the name unless an administrator has set one.
+    /// Its display name; derived from the name if none is set.
     #[schema(examples("Fine tuning"))]
     pub display_name: String,
-    /// How many plugins are of it.
+    /// The number of its plugins.
     pub plugins: usize,
 }
 
@@ -90,7 +90,7 @@ impl CategoryView {
         CategoryView { name: name.to_string(), display_name, plugins }
     }
 
-    /// Every category, in the order of the names.
+    /// Every category, in the order of names.
     pub fn all(state: &State) -> Vec<CategoryView> {
         let used = state.indexes().categories().map(|(name, _)| name);
         let names: std::collections::BTreeSet<_> = used.chain(state.named_categories().keys()).collect();

@@ -1,12 +1,12 @@
-//! The kinds of changes that can be followed by themselves.
+//! Topics: kinds of changes that a watcher can subscribe to.
 
 use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
 use crate::record::Record;
 
-/// A kind of changes that can be followed by itself.
+/// A kind of changes that a watcher can subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// All of them.
+    /// All changes.
     Everything,
     /// Of one plugin.
     Plugin(UniqueId),
@@ -16,13 +16,13 @@ pub enum Topic {
     Billable,
     /// Of a category.
     Category(Name),
-    /// Of plugins that do their work so.
+    /// Of plugins with this execution mode.
     Mode(ExecutionMode),
-    /// Of plugins that rent from this provider.
+    /// Of plugins whose remote resource is from this provider.
     Provider(Provider),
     /// Of plugins on this host.
     Host(Box<str>),
-    /// Of plugins that this lease holds.
+    /// Of plugins that name this lease.
     Lease(Box<str>),
     /// Of plugins with this label.
     Label(Box<str>, Box<str>),

@@ -1,4 +1,4 @@
-//! A plugin as the registry keeps it, and its JSON as every reply shows it.
+//! A plugin as the registry stores it, and its JSON in every response.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::resource::{Holding, ResourceKind, Slot, holdings_of};
 use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
 use crate::revision::Revision;
 
-/// A plugin with what the registry knows about it.
+/// A plugin with its registry data.
 #[derive(Debug)]
 pub struct Record {
-    /// How it is addressed.
+    /// Its id.
     pub unique_id: UniqueId,
     /// The plugin.
     pub plugin: Arc<Plugin>,
@@ -24,18 +24,18 @@ pub struct Record {
     pub config: Option<FreeJson>,
     /// The newest change to it.
     pub revision: Revision,
-    /// When it was first registered, since its last removal.
+    /// When it was registered; a removal starts anew.
     pub created_at: Timestamp,
-    /// When the newest change to it was made.
+    /// When it last changed.
     pub updated_at: Timestamp,
-    /// What was seen of what it holds, and what is wrong with it.
+    /// The observations of its resources, and their findings.
     pub observed: ObservedResources,
-    /// The reply document, serialised when the record was made.
+    /// The JSON of responses, serialised when the record was made.
     pub json: Bytes,
 }
 
 impl Record {
-    /// Makes a record of a plugin of which nothing was seen, and serialises its document.
+    /// Makes a record of a plugin without observations, and serialises its document.
     pub fn new(
         plugin: Arc<Plugin>,
         config: Option<FreeJson>,
@@ -57,17 +57,17 @@ impl Record {
         let unique_id = plugin.unique_id();
         let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
         document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &observed);
-        // Serialising to memory fails for no value of these types: no map has a key that is not a string.
+        // Serialising these types to memory cannot fail: all keys of maps are strings.
         let json = serde_json::to_vec(&document).unwrap_or_default().into();
         Record { unique_id, plugin, config, revision, created_at, updated_at, observed, json }
     }
 
-    /// How many bytes its document and its configuration have.
+    /// The bytes of its document and its configuration.
     pub fn bytes(&self) -> u64 {
         (self.json.len() + self.config.as_ref().map_or(0, |config| config.as_str().len())) as u64
     }
 
-    /// Returns true if and only if it holds a thing of this kind and name.
+    /// Returns true if and only if the plugin holds a resource of this kind and id.
     pub fn holds(&self, slot: &Slot) -> bool {
         match slot.kind {
             ResourceKind::Process => {
@@ -79,20 +79,20 @@ impl Record {
         }
     }
 
-    /// What is known of one of the things that it holds.
+    /// The observation and finding of one of its resources.
     pub fn facts_of(&self, held: Holding<'_>) -> Option<&Facts> {
         if self.observed.is_empty() { None } else { self.observed.get(&held.slot()) }
     }
 }
 
-/// Two records are equal if and only if every reply made of them is.
+/// Two records are equal if and only if all their responses are equal.
 impl PartialEq for Record {
     fn eq(&self, other: &Record) -> bool {
         self.json == other.json && self.config == other.config && self.observed == other.observed
     }
 }
 
-/// A plugin, as every reply shows it.
+/// A plugin, as every response shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plugin)]
 pub struct PluginDocument<'a> {
@@ -105,70 +105,70 @@ pub struct PluginDocument<'a> {
     /// The category.
     #[schema(examples("transcription"))]
     category: &'a str,
-    /// What people call it.
+    /// The display name.
     title: &'a str,
-    /// A JSON Schema that configurations must obey.
+    /// A JSON Schema for configurations.
     #[schema(value_type = Object)]
     config_schema: &'a FreeJson,
-    /// What it does.
+    /// The purpose of the plugin.
     #[schema(required)]
     description: Option<&'a str>,
-    /// Its version, in whatever form it has.
+    /// The version, in any format.
     #[schema(required)]
     version: Option<&'a str>,
-    /// Whether it is ready for use.
+    /// Whether the plugin is ready for use.
     is_configured: bool,
-    /// Where it does its work.
+    /// Where the plugin does its work.
     execution_mode: ExecutionMode,
-    /// Whether it starts child processes.
+    /// Whether the plugin starts child processes.
     manages_child_processes: bool,
-    /// Whether it starts things elsewhere.
+    /// Whether the plugin starts external resources.
     manages_external_resources: bool,
-    /// The child processes that it holds.
+    /// The process ids of its child processes.
     #[schema(value_type = Vec<u32>)]
     spawned_pids: &'a crate::plugin::Pids,
-    /// The container that it holds.
+    /// The id of its container.
     #[schema(required)]
     container_id: Option<&'a str>,
-    /// The conda environment that it runs in.
+    /// Its conda environment.
     #[schema(required)]
     conda_env_name: Option<&'a str>,
-    /// What it rents elsewhere.
+    /// Its remote resource.
     #[schema(required)]
     remote_resource: Option<&'a RemoteResource>,
-    /// The host on which its processes and container live.
+    /// The host of its processes and container.
     #[schema(required)]
     host: Option<&'a str>,
-    /// What its users call it by.
+    /// User-defined labels.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     labels: &'a crate::plugin::Labels,
-    /// The lease of the application process that holds it.
+    /// The lease of the application process that holds the plugin.
     #[schema(required)]
     lease_id: Option<&'a str>,
-    /// Whether the work is done on the application's own host.
+    /// Whether the work is done on the application's host.
     is_local_execution: bool,
-    /// Whether it is not.
+    /// Whether the work is done elsewhere.
     is_cloud_execution: bool,
-    /// Whether it holds a process, a container, or a remote resource whose status is exactly `running`.
+    /// Whether the plugin holds a process, a container, or a remote resource whose status is exactly `running`.
     has_active_resources: bool,
-    /// Whether a provider may be charging: remote status provisioning, running or stopping.
+    /// Whether a provider may charge: remote status provisioning, running or stopping.
     billable: bool,
-    /// What was seen of its resources; null before the first look.
+    /// The observations of its resources; null if there are none.
     #[schema(required)]
     observed: Option<ObservedDocument<'a>>,
     /// The newest change to it.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// When it was first registered (RFC 3339, UTC).
+    /// When it was registered (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When the newest change to it was made (RFC 3339, UTC).
+    /// When it last changed (RFC 3339, UTC).
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
 impl<'a> PluginDocument<'a> {
-    /// The fields, in the order in which they are shown.
+    /// The fields, in the order of the document.
     pub const FIELDS: &'static [&'static str] = &[
         "unique_id",
         "name",

@@ -1,7 +1,7 @@
-//! What is wrong with a held resource: claimed and seen, put side by side. Pure.
+//! Findings: differences between a plugin's claims and the observations. Pure.
 //!
-//! Nothing is found at first sight: what was seen must have been seen twice, and some time must have
-//! passed since it was seen first. Nothing is done about a finding but to tell of it.
+//! A single observation never makes a finding: the registry needs two observations, and some time since the first. The
+//! registry only reports a finding. It never acts on one.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,55 +12,55 @@ use crate::money::MicroUsd;
 use crate::wire_names;
 
 wire_names! {
-    /// What is wrong with a resource.
+    /// The kind of a finding.
     FindingKind {
-        /// It may run or bill, and the application that held it is lost.
+        /// The resource may run or bill, and the lease of its application is lost.
         Orphan = "orphan",
-        /// It is claimed, and was seen to be gone.
+        /// The plugin claims the resource, and it was seen gone.
         Ghost = "ghost",
-        /// It is claimed, and something else has its name: another process has its number.
+        /// The plugin claims the resource, and its name belongs to another one, such as a new process with the same id.
         Reused = "reused",
-        /// It is claimed, and no probe can say whether it is there.
+        /// The plugin claims the resource, and there is no observation that it exists.
         Unverified = "unverified",
     }
 }
 
-/// A finding, as it was raised.
+/// A finding, as raised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// What is wrong.
     pub finding: FindingKind,
-    /// Since when it is known to be so.
+    /// Since when it is true.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// What was seen, when and by whom, and what of its holder is known; in words.
+    /// The observation, its time and agent, and the state of the holder; in words.
     #[schema(value_type = String)]
     pub evidence: Box<str>,
-    /// What the plugin's remote resources had cost by then, in USD: at least, and at most. Absent for what has no price.
+    /// The cost of the plugin's remote resources by then, in USD: minimum and maximum. Absent without a price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<f64>>)]
     pub cost: Option<[MicroUsd; 2]>,
 }
 
-/// A finding of one of the resources of a plugin.
+/// A finding about one resource of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FindingChange {
-    /// Which one.
+    /// The resource.
     pub slot: Slot,
-    /// What is wrong with it.
+    /// The finding.
     pub finding: Finding,
 }
 
-/// What is remembered of the looks at a resource, and is no part of the history.
+/// Counts of observations, kept outside the history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Looks {
-    /// How often in a row the same was seen.
+    /// How many observations in a row had the same state.
     pub sightings: u32,
-    /// When it was seen last.
+    /// The time of the last observation.
     pub last: Option<Timestamp>,
 }
 
-/// What can safely be done next, in words. Nothing here is ever done by the registry itself.
+/// The next safe step for the operator, in words. The registry itself never takes the step.
 pub fn next_step(finding: FindingKind, slot: &Slot, plugin: &str, host: Option<&str>) -> String {
     let id = &slot.id;
     let place = host.map_or_else(|| "on its host".to_owned(), |host| format!("on {host}"));
@@ -71,26 +71,26 @@ pub fn next_step(finding: FindingKind, slot: &Slot, plugin: &str, host: Option<&
     };
     match (finding, slot.kind) {
         (FindingKind::Orphan, ResourceKind::Process) => {
-            format!("look {place} whether process {id} is still of use; if not, stop it there, then {release}")
+            format!("check {place} whether process {id} is still needed; if not, stop it there, then {release}")
         }
         (FindingKind::Orphan, ResourceKind::Container) => {
-            format!("look {place} whether container {id} is still of use; if not, stop it there, then {release}")
+            format!("check {place} whether container {id} is still needed; if not, stop it there, then {release}")
         }
         (FindingKind::Orphan, ResourceKind::Remote) => {
-            format!("look at the provider whether {id} is still of use; if not, stop it there, then {release}")
+            format!("check at the provider whether {id} is still needed; if not, stop it there, then {release}")
         }
         (FindingKind::Ghost, ResourceKind::Remote) => {
-            format!("make sure at the provider that {id} is gone and no longer charged for, then {release}")
+            format!("check at the provider that {id} is gone and no longer charged for, then {release}")
         }
         (FindingKind::Ghost, _) => format!("nothing is left to stop; release it: {release}"),
         (FindingKind::Reused, _) => {
-            format!("do not stop {id}: it is somebody else's now; release it: {release}")
+            format!("do not stop {id}: another owner has it now; release it: {release}")
         }
         (FindingKind::Unverified, ResourceKind::Remote) => {
-            format!("look at the provider whether {id} runs, or switch on the remote probes")
+            format!("check at the provider whether {id} runs, or enable the remote probes")
         }
         (FindingKind::Unverified, _) => {
-            format!("run `plugin-registry agent` {place}, or look there by hand; until then take it for running")
+            format!("run `plugin-registry agent` {place}, or check there by hand; until then treat it as running")
         }
     }
 }

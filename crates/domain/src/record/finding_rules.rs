@@ -1,4 +1,4 @@
-//! The rules by which what is claimed and what was observed become a finding. Pure.
+//! The rules that derive findings from claims and observations. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,36 +9,36 @@ use super::observation::{Facts, Observation, ObservedState};
 use super::resource::{Holding, ResourceKind, holdings_of};
 use crate::lease::LeaseState;
 
-/// How long something must have been so before it is a finding. More tells later; less tells of what
-/// passes by itself (a restart of an application, a container between two states).
+/// How long a difference must last before it is a finding. A longer time reports too late. A shorter one reports
+/// passing states, such as a restart of an application.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
-/// How often something must have been seen before it is a finding.
+/// How many observations must agree before they make a finding.
 pub const SIGHTINGS: u32 = 2;
 
-/// What is to be said of a resource at a moment.
+/// The judgement of a resource at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
-    /// This is wrong with it.
+    /// The resource has this finding.
     Found(Finding),
-    /// Nothing is wrong with it.
+    /// The resource has no finding.
     Nothing,
-    /// That is not known yet: look again then, or at the next sighting. What was found before stays.
+    /// Not decidable yet: judge again at this time, or after the next observation. An earlier finding stays.
     Wait(Option<Timestamp>),
 }
 
-/// A resource, with all that is known of it.
+/// A resource with all inputs to its judgement.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// The plugin.
     pub record: &'a Record,
-    /// What it holds.
+    /// The resource.
     pub held: Holding<'a>,
-    /// What was observed and found of that.
+    /// Its observation and its finding.
     pub facts: Option<&'a Facts>,
-    /// How often the same was seen in a row.
+    /// The counts of its observations.
     pub looks: Looks,
-    /// Who holds the plugin.
+    /// The holder of the plugin.
     pub holder: Holder<'a>,
 }
 
@@ -52,14 +52,14 @@ impl Case<'_> {
         }
     }
 
-    /// It was seen to be gone, or to be another.
+    /// The resource was seen gone, or replaced by another one.
     fn ended(&self, seen: &Observation, now: Timestamp) -> Judgement {
         if !self.held.may_run() {
-            // It is not claimed to be there.
+            // The plugin does not claim that it exists.
             return Judgement::Nothing;
         }
         let kind = if seen.state == ObservedState::Gone { FindingKind::Ghost } else { FindingKind::Reused };
-        // What was found before a restart was seen often enough then.
+        // A finding from before a restart already had enough observations.
         if self.stands(kind) {
             return Judgement::Found(self.finding(kind, seen.since));
         }
@@ -69,7 +69,7 @@ impl Case<'_> {
         self.after_grace(kind, seen.since, now)
     }
 
-    /// It was not seen to have ended.
+    /// The resource was not seen to have ended.
     fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Judgement {
         let alive = seen.is_some_and(|seen| seen.state == ObservedState::Alive);
         if let Holder::Lease(lease, _) = self.holder
@@ -100,7 +100,7 @@ impl Case<'_> {
         self.raised().is_some_and(|finding| finding.finding == kind)
     }
 
-    /// What was found before.
+    /// The earlier finding.
     pub fn raised(&self) -> Option<&Finding> {
         self.facts.and_then(|facts| facts.finding.as_ref())
     }
@@ -112,50 +112,50 @@ impl Case<'_> {
         }
     }
 
-    /// What is known, in words.
+    /// The evidence, in words.
     fn evidence(&self) -> String {
         let slot = self.held.slot();
         let place = match (slot.kind, &self.record.plugin.host) {
             (ResourceKind::Remote, _) => String::new(),
             (_, Some(host)) => format!(" on {host}"),
-            (_, None) => " (host not named)".into(),
+            (_, None) => " (no host)".into(),
         };
         let claim = format!("{} {}{place} is claimed by {}", slot.kind.as_str(), slot.id, self.record.unique_id);
         let seen = match self.facts.and_then(|facts| facts.observation.as_ref()) {
-            None => "nobody has looked at it".to_owned(),
+            None => "it was never observed".to_owned(),
             Some(seen) => {
                 let detail = seen.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                let last = self.looks.last.map(|last| format!(", last seen so at {last}")).unwrap_or_default();
-                format!("{} since {}{last}, seen by {}{detail}", seen.state.as_str(), seen.since, seen.by)
+                let last = self.looks.last.map(|last| format!(", last observed at {last}")).unwrap_or_default();
+                format!("{} since {}{last}, observed by {}{detail}", seen.state.as_str(), seen.since, seen.by)
             }
         };
         let holder = match self.holder {
             Holder::None => "its holder has no lease".to_owned(),
-            Holder::Unknown => "its holder has named a lease that is not known".to_owned(),
+            Holder::Unknown => "its holder names an unknown lease".to_owned(),
             Holder::Lease(lease, renewed) => {
                 let host = lease.host.as_deref().map(|host| format!(" on {host}")).unwrap_or_default();
                 let (holder, state) = (&lease.holder, lease.state.as_str());
-                let last = if renewed == lease.since { String::new() } else { format!(", last heard of at {renewed}") };
-                format!("its holder {holder}{host} is {state} since {}{last}", lease.since)
+                let last = if renewed == lease.since { String::new() } else { format!(", last renewed at {renewed}") };
+                format!("its holder {holder}{host} has been {state} since {}{last}", lease.since)
             }
         };
         format!("{claim}; {seen}; {holder}")
     }
 }
 
-/// What is wrong with a resource, as a list shows it: what was found, or that nobody has looked.
+/// The finding of a resource in a list: the raised one, or that it was never observed.
 pub(crate) fn shown(held: Holding<'_>, facts: Option<&Facts>) -> Option<FindingKind> {
     let finding = facts.and_then(|facts| facts.finding.as_ref()).map(|finding| finding.finding);
     let unseen = facts.is_none_or(|facts| facts.observation.is_none());
     finding.or((unseen && held.may_run()).then_some(FindingKind::Unverified))
 }
 
-/// What is known of a resource that nobody has looked at, in words.
+/// The evidence of a resource that was never observed, in words.
 pub(crate) fn unseen(held: Holding<'_>, record: &Record, holder: Holder<'_>) -> String {
     Case { record, held, facts: record.facts_of(held), looks: Looks::default(), holder }.evidence()
 }
 
-/// Every kind of finding that a list shows of a plugin.
+/// All findings of a plugin that a list shows.
 pub(crate) fn shown_of(record: &Record) -> impl Iterator<Item = FindingKind> + '_ {
     holdings_of(&record.plugin).filter_map(|held| shown(held, record.facts_of(held)))
 }
@@ -188,11 +188,11 @@ mod tests {
         Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), ObservedResources::default())
     }
 
-    /// It cannot be told yet.
+    /// Not decidable yet.
     #[derive(Debug, Clone, Copy, PartialEq)]
     struct NotYet;
 
-    /// What is found at second 100 of a remote resource of this status.
+    /// The finding at second 100 of a remote resource of this status.
     fn found(
         status: &str,
         seen: Option<(ObservedState, i64)>,
@@ -230,17 +230,17 @@ mod tests {
         let is = |kind| Ok(Some(kind));
         let old = Some((Lost, 50));
         for (status, seen, sightings, lease, raised, expected) in [
-            // Seen to be gone: twice, and for 10 s.
+            // Seen gone: twice, and for 10 s.
             ("running", Some((Gone, 90)), 2, None, None, is(Ghost)),
             ("running", Some((Gone, 91)), 2, None, None, not_yet),
             ("running", Some((Gone, 50)), 1, None, None, not_yet),
             ("running", Some((Gone, 50)), 0, None, Some(Ghost), is(Ghost)),
             ("running", Some((ObservedState::Reused, 50)), 2, None, None, is(Reused)),
             ("stopped", Some((Gone, 50)), 2, None, None, nothing),
-            // … whatever has become of the holder.
+            // … whatever the state of the holder.
             ("running", Some((Gone, 50)), 2, old, Some(Orphan), is(Ghost)),
             ("running", Some((Gone, 50)), 1, old, Some(Orphan), not_yet),
-            // The holder is lost: for 10 s, and what is alive was seen to be so twice.
+            // The holder has been lost for 10 s, and the resource was seen alive twice.
             ("running", Some((Alive, 50)), 2, old, None, is(Orphan)),
             ("running", Some((Alive, 50)), 1, old, None, not_yet),
             ("running", Some((Alive, 50)), 1, old, Some(Orphan), is(Orphan)),
@@ -250,7 +250,7 @@ mod tests {
             ("stopped", None, 0, old, None, nothing),
             ("stopped", Some((Alive, 50)), 2, old, None, is(Orphan)),
             ("running", Some((Unknown, 50)), 1, old, None, is(Orphan)),
-            // The holder lives, or has ended cleanly.
+            // The holder is alive, or has ended cleanly.
             ("running", Some((Alive, 50)), 2, Some((Active, 0)), Some(Orphan), nothing),
             ("running", Some((Alive, 50)), 2, Some((Released, 50)), None, nothing),
             ("running", Some((Unknown, 90)), 1, Some((Active, 0)), None, is(Unverified)),

@@ -1,16 +1,16 @@
-//! Who holds a plugin, and whether the holder lives.
+//! The holder of a plugin, and whether it is alive.
 
 use jiff::Timestamp;
 
 use crate::lease::Lease;
 
-/// What is known of the holder of a plugin.
+/// The holder of a plugin.
 #[derive(Debug, Clone, Copy)]
 pub enum Holder<'a> {
-    /// It has named no lease.
+    /// The plugin names no lease.
     None,
-    /// It has named one that is not known.
+    /// The plugin names an unknown lease.
     Unknown,
-    /// It has this lease, which it has renewed last at this time.
+    /// The holder has this lease, and last renewed it at this time.
     Lease(&'a Lease, Timestamp),
 }

@@ -1,13 +1,13 @@
-//! A plugin as it stands: its document, what it holds, what was observed of that, and what was found.
+//! A stored plugin: its document, its resources, their observations and findings.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`resource`] | one thing that a plugin holds: [`Holding`], and the [`Slot`] that names it |
-//! | [`observation`] | what was seen of it |
-//! | [`finding`] | what is wrong with it: claimed and observed, side by side |
+//! | [`resource`] | one resource of a plugin: [`Holding`], and the [`Slot`] that names it |
+//! | [`observation`] | observations of resources |
+//! | [`finding`] | differences between claims and observations |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`observed_document`] | the part `observed` of that JSON |
-//! | [`holder`], [`finding_rules`] | who holds it; the rules by which it comes to be a finding |
+//! | [`holder`], [`finding_rules`] | the holder of a plugin; the rules of findings |
 
 pub mod document;
 pub mod finding;

@@ -1,8 +1,8 @@
-//! What somebody has seen of a held resource, beside what its plugin claims.
+//! Observations of resources, independent of the plugins' claims.
 //!
-//! Pure vocabulary: who looks, and how, is for the probes to say; what follows from it, for
-//! [`super::finding`]. Only the newest *transition* is kept here (it was alive, and is gone since);
-//! that the same is seen again and again is no change, and is remembered by the service beside the state.
+//! Pure vocabulary: the probes make observations, and [`super::finding`] derives findings. A record has only the newest
+//! *transition* (the resource was alive, and is gone since). A repeated observation is not a change: the service counts
+//! it outside the state.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,20 +17,20 @@ pub use super::resource::{ResourceKind, Slot};
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 use crate::wire_names;
 
-/// Which held thing: as the plugin that holds it names it.
+/// The key of a resource, as its plugin names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceKey {
-    /// Whose it is.
+    /// The unique_id of its plugin.
     pub plugin: UniqueId,
-    /// What it is.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id, the container id as the plugin has said it, or of a remote resource the first that it has
-    /// of instance id, job id, endpoint and SSH host.
+    /// The process id, or the container id as the plugin sent it. For a remote resource, the first present of instance
+    /// id, job id, endpoint and SSH host.
     pub id: Box<str>,
 }
 
 impl ResourceKey {
-    /// Its place among what the plugin holds.
+    /// The slot within the plugin.
     pub fn slot(&self) -> Slot {
         Slot { kind: self.kind, id: self.id.clone() }
     }
@@ -43,85 +43,87 @@ impl fmt::Display for ResourceKey {
 }
 
 wire_names! {
-    /// What was seen.
+    /// The observed state of a resource.
     ObservedState {
-        /// It is there, and it is the one that was seen first.
+        /// It exists, and has the identity of the first observation.
         Alive = "alive",
-        /// It is gone.
+        /// It does not exist.
         Gone = "gone",
-        /// Something else has its name: another process has its number.
+        /// Its name belongs to another resource, such as a new process with the same id.
         Reused = "reused",
-        /// Nothing answers at its address; it may be there all the same.
+        /// It does not answer, but may exist.
         Unreachable = "unreachable",
-        /// Nothing can be said: it is not visible, not permitted, or the last look is too old.
+        /// The state is unknown: the resource is not visible, access is not permitted, or the last observation is too
+        /// old.
         Unknown = "unknown",
     }
 }
 
 impl ObservedState {
-    /// Returns true if and only if it says that the thing is not there any more.
+    /// Returns true if and only if the state means that the resource no longer exists.
     pub fn is_end(self) -> bool {
         matches!(self, ObservedState::Gone | ObservedState::Reused)
     }
 }
 
-/// One look at one resource.
+/// One observation of one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportedObservation {
-    /// At what.
+    /// The resource.
     pub key: ResourceKey,
-    /// What was seen.
+    /// The observed state.
     pub state: ObservedState,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What there is to say about it, for people.
+    /// Details for people.
     pub detail: Option<Box<str>>,
-    /// What tells it from a stranger of the same name; a JSON object whose content is the probe's own.
+    /// The identity, which distinguishes the resource from a later one of the same name; a JSON object defined by the
+    /// probe.
     pub identity: Option<FreeJson>,
 }
 
-/// What is known of a resource: the newest transition.
+/// The newest transition of a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
-    /// What was seen.
+    /// The observed state.
     pub state: ObservedState,
-    /// When it was seen to be so first, without a break.
+    /// The time of the first of the equal observations in a row.
     pub since: Timestamp,
-    /// Who saw it first.
+    /// The agent or probe that first observed this state.
     pub by: Box<str>,
-    /// What there is to say about it, for people.
+    /// Details for people.
     pub detail: Option<Box<str>>,
-    /// What tells it from a stranger of the same name, as it was at first sight.
+    /// The identity at the first observation.
     pub identity: Option<FreeJson>,
-    /// When it was seen to be alive last; `None` while it is seen so, or never was.
+    /// When it was last seen alive; `None` while it is alive, or if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_alive: Option<Timestamp>,
 }
 
-/// A transition of one of the resources of a plugin.
+/// A transition of one resource of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObservationChange {
-    /// Which one.
+    /// The resource.
     pub slot: Slot,
-    /// What is known of it from now on.
+    /// Its observation from now on.
     pub observation: Observation,
 }
 
-/// What is known of a resource beside the claim.
+/// The observation and the finding of a resource.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// What was seen; `None` as long as nobody has looked.
+    /// The observation; `None` if there is none.
     pub observation: Option<Observation>,
-    /// What is wrong with it.
+    /// The finding, if any.
     pub finding: Option<Finding>,
 }
 
 impl Facts {
-    /// The whole id of a container, as it was seen.
+    /// The full id of a container, as observed.
     pub fn container_id(&self) -> Option<String> {
         let identity = self.observation.as_ref()?.identity.as_ref()?;
         let text = identity.as_str();
-        // Most identities are those of processes.
+        // Most identities are those of processes, so the search avoids parsing them.
         if !text.contains("\"container_id\"") {
             return None;
         }
@@ -129,56 +131,56 @@ impl Facts {
     }
 }
 
-/// What is known of all that a plugin holds. Cheap to clone.
+/// The facts about all resources of a plugin. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObservedResources(Arc<BTreeMap<Slot, Facts>>);
 
 impl ObservedResources {
-    /// What was kept.
+    /// The facts from a store.
     pub fn restore(facts: impl IntoIterator<Item = (Slot, Facts)>) -> ObservedResources {
         ObservedResources(Arc::new(facts.into_iter().collect()))
     }
 
-    /// As a JSON array, for a store; `None` when nothing is known.
+    /// A JSON array for the store; `None` if there are no facts.
     pub fn to_text(&self) -> Option<String> {
         let entries: Vec<_> = self.0.iter().collect();
-        // Serialising to memory fails for no value of these types.
+        // Serialising these types to memory cannot fail.
         (!entries.is_empty()).then(|| serde_json::to_string(&entries).unwrap_or_default())
     }
 
-    /// What [`ObservedResources::to_text`] has made.
+    /// Parses the output of [`ObservedResources::to_text`].
     ///
     /// # Errors
     ///
-    /// When the text is damaged.
+    /// If the text is damaged.
     pub fn from_text(text: Option<&str>) -> Result<ObservedResources, serde_json::Error> {
         let entries: Vec<(Slot, Facts)> = text.map(serde_json::from_str).transpose()?.unwrap_or_default();
         Ok(ObservedResources::restore(entries))
     }
 
-    /// What is known of a resource, if anything is.
+    /// The facts about a resource, if any.
     pub fn get(&self, slot: &Slot) -> Option<&Facts> {
-        // Most plugins were never looked at.
+        // Most plugins have no observations.
         if self.0.is_empty() { None } else { self.0.get(slot) }
     }
 
-    /// Everything that is known.
+    /// All facts.
     pub fn iter(&self) -> impl Iterator<Item = (&Slot, &Facts)> {
         self.0.iter()
     }
 
-    /// Returns true if and only if anything was seen to be alive.
+    /// Returns true if and only if a resource was seen alive.
     pub fn has_alive(&self) -> bool {
         let mut seen = self.0.values().filter_map(|facts| facts.observation.as_ref());
         seen.any(|seen| seen.state == ObservedState::Alive)
     }
 
-    /// Returns true if and only if nothing is known.
+    /// Returns true if and only if there are no facts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// This, with the facts about some resources changed.
+    /// These facts with some changed.
     #[must_use]
     pub(crate) fn with<'a>(&self, changes: impl IntoIterator<Item = (&'a Slot, Fact<'a>)>) -> ObservedResources {
         let mut facts = BTreeMap::clone(&self.0);
@@ -195,8 +197,8 @@ impl ObservedResources {
         ObservedResources(Arc::new(facts))
     }
 
-    /// What is still of concern when `after` stands where `before` stood: a resource that is released takes
-    /// with it what was seen of it, and so does one that is now said to be somewhere else.
+    /// The facts that remain valid when `after` replaces `before`. The facts of a resource are dropped if the plugin
+    /// releases it or changes its host.
     #[must_use]
     pub(crate) fn kept_for(&self, before: &Plugin, after: &Plugin) -> ObservedResources {
         if self.is_empty() {
@@ -216,8 +218,8 @@ impl ObservedResources {
 /// One fact about a resource.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fact<'a> {
-    /// What was seen of it.
+    /// A new observation.
     Seen(&'a Observation),
-    /// What is wrong with it, or that nothing is any more.
+    /// A new finding; `None` if the earlier one is cleared.
     Found(Option<&'a Finding>),
 }

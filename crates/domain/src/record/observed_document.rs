@@ -1,4 +1,4 @@
-//! What was seen of a plugin's resources, as its document shows it.
+//! The field `observed` of a plugin's document.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,67 +9,67 @@ use super::observation::{Facts, ObservedResources, ObservedState};
 use super::resource::{ResourceKind, Slot};
 use crate::plugin::Plugin;
 
-/// How many resources a plugin's document tells of one by one; `GET /resources` tells of all.
+/// The maximum number of resources in a plugin's document; `GET /resources` lists all.
 const MOST: usize = 100;
 
-/// What was seen of what a plugin holds.
+/// The observations of a plugin's resources.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PluginObserved)]
 pub struct ObservedDocument<'a> {
-    /// How many were seen to be there.
+    /// How many were seen alive.
     alive: usize,
-    /// How many were seen to be gone.
+    /// How many were seen gone.
     gone: usize,
-    /// Of how many something else has the name.
+    /// How many had their name taken by another resource.
     reused: usize,
     /// How many do not answer.
     unreachable: usize,
-    /// Of how many nothing can be said.
+    /// How many have an unknown state.
     unknown: usize,
-    /// One by one, the first 100 of those that were looked at or that something is wrong with; those with a finding first.
+    /// The first 100 resources that have an observation or a finding; those with a finding first.
     resources: Vec<ObservedResource<'a>>,
 }
 
-/// One of them.
+/// A resource.
 #[derive(Debug, Serialize, ToSchema)]
 struct ObservedResource<'a> {
-    /// What it is.
+    /// The kind of resource.
     kind: ResourceKind,
-    /// What names it, as in `GET /resources`.
+    /// The resource's id, as in `GET /resources`.
     id: &'a str,
-    /// What was seen; null before the first look.
+    /// The observed state; null if there is no observation.
     #[schema(required)]
     state: Option<ObservedState>,
-    /// When it was seen to be so first, without a break.
+    /// Since when every observation had this state.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     since: Option<Timestamp>,
-    /// Who saw it.
+    /// The agent or probe.
     #[schema(required)]
     by: Option<&'a str>,
-    /// What there is to say about it.
+    /// Details for people.
     #[schema(required)]
     detail: Option<&'a str>,
-    /// What is wrong with it; null when nothing is.
+    /// What is wrong with it; null if nothing is.
     #[schema(required)]
     finding: Option<ObservedFinding<'a>>,
 }
 
-/// What is wrong with one of them.
+/// A finding about a resource.
 #[derive(Debug, Serialize, ToSchema)]
 struct ObservedFinding<'a> {
     /// What is wrong.
     finding: FindingKind,
-    /// Since when it is known to be so.
+    /// Since when it is true.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// What was seen, when, by which observer, and what is known of the holder.
+    /// The observation, its time and agent, and the state of the holder.
     evidence: &'a str,
-    /// What can safely be done next.
+    /// The next safe step for the operator.
     next_step: String,
 }
 
 impl<'a> ObservedDocument<'a> {
-    /// What is known, if anything is.
+    /// The document; `None` without facts.
     pub(crate) fn of(
         unique_id: &str,
         plugin: &Plugin,

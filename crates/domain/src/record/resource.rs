@@ -1,4 +1,4 @@
-//! One thing that a plugin holds: a process, a container or a remote resource.
+//! One resource that a plugin holds: a process, a container or a remote resource.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::plugin::{Pid, Plugin, RemoteResource};
 use crate::wire_names;
 
 wire_names! {
-    /// What is held.
+    /// The kind of a resource.
     ResourceKind {
         /// A process on the plugin's host.
         Process = "process",
@@ -17,25 +17,25 @@ wire_names! {
     }
 }
 
-/// A place among the things that a plugin holds.
+/// The identity of a resource within its plugin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot {
-    /// What it is.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id, the container id, or of a remote resource the first that it has of
-    /// instance id, job id, endpoint and SSH host; empty when it has none.
+    /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
+    /// and SSH host; empty if it has none.
     pub id: Box<str>,
 }
 
-/// The fewest digits that tell a container from another, as Docker shows them.
+/// The minimum length of a container id's prefix, as Docker shows it.
 const SHORT_CONTAINER_ID: usize = 12;
 
-/// Whether a text can be the beginning of a container's id.
+/// Whether a text can be the prefix of a container's id.
 pub(crate) fn is_short_id(text: &str) -> bool {
     text.len() >= SHORT_CONTAINER_ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// One thing that is held, not yet a row.
+/// One held resource, before it becomes a row.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum Holding<'a> {
@@ -44,12 +44,12 @@ pub enum Holding<'a> {
     Remote(&'a RemoteResource),
 }
 
-/// The places of all that a plugin holds.
+/// The slots of all resources of a plugin.
 pub(crate) fn slots_of(plugin: &Plugin) -> impl Iterator<Item = Slot> + '_ {
     holdings_of(plugin).map(Holding::slot)
 }
 
-/// All that a plugin holds: its processes, its container, its remote resource.
+/// All resources of a plugin: its processes, its container, its remote resource.
 pub fn holdings_of(plugin: &Plugin) -> impl Iterator<Item = Holding<'_>> {
     let processes = plugin.spawned_pids.iter().map(Holding::Process);
     let container = plugin.container().map(Holding::Container);
@@ -57,7 +57,7 @@ pub fn holdings_of(plugin: &Plugin) -> impl Iterator<Item = Holding<'_>> {
 }
 
 impl<'a> Holding<'a> {
-    /// What it is.
+    /// The kind.
     pub fn kind(self) -> ResourceKind {
         match self {
             Holding::Process(_) => ResourceKind::Process,
@@ -66,7 +66,7 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// What the plugin says of it: `running` for a process or a container, the status of a remote resource.
+    /// The status that the plugin claims: `running` for a process or a container, the status of a remote resource.
     pub fn claimed(self) -> &'a str {
         match self {
             Holding::Process(_) | Holding::Container(_) => "running",
@@ -74,12 +74,12 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// Whether a provider may be charging for it.
+    /// Whether a provider may charge for it.
     pub fn is_billable(self) -> bool {
         matches!(self, Holding::Remote(remote) if remote.is_billable())
     }
 
-    /// Whether it may run or bill, as far as the plugin says.
+    /// Whether it may run or bill, according to the plugin.
     pub fn may_run(self) -> bool {
         match self {
             Holding::Process(_) | Holding::Container(_) => true,
@@ -87,7 +87,7 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// What names it.
+    /// Its id.
     pub fn id(self) -> Option<String> {
         match self {
             Holding::Process(pid) => Some(pid.to_string()),
@@ -99,7 +99,7 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// Its place among what the plugin holds.
+    /// Its slot within the plugin.
     pub fn slot(self) -> Slot {
         Slot { kind: self.kind(), id: self.id().unwrap_or_default().into() }
     }

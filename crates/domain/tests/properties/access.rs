@@ -1,4 +1,4 @@
-//! Any sequence of commands by anybody: nobody changes what is not theirs.
+//! Any sequence of commands by any principal: no principal changes what belongs to another.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -12,43 +12,43 @@ use domain::change::Event;
 use domain::plugin::Plugin;
 use domain::{LeaseState, State};
 
-/// Somebody, and by a second way of saying it, what is theirs.
+/// A principal, and a second definition of what it may change.
 #[derive(Debug, Clone)]
-struct Somebody {
+struct Actor {
     principal: Principal,
     owns: fn(&Plugin) -> bool,
 }
 
-fn somebody(name: &str, role: Role, scope: Value, owns: fn(&Plugin) -> bool) -> Somebody {
+fn actor(name: &str, role: Role, scope: Value, owns: fn(&Plugin) -> bool) -> Actor {
     let scope = Scope::read(scope, "").unwrap().map(Into::into);
     let token = Some(TokenId::named(name));
-    Somebody { principal: Principal { name: name.into(), role, scope, token }, owns }
+    Actor { principal: Principal { name: name.into(), role, scope, token }, owns }
 }
 
-fn everybody() -> Vec<Somebody> {
+fn actors() -> Vec<Actor> {
     vec![
-        somebody("all", Role::Reporter, json!({}), |_| true),
-        somebody("host", Role::Reporter, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
-        somebody("category", Role::Reporter, json!({"categories": ["a"]}), |plugin| plugin.category.as_str() == "a"),
-        somebody("label", Role::Reporter, json!({"labels": {"a": ["1", "3"]}}), |plugin| {
+        actor("all", Role::Reporter, json!({}), |_| true),
+        actor("host", Role::Reporter, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
+        actor("category", Role::Reporter, json!({"categories": ["a"]}), |plugin| plugin.category.as_str() == "a"),
+        actor("label", Role::Reporter, json!({"labels": {"a": ["1", "3"]}}), |plugin| {
             plugin.labels.get("a") == Some("1")
         }),
-        somebody("nothing", Role::Reporter, json!({"hosts": ["nowhere"]}), |_| false),
-        somebody("viewer", Role::Viewer, json!({}), |_| false),
-        somebody("agent", Role::Agent, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
-        somebody("admin", Role::Admin, json!({}), |_| true),
+        actor("nothing", Role::Reporter, json!({"hosts": ["nowhere"]}), |_| false),
+        actor("viewer", Role::Viewer, json!({}), |_| false),
+        actor("agent", Role::Agent, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
+        actor("admin", Role::Admin, json!({}), |_| true),
     ]
 }
 
-/// Whether a plugin carries a lease that was granted to somebody.
+/// Whether a plugin carries a lease that was granted to the principal.
 fn carries(state: &State, plugin: &Plugin, name: &str) -> bool {
     let lease = plugin.lease_id.as_deref().and_then(|id| state.lease(id));
     lease.is_some_and(|lease| lease.principal.as_deref() == Some(name) && lease.state != LeaseState::Released)
 }
 
-/// What is wrong about an event that somebody has caused.
-fn complaint(somebody: &Somebody, before: &State, after: &State, event: &Event) -> Option<String> {
-    let (name, role) = (&*somebody.principal.name, somebody.principal.role);
+/// The violation in an event that a principal caused, if any.
+fn complaint(actor: &Actor, before: &State, after: &State, event: &Event) -> Option<String> {
+    let (name, role) = (&*actor.principal.name, actor.principal.role);
     if role == Role::Admin {
         return None;
     }
@@ -59,9 +59,9 @@ fn complaint(somebody: &Somebody, before: &State, after: &State, event: &Event) 
         (Role::Reporter, Event::PluginPut { .. } | Event::PluginRemoved { .. }) => {
             let lease = |state: &State, plugin: &Plugin| carries(state, plugin, name);
             match (stood, stands) {
-                (None, Some(new)) => (somebody.owns)(new),
-                (Some(old), None) => (somebody.owns)(old) || lease(before, old),
-                (Some(old), Some(new)) if (somebody.owns)(old) => (somebody.owns)(new),
+                (None, Some(new)) => (actor.owns)(new),
+                (Some(old), None) => (actor.owns)(old) || lease(before, old),
+                (Some(old), Some(new)) if (actor.owns)(old) => (actor.owns)(new),
                 (Some(old), Some(new)) => {
                     let stays = old.host == new.host && old.labels == new.labels;
                     lease(before, old) && stays && lease(after, new)
@@ -73,7 +73,7 @@ fn complaint(somebody: &Somebody, before: &State, after: &State, event: &Event) 
             Some(lease) => lease.principal.as_deref() == Some(name),
             None => after.lease(&id).is_some_and(|lease| lease.principal.as_deref() == Some(name)),
         },
-        (Role::Agent, Event::ResourcesObserved { .. }) => stood.is_some_and(somebody.owns),
+        (Role::Agent, Event::ResourcesObserved { .. }) => stood.is_some_and(actor.owns),
         _ => false,
     };
     (!is_right).then(|| format!("{name} has done {event:?} to {stood:?}"))
@@ -84,11 +84,11 @@ proptest! {
 
     #[test]
     fn nobody_changes_what_is_not_theirs(
-        requests in prop::collection::vec((requests(), prop::option::of(select(everybody()))), 1..60),
+        requests in prop::collection::vec((requests(), prop::option::of(select(actors()))), 1..60),
     ) {
         let mut machine = Machine::new();
-        for (mut request, somebody) in requests {
-            request.principal = somebody.as_ref().map(|somebody| somebody.principal.clone());
+        for (mut request, actor) in requests {
+            request.principal = actor.as_ref().map(|actor| actor.principal.clone());
             let before = machine.state.clone();
             let changed = machine.submit(&request);
             if changed != Ok(true) {
@@ -96,19 +96,19 @@ proptest! {
                 continue;
             }
             let change = machine.changes.last().unwrap();
-            let name = somebody.as_ref().map(|somebody| &somebody.principal.name);
+            let name = actor.as_ref().map(|actor| &actor.principal.name);
             prop_assert_eq!(change.principal.as_ref(), name);
-            let wrong = somebody.and_then(|somebody| complaint(&somebody, &before, &machine.state, &change.event));
+            let wrong = actor.and_then(|actor| complaint(&actor, &before, &machine.state, &change.event));
             prop_assert_eq!(wrong, None);
         }
     }
 
-    /// Authority takes away and never adds: whatever somebody may do, an admin's same request does, too, and in the same way.
+    /// Authority only restricts: for every request that a principal may do, an admin gets the same result.
     #[test]
     fn whoever_may_does_what_an_admin_would(
         history in prop::collection::vec(requests(), 0..20),
         request in requests(),
-        somebody in select(everybody()),
+        actor in select(actors()),
     ) {
         let mut machine = Machine::new();
         for request in &history {
@@ -116,9 +116,9 @@ proptest! {
         }
         let mut by_admin = request.clone();
         by_admin.principal = Some(Principal::unrestricted());
-        let mut by_somebody = request;
-        by_somebody.principal = Some(somebody.principal);
-        if let Ok(decision) = machine.decide(&by_somebody) {
+        let mut by_actor = request;
+        by_actor.principal = Some(actor.principal);
+        if let Ok(decision) = machine.decide(&by_actor) {
             prop_assert_eq!(machine.decide(&by_admin), Ok(decision));
         }
     }

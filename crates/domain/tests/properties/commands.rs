@@ -1,4 +1,4 @@
-//! Arbitrary commands over few names, so that they meet each other.
+//! Arbitrary commands over few names, so that they often meet.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn remotes() -> Vec<Value> {
     ]
 }
 
-/// Fields that can be set, by any way that sets them; all values are right.
+/// Fields that a client can set in any way; all values are valid.
 fn fields() -> impl Strategy<Value = Map<String, Value>> {
     let texts = || vec![json!(""), json!("x"), json!("Ä y"), Value::Null];
     let mut nullable_remotes = remotes();
@@ -57,7 +57,7 @@ fn fields() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// A registration document; ("a_b", "c") and ("a", "b_c") make one id.
+/// A registration document; ("a_b", "c") and ("a", "b_c") have the same id.
 pub(crate) fn documents() -> impl Strategy<Value = Value> {
     (select(vec!["a", "a_b", "z"]), select(vec!["c", "b_c", "ü"]), fields()).prop_map(|(category, name, fields)| {
         let mut document = json!({"name": name, "category": category, "title": "T", "config_schema": {}});
@@ -71,7 +71,7 @@ pub(crate) fn registrations() -> impl Strategy<Value = Box<Registration>> {
 }
 
 fn ids() -> impl Strategy<Value = UniqueId> {
-    select(vec!["a_c", "a_b_c", "a_ü", "a_b_b_c", "z_c", "z_b_c", "nobody"]).prop_map(UniqueId::from_client)
+    select(vec!["a_c", "a_b_c", "a_ü", "a_b_b_c", "z_c", "z_b_c", "missing"]).prop_map(UniqueId::from_client)
 }
 
 fn pids() -> impl Strategy<Value = Pids> {
@@ -149,13 +149,13 @@ fn findings() -> impl Strategy<Value = FindingChange> {
     })
 }
 
-/// What a judgement rests on: mostly on what does not stand any more.
+/// The revisions of a finding: mostly outdated ones.
 fn grounds() -> impl Strategy<Value = BasedOn> {
     let revisions = || (0_u64..12).prop_map(Revision);
     (revisions(), prop::option::weighted(0.1, revisions())).prop_map(|(plugin, lease)| BasedOn { plugin, lease })
 }
 
-/// Commands about what is seen of what is held, and about who holds it.
+/// Commands about observations, findings and leases.
 fn commands_of_truth() -> impl Strategy<Value = Command> {
     let revisions = || (0_u64..20).prop_map(Revision);
     let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
@@ -249,7 +249,7 @@ fn conditions() -> impl Strategy<Value = Option<TagCondition>> {
     prop_oneof![8 => Just(None), 1 => Just(Some(TagCondition::Any)), 1 => tags.prop_map(|tags| Some(TagCondition::OneOf(tags)))]
 }
 
-/// A command, now and then on a condition.
+/// A command, sometimes with a precondition.
 pub(crate) fn requests() -> impl Strategy<Value = Request> {
     let principals = select(vec![None, Some(Principal::unrestricted())]);
     (commands(), conditions(), conditions(), prop::option::of(Just("r-1")), principals).prop_map(

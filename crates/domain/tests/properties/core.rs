@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::cases;
 use crate::commands::{commands, documents, requests};
 use crate::machine::Machine;
+use domain::command::request::ProbeResult;
 use domain::command::{Command, Refusal, Request};
 use domain::index::IndexKey;
-use domain::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration};
+use domain::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration, UniqueId};
 use domain::query::{ResourceQuery, Stats};
-use domain::record::{FindingKind, ObservedState, Record};
+use domain::record::{FindingKind, ObservedState, Record, ResourceKind, Slot};
 use domain::{Revision, State};
 
 proptest! {
@@ -106,7 +108,7 @@ proptest! {
         let mut expected: Value = serde_json::from_slice(&record.json).unwrap();
         json_patch::merge(&mut expected, &patch);
         let request = Request::plain(Command::Patch { id: record.unique_id.clone(), patch: patch.as_object().unwrap().clone() });
-        // What the merge leaves out takes its default, so the merged document is read as a registration is.
+        // Fields that the merge removes take their defaults, so the merged document is read as a registration.
         let read = Registration::read(expected);
         match machine.submit(&request) {
             Ok(_) => {
@@ -225,4 +227,31 @@ fn the_read_only_fields_are_those_of_a_reply_that_cannot_be_set() {
     let shown: BTreeSet<_> = PluginDocument::FIELDS.iter().collect();
     assert_eq!(settable.union(&read_only).copied().collect::<BTreeSet<_>>(), shown);
     assert!(settable.is_disjoint(&read_only));
+}
+
+/// Two looks at one process in one report were both noted, so that the same report changed something again.
+#[test]
+fn a_report_with_two_looks_at_one_process_counts_the_newest() {
+    let mut machine = Machine::new();
+    let plugin = serde_json::json!({
+        "category": "a", "name": "b", "title": "T", "config_schema": {}, "spawned_pids": [2],
+    });
+    let registration = Box::new(Registration::read(plugin).unwrap());
+    assert_eq!(machine.submit(&Request::plain(Command::Register(registration))), Ok(true));
+    let slot = Slot { kind: ResourceKind::Process, id: "2".into() };
+    let look = |second: i64, state| ProbeResult {
+        slot: slot.clone(),
+        state,
+        at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
+        detail: None,
+        identity: None,
+        last_alive: None,
+    };
+    let sightings = vec![look(6, ObservedState::Alive), look(0, ObservedState::Gone)];
+    let report = Request::plain(Command::Observe { id: UniqueId::from_client("a_b"), by: "agent".into(), sightings });
+    assert_eq!(machine.submit(&report), Ok(true));
+    let record = machine.state.plugin("a_b").unwrap();
+    let seen = record.observed.get(&slot).and_then(|facts| facts.observation.as_ref()).unwrap();
+    assert_eq!(seen.state, ObservedState::Alive);
+    assert_eq!(machine.submit(&report), Ok(false));
 }

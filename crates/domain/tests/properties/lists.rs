@@ -1,4 +1,4 @@
-//! Lists: an index answers what a full scan does, and pages concatenated are the whole list.
+//! Lists: an index returns the same as a full scan, and all pages together are the whole list.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -63,7 +63,7 @@ fn sorts() -> impl Strategy<Value = Sort> {
     (select(SortField::ALL.to_vec()), any::<bool>()).prop_map(|(field, descending)| Sort { field, descending })
 }
 
-/// The list by the plain words of the API: filter all, sort all.
+/// The list by definition: filter all, sort all.
 fn naive(state: &State, filters: &[Filter], sort: Sort) -> Vec<String> {
     let mut found: Vec<_> =
         state.plugins().values().filter(|record| filters.iter().all(|filter| filter.accepts(record))).collect();
@@ -120,7 +120,7 @@ proptest! {
         for record in &rest {
             prop_assert_eq!(sort.compare(&sort.position(record), &next), std::cmp::Ordering::Greater);
         }
-        // What stood and was not touched is on exactly one of both pages.
+        // A plugin that did not change is on exactly one of both pages.
         for (id, record) in state.plugins() {
             if machine.state.plugin(id.as_str()).is_some_and(|now| now.revision == record.revision) {
                 let times = first.items.iter().chain(&rest).filter(|listed| listed.unique_id == *id).count();

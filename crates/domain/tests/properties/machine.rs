@@ -1,4 +1,4 @@
-//! The core without a runtime, a clock or a store: commands in, changes and states out.
+//! The domain without a runtime, a clock or a store: commands in, changes and states out.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use domain::command::schema_question::CheckedSchema;
 use domain::command::{Command, Decision, Refusal, Request};
 use domain::{Revision, State, StoreId};
 
-/// A state, and how it came about.
+/// A state, and the changes that led to it.
 pub(crate) struct Machine {
     pub(crate) store: StoreId,
     pub(crate) state: State,
@@ -24,7 +24,7 @@ impl Machine {
         }
     }
 
-    /// Decides a request as the writer does, with the schema checked as often as it takes.
+    /// Decides a request as the writer does; checks the schema as often as needed.
     pub(crate) fn decide(&self, request: &Request) -> Result<Decision, Refusal> {
         let mut checked: Option<CheckedSchema> = None;
         loop {
@@ -38,7 +38,7 @@ impl Machine {
         }
     }
 
-    /// Decides a request, and makes the change that it leads to; returns whether it led to one.
+    /// Decides a request, and applies the resulting change; returns whether there was one.
     pub(crate) fn submit(&mut self, request: &Request) -> Result<bool, Refusal> {
         let decision = self.decide(request)?;
         let Some(event) = decision.event else { return Ok(false) };
@@ -51,14 +51,14 @@ impl Machine {
         Ok(true)
     }
 
-    /// Does a command that must be possible.
+    /// Does a command that must succeed.
     #[track_caller]
     pub(crate) fn done(&mut self, command: Command) {
         self.submit(&Request::plain(command)).expect("the rules allow this");
     }
 }
 
-/// A time for each revision; now and then two have the same.
+/// A time for each revision; some revisions share a time.
 fn time_of(revision: Revision) -> Timestamp {
     let seconds = i64::try_from(revision.0 / 2).expect("few revisions");
     Timestamp::from_second(1_800_000_000 + seconds).expect("a time")

@@ -1,11 +1,11 @@
 //! Properties of the rules, over any sequence of commands.
 //!
-//! | file | what holds |
+//! | file | property |
 //! |---|---|
 //! | [`access`] | any sequence of commands by any principal: no plugin or lease of another is changed |
 //! | [`core`] | any sequence of commands: gapless revisions, refusals without a trace, replay, indexes |
-//! | [`lists`] | an index answers what a full scan does; pages are the whole |
-//! | [`commands`], [`machine`] | the commands that the others are about; a state, and how it came about |
+//! | [`lists`] | an index returns the same as a full scan; the pages are the whole list |
+//! | [`commands`], [`machine`] | arbitrary commands; a state, and the changes that led to it |
 //!
 //! The service's own tests use the last two as well.
 
@@ -26,7 +26,7 @@ mod machine;
 
 use proptest::prelude::ProptestConfig;
 
-/// So many cases; failures are not written into the source tree.
+/// The number of cases; failures are not written into the source tree.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

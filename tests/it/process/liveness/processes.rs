@@ -153,7 +153,7 @@ async fn a_process_whose_first_thread_has_ended_is_alive() {
 #[tokio::test]
 async fn a_number_that_was_given_to_another_process_is_reused() {
     if !is_inside() {
-        let name = "liveness::processes::a_number_that_was_given_to_another_process_is_reused";
+        let name = "process::liveness::processes::a_number_that_was_given_to_another_process_is_reused";
         run_inside(&["unshare", "--pid", "--fork", "--mount-proc"], name).await;
         return;
     }
@@ -194,7 +194,7 @@ fn with_the_number(pid: u32, ticks: u64) -> Child {
 #[tokio::test]
 async fn what_proc_hides_is_unknown_and_never_gone() {
     if !is_inside() {
-        let name = "liveness::processes::what_proc_hides_is_unknown_and_never_gone";
+        let name = "process::liveness::processes::what_proc_hides_is_unknown_and_never_gone";
         let script = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 \
             --clear-groups \"$@\"";
         run_inside(&["unshare", "--mount", "sh", "-c", script, "sh"], name).await;
@@ -222,7 +222,7 @@ async fn a_container_cannot_be_judged_without_an_engine() {
 #[cfg(feature = "planted-bugs")]
 #[tokio::test]
 async fn a_probe_that_ignores_start_ticks_is_found_out() {
-    let name = "liveness::processes::a_number_that_was_given_to_another_process_is_reused";
+    let name = "process::liveness::processes::a_number_that_was_given_to_another_process_is_reused";
     let launcher = ["env", "PLUGIN_REGISTRY_PLANT=ignore-start-ticks", "unshare", "--pid", "--fork", "--mount-proc"];
     let (passed, said) = super::world::try_inside(&launcher, name).await;
     // It is taken for the first one, of which there is no news.

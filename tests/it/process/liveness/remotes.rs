@@ -42,10 +42,10 @@ async fn seen(address_policy: AddressPolicy, document: Value) -> (ObservedState,
 
 #[rstest]
 #[case(Answer::Status(200), Alive, "200")]
-#[case(Answer::Status(401), Alive, "gated")]
+#[case(Answer::Status(401), Alive, "behind authentication")]
 #[case(Answer::Status(503), Unreachable, "not healthy")]
 #[case(Answer::Redirect("http://127.0.0.1:1/".into()), Unreachable, "not healthy")]
-#[case(Answer::Silence, Unreachable, "no answer")]
+#[case(Answer::Silence, Unreachable, "no response")]
 #[tokio::test]
 async fn an_endpoint_is_asked(#[case] answer: Answer, #[case] state: ObservedState, #[case] told: &str) {
     let receiver = answering(vec![answer]).await;
@@ -73,7 +73,7 @@ async fn an_ssh_host_is_knocked_at() {
 #[tokio::test]
 async fn what_is_not_public_is_not_connected_to(#[case] document: Value) {
     let (state, detail) = seen(AddressPolicy::Public, document).await;
-    assert!(state == Unknown && detail.contains("may not go"), "{state:?}: {detail}");
+    assert!(state == Unknown && detail.contains("the address policy forbids"), "{state:?}: {detail}");
 }
 
 #[tokio::test]
