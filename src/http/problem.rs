@@ -35,103 +35,122 @@ pub struct Problem {
     close: bool,
 }
 
-/// Declares the kinds of problem: name, status, slug of the type URI, title.
+/// Declares the kinds of problem: name, status, slug of the type URI, title. The documentation of each says when it
+/// happens and what a client does then; the reference shows it.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $status:ident, $slug:literal, $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $status:ident, $slug:literal, $title:literal;)+) => {
         /// The kinds of problem.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Kind { $($(#[$doc])* $kind),+ }
+        pub enum Kind { $($(#[doc = $doc])+ $kind),+ }
 
         impl Kind {
-            fn status(self) -> StatusCode {
+            /// Every kind.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),+];
+
+            /// The HTTP status code.
+            pub fn status(self) -> StatusCode {
                 match self { $(Kind::$kind => StatusCode::$status),+ }
             }
 
-            fn slug(self) -> &'static str {
+            /// What its type URI ends in.
+            pub fn slug(self) -> &'static str {
                 match self { $(Kind::$kind => $slug),+ }
             }
 
-            fn title(self) -> &'static str {
+            /// The kind in words.
+            pub fn title(self) -> &'static str {
                 match self { $(Kind::$kind => $title),+ }
+            }
+
+            /// When it happens, and what a client does then.
+            pub fn help(self) -> &'static str {
+                match self { $(Kind::$kind => concat!($($doc),+).trim()),+ }
             }
         }
     };
 }
 
 kinds! {
-    /// 400: the request is malformed.
+    /// The path, a header field or the framing of the request is not valid. Send what `detail` asks for.
     BadRequest = BAD_REQUEST, "bad-request", "The request is malformed";
-    /// 400: the body is not JSON, or breaks the strict rules, for example with a duplicate key.
+    /// The body is not strict JSON: it is cut off, repeats a key, has U+0000 in a string or nests too deeply. Mend it
+    /// at the place that `detail` or `errors` names.
     BadJson = BAD_REQUEST, "bad-json", "The body is not acceptable JSON";
-    /// 400: a query parameter or its value is unknown.
+    /// The operation does not have the query parameter, or not that value. `detail` lists what it takes.
     BadParameter = BAD_REQUEST, "bad-parameter", "A query parameter is invalid";
-    /// 401: the request has no token, or the token is not valid.
+    /// Tokens are configured, and the request has none in force. Send `Authorization: Bearer` with a token that has not
+    /// ended.
     Unauthorized = UNAUTHORIZED, "unauthorized", "A valid token is required";
-    /// 403: the token's role or scope does not allow the request.
+    /// The token's role or scope does not allow the request. Use a token with the role and the scope that `detail`
+    /// names.
     Forbidden = FORBIDDEN, "forbidden", "The token's role or scope does not allow this";
-    /// 403: a browser sent the request for a page of an origin that is not allowed.
+    /// A browser sent the request for a page of another origin. Name the origin in `--cors-origins`, or ask without a
+    /// browser.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "Pages of this origin may not send requests";
-    /// 421: the request names a host that is not allowed.
+    /// `Host` is not a name of this registry, and no tokens are configured. Name it in `--allowed-hosts`, or make a
+    /// token.
     Misdirected = MISDIRECTED_REQUEST, "misdirected", "The request's host is not allowed";
-    /// 404
+    /// The path has no operation, or what it names does not exist or was removed. Check the path and the id.
     NotFound = NOT_FOUND, "not-found", "Not found";
-    /// 405
+    /// The path does not have the method. `Allow` lists those that it has.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed";
-    /// 406
+    /// `Accept` excludes every media type of the operation. Accept one that it offers.
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No offered media type is acceptable";
-    /// 408
+    /// The body, or a line of it, did not arrive within 10 seconds. Send it again.
     Timeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time";
-    /// 409: the unique_id belongs to another plugin.
+    /// Another category and name make the same `unique_id`. Choose another name or category, or remove that plugin.
     IdTaken = CONFLICT, "unique-id-taken", "The unique_id belongs to another plugin";
-    /// 409: the request would change a plugin's identity.
+    /// The document changes the name, the category or the `unique_id` of a plugin. Register a new plugin instead.
     IdentityFixed = CONFLICT, "identity-fixed", "A plugin's identity cannot change";
-    /// 409: the plugin holds resources that may still run or bill.
+    /// The plugin holds what may still run or bill. Release it first, or say `force=true`.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
-    /// 409: the quota of webhooks is used up.
+    /// The registry has as many webhooks as it may. Remove one first.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "Too many webhooks";
-    /// 409: another token has the name.
+    /// A token in force has the name. Choose another, or revoke that token.
     TokenNameTaken = CONFLICT, "token-name-taken", "The name belongs to another token";
-    /// 409: the quota of tokens is used up.
+    /// The registry has as many tokens in force as it may. Revoke one first.
     TooManyTokens = CONFLICT, "too-many-tokens", "Too many tokens";
-    /// 409: the operator defined the token in a file, so the API cannot change it.
+    /// The token is in the file of `--tokens-file`. The operator removes it there.
     TokenInFile = CONFLICT, "token-in-file", "The token is defined in a file";
-    /// 409: the quota of budgets is used up.
+    /// The registry has as many budgets as it may. Remove one first.
     TooManyBudgets = CONFLICT, "too-many-budgets", "Too many budgets";
-    /// 409: the lease was released.
+    /// The holder gave the lease back. Take a new one.
     LeaseReleased = CONFLICT, "lease-released", "The lease was released";
-    /// 409: the quota of leases is used up.
+    /// The registry has as many leases as it may. Release leases that are not used, or wait until ended ones are
+    /// forgotten.
     TooManyLeases = CONFLICT, "too-many-leases", "Too many leases";
-    /// 409: another agent reports for the same host.
+    /// Another agent has reported for the host. Stop one of the two; one agent a host is enough.
     AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
-    /// 410: the cursor belongs to another store, or to a history that this store does not continue.
+    /// The cursor or event id belongs to the history of another store. Read the list from its beginning.
     Gone = GONE, "other-store", "The cursor belongs to another store";
-    /// 410: the journal was compacted up to a later revision.
+    /// The journal was compacted beyond the revision. Read the present state, then follow the events from its revision.
     Compacted = GONE, "compacted", "The requested revision was compacted";
-    /// 412
+    /// `If-Match` or `If-None-Match` does not hold: another client has changed it. Read it again and decide anew.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
-    /// 413
+    /// The body or a line of it is larger than its limit. Send less, or several requests.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    /// 415
+    /// `Content-Type` is missing or not one that the operation takes. Send one that it takes.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's media type is not supported";
-    /// 422: the document is invalid.
+    /// The body is JSON, and breaks a rule of its document. `errors` lists every wrong place; mend all of them.
     Invalid = UNPROCESSABLE_ENTITY, "invalid-document", "The document is invalid";
-    /// 422: an earlier request with other content used the Idempotency-Key.
+    /// The token sent another request with the same key within 24 hours. Choose a new key.
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key belongs to another request";
-    /// 429
+    /// The caller is over its rate (`--rate-limit`). Wait as long as `Retry-After` says.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests";
-    /// 431
+    /// The header has more than 32 KiB or 100 fields. Send less of it.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The request's header is too large";
-    /// 414
+    /// The path with its query is too long. Ask for less at a time.
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The request's target is too long";
-    /// 500
+    /// The registry has a fault and has logged it. Report it with the `request_id`.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal server error";
-    /// 501: the method or the transfer coding is unknown.
+    /// The method or the transfer coding is not known. Use a method that the path has.
     NotImplemented = NOT_IMPLEMENTED, "not-implemented", "Not implemented";
-    /// 503
+    /// The store cannot be used, the registry is full of requests, or it is starting. Send the request again after
+    /// `Retry-After`.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
-    /// 507: the registry has reached its quota of plugins or bytes.
+    /// The change would exceed `--max-plugins` or `--max-bytes`. Remove plugins, or let the operator raise the quota.
     Full = INSUFFICIENT_STORAGE, "registry-full", "The registry is full";
-    /// 504: the registry did not reach the revision in time.
+    /// The replica did not reach `min_revision` within `wait`. Ask again, or ask another replica.
     Behind = GATEWAY_TIMEOUT, "behind", "The requested revision was not reached in time";
 }
 

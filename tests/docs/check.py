@@ -13,6 +13,7 @@
 4. The prose keeps the words and the sentence length of the house style.
 5. Each flag and each environment variable of the registry that a page names is one that `--help` names.
 6. docs/SUMMARY.md lists every page of docs/.
+7. Each path, test and name of the code that ARCHITECTURE.md names exists, and its maps name every folder.
 """
 
 import os
@@ -44,6 +45,13 @@ FORBIDDEN = re.compile(
 )
 # Pages that are generated: their sentences are those of the sources.
 GENERATED = {"endpoints.md", "fields.md", "settings.md", "metrics.md", "problems.md"}
+
+# Where a path of ARCHITECTURE.md may begin: its table says `extract/` after `src/http/`.
+PATHS_BEGIN_IN = ["", "src", "src/http", "src/store", "crates/domain/src", "tests/it", "tests"]
+# The folders whose folders the maps of ARCHITECTURE.md name, each of them.
+MAPPED = [".", "crates", "src", "src/http", "tests", "tests/it"]
+# Folders that are no part of the map: what tools make, and what tools read.
+UNMAPPED = {"target", "docs", "crates", "src", "tests"}
 
 # Flags of other programs that pages name by themselves.
 FOREIGN_FLAGS = {"--pid", "--group-add", "--read-only", "--cap-drop", "--security-opt", "--publish"}
@@ -282,9 +290,85 @@ def wrong_names(page, known):
     commands = [block["text"].replace("\\\n", " ") for block in FENCE.finditer(text) if block["language"] in ("sh", "console")]
     lines = [line for block in commands for line in block.splitlines() if re.match(r"(\$ )?plugin-registry ", line)]
     lines += re.findall(r"`([^`\n]*)`", without_code(text))
-    flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"docker|cargo|tests/", line)}
+    flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"(\w+=\S+ )*(docker|cargo|tests/)", line)}
     for name in sorted((flags - FOREIGN_FLAGS | set(VARIABLE.findall(text))) - known):
         yield f"{page}: `--help` of no command names `{name}`"
+
+
+def tracked_files():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [path for path in map(Path, listed.stdout.splitlines()) if (ROOT / path).exists()]
+
+
+def expanded(path):
+    """The paths that `a/{b,c}/` stands for."""
+    head, brace, rest = path.partition("{")
+    if not brace:
+        return [path]
+    choices, _, tail = rest.partition("}")
+    return [head + choice + tail for choice in choices.split(",")]
+
+
+def wrong_map():
+    """Paths, tests and names of the code that ARCHITECTURE.md has and the code has not, and the other way round."""
+    page = "ARCHITECTURE.md"
+    text = FENCE.sub("", read(page))
+    files = tracked_files()
+    folders = {str(folder) for file in files for folder in file.parents}
+    known = folders | {str(file) for file in files} | {str(file.with_suffix("")) for file in files}
+    sources = {file: read(file) for file in files if file.suffix == ".rs"}
+    words = set(re.findall(r"[\w-]+", "\n".join(sources.values()))) | {part for path in known for part in Path(path).parts}
+
+    def is_path(path):
+        return any(os.path.normpath(os.path.join(start, path)) in known for start in PATHS_BEGIN_IN)
+
+    def is_item(of, name):
+        """Whether a function or a type whose name begins so is in a module, or in a file that has the type `of`."""
+        end = "" if name.endswith("…") else r"\b"
+        item = re.compile(r"\b(fn|struct|enum|trait|const|type) " + re.escape(name.rstrip("…")) + end)
+        owner = re.compile(rf"\b(struct|enum|trait|impl|for) {re.escape(of)}\b")
+        return any(
+            item.search(source) and (file.stem == of or of in file.parent.parts or owner.search(source))
+            for file, source in sources.items()
+        )
+
+    invariants = text.partition("\n## Invariants")[2].partition("\n## ")[0]
+    tests = {name for row in invariants.splitlines() for name in re.findall(r"`([a-z_]+)`", row.rpartition(" | ")[2])}
+    for name in sorted(tests):
+        is_function = any(re.search(rf"\bfn {name}\b", source) for source in sources.values())
+        if not is_function and not any(name == file.stem or name in file.parts for file in files):
+            yield f"{page}: no file, folder or function is called `{name}`, which a row of the invariants names"
+    module = ""
+    for name in re.findall(r"`([^`\n]+)`", text):
+        name = name.split(" ")[0] if name.startswith("./") else name
+        if " " in name or name.startswith(("/", "#")):
+            continue
+        if "::" in name:
+            module, _, item = name.rpartition("::")
+            module = module.rpartition("::")[2]
+            found = is_item(module, item)
+        elif name.startswith("…"):
+            found = is_item(module, name.removeprefix("…"))
+        elif "/" in name and not re.search(r"[A-Z]\w*/[A-Z]", name):
+            found = all(is_path(path) for path in expanded(name))
+        else:
+            found = name in words or is_path(name) or any(file.name == name for file in files)
+        if not found:
+            yield f"{page}: the code has no `{name}`"
+    named = {os.path.normpath(os.path.join(start, path)) for path in paths_of(text) for start in PATHS_BEGIN_IN}
+    above = {str(folder) for path in named for folder in Path(path).parents}
+    for folder in sorted(folders - {"."}):
+        parent, name = os.path.split(folder)
+        if (parent or ".") in MAPPED and name not in UNMAPPED and not name.startswith(".") and folder not in named | above:
+            yield f"{page}: no map names {folder}/"
+
+
+def paths_of(text):
+    """The paths that a page has between backticks."""
+    names = re.findall(r"`([^`\s]+)`", text)
+    return [path for name in names if "/" in name for path in expanded(name)]
 
 
 def unlisted_pages():
@@ -314,7 +398,7 @@ def main():
     refuse_a_taken_port()
     helped = "\n".join(help_texts(binary))
     known = {*FLAG.findall(helped), *VARIABLE.findall(helped)}
-    wrong = list(unlisted_pages())
+    wrong = [*unlisted_pages(), *wrong_map()]
     for page in pages():
         wrong += [*wrong_links(page), *wrong_sizes(page), *wrong_prose(page), *wrong_names(page, known)]
     for page in chosen or pages():

@@ -23,6 +23,7 @@ use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::access::{Role, Scope, Token, TokenTerms};
 use domain::plugin::Invalid;
+use domain::wire_names;
 
 /// When a client should retry after the store has refused a write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -83,14 +84,14 @@ pub(crate) struct TokenDocument<'a> {
     token: Option<String>,
 }
 
-/// Where a token is defined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TokenSource {
-    /// In the registry's store.
-    Store,
-    /// In the token file.
-    File,
+wire_names! {
+    /// Where a token is defined.
+    TokenSource {
+        /// In the registry's store.
+        Store = "store",
+        /// In the token file.
+        File = "file",
+    }
 }
 
 /// A list of all tokens, including expired tokens.

@@ -24,6 +24,7 @@ use crate::webhook::{Secret, WebhookError};
 use domain::Revision;
 use domain::change::ChangeKind;
 use domain::query::Filters;
+use domain::wire_names;
 
 /// When a client should retry after the store has refused a write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -85,19 +86,19 @@ pub(crate) struct WebhookDocument<'a> {
     secret: Option<&'a str>,
 }
 
-/// The state of a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WebhookState {
-    /// The webhook delivers changes, or has delivered all of them.
-    Delivering,
-    /// The last attempt failed; the webhook waits until `next_attempt_at`.
-    Waiting,
-    /// The registry stopped deliveries after a day of failures, or because the target answered 410. `{"enabled": true}`
-    /// resumes deliveries.
-    Parked,
-    /// A client has switched the webhook off.
-    Disabled,
+wire_names! {
+    /// The state of a webhook.
+    WebhookState {
+        /// The webhook delivers changes, or has delivered all of them.
+        Delivering = "delivering",
+        /// The last attempt failed; the webhook waits until `next_attempt_at`.
+        Waiting = "waiting",
+        /// The registry stopped deliveries after a day of failures, or because the target answered 410. `{"enabled": true}`
+        /// resumes deliveries.
+        Parked = "parked",
+        /// A client has switched the webhook off.
+        Disabled = "disabled",
+    }
 }
 
 /// A list of all webhooks.
@@ -153,15 +154,8 @@ impl<'a> WebhookDocument<'a> {
 }
 
 impl WebhookState {
-    /// All states with their names in metrics, which are the names in JSON.
-    pub const ALL: [(WebhookState, &'static str); 4] = [
-        (WebhookState::Delivering, "delivering"),
-        (WebhookState::Waiting, "waiting"),
-        (WebhookState::Parked, "parked"),
-        (WebhookState::Disabled, "disabled"),
-    ];
-
-    pub fn of(view: &WebhookView) -> WebhookState {
+    /// The state of a webhook.
+    pub(crate) fn of(view: &WebhookView) -> WebhookState {
         match &view.progress {
             _ if !view.webhook.enabled => WebhookState::Disabled,
             progress if progress.parked_at.is_some() => WebhookState::Parked,

@@ -106,8 +106,8 @@ impl Gauges {
         writer.counters("webhook_attempts", "Delivery attempts by outcome", "outcome", attempts)?;
         // Where another process delivers the webhooks, that process exports their gauges.
         let Some(views) = self.api.webhooks.delivered_here() else { return Ok(()) };
-        let states = WebhookState::ALL
-            .map(|(state, name)| (name, float(views.iter().filter(|view| WebhookState::of(view) == state).count())));
+        let of = |state: WebhookState| views.iter().filter(|view| WebhookState::of(view) == state).count();
+        let states = WebhookState::ALL.iter().map(|state| (state.as_str(), float(of(*state))));
         writer.gauges("webhooks", "Webhooks that this process delivers, by state", "state", states)?;
         let delivered = views.iter().filter(|view| view.webhook.enabled);
         let lag = delivered.map(|view| self.api.webhooks.lag(view)).max().unwrap_or_default();

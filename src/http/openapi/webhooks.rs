@@ -22,8 +22,8 @@ pub struct WebhookRequest(Value);
 #[expect(dead_code, reason = "describes the request, which is read by hand")]
 pub struct WebhookPatch(Value);
 
-/// The filters of `GET /plugins`: all must hold; of several values, any will do. A change is told when the
-/// plugin fulfils them before it or after it. With any filter, nothing is told of categories.
+/// The filters of `GET /plugins`: all must hold; of several values, any will do. The webhook gets a
+/// change when the plugin fulfils them before it or after it. With any filter, it gets no changes of categories.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 #[expect(dead_code, reason = "describes a document, which is read by hand")]
@@ -50,7 +50,7 @@ pub(crate) fn complete(schemas: &mut Value) {
             "filters": {"$ref": "#/components/schemas/WebhookFilters"},
             "kinds": {
                 "type": "array", "items": {"type": "string", "enum": ChangeKind::NAMES},
-                "description": "Which kinds of changes are told; all when there are none.",
+                "description": "Which kinds of changes it gets; all when the list is empty.",
             },
             "enabled": {"type": "boolean", "default": true, "description": "Whether deliveries are made."},
             "secret": {

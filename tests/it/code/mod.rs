@@ -1,6 +1,7 @@
-//! The code itself: its layers, and its compatibility with the last release.
+//! The code itself: its layers, what clients rely on, and the reference that is generated from it.
 
 mod compatibility;
 mod imports;
 mod layers;
 mod operations;
+mod reference;

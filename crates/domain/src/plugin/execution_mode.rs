@@ -4,10 +4,8 @@ use crate::wire_names;
 
 wire_names! {
     /// Where a plugin does its work. The first five modes are local; all others are cloud.
-    #[derive(Default)]
     ExecutionMode {
         /// In the application's own process.
-        #[default]
         InProcess = "in_process",
         /// In a child process.
         Subprocess = "subprocess",
@@ -31,6 +29,13 @@ wire_names! {
         CloudCpu = "cloud_cpu",
         /// In a Kubernetes cluster.
         Kubernetes = "kubernetes",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "`wire_names!` gives the type's variants no attributes")]
+impl Default for ExecutionMode {
+    fn default() -> ExecutionMode {
+        ExecutionMode::InProcess
     }
 }
 

@@ -1,12 +1,13 @@
 //! Enumerations with names on the wire, in the store and in the API's description: each name is written once.
 
-/// Declares an enumeration: the type, and its wire names in order.
+/// Declares an enumeration: the type, and its wire names in order. The documentation of each value is in the API's
+/// description, too, as `x-enumDescriptions`.
 #[macro_export]
 macro_rules! wire_names {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
-        $(#[$meta])*
+    ($(#[doc = $about:literal])+ $type:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant),+ }
+        pub enum $type { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant),+ }
 
         impl $type {
             /// Every wire name, in the order of the source model.
@@ -30,7 +31,13 @@ macro_rules! wire_names {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(concat!($($about),+).trim()))
                     .enum_values(Some($type::NAMES.iter().copied()))
+                    .extensions(Some(
+                        [("x-enumDescriptions", serde_json::json!({ $($name: concat!($($doc),+).trim()),+ }))]
+                            .into_iter()
+                            .collect(),
+                    ))
                     .into()
             }
         }
