@@ -19,8 +19,8 @@ use domain::query::Filters;
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1024;
 
-/// What can be sent.
-const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
+/// The fields that [`Draft::read`] takes.
+pub const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
 
 /// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
 pub const READ_ONLY: &[&str] = &[

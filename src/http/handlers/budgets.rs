@@ -111,7 +111,7 @@ impl<'a> BudgetDocument<'a> {
 ///
 /// When what was spent in a period reaches a threshold, an event `budget.threshold_reached` is made: watchers and
 /// webhooks without filters are told.
-#[utoipa::path(post, path = "/budgets", tag = "costs", request_body = crate::http::openapi::BudgetRequest, responses(
+#[utoipa::path(post, path = "/budgets", tag = "costs", responses(
     (status = CREATED, description = "The budget", body = BudgetDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "There are as many budgets as there can be"),
 ))]
@@ -167,7 +167,6 @@ pub(crate) async fn read_budget(
 /// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept. What was spent counts on, unless `filters` or
 /// `period` are changed; with another `limit_usd`, thresholds are told of anew.
 #[utoipa::path(patch, path = "/budgets/{budget_id}", tag = "costs",
-    request_body(content((crate::http::openapi::BudgetPatch = "application/merge-patch+json"), (crate::http::openapi::BudgetPatch = "application/json"))),
     responses(
         (status = OK, description = "The budget after the change", body = BudgetDocument),
         (status = NOT_FOUND, description = "There is no such budget"),

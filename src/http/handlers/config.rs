@@ -67,7 +67,7 @@ pub(crate) async fn read_config(
 ///
 /// It is checked against the plugin's `config_schema`; when it obeys, it is saved, `is_configured`
 /// becomes true, and the plugin is answered. The mask `********` in the place of a secret is refused.
-#[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
+#[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn save_config(
@@ -87,7 +87,7 @@ pub(crate) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> R
 }
 
 /// Check a configuration, and save nothing.
-#[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", request_body = serde_json::Value, responses(
+#[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", responses(
     (status = OK, description = "Whether the configuration obeys the plugin's schema", body = Verdict),
 ))]
 pub(crate) async fn validate_config(

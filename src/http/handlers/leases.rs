@@ -33,24 +33,10 @@ use domain::plugin::{Invalid, UniqueId};
 use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 
 /// The longest name of a holder, in characters.
-const MAX_HOLDER: usize = 256;
+pub(crate) const MAX_HOLDER: usize = 256;
 
-/// What is sent to be granted a lease.
-#[derive(ToSchema)]
-#[schema(as = LeaseRequest)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct LeaseRequest {
-    /// Who holds it: the application, for people.
-    #[schema(min_length = 1, max_length = 256, examples("trainer@gpu-1"))]
-    holder: String,
-    /// The host that it runs on.
-    #[schema(min_length = 1, max_length = 256)]
-    host: Option<String>,
-    /// How long the lease lasts without being renewed, in seconds. More notices a dead application later; less takes a
-    /// slow network for one.
-    #[schema(required = false, minimum = 5, maximum = 3600, default = 30)]
-    ttl_seconds: u32,
-}
+/// The fields that [`terms_of`] takes.
+pub(crate) const FIELDS: &[&str] = &["holder", "host", "ttl_seconds"];
 
 /// The lease of an application process.
 #[derive(Serialize, ToSchema)]
@@ -127,8 +113,8 @@ impl<'a> LeaseDocument<'a> {
 }
 
 /// Reads what is sent to be granted a lease.
-fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
-    let mut fields = ObjectReader::new(body, "", &["holder", "host", "ttl_seconds"], &[])?;
+pub(crate) fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
+    let mut fields = ObjectReader::new(body, "", FIELDS, &[])?;
     let holder = fields.required("holder", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let ttl = fields.optional("ttl_seconds", |value, at| integer(&value, at, MIN_TTL, MAX_TTL));
@@ -159,7 +145,7 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
 /// Take a lease.
 ///
 /// One for each application process. Plugins carry its id as `lease_id`, and one renewal speaks for all of them.
-#[utoipa::path(post, path = "/leases", tag = "leases", request_body = LeaseRequest, responses(
+#[utoipa::path(post, path = "/leases", tag = "leases", responses(
     (status = CREATED, description = "The lease", body = LeaseDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "There are as many leases as there can be"),
 ))]
@@ -238,7 +224,7 @@ pub(crate) async fn read_lease(
 /// Renew a lease.
 ///
 /// It costs no revision. One that was lost is found again. Without a body, or with `{}`.
-#[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", request_body(content = Option<crate::http::openapi::EmptyObject>), responses(
+#[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", responses(
     (status = OK, description = "The lease", body = LeaseDocument),
     (status = NOT_FOUND, description = "There is no such lease"),
     (status = CONFLICT, description = "The lease was released; take a new one"),

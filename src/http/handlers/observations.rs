@@ -23,57 +23,19 @@ use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKi
 pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
 
 /// The longest detail of an observation, in characters.
-const MAX_DETAIL: usize = 1024;
+pub(crate) const MAX_DETAIL: usize = 1024;
 
 /// The longest id of a resource, in characters.
-const MAX_ID: usize = 4096;
+pub(crate) const MAX_ID: usize = 4096;
 
 /// The largest identity, in bytes.
 const MAX_IDENTITY: usize = 4096;
 
-/// What an agent has seen.
-#[derive(ToSchema)]
-#[schema(as = ObservationReport)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct ReportRequest {
-    /// The agent's name.
-    #[schema(min_length = 1, max_length = 256, examples("agent@gpu-1"))]
-    by: String,
-    /// The host that it looks at. Only one agent reports for a host.
-    #[schema(min_length = 1, max_length = 256)]
-    host: Option<String>,
-    /// What time it is by the agent's clock; by this the times of the observations are set right. Now, when it is absent.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    at: Option<Timestamp>,
-    /// What was seen.
-    #[schema(max_items = 10_000)]
-    observations: Vec<ObservationRequest>,
-}
+/// The fields of a report.
+pub(crate) const REPORT_FIELDS: &[&str] = &["by", "host", "at", "observations"];
 
-/// What was seen of one resource.
-#[derive(ToSchema)]
-#[schema(as = Observation)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct ObservationRequest {
-    /// What it is.
-    kind: ResourceKind,
-    /// Whose it is: a unique_id.
-    plugin: String,
-    /// What names it, as in `GET /resources`.
-    #[schema(max_length = 4096, examples("4711"))]
-    id: String,
-    /// What was seen.
-    state: ObservedState,
-    /// What there is to say about it.
-    #[schema(max_length = 1024)]
-    detail: Option<String>,
-    /// What tells it from a stranger of the same name.
-    #[schema(value_type = Option<Object>)]
-    identity: Option<Value>,
-    /// When, by the agent's clock; when it is absent, at the time of the report.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    at: Option<Timestamp>,
-}
+/// The fields of an observation.
+pub(crate) const OBSERVATION_FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
 
 /// What came of a report.
 #[derive(Serialize, ToSchema)]
@@ -94,7 +56,7 @@ struct IgnoredObservation {
 }
 
 /// A report as it was read.
-struct Report {
+pub(crate) struct Report {
     by: Box<str>,
     host: Option<Box<str>>,
     sightings: Vec<ReportedObservation>,
@@ -104,7 +66,7 @@ struct Report {
 ///
 /// Only what is news becomes a change: a resource that is alive as it was costs no revision. Observations of what is not
 /// held (any more), and those that are older than what is known, are left out, and told so.
-#[utoipa::path(post, path = "/observations", tag = "resources", request_body = ReportRequest, responses(
+#[utoipa::path(post, path = "/observations", tag = "resources", responses(
     (status = OK, description = "What came of it", body = ObservationResult),
     (status = CONFLICT, description = "Another agent reports for this host"),
 ))]
@@ -126,8 +88,9 @@ pub(crate) async fn report_observations(
     Ok(response)
 }
 
-fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
-    let mut fields = ObjectReader::new(body, "", &["by", "host", "at", "observations"], &[])?;
+/// Reads a report that has arrived at `now`.
+pub(crate) fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
+    let mut fields = ObjectReader::new(body, "", REPORT_FIELDS, &[])?;
     let by = fields.required("by", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let at = fields.optional("at", time);
@@ -166,9 +129,14 @@ fn sightings(
     if errors.is_empty() { Ok(sightings) } else { Err(Invalid(errors)) }
 }
 
-fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<ReportedObservation, Invalid> {
-    const FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
-    let mut fields = ObjectReader::new(value, pointer, FIELDS, &[])?;
+/// Reads one observation; `at` is when it was, unless it says so itself.
+pub(crate) fn sighting(
+    value: Value,
+    pointer: &str,
+    at: Timestamp,
+    skew: SignedDuration,
+) -> Result<ReportedObservation, Invalid> {
+    let mut fields = ObjectReader::new(value, pointer, OBSERVATION_FIELDS, &[])?;
     let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
     let plugin = fields.required("plugin", string);
     let id = fields.required("id", |value, at| bounded(value, at, MAX_ID));

@@ -35,8 +35,7 @@ use domain::{Revision, Snapshot};
 #[derive(Serialize, ToSchema)]
 #[schema(as = PluginPage)]
 pub(crate) struct PluginPage<'a> {
-    /// The plugins, in order. With `fields`, only those fields of each.
-    #[schema(value_type = Vec<Object>)]
+    /// The plugins, in order. With the parameter `fields`, each has only the fields that it names.
     items: Vec<PluginDocument<'a>>,
     /// How many plugins fulfil the filters, on all pages.
     total: usize,
@@ -117,7 +116,6 @@ fn ndjson_list(page: Listing, fields: Option<Vec<&'static str>>) -> Response {
 /// nothing. A body of `application/x-ndjson` registers one plugin a line, and is answered with one
 /// result a line.
 #[utoipa::path(post, path = "/plugins", tag = "plugins",
-    request_body(content((Registration = "application/json"), (String = "application/x-ndjson"))),
     responses(
         (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
         (status = OK, description = "The plugin stood already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
@@ -158,7 +156,7 @@ pub(crate) async fn read_plugin(
 ///
 /// As POST to `/plugins`, for a plugin whose category and name make this `id`. `If-None-Match: *`
 /// registers only a new one.
-#[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", request_body = Registration, responses(
+#[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", responses(
     (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
     (status = OK, description = "The plugin stood already", body = PluginDocument),
     (status = CONFLICT, description = "The document is about another plugin"),
@@ -176,7 +174,6 @@ pub(crate) async fn replace_plugin(
 ///
 /// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept.
 #[utoipa::path(patch, path = "/plugins/{id}", tag = "plugins",
-    request_body(content((crate::http::openapi::PluginPatch = "application/merge-patch+json"), (crate::http::openapi::PluginPatch = "application/json"))),
     responses(
         (status = OK, description = "The plugin after the change", body = PluginDocument),
         (status = CONFLICT, description = "Name and category cannot be changed"),

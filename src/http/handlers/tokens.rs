@@ -27,29 +27,6 @@ use domain::plugin::Invalid;
 /// When to ask again after the store did not take something.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What a token is to be.
-#[derive(ToSchema)]
-#[schema(as = TokenRequest)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct TokenRequest {
-    /// What events call its bearer; no two tokens in force have the same.
-    #[schema(
-        min_length = 1,
-        max_length = 256,
-        examples("trainer"),
-        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
-    )]
-    name: String,
-    /// What it is for.
-    role: Role,
-    /// With which plugins it may be used; all when it is absent. Only for reporters and agents.
-    #[schema(value_type = Option<crate::http::openapi::ScopeRequest>)]
-    scope: Option<Scope>,
-    /// When it ends; never when it is absent.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
-}
-
 /// A token, without what it is proved by.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
@@ -61,7 +38,7 @@ pub(crate) struct TokenDocument<'a> {
     /// What it is for.
     role: Role,
     /// With which plugins it may be used; null for all.
-    #[schema(value_type = Option<Object>, required)]
+    #[schema(value_type = Option<Scope>, required)]
     scope: Option<&'a Scope>,
     /// When it ends; null for never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
@@ -126,7 +103,7 @@ impl<'a> TokenDocument<'a> {
 ///
 /// The answer, and no other, has the token itself. The first one must be an admin's, for from then on nobody is let in
 /// without one.
-#[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenRequest, responses(
+#[utoipa::path(post, path = "/tokens", tag = "access", responses(
     (status = CREATED, description = "The token, with its text", body = TokenDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The name belongs to another token, or there are as many as there can be"),
 ))]

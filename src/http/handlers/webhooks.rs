@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use crate::http::extract::body::{JsonBody, PatchBody};
 use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::WebhookPath;
-use crate::http::openapi::webhooks::WebhookFilters;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
@@ -40,7 +39,7 @@ pub(crate) struct WebhookDocument<'a> {
     #[schema(required)]
     description: Option<&'a str>,
     /// Of which plugins changes are told: of those that fulfil all of these before or after the change.
-    #[schema(value_type = WebhookFilters)]
+    #[schema(value_type = Object)]
     filters: &'a Filters,
     /// Which kinds of changes are told; all when there are none.
     kinds: &'a [ChangeKind],
@@ -173,7 +172,7 @@ impl WebhookState {
 /// Make a webhook.
 ///
 /// Deliveries follow Standard Webhooks. The answer, and no other, has the secret.
-#[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = crate::http::openapi::WebhookRequest, responses(
+#[utoipa::path(post, path = "/webhooks", tag = "webhooks", responses(
     (status = CREATED, description = "The webhook, with its secret", body = WebhookDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "There are as many webhooks as there can be"),
 ))]
@@ -226,7 +225,6 @@ pub(crate) async fn read_webhook(
 /// A JSON Merge Patch (RFC 7396): null clears, what is absent is kept. `{"enabled": false}` pauses it,
 /// `{"enabled": true}` resumes it at once, also when it was parked; `after` moves it to another position.
 #[utoipa::path(patch, path = "/webhooks/{webhook_id}", tag = "webhooks",
-    request_body(content((crate::http::openapi::WebhookPatch = "application/merge-patch+json"), (crate::http::openapi::WebhookPatch = "application/json"))),
     responses(
         (status = OK, description = "The webhook after the change", body = WebhookDocument),
         (status = NOT_FOUND, description = "There is no such webhook"),

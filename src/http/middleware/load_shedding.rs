@@ -201,7 +201,7 @@ fn caller(request: &Request, name: Option<Arc<str>>) -> Option<RateLimitKey> {
 /// Requests that may last as long as something comes, or nothing does. A live stream is asked for by a header field, and
 /// takes its place when it is opened.
 fn takes_its_time(operation: &Operation, request: &Request) -> bool {
-    let is_import = operation.takes_lines && media_type(request.headers()).as_deref() == Some(NDJSON);
+    let is_import = operation.takes_lines() && media_type(request.headers()).as_deref() == Some(NDJSON);
     is_import || (operation.has_read_options() && ReadOptions::waits(request.uri().query()))
 }
 

@@ -4,3 +4,4 @@ mod compatibility;
 mod imports;
 mod layers;
 mod operations;
+mod requests;

@@ -5,35 +5,42 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::plugin::read::{ObjectReader, kind_of, pointer_push, string};
 use crate::plugin::{Invalid, Labels, Name, Plugin};
 
 /// The most values of one part of a scope.
-const MAX_VALUES: usize = 100;
+pub const MAX_VALUES: usize = 100;
 
 /// The longest host, key or value of a label, in characters.
-const MAX_CHARS: usize = 256;
+pub const MAX_CHARS: usize = 256;
 
 /// A part of all plugins: each condition that is there must hold; of its values, any will do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Scope {
     /// Their categories; any when there are none.
+    #[schema(value_type = Vec<String>)]
     categories: Vec<Name>,
     /// Their hosts; any when there are none. A plugin that has not said where it is is on none of them.
+    #[schema(value_type = Vec<String>)]
     hosts: Vec<Box<str>>,
     /// Values of their labels; any when there are none.
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     labels: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 impl Scope {
+    /// The fields of a scope.
+    pub const FIELDS: &[&str] = &["categories", "hosts", "labels"];
+
     /// Reads a scope; `None` when it leaves everything in.
     ///
     /// # Errors
     ///
     /// Every wrong place.
     pub fn read(value: Value, pointer: &str) -> Result<Option<Scope>, Invalid> {
-        let mut fields = ObjectReader::new(value, pointer, &["categories", "hosts", "labels"], &[])?;
+        let mut fields = ObjectReader::new(value, pointer, Scope::FIELDS, &[])?;
         let categories = fields.optional("categories", |value, at| list(value, at, Name::read));
         let hosts = fields.optional("hosts", |value, at| list(value, at, text));
         let labels = fields.optional("labels", labels);

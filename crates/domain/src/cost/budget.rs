@@ -25,10 +25,10 @@ pub const MAX_THRESHOLDS: usize = 20;
 pub const MAX_PERCENT: u32 = 1_000;
 
 /// The thresholds of a budget whose owner has not said any.
-const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
+pub const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
 
-/// What can be sent.
-const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
+/// The fields that [`Budget::read`] takes.
+pub const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
 
 /// What replies have beside that. It is accepted, so that a reply can be sent back, and ignored.
 pub const READ_ONLY: &[&str] = &[
