@@ -35,8 +35,8 @@ pub struct Operation {
     pub is_conditional: bool,
     /// What becomes of an Idempotency-Key.
     pub idempotency: Idempotency,
-    /// Whether a body of many lines may come, which takes as long as lines keep coming.
-    pub takes_lines: bool,
+    /// The body that it takes.
+    pub body: Body,
     /// Whether its answers have secrets, and no cache may keep them.
     pub holds_secrets: bool,
     /// Whether it is about the service: it is answered before the store has been read, too.
@@ -58,53 +58,70 @@ pub enum Idempotency {
     Ignored,
 }
 
+/// The body of a request. A schema is named as in [`super::openapi::requests`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// The operation takes no body.
+    Nothing,
+    /// Any JSON.
+    AnyJson,
+    /// A JSON document of this schema.
+    Json(&'static str),
+    /// A JSON document of this schema, or no body.
+    OptionalJson(&'static str),
+    /// A JSON Merge Patch (RFC 7396) of this schema.
+    MergePatch(&'static str),
+    /// A JSON document of this schema, or one a line (NDJSON), which takes as long as lines keep coming.
+    JsonOrLines(&'static str),
+}
+
 /// Every operation of the API, as in the router.
 pub const OPERATIONS: &[Operation] = &[
     get("/plugins").query(&[PLUGIN_LIST, READ_OPTIONS]).answers(&[JSON, NDJSON]).conditional(),
-    post("/plugins", Permission::Write).conditional().takes_lines().answers(&[JSON, NDJSON]),
+    post("/plugins", Permission::Write).conditional().json_or_lines("PluginRegistration").answers(&[JSON, NDJSON]),
     get("/plugins/{id}").query(&[READ_OPTIONS]).conditional(),
-    put("/plugins/{id}", Permission::Write).conditional(),
-    patch("/plugins/{id}", Permission::Write).conditional(),
+    put("/plugins/{id}", Permission::Write).json("PluginRegistration").conditional(),
+    patch("/plugins/{id}", Permission::Write).merge_patch("PluginPatch").conditional(),
     delete("/plugins/{id}", Permission::Write).query(&[REMOVAL]).conditional(),
-    put("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
-    post("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
+    put("/plugins/{id}/spawned_pids", Permission::Write).json("SpawnedPids").conditional(),
+    post("/plugins/{id}/spawned_pids", Permission::Write).json("SpawnedPids").conditional(),
     delete("/plugins/{id}/spawned_pids", Permission::Write).conditional(),
     delete("/plugins/{id}/spawned_pids/{pid}", Permission::Write).conditional(),
-    put("/plugins/{id}/container_id", Permission::Write).conditional(),
+    put("/plugins/{id}/container_id", Permission::Write).json("ContainerId").conditional(),
     delete("/plugins/{id}/container_id", Permission::Write).conditional(),
-    put("/plugins/{id}/remote_resource", Permission::Write).conditional(),
-    patch("/plugins/{id}/remote_resource", Permission::Write).conditional(),
+    put("/plugins/{id}/remote_resource", Permission::Write).json("RemoteResourceRequest").conditional(),
+    patch("/plugins/{id}/remote_resource", Permission::Write).merge_patch("RemoteResourcePatch").conditional(),
     delete("/plugins/{id}/remote_resource", Permission::Write).conditional(),
     get("/plugins/{id}/config").conditional().secret(),
-    put("/plugins/{id}/config", Permission::Write).conditional().secret(),
+    put("/plugins/{id}/config", Permission::Write).any_json().conditional().secret(),
     delete("/plugins/{id}/config", Permission::Write).conditional().secret(),
-    post("/plugins/{id}/config/validate", Permission::Write).without_key().secret(),
+    post("/plugins/{id}/config/validate", Permission::Write).any_json().without_key().secret(),
     get("/plugins/{id}/history").query(&[VERSION_LIST]),
     get("/events").query(&[PLUGIN_FILTERS, EVENT_LIST]).answers(&[JSON, EVENT_STREAM]),
     get("/categories").conditional(),
-    put("/categories/{name}", Permission::Administer).conditional(),
+    put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
     get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).conditional(),
     get("/costs").query(&[PLUGIN_FILTERS, COST_LIST, READ_OPTIONS_WITHOUT_SINCE]),
     get("/budgets"),
-    post("/budgets", Permission::Administer),
+    post("/budgets", Permission::Administer).json("BudgetRequest"),
     get("/budgets/{budget_id}"),
-    patch("/budgets/{budget_id}", Permission::Administer),
+    patch("/budgets/{budget_id}", Permission::Administer).merge_patch("BudgetPatch"),
     delete("/budgets/{budget_id}", Permission::Administer),
     get("/leases").query(&[LEASE_LIST]),
-    post("/leases", Permission::Write),
+    post("/leases", Permission::Write).json("LeaseRequest"),
     get("/leases/{lease_id}"),
-    put("/leases/{lease_id}", Permission::Write).without_key().routine(),
+    put("/leases/{lease_id}", Permission::Write).optional_json("EmptyObject").without_key().routine(),
     delete("/leases/{lease_id}", Permission::Write).without_key(),
-    post("/observations", Permission::Observe).without_key(),
+    post("/observations", Permission::Observe).json("ObservationReport").without_key(),
     // The URLs of webhooks may be secrets.
     get("/webhooks").allows(Permission::Administer).secret(),
-    post("/webhooks", Permission::Administer).refusing_key().secret(),
+    post("/webhooks", Permission::Administer).json("WebhookRequest").refusing_key().secret(),
     get("/webhooks/{webhook_id}").allows(Permission::Administer).secret(),
-    patch("/webhooks/{webhook_id}", Permission::Administer).without_key().secret(),
+    patch("/webhooks/{webhook_id}", Permission::Administer).merge_patch("WebhookPatch").without_key().secret(),
     delete("/webhooks/{webhook_id}", Permission::Administer).without_key().secret(),
     post("/webhooks/{webhook_id}/test", Permission::Administer).without_key().secret(),
     get("/tokens").allows(Permission::Administer).secret(),
-    post("/tokens", Permission::Administer).refusing_key().secret(),
+    post("/tokens", Permission::Administer).json("TokenRequest").refusing_key().secret(),
     get("/tokens/{token_id}").allows(Permission::Administer).secret(),
     delete("/tokens/{token_id}", Permission::Administer).without_key().secret(),
     get("/stats").query(&[READ_OPTIONS]).conditional(),
@@ -113,7 +130,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/readyz").allows(Permission::Public).of_service().routine().always_admitted(),
     get("/metrics").of_service().routine().answers(&[OPEN_METRICS, PLAIN_TEXT]),
     get("/log-level").allows(Permission::Administer).of_service(),
-    put("/log-level", Permission::Administer).of_service().without_key(),
+    put("/log-level", Permission::Administer).json("LevelRequest").of_service().without_key(),
     get("/openapi.json").allows(Permission::Public).of_service(),
 ];
 
@@ -159,6 +176,11 @@ impl Operation {
         self.query.iter().copied().flatten()
     }
 
+    /// Whether a body of many lines may come.
+    pub fn takes_lines(&self) -> bool {
+        matches!(self.body, Body::JsonOrLines(_))
+    }
+
     const fn query(self, query: &'static [&'static [Parameter]]) -> Operation {
         Operation { query, ..self }
     }
@@ -183,8 +205,24 @@ impl Operation {
         Operation { idempotency: Idempotency::Refused, ..self }
     }
 
-    const fn takes_lines(self) -> Operation {
-        Operation { takes_lines: true, ..self }
+    const fn any_json(self) -> Operation {
+        Operation { body: Body::AnyJson, ..self }
+    }
+
+    const fn json(self, schema: &'static str) -> Operation {
+        Operation { body: Body::Json(schema), ..self }
+    }
+
+    const fn optional_json(self, schema: &'static str) -> Operation {
+        Operation { body: Body::OptionalJson(schema), ..self }
+    }
+
+    const fn merge_patch(self, schema: &'static str) -> Operation {
+        Operation { body: Body::MergePatch(schema), ..self }
+    }
+
+    const fn json_or_lines(self, schema: &'static str) -> Operation {
+        Operation { body: Body::JsonOrLines(schema), ..self }
     }
 
     const fn secret(self) -> Operation {
@@ -213,7 +251,7 @@ const fn operation(method: &'static str, path: &'static str, permission: Permiss
         media_types: &[JSON],
         is_conditional: false,
         idempotency: Idempotency::Honoured,
-        takes_lines: false,
+        body: Body::Nothing,
         holds_secrets: false,
         is_of_service: false,
         is_always_admitted: false,

@@ -20,7 +20,7 @@ use domain::query::Filters;
 pub const MAX_DESCRIPTION: usize = 1024;
 
 /// The fields that a client may send.
-const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
+pub const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
 
 /// The fields that only replies have. They are accepted and ignored, so that a client can send a reply back.
 pub const READ_ONLY: &[&str] = &[

@@ -112,7 +112,7 @@ impl<'a> BudgetDocument<'a> {
 ///
 /// When the costs of a period reach a threshold, the registry emits the event `budget.threshold_reached`. Watchers and
 /// webhooks without filters receive the event.
-#[utoipa::path(post, path = "/budgets", tag = "costs", request_body = crate::http::openapi::BudgetRequest, responses(
+#[utoipa::path(post, path = "/budgets", tag = "costs", responses(
     (status = CREATED, description = "The budget", body = BudgetDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The registry has the maximum number of budgets"),
 ))]
@@ -169,7 +169,6 @@ pub(crate) async fn read_budget(
 /// `filters` or `period` restarts the count of costs. A change of `limit_usd` lets the budget emit its thresholds
 /// again.
 #[utoipa::path(patch, path = "/budgets/{budget_id}", tag = "costs",
-    request_body(content((crate::http::openapi::BudgetPatch = "application/merge-patch+json"), (crate::http::openapi::BudgetPatch = "application/json"))),
     responses(
         (status = OK, description = "The budget after the change", body = BudgetDocument),
         (status = NOT_FOUND, description = "No budget has this id"),

@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::http::extract::body::JsonBody;
@@ -28,13 +29,22 @@ pub(crate) struct CategoryList {
     revision: Revision,
 }
 
-/// The display name of a category.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct CategoryName {
-    /// The display name; null restores the name that the registry derives.
-    #[schema(required, min_length = 1, max_length = 256)]
-    display_name: Option<String>,
+/// The fields that [`display_name_of`] takes.
+pub(crate) const FIELDS: &[&str] = &["display_name"];
+
+/// Further fields of replies. Requests may have them too, and the registry ignores them.
+pub(crate) const READ_ONLY: &[&str] = &["name", "plugins"];
+
+/// Reads a display name; `None` restores the name that the registry derives.
+pub(crate) fn display_name_of(body: Value) -> Result<Option<String>, Invalid> {
+    let mut fields = ObjectReader::new(body, "", FIELDS, READ_ONLY)?;
+    let display_name = fields.required("display_name", nullable(string));
+    fields.finish()?;
+    let display_name = display_name.flatten();
+    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
+        return Err(Invalid::at("/display_name", detail));
+    }
+    Ok(display_name)
 }
 
 /// List the categories that are in use or have a display name.
@@ -49,7 +59,7 @@ pub(crate) async fn list_categories(now: Now, params: Params, precondition: Prec
 }
 
 /// Set the display name of a category.
-#[utoipa::path(put, path = "/categories/{name}", tag = "categories", request_body = CategoryName, responses(
+#[utoipa::path(put, path = "/categories/{name}", tag = "categories", responses(
     (status = OK, description = "The category after the change", body = CategoryView),
 ))]
 pub(crate) async fn name_category(
@@ -57,13 +67,7 @@ pub(crate) async fn name_category(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let mut fields = ObjectReader::new(body, "", &["display_name"], &["name", "plugins"])?;
-    let display_name = fields.required("display_name", nullable(string));
-    fields.finish()?;
-    let display_name = display_name.flatten();
-    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
-        return Err(Invalid::at("/display_name", detail).into());
-    }
+    let display_name = display_name_of(body)?;
     let command = Command::NameCategory { name: name.clone(), display_name: display_name.map(Into::into) };
     let store = write.store().clone();
     let make = move |outcome: &Outcome| {

@@ -69,7 +69,7 @@ pub(crate) async fn read_config(
 ///
 /// The registry validates the configuration against the plugin's `config_schema`. If valid, the registry saves the
 /// configuration, sets `is_configured`, and returns the plugin. The mask `********` in place of a secret is refused.
-#[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", request_body = serde_json::Value, responses(
+#[utoipa::path(put, path = "/plugins/{id}/config", tag = "config", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn save_config(
@@ -89,7 +89,7 @@ pub(crate) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> R
 }
 
 /// Validate a configuration without saving it.
-#[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", request_body = serde_json::Value, responses(
+#[utoipa::path(post, path = "/plugins/{id}/config/validate", tag = "config", responses(
     (status = OK, description = "The result of the validation", body = Verdict),
 ))]
 pub(crate) async fn validate_config(

@@ -5,7 +5,6 @@
 
 use axum::response::Response;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::http::extract::body::{JsonBody, PatchBody};
 use crate::http::extract::path::{PidPath, PluginPath};
@@ -16,22 +15,20 @@ use domain::plugin::read::{ObjectReader, nullable, string};
 use domain::plugin::{Invalid, Pids, RemoteResource};
 use domain::record::PluginDocument;
 
-/// A request with process ids.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct SpawnedPids {
-    /// Process ids, 1 to 4294967295.
-    #[schema(value_type = Vec<u32>)]
-    spawned_pids: Pids,
+/// The field that [`pids_of`] takes.
+pub(crate) const PIDS_FIELD: &str = "spawned_pids";
+
+/// The field that [`container_of`] takes.
+pub(crate) const CONTAINER_FIELD: &str = "container_id";
+
+/// Reads process ids.
+pub(crate) fn pids_of(body: Value) -> Result<Pids, Invalid> {
+    only_field(body, PIDS_FIELD, Pids::read)
 }
 
-/// A request with a container id.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct ContainerId {
-    /// The container's id; null clears the id.
-    #[schema(required)]
-    container_id: Option<String>,
+/// Reads the id of a container; `None` for no container.
+pub(crate) fn container_of(body: Value) -> Result<Option<String>, Invalid> {
+    only_field(body, CONTAINER_FIELD, nullable(string))
 }
 
 /// Reads an object with one required field.
@@ -43,7 +40,7 @@ fn only_field<T>(body: Value, field: &str, read: impl FnOnce(Value, &str) -> Res
 }
 
 /// Replace the process ids.
-#[utoipa::path(put, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
+#[utoipa::path(put, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn replace_pids(
@@ -51,12 +48,12 @@ pub(crate) async fn replace_pids(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let pids = only_field(body, "spawned_pids", Pids::read)?;
+    let pids = pids_of(body)?;
     write.run(Command::SetPids { id, pids }).await
 }
 
 /// Add process ids.
-#[utoipa::path(post, path = "/plugins/{id}/spawned_pids", tag = "runtime", request_body = SpawnedPids, responses(
+#[utoipa::path(post, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn add_pids(
@@ -64,7 +61,7 @@ pub(crate) async fn add_pids(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let pids = only_field(body, "spawned_pids", Pids::read)?;
+    let pids = pids_of(body)?;
     write.run(Command::AddPids { id, pids }).await
 }
 
@@ -85,7 +82,7 @@ pub(crate) async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Re
 }
 
 /// Set the container id.
-#[utoipa::path(put, path = "/plugins/{id}/container_id", tag = "runtime", request_body = ContainerId, responses(
+#[utoipa::path(put, path = "/plugins/{id}/container_id", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn set_container(
@@ -93,7 +90,7 @@ pub(crate) async fn set_container(
     write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let container_id = only_field(body, "container_id", nullable(string))?;
+    let container_id = container_of(body)?;
     write.run(Command::SetContainer { id, container_id }).await
 }
 
@@ -106,7 +103,7 @@ pub(crate) async fn clear_container(PluginPath(id): PluginPath, write: Write) ->
 }
 
 /// Replace the remote resource.
-#[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", request_body = crate::http::openapi::RemoteResourceRequest, responses(
+#[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn set_remote(
@@ -122,7 +119,6 @@ pub(crate) async fn set_remote(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values.
 #[utoipa::path(patch, path = "/plugins/{id}/remote_resource", tag = "runtime",
-    request_body(content((crate::http::openapi::RemoteResourcePatch = "application/merge-patch+json"), (crate::http::openapi::RemoteResourcePatch = "application/json"))),
     responses((status = OK, description = "The plugin after the change", body = PluginDocument)))]
 pub(crate) async fn patch_remote(
     PluginPath(id): PluginPath,

@@ -33,24 +33,10 @@ use domain::plugin::{Invalid, UniqueId};
 use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 
 /// The longest `holder`, in characters.
-const MAX_HOLDER: usize = 256;
+pub(crate) const MAX_HOLDER: usize = 256;
 
-/// The request for a lease.
-#[derive(ToSchema)]
-#[schema(as = LeaseRequest)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct LeaseRequest {
-    /// The application that holds the lease, for operators.
-    #[schema(min_length = 1, max_length = 256, examples("trainer@gpu-1"))]
-    holder: String,
-    /// The host of the application.
-    #[schema(min_length = 1, max_length = 256)]
-    host: Option<String>,
-    /// How long the lease lasts without a renewal, in seconds. A longer time detects a dead application later; a
-    /// shorter time mistakes a slow network for a dead application.
-    #[schema(required = false, minimum = 5, maximum = 3600, default = 30)]
-    ttl_seconds: u32,
-}
+/// The fields that [`terms_of`] takes.
+pub(crate) const FIELDS: &[&str] = &["holder", "host", "ttl_seconds"];
 
 /// The lease of an application process.
 #[derive(Serialize, ToSchema)]
@@ -130,8 +116,8 @@ impl<'a> LeaseDocument<'a> {
 }
 
 /// Reads the request for a lease.
-fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
-    let mut fields = ObjectReader::new(body, "", &["holder", "host", "ttl_seconds"], &[])?;
+pub(crate) fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
+    let mut fields = ObjectReader::new(body, "", FIELDS, &[])?;
     let holder = fields.required("holder", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let ttl = fields.optional("ttl_seconds", |value, at| integer(&value, at, MIN_TTL, MAX_TTL));
@@ -162,7 +148,7 @@ fn answer(api: &Api, lease: &Arc<Lease>, revision: Revision) -> Response {
 /// Grant a lease.
 ///
 /// Take a lease for each application process. Plugins carry the id as `lease_id`, so a renewal covers all of them.
-#[utoipa::path(post, path = "/leases", tag = "leases", request_body = LeaseRequest, responses(
+#[utoipa::path(post, path = "/leases", tag = "leases", responses(
     (status = CREATED, description = "The lease", body = LeaseDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The registry has the maximum number of leases"),
 ))]
@@ -241,7 +227,7 @@ pub(crate) async fn read_lease(
 /// Renew a lease.
 ///
 /// A renewal costs no revision, and recovers a lost lease. Send no body, or `{}`.
-#[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", request_body(content = Option<crate::http::openapi::EmptyObject>), responses(
+#[utoipa::path(put, path = "/leases/{lease_id}", tag = "leases", responses(
     (status = OK, description = "The lease", body = LeaseDocument),
     (status = NOT_FOUND, description = "No lease has this id"),
     (status = CONFLICT, description = "The lease was released; take a new one"),

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::http::extract::body::JsonBody;
@@ -22,6 +23,17 @@ pub(crate) struct Level {
     level: String,
 }
 
+/// The fields that [`level_of`] takes.
+pub(crate) const FIELDS: &[&str] = &["level"];
+
+/// Reads the level that a client sends.
+pub(crate) fn level_of(body: Value) -> Result<String, Invalid> {
+    let mut fields = ObjectReader::new(body, "", FIELDS, &[])?;
+    let level = fields.required("level", string);
+    fields.finish()?;
+    level.ok_or_else(|| Invalid::at("/level", "is required"))
+}
+
 /// Read the log level.
 ///
 /// Applies to this process only. Requires the role `admin`.
@@ -36,7 +48,7 @@ pub(crate) async fn read_level(State(api): State<Shared>, params: Params) -> Res
 /// Set the log level.
 ///
 /// Applies to this process only, until it ends. Requires the role `admin`.
-#[utoipa::path(put, path = "/log-level", tag = "service", request_body = Level, responses(
+#[utoipa::path(put, path = "/log-level", tag = "service", responses(
     (status = OK, description = "The level after the change", body = Level),
 ))]
 pub(crate) async fn set_level(
@@ -45,10 +57,7 @@ pub(crate) async fn set_level(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
-    let mut fields = ObjectReader::new(body, "", &["level"], &[])?;
-    let level = fields.required("level", string);
-    fields.finish()?;
-    let level = level.unwrap_or_default();
+    let level = level_of(body)?;
     api.log_level.set(&level).map_err(|wrong| Invalid::at("/level", wrong.to_string()))?;
     Ok(json::json(&Level { level }))
 }

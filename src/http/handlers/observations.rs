@@ -23,58 +23,19 @@ use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKi
 pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
 
 /// The longest detail of an observation, in characters.
-const MAX_DETAIL: usize = 1024;
+pub(crate) const MAX_DETAIL: usize = 1024;
 
 /// The longest id of a resource, in characters.
-const MAX_ID: usize = 4096;
+pub(crate) const MAX_ID: usize = 4096;
 
 /// The largest identity, in bytes.
 const MAX_IDENTITY: usize = 4096;
 
-/// A report of an agent.
-#[derive(ToSchema)]
-#[schema(as = ObservationReport)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct ReportRequest {
-    /// The agent's name.
-    #[schema(min_length = 1, max_length = 256, examples("agent@gpu-1"))]
-    by: String,
-    /// The host of the resources. Only one agent reports for a host.
-    #[schema(min_length = 1, max_length = 256)]
-    host: Option<String>,
-    /// The time of the agent's clock. The registry corrects the times of the observations by the difference to its own
-    /// clock. The default is the registry's time.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    at: Option<Timestamp>,
-    /// The agent's observations.
-    #[schema(max_items = 10_000)]
-    observations: Vec<ObservationRequest>,
-}
+/// The fields of a report.
+pub(crate) const REPORT_FIELDS: &[&str] = &["by", "host", "at", "observations"];
 
-/// An observation of a resource.
-#[derive(ToSchema)]
-#[schema(as = Observation)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct ObservationRequest {
-    /// The kind of the resource.
-    kind: ResourceKind,
-    /// The unique_id of the plugin that holds the resource.
-    plugin: String,
-    /// The id of the resource, as in `GET /resources`.
-    #[schema(max_length = 4096, examples("4711"))]
-    id: String,
-    /// The state of the resource.
-    state: ObservedState,
-    /// Details for the operator.
-    #[schema(max_length = 1024)]
-    detail: Option<String>,
-    /// Properties that distinguish the resource from another resource with the same id.
-    #[schema(value_type = Option<Object>)]
-    identity: Option<Value>,
-    /// The time of the observation by the agent's clock; the default is the time of the report.
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    at: Option<Timestamp>,
-}
+/// The fields of an observation.
+pub(crate) const OBSERVATION_FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
 
 /// The result of a report.
 #[derive(Serialize, ToSchema)]
@@ -95,7 +56,7 @@ struct IgnoredObservation {
 }
 
 /// A parsed report.
-struct Report {
+pub(crate) struct Report {
     by: Box<str>,
     host: Option<Box<str>>,
     sightings: Vec<ReportedObservation>,
@@ -106,7 +67,7 @@ struct Report {
 /// An unchanged resource costs no revision. The registry skips an observation if the plugin no longer holds the
 /// resource, if another host holds it, or if it is older than the last one. The reply lists skipped observations in
 /// `ignored`.
-#[utoipa::path(post, path = "/observations", tag = "resources", request_body = ReportRequest, responses(
+#[utoipa::path(post, path = "/observations", tag = "resources", responses(
     (status = OK, description = "The result of the report", body = ObservationResult),
     (status = CONFLICT, description = "Another agent reports for this host"),
 ))]
@@ -128,8 +89,9 @@ pub(crate) async fn report_observations(
     Ok(response)
 }
 
-fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
-    let mut fields = ObjectReader::new(body, "", &["by", "host", "at", "observations"], &[])?;
+/// Reads a report that has arrived at `now`.
+pub(crate) fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
+    let mut fields = ObjectReader::new(body, "", REPORT_FIELDS, &[])?;
     let by = fields.required("by", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let at = fields.optional("at", time);
@@ -168,9 +130,14 @@ fn sightings(
     if errors.is_empty() { Ok(sightings) } else { Err(Invalid(errors)) }
 }
 
-fn sighting(value: Value, pointer: &str, at: Timestamp, skew: SignedDuration) -> Result<ReportedObservation, Invalid> {
-    const FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
-    let mut fields = ObjectReader::new(value, pointer, FIELDS, &[])?;
+/// Reads one observation; `at` is when it was, unless it says so itself.
+pub(crate) fn sighting(
+    value: Value,
+    pointer: &str,
+    at: Timestamp,
+    skew: SignedDuration,
+) -> Result<ReportedObservation, Invalid> {
+    let mut fields = ObjectReader::new(value, pointer, OBSERVATION_FIELDS, &[])?;
     let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
     let plugin = fields.required("plugin", string);
     let id = fields.required("id", |value, at| bounded(value, at, MAX_ID));

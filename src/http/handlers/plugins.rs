@@ -36,7 +36,6 @@ use domain::{Revision, Snapshot};
 #[schema(as = PluginPage)]
 pub(crate) struct PluginPage<'a> {
     /// The plugins, in the requested order. With `fields`, only those fields of each plugin.
-    #[schema(value_type = Vec<Object>)]
     items: Vec<PluginDocument<'a>>,
     /// How many plugins match the filters, on all pages.
     total: usize,
@@ -116,7 +115,6 @@ fn ndjson_list(page: Listing, fields: Option<Vec<&'static str>>) -> Response {
 /// registration changes nothing. A body of `application/x-ndjson` registers a plugin with each line; the reply has a
 /// result for each line.
 #[utoipa::path(post, path = "/plugins", tag = "plugins",
-    request_body(content((Registration = "application/json"), (String = "application/x-ndjson"))),
     responses(
         (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
         (status = OK, description = "The plugin existed already; or the results of many registrations", content((PluginDocument = "application/json"), (String = "application/x-ndjson"))),
@@ -157,7 +155,7 @@ pub(crate) async fn read_plugin(
 ///
 /// Like POST to `/plugins`; the category and the name in the body must yield this `id`. With `If-None-Match: *`, the
 /// request fails if the plugin exists.
-#[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", request_body = Registration, responses(
+#[utoipa::path(put, path = "/plugins/{id}", tag = "plugins", responses(
     (status = CREATED, description = "The plugin is new", body = PluginDocument, headers(("Location" = String, description = "The plugin's path"))),
     (status = OK, description = "The plugin existed already", body = PluginDocument),
     (status = CONFLICT, description = "The document is about another plugin"),
@@ -175,7 +173,6 @@ pub(crate) async fn replace_plugin(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values.
 #[utoipa::path(patch, path = "/plugins/{id}", tag = "plugins",
-    request_body(content((crate::http::openapi::PluginPatch = "application/merge-patch+json"), (crate::http::openapi::PluginPatch = "application/json"))),
     responses(
         (status = OK, description = "The plugin after the change", body = PluginDocument),
         (status = CONFLICT, description = "Name and category cannot be changed"),

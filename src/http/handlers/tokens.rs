@@ -28,29 +28,6 @@ use domain::wire_names;
 /// When a client should retry after the store has refused a write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The request for a token.
-#[derive(ToSchema)]
-#[schema(as = TokenRequest)]
-#[expect(dead_code, reason = "describes the request, which is read by hand")]
-pub(crate) struct TokenRequest {
-    /// The name of the token's bearer in events. Names of valid tokens are unique.
-    #[schema(
-        min_length = 1,
-        max_length = 256,
-        examples("trainer"),
-        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
-    )]
-    name: String,
-    /// The role of the token.
-    role: Role,
-    /// The plugins that the token may be used with; all if absent. Only for reporters and agents.
-    #[schema(value_type = Option<crate::http::openapi::ScopeRequest>)]
-    scope: Option<Scope>,
-    /// When the token expires; never if absent.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
-}
-
 /// A token without its secret text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
@@ -62,7 +39,7 @@ pub(crate) struct TokenDocument<'a> {
     /// The role of the token.
     role: Role,
     /// The plugins that the token may be used with; null for all.
-    #[schema(value_type = Option<Object>, required)]
+    #[schema(value_type = Option<Scope>, required)]
     scope: Option<&'a Scope>,
     /// When the token expires; null for never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
@@ -127,7 +104,7 @@ impl<'a> TokenDocument<'a> {
 ///
 /// Only this reply has the text of the token. The first token must have the role `admin`, because every request needs a
 /// token from then on.
-#[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenRequest, responses(
+#[utoipa::path(post, path = "/tokens", tag = "access", responses(
     (status = CREATED, description = "The token, with its text", body = TokenDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The name belongs to another token, or the registry has the maximum number of tokens"),
 ))]

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use crate::http::extract::body::{JsonBody, PatchBody};
 use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::WebhookPath;
-use crate::http::openapi::webhooks::WebhookFilters;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
@@ -41,7 +40,7 @@ pub(crate) struct WebhookDocument<'a> {
     #[schema(required)]
     description: Option<&'a str>,
     /// The webhook receives changes of plugins that match all filters before or after the change.
-    #[schema(value_type = WebhookFilters)]
+    #[schema(value_type = Object)]
     filters: &'a Filters,
     /// The kinds of changes to deliver; an empty list delivers all kinds.
     kinds: &'a [ChangeKind],
@@ -168,7 +167,7 @@ impl WebhookState {
 /// Create a webhook.
 ///
 /// Deliveries follow Standard Webhooks. Only this reply has the secret.
-#[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = crate::http::openapi::WebhookRequest, responses(
+#[utoipa::path(post, path = "/webhooks", tag = "webhooks", responses(
     (status = CREATED, description = "The webhook, with its secret", body = WebhookDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The registry has the maximum number of webhooks"),
 ))]
@@ -222,7 +221,6 @@ pub(crate) async fn read_webhook(
 /// false}` pauses the webhook. `{"enabled": true}` resumes the webhook at once, also if it was parked. `after` sets the
 /// position.
 #[utoipa::path(patch, path = "/webhooks/{webhook_id}", tag = "webhooks",
-    request_body(content((crate::http::openapi::WebhookPatch = "application/merge-patch+json"), (crate::http::openapi::WebhookPatch = "application/json"))),
     responses(
         (status = OK, description = "The webhook after the change", body = WebhookDocument),
         (status = NOT_FOUND, description = "No webhook has this id"),

@@ -202,7 +202,7 @@ fn caller(request: &Request, name: Option<Arc<str>>) -> Option<RateLimitKey> {
 /// Whether a request is exempt from the time limit. A live stream is requested by a header field, so the handler takes
 /// the permit when it opens the stream.
 fn takes_its_time(operation: &Operation, request: &Request) -> bool {
-    let is_import = operation.takes_lines && media_type(request.headers()).as_deref() == Some(NDJSON);
+    let is_import = operation.takes_lines() && media_type(request.headers()).as_deref() == Some(NDJSON);
     is_import || (operation.has_read_options() && ReadOptions::waits(request.uri().query()))
 }
 

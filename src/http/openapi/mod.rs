@@ -3,17 +3,17 @@
 //!
 //! The handlers say what is particular to them (`#[utoipa::path]`). What is the same for many is
 //! added here, once, from the tables that the code itself uses: [`parameters`] from the list
-//! parameters, [`responses`] from what surrounds every request, [`schemas`] from the reading of
-//! documents.
+//! parameters, [`request_bodies`] from the table of operations, [`requests`] from the readers of
+//! documents, [`responses`] from what surrounds every request. [`schemas`] are those of replies.
 
 #![expect(clippy::indexing_slicing, reason = "indexing a JSON value by a key makes the entry, and never panics")]
 
-pub mod budgets;
 mod parameters;
+mod request_bodies;
+pub mod requests;
 mod responses;
 mod schemas;
 mod security;
-pub mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -26,9 +26,6 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::http::operations::OPERATIONS;
 use crate::http::reply::json;
 use crate::http::state::Shared;
-pub use budgets::{BudgetPatch, BudgetRequest};
-pub use schemas::{EmptyObject, PluginPatch, RemoteResourcePatch, RemoteResourceRequest, ScopeRequest};
-pub use webhooks::{WebhookFilters, WebhookPatch, WebhookRequest};
 
 /// Read this description.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses(
@@ -72,15 +69,14 @@ pub fn complete(mut api: Value) -> Value {
     ]);
     api["components"]["headers"] = responses::headers();
     api["components"]["securitySchemes"] = security::schemes();
-    schemas::complete(&mut api["components"]["schemas"]);
-    webhooks::complete(&mut api["components"]["schemas"]);
-    budgets::complete(&mut api["components"]["schemas"]);
-    // It may be left out, and is not null.
-    let body = &mut api["paths"]["/leases/{lease_id}"]["put"]["requestBody"];
-    body["content"]["application/json"]["schema"] = json!({"$ref": "#/components/schemas/EmptyObject"});
+    let schemas = &mut api["components"]["schemas"];
+    requests::complete_filters(schemas);
+    requests::complete(schemas);
+    schemas::complete(schemas);
     for operation in OPERATIONS {
         let described = &mut api["paths"][operation.path][operation.method.to_ascii_lowercase()];
         parameters::complete(operation, described);
+        request_bodies::complete(operation, described);
         security::complete(operation, described);
         responses::complete(operation, described);
     }

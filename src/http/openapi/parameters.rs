@@ -31,6 +31,7 @@ pub(crate) fn complete(operation: &Operation, described: &mut Value) {
             "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
     }
+    parameters.push(request_id());
     described["parameters"] = parameters.into();
 }
 
@@ -103,6 +104,12 @@ fn query_parameter(parameter: &Parameter) -> Value {
         described["explode"] = true.into();
     }
     described
+}
+
+/// The name that a client gives to a request.
+fn request_id() -> Value {
+    let help = "Names the request in the log and in the reply. The service makes a name if this is absent or unfit.";
+    json!({"name": "X-Request-Id", "in": "header", "description": help, "schema": {"type": "string"}})
 }
 
 fn header(name: &str, help: &str) -> Value {

@@ -5,3 +5,4 @@ mod imports;
 mod layers;
 mod operations;
 mod reference;
+mod requests;

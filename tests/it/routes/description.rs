@@ -148,6 +148,31 @@ async fn every_accepted_parameter_is_described() {
 }
 
 #[tokio::test]
+async fn every_body_is_described_with_the_media_types_that_are_taken() {
+    let server = Server::in_memory().await;
+    let client = server.client();
+    let description = client.get("/openapi.json").answers(200).await.json();
+    for (name, operation) in operations(&description) {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        let (method, path) = name.split_once(' ').unwrap();
+        let path =
+            path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+        let method = method.to_uppercase().parse().unwrap();
+        let problem = client.request(method, &path).body("text/x-other", "x").refused(415).await;
+        let detail = problem.document["detail"].as_str().unwrap().to_owned();
+        // A body of lines is told by its media type, and all else read as one document.
+        for media_type in content.keys().filter(|media_type| *media_type != "application/x-ndjson") {
+            assert!(detail.contains(media_type), "{name} does not take {media_type}: {detail}");
+        }
+        assert_eq!(
+            detail.contains("merge-patch"),
+            content.contains_key("application/merge-patch+json"),
+            "{name}: {detail}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_reference_of_the_description_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {

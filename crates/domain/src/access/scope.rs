@@ -5,35 +5,42 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::plugin::read::{ObjectReader, kind_of, pointer_push, string};
 use crate::plugin::{Invalid, Labels, Name, Plugin};
 
 /// The maximum number of values in one part of a scope.
-const MAX_VALUES: usize = 100;
+pub const MAX_VALUES: usize = 100;
 
 /// The maximum length of a host, or of a label's key or value, in characters.
-const MAX_CHARS: usize = 256;
+pub const MAX_CHARS: usize = 256;
 
 /// A subset of all plugins. A plugin must meet every condition; one matching value is enough for a condition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Scope {
     /// The categories; empty for any.
+    #[schema(value_type = Vec<String>)]
     categories: Vec<Name>,
     /// The hosts; empty for any. A plugin without a host is on none of them.
+    #[schema(value_type = Vec<String>)]
     hosts: Vec<Box<str>>,
     /// The values of labels; empty for any.
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     labels: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 impl Scope {
+    /// The fields of a scope.
+    pub const FIELDS: &[&str] = &["categories", "hosts", "labels"];
+
     /// Reads a scope; `None` if it contains every plugin.
     ///
     /// # Errors
     ///
     /// Every wrong place.
     pub fn read(value: Value, pointer: &str) -> Result<Option<Scope>, Invalid> {
-        let mut fields = ObjectReader::new(value, pointer, &["categories", "hosts", "labels"], &[])?;
+        let mut fields = ObjectReader::new(value, pointer, Scope::FIELDS, &[])?;
         let categories = fields.optional("categories", |value, at| list(value, at, Name::read));
         let hosts = fields.optional("hosts", |value, at| list(value, at, text));
         let labels = fields.optional("labels", labels);

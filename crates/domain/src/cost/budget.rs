@@ -25,10 +25,10 @@ pub const MAX_THRESHOLDS: usize = 20;
 pub const MAX_PERCENT: u32 = 1_000;
 
 /// The thresholds of a budget that sets none.
-const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
+pub const DEFAULT_THRESHOLDS: [u32; 3] = [50, 80, 100];
 
 /// The fields that a client can set.
-const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
+pub const FIELDS: &[&str] = &["name", "filters", "limit_usd", "period", "threshold_percent"];
 
 /// Further fields of a response. The registry ignores them in a request, so that a client can send a response back.
 pub const READ_ONLY: &[&str] = &[

@@ -85,6 +85,11 @@ fn api() -> Value {
                     "kind": {"enum": ["a", "b"]},
                     "size": {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
                     "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "flag": {"enum": [true, false, "true", "false"]},
+                    "filters": {
+                        "type": "object", "properties": {"size": {"type": "integer"}},
+                        "patternProperties": {"^label": {"type": "string"}}, "additionalProperties": false,
+                    },
                 },
             },
         }},
@@ -106,6 +111,14 @@ fn changed(patch: Value) -> Value {
 
 fn add(place: &str, path: &str, value: Value) -> Value {
     json!([{"op": "add", "path": format!("{place}{path}"), "value": value}])
+}
+
+/// The filters of a request, with labels as additional properties.
+fn filters(names: Value, pattern: &str, values: &str) -> Value {
+    json!({
+        "type": "object", "properties": {"size": {"type": "integer"}}, "additionalProperties": {"type": values},
+        "propertyNames": {"anyOf": [{"enum": names}, {"pattern": pattern}]},
+    })
 }
 
 fn remove(place: &str, path: &str) -> Value {
@@ -143,6 +156,19 @@ fn remove(place: &str, path: &str) -> Value {
     add(REQUEST, "/properties/labels/additionalProperties/type", json!("integer")),
     "body: labels.*: is a string"
 )]
+#[case::a_flag_takes_no_text(add(REQUEST, "/properties/flag", json!({"anyOf": [{"type": "boolean"}]})), "body: flag")]
+#[case::fewer_names_fit(
+    add(REQUEST, "/properties/filters", filters(json!(["other"]), "^label", "string")),
+    "body: filters: propertyNames is"
+)]
+#[case::another_pattern_of_names(
+    add(REQUEST, "/properties/filters", filters(json!(["size"]), "^tag", "string")),
+    "body: filters: propertyNames is"
+)]
+#[case::other_values_of_a_pattern(
+    add(REQUEST, "/properties/filters", filters(json!(["size"]), "^label", "integer")),
+    "body: filters.^label: is a string"
+)]
 fn what_clients_would_notice_is_found(#[case] patch: Value, #[case] what: &str) {
     let breaks = breaks(&api(), &changed(patch));
     assert!(breaks.iter().any(|line| line.contains(what)), "{what}: {breaks:#?}");
@@ -164,6 +190,10 @@ fn what_clients_would_notice_is_found(#[case] patch: Value, #[case] what: &str) 
 #[case::more_fits(add(REQUEST, "/properties/name/maxLength", json!(512)))]
 #[case::no_limit(remove(REQUEST, "/properties/name/maxLength"))]
 #[case::another_form(add(REQUEST, "/properties/name", json!({"oneOf": [{"type": "string"}, {"type": "integer"}]})))]
+#[case::a_flag_in_other_words(
+    add(REQUEST, "/properties/flag", json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": "^(true|false)$"}]}))
+)]
+#[case::names_in_other_words(add(REQUEST, "/properties/filters", filters(json!(["size", "more"]), "^label", "string")))]
 #[case::words(add(THING, "/properties/name/description", json!("Something else.")))]
 fn changes_that_no_client_notices_are_compatible(#[case] patch: Value) {
     assert_eq!(breaks(&api(), &changed(patch)), [""; 0]);

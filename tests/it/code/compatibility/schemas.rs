@@ -141,7 +141,12 @@ impl<'a> Schemas<'a> {
         }
         for (pattern, wanted) in other["patternProperties"].as_object().into_iter().flatten() {
             // Clients could send such fields before, unless the schema allowed named fields only.
-            let given = &one["patternProperties"][pattern];
+            let named = &one["patternProperties"][pattern];
+            let given = if named.is_null() && one["additionalProperties"].is_object() {
+                &one["additionalProperties"]
+            } else {
+                named
+            };
             if !given.is_null() || one["additionalProperties"] != false {
                 found.extend(self.differences(&at(pattern), given, wanted));
             }
@@ -150,6 +155,11 @@ impl<'a> Schemas<'a> {
             let given = &one["additionalProperties"];
             if given != false {
                 found.extend(self.differences(&at("*"), given, &other["additionalProperties"]));
+            }
+            for (pattern, given) in one["patternProperties"].as_object().into_iter().flatten() {
+                if other["patternProperties"][pattern].is_null() {
+                    found.extend(self.differences(&at(pattern), given, &other["additionalProperties"]));
+                }
             }
         }
         found
@@ -172,7 +182,14 @@ fn variants(schema: &Value) -> Option<Vec<Value>> {
     if let Some(variants) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         return Some(variants.clone());
     }
-    let types = schema["type"].as_array()?;
+    let types = match (&schema["type"], &schema["enum"]) {
+        (Value::Array(types), _) => types.clone(),
+        (Value::Null, Value::Array(_)) => types_of(schema).into_iter().map(Value::from).collect(),
+        _ => return None,
+    };
+    if types.len() == 1 && schema["type"].is_null() {
+        return None;
+    }
     let of_type = |wanted: &Value| {
         let mut variant = schema.clone();
         variant["type"] = wanted.clone();
@@ -215,9 +232,24 @@ fn limits(place: &str, one: &Value, other: &Value) -> Vec<String> {
         }
     }
     for name in ["pattern", "propertyNames"] {
-        if !other[name].is_null() && one[name] != other[name] && one["enum"].is_null() {
+        let is_kept = one[name] == other[name] || (name == "propertyNames" && names_fit(one, &other[name]));
+        if !other[name].is_null() && !is_kept && one["enum"].is_null() {
             found.push(format!("{place}: {name} is {}", other[name]));
         }
     }
     found
+}
+
+/// Whether the names of all fields of an object fit: those that it lists, and those that fit its patterns. Names are compared
+/// with `{"anyOf": [{"enum": …}, {"pattern": …}]}` only.
+fn names_fit(one: &Value, wanted: &Value) -> bool {
+    let variants = || wanted["anyOf"].as_array().into_iter().flatten();
+    let is_listed = |name: &String| {
+        variants().any(|variant| variant["enum"].as_array().is_some_and(|names| names.iter().any(|one| one == name)))
+    };
+    let is_pattern = |pattern: &String| variants().any(|variant| variant["pattern"] == **pattern);
+    let names = |keyword: &str| one[keyword].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    one["additionalProperties"] == false
+        && names("properties").all(|name| is_listed(&name))
+        && names("patternProperties").all(|pattern| is_pattern(&pattern))
 }

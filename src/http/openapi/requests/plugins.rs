@@ -1,0 +1,86 @@
+//! What is sent of plugins, and of what they hold.
+
+use serde_json::{Value, json};
+
+use super::{PatchDocument, RequestDocument, properties_of, reference_or_null};
+use crate::http::handlers::held_resources::{CONTAINER_FIELD, PIDS_FIELD, container_of, pids_of};
+use crate::http::openapi::schemas::{gpu_count, pids};
+use domain::plugin::{Plugin, READ_ONLY_FIELDS, Registration, RemoteResource};
+
+const WHAT_IT_RENTS: &str = "What it rents elsewhere; null for nothing. Runtime field: kept when absent.";
+
+pub(super) const REGISTRATION: RequestDocument = RequestDocument {
+    name: "PluginRegistration",
+    help: "A registration: the descriptive fields, and those runtime fields that the client names.\n\nA runtime field that \
+           is absent here is kept as it is when the plugin stands already, because the registry must not forget what may \
+           still run: to release something, name it (`\"spawned_pids\": []`, `\"remote_resource\": null`).",
+    fields: Plugin::FIELDS,
+    ignored: READ_ONLY_FIELDS,
+    required: &["name", "category", "title", "config_schema"],
+    properties: || {
+        let mut properties = properties_of::<Registration>();
+        properties["spawned_pids"] = pids();
+        properties["remote_resource"] = reference_or_null("RemoteResourceRequest", WHAT_IT_RENTS);
+        properties
+    },
+    is_closed: true,
+    read: |body| Registration::read(body).map(drop),
+    patch: Some(PatchDocument {
+        name: "PluginPatch",
+        help: "A merge patch (RFC 7396) of a plugin: null clears, what is absent is kept.",
+        kept: &[],
+        properties: || {
+            let mut labels = properties_of::<Registration>()["labels"].take();
+            labels["additionalProperties"] = json!({"type": ["string", "null"]});
+            json!({
+                "labels": labels,
+                "remote_resource": reference_or_null("RemoteResourcePatch", WHAT_IT_RENTS),
+            })
+        },
+    }),
+};
+
+pub(super) const REMOTE_RESOURCE: RequestDocument = RequestDocument {
+    name: "RemoteResourceRequest",
+    help: "A remote resource as it is sent: all but `provider` may be left out.",
+    fields: RemoteResource::FIELDS,
+    ignored: &[],
+    required: &["provider"],
+    properties: || {
+        let mut properties = properties_of::<RemoteResource>();
+        properties["gpu_count"] = gpu_count();
+        properties
+    },
+    is_closed: true,
+    read: |body| RemoteResource::read(body, "").map(drop),
+    patch: Some(PatchDocument {
+        name: "RemoteResourcePatch",
+        help: "A merge patch (RFC 7396) of a remote resource: null clears, what is absent is kept.",
+        kept: &[],
+        properties: || Value::Null,
+    }),
+};
+
+pub(super) const SPAWNED_PIDS: RequestDocument = RequestDocument {
+    name: "SpawnedPids",
+    help: "Process ids.",
+    fields: &[PIDS_FIELD],
+    ignored: &[],
+    required: &[PIDS_FIELD],
+    properties: || json!({PIDS_FIELD: pids()}),
+    is_closed: true,
+    read: |body| pids_of(body).map(drop),
+    patch: None,
+};
+
+pub(super) const CONTAINER_ID: RequestDocument = RequestDocument {
+    name: "ContainerId",
+    help: "A container id.",
+    fields: &[CONTAINER_FIELD],
+    ignored: &[],
+    required: &[CONTAINER_FIELD],
+    properties: || json!({CONTAINER_FIELD: {"type": ["string", "null"], "description": "The container's id; null for none."}}),
+    is_closed: true,
+    read: |body| container_of(body).map(drop),
+    patch: None,
+};
