@@ -1,4 +1,4 @@
-//! Who was busy: the processor time of threads in seconds, as the kernel counts it (proc(5), `schedstat`).
+//! The processor time of threads in seconds, as the kernel counts it (proc(5), `schedstat`).
 
 use std::fs::{read_dir, read_to_string};
 
@@ -9,12 +9,12 @@ pub(crate) fn of_this_thread() -> anyhow::Result<f64> {
     time_of(&read_to_string("/proc/thread-self/schedstat")?)
 }
 
-/// The processor time so far of all threads that are called `name`.
+/// The processor time so far of all threads with the name `name`.
 pub(crate) fn of_threads(name: &str) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for thread in read_dir("/proc/self/task")? {
         let folder = thread?.path();
-        // A thread may end while it is looked at; then it is none of those that are measured.
+        // A thread that ends during the read does not belong to the measured ones.
         let (Ok(called), Ok(stat)) = (read_to_string(folder.join("comm")), read_to_string(folder.join("schedstat")))
         else {
             continue;

@@ -1,4 +1,4 @@
-//! The disk itself: how often a second a small write can be made durable.
+//! The disk alone: how many small durable writes it makes a second.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// As much as a small commit writes, in bytes.
+/// The size of a small commit, in bytes.
 const WRITE: usize = 4096;
 
-/// How many such writes the file has room for; then they begin anew, as in a write-ahead log.
+/// How many writes the file has room for; then they start over, as in a write-ahead log.
 const ROOM: usize = 1024;
 
-/// Writes and syncs (fdatasync(2)) for `time` in a file whose blocks are there already, and returns how many a second.
+/// Writes and syncs (fdatasync(2)) for `time` in a preallocated file; returns the number a second.
 pub(crate) fn syncs_a_second(folder: &TempDir, time: Duration) -> anyhow::Result<f64> {
     let file = File::create(folder.path().join("fsync"))?;
     file.write_all_at(&vec![1; WRITE * ROOM], 0)?;

@@ -1,19 +1,19 @@
-//! What is registered: plugins of an ordinary size, each different, all equally long.
+//! The registered documents: plugins of an ordinary size, all different and equally long.
 
-/// Names of equal length, so that it does not matter for the size of an answer which plugin it is about.
+/// Names of equal length, so that every response has the same size.
 const CATEGORIES: [&str; 4] = ["speech", "vision", "search", "tuning"];
 
-/// The address of the plugin of a number.
+/// The path of a plugin by its number.
 pub(crate) fn unique_id(number: usize) -> String {
     format!("{}_plugin_{number:07}", category(number))
 }
 
-/// The registration of a plugin that holds nothing.
+/// The registration of a plugin without resources.
 pub(crate) fn idle(number: usize) -> String {
     registration(number, "")
 }
 
-/// The registration of a plugin that holds a process, and so is active.
+/// The registration of an active plugin, which holds a process.
 pub(crate) fn active(number: usize) -> String {
     registration(number, &format!("{}", 100_000 + number))
 }
@@ -22,7 +22,7 @@ fn category(number: usize) -> &'static str {
     CATEGORIES.get(number % CATEGORIES.len()).copied().unwrap_or_default()
 }
 
-/// The source model's `whisper_tiny`, with a schema as long as its forms have in practice.
+/// The source model's `whisper_tiny`, with a schema of a realistic length.
 fn registration(number: usize, pids: &str) -> String {
     let category = category(number);
     format!(

@@ -1,5 +1,5 @@
-//! `GET /plugins?active=true`: the same number of active plugins among many and among few, and bare axum that answers
-//! the bytes of the list.
+//! `GET /plugins?active=true`: the same number of active plugins among many and among few, against bare axum with the
+//! bytes of the list.
 
 use plugin_registry::store::StoreUrl;
 
@@ -10,13 +10,13 @@ use crate::stores::{self, Stores};
 use crate::table::{Aim, Table, percent};
 use crate::wire::get;
 
-/// Connections at a time; enough that the server never waits for a request.
+/// Concurrent connections, enough to keep the server busy.
 const CONNECTIONS: usize = 8;
 
 /// As in [`crate::read_one`].
 const THREADS: usize = 1;
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let request = get("/plugins?active=true");
     let many = Server::ours("many", THREADS, stores::open(&StoreUrl::Sqlite(stores.full.clone()))?)?;

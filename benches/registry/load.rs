@@ -1,7 +1,7 @@
-//! The load: connections that are kept alive, each of which asks again as soon as it is answered.
+//! The load: keep-alive connections, each of which sends its next request after each response.
 //!
-//! One thread has them all, and takes them in turn. That costs two system calls a request, which is less than any
-//! server can do with, so that the server is the limit; [`Load::busy`] shows whether it was.
+//! One thread drives all of them in turn. It needs two system calls a request, fewer than any server, so the server
+//! is the bottleneck; [`Load::busy`] shows whether it was.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use tokio::time::Instant;
 use crate::cpu;
 use crate::wire::Connection;
 
-/// A number of connections to one server.
+/// Some connections to one server.
 pub(crate) struct Client {
     connections: Vec<Connection>,
     request: Vec<u8>,
 }
 
-/// What a load has come to.
+/// The result of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// Answers a second.
+    /// Responses a second.
     pub(crate) rate: f64,
-    /// Which part of the time this client was busy, from 0 to 1.
+    /// The share of the time during which this client was busy, from 0 to 1.
     pub(crate) busy: f64,
-    /// How many answers.
+    /// The number of responses.
     pub(crate) answers: u64,
 }
 
@@ -36,7 +36,8 @@ impl Client {
         Ok(Client { connections: connections.context("no connection to the server")?, request: Vec::new() })
     }
 
-    /// Asks for `time`. `write` appends the next request to an empty buffer; all answers must have the status `expected`.
+    /// Sends requests for `time`. `write` appends the next request to an empty buffer; all responses must have the
+    /// status `expected`.
     pub(crate) fn ask(
         &mut self,
         time: Duration,

@@ -1,4 +1,4 @@
-//! The machine that the figures were measured on, in one line.
+//! The machine of the measurement, in one line.
 
 use std::fs::read_to_string;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn value_of(text: &str, name: &str) -> String {
     found.unwrap_or("?").trim().to_owned()
 }
 
-/// The type of the file system that a folder is on, from the mount point that is its longest prefix.
+/// The type of a folder's file system, from the longest mount point that is a prefix of its path.
 fn file_system_of(folder: &Path) -> anyhow::Result<String> {
     let folder = folder.canonicalize()?;
     let mounts = read_to_string("/proc/self/mounts")?;

@@ -3,34 +3,34 @@
 //! ```text
 //! cargo bench                            everything, about four minutes
 //! cargo bench -- read_one register       only these measurements
-//! BENCH_SMOKE=1 cargo bench              whether it works at all; the figures mean nothing
+//! BENCH_SMOKE=1 cargo bench              checks that everything works; the figures mean nothing
 //! BENCH_DIR=/data cargo bench            with the stores on that disk
 //! BENCH_POSTGRES=postgres://… cargo bench     with replicas on that server: see [`replicas`]
 //! ```
 //!
-//! Every figure stands beside one that was measured in the same run: the whole service as it runs in production
-//! against a bare `axum::serve` that answers the same bytes, a durable store against memory, and so on. The two sides
-//! take turns, round after round, and a ratio is the median of the ratios of the rounds, so that what disturbs the
-//! machine for a while disturbs both. Nothing is asserted: a missed aim is a line in the table.
+//! Every figure stands beside a yardstick from the same run: for example the whole service, as in production, against a
+//! bare `axum::serve` with the same bytes, or a durable store against memory. The two sides alternate in rounds. A
+//! ratio is the median over the rounds' ratios, so that a disturbance of the machine affects both sides. The benchmark
+//! asserts nothing: a missed target is a line in the table.
 //!
 //! The measurements, each in a module of its name:
 //!
 //! - [`read_one`], [`list_active`]: reads, against bare axum.
 //! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
-//! - [`watchers`]: what they cost the writer, and how soon they know.
-//! - [`replicas`]: several of them on one PostgreSQL.
-//! - [`truth`]: looking at processes, leases, agents.
-//! - [`operations`]: what it costs that a service can be watched over and is guarded, against one that cannot and is not.
-//! - [`start_up`]: the real binary: how soon it answers, and how much memory a plugin takes.
+//! - [`watchers`]: their cost to the writer, and the delay of their events.
+//! - [`replicas`]: several replicas on one PostgreSQL.
+//! - [`truth`]: process probes, leases, agents.
+//! - [`operations`]: the cost of authentication, rates, metrics and traces.
+//! - [`start_up`]: the real binary: time to the first response, and memory per plugin.
 //!
-//! What they are made of, in reading order:
+//! The parts, in reading order:
 //!
-//! 1. [`settings`]: how much of everything, and where; [`machine`]: on what.
-//! 2. [`documents`], [`stores`]: what is registered, and the stores that hold it.
-//! 3. [`server`]: the service, and bare axum; [`wire`] and [`load`]: the client, the same for both; [`cpu`]: who was
-//!    busy; [`side`]: all of these together.
+//! 1. [`settings`]: the amounts, and the folder; [`machine`]: the machine.
+//! 2. [`documents`], [`stores`]: the plugins, and the stores that hold them.
+//! 3. [`server`]: the service, and bare axum; [`wire`] and [`load`]: the client, the same for both; [`cpu`]: processor
+//!    time; [`side`]: all of these together.
 //! 4. [`disk`], [`raw_sqlite`], [`slow_disk`]: the yardsticks of writes.
-//! 5. [`samples`], [`table`]: what comes out.
+//! 5. [`samples`], [`table`]: the results.
 //!
 //! Linux only.
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
@@ -70,10 +70,10 @@ use self::settings::Settings;
 use self::stores::Stores;
 use self::table::Table;
 
-/// Measures one thing on filled stores, and puts what came out into the table.
+/// A measurement on filled stores, which adds its results to the table.
 type Measurement = fn(&Settings, &Stores, &mut Table) -> anyhow::Result<()>;
 
-/// As in the binary: both sides of every comparison allocate with it.
+/// As in the binary: both sides of every comparison use this allocator.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -115,8 +115,8 @@ fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the log of `plugin-registry serve`, a line a request, on a standard error that is `/dev/null`: formatting and
-/// the system call are paid for, and no terminal or disk is measured.
+/// Starts the log of `plugin-registry serve`, one line per request, with standard error on `/dev/null`: the benchmark
+/// includes formatting and the system call, but no terminal or disk.
 fn log_as_in_production() -> anyhow::Result<LogThread> {
     let sink = std::fs::File::options().write(true).open("/dev/null").context("/dev/null cannot be opened")?;
     rustix::stdio::dup2_stderr(&sink).context("standard error cannot be redirected")?;

@@ -1,13 +1,12 @@
-//! What it costs that the service is fit to be left running: its callers known by tokens and counted by rates, its requests
-//! counted and timed, and, where that is set, traced. The same `GET` of one plugin, against the same service that does nothing
-//! of it.
+//! The cost of operation: tokens and rates of callers, counts and times of requests and, if set, traces. The same `GET`
+//! of one plugin, against the same service without these features.
 //!
 //! | side | tokens, rates, counts | traces |
 //! |---|---|---|
-//! | bare | none | nobody |
-//! | operated | all | nobody: no collector is set |
-//! | unsampled | all | a collector is set, and the caller has said that the request is not sampled |
-//! | sampled | all | each request is a span, sent to a collector on another thread |
+//! | bare | none | off |
+//! | operated | all | off: no collector is set |
+//! | unsampled | all | a collector is set, and the caller marks the request as not sampled |
+//! | sampled | all | each request is a span, exported to a collector on another thread |
 
 use std::io::Write as _;
 use std::num::NonZeroU32;
@@ -38,10 +37,10 @@ const THREADS: usize = 1;
 /// As in [`crate::read_one`].
 const STRIDE: usize = 61_843;
 
-/// More requests a second than there will be.
+/// More requests a second than any client sends.
 const A_MILLION: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let collector = Server::collector()?;
     let traces = TraceArgs::to(format!("http://{}", collector.address).parse()?);
@@ -74,13 +73,13 @@ pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -
     Ok(())
 }
 
-/// The service as it is in production, with a rate that nobody reaches.
+/// The service as in production, with a rate that no client reaches.
 fn operated(api: Api, access: Access) -> Api {
     let rate = RequestRate { per_second: A_MILLION, burst: A_MILLION };
     Api { access, gate: Arc::new(LoadShedder { rates: Some(RateLimits::new(rate)), ..LoadShedder::default() }), ..api }
 }
 
-/// What lets in who has a token, and that token.
+/// The access of the service, and a token for it.
 fn access(registry: &Registry) -> anyhow::Result<(Access, String)> {
     let token = TokenText::generate().reveal();
     let mut file = tempfile::NamedTempFile::new()?;

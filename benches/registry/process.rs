@@ -1,4 +1,4 @@
-//! The real binary, as a process of its own.
+//! The real binary as a child process.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use crate::wire::{Connection, get};
 /// `plugin-registry serve`, killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
-    /// Where it listens; of no meaning for an agent.
+    /// The address it listens on; unused for an agent.
     pub(crate) address: SocketAddr,
-    /// From before it was started until its first answer had arrived.
+    /// The time from the start until its first response.
     pub(crate) ready_after: Duration,
 }
 
 impl Process {
-    /// Starts it on a store, and asks for `path`.
+    /// Starts the binary on a store, and requests `path`.
     pub(crate) fn start(store: &Path, path: &str) -> anyhow::Result<Process> {
         let begin = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_plugin-registry"))
@@ -58,7 +58,7 @@ impl Process {
         Ok(Process { child, address: server, ready_after: Duration::ZERO })
     }
 
-    /// The processor time that it has taken so far, in seconds (proc(5): utime and stime of `stat`).
+    /// The processor time so far, in seconds (proc(5): utime and stime of `stat`).
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields = stat.rsplit(')').next().context("no fields")?;
@@ -66,7 +66,7 @@ impl Process {
         Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
     }
 
-    /// The memory that it has in use, in bytes (proc(5): `VmRSS`).
+    /// The resident memory, in bytes (proc(5): `VmRSS`).
     pub(crate) fn memory(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -77,7 +77,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already; there is nothing to save in either case.
+        // The process may have ended already; nothing is lost in either case.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! SQLite alone: one thread that inserts a document and commits it, over and over, as durably as the registry does.
+//! SQLite alone: one thread that inserts and commits documents, as durably as the registry does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::ensure;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-/// What a rate of this is called.
+/// The name of this yardstick.
 pub(crate) const NAME: &str = "/s, SQLite alone, a row a commit";
 
 /// A database with one table of documents.
@@ -17,7 +17,7 @@ pub(crate) struct RawSqlite {
 }
 
 impl RawSqlite {
-    /// Makes the database: write-ahead log, `synchronous=FULL`, all else as it is by default.
+    /// Creates the database: write-ahead log, `synchronous=FULL`, otherwise the defaults.
     pub(crate) fn create(path: &Path) -> anyhow::Result<RawSqlite> {
         let connection = Connection::open(path)?;
         let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
@@ -28,7 +28,7 @@ impl RawSqlite {
         Ok(RawSqlite { connection, inserted: 0 })
     }
 
-    /// Inserts and commits for `time`, and returns how many a second.
+    /// Inserts and commits for `time`; returns the number a second.
     pub(crate) fn inserts_a_second(
         &mut self,
         time: Duration,
@@ -38,7 +38,7 @@ impl RawSqlite {
         let mut insert = self.connection.prepare_cached("INSERT INTO documents (id, document) VALUES (?1, ?2)")?;
         while begin.elapsed() < time {
             self.inserted += 1;
-            // A statement of its own is a transaction of its own.
+            // Each statement is a transaction.
             insert.execute((self.inserted, document()))?;
         }
         Ok((self.inserted - before) as f64 / begin.elapsed().as_secs_f64())

@@ -1,4 +1,4 @@
-//! `GET /plugins/{id}`: one of all the plugins, another every time, against bare axum that answers the bytes of one.
+//! `GET /plugins/{id}`: a different plugin each time, against bare axum with the bytes of one plugin.
 
 use plugin_registry::store::StoreUrl;
 
@@ -10,16 +10,16 @@ use crate::stores::{self, Stores};
 use crate::table::{Aim, Table, percent};
 use crate::wire::get;
 
-/// Connections at a time; enough that the server never waits for a request.
+/// Concurrent connections, enough to keep the server busy.
 const CONNECTIONS: usize = 32;
 
-/// Threads of a server: one, so that the client has a processor of its own and the server is the limit.
+/// One server thread, so that the client has a processor for itself and the server is the bottleneck.
 const THREADS: usize = 1;
 
-/// How far apart two plugins are that are read one after the other: a prime, so that all have their turn.
+/// The distance between two consecutively read plugins: a prime, so that all of them are read.
 const STRIDE: usize = 61_843;
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let ours = Server::ours("ours", THREADS, stores::open(&StoreUrl::Sqlite(stores.full.clone()))?)?;
     let body = ours.answer(&request_of(settings.plugins / 2))?;

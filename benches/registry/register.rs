@@ -1,8 +1,8 @@
-//! `POST /plugins`: new plugins, durable before they are acknowledged; by one client and by many at once.
+//! `POST /plugins`: new plugins, durable before the acknowledgement; by one client and by many concurrent ones.
 //!
-//! What a durable write costs is for the disk to say, and disks differ a hundredfold. So the disk is measured beside
-//! it ([`disk`], [`raw_sqlite`]), and the gain of many clients over one is shown a second time on a disk that is slow
-//! for certain ([`slow_disk`]).
+//! The disk decides the cost of a durable write, and disks differ a hundredfold. So the benchmark also measures the
+//! disk ([`disk`], [`raw_sqlite`]), and repeats the comparison of many clients with one on a disk that is always slow
+//! ([`slow_disk`]).
 
 use std::sync::Arc;
 
@@ -22,13 +22,14 @@ use crate::table::{Aim, Table, percent};
 use crate::wire::post;
 use crate::{disk, raw_sqlite};
 
-/// As many clients as the aim speaks of.
+/// The number of clients in the target.
 const MANY: usize = 64;
 
-/// From which part of a lone write's time on its fsync counts as the limit: 20 times as many need at least that.
+/// The share of fsync in a single write's time from which fsync counts as the bottleneck: a 20-fold gain needs at least
+/// that.
 const IS_THE_LIMIT: f64 = 0.95;
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let mut rounds = Rounds::begin(settings)?;
     for _ in 0..settings.rounds {
@@ -38,7 +39,7 @@ pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) 
     Ok(())
 }
 
-/// One store behind the service, asked by one client and by many.
+/// One store behind the service, with one client and with many.
 struct Writes {
     lone: Side,
     many: Side,

@@ -1,7 +1,8 @@
-//! Replicas on one PostgreSQL: durable registrations by one of them and by three, and how soon the others know. The gain over
-//! a loop is shown a second time on a database whose disk is slow for certain.
+//! Replicas on one PostgreSQL: durable registrations at one replica and at three, and the delay until the others show
+//! them. The gain over a loop is measured a second time on a database with an artificially slow disk.
 //!
-//! `BENCH_POSTGRES` names the server, as `tests/postgres start FOLDER` prints it; without it, this is left out.
+//! `BENCH_POSTGRES` names the server, as `tests/postgres start FOLDER` prints it; without it, this measurement is
+//! skipped.
 
 use std::time::Duration;
 
@@ -24,19 +25,19 @@ use domain::plugin::{Registration, json};
 use plugin_registry::registry::Registry;
 use plugin_registry::store::StoreUrl;
 
-/// Connections that register, over all replicas.
+/// The registering connections, over all replicas.
 const CLIENTS: usize = 64;
 
-/// How many replicas there are in the end.
+/// The final number of replicas.
 const REPLICAS: usize = 3;
 
-/// Writes whose way to another replica is timed in a round.
+/// The timed writes in a round.
 const TIMED: usize = 100;
 
-/// What the yardstick is called.
+/// The name of the yardstick.
 const LOOP: &str = "/s, INSERT … COMMIT in a loop";
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let Ok(server) = std::env::var("BENCH_POSTGRES") else {
         table.note("Replicas: not measured, because BENCH_POSTGRES names no server.".into());
@@ -68,18 +69,18 @@ pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) 
     Ok(())
 }
 
-/// Two databases on the server, of one replica and of several, and a third with the table of the loop.
+/// Two databases on the server, for one replica and for several, and a third with the table of the loop.
 struct Database {
     raw: String,
     one: Replicas,
     three: Replicas,
-    /// Rows a second of one loop, and of one a client.
+    /// Rows a second of one loop, and of one loop per client.
     alone: Samples,
     many: Samples,
 }
 
 impl Database {
-    /// Makes them anew, with settings of PostgreSQL.
+    /// Recreates the databases, with settings of PostgreSQL.
     fn make(runtime: &Runtime, server: &str, name: &str, settings: &[&str]) -> anyhow::Result<Database> {
         let url = |database: &str| format!("{server}/{database}?sslmode=disable");
         let names = ["one", "three", "raw"].map(|part| format!("{name}_{part}"));
@@ -118,11 +119,11 @@ impl Database {
     }
 }
 
-/// Replicas on one database, with the clients of each.
+/// Replicas on one database, each with its clients.
 struct Replicas {
     registries: Vec<Registry>,
     sides: Vec<Side>,
-    /// Registrations a second at all of them.
+    /// Registrations a second over all replicas.
     rates: Samples,
     registered: usize,
 }
@@ -144,7 +145,7 @@ impl Replicas {
     /// Registers new plugins at all replicas at once.
     fn register(&mut self, time: Duration) -> anyhow::Result<()> {
         let begin = self.registered;
-        // No client registers as many in a round.
+        // No client registers that many plugins in a round.
         let of_one = 10_000_000;
         self.registered += of_one * self.sides.len();
         let rate = std::thread::scope(|threads| {
@@ -173,7 +174,7 @@ impl Replicas {
         Ok(())
     }
 
-    /// How long it takes from the acknowledgment of one replica until the next one shows a write, in milliseconds, sorted.
+    /// The time from the acknowledgement of one replica until the next one shows the write, in milliseconds, sorted.
     fn time_the_way(&mut self, runtime: &Runtime) -> anyhow::Result<Vec<f64>> {
         let [near, far, ..] = self.registries.as_slice() else { anyhow::bail!("there are several replicas") };
         let begin = self.registered;
@@ -199,7 +200,7 @@ async fn connect(url: &str) -> anyhow::Result<Client> {
     Ok(client)
 }
 
-/// Inserts one row a transaction over some connections, each as soon as its last one is committed.
+/// Inserts one row per transaction over some connections, each as soon as its last one is committed.
 async fn inserts_a_second(url: &str, connections: usize, time: Duration) -> anyhow::Result<f64> {
     let begin = Instant::now();
     let inserting = (0..connections).map(|number| {
@@ -210,7 +211,7 @@ async fn inserts_a_second(url: &str, connections: usize, time: Duration) -> anyh
             let mut inserted = 0_u32;
             let begin = Instant::now();
             while begin.elapsed() < time {
-                // A statement of its own is a transaction of its own.
+                // Each statement is a transaction.
                 client.execute(&insert, &[&documents::idle(number)]).await?;
                 inserted += 1;
             }

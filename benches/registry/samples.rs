@@ -1,8 +1,8 @@
-//! What several rounds have measured.
+//! The measured values of several rounds.
 
 use std::fmt;
 
-/// The values of one quantity, a value a round.
+/// The values of one quantity, one per round.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -12,17 +12,17 @@ impl Samples {
         self.0.push(value);
     }
 
-    /// Round by round, this over `other`.
+    /// The ratio of this to `other`, round by round.
     pub(crate) fn over(&self, other: &Samples) -> Samples {
         Samples(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 
-    /// The value of the newest round.
+    /// The value of the latest round.
     pub(crate) fn last(&self) -> f64 {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// The middle value.
+    /// The median.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
@@ -36,7 +36,7 @@ impl Samples {
     }
 }
 
-/// The median, and the least and the greatest value, in three significant digits.
+/// The median, minimum and maximum, in three significant digits.
 impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sorted = self.sorted();

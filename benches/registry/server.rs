@@ -21,22 +21,22 @@ use plugin_registry::server::settings::ServerSettings;
 use plugin_registry::server::{self};
 use plugin_registry::webhook::{self, Deliveries};
 
-/// A server with a runtime of its own, on a port of its own. Dropping it ends it.
+/// A server with its own runtime and port. Dropping it stops the server.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
-    /// What its threads are called.
+    /// The name of its threads.
     pub(crate) name: &'static str,
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// The service, with everything that surrounds a request in production. `threads` serve it.
+    /// The service with the whole middleware of production, on this number of threads.
     pub(crate) fn ours(name: &'static str, threads: usize, registry: Registry) -> anyhow::Result<Server> {
         Server::ours_with(name, threads, registry, Ok)
     }
 
-    /// As [`Server::ours`], set up by `set`.
+    /// As [`Server::ours`], changed by `set`.
     pub(crate) fn ours_with(
         name: &'static str,
         threads: usize,
@@ -58,19 +58,19 @@ impl Server {
         Ok(Server { address, name, runtime: Some(runtime) })
     }
 
-    /// Nothing but `axum::serve`: whatever is asked for at `path`, it answers `body`.
+    /// Only `axum::serve`: it answers each request for `path` with `body`.
     pub(crate) fn bare(name: &'static str, threads: usize, path: &str, body: Bytes) -> anyhow::Result<Server> {
         let (runtime, listener) = listen(name, threads)?;
         let address = listener.local_addr()?;
         let answer = move || std::future::ready(([(CONTENT_TYPE, "application/json")], body.clone()));
         let router = Router::new().route(path, get(answer));
-        // As ours does; the yardstick should not lose time to Nagle's algorithm.
+        // As the service does; the yardstick must not lose time to Nagle's algorithm.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Server { address, name, runtime: Some(runtime) })
     }
 
-    /// A collector of traces that forgets what it is told.
+    /// A trace collector that discards everything.
     pub(crate) fn collector() -> anyhow::Result<Server> {
         let (runtime, listener) = listen("collector", 1)?;
         let address = listener.local_addr()?;
@@ -79,7 +79,7 @@ impl Server {
         Ok(Server { address, name: "collector", runtime: Some(runtime) })
     }
 
-    /// The body with which it answers a request.
+    /// The response body for a request.
     pub(crate) fn answer(&self, request: &[u8]) -> anyhow::Result<Bytes> {
         let mut connection = Connection::open(self.address)?;
         connection.send(request)?;
@@ -89,8 +89,8 @@ impl Server {
     }
 }
 
-/// The limits of production, but that connections may be silent while other sides are measured: after a request, and
-/// before the first one, which may be taken for a header that is slow to arrive.
+/// The limits of production, except that connections may be silent while the other side is measured: after a request,
+/// and before the first one, which the server could take for a slow header.
 fn patient() -> ServerSettings {
     let silence = Duration::from_mins(10);
     ServerSettings { first_byte_time: silence, header_time: silence, idle_time: silence, ..ServerSettings::default() }

@@ -1,4 +1,4 @@
-//! How much of everything is measured, and where.
+//! The amounts of a run, and its folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use anyhow::Context as _;
 /// The amounts of a run.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// How often each side is measured.
+    /// How many rounds each side runs.
     pub(crate) rounds: usize,
-    /// How long one side is measured at a time.
+    /// The duration of one round of one side.
     pub(crate) time: Duration,
-    /// How many plugins are registered.
+    /// The number of registered plugins.
     pub(crate) plugins: usize,
-    /// How many plugins are registered in the store that a longer list is compared with.
+    /// The number of plugins in the smaller store, for comparison.
     pub(crate) fewer_plugins: usize,
-    /// How many of them are active, in either store.
+    /// The number of active plugins in each of the two stores.
     pub(crate) active: usize,
-    /// The folder of the stores: a temporary one on the disk to be measured.
+    /// The folder of the stores: a temporary one on the measured disk.
     pub(crate) folder: tempfile::TempDir,
-    /// Whether this is only to see that everything works.
+    /// Whether this run only checks that everything works.
     pub(crate) is_smoke: bool,
-    /// The measurements that were asked for by name; none for all.
+    /// The requested measurements; empty for all.
     chosen: Vec<String>,
 }
 
 impl Settings {
-    /// What the command line and the environment ask for.
+    /// Reads the command line and the environment.
     ///
-    /// `BENCH_SMOKE`, if set, makes everything small, and so does a start by `cargo test`, which does not say
-    /// `--bench`. `BENCH_DIR` names the folder in which the stores are made; by default it is the build's own folder
-    /// for such things (`target/tmp`), because `/tmp` may be kept in memory.
+    /// `BENCH_SMOKE`, if set, makes everything small, and so does a start by `cargo test`, which does not pass
+    /// `--bench`. `BENCH_DIR` names the folder of the stores; the default is the build's folder for such files
+    /// (`target/tmp`), because `/tmp` may be in memory.
     pub(crate) fn of_this_run() -> anyhow::Result<Settings> {
         let mut chosen: Vec<String> = std::env::args().skip(1).collect();
         let is_bench = chosen.iter().any(|argument| argument == "--bench");
@@ -66,7 +66,7 @@ impl Settings {
         Ok(amounts)
     }
 
-    /// Returns true if and only if the measurement `name` was asked for.
+    /// Returns true if and only if the measurement `name` is requested.
     pub(crate) fn includes(&self, name: &str) -> bool {
         self.chosen.is_empty() || self.chosen.iter().any(|chosen| chosen == name)
     }

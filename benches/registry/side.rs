@@ -1,4 +1,4 @@
-//! One side of a comparison: a server with its client, and what was measured of them.
+//! One side of a comparison: a server with its client, and its measured values.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::server::Server;
 
 /// A server under measurement.
 pub(crate) struct Side {
-    /// Answers a second.
+    /// Responses a second.
     pub(crate) rates: Samples,
-    /// The server's processor time for an answer, in microseconds.
+    /// The server's processor time per response, in microseconds.
     pub(crate) costs: Samples,
-    /// Which part of the time its client was busy, from 0 to 1.
+    /// The share of the time during which its client was busy, from 0 to 1.
     pub(crate) busy: Samples,
     client: Client,
     server: Server,
@@ -27,7 +27,7 @@ impl Side {
         Ok(Side { rates: none.clone(), costs: none.clone(), busy: none, client, server })
     }
 
-    /// Measures a round. `write` appends the next request to an empty buffer; every answer must have `status`.
+    /// Measures a round. `write` appends the next request to an empty buffer; every response must have `status`.
     pub(crate) fn measure(
         &mut self,
         time: Duration,

@@ -1,6 +1,6 @@
-//! A store on a disk that is slow for certain: a real one, with a sleep in every commit.
+//! A store on an artificially slow disk: a real store, with a sleep in every commit.
 //!
-//! 5 ms is what a disk on a network or a spinning one takes for an fsync.
+//! 5 ms is the fsync time of a network disk or a spinning disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use domain::{Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::HeartbeatStore;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
-/// What each commit takes longer.
+/// The additional time of each commit.
 pub(crate) const SYNC_TIME: Duration = Duration::from_millis(5);
 
 /// A journal whose commits are slow.

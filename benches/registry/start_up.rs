@@ -1,4 +1,4 @@
-//! The real binary on a full store: how soon it answers, and how much memory a plugin takes.
+//! The real binary on a full store: time to the first response, and memory per plugin.
 
 use plugin_registry::store::StoreUrl;
 
@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let [mut times, mut times_empty, mut overheads] = [Samples::default(), Samples::default(), Samples::default()];
     let json = mean_length(stores)?;
@@ -32,7 +32,7 @@ pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -
     Ok(())
 }
 
-/// How long the JSON of a plugin is on average, in bytes.
+/// The average length of a plugin's JSON in bytes.
 fn mean_length(stores: &Stores) -> anyhow::Result<f64> {
     let snapshot = stores::open(&StoreUrl::Sqlite(stores.full.clone()))?.snapshot();
     let plugins = snapshot.state.plugins();

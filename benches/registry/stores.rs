@@ -16,19 +16,19 @@ use plugin_registry::store::StoreUrl;
 /// How many registrations wait for the writer at a time.
 const AT_A_TIME: usize = 1_000;
 
-/// Paths of filled stores that nobody has open.
+/// The paths of filled, closed stores.
 #[derive(Debug)]
 pub(crate) struct Stores {
-    /// With all the plugins.
+    /// The store with all plugins.
     pub(crate) full: PathBuf,
-    /// With fewer, but as many that are active.
+    /// The store with fewer plugins, but as many active ones.
     pub(crate) small: PathBuf,
-    /// With none.
+    /// The empty store.
     pub(crate) empty: PathBuf,
 }
 
 impl Stores {
-    /// Makes the stores.
+    /// Creates the stores.
     pub(crate) fn fill(settings: &Settings) -> anyhow::Result<Stores> {
         let path = |name: &str| settings.folder.path().join(name);
         let stores = Stores { full: path("full.db"), small: path("small.db"), empty: path("empty.db") };
@@ -44,7 +44,7 @@ pub(crate) fn open(store: &StoreUrl) -> anyhow::Result<Registry> {
     Ok(Registry::start(store.open()?, Arc::new(SystemClock))?)
 }
 
-/// Makes a store with plugins, of which `active` hold a process.
+/// Creates a store with plugins, of which `active` hold a process.
 fn fill(path: &Path, plugins: usize, active: usize) -> anyhow::Result<()> {
     let registry = open(&StoreUrl::Sqlite(path.to_owned()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

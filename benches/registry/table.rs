@@ -1,49 +1,49 @@
-//! The table, in Markdown.
+//! The table of results, in Markdown.
 
 use std::fmt;
 
 use crate::samples::Samples;
 
-/// What came out, line by line.
+/// The results, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<[String; 6]>,
     notes: Vec<String>,
 }
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Aim {
-    /// This much or more.
+    /// At least this.
     AtLeast(f64),
-    /// This much or less.
+    /// At most this.
     AtMost(f64),
 }
 
-/// A quantity with its unit, and whatever else is to be said of it.
+/// A quantity with its unit and remarks.
 type Figure<'a> = (&'a Samples, &'a str);
 
 impl Table {
-    /// `measured` against `yardstick`; the aim is about the ratio.
+    /// `measured` against `yardstick`; the target is for the ratio.
     pub(crate) fn compare(&mut self, what: &str, measured: Figure<'_>, yardstick: Figure<'_>, aim: Aim) {
         let ratio = measured.0.over(yardstick.0);
         let verdict = aim.verdict(ratio.median());
         self.push(what, measured, Some(yardstick), &ratio.to_string(), &aim.to_string(), verdict);
     }
 
-    /// `measured` against `yardstick`, where no ratio is aimed at.
+    /// `measured` against `yardstick`, without a target.
     pub(crate) fn tell(&mut self, what: &str, measured: Figure<'_>, yardstick: Figure<'_>) {
         let ratio = measured.0.over(yardstick.0);
         self.push(what, measured, Some(yardstick), &ratio.to_string(), "", String::new());
     }
 
-    /// A figure that is aimed at by itself, beside another.
+    /// A figure with a target for itself, beside another.
     pub(crate) fn judge(&mut self, what: &str, measured: Figure<'_>, beside: Figure<'_>, aim: Aim) {
         let verdict = aim.verdict(measured.0.median());
         self.push(what, measured, Some(beside), "", &format!("{aim} {}", measured.1), verdict);
     }
 
-    /// A figure that is aimed at by itself.
+    /// A figure with a target for itself.
     pub(crate) fn judge_alone(&mut self, what: &str, measured: Figure<'_>, aim: Aim) {
         let verdict = aim.verdict(measured.0.median());
         self.push(what, measured, None, "", &format!("{aim} {}", measured.1), verdict);
@@ -83,7 +83,7 @@ impl fmt::Display for Table {
 }
 
 impl Aim {
-    /// "met", or by how much it is missed.
+    /// "met", or by how much the target is missed.
     fn verdict(self, value: f64) -> String {
         let (met, bound) = match self {
             Aim::AtLeast(bound) => (value >= bound, bound),

@@ -1,4 +1,4 @@
-//! What it costs to know what is really running: looking at processes, renewing leases, an agent that has nothing to tell.
+//! The cost of liveness: probes of processes, renewals of leases, an agent without changes to report.
 
 use std::fs::read_dir;
 use std::thread::sleep;
@@ -18,31 +18,31 @@ use crate::wire::{Connection, post};
 use domain::plugin::Pid;
 use plugin_registry::liveness::process::ProcessProbe;
 
-/// How many leases are held.
+/// The number of leases.
 const LEASES: usize = 5_000;
 
-/// How long each lasts without being renewed, in seconds. It is renewed after a third of that.
+/// The lifetime of a lease without renewal, in seconds. Renewals come after a third of it.
 const TTL: usize = 10;
 
-/// How often a part of the leases is renewed.
+/// The interval at which a part of the leases is renewed.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// How long an agent is looked at in a round.
+/// How long a round measures an agent.
 const IDLE: Duration = Duration::from_secs(6);
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let [mut looks, mut renewing, mut idle] = [Samples::default(), Samples::default(), Samples::default()];
     let server = Process::start(&stores.empty, "/healthz")?;
     let mut leases = Leases::grant(&server)?;
-    // Without a pause in between: a lease that has run out is revived by a write, which is not what is measured.
+    // Without a pause: to revive an expired lease takes a write, which would distort the result.
     for _ in 0..settings.rounds {
         renewing.push(leases.renew(&server, settings.time * 2)?);
     }
     for _ in 0..settings.rounds {
         looks.push(looks_a_second(settings.time)?);
         let agent = Process::agent(server.address, "bench")?;
-        // Its start is not what is measured.
+        // The start of the agent is not part of the measurement.
         sleep(Duration::from_millis(500));
         let before = agent.cpu_seconds()?;
         sleep(IDLE);
@@ -61,7 +61,7 @@ pub(crate) fn measure(settings: &Settings, stores: &Stores, table: &mut Table) -
     Ok(())
 }
 
-/// Looks at every process of this machine, over and over.
+/// Probes every process of this machine, repeatedly.
 fn looks_a_second(time: Duration) -> anyhow::Result<f64> {
     let names = read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let pids: Vec<Pid> = names.filter_map(|name| name.parse().ok()).collect();
@@ -79,7 +79,7 @@ fn looks_a_second(time: Duration) -> anyhow::Result<f64> {
     Ok(looked as f64 / (cpu::of_this_thread()? - before))
 }
 
-/// Leases, and who renews them.
+/// Leases, and the client that renews them.
 struct Leases {
     ids: Vec<String>,
     connection: Connection,
@@ -103,7 +103,7 @@ impl Leases {
         Ok(Leases { ids, connection, next: 0 })
     }
 
-    /// Renews each in its turn, for a while; returns how much of a core the server took, in percent.
+    /// Renews each lease in turn, for a while; returns the share of a core that the server took, in percent.
     fn renew(&mut self, server: &Process, time: Duration) -> anyhow::Result<f64> {
         let (begin, before) = (Instant::now(), server.cpu_seconds()?);
         let rate = (LEASES * 3) as f64 / TTL as f64;

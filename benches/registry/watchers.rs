@@ -1,4 +1,4 @@
-//! `GET /events` live: what watchers cost the writer, and how soon they know.
+//! `GET /events` live: the cost of watchers to the writer, and the delay of their events.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -21,25 +21,25 @@ use crate::stores::{self, Stores};
 use crate::table::{Aim, Table};
 use crate::wire::{Connection, post};
 
-/// Clients that register plugins meanwhile.
+/// The concurrent clients that register plugins.
 const WRITERS: usize = 64;
 
-/// Watchers who are told of every change.
+/// Watchers of every change.
 const CONCERNED: usize = 100;
 
-/// Watchers of something else.
+/// Watchers of other plugins.
 const UNCONCERNED: usize = 5_000;
 
-/// Watchers whose wait is measured.
+/// Watchers whose delay is measured.
 const TIMED: usize = 1_000;
 
-/// Changes that are timed in a round.
+/// The timed changes in a round.
 const TIMED_CHANGES: usize = 10;
 
-/// How long a reader sleeps that has found nothing.
+/// The sleep of a reader that has found no data.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Measures it.
+/// Runs the measurement.
 pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).context("too few open files")?;
@@ -84,7 +84,7 @@ pub(crate) fn measure(settings: &Settings, _stores: &Stores, table: &mut Table) 
     Ok(())
 }
 
-/// Opens a stream of events, and waits for its beginning.
+/// Opens a stream of events, and waits for its first bytes.
 fn watch(address: SocketAddr, query: &str) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     let request = format!("GET /events{query} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
@@ -93,7 +93,7 @@ fn watch(address: SocketAddr, query: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads until `end` has come.
+/// Reads until `end` arrives.
 fn read_to(stream: &mut TcpStream, end: &[u8]) -> anyhow::Result<()> {
     let mut buffer = Vec::new();
     let mut piece = [0; 16 * 1024];
@@ -105,7 +105,7 @@ fn read_to(stream: &mut TcpStream, end: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A thread that reads streams and throws away what it reads.
+/// A thread that reads streams and discards their data.
 struct Readers {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<std::io::Result<()>>,
@@ -140,7 +140,7 @@ impl Readers {
     }
 }
 
-/// Watchers who wait for a change, and one who makes it.
+/// Watchers that wait for a change, and the client that makes it.
 struct Waiting {
     watchers: Vec<TcpStream>,
     writer: Connection,
@@ -156,7 +156,7 @@ impl Waiting {
         Ok(Waiting { watchers, writer, made: 0, usual: Samples::default(), slow: Samples::default() })
     }
 
-    /// Makes some changes, and notes the median and the 99th percentile of the waits, in milliseconds.
+    /// Makes some changes, and records the median and the 99th percentile of the delays, in milliseconds.
     fn measure(&mut self) -> anyhow::Result<()> {
         let mut waits = Vec::with_capacity(TIMED * TIMED_CHANGES);
         for _ in 0..TIMED_CHANGES {

@@ -1,21 +1,21 @@
-//! A client's connection: HTTP/1.1 by hand, because the client must cost less than the servers that it measures.
+//! A client's connection: hand-written HTTP/1.1, because the client must cost less than the measured servers.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-/// The room for an answer's head, and the least for the whole of it, in bytes.
+/// The maximum size of a response head, and the minimum buffer for a whole response, in bytes.
 const ROOM: usize = 16 * 1024;
 
-/// What curl sends with every request.
+/// The fields that curl sends with every request.
 const USUAL_FIELDS: &str = "Host: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n";
 
-/// A connection that is kept alive, with at most one request under way.
+/// A keep-alive connection with at most one request in progress.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// An answer.
+/// A response.
 pub(crate) struct Answer<'a> {
     /// The status code.
     pub(crate) status: u16,
@@ -36,7 +36,7 @@ impl Connection {
         self.stream.write_all(request)
     }
 
-    /// Waits for the whole answer. Its length must be declared, as either side does for every answer that is measured.
+    /// Waits for the complete response. Both sides declare the length of each measured response.
     pub(crate) fn receive(&mut self) -> io::Result<Answer<'_>> {
         let mut filled = 0;
         let (status, begin, end) = loop {
@@ -57,7 +57,7 @@ impl Connection {
         Ok(Answer { status, body: self.buffer.get(begin..end).unwrap_or_default() })
     }
 
-    /// Reads what there is into the buffer, after what it holds already.
+    /// Reads the available bytes into the buffer, after the existing ones.
     fn read_after(&mut self, filled: usize) -> io::Result<usize> {
         let room = self.buffer.get_mut(filled..).unwrap_or_default();
         if room.is_empty() {
@@ -70,24 +70,24 @@ impl Connection {
     }
 }
 
-/// A request for `path`, with the header fields that curl sends.
+/// A request for `path`, with the header fields of curl.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     get_with(path, "")
 }
 
-/// The same with more header fields, each with its end.
+/// The same with additional header fields, each with its line end.
 pub(crate) fn get_with(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{USUAL_FIELDS}{fields}\r\n").into_bytes()
 }
 
-/// Appends a request that posts a JSON document to `path`.
+/// Appends a POST of a JSON document to `path`.
 pub(crate) fn post(request: &mut Vec<u8>, path: &str, document: &str) {
     let length = document.len();
     let fields = format!("{USUAL_FIELDS}Content-Type: application/json\r\nContent-Length: {length}\r\n");
     request.extend_from_slice(format!("POST {path} HTTP/1.1\r\n{fields}\r\n{document}").as_bytes());
 }
 
-/// The status of an answer, and where its body begins and ends, once its head is whole.
+/// The status of a response and the bounds of its body, once the head is complete.
 fn head_of(bytes: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
     let Some(begin) = memchr::memmem::find(bytes, b"\r\n\r\n").map(|end| end + 4) else { return Ok(None) };
     let head = std::str::from_utf8(bytes.get(..begin).unwrap_or_default()).map_err(|_| broken("a head is not text"))?;

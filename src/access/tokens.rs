@@ -159,7 +159,7 @@ impl Tokens {
                 () = &mut stop => break,
                 _ = ticks.tick() => {
                     if let Err(error) = self.refresh().await {
-                        debug!(error = &error as &dyn std::error::Error, "cannot read the tokens; trying again in two seconds");
+                        debug!(error = &error as &dyn std::error::Error, "cannot read the tokens; trying again soon");
                     }
                     self.note_uses(now(), NOTE_EVERY).await;
                 }

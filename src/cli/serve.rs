@@ -153,7 +153,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     let budgets = BudgetMonitor::start(registry.clone(), budget_monitor::LOOK);
     let sight = Visibility::default();
     let tokens = access.tokens.clone();
-    // Without tokens nobody has to say who they are: a backup, which holds secrets, is for this machine then.
+    // Without tokens every client is anonymous, so only this machine may fetch a backup, which holds secrets.
     let backups = if address.ip().is_loopback() { BackupAccess::Given } else { BackupAccess::ToAdmins };
     let api = Api {
         sight: sight.clone(),

@@ -128,7 +128,7 @@ impl<C: Clock> Agent<C> {
                 }
                 // The registry would refuse them again, and they would block all later observations.
                 Err(error) => {
-                    error!(sightings = batch.len(), "the registry refused observations, which are dropped: {error}")
+                    error!(sightings = batch.len(), "the registry refused observations, which are dropped: {error}");
                 }
             }
             self.outbox.retain(|key, _| !batch.contains(key));

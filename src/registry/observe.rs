@@ -51,8 +51,8 @@ impl Registry {
 
     /// Accepts observations by `by` of resources on `host`; returns when the new ones are durable.
     ///
-    /// The registry skips an observation if no plugin holds the resource, if another host holds it, if it is older than
-    /// the last one, or if the plugin is outside the caller's scope.
+    /// The registry skips an observation if no plugin holds the resource, if another host holds it, or if it is older
+    /// than the last one. It also skips observations of plugins outside the caller's scope.
     ///
     /// # Errors
     ///

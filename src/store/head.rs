@@ -31,7 +31,7 @@ impl Head {
         if self.revision < known.revision() {
             return Err(StoreError::refused(format!(
                 "the store's head went back from revision {} to {}: it was replaced by an older copy, or failed over \
-                 to a server that was behind; check the store, then restart the service, which writes nothing until then",
+                 to a server that was behind; check the store, then restart the service; it writes nothing until then",
                 known.revision(),
                 self.revision,
             )));
@@ -58,8 +58,8 @@ impl Head {
 pub fn check_time(at: Timestamp, known: &State) -> Result<(), StoreError> {
     if known.revision() > Revision(0) && at != known.at() {
         return Err(StoreError::refused(format!(
-            "the store's revision {} differs from the one that this process has loaded: the store was replaced by an older \
-             copy, or failed over to a server that was behind, and was written since; restart the service",
+            "the store's revision {} differs from the one that this process has loaded: the store was replaced by an \
+             older copy, or failed over to a server that was behind, and was written since; restart the service",
             known.revision(),
         )));
     }

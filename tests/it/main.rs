@@ -1,16 +1,16 @@
 //! The integration tests: the real server, over HTTP, on a fresh store for each test.
 //!
-//! | folder | what is tried |
+//! | folder | subject |
 //! |---|---|
 //! | [`routes`], [`lists`] | each resource of the API; filters, order and pages |
-//! | [`requests`] | what all routes have in common: bodies, headers, limits, connections |
-//! | [`security`] | who may do what |
-//! | [`store`] | writing, keeping, moving |
-//! | [`process`] | the binary, the agent, `exec`, and what is really still there |
+//! | [`requests`] | what all routes share: bodies, headers, limits, connections |
+//! | [`security`] | authentication, roles and scopes, secrets |
+//! | [`store`] | commits, recovery, retention, moving a store |
+//! | [`process`] | the binary, the agent, `exec`, and liveness probes |
 //! | [`properties`] | properties of the service over any history |
 //! | [`code`] | the code itself: layers, compatibility |
 //!
-//! [`harness`] has the server and the client that they all use.
+//! [`harness`] has the server and the client that all of them use.
 //!
 //! A test that shows a bug is named after what went wrong.
 

@@ -1,7 +1,7 @@
 //! Translation of ECMA-262 patterns to the `regex` crate, where the two differ.
 //!
-//! The library translates `\d`, `\w`, `\s` and `\c`. The `regex` crate reads `\<` and `\>` as edges of a word, `\b` as
-//! the edge of a Unicode word, and lets `.` match three of the four line terminators.
+//! The library translates `\d`, `\w`, `\s` and `\c`. The `regex` crate reads `\<` and `\>` as edges of a word, and `\b`
+//! as the edge of a Unicode word. Its `.` matches three of the four line terminators.
 
 use std::borrow::Cow;
 use std::fmt::Write;

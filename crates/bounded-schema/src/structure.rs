@@ -205,8 +205,8 @@ impl<'a> Structure<'a> {
 
     /// Records the names by which references can address a schema.
     ///
-    /// A second identifier within the schema would give a reference a meaning for each path to it, and the compiled
-    /// schema would grow with the number of paths.
+    /// A second identifier within the schema would give a reference a meaning for each path to it. The compiled schema
+    /// would then grow with the number of paths.
     fn name(&mut self, value: &'a Value, keywords: &'a Map<String, Value>) -> Result<(), ValidationErrors> {
         let text = |keyword| keywords.get(keyword).and_then(Value::as_str);
         let id = text(self.id_keyword);

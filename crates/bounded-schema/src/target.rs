@@ -35,7 +35,7 @@ const NOT_IN_FRAGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'?');
 
-const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to the meta-schemas of known drafts are supported; \
+const ONLY_WITHIN: &str = "only references within the schema (`#…`) and to meta-schemas of known drafts are supported; \
                            copy the referenced schema to `$defs`";
 
 /// The target of a reference.

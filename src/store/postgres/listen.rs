@@ -206,6 +206,6 @@ mod tests {
         tokio::time::advance(SOON).await;
         assert_eq!(writing.knows_until(), None, "it has committed nothing more");
         writing.has_committed();
-        assert_eq!(writing.knows_until(), None, "one commit says nothing of the next");
+        assert_eq!(writing.knows_until(), None, "a single commit does not make it continuous");
     }
 }

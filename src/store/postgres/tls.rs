@@ -75,7 +75,7 @@ fn authorities(file: Option<&str>) -> Result<RootCertStore, StoreError> {
     }
     if roots.is_empty() {
         return Err(StoreError::refused(
-            "there is no authority to check the database's certificate with; name a file: sslrootcert=",
+            "there is no authority to check the database's certificate with; add one with sslrootcert=FILE",
         ));
     }
     Ok(roots)

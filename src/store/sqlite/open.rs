@@ -200,7 +200,7 @@ fn check_whole(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Syncs the recovered log. If a process was killed between the write and the sync of a batch, the batch is complete
-/// but not durable, and no reader may see it before it is.
+/// but not durable. No reader may see it before it is.
 fn sync_recovered(connection: &Connection) -> Result<(), StoreError> {
     let unfinished: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if unfinished {

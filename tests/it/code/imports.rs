@@ -1,4 +1,4 @@
-//! The imports of the source files, read as text: which file uses which.
+//! The imports of the source files, parsed as text: which file uses which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,12 +14,12 @@ pub(crate) struct Sources(BTreeMap<Module, File>);
 #[derive(Clone)]
 struct File {
     path: String,
-    /// Without comments and unit tests.
+    /// The code without comments and unit tests.
     code: String,
 }
 
 impl Sources {
-    /// Everything below `src` and `crates/*/src`.
+    /// All files below `src` and `crates/*/src`.
     pub(crate) fn read() -> Sources {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut sources = Sources(BTreeMap::new());
@@ -46,7 +46,7 @@ impl Sources {
         }
     }
 
-    /// The same with one more line in one file.
+    /// A copy with one more line in one file.
     pub(crate) fn with(mut self, path: &str, line: &str) -> Sources {
         let file = self.0.values_mut().find(|file| file.path == path).expect("a file of the project");
         file.code.insert_str(0, line);
@@ -58,14 +58,14 @@ impl Sources {
         &self.0[module].path
     }
 
-    /// The modules whose items a module names, itself and its parents left out: a child may extend what its parent defines.
+    /// The modules whose items a module names, except itself and its parents: a child may extend its parent.
     pub(crate) fn used_by(&self, module: &Module) -> BTreeSet<Module> {
         let named = paths(&self.0[module].code);
         let used = named.iter().filter_map(|path| self.resolve(self.absolute(module, path)?, 0));
         used.filter(|used| !module.starts_with(used)).collect()
     }
 
-    /// Every module.
+    /// All modules.
     pub(crate) fn modules(&self) -> impl Iterator<Item = &Module> {
         self.0.keys()
     }
@@ -80,7 +80,7 @@ impl Sources {
         !self.0[module].code.lines().any(defines)
     }
 
-    /// A path from the root of its crate; `None` for one that leads out of the project.
+    /// A path from the root of its crate; `None` for a path out of the project.
     fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
         let rest = |skipped: usize| path.iter().skip(skipped).cloned();
         match path.first()?.as_str() {
@@ -98,7 +98,7 @@ impl Sources {
         }
     }
 
-    /// The module that defines what a path names; re-exports are followed.
+    /// The module that defines the item of a path, after re-exports.
     fn resolve(&self, path: Module, depth: usize) -> Option<Module> {
         let known = (1..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length]))?;
         let module = path[..known].to_vec();
@@ -119,7 +119,7 @@ fn code_of(text: &str) -> String {
     shipped.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// Every path that is imported, or begins with `crate::` or `super::` where it stands.
+/// All imported paths, and all paths in code that begin with `crate::` or `super::`.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for statement in code.split(';') {
@@ -145,7 +145,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Takes a tree of imports apart.
+/// Flattens a tree of imports.
 fn expand(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
     let tree = tree.trim();
     if let Some((head, rest)) = tree.split_once('{') {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::{Module, Sources};
 
-/// The layers from the bottom to the top: each may use those before it.
+/// The layers from bottom to top: each may use those before it.
 ///
-/// What is pure is a crate of its own, so that Cargo keeps it so. `clock`, `failpoints` and `telemetry` use nothing of ours.
+/// The pure layers are crates, so that Cargo keeps them pure. `clock`, `failpoints` and `telemetry` use no other layer.
 const LAYERS: &[&str] = &[
     "clock",
     "failpoints",
@@ -23,11 +23,11 @@ const LAYERS: &[&str] = &[
     "cli",
 ];
 
-/// What is in order, and yet is not to be used: beside each other.
+/// Layers side by side, which must not use each other although their order would allow it.
 const APART: &[(&str, &str)] =
     &[("http", "client"), ("webhook", "access"), ("registry", "access"), ("client", "store"), ("client", "access")];
 
-/// Imports that go upwards, or across.
+/// Imports that go upwards or sideways.
 fn upward_imports(sources: &Sources) -> Vec<String> {
     let place = |layer: &str| LAYERS.iter().position(|known| *known == layer);
     let mut wrong = Vec::new();
@@ -54,7 +54,7 @@ fn upward_imports(sources: &Sources) -> Vec<String> {
     wrong
 }
 
-/// Groups of files each of which leads to every other of its group by imports.
+/// Groups of files that import each other in a loop.
 fn loops(sources: &Sources) -> Vec<BTreeSet<String>> {
     let edges: BTreeMap<&Module, BTreeSet<Module>> = sources
         .modules()
@@ -87,7 +87,7 @@ fn loops(sources: &Sources) -> Vec<BTreeSet<String>> {
 }
 
 #[test]
-fn layers_use_only_those_below_them() {
+fn layers_use_only_lower_layers() {
     let wrong = upward_imports(&Sources::read());
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

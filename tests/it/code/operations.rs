@@ -1,4 +1,4 @@
-//! Every operation of the description has its row in the table of operations, and every row its operation.
+//! Every operation of the OpenAPI description has a row in the table of operations, and every row an operation.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A server with a token of each role, and the clients that show them.
+//! A server with a token for each role, and a client for each token.
 
 use serde_json::{Value, json};
 
@@ -8,15 +8,15 @@ use super::{Client, Server, minimal};
 pub(crate) struct Bearers {
     pub(crate) admin: Client,
     pub(crate) viewer: Client,
-    /// Bound to nothing.
+    /// A token without a scope.
     pub(crate) reporter: Client,
     pub(crate) agent: Client,
-    /// Without a token.
+    /// A client without a token.
     pub(crate) anonymous: Client,
 }
 
 impl Bearers {
-    /// Makes the tokens, the admin's first.
+    /// Creates the tokens, the admin's first.
     pub(crate) async fn of(server: &Server) -> Bearers {
         let anonymous = server.client();
         let admin = anonymous.with_token(&token(&anonymous, json!({"name": "admin", "role": "admin"})).await);
@@ -25,7 +25,7 @@ impl Bearers {
         Bearers { admin, viewer, reporter, agent, anonymous }
     }
 
-    /// A client with a token that is made of these terms.
+    /// A client with a new token of these terms.
     pub(crate) async fn bearer(&self, terms: Value) -> Client {
         self.anonymous.with_token(&token(&self.admin, terms).await)
     }
@@ -42,13 +42,13 @@ impl Bearers {
     }
 }
 
-/// Makes a token; returns its text.
+/// Creates a token; returns its text.
 pub(crate) async fn token(maker: &Client, terms: Value) -> String {
     let made = maker.post("/tokens", &terms).answers(201).await.json();
     made["token"].as_str().expect("the answer has the token").to_owned()
 }
 
-/// A plugin of a category and a name, with more fields.
+/// A plugin of a category and a name, with additional fields.
 pub(crate) fn plugin(category: &str, name: &str, more: Value) -> Value {
     let mut plugin = minimal();
     (plugin["category"], plugin["name"]) = (category.into(), name.into());

@@ -1,7 +1,6 @@
-//! An HTTP client that checks, on every call, what every reply promises.
+//! An HTTP client that checks on every call the guarantees of every response.
 //!
-//! DESIGN.md section 4: every reply carries `Registry-Revision`, `Registry-Store` and
-//! `X-Request-Id`; every error is a problem document.
+//! Every response has `Registry-Revision`, `Registry-Store` and `X-Request-Id`, and every error is a problem document.
 
 use std::net::SocketAddr;
 
@@ -19,7 +18,7 @@ use plugin_registry::net::tls::trusting_no_server;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    /// What it shows with every request.
+    /// The Authorization header of every request.
     token: Option<String>,
 }
 
@@ -35,7 +34,7 @@ impl Client {
         Client { http, base: format!("http://{address}"), token: None }
     }
 
-    /// The same client, of another server.
+    /// The same client for another server.
     pub(crate) fn at(&self, address: SocketAddr) -> Client {
         Client { base: format!("http://{address}"), ..self.clone() }
     }
@@ -76,13 +75,13 @@ impl Client {
         self.request(Method::PATCH, path).body("application/merge-patch+json", body.to_string())
     }
 
-    /// Registers a plugin that must be new, and returns the reply.
+    /// Registers a new plugin, and returns the response.
     #[track_caller]
     pub(crate) fn register(&self, body: &Value) -> impl Future<Output = Reply> {
         self.post("/plugins", body).answers(201)
     }
 
-    /// Watches `path`, which must be possible.
+    /// Watches `path`; the server must accept.
     #[track_caller]
     pub(crate) fn watch(&self, path: &str) -> impl Future<Output = EventStream> {
         self.get(path).opens()
@@ -94,7 +93,7 @@ impl Client {
     }
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Call {
     builder: reqwest::RequestBuilder,
     method: Method,
@@ -118,7 +117,7 @@ impl Call {
         self
     }
 
-    /// A body whose length is not declared: it is sent in chunks.
+    /// A body without Content-Length, sent in chunks.
     pub(crate) fn streamed(mut self, media_type: &str, body: reqwest::Body) -> Call {
         self.builder = self.builder.header(CONTENT_TYPE, media_type).body(body);
         self
@@ -128,7 +127,7 @@ impl Call {
         self.body("application/json", body.to_string())
     }
 
-    /// Sends it, and checks what every reply promises.
+    /// Sends the request, and checks the guarantees of every response.
     #[track_caller]
     pub(crate) fn send(self) -> impl Future<Output = Reply> {
         let asked = format!("{} {}", self.method, self.path);
@@ -144,7 +143,7 @@ impl Call {
         }
     }
 
-    /// Sends it to a server that may be killed meanwhile; `None` when no whole answer has come.
+    /// Sends the request to a server that the test may kill; `None` without a complete response.
     pub(crate) async fn attempted(self) -> Option<Reply> {
         let asked = format!("{} {}", self.method, self.path);
         let response = within_patience(&asked, self.builder.send()).await.ok()?;
@@ -155,7 +154,7 @@ impl Call {
         Some(reply)
     }
 
-    /// Sends it as one who takes a live stream alone, and returns the stream.
+    /// Sends the request with Accept: text/event-stream, and returns the stream.
     #[track_caller]
     pub(crate) fn opens(self) -> impl Future<Output = EventStream> {
         let asked = format!("{} {}", self.method, self.path);
@@ -167,7 +166,7 @@ impl Call {
         }
     }
 
-    /// Sends it, and checks the status.
+    /// Sends the request, and checks the status.
     #[track_caller]
     pub(crate) fn answers(self, status: u16) -> impl Future<Output = Reply> {
         let sent = self.send();
@@ -178,7 +177,7 @@ impl Call {
         }
     }
 
-    /// Sends it, and checks that it is refused with `status`.
+    /// Sends the request, and checks that the server refuses it with `status`.
     #[track_caller]
     pub(crate) fn refused(self, status: u16) -> impl Future<Output = Problem> {
         let answered = self.answers(status);
@@ -186,7 +185,7 @@ impl Call {
     }
 }
 
-/// A reply that has kept its promises.
+/// A response that has passed the checks.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     asked: String,
@@ -223,10 +222,10 @@ impl Reply {
         }
     }
 
-    /// The error that it is.
+    /// The problem document of an error.
     pub(crate) fn problem(&self) -> Problem {
         assert!(self.header("etag").is_none(), "{}: an error has no entity tag", self.asked);
-        // What is too long to be read has no path.
+        // The server does not parse the path of a head that is too long.
         let path = (!matches!(self.status.as_u16(), 414 | 431)).then_some(self.path.as_str());
         Problem::read(&self.asked, self.status.as_u16(), &self.headers, &self.body, path)
     }
@@ -253,7 +252,7 @@ impl Reply {
         str::from_utf8(&self.body).unwrap_or("(no text)")
     }
 
-    /// The body, numbers exact, however deep it is nested.
+    /// The JSON body, with exact numbers and any nesting.
     pub(crate) fn json(&self) -> Value {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
         deserializer.disable_recursion_limit();

@@ -1,4 +1,4 @@
-//! A collector of traces: a real HTTP server that takes OTLP (protobuf), as an OpenTelemetry collector does.
+//! A trace collector: a real HTTP server that accepts OTLP (protobuf), as an OpenTelemetry collector does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,39 +18,39 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::within_patience;
 
-/// A span as it was told.
+/// A received span.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     /// The span.
     pub(crate) span: Span,
-    /// Who has told it.
+    /// The resource that exported the span.
     pub(crate) resource: BTreeMap<String, String>,
-    /// The header of the request that it came with.
+    /// The headers of the request that carried the span.
     pub(crate) headers: HeaderMap,
 }
 
 impl Told {
-    /// The id of its trace, in hexadecimal digits.
+    /// The trace id in hexadecimal digits.
     pub(crate) fn trace(&self) -> String {
         hex(&self.span.trace_id)
     }
 
-    /// Its own id.
+    /// The span id.
     pub(crate) fn id(&self) -> String {
         hex(&self.span.span_id)
     }
 
-    /// The id of its parent.
+    /// The id of the parent span.
     pub(crate) fn parent(&self) -> String {
         hex(&self.span.parent_span_id)
     }
 
-    /// The ids of the spans that it is linked to.
+    /// The ids of the linked spans.
     pub(crate) fn links(&self) -> Vec<String> {
         self.span.links.iter().map(|link| hex(&link.span_id)).collect()
     }
 
-    /// What is known about it.
+    /// An attribute of the span.
     pub(crate) fn attribute(&self, name: &str) -> String {
         texts(&self.span.attributes).remove(name).unwrap_or_else(|| panic!("no {name}: {:?}", self.span))
     }
@@ -64,23 +64,23 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// One that takes whatever it is sent.
+    /// A collector that accepts everything.
     pub(crate) async fn start() -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("no free port");
         let address = listener.local_addr().expect("a listener has an address");
         let (sender, waiting) = unbounded_channel();
         let router = Router::new().route("/v1/traces", post(collect)).with_state(sender);
-        // It ends with the test's runtime.
+        // The task ends with the test's runtime.
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Collector { address, waiting, seen: Vec::new() }
     }
 
-    /// What is set to have traces sent here.
+    /// The settings that export traces to this collector.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The first span for which `is_it`, among those that came and those that are to come.
+    /// The first span for which `is_it`, among the received and future spans.
     pub(crate) async fn span(&mut self, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
         if let Some(found) = self.seen.iter().find(|told| is_it(told)) {
             return found.clone();
@@ -94,12 +94,12 @@ impl Collector {
         }
     }
 
-    /// The first span of a name.
+    /// The first span with a name.
     pub(crate) async fn named(&mut self, name: &str) -> Told {
         self.span(name, |told| told.span.name == name).await
     }
 
-    /// Everything that has come so far.
+    /// All spans received so far.
     pub(crate) fn all(&mut self) -> &[Told] {
         while let Ok(told) = self.waiting.try_recv() {
             self.seen.push(told);

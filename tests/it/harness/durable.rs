@@ -1,5 +1,5 @@
-//! A durable store of a test's own: a SQLite file, or, where `PLUGIN_REGISTRY_TEST_POSTGRES` names a server, a database
-//! on it. So every test that asks only for a durable store is a test of both.
+//! A durable store for one test: a SQLite file or, if `PLUGIN_REGISTRY_TEST_POSTGRES` names a server, a database on
+//! that server. Every test that asks only for a durable store thus covers both.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tokio_postgres::NoTls;
 
-/// Names the server: a URL without a database, of somebody who may create some.
+/// The URL of the server without a database, for a user that may create databases.
 const SERVER: &str = "PLUGIN_REGISTRY_TEST_POSTGRES";
 
-/// A store with nothing in it, which is removed when this is dropped.
+/// An empty store, which is removed when this value is dropped.
 pub(crate) enum Durable {
     Sqlite(TempDir),
     Postgres(Database),
@@ -24,7 +24,7 @@ pub(crate) struct Database {
 }
 
 impl Durable {
-    /// A store that nobody else uses.
+    /// A store for this test alone.
     pub(crate) fn fresh() -> Durable {
         match std::env::var(SERVER) {
             Ok(server) => Durable::Postgres(Database::create(server)),
@@ -40,7 +40,7 @@ impl Durable {
         url.parse().expect("a store's URL")
     }
 
-    /// Fills it with what a version has left: a SQLite file with its log, or a script of SQL.
+    /// Fills the store from an earlier version: a SQLite file with its log, or a script of SQL.
     pub(crate) fn left_by(sqlite: [&[u8]; 2], postgres: Option<&str>) -> Option<Durable> {
         let store = Durable::fresh();
         match &store {
@@ -54,7 +54,7 @@ impl Durable {
         Some(store)
     }
 
-    /// Marks it as one that a newer version has written, of the schema 999.
+    /// Marks the store as written by a newer version, with schema 999.
     pub(crate) fn mark_as_newer(&self) {
         match self {
             Durable::Sqlite(folder) => {
@@ -67,7 +67,7 @@ impl Durable {
         }
     }
 
-    /// Opens it. A database is reached by a thread that may wait: call this on one.
+    /// Opens the store. PostgreSQL blocks the thread: call this on a blocking thread.
     pub(crate) fn open(&self) -> Box<dyn Journal> {
         self.url().open().expect("the store cannot be opened")
     }
@@ -86,13 +86,13 @@ impl Database {
         format!("{}/{}?sslmode=disable", self.server, self.name)
     }
 
-    /// Has the server do something.
+    /// Runs SQL on the server.
     fn order(&self, statement: String) {
         order(format!("{}/postgres?sslmode=disable", self.server), statement);
     }
 }
 
-/// Has a database do something, from a thread that may wait.
+/// Runs SQL on a database, from a blocking thread.
 fn order(url: String, statements: String) {
     let done = std::thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,15 +1,15 @@
-//! A live stream of events, read by the rules of Server-Sent Events (WHATWG HTML, section 9.2.6).
+//! A live stream of events, parsed by the rules of Server-Sent Events (WHATWG HTML, section 9.2.6).
 
 use bytes::BytesMut;
 use serde_json::Value;
 
 use super::within_patience;
 
-/// A stream that is open.
+/// An open stream.
 pub(crate) struct EventStream {
     response: reqwest::Response,
     buffer: BytesMut,
-    /// The `id` that a client would come back with.
+    /// The `id` that a reconnecting client would send.
     pub(crate) last_event_id: Option<String>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Received {
 }
 
 impl EventStream {
-    /// The stream of a response, whose header it checks.
+    /// The stream of a response, after a check of its headers.
     pub(crate) fn of(response: reqwest::Response) -> EventStream {
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(header("content-type").as_deref(), Some("text/event-stream"));
@@ -97,7 +97,7 @@ impl EventStream {
 }
 
 impl Received {
-    /// The revision of the change that it tells of.
+    /// The revision of the change that the event reports.
     #[track_caller]
     pub(crate) fn revision(&self) -> u64 {
         let revision = self.data["data"]["revision"].as_u64().unwrap_or_else(|| panic!("no change: {self:?}"));

@@ -1,4 +1,4 @@
-//! A journal that fails on request: it fails, panics or waits when its director says so.
+//! A journal that fails, panics or waits at the command of its director.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
@@ -16,17 +16,17 @@ use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, We
 /// What the next commit does.
 #[derive(Debug)]
 pub(crate) enum Act {
-    /// Fails, and nothing was written: the disk is full.
+    /// The commit fails and writes nothing: the disk is full.
     DiskFull,
-    /// Fails although everything was written: its outcome is not known.
+    /// The commit fails although everything was written: its outcome is unknown.
     OutcomeUnknown,
-    /// Panics.
+    /// The commit panics.
     Panic,
-    /// Waits until it is let go.
+    /// The commit waits until the director releases it.
     Wait,
 }
 
-/// Tells the journal what to do.
+/// Directs the journal.
 pub(crate) struct Director {
     acts: Arc<Mutex<VecDeque<Act>>>,
     waiting: UnboundedReceiver<()>,
@@ -41,7 +41,7 @@ pub(crate) struct FaultyJournal {
     go: mpsc::Receiver<()>,
 }
 
-/// A journal that does what its director says.
+/// A journal under the control of its director.
 pub(crate) fn faulty(inner: impl Journal) -> (FaultyJournal, Director) {
     let acts = Arc::<Mutex<VecDeque<Act>>>::default();
     let (waits, waiting) = tokio::sync::mpsc::unbounded_channel();
@@ -51,17 +51,17 @@ pub(crate) fn faulty(inner: impl Journal) -> (FaultyJournal, Director) {
 }
 
 impl Director {
-    /// Lets the commit after those already directed do `act`.
+    /// Sets the outcome of the next commit that has none yet.
     pub(crate) fn next(&self, act: Act) {
         self.acts.lock().unwrap().push_back(act);
     }
 
-    /// Waits until a commit waits.
+    /// Waits until a commit blocks.
     pub(crate) async fn commit_waits(&mut self) {
         within_patience("a commit", self.waiting.recv()).await.expect("the journal is gone");
     }
 
-    /// Lets the waiting commit go.
+    /// Releases the blocked commit.
     pub(crate) fn let_go(&self) {
         self.go.send(()).expect("the journal is gone");
     }

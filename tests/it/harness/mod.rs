@@ -1,25 +1,25 @@
-//! What every test stands on: a real server, a client that trusts nothing, and raw sockets.
+//! The base of every test: a real server, a client that checks everything, and raw sockets.
 //!
-//! | file | what it gives |
+//! | file | content |
 //! |---|---|
 //! | [`server`] | [`Server`]: the service in this process, on port 0 and a fresh store |
-//! | [`durable`] | [`Durable`]: a store of a test's own, SQLite or PostgreSQL |
+//! | [`durable`] | [`Durable`]: a store for one test, SQLite or PostgreSQL |
 //! | [`client`] | [`Client`]: asserts status, content type, headers and error shape on every call |
-//! | [`bearers`] | [`Bearers`]: a token of each role, and the clients that show them |
-//! | [`event_stream`] | [`EventStream`]: live events, read as a browser reads them |
-//! | [`problem`] | [`Problem`]: an error reply, checked against RFC 9457 and our own promises |
-//! | [`raw`] | [`RawConnection`]: bytes over TCP, for what no HTTP client would send |
-//! | [`simulated_server`] | a server on a clock of ours, and the passes that are made over it |
+//! | [`bearers`] | [`Bearers`]: a token for each role, and a client for each token |
+//! | [`event_stream`] | [`EventStream`]: live events, parsed as a browser does |
+//! | [`problem`] | [`Problem`]: an error response, checked against RFC 9457 and the API's own promises |
+//! | [`raw`] | [`RawConnection`]: bytes over TCP, for requests that no HTTP client would send |
+//! | [`simulated_server`] | a server on a simulated clock, and its assessment passes |
 //! | [`secure`] | [`Authority`]: certificates, TLS, HTTP/2 |
 //! | [`process`] | [`Daemon`]: the real binary as a child process |
-//! | [`receiver`] | a target of webhooks, which answers as it is told |
-//! | [`collector`] | a collector of traces (OTLP) |
+//! | [`receiver`] | a webhook target with scripted responses |
+//! | [`collector`] | a trace collector (OTLP) |
 //! | [`faulty_journal`] | a journal that fails, panics or waits on command |
 //! | [`machine`] | [`Machine`]: the pure core alone |
-//! | [`trace`] | [`Trace`]: everything a reader can see, to show that a refusal left none |
+//! | [`trace`] | [`Trace`]: everything that a reader can see, to show that a refusal changed nothing |
 //! | [`samples`] | documents to register |
 //!
-//! Nothing here sleeps or tries again: what has to be awaited is awaited, within [`PATIENCE`].
+//! No test sleeps or retries: tests await events, within [`PATIENCE`].
 
 pub(crate) mod bearers;
 pub(crate) mod client;
@@ -56,7 +56,7 @@ pub(crate) use secure::Authority;
 pub(crate) use server::Server;
 pub(crate) use trace::Trace;
 
-/// How long anything may take before it counts as a hang. Much more than it ever takes.
+/// How long an event may take before the test counts as hung. Events take far less.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Awaits `event`; a test that waits longer than [`PATIENCE`] fails instead of hanging.
@@ -71,7 +71,7 @@ pub(crate) fn within_patience<F: Future>(what: &str, event: F) -> impl Future<Ou
     }
 }
 
-/// Does blocking work (a child process, a database of our own) off the runtime's thread.
+/// Runs blocking work (a child process, a database) off the runtime's thread.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     within_patience("blocking work", tokio::task::spawn_blocking(work)).await.expect("the work panicked")
 }

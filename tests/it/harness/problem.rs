@@ -1,19 +1,19 @@
-//! An error reply: a problem document (RFC 9457) with what DESIGN.md section 4 adds.
+//! An error response: a problem document (RFC 9457) with the API's additional fields.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// A problem document that has the right form.
+/// A valid problem document.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     /// The whole document.
     pub(crate) document: Value,
-    /// The header that came with it.
+    /// The headers of the response.
     pub(crate) headers: HeaderMap,
 }
 
 impl Problem {
-    /// Reads an error reply to a request for `path`, or of one that never became a request.
+    /// Parses the error response to a request for `path`, or to bytes that never became a request.
     #[track_caller]
     pub(crate) fn read(asked: &str, status: u16, headers: &HeaderMap, body: &[u8], path: Option<&str>) -> Problem {
         let shown = String::from_utf8_lossy(body);
@@ -58,7 +58,7 @@ impl Problem {
         errors.iter().map(|error| error["pointer"].as_str().expect("checked on arrival")).collect()
     }
 
-    /// What is said about the field at `pointer`.
+    /// The detail about the field at `pointer`.
     #[track_caller]
     pub(crate) fn about(&self, pointer: &str) -> &str {
         let errors = self.document["errors"].as_array().map(Vec::as_slice).unwrap_or_default();

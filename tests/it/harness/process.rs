@@ -10,11 +10,11 @@ use tempfile::NamedTempFile;
 
 use super::{Client, PATIENCE, RawConnection, blocking};
 
-/// `plugin-registry`, with no setting of the developer's shell in its environment.
+/// `plugin-registry`, without the settings in the developer's environment.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-registry"));
     command.env_clear().stdin(Stdio::null());
-    // Most tests hold what does not exist, and count revisions.
+    // Most tests hold processes that do not exist, and count revisions.
     command.env("PLUGIN_REGISTRY_PROBE_OWN_HOST", "false");
     command
 }
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: &[&str]) -> Output {
     finish(command).await
 }
 
-/// Runs a command to its end; one that does not end is killed, and the test fails.
+/// Runs a command to its end; a hanging one is killed, and the test fails.
 pub(crate) async fn finish(mut command: Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the command cannot be started");
@@ -43,16 +43,16 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("Linux has no such pid")).expect("a pid is not 0")
 }
 
-/// What a command has said on standard error.
+/// The standard error of a command.
 pub(crate) fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// `plugin-registry serve`, listening.
+/// A listening `plugin-registry serve`.
 pub(crate) struct Daemon {
     child: Option<Child>,
     log: NamedTempFile,
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
 }
 
@@ -70,7 +70,7 @@ impl Daemon {
         Daemon::spawn(command).await
     }
 
-    /// Starts a command that serves, and waits until it says where.
+    /// Starts a command that serves, and waits until it prints its address.
     pub(crate) async fn spawn(mut command: Command) -> Daemon {
         let log = NamedTempFile::new().expect("no temporary file");
         let stderr = log.reopen().expect("the log cannot be opened");
@@ -98,7 +98,7 @@ impl Daemon {
         RawConnection::open(self.address).await
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).expect("the log is text")
     }
@@ -109,14 +109,14 @@ impl Daemon {
         kill_process(pid_of(child), signal).expect("it cannot be signalled");
     }
 
-    /// Waits until it has ended; returns how, and what it has logged.
+    /// Waits for the end; returns the exit status and the log.
     pub(crate) async fn exit(mut self) -> (ExitStatus, String) {
         let mut child = self.child.take().expect("it is waited for once");
         let status = blocking(move || child.wait().expect("it cannot be waited for")).await;
         (status, self.log())
     }
 
-    /// Stops it by SIGTERM, which must go well.
+    /// Stops it with SIGTERM, and expects success.
     pub(crate) async fn stop(self) {
         self.signal(Signal::TERM);
         let (status, log) = self.exit().await;
@@ -126,7 +126,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // A test that failed before `exit`. That it has ended already is no failure.
+        // Reached if a test failed before `exit`. The process may have ended already.
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
             drop(child.wait());

@@ -1,4 +1,4 @@
-//! Bytes over TCP, for what no HTTP client would send.
+//! Bytes over TCP, for requests that no HTTP client would send.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ pub(crate) struct RawConnection {
     buffer: BytesMut,
 }
 
-/// A reply, as it came over the wire.
+/// A response as bytes on the wire.
 #[derive(Debug)]
 pub(crate) struct RawReply {
     /// `HTTP/1.1` or `HTTP/1.0`.
@@ -31,37 +31,37 @@ impl RawConnection {
         RawConnection { stream: TcpStream::connect(address).await.expect("no connection"), buffer: BytesMut::new() }
     }
 
-    /// One that takes as little as the kernel lets it, as long as nobody reads.
+    /// A connection with the smallest receive buffer that the kernel allows.
     pub(crate) async fn narrow(address: SocketAddr) -> RawConnection {
         let socket = TcpSocket::new_v4().expect("no socket");
         socket.set_recv_buffer_size(4096).expect("no smaller buffer");
         RawConnection { stream: socket.connect(address).await.expect("no connection"), buffer: BytesMut::new() }
     }
 
-    /// Reads until `text` has come; what has come is kept for [`RawConnection::reply`].
+    /// Reads until `text` arrives; keeps the bytes for [`RawConnection::reply`].
     pub(crate) async fn until(&mut self, text: &str) {
         while find(&self.buffer, text.as_bytes()).is_none() {
             assert!(self.more().await, "the connection was closed before {text:?}: {:?}", self.buffer);
         }
     }
 
-    /// Sends bytes. That the server has closed already is no failure: the reply tells.
+    /// Sends bytes. A closed connection is no failure: the response shows the reason.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         drop(within_patience("sending", self.stream.write_all(bytes.as_ref())).await);
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub(crate) async fn finish_sending(&mut self) {
         self.stream.shutdown().await.expect("half of the connection cannot be closed");
     }
 
-    /// Sends bytes, and reads one reply.
+    /// Sends bytes, and reads one response.
     pub(crate) async fn ask(&mut self, bytes: impl AsRef<[u8]>) -> RawReply {
         self.send(bytes).await;
         self.reply().await
     }
 
-    /// Reads one reply, to the end of its body and not a byte further.
+    /// Reads one response, to the end of its body and not a byte further.
     pub(crate) async fn reply(&mut self) -> RawReply {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -124,7 +124,7 @@ impl RawConnection {
         self.buffer.split_to(length).to_vec()
     }
 
-    /// Waits until the server closes, and returns what it sent before that and nobody has read.
+    /// Waits until the server closes, and returns the unread bytes.
     pub(crate) async fn rest(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&self.buffer.split()).into_owned()
@@ -132,13 +132,13 @@ impl RawConnection {
 
     async fn more(&mut self) -> bool {
         let read = within_patience("a reply", self.stream.read_buf(&mut self.buffer)).await;
-        // A reset is an end, too.
+        // A reset also closes the connection.
         read.unwrap_or(0) > 0
     }
 }
 
 impl RawReply {
-    /// The error that it is.
+    /// The problem document of the response.
     #[track_caller]
     pub(crate) fn problem(&self) -> Problem {
         assert!(self.headers.contains_key("registry-revision"), "no Registry-Revision: {self:?}");

@@ -1,4 +1,4 @@
-//! A target of webhooks: a real HTTP server that keeps what it is sent, and answers as it is told.
+//! A webhook target: a real HTTP server that stores the messages, and responds as scripted.
 
 use std::collections::VecDeque;
 use std::io::Error;
@@ -20,20 +20,20 @@ use tokio::task::JoinHandle;
 
 use super::within_patience;
 
-/// How the target answers a message.
+/// The response to a message.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// With this status.
+    /// This status.
     Status(u16),
-    /// With a redirect to there.
+    /// A redirect to this address.
     Redirect(String),
-    /// With this status, and a body that never ends.
+    /// This status, and a body that never ends.
     Endless(u16),
-    /// Not at all.
+    /// No response.
     Silence,
 }
 
-/// A message as it arrived.
+/// A received message.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) path: String,
@@ -46,17 +46,17 @@ impl Received {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
     }
 
-    /// The event.
+    /// The event of the message.
     pub(crate) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The revision that the event tells of.
+    /// The revision in the event.
     pub(crate) fn revision(&self) -> u64 {
         self.event()["data"]["revision"].as_u64().unwrap_or_else(|| panic!("no revision: {self:?}"))
     }
 
-    /// Checks the signature as a receiver would.
+    /// Verifies the signature as a receiver would.
     #[track_caller]
     pub(crate) fn verify(&self, secret: &str) {
         let webhook = standardwebhooks::Webhook::new(secret).expect("a secret");
@@ -78,7 +78,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// A target that takes whatever it is sent, until it is told otherwise.
+    /// A target that accepts everything until scripted otherwise.
     pub(crate) async fn start() -> Receiver {
         Receiver::at("127.0.0.1:0".parse().unwrap()).await
     }
@@ -99,7 +99,7 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// Answers the message after those already told about.
+    /// Scripts the response to the first message without a script.
     pub(crate) fn next(&self, answer: Answer) {
         self.stage.answers.lock().unwrap().push_back(answer);
     }
@@ -118,12 +118,12 @@ impl Receiver {
         revisions
     }
 
-    /// Whether nothing has arrived that was not looked at.
+    /// Whether no unread message has arrived.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.messages.try_recv().is_err()
     }
 
-    /// Stops it; nobody listens at its address any more.
+    /// Stops the target and closes its port.
     pub(crate) async fn stop(self) -> SocketAddr {
         self.task.abort();
         drop(self.task.await);
@@ -137,7 +137,7 @@ async fn receive(State(stage): State<Arc<Stage>>, request: Request) -> Response 
     // The test may have ended.
     drop(stage.messages.send(Received { path: parts.uri.path().to_owned(), headers: parts.headers, body }));
     let answer = stage.answers.lock().unwrap().pop_front();
-    // One message a connection: a receiver that was stopped serves nobody any more.
+    // One message per connection, so that a stopped receiver serves no request on an old connection.
     let response = Response::builder().header("connection", "close");
     let (response, body) = match answer {
         None => (response.status(204), Body::empty()),

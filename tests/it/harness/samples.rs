@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-/// The least that can be registered.
+/// The smallest valid registration.
 pub(crate) fn minimal() -> Value {
     named("transcription", "whisper")
 }
 
-/// The least that can be registered, under an identity.
+/// The smallest valid registration with this identity.
 pub(crate) fn named(category: &str, name: &str) -> Value {
     json!({"name": name, "category": category, "title": "Title", "config_schema": {}})
 }
 
-/// Every field that can be set, none with its default, and everything held.
+/// All writable fields with values other than the default, and all kinds of resources.
 pub(crate) fn holding_everything() -> Value {
     json!({
         "name": "trainer",

@@ -1,4 +1,4 @@
-//! TLS for tests: an authority, what it has signed, and connections that trust it.
+//! TLS for tests: an authority, its certificates, and connections that trust it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::within_patience;
 
-/// One who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -45,12 +45,12 @@ impl Authority {
         Authority { issuer, folder }
     }
 
-    /// The file with its own certificate.
+    /// The file with the authority's own certificate.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
     }
 
-    /// A certificate for this host, and for one who calls itself so.
+    /// A certificate for this host, with this common name.
     pub(crate) fn sign(&self, name: &str) -> Signed {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("good names");
@@ -64,17 +64,17 @@ impl Authority {
         signed
     }
 
-    /// A client that trusts it.
+    /// A client that trusts the authority.
     pub(crate) fn security(&self) -> Security {
         Security { trust: Trust::Authorities(self.file()), identity: None }
     }
 
-    /// Connects as one who trusts it, and speaks this protocol.
+    /// Connects as a client that trusts the authority, and offers this protocol.
     pub(crate) async fn connect(&self, address: SocketAddr, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
         self.connect_as(address, protocol, None).await
     }
 
-    /// As [`Authority::connect`], as somebody.
+    /// As [`Authority::connect`], with a client certificate.
     pub(crate) async fn connect_as(
         &self,
         address: SocketAddr,
@@ -101,18 +101,18 @@ impl Authority {
 }
 
 impl Signed {
-    /// What a server shows.
+    /// The files of a server's certificate.
     pub(crate) fn files(&self) -> TlsFiles {
         TlsFiles { certificate: self.certificate.clone(), key: self.key.clone(), client_authorities: None }
     }
 
-    /// Puts another in its place.
+    /// Replaces them with another certificate.
     pub(crate) fn replace_by(&self, other: &Signed) {
         std::fs::copy(&other.certificate, &self.certificate).expect("it cannot be copied");
         std::fs::copy(&other.key, &self.key).expect("it cannot be copied");
     }
 
-    /// Returns true if and only if this is what the server has shown.
+    /// Returns true if and only if the server presented this certificate.
     pub(crate) fn was_shown(&self, stream: &TlsStream<TcpStream>) -> bool {
         let shown = stream.get_ref().1.peer_certificates().expect("a certificate was shown");
         shown[0] == certificate(&self.certificate)
@@ -123,7 +123,7 @@ fn certificate(file: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(file).expect("a certificate")
 }
 
-/// Asks over HTTP/1.1, and returns all that comes until the end.
+/// Sends a request over HTTP/1.1, and returns all bytes until the end.
 pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) -> io::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -132,21 +132,21 @@ pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) -> io::Re
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// A connection of HTTP/2.
+/// An HTTP/2 connection.
 pub(crate) struct Http2 {
     pub(crate) send: h2::client::SendRequest<Bytes>,
-    /// How it ends.
+    /// Completes when the connection ends.
     pub(crate) connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
 impl Http2 {
-    /// Begins with the settings of `builder`.
+    /// Connects with the settings of `builder`.
     pub(crate) async fn begin(stream: TlsStream<TcpStream>, builder: &h2::client::Builder) -> Http2 {
         let (send, connection) = within_patience("the preface", builder.handshake(stream)).await.expect("HTTP/2");
         Http2 { send, connection: tokio::spawn(connection) }
     }
 
-    /// Begins a request.
+    /// Sends the head of a request.
     pub(crate) async fn request(
         &mut self,
         request: Request<()>,
@@ -156,7 +156,7 @@ impl Http2 {
         self.send.send_request(request, ends)
     }
 
-    /// Asks, and returns status and body.
+    /// Sends a request, and returns status and body.
     pub(crate) async fn get(&mut self, path: &str) -> (StatusCode, Bytes) {
         let request = Request::get(format!("https://localhost{path}")).body(()).unwrap();
         let (response, _) = self.request(request, true).await.expect("it can be asked");
@@ -165,10 +165,10 @@ impl Http2 {
         (parts.status, whole(body).await.expect("a whole body"))
     }
 
-    /// Waits until the server ends it.
+    /// Waits until the server closes the connection.
     pub(crate) async fn ended(self) {
         drop(self.send);
-        // With an error or without: it is over.
+        // The connection is closed with or without an error.
         drop(within_patience("the end of the connection", self.connection).await);
     }
 }

@@ -1,4 +1,4 @@
-//! The service in this process: the same `server::run` that the binary calls, on a socket of ours.
+//! The service in this process: the `server::run` of the binary, on a socket of the test.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,24 +29,24 @@ use plugin_registry::webhook::{self, Deliveries};
 
 /// A running service.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
     /// Its registry, for tests that look behind the API.
     pub(crate) registry: Registry,
-    /// Its tokens, for tests that have them read again.
+    /// Its tokens, for tests that reload them.
     pub(crate) tokens: Tokens,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
     budgets: BudgetMonitor,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    /// Where its store is, as long as the test needs it.
+    /// The folder of its store, as long as the test needs it.
     folder: Option<TempDir>,
-    /// Its database, if it has one; dropped after everything that is connected to it.
+    /// Its database, if it has one; dropped after all connections to it.
     _store: Option<Durable>,
 }
 
-/// What a server is made of; every part can be replaced.
+/// The parts of a server; a test can replace each.
 pub(crate) struct Setup {
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -59,9 +59,9 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<Tls>,
     /// The file of tokens.
     pub(crate) tokens_file: Option<PathBuf>,
-    /// The names that it goes by.
+    /// The allowed host names.
     pub(crate) names: Arc<AllowedHosts>,
-    /// How long the watchman pauses between two looks at the budgets.
+    /// The pause between two passes of the budget monitor.
     pub(crate) pause: Duration,
 }
 
@@ -104,7 +104,7 @@ impl Setup {
         let (limits, gate) = (self.limits, Arc::new(self.gate));
         let api = Api { limits, access, gate, ..Api::new(registry.clone(), webhooks.clone()) };
         let (stop, stopped) = oneshot::channel();
-        // A dropped sender stops the server, too: a test that fails leaves nothing behind.
+        // A dropped sender also stops the server, so a failed test leaves no server behind.
         let shutdown = async { drop(stopped.await) };
         let task = match self.tls {
             Some(tls) => tokio::spawn(server::run_tls(listener, api, self.settings, tls, shutdown)),
@@ -115,7 +115,7 @@ impl Setup {
 }
 
 impl Server {
-    /// On a fresh durable store: SQLite, or the PostgreSQL that the environment names.
+    /// On a fresh durable store: SQLite, or the PostgreSQL server in the environment.
     pub(crate) async fn start() -> Server {
         let store = Durable::fresh();
         let mut server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
@@ -126,7 +126,7 @@ impl Server {
         server
     }
 
-    /// On a fresh SQLite file, for tests that look at the file, or open it again.
+    /// On a fresh SQLite file, for tests that read or reopen the file.
     pub(crate) async fn in_file() -> Server {
         let folder = TempDir::new().expect("no temporary folder");
         let mut server = Server::on(&folder.path().join("registry.db")).await;
@@ -134,7 +134,7 @@ impl Server {
         server
     }
 
-    /// On a fresh store in memory, for tests that make many changes and ask nothing of the store.
+    /// On a fresh store in memory, for tests that make many changes and do not depend on the store.
     pub(crate) async fn in_memory() -> Server {
         Setup::in_memory().start().await
     }
@@ -144,7 +144,7 @@ impl Server {
         Setup::on(SqliteJournal::open(path).expect("the store cannot be opened")).start().await
     }
 
-    /// Waits until somebody follows a topic: its name in the topics' `Debug` form.
+    /// Waits until a subscriber follows a topic: its name in the topics' `Debug` form.
     pub(crate) async fn follows(&self, topic: &str) {
         let follows = async {
             while !format!("{:?}", self.registry.topics()).contains(topic) {
@@ -154,12 +154,12 @@ impl Server {
         within_patience(topic, follows).await;
     }
 
-    /// Keeps the folder of its store as long as the server.
+    /// Keeps the folder of the store as long as the server.
     pub(crate) fn keep(&mut self, folder: TempDir) {
         self.folder = Some(folder);
     }
 
-    /// A client that asserts on every call.
+    /// A client that checks every response.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.address)
     }
@@ -169,12 +169,12 @@ impl Server {
         RawConnection::open(self.address).await
     }
 
-    /// The path of its own fresh store.
+    /// The path of the server's fresh store.
     pub(crate) fn store_path(&self) -> PathBuf {
         self.folder.as_ref().expect("this server was given its store").path().join("registry.db")
     }
 
-    /// Stops it as SIGTERM does: finishes what runs, and closes the store.
+    /// Stops it as SIGTERM does: finishes running requests, and closes the store.
     pub(crate) async fn stop(self) -> Option<TempDir> {
         drop(self.stop);
         within_patience("the server stops", self.task).await.expect("the server panicked");

@@ -1,4 +1,4 @@
-//! Time that passes when a test says so: a server on a clock of ours, and the passes that are made over it.
+//! A server on a simulated clock, which the test advances, and its assessment passes.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 
-/// How far the clock is moved between two passes, in seconds: less than would count as standing still.
+/// The step of the clock between two passes, in seconds: shorter than a pause that counts as a stopped clock.
 const STEP: i64 = 5;
 
-/// A server on a clock of ours.
+/// A server on a simulated clock.
 pub(crate) struct SimulatedServer {
     pub(crate) server: Server,
     pub(crate) client: Client,
@@ -26,7 +26,7 @@ pub(crate) struct SimulatedServer {
 }
 
 impl SimulatedServer {
-    /// In memory, marking what is gone.
+    /// In memory, with `--on-gone mark`.
     pub(crate) async fn start() -> SimulatedServer {
         SimulatedServer::on(MemoryJournal::new(), new_clock(), OnGone::Mark).await
     }
@@ -36,7 +36,7 @@ impl SimulatedServer {
         SimulatedServer::of(Box::new(journal), clock, on_gone).await
     }
 
-    /// On a durable store, which may be used by others, too.
+    /// On a durable store, which other servers may share.
     pub(crate) async fn at(store: &Durable, clock: &Arc<ManualClock>, on_gone: OnGone) -> SimulatedServer {
         SimulatedServer::of(store.open(), Arc::clone(clock), on_gone).await
     }
@@ -47,7 +47,7 @@ impl SimulatedServer {
         SimulatedServer { client: server.client(), server, clock, sweeper }
     }
 
-    /// Lets time pass, with a pass every few seconds and one at the end.
+    /// Advances the clock, with a pass every few seconds and one at the end.
     pub(crate) async fn pass(&mut self, seconds: i64) {
         let mut left = seconds;
         while left > 0 {
@@ -58,7 +58,7 @@ impl SimulatedServer {
         }
     }
 
-    /// Makes the passes that have something to do now: one deed a plugin and pass.
+    /// Runs the passes that are due now: one action for each plugin and pass.
     pub(crate) async fn settle(&mut self) {
         for _ in 0..4 {
             self.sweeper.sweep().await;
@@ -69,13 +69,13 @@ impl SimulatedServer {
         self.clock.now()
     }
 
-    /// Takes a lease.
+    /// Grants a lease.
     pub(crate) async fn lease(&self, holder: &str, host: Option<&str>, ttl: u32) -> String {
         let body = json!({"holder": holder, "host": host, "ttl_seconds": ttl});
         text(&self.client.post("/leases", &body).answers(201).await.json()["lease_id"])
     }
 
-    /// What has become of a lease.
+    /// The state of a lease.
     pub(crate) async fn state(&self, lease: &str) -> String {
         text(&self.client.get(&format!("/leases/{lease}")).answers(200).await.json()["state"])
     }
@@ -85,13 +85,13 @@ impl SimulatedServer {
         self.client.request(reqwest::Method::PUT, &format!("/leases/{lease}")).answers(200).await
     }
 
-    /// Reports what the agent of `host` has seen.
+    /// Reports observations as the agent of `host`.
     pub(crate) async fn report(&self, host: &str, observations: Value) -> Value {
         let body = json!({"by": format!("agent@{host}"), "host": host, "observations": observations});
         self.client.post("/observations", &body).answers(200).await.json()
     }
 
-    /// Reports that one process of a plugin was seen in a state, twice.
+    /// Reports a process of a plugin in a state, twice.
     pub(crate) async fn seen_twice(&mut self, host: &str, plugin: &str, pid: u32, state: &str) {
         for _ in 0..2 {
             self.report(host, json!([process(plugin, pid, state)])).await;
@@ -117,12 +117,12 @@ impl SimulatedServer {
     }
 }
 
-/// A clock that shows some time.
+/// A clock at some time.
 pub(crate) fn new_clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new("2026-11-21T08:30:00Z".parse().unwrap()))
 }
 
-/// A process as an agent tells of it.
+/// An observation of a process, as an agent reports it.
 pub(crate) fn process(plugin: &str, pid: u32, state: &str) -> Value {
     let identity = json!({"machine_id": "m", "boot_id": "b", "pid_namespace": 1, "pid": pid, "start_ticks": 100});
     json!({"kind": "process", "plugin": plugin, "id": pid.to_string(), "state": state, "identity": identity})

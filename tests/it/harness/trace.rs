@@ -1,10 +1,10 @@
-//! Everything that a reader can see, to be compared before and after.
+//! Everything that a reader can see, to compare before and after.
 
 use bytes::Bytes;
 
 use super::{Call, Client, Problem};
 
-/// All that a reader sees of a registry.
+/// A reader's view of the whole registry.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Trace {
     /// The newest revision.
@@ -16,7 +16,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Looks at everything.
+    /// Reads everything.
     pub(crate) async fn of(client: &Client) -> Trace {
         let plugins = client.get("/plugins?limit=10000").answers(200).await;
         Trace {
@@ -29,7 +29,7 @@ impl Trace {
     }
 }
 
-/// Asserts that `call` is refused with `status`, that nothing changed, and that no revision was spent.
+/// Asserts that the server refuses `call` with `status`, changes nothing, and spends no revision.
 #[track_caller]
 pub(crate) fn refused_without_trace(client: &Client, call: Call, status: u16) -> impl Future<Output = Problem> {
     let place = std::panic::Location::caller();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Server, named};
 
-/// Six plugins that differ in everything that can be filtered by.
+/// Six plugins that differ in every field with a filter.
 async fn with_six() -> (Server, Client) {
     let server = Server::in_memory().await;
     let client = server.client();
@@ -158,7 +158,7 @@ async fn updated_since_is_inclusive_to_the_microsecond() {
 }
 
 #[tokio::test]
-async fn fields_leave_only_what_was_asked_for_in_the_order_of_the_document() {
+async fn fields_selects_fields_in_the_order_of_the_document() {
     let (_server, client) = with_six().await;
     let reply = client.get("/plugins?fields=revision,name&fields=unique_id,name&category=asr").answers(200).await;
     let shown: Vec<_> = reply.items().iter().map(Value::to_string).collect();

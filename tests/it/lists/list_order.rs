@@ -1,4 +1,4 @@
-//! GET /plugins: sorting by every field, both ways.
+//! GET /plugins: sorting by every field, in both directions.
 
 use std::cmp::Ordering;
 
@@ -50,7 +50,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 #[tokio::test]
-async fn every_scalar_field_can_be_sorted_by() {
+async fn a_list_can_be_sorted_by_every_scalar_field() {
     let (_server, client) = with_many().await;
     let whole = client.get("/plugins").answers(200).await.items();
     let scalar = whole[0].as_object().unwrap().iter().filter(|(name, _)| *name != "observed");
@@ -63,7 +63,7 @@ async fn every_scalar_field_can_be_sorted_by() {
 }
 
 #[tokio::test]
-async fn sorted_by_every_field_both_ways_in_one_page_and_in_many() {
+async fn every_sort_gives_the_same_order_in_one_page_and_in_many() {
     let (_server, client) = with_many().await;
     let whole = client.get("/plugins").answers(200).await.items();
     for field in SortField::NAMES {

@@ -64,7 +64,7 @@ async fn the_link_to_the_next_page_keeps_the_filters_the_order_and_the_limit() {
 }
 
 #[tokio::test]
-async fn the_link_of_an_export_leads_to_more_of_the_export() {
+async fn the_link_of_an_ndjson_page_leads_to_an_ndjson_page() {
     let (_server, client) = with_many(5).await;
     let page = client.get("/plugins?limit=3").header("accept", "application/x-ndjson").answers(200).await;
     assert_eq!(page.lines().len(), 3);
@@ -76,7 +76,7 @@ async fn the_link_of_an_export_leads_to_more_of_the_export() {
 }
 
 #[tokio::test]
-async fn the_same_list_asked_for_in_other_words_takes_the_same_cursor() {
+async fn equivalent_queries_accept_the_same_cursor() {
     let (_server, client) = with_many(5).await;
     let first = client.get("/plugins?category=c,d&configured=false&limit=2").answers(200).await;
     let cursor = first.next_cursor().unwrap();
@@ -124,7 +124,7 @@ async fn a_tampered_cursor_is_refused_and_never_a_fault() {
 }
 
 #[tokio::test]
-async fn the_place_of_a_cursor_need_not_exist_any_more() {
+async fn a_cursor_survives_the_removal_of_its_plugin() {
     let (_server, client) = with_many(6).await;
     let cursor = client.get("/plugins?limit=3").answers(200).await.next_cursor().unwrap();
     client.delete("/plugins/c_002").answers(204).await;
@@ -156,7 +156,7 @@ async fn a_list_with_a_long_filter_can_be_paged_through() {
 }
 
 #[tokio::test]
-async fn what_stands_throughout_is_listed_once_while_others_come_and_go() {
+async fn stable_plugins_are_listed_exactly_once_while_others_change() {
     let (server, client) = with_many(60).await;
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
@@ -164,7 +164,7 @@ async fn what_stands_throughout_is_listed_once_while_others_come_and_go() {
         tokio::spawn(async move {
             let mut rounds = 0_u32;
             while !stop.load(Ordering::Relaxed) {
-                // Neighbours of the plugins that stand, before, between and behind them.
+                // Plugins around the stable ones, which come and go: before, between and after them.
                 let name = format!("{:03}x{rounds}", (rounds * 37) % 60);
                 client.register(&named("c", &name)).await;
                 client.patch(&format!("/plugins/c_{name}"), &json!({"title": format!("T{rounds}")})).answers(200).await;

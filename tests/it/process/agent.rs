@@ -1,4 +1,4 @@
-//! `plugin-registry agent`, with the real binary, against the real registry; and the same by the registry itself.
+//! `plugin-registry agent`: the real binary with a real registry; and the same sweep by the registry itself.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -80,12 +80,12 @@ fn holding(sleeper: &Sleeper, host: Option<&str>) -> Value {
     plugin
 }
 
-/// Waits until the only held thing was seen to be `state`; returns what was seen.
+/// Waits until the only resource is observed as `state`; returns the observation.
 pub(crate) async fn seen(client: &Client, state: &str) -> Value {
     row(client, |row| row["observed"]["state"] == state).await["observed"].clone()
 }
 
-/// Waits until the first held thing is as it should be.
+/// Waits until the first resource matches.
 pub(crate) async fn row(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut reply = client.get("/resources").answers(200).await;
     loop {
@@ -99,7 +99,7 @@ pub(crate) async fn row(client: &Client, wanted: impl Fn(&Value) -> bool) -> Val
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_tells_what_is_alive_and_what_is_gone() {
+async fn an_agent_reports_alive_and_gone_processes() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("r.db")).await;
     let mut sleeper = Sleeper::start();
@@ -114,7 +114,7 @@ async fn an_agent_tells_what_is_alive_and_what_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_survives_the_registry_and_tells_later() {
+async fn an_agent_reports_again_after_an_outage_of_the_registry() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("r.db");
     let daemon = Daemon::start(&store).await;
@@ -134,7 +134,7 @@ async fn an_agent_survives_the_registry_and_tells_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_agent_of_a_host_says_so() {
+async fn a_second_agent_of_a_host_is_refused() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("r.db")).await;
     let mut agent = Agent::start(&daemon, "agent-3");
@@ -142,7 +142,7 @@ async fn the_second_agent_of_a_host_says_so() {
     let second = finish(command(&daemon, "agent-3")).await;
     assert_eq!(second.status.code(), Some(1));
     assert!(complaint(&second).contains("already runs on this machine"), "{}", complaint(&second));
-    // One on another machine.
+    // An agent on another machine.
     let report = json!({"by": "a stranger", "host": "agent-4", "observations": []});
     daemon.client().post("/observations", &report).answers(200).await;
     let sleeper = Sleeper::start();
@@ -153,11 +153,11 @@ async fn the_second_agent_of_a_host_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_registry_looks_at_its_own_host() {
+async fn the_registry_probes_its_own_host() {
     let folder = TempDir::new().unwrap();
     let flags = ["--probe-own-host=true", "--host", "own", "--probe-interval", "1"];
     let daemon = Daemon::start_with(&folder.path().join("r.db"), &flags).await;
-    // It listens on the loopback: what names no host can only be here.
+    // The registry listens on the loopback, so a plugin without a host can only run here.
     let mut sleeper = Sleeper::start();
     daemon.client().register(&holding(&sleeper, None)).await;
     let alive = seen(&daemon.client(), "alive").await;

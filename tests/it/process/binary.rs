@@ -21,7 +21,7 @@ fn folder() -> (TempDir, std::path::PathBuf) {
 #[case::term(Signal::TERM)]
 #[case::int(Signal::INT)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_under_load_finishes_or_refuses_what_is_in_flight(#[case] signal: Signal) {
+async fn a_signal_under_load_finishes_or_refuses_each_request(#[case] signal: Signal) {
     let (_folder, store) = folder();
     let daemon = Daemon::start(&store).await;
     let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -45,7 +45,7 @@ async fn a_signal_under_load_finishes_or_refuses_what_is_in_flight(#[case] signa
                         Ok(response) if response.status() == 201 => {
                             let document: Value = response.json().await.expect("an answer that has begun is whole");
                             acknowledged.push((name, document["revision"].as_u64().unwrap()));
-                            // Nobody listens any more once the signal was sent.
+                            // After the signal the port is closed.
                             let _counted = said.send(());
                         }
                         Ok(response) => {
@@ -85,7 +85,7 @@ async fn a_signal_under_load_finishes_or_refuses_what_is_in_flight(#[case] signa
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_idle_silent_and_half_spoken_connections() {
+async fn a_stop_does_not_wait_for_idle_silent_or_half_sent_connections() {
     let (_folder, store) = folder();
     let daemon = Daemon::start_with(&store, &["--shutdown-grace", "1"]).await;
     let mut silent = daemon.raw().await;
@@ -93,7 +93,7 @@ async fn a_stop_does_not_wait_for_idle_silent_and_half_spoken_connections() {
     assert_eq!(idle.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 200);
     let mut half = daemon.raw().await;
     half.send("GET /healthz HTTP/1.1\r\nHo").await;
-    // An answer on a later connection shows that the earlier ones were accepted.
+    // A response on a later connection shows that the earlier ones were accepted.
     assert_eq!(daemon.raw().await.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 200);
     let begun = tokio::time::Instant::now();
     daemon.signal(Signal::TERM);
@@ -106,7 +106,7 @@ async fn a_stop_does_not_wait_for_idle_silent_and_half_spoken_connections() {
 }
 
 #[tokio::test]
-async fn a_request_that_runs_at_the_signal_is_finished() {
+async fn a_running_request_finishes_after_sigterm() {
     let (_folder, store) = folder();
     let daemon = Daemon::start(&store).await;
     let body = minimal().to_string();
@@ -115,7 +115,7 @@ async fn a_request_that_runs_at_the_signal_is_finished() {
         "POST /plugins HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    // The handler runs: it waits for the body.
+    // The handler is running: it waits for the body.
     assert_eq!(raw.ask(head).await.status, 100);
     daemon.signal(Signal::TERM);
     within_patience("it stops", async {
@@ -135,7 +135,7 @@ async fn a_request_that_runs_at_the_signal_is_finished() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_said_so() {
+async fn a_port_in_use_is_reported() {
     let server = Server::in_memory().await;
     let (_folder, store) = folder();
     let listen = server.address.to_string();
@@ -147,11 +147,11 @@ async fn a_port_in_use_is_said_so() {
 }
 
 #[tokio::test]
-async fn health_tells_by_its_exit_code() {
+async fn health_reports_by_its_exit_code() {
     let server = Server::in_memory().await;
     let listen = server.address.to_string();
     assert_eq!(run(&["health", "--listen", &listen]).await.status.code(), Some(0));
-    // As a container calls it: by the environment, and with the address "any".
+    // As a container calls it: with settings in the environment, and an unspecified address.
     let mut command = binary();
     command.arg("health").env("PLUGIN_REGISTRY_LISTEN", format!("0.0.0.0:{}", server.address.port()));
     command.env("PLUGIN_REGISTRY_STORE", "sqlite:/data/plugin-registry.db").env("http_proxy", "http://127.0.0.1:1");
@@ -164,8 +164,8 @@ async fn health_tells_by_its_exit_code() {
 }
 
 #[tokio::test]
-async fn health_does_not_wait_for_ever() {
-    // Listens, and never answers.
+async fn health_has_a_timeout() {
+    // A listener that never responds.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = silent.local_addr().unwrap().to_string();
     let output = run(&["health", "--timeout", "1", "--listen", &listen]).await;
@@ -173,7 +173,7 @@ async fn health_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn help_teaches_and_version_tells() {
+async fn help_shows_examples_and_version_shows_the_version() {
     let help = run(&["--help"]).await;
     assert_eq!(help.status.code(), Some(0));
     let text = String::from_utf8(help.stdout).unwrap();
@@ -191,7 +191,7 @@ async fn help_teaches_and_version_tells() {
 }
 
 #[tokio::test]
-async fn openapi_prints_what_is_served() {
+async fn openapi_prints_the_served_description() {
     let printed = run(&["openapi"]).await;
     assert_eq!(printed.status.code(), Some(0), "{}", complaint(&printed));
     let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
@@ -210,7 +210,7 @@ async fn openapi_prints_what_is_served() {
 #[case::unknown_flag(&["--stor", "memory"], "--store")]
 #[case::unknown_command(&["serv"], "serve")]
 #[tokio::test]
-async fn a_wrong_setting_is_refused_with_the_right_ones(#[case] args: &[&str], #[case] told: &str) {
+async fn a_wrong_setting_is_refused_with_a_hint(#[case] args: &[&str], #[case] told: &str) {
     let output = run(args).await;
     let said = complaint(&output);
     assert!(matches!(output.status.code(), Some(1 | 2)), "{said}");
@@ -218,7 +218,7 @@ async fn a_wrong_setting_is_refused_with_the_right_ones(#[case] args: &[&str], #
 }
 
 #[tokio::test]
-async fn flags_go_over_the_environment_over_defaults() {
+async fn flags_override_the_environment_which_overrides_defaults() {
     let (folder, store) = folder();
     // Without a command it serves; the environment names the store, and a flag the address.
     let mut command = binary();
@@ -230,14 +230,14 @@ async fn flags_go_over_the_environment_over_defaults() {
     daemon.client().register(&minimal()).await;
     daemon.stop().await;
     assert!(store.is_file());
-    // The environment alone, with the command.
+    // Only the environment, with the command.
     let mut command = binary();
     command.arg("serve").env("PLUGIN_REGISTRY_LISTEN", "127.0.0.1:0");
     command.env("PLUGIN_REGISTRY_STORE", format!("sqlite:{}", store.display()));
     let daemon = Daemon::spawn(command).await;
     assert_eq!(daemon.client().get("/plugins").answers(200).await.json()["total"], 1);
     daemon.stop().await;
-    // Nothing but the address: the default store is a file in the working directory.
+    // Only the address: the default store is a file in the working directory.
     let mut command = binary();
     command.current_dir(folder.path()).args(["--listen", "127.0.0.1:0"]);
     Daemon::spawn(command).await.stop().await;
@@ -268,9 +268,9 @@ async fn each_request_is_one_line_in_the_log_without_its_body() {
     assert!(answered[1].to_string().contains("/plugins/{id}/config"), "the route, not the path: {}", answered[1]);
 }
 
-/// systemd's `Type=notify`: whoever waits for the service waits until it answers, and no longer.
+/// systemd's `Type=notify`: `systemctl start` returns once the service responds, and not earlier.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_service_manager_is_told_when_requests_are_answered_and_when_it_ends() {
+async fn the_service_manager_is_notified_of_ready_and_stopping() {
     let (folder, store) = folder();
     let path = folder.path().join("notify");
     let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
@@ -280,7 +280,8 @@ async fn the_service_manager_is_told_when_requests_are_answered_and_when_it_ends
     let daemon = Daemon::spawn(command).await;
     let told = async || {
         let mut message = [0; 64];
-        let length = within_patience("the service manager is told", socket.recv(&mut message)).await.unwrap();
+        let length =
+            within_patience("the notification of the service manager", socket.recv(&mut message)).await.unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
     assert_eq!(told().await, "READY=1\n");

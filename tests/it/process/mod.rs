@@ -1,4 +1,4 @@
-//! The binary, the agent, `exec`, and what is really still there.
+//! The binary, the agent, `exec`, and the liveness probes.
 
 pub(crate) mod agent;
 mod binary;

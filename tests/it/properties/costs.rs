@@ -1,4 +1,4 @@
-//! Any history: what it has cost is what a sum over all its versions makes it, however it is asked for.
+//! Any history costs the sum over its versions, however it is queried.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use plugin_registry::registry::Registry;
 use plugin_registry::store::Journal as _;
 use plugin_registry::store::memory::MemoryJournal;
 
-/// A plugin from one change to the next, or to now.
+/// A plugin between one change and the next, or now.
 struct Version {
     record: Arc<Record>,
     document: Value,
@@ -34,7 +34,7 @@ struct Version {
 }
 
 impl Version {
-    /// In millionths of a USD, by the schoolbook.
+    /// The cost in millionths of a USD, computed naively.
     fn cost(&self, from: i128, to: i128) -> i128 {
         let remote = &self.document["remote_resource"];
         let status = remote["status"].as_str().unwrap_or_default();
@@ -59,7 +59,7 @@ impl Version {
     }
 }
 
-/// Every version that changes have made.
+/// All versions that the changes made.
 fn versions(changes: &[Change], now: Timestamp) -> Vec<Version> {
     let micros = |time: Timestamp| i128::from(time.as_microsecond());
     let version = |record: &Arc<Record>, to: Timestamp| Version {
@@ -88,7 +88,7 @@ fn filters() -> impl Strategy<Value = Vec<Filter>> {
     prop_oneof![2 => Just(Vec::new()), 1 => select(some.to_vec()).prop_map(read)]
 }
 
-/// A registry that has such a history behind it, of which it has forgotten the beginning.
+/// A registry with such a history, whose beginning is compacted.
 fn registry(machine: &Machine, now: Timestamp, compact_revision: u64) -> Registry {
     let mut journal = MemoryJournal::new();
     if !machine.changes.is_empty() {
@@ -98,8 +98,8 @@ fn registry(machine: &Machine, now: Timestamp, compact_revision: u64) -> Registr
     Registry::start(Box::new(journal), Arc::new(ManualClock::new(now))).unwrap()
 }
 
-/// What such requests come to; but what was seen of remote resources is left out: here, claims are taken at their word
-/// (`costs::what_was_seen_to_be_gone_costs_nothing_any_more` has the rest).
+/// The histories of such requests without observations of remote resources: this model trusts the claims
+/// (`costs::a_resource_seen_gone_costs_nothing` covers observations).
 fn machine(requests: &[Request]) -> Machine {
     let mut machine = Machine::new();
     for request in requests.iter().filter(|request| !looks_at_remote(request)) {
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn groups_make_the_whole_and_parts_of_a_time_make_all_of_it(
+    fn costs_of_groups_and_of_parts_of_a_time_add_up(
         requests in prop::collection::vec(requests(), 1..60),
         group_by in groupings(),
         mut times in prop::array::uniform3(-10_i64..300),
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_forgotten_lies_within_its_bounds(
+    fn compacted_costs_lie_within_their_bounds(
         requests in prop::collection::vec(requests(), 1..60),
         compact_revision in 0_u64..40,
         group_by in groupings(),
@@ -205,13 +205,13 @@ proptest! {
         if accrual.forgotten == Spend::default() {
             prop_assert_eq!(told, known, "nothing is left out in silence");
         }
-        // All that there ever was is known, of each plugin.
+        // Without compaction, the cost of each plugin is exact.
         let ever = CostQuery { group_by: Some(GroupBy::Plugin), ..CostQuery::default() };
         let (all, of_all) = (ask(&registry(&machine, now, 0), &ever), ask(&registry(&machine, now, compact_revision), &ever));
         prop_assert_eq!(&all, &of_all);
         for record in machine.state.plugins().values() {
             let line = all.0.lines.get(&Some(record.unique_id.to_string())).copied().unwrap_or_default();
-            // Two pairs may have had one id, one after the other.
+            // Two pairs may have had the same id, one after the other.
             let accrued = machine.state.accrued(record, now);
             prop_assert!(accrued.low <= line.accrued.low, "{accrued:?} {line:?}");
             let other = machine.state.ledger().accruals().keys().any(|key| {
@@ -230,7 +230,7 @@ proptest! {
         batch in 1_usize..9,
     ) {
         let mut changes = machine(&requests).changes;
-        // Those were noticed at other times.
+        // Other times noticed those thresholds.
         changes.retain(|change| change.event.kind() != ChangeKind::BudgetThresholdReached);
         for (place, change) in (0..).zip(&mut changes) {
             change.revision = Revision(place + 1);

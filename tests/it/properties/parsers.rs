@@ -39,7 +39,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes that are nearly JSON: a document with some bytes replaced, left out or put in.
+/// Almost valid JSON: a document with some bytes replaced, removed or inserted.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 0..4);
     (values(), edits).prop_map(|(value, edits)| {
@@ -56,9 +56,9 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Whether a text has what this service refuses although it is JSON.
+/// Whether a text has a feature that this service refuses although it is JSON.
 fn has_what_is_refused(text: &[u8]) -> bool {
-    // A duplicate key or U+0000; found by another way than the parser's own.
+    // A duplicate key or U+0000, found in another way than by the parser under test.
     struct Check;
     impl<'de> serde::de::DeserializeSeed<'de> for Check {
         type Value = bool;
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn free_json_is_kept_as_it_was_sent(value in values()) {
+    fn free_json_is_returned_as_sent(value in values()) {
         let text = value.to_string();
         let kept = FreeJson::from(&json::parse(text.as_bytes()).unwrap());
         prop_assert_eq!(kept.as_str(), &text);
@@ -158,7 +158,7 @@ proptest! {
         for name in domain::plugin::Plugin::FIELDS.iter().copied().chain([field.as_str()]) {
             let before = document[name].take();
             document[name] = value.clone();
-            // Whatever is accepted can be kept: its text is read back as the same plugin.
+            // An accepted document can be stored: its text parses as the same plugin.
             if let Ok(registration) = Registration::read(document.clone()) {
                 let plugin = registration.applied_to(None);
                 let text = serde_json::to_string(&plugin).unwrap();
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cost_that_is_kept_is_read_back_to_the_last_bit(cost in 0.0_f64..1e9) {
+    fn a_stored_cost_is_read_back_to_the_last_bit(cost in 0.0_f64..1e9) {
         let document = serde_json::json!({"provider": "aws", "estimated_cost_per_hour": cost});
         let remote = RemoteResource::read(document, "").unwrap();
         let text = serde_json::to_string(&remote).unwrap();
@@ -177,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn names_are_what_the_rules_say(text in "\\PC{0,20}|[ \\t\\n\u{85}\u{a0}\u{2003}a]{0,5}|[a-zß]{250,260}") {
+    fn names_are_accepted_if_and_only_if_valid(text in "\\PC{0,20}|[ \\t\\n\u{85}\u{a0}\u{2003}a]{0,5}|[a-zß]{250,260}") {
         let allowed = (1..=256).contains(&text.chars().count())
             && !text.chars().any(char::is_control)
             && !text.starts_with(char::is_whitespace)
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_is_read_as_it_was_meant(pairs in prop::collection::vec(("\\PC{1,8}", prop::collection::vec("\\PC{0,8}", 1..4)), 0..5)) {
+    fn a_query_survives_encoding_and_parsing(pairs in prop::collection::vec(("\\PC{1,8}", prop::collection::vec("\\PC{0,8}", 1..4)), 0..5)) {
         use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let query: Vec<_> = pairs.iter().map(|(name, values)| {
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn entity_tags_are_read_as_they_were_written(revisions in prop::collection::vec((any::<u64>(), any::<bool>()), 1..5), comma in " ?,( ?, ?)?") {
+    fn entity_tags_survive_formatting_and_parsing(revisions in prop::collection::vec((any::<u64>(), any::<bool>()), 1..5), comma in " ?,( ?, ?)?") {
         let tag = |revision: u64| EntityTag { store: store(), revision: domain::Revision(revision) };
         let list: Vec<_> = revisions.iter().map(|(revision, weak)| format!("{}{}", if *weak { "W/" } else { "" }, tag(*revision))).collect();
         let list = list.join(&comma);
@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written_and_by_its_own_list_alone(
+    fn a_cursor_survives_formatting_and_fits_only_its_own_list(
         text in "\\PC{0,20}",
         number in any::<i64>(),
         flag in any::<bool>(),

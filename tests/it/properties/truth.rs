@@ -1,5 +1,5 @@
-//! Any order of leases, sightings, restarts and jumps of the clock: what was never seen gone is never dropped, and
-//! nothing is found that was not seen twice.
+//! Any order of leases, observations, restarts and clock jumps: a resource never seen gone is never dropped, and a
+//! finding needs two observations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -27,19 +27,19 @@ use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, We
 /// The processes that the plugin holds at first.
 const PIDS: [u32; 3] = [7, 8, 9];
 
-/// What may happen.
+/// A step of the test.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// So many seconds pass, with passes over it.
+    /// This many seconds pass, with passes over the registry.
     Passes(i64),
-    /// The clock is set by so many seconds.
+    /// The clock jumps by this many seconds.
     ClockIsSet(i64),
-    /// A process is seen in a state.
+    /// A process is observed in a state.
     Seen(u32, ObservedState),
     Renewed,
     Released,
     Granted,
-    /// The process ends and begins again, so many seconds later.
+    /// The registry stops, and starts again this many seconds later.
     Restarted(i64),
 }
 
@@ -116,7 +116,7 @@ impl Journal for Surviving {
     fn close(&mut self) {}
 }
 
-/// A registry that prunes, and what was seen of the processes that one plugin holds.
+/// A registry with `--on-gone prune`, and the observations of one plugin's processes.
 struct World {
     journal: Surviving,
     clock: Arc<ManualClock>,
@@ -164,7 +164,7 @@ impl World {
                     self.seen.entry(*pid).or_default().push(*state);
                 }
             }
-            // One that is released, or is none, is refused.
+            // The registry refuses a released or unknown lease.
             Happening::Renewed => drop(self.registry.renew_lease(&self.lease, Caller::default()).await),
             Happening::Released => drop(self.registry.release_lease(&self.lease, Caller::default()).await),
             Happening::Granted => {
@@ -213,7 +213,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn what_was_never_seen_gone_is_never_dropped(happenings in prop::collection::vec(happenings(), 1..40)) {
+    fn a_resource_never_seen_gone_is_never_dropped(happenings in prop::collection::vec(happenings(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut world = World::new().await;

@@ -1,4 +1,4 @@
-//! `as_of`: what a read has answered at an earlier revision, it answers again.
+//! `as_of`: a read of an earlier revision repeats the response of that time.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use plugin_registry::clock::ManualClock;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
 
-/// The reads that can look back.
+/// The reads that support `as_of`.
 const READS: [&str; 11] = [
     "/plugins",
     "/plugins?active=true",
@@ -48,7 +48,7 @@ fn calls(client: &Client) -> Vec<Call> {
     ]
 }
 
-/// What can be compared of a reply: a problem has an id of its own.
+/// The comparable parts of a response: a problem has an id of its own.
 fn told(reply: &Reply) -> (u16, Value, Option<String>, u64) {
     let body = if reply.status == 200 { reply.json() } else { Value::Null };
     let revision = if reply.status == 200 { reply.revision() } else { 0 };
@@ -61,7 +61,7 @@ async fn read_all(client: &Client, as_of: Option<&str>) -> Vec<(u16, Value, Opti
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = as_of.map_or(path.to_owned(), |moment| format!("{path}{separator}as_of={moment}"));
         let mut answer = told(&client.get(&path).send().await);
-        // A cursor belongs to the list that it was made by; the places are compared by what follows.
+        // A cursor belongs to the list that made it, so the test compares the pages that follow.
         if let Some(next) = answer.1.get_mut("next_cursor") {
             *next = json!(next.is_string());
         }
@@ -74,7 +74,7 @@ async fn read_all(client: &Client, as_of: Option<&str>) -> Vec<(u16, Value, Opti
 #[case::memory(false)]
 #[case::sqlite(true)]
 #[tokio::test]
-async fn every_read_answers_as_it_did_then(#[case] sqlite: bool) {
+async fn every_read_with_as_of_repeats_the_old_response(#[case] sqlite: bool) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let start: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
@@ -134,7 +134,7 @@ async fn the_past_is_read_page_by_page_and_line_by_line() {
     assert_eq!(ids, ["c_0", "c_1", "c_2", "c_3"]);
     let lines = client.get("/plugins?as_of=5").header("accept", "application/x-ndjson").answers(200).await.lines();
     assert_eq!(lines.len(), 5);
-    // An answer of the past has the tag that it had then.
+    // A read of the past has the tag of that time.
     let tag = client.get("/plugins?as_of=4").answers(200).await.etag();
     client.get("/plugins?as_of=4").header("if-none-match", tag).answers(304).await;
 }

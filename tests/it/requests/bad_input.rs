@@ -1,5 +1,5 @@
-//! Bad input, by example: each gets the right 4xx and a problem that points at the field; nothing
-//! is changed and no revision is spent (issue 2, the list of that name).
+//! Bad input, by example: each gets the right 4xx and a problem that points at the field. The registry changes nothing
+//! and spends no revision.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -65,7 +65,7 @@ fn writes() -> Vec<(Method, &'static str)> {
 #[case::duplicate_key(br#"{"title": "a", "title": "b"}"#, Some("/title"))]
 #[case::duplicate_key_escaped(br#"{"a/b": {"x~": 1, "x\u007e": 2}}"#, Some("/a~1b/x~0"))]
 #[tokio::test]
-async fn what_is_no_acceptable_json_is_a_400_everywhere(#[case] body: &'static [u8], #[case] pointer: Option<&str>) {
+async fn unacceptable_json_is_a_400_on_every_route(#[case] body: &'static [u8], #[case] pointer: Option<&str>) {
     let (_server, client) = with_one().await;
     for (method, path) in writes() {
         let call = client.request(method, path).body("application/json", body);
@@ -96,16 +96,16 @@ async fn a_document_nested_10_000_deep_is_a_400(#[case] open: &str, #[case] clos
 }
 
 #[tokio::test]
-async fn a_document_nested_128_deep_is_kept_and_comes_back() {
+async fn a_document_nested_128_deep_is_stored_and_returned() {
     let (_server, client) = with_one().await;
-    // Two levels are the document's and the schema's own.
+    // The document and the schema take two levels.
     let inner = "[".repeat(126) + &"]".repeat(126);
     let body = |inner: &str| format!(r#"{{"name":"deep","category":"c","title":"t","config_schema":{{"x":{inner}}}}}"#);
     let post = |inner: &str| client.request(Method::POST, "/plugins").body("application/json", body(inner));
     let reply = post(&inner).answers(201).await;
     assert!(reply.text().contains(&inner));
     refused_without_trace(&client, post(&format!("[{inner}]")), 400).await;
-    // What is accepted as a part can be sent back as a whole.
+    // A document that was accepted in parts is also accepted as a whole.
     let remote = |inner: &str| format!(r#"{{"provider":"aws","metadata":{{"x":{inner}}}}}"#);
     let put = |inner: &str| {
         client.request(Method::PUT, "/plugins/c_deep/remote_resource").body("application/json", remote(inner))
@@ -135,7 +135,7 @@ impl Nested for String {
 }
 
 #[tokio::test]
-async fn a_body_of_a_mebibyte_is_taken_and_one_byte_more_is_not() {
+async fn a_body_of_a_mebibyte_is_accepted_and_one_byte_more_is_refused() {
     let (_server, client) = with_one().await;
     let padded = |length: usize| {
         let mut body = named("c", "big").to_string();
@@ -163,7 +163,7 @@ async fn a_body_in_chunks_has_the_same_limit() {
     refused_without_trace(&client, post(MIB + 1), 413).await;
 }
 
-/// A body that does not say how long it is.
+/// A body without Content-Length.
 struct Chunks(Bytes);
 
 impl hyper::body::Body for Chunks {
@@ -263,7 +263,7 @@ async fn a_document_that_breaks_a_rule_is_a_422_that_points_at_the_field(
 }
 
 #[tokio::test]
-async fn every_mistake_of_a_document_is_named_at_once() {
+async fn every_error_of_a_document_is_reported_at_once() {
     let (_server, client) = with_one().await;
     let body = json!({
         "name": "", "titel": "x", "config_schema": [], "spawned_pids": [0, 1, -1],
@@ -290,7 +290,7 @@ async fn every_mistake_of_a_document_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_document_full_of_mistakes_is_not_answered_with_a_flood() {
+async fn the_number_of_reported_errors_is_bounded() {
     let (_server, client) = with_one().await;
     let unknown: serde_json::Map<_, _> = (0..80_000).map(|n| (format!("f{n}"), json!(0))).collect();
     let labels: serde_json::Map<_, _> = (0..80_000).map(|n| (format!("f{n}"), json!(0))).collect();
@@ -311,7 +311,7 @@ async fn a_long_key_is_not_repeated_at_length() {
 }
 
 #[tokio::test]
-async fn a_schema_that_takes_exponential_time_holds_up_nobody_else() {
+async fn a_schema_that_takes_exponential_time_delays_no_other_client() {
     use crate::harness::{Daemon, within_patience};
     let folder = tempfile::TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("registry.db")).await;
@@ -322,7 +322,7 @@ async fn a_schema_that_takes_exponential_time_holds_up_nobody_else() {
         definitions[format!("d{n}")] = json!({"anyOf": [next, {"allOf": [next]}]});
     }
     let body = with("config_schema", json!({"$defs": definitions, "$ref": "#/$defs/d0"}));
-    // Refusing such a schema would be right as well.
+    // To refuse such a schema would also be right.
     if client.post("/plugins", &body).send().await.status != 201 {
         return;
     }
@@ -340,7 +340,7 @@ async fn a_schema_that_takes_exponential_time_holds_up_nobody_else() {
             })
         })
         .collect();
-    // A good client on connections of its own, as often as it takes for all of those to arrive.
+    // A good client on connections of its own sends requests until all the slow ones have arrived.
     let served = async {
         for n in 0..200 {
             daemon.client().get("/healthz").answers(200).await;

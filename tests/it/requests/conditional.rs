@@ -16,7 +16,7 @@ async fn with_one() -> (Server, Client, String) {
     (server, client, tag)
 }
 
-/// Every write on the plugin that changes something, in an order in which each can be done.
+/// Every write that changes the plugin, in an order in which each succeeds.
 fn writes(client: &Client) -> Vec<Call> {
     let mut again = minimal();
     again["title"] = json!("Again");
@@ -42,7 +42,7 @@ fn writes(client: &Client) -> Vec<Call> {
 }
 
 #[tokio::test]
-async fn a_write_is_done_if_and_only_if_the_tag_is_the_current_one() {
+async fn if_match_allows_a_write_if_and_only_if_the_tag_is_current() {
     let (_server, client, first) = with_one().await;
     let mut current = first.clone();
     let foreign = format!("\"{}-1\"", "0".repeat(32));
@@ -67,7 +67,7 @@ async fn a_write_is_done_if_and_only_if_the_tag_is_the_current_one() {
 }
 
 #[tokio::test]
-async fn if_match_any_asks_that_it_stands() {
+async fn if_match_any_requires_an_existing_plugin() {
     let (_server, client, _) = with_one().await;
     client.put(PATH, &minimal()).header("if-match", "*").answers(200).await;
     client.delete(PATH).header("if-match", "*").answers(204).await;
@@ -77,7 +77,7 @@ async fn if_match_any_asks_that_it_stands() {
 }
 
 #[tokio::test]
-async fn if_none_match_any_asks_that_it_is_new() {
+async fn if_none_match_any_requires_a_new_plugin() {
     let (_server, client, tag) = with_one().await;
     for call in [client.put(PATH, &minimal()), client.post("/plugins", &minimal()), client.patch(PATH, &json!({}))] {
         refused_without_trace(&client, call.header("if-none-match", "*"), 412).await;
@@ -88,7 +88,7 @@ async fn if_none_match_any_asks_that_it_is_new() {
 }
 
 #[tokio::test]
-async fn if_none_match_of_a_tag_refuses_a_write_on_exactly_that() {
+async fn if_none_match_of_a_tag_refuses_a_write_to_that_version_only() {
     let (_server, client, tag) = with_one().await;
     let patch = |title: &str| client.patch(PATH, &json!({"title": title}));
     refused_without_trace(&client, patch("x").header("if-none-match", &tag), 412).await;
@@ -98,7 +98,7 @@ async fn if_none_match_of_a_tag_refuses_a_write_on_exactly_that() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_it_gets_304() {
+async fn a_reader_with_the_current_tag_gets_304() {
     let (_server, client, _) = with_one().await;
     client.put(&format!("{PATH}/config"), &json!({})).answers(200).await;
     let paths = [
@@ -169,7 +169,7 @@ async fn if_match_on_a_read() {
 #[case("W/ \"a\"")]
 #[case("**")]
 #[tokio::test]
-async fn what_is_no_list_of_tags_is_refused(#[case] garbage: &str) {
+async fn an_invalid_list_of_tags_is_refused(#[case] garbage: &str) {
     let (_server, client, _) = with_one().await;
     for header in ["if-match", "if-none-match"] {
         for method in [Method::GET, Method::DELETE] {
@@ -190,15 +190,15 @@ async fn several_fields_are_one_list() {
 }
 
 #[tokio::test]
-async fn a_condition_is_checked_before_the_document_is_judged_by_what_stands() {
+async fn a_condition_is_checked_before_the_document() {
     let (_server, client, _) = with_one().await;
-    // Both wrong: whoever acts on something stale should read it again first.
+    // Both conditions fail: a client with stale data should first read again.
     let call = client.patch(PATH, &json!({"name": "other"})).header("if-match", "\"stale\"");
     refused_without_trace(&client, call, 412).await;
 }
 
 #[tokio::test]
-async fn two_that_change_the_same_revision_cannot_both_succeed() {
+async fn only_one_of_two_writes_on_the_same_tag_succeeds() {
     let (server, client, tag) = with_one().await;
     let mut writers = Vec::new();
     for n in 0..16 {
@@ -217,7 +217,7 @@ async fn two_that_change_the_same_revision_cannot_both_succeed() {
 }
 
 #[tokio::test]
-async fn a_tag_stays_what_it_is_while_others_change() {
+async fn a_tag_does_not_change_with_other_plugins() {
     let (_server, client, tag) = with_one().await;
     let mut other = minimal();
     other["name"] = Value::from("other");

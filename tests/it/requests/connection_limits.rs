@@ -1,4 +1,4 @@
-//! Connections that are silent, slow or too many, with short limits so that the test need not wait.
+//! Silent, slow and excess connections, with short limits so that the test need not wait.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn short() -> Setup {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_says_anything_is_closed() {
+async fn a_silent_connection_is_closed() {
     let server = short().start().await;
     assert_eq!(server.raw().await.rest().await, "");
 }
@@ -66,7 +66,7 @@ async fn a_body_that_does_not_come_is_a_408() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_turned_away_and_places_are_given_back() {
+async fn an_excess_connection_is_rejected_and_permits_are_released() {
     let mut setup = Setup::in_memory();
     setup.settings = ServerSettings { max_connections: 2, ..ServerSettings::default() };
     let server = setup.start().await;
@@ -80,7 +80,7 @@ async fn one_connection_too_many_is_turned_away_and_places_are_given_back() {
     assert_eq!(third.rest().await, "");
     second.finish_sending().await;
     assert_eq!(second.rest().await, "");
-    // The server closes a connection before it gives its place back: the next one may be early.
+    // The server closes a connection before it releases its permit, so the next one may arrive too early.
     drop(second);
     let served = async {
         loop {
@@ -105,7 +105,7 @@ async fn a_client_that_takes_no_answer_is_given_up() {
         client.register(&body).await;
     }
     let mut raw = server.raw().await;
-    // Far more than the sockets hold; not a byte of it is read until the server has stopped.
+    // Far more than the socket buffers hold; the client reads nothing until the server has stopped.
     for _ in 0..4 {
         raw.send("GET /plugins HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     }

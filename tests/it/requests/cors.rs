@@ -1,4 +1,4 @@
-//! Which pages of other origins may read answers.
+//! Which origins' pages may read responses.
 
 use reqwest::Method;
 
@@ -16,10 +16,10 @@ async fn allowing(origins: &[&str]) -> Server {
 }
 
 #[tokio::test]
-async fn nobody_may_unless_a_setting_says_so() {
+async fn no_origin_is_allowed_by_default() {
     let server = allowing(&[]).await;
     let client = server.client();
-    // Without tokens, pages from elsewhere may not even ask.
+    // Without tokens, the registry also rejects requests of other origins.
     let reply = client.get("/plugins").header("origin", FRIEND).refused(403).await;
     assert!(reply.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{:?}", reply.headers);
     let asked = client.request(Method::OPTIONS, "/plugins").header("origin", FRIEND);
@@ -28,7 +28,7 @@ async fn nobody_may_unless_a_setting_says_so() {
 }
 
 #[tokio::test]
-async fn a_page_that_may_is_told_so_before_and_after() {
+async fn an_allowed_origin_gets_cors_headers_on_preflight_and_response() {
     let server = allowing(&[FRIEND]).await;
     let client = server.client();
     let asked = client.request(Method::OPTIONS, "/plugins/c_n").header("origin", FRIEND);
@@ -47,13 +47,13 @@ async fn a_page_that_may_is_told_so_before_and_after() {
         assert!(exposed.split(", ").any(|exposed| exposed == field), "{field}: {exposed}");
     }
     assert_eq!(reply.header("access-control-allow-credentials"), None);
-    // Errors, too: a page has to be able to say what is wrong.
+    // Errors, too, so that a page can show the reason.
     let refused = client.get("/nowhere").header("origin", FRIEND).refused(404).await;
     assert_eq!(refused.headers["access-control-allow-origin"], FRIEND);
 }
 
 #[tokio::test]
-async fn others_are_told_nothing_and_caches_keep_them_apart() {
+async fn other_origins_get_no_cors_headers_and_responses_vary_by_origin() {
     let server = allowing(&[FRIEND]).await;
     let client = server.client();
     for origin in [STRANGER, "null", "https://app.example.evil.example", "http://app.example"] {
@@ -71,7 +71,7 @@ async fn others_are_told_nothing_and_caches_keep_them_apart() {
 }
 
 #[tokio::test]
-async fn a_star_is_everybody() {
+async fn a_star_allows_every_origin() {
     let server = allowing(&["*"]).await;
     let reply = server.client().get("/plugins").header("origin", STRANGER).answers(200).await;
     assert_eq!(reply.header("access-control-allow-origin"), Some(STRANGER));

@@ -1,4 +1,5 @@
-//! HTTP/2: requests at a time, and clients that are silent, slow or hasty, with short limits so that the test need not wait.
+//! HTTP/2: concurrent requests, and clients that are silent, slow or abusive, with short limits so that the test need
+//! not wait.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use plugin_registry::server::settings::ServerSettings;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A server with its authority.
+/// A server with a certificate of a test authority.
 async fn serving(settings: ServerSettings) -> (Server, Authority) {
     let authority = Authority::new();
     let tls = Some(Tls::load(authority.sign("server").files()).unwrap());
@@ -26,7 +27,7 @@ async fn serving(settings: ServerSettings) -> (Server, Authority) {
     (Setup { tls, settings, limits, ..Setup::in_memory() }.start().await, authority)
 }
 
-/// One that has little patience.
+/// A server with short timeouts.
 async fn impatient() -> (Server, Authority) {
     let settings =
         ServerSettings { header_time: SHORT, idle_time: SHORT, write_time: SHORT, ..ServerSettings::default() };
@@ -36,7 +37,7 @@ async fn impatient() -> (Server, Authority) {
 async fn connection(server: &Server, authority: &Authority) -> Http2 {
     let stream = authority.connect(server.address, "h2").await.unwrap();
     let mut builder = Builder::new();
-    // Room for answers that are not read as yet.
+    // Room for responses that the client has not read.
     builder.initial_connection_window_size(64 << 20);
     Http2::begin(stream, &builder).await
 }
@@ -84,7 +85,7 @@ async fn many_requests_go_over_one_connection() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_no_path_is_refused() {
+async fn a_target_that_is_not_a_path_is_refused() {
     let (server, authority) = serving(ServerSettings::default()).await;
     let mut http = connection(&server, &authority).await;
     let connect = Request::builder().method(Method::CONNECT).uri("localhost:22").body(()).unwrap();
@@ -107,7 +108,7 @@ async fn a_header_that_is_too_large_is_refused_and_the_connection_goes_on() {
         let (answer, _) = http.request(large, true).await.unwrap();
         let answer = within_patience("an answer", answer).await.unwrap();
         assert_eq!(answer.status(), 431, "{fields} fields of {bytes} bytes");
-        // Beyond any measure, h2 answers by itself.
+        // Far above the limit, h2 itself responds.
         let is_ours = answer.headers().get("content-type").is_some_and(|media| media == "application/problem+json");
         assert_eq!(is_ours, fields * bytes < 64 * 1024);
         assert_eq!(http.get("/healthz").await.0, 200);
@@ -117,7 +118,7 @@ async fn a_header_that_is_too_large_is_refused_and_the_connection_goes_on() {
 #[tokio::test]
 async fn a_connection_without_requests_is_closed() {
     let (server, authority) = impatient().await;
-    // Before the first request, and after one.
+    // Before the first request, and after a request.
     connection(&server, &authority).await.ended().await;
     let mut http = connection(&server, &authority).await;
     assert_eq!(http.get("/healthz").await.0, 200);
@@ -125,7 +126,7 @@ async fn a_connection_without_requests_is_closed() {
 }
 
 #[tokio::test]
-async fn frames_that_ask_for_nothing_keep_no_connection() {
+async fn frames_without_requests_do_not_keep_a_connection_open() {
     let (server, authority) = impatient().await;
     let stream = authority.connect(server.address, "h2").await.unwrap();
     let (_send, mut connection) = Builder::new().handshake::<_, Bytes>(stream).await.unwrap();
@@ -168,7 +169,7 @@ async fn a_client_that_takes_no_answer_is_given_up() {
     plugin["description"] = "x".repeat(100_000).into();
     let mut http = connection(&server, &authority).await;
     assert_eq!(register(&mut http, &plugin).await.0, 201);
-    // It takes not a byte; and it takes the first ones, and then no more.
+    // The client reads nothing; or it reads the first bytes and then nothing.
     for window in [0, 20_000] {
         let mut builder = Builder::new();
         builder.initial_window_size(window);
@@ -177,7 +178,7 @@ async fn a_client_that_takes_no_answer_is_given_up() {
         let (answer, _) = http.request(request(Method::GET, "/plugins"), true).await.unwrap();
         let mut body = within_patience("the head", answer).await.unwrap().into_body();
         let taken = async {
-            // Nothing is given back, so that the server may send no more.
+            // The client opens no window, so the server may send no more.
             while let Some(Ok(_)) = body.data().await {}
         };
         within_patience("the end", taken).await;
@@ -186,13 +187,13 @@ async fn a_client_that_takes_no_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn requests_that_are_reset_as_fast_as_they_are_made_end_the_connection() {
+async fn rapid_resets_close_the_connection() {
     let (server, authority) = serving(ServerSettings::default()).await;
     let mut good = connection(&server, &authority).await;
     let mut rapid_reset = connection(&server, &authority).await;
     let mut made = 0;
     let attack = async {
-        // A long poll: nothing of it is answered before it is reset.
+        // A long poll: the client resets it before the response begins.
         while let Ok((answer, mut stream)) =
             rapid_reset.request(request(Method::GET, "/plugins?since=0&wait=5m"), true).await
         {
@@ -211,7 +212,7 @@ async fn requests_that_are_reset_as_fast_as_they_are_made_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_breaks_off_now_and_then_is_served() {
+async fn occasional_resets_do_not_close_the_connection() {
     let (server, authority) = serving(ServerSettings::default()).await;
     let mut http = connection(&server, &authority).await;
     for _ in 0..300 {
@@ -223,7 +224,7 @@ async fn a_client_that_breaks_off_now_and_then_is_served() {
 }
 
 #[tokio::test]
-async fn no_more_requests_at_a_time_than_allowed() {
+async fn concurrent_streams_are_limited() {
     let (server, authority) = serving(ServerSettings { max_streams: 3, ..ServerSettings::default() }).await;
     let mut http = connection(&server, &authority).await;
     assert_eq!(http.get("/healthz").await.0, 200, "its settings have come");

@@ -16,7 +16,7 @@ async fn with_two() -> (Server, Client) {
     (server, client)
 }
 
-/// A change to the plugin `transcription_whisper`, or to another one.
+/// A change to the plugin `transcription_whisper`, or to another plugin.
 fn change(client: &Client, what: &str) -> Call {
     let path = "/plugins/transcription_whisper";
     match what {
@@ -35,7 +35,7 @@ fn change(client: &Client, what: &str) -> Call {
     }
 }
 
-/// What a change does to an answer: it is of concern to whoever waits for that, or it is not.
+/// Whether a change concerns a waiting reader.
 #[rstest]
 #[case::list("/plugins", "title", true)]
 #[case::list_new("/plugins", "new", true)]
@@ -75,12 +75,12 @@ fn change(client: &Client, what: &str) -> Call {
 #[case::stats_title("/stats", "title", false)]
 #[case::stats_category("/stats", "category", false)]
 #[tokio::test]
-async fn a_change_wakes_those_whose_answer_it_changes(#[case] path: &str, #[case] what: &str, #[case] concerns: bool) {
+async fn a_change_wakes_exactly_the_affected_readers(#[case] path: &str, #[case] what: &str, #[case] concerns: bool) {
     let (_server, client) = with_two().await;
     let with = |more: &str| format!("{path}{}{more}", if path.contains('?') { '&' } else { '?' });
     let before = client.get(path).answers(200).await;
     assert_eq!(before.revision(), 3);
-    // It waits: a long time, so that it is the change that wakes it, or a short one.
+    // A long wait, which only the change can end, or a short one.
     let wait = if concerns { "wait=60s" } else { "wait=300ms" };
     let waiting = tokio::spawn(client.get(&with(&format!("since=3&{wait}"))).send());
     assert!(change(&client, what).send().await.status.is_success());
@@ -94,14 +94,14 @@ async fn a_change_wakes_those_whose_answer_it_changes(#[case] path: &str, #[case
         assert_eq!(woken.status, 304);
         assert!(woken.header("etag").is_some() && woken.revision() >= 3, "a 304 says what it stands for");
     }
-    // What lies in the past is answered at once, one way or the other.
+    // For a past revision, the response is immediate.
     let again = client.get(&with("since=3&wait=0")).send().await;
     assert_eq!((again.status.as_u16(), again.revision()), (if concerns { 200 } else { 304 }, 4));
     assert_eq!(client.get(&with("since=4&wait=0")).answers(304).await.header("etag"), after.header("etag"));
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_removed_or_comes_wakes_who_waits_for_it() {
+async fn a_removal_or_a_registration_wakes_readers_of_the_plugin() {
     let (_server, client) = with_two().await;
     let waiting = tokio::spawn(client.get("/plugins/transcription_whisper?since=3&wait=60s").send());
     client.delete("/plugins/transcription_whisper").answers(204).await;
@@ -111,9 +111,9 @@ async fn a_plugin_that_is_removed_or_comes_wakes_who_waits_for_it() {
     assert_eq!(within_patience("the registration", waiting).await.unwrap().status, 200);
 }
 
-/// The change was published before it was filed, and its revision was told with a 304.
+/// The bug: the writer published a change before its topic, and a 304 already named its revision.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_written_is_news_at_once_to_who_has_not_seen_it() {
+async fn a_write_is_visible_at_once_to_a_waiting_reader() {
     let server = Server::in_memory().await;
     let client = server.client();
     for n in 0..500_u64 {
@@ -126,7 +126,7 @@ async fn what_was_written_is_news_at_once_to_who_has_not_seen_it() {
 }
 
 #[tokio::test]
-async fn a_304_says_up_to_which_revision_nothing_has_changed() {
+async fn a_304_names_the_revision_up_to_which_nothing_changed() {
     let (server, client) = with_two().await;
     let waiting = tokio::spawn(client.get("/plugins?host=h&since=3&wait=300ms").send());
     server.follows("Host(\"h\")").await;
@@ -143,7 +143,7 @@ async fn a_304_says_up_to_which_revision_nothing_has_changed() {
 async fn a_wait_and_a_condition_go_together() {
     let (_server, client) = with_two().await;
     let plugin = client.get("/plugins/transcription_whisper").answers(200).await;
-    // Something has changed since 0, but the client has it already.
+    // The list has changed since 0, but the client already has it.
     let known = client.get("/plugins/transcription_whisper?since=0&wait=0").header("if-none-match", plugin.etag());
     known.answers(304).await;
     let unknown = client.get("/plugins/transcription_whisper?since=0&wait=0").header("if-none-match", "\"x\"");
@@ -165,7 +165,7 @@ async fn a_wait_and_a_condition_go_together() {
 #[case::categories("/categories?since=1", "unknown")]
 #[case::config("/plugins/x/config?as_of=1", "unknown")]
 #[tokio::test]
-async fn a_view_that_cannot_be_had_is_refused(#[case] path: &str, #[case] told: &str) {
+async fn impossible_read_options_are_refused(#[case] path: &str, #[case] told: &str) {
     let server = Server::in_memory().await;
     let problem = server.client().get(path).refused(400).await;
     assert_eq!(problem.kind(), "bad-parameter");
@@ -173,7 +173,7 @@ async fn a_view_that_cannot_be_had_is_refused(#[case] path: &str, #[case] told: 
 }
 
 #[tokio::test]
-async fn min_revision_is_waited_for() {
+async fn min_revision_waits_for_the_revision() {
     let (_server, client) = with_two().await;
     for path in ["/plugins", "/plugins/transcription_whisper", "/resources", "/stats"] {
         let head = client.get(path).answers(200).await.revision();
@@ -195,7 +195,7 @@ async fn a_revision_that_does_not_come_is_a_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_process_has_written_is_waited_for() {
+async fn min_revision_waits_for_writes_of_another_process() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let (one, other) = (Daemon::start(&store).await, Daemon::start(&store).await);

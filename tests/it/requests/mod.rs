@@ -1,4 +1,4 @@
-//! What all routes have in common: bodies, headers, limits, connections.
+//! Features that all routes share: bodies, headers, limits, connections.
 
 mod as_of;
 mod bad_input;

@@ -109,7 +109,7 @@ async fn an_empty_body_registers_nothing() {
 }
 
 #[tokio::test]
-async fn a_condition_cannot_be_asked_of_many() {
+async fn conditions_are_refused_for_ndjson() {
     let server = Server::start().await;
     let client = server.client();
     for header in ["if-match", "if-none-match"] {
@@ -119,7 +119,7 @@ async fn a_condition_cannot_be_asked_of_many() {
 }
 
 #[tokio::test]
-async fn only_registration_takes_many() {
+async fn only_registration_accepts_ndjson() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;
@@ -133,7 +133,7 @@ async fn only_registration_takes_many() {
 }
 
 #[tokio::test]
-async fn what_came_before_the_body_broke_off_stands() {
+async fn lines_before_an_interruption_of_the_body_are_registered() {
     let folder = tempfile::TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let server = Server::on(&store).await;
@@ -149,7 +149,7 @@ async fn what_came_before_the_body_broke_off_stands() {
     raw.send(half).await;
     raw.finish_sending().await;
     raw.rest().await;
-    // The connection has ended; what the server had begun ends with its stop.
+    // The connection is closed; the server finishes started work when it stops.
     server.stop().await;
     let again = Server::on(&store).await;
     drop(client);
@@ -179,7 +179,7 @@ async fn an_export_is_one_plugin_a_line_and_can_be_imported() {
 }
 
 #[tokio::test]
-async fn an_export_has_no_limit_but_the_one_that_is_asked_for() {
+async fn an_export_has_only_the_requested_limit() {
     let server = Server::in_memory().await;
     let client = server.client();
     let lines: String = (0..1500).map(|n| named("c", &format!("{n:04}")).to_string() + "\n").collect();

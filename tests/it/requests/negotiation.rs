@@ -24,7 +24,7 @@ use crate::harness::{Server, minimal};
 #[case("*/*;q=0", None)]
 #[case("application/json;q=0", None)]
 #[tokio::test]
-async fn a_list_comes_in_the_form_that_is_liked_best(#[case] accept: &str, #[case] form: Option<&str>) {
+async fn a_list_comes_in_the_preferred_media_type(#[case] accept: &str, #[case] form: Option<&str>) {
     let server = Server::in_memory().await;
     let call = server.client().get("/plugins").header("accept", accept);
     if let Some(form) = form {
@@ -36,7 +36,7 @@ async fn a_list_comes_in_the_form_that_is_liked_best(#[case] accept: &str, #[cas
 }
 
 #[tokio::test]
-async fn a_write_whose_reply_would_not_be_accepted_is_not_done() {
+async fn a_write_with_an_unacceptable_accept_changes_nothing() {
     let server = Server::in_memory().await;
     let client = server.client();
     client.register(&minimal()).await;
@@ -124,7 +124,7 @@ async fn parameters_and_case_of_the_type_do_not_matter(#[case] media_type: &str)
 }
 
 #[tokio::test]
-async fn a_merge_patch_is_no_registration() {
+async fn a_merge_patch_is_not_accepted_as_a_registration() {
     let server = Server::in_memory().await;
     let client = server.client();
     let call = client.request(Method::POST, "/plugins").body("application/merge-patch+json", minimal().to_string());

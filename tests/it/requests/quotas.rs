@@ -1,4 +1,4 @@
-//! How much a registry may hold.
+//! The quotas of a registry.
 
 use serde_json::json;
 
@@ -7,13 +7,13 @@ use crate::harness::simulated_server::new_clock;
 use crate::harness::{Durable, Server, Trace, minimal, named};
 use domain::command::quota::Quotas;
 
-/// On a clock that stands still: a time has as many digits as it needs.
+/// On a stopped clock: the number of digits of a time varies.
 async fn within(quotas: Quotas) -> Server {
     Setup { quotas, clock: new_clock(), ..Setup::in_memory() }.start().await
 }
 
 #[tokio::test]
-async fn no_more_plugins_than_there_may_be() {
+async fn the_number_of_plugins_is_limited() {
     let server = within(Quotas { plugins: 2, ..Quotas::default() }).await;
     let client = server.client();
     client.register(&named("c", "a")).await;
@@ -26,14 +26,14 @@ async fn no_more_plugins_than_there_may_be() {
     let results = client.import(lines).await;
     assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(507), &json!(200)));
     assert_eq!(Trace::of(&client).await, before, "a refusal changes nothing");
-    // What stands can be changed, and makes room when it goes.
+    // A plugin can still be changed, and its removal makes room.
     client.put("/plugins/c_a/container_id", &json!({"container_id": "4c01db0b339c"})).answers(200).await;
     client.delete("/plugins/c_b").answers(204).await;
     client.register(&named("c", "c")).await;
 }
 
 #[tokio::test]
-async fn no_more_bytes_than_there_may_be_to_the_byte() {
+async fn the_bytes_of_documents_are_limited_to_the_byte() {
     let unbounded = within(Quotas::default()).await;
     let client = unbounded.client();
     client.register(&named("c", "a")).await;
@@ -68,7 +68,7 @@ async fn no_more_bytes_than_there_may_be_to_the_byte() {
 }
 
 #[tokio::test]
-async fn bytes_are_what_stands_whatever_has_led_there() {
+async fn the_counted_bytes_depend_only_on_the_current_documents() {
     let store = Durable::fresh();
     let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
     let client = server.client();
@@ -88,7 +88,7 @@ async fn bytes_are_what_stands_whatever_has_led_there() {
 }
 
 #[tokio::test]
-async fn a_registry_that_holds_more_than_it_may_takes_what_does_not_make_it_grow() {
+async fn a_registry_over_quota_accepts_writes_that_do_not_grow_it() {
     let store = Durable::fresh();
     let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
     let client = server.client();
@@ -106,7 +106,7 @@ async fn a_registry_that_holds_more_than_it_may_takes_what_does_not_make_it_grow
 }
 
 #[tokio::test]
-async fn no_more_labels_than_a_plugin_may_have() {
+async fn the_number_of_labels_is_limited() {
     let server = within(Quotas { labels: 2, ..Quotas::default() }).await;
     let client = server.client();
     let mut plugin = minimal();
@@ -119,7 +119,7 @@ async fn no_more_labels_than_a_plugin_may_have() {
 }
 
 #[tokio::test]
-async fn what_was_seen_is_taken_however_full_it_is() {
+async fn observations_are_accepted_over_quota() {
     let server = within(Quotas { bytes: 1, plugins: 10, labels: 10 }).await;
     let client = server.client();
     client.post("/plugins", &minimal()).refused(507).await;

@@ -14,7 +14,7 @@ fn post(extra: &str, body: &str) -> String {
 #[case::coding_first("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")]
 #[case::odd_case("content-LENGTH: 5\r\nX: y\r\nTRANSFER-encoding: chunked\r\n")]
 #[tokio::test]
-async fn both_lengths_are_refused_with_one_answer_and_the_connection_closed(#[case] fields: &str) {
+async fn content_length_with_transfer_encoding_is_refused_once_and_closed(#[case] fields: &str) {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     let body = minimal().to_string();
@@ -72,7 +72,7 @@ async fn a_header_that_two_servers_could_read_differently_is_refused(#[case] fie
 #[case::space_in_target("GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n")]
 #[case::control_in_target("GET /a\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n")]
 #[tokio::test]
-async fn what_is_no_http_is_refused_and_closed(#[case] bytes: &str) {
+async fn bytes_that_are_not_http_are_refused_and_closed(#[case] bytes: &str) {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     let reply = raw.ask(bytes).await;
@@ -104,7 +104,7 @@ async fn bad_utf8_in_the_path_is_refused() {
         assert_eq!(reply.status, 400, "{target:?}: {reply:?}");
         reply.problem();
     }
-    // Whole UTF-8 that was not percent-encoded is no URI, but says clearly what is meant; either answer is right.
+    // Raw UTF-8 in a target is not a valid URI, but its meaning is clear: either response is right.
     let reply = server.raw().await.ask("GET /plugins/音 HTTP/1.1\r\nHost: localhost\r\n\r\n".as_bytes()).await;
     assert!([400, 404].contains(&reply.status), "{reply:?}");
     reply.problem();
@@ -195,7 +195,7 @@ async fn http_1_0_is_served_and_closed() {
 }
 
 #[tokio::test]
-async fn a_target_in_absolute_form_is_understood() {
+async fn a_target_in_absolute_form_is_served() {
     let server = Server::start().await;
     let reply = server.raw().await.ask("GET http://elsewhere/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(reply.status, 200);
@@ -214,7 +214,7 @@ async fn odd_methods_are_problems(#[case] request: &str) {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_to_go_on() {
+async fn expect_100_continue_is_answered_with_100() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     let body = minimal().to_string();
@@ -224,7 +224,7 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_that_its_body_is_too_large() {
+async fn expect_100_continue_is_answered_with_413_for_a_large_body() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     let reply = raw.ask(post("Expect: 100-continue\r\nContent-Length: 1048577\r\n", "")).await;

@@ -1,4 +1,4 @@
-//! X-Request-Id, in the reply and in the journal.
+//! X-Request-Id, in the response and in the journal.
 
 use crate::harness::{Server, minimal};
 use domain::Revision;
@@ -6,7 +6,7 @@ use plugin_registry::store::Journal as _;
 use plugin_registry::store::sqlite::SqliteJournal;
 
 #[tokio::test]
-async fn the_clients_own_is_repeated_and_an_unfit_one_replaced() {
+async fn a_valid_request_id_is_echoed_and_an_invalid_one_replaced() {
     let server = Server::start().await;
     let client = server.client();
     let sent = "a1-".repeat(40);
@@ -19,7 +19,7 @@ async fn the_clients_own_is_repeated_and_an_unfit_one_replaced() {
 }
 
 #[tokio::test]
-async fn each_request_has_its_own() {
+async fn each_request_gets_its_own_request_id() {
     let server = Server::start().await;
     let client = server.client();
     let mut ids = Vec::new();
@@ -32,7 +32,7 @@ async fn each_request_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_change_says_which_request_asked_for_it() {
+async fn an_event_has_the_id_of_its_request() {
     let server = Server::in_file().await;
     let client = server.client();
     client.post("/plugins", &minimal()).header("x-request-id", "who-asked").answers(201).await;

@@ -1,11 +1,11 @@
-//! What keeps browsers from doing what nobody has asked for.
+//! The headers that restrict what browsers do with responses.
 
 use reqwest::Method;
 
 use crate::harness::{Server, minimal};
 
 #[tokio::test]
-async fn media_types_are_what_they_say() {
+async fn browsers_must_not_guess_media_types() {
     let server = Server::in_memory().await;
     let client = server.client();
     for call in [
@@ -29,7 +29,7 @@ async fn media_types_are_what_they_say() {
 }
 
 #[tokio::test]
-async fn pages_run_what_this_service_serves_and_nobody_frames_them() {
+async fn pages_load_only_files_of_this_service_and_cannot_be_framed() {
     let server = Server::in_memory().await;
     let client = server.client();
     let page = client.get("/docs/").answers(200).await;
@@ -44,7 +44,7 @@ async fn pages_run_what_this_service_serves_and_nobody_frames_them() {
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"));
-    // The page works under its policy: all it loads are files of this service.
+    // The page works under its policy: all files that it loads come from this service.
     let html = page.text().to_ascii_lowercase();
     for script in html.split("<script").skip(1) {
         let (attributes, rest) = script.split_once('>').unwrap();
@@ -57,7 +57,7 @@ async fn pages_run_what_this_service_serves_and_nobody_frames_them() {
 }
 
 #[tokio::test]
-async fn what_may_hold_a_secret_is_kept_by_no_cache() {
+async fn responses_that_may_hold_secrets_are_not_cached() {
     let server = Server::in_memory().await;
     let client = server.client();
     let id = client.register(&minimal()).await.json()["unique_id"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! No more at a time than there is room for, and those who are slow take no room from those who are not.
+//! The registry limits concurrent work, and slow clients take no permits from fast ones.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use plugin_registry::http::middleware::load_shedding::LoadShedder;
 use plugin_registry::http::state::Limits;
 
 async fn with(gate: LoadShedder) -> Server {
-    // Long enough that nothing ends by itself.
+    // Timeouts so long that none ends a request in the test.
     let limits = Limits { body_time: Duration::from_secs(600), ..Limits::default() };
     Setup { gate, limits, ..Setup::in_memory() }.start().await
 }
 
-/// A request whose body has begun and does not go on.
+/// A request whose body has begun and then stalls.
 async fn slow_body(server: &Server) -> RawConnection {
     let mut raw = server.raw().await;
     raw.send(
@@ -25,14 +25,14 @@ async fn slow_body(server: &Server) -> RawConnection {
 }
 
 #[tokio::test]
-async fn a_request_beyond_the_room_is_turned_away_and_checks_are_not() {
+async fn excess_requests_are_rejected_and_health_checks_are_served() {
     let requests = Limiter::of(1);
     let server = with(LoadShedder { requests: requests.clone(), ..LoadShedder::default() }).await;
     let client = server.client();
     client.get("/plugins").answers(200).await;
     client.post("/plugins", &minimal()).answers(201).await;
     assert_eq!(requests.taken(), 0, "what was taken was given back");
-    let place = requests.take(1).expect("nobody else");
+    let place = requests.take(1).expect("the only permit");
     for refused in [client.get("/plugins").refused(503).await, client.post("/plugins", &minimal()).refused(503).await] {
         assert_eq!((refused.kind(), refused.headers["retry-after"].to_str().unwrap()), ("unavailable", "1"));
     }
@@ -43,7 +43,7 @@ async fn a_request_beyond_the_room_is_turned_away_and_checks_are_not() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_still_arriving_take_no_place() {
+async fn arriving_bodies_take_no_request_permit() {
     let requests = Limiter::of(1);
     let server = with(LoadShedder { requests: requests.clone(), ..LoadShedder::default() }).await;
     let mut slow = Vec::new();
@@ -55,7 +55,7 @@ async fn bodies_that_are_still_arriving_take_no_place() {
 }
 
 #[tokio::test]
-async fn watchers_have_places_of_their_own() {
+async fn watchers_have_their_own_permits() {
     let (requests, watchers) = (Limiter::of(1), Limiter::of(2));
     let server = with(LoadShedder { requests, watchers: watchers.clone(), ..LoadShedder::default() }).await;
     let client = server.client();
@@ -72,7 +72,7 @@ async fn watchers_have_places_of_their_own() {
     assert!(refused.detail().contains("--max-watchers"), "{}", refused.detail());
     client.get("/events").header("accept", "text/event-stream").refused(503).await;
     client.request(reqwest::Method::POST, "/plugins").body("application/x-ndjson", "").refused(503).await;
-    // Others are not concerned.
+    // Other requests are unaffected.
     client.register(&minimal()).await;
     assert_eq!(poll.reply().await.status, 200);
     drop(stream);
@@ -86,7 +86,7 @@ async fn watchers_have_places_of_their_own() {
 }
 
 #[tokio::test]
-async fn bodies_take_no_more_memory_than_they_may() {
+async fn the_memory_of_bodies_is_limited() {
     let bodies = Limiter::of(10_000);
     let server = with(LoadShedder { bodies: bodies.clone(), ..LoadShedder::default() }).await;
     let client = server.client();
@@ -98,7 +98,7 @@ async fn bodies_take_no_more_memory_than_they_may() {
     assert_eq!(lines.answers(200).await.lines()[0]["status"], 503);
     client.register(&minimal()).await;
     assert_eq!(bodies.taken(), 0, "what was held was given back");
-    // Those who hold back the rest hold the memory for what they have sent.
+    // Stalled bodies hold memory for the bytes that have arrived.
     let mut slow = slow_body(&server).await;
     slow.send("x".repeat(500)).await;
     within_patience("what has arrived", async {

@@ -1,13 +1,13 @@
-//! Replies and problems, whole, as a client gets them: a change of their form is seen here.
+//! Complete responses and problems, as a client receives them: a change of their form shows here.
 //!
-//! What differs from run to run is replaced: store, request id, times.
+//! Values that differ from run to run are replaced: store, request id, times.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Reply, Server, holding_everything, minimal, named};
 
-/// A reply as text: status, the header fields that are ours, body.
+/// A response as text: status, the registry's own header fields, body.
 fn shown(reply: &Reply) -> String {
     let names = [
         "allow",
@@ -32,7 +32,7 @@ fn shown(reply: &Reply) -> String {
         None => Value::Null,
     };
     let shown = json!({"status": reply.status.as_u16(), "header": header, "body": redacted(body)});
-    // As text of our own: insta's JSON does not know numbers of arbitrary precision.
+    // Formatted as text, because insta's JSON does not support numbers of arbitrary precision.
     serde_json::to_string_pretty(&shown).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! TLS: certificates and their replacement, mutual TLS, handshakes that are slow, and our own clients.
+//! TLS: certificates and their reload, mutual TLS, slow handshakes, and the project's own clients.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -28,7 +28,7 @@ async fn showing(files: TlsFiles) -> (Server, Tls) {
 }
 
 #[tokio::test]
-async fn both_protocols_are_spoken_by_what_the_client_prefers() {
+async fn the_client_chooses_the_protocol_by_alpn() {
     let authority = Authority::new();
     let (server, _) = showing(authority.sign("server").files()).await;
     let mut one = authority.connect(server.address, "http/1.1").await.unwrap();
@@ -41,7 +41,7 @@ async fn both_protocols_are_spoken_by_what_the_client_prefers() {
 }
 
 #[tokio::test]
-async fn one_who_does_not_speak_tls_is_told_to() {
+async fn plain_http_on_a_tls_port_gets_a_clear_error() {
     let authority = Authority::new();
     let (server, _) = showing(authority.sign("server").files()).await;
     let mut raw = server.raw().await;
@@ -59,7 +59,7 @@ async fn a_handshake_that_does_not_end_is_given_up() {
     let tls = Some(Tls::load(authority.sign("server").files()).unwrap());
     let settings = ServerSettings { first_byte_time: SHORT, handshake_time: SHORT, ..ServerSettings::default() };
     let server = Setup { tls, settings, ..Setup::in_memory() }.start().await;
-    // Nothing; the beginning of a handshake; and one that never says which certificate it takes.
+    // Silence; a partial ClientHello; and a client that never accepts the certificate.
     for beginning in [&b""[..], &[22], &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]] {
         let mut raw = server.raw().await;
         raw.send(beginning).await;
@@ -70,7 +70,7 @@ async fn a_handshake_that_does_not_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_shown_and_connections_go_on() {
+async fn a_new_certificate_is_used_and_connections_go_on() {
     let authority = Authority::new();
     let (first, second) = (authority.sign("first"), authority.sign("second"));
     let shown = authority.sign("shown");
@@ -87,22 +87,22 @@ async fn a_new_certificate_is_shown_and_connections_go_on() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one() {
+async fn an_unusable_new_certificate_leaves_the_old_one() {
     let authority = Authority::new();
     let (first, second) = (authority.sign("first"), authority.sign("second"));
     let shown = authority.sign("shown");
     shown.replace_by(&first);
     let (server, tls) = showing(shown.files()).await;
-    // The certificate was replaced, and its key is yet to come.
+    // The new certificate is written, its key is not yet.
     std::fs::copy(&second.certificate, &shown.certificate).unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Unfit { .. })));
-    assert!(!tls.refresh().unwrap(), "it is told once");
+    assert!(!tls.refresh().unwrap(), "a failure is reported once");
     assert!(first.was_shown(&authority.connect(server.address, "h2").await.unwrap()));
     std::fs::write(&shown.certificate, "no certificate").unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Malformed { .. })));
     std::fs::remove_file(&shown.certificate).unwrap();
     assert!(matches!(tls.refresh(), Err(TlsError::Unreadable { .. })));
-    assert!(!tls.refresh().unwrap(), "it is told once");
+    assert!(!tls.refresh().unwrap(), "a failure is reported once");
     assert!(first.was_shown(&authority.connect(server.address, "h2").await.unwrap()));
     shown.replace_by(&second);
     assert!(tls.refresh().unwrap());
@@ -110,7 +110,7 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one() {
 }
 
 #[test]
-fn files_that_do_not_fit_are_refused_at_the_start() {
+fn unusable_tls_files_are_refused_at_start() {
     let authority = Authority::new();
     let (one, other) = (authority.sign("one"), authority.sign("other"));
     let wrong = |change: fn(&mut TlsFiles, &Signed)| {
@@ -125,7 +125,7 @@ fn files_that_do_not_fit_are_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_secret_that_kubernetes_turns_is_seen_at_sighup() {
+async fn a_secret_replaced_by_kubernetes_is_reloaded_at_sighup() {
     let authority = Authority::new();
     let (first, second) = (authority.sign("first"), authority.sign("second"));
     // tls.crt -> ..data/tls.crt, and ..data -> a folder for each version.
@@ -155,7 +155,7 @@ async fn a_secret_that_kubernetes_turns_is_seen_at_sighup() {
     };
     within_patience("the second certificate", replaced).await;
 
-    // `health` finds its way with the settings of the server, and trusts that certificate alone.
+    // `health` uses the settings of the server, and trusts only that certificate.
     for (certificate, code) in [(files[0].as_str(), 0), (first.certificate.to_str().unwrap(), 1)] {
         let mut health = process::binary();
         health.args(["health", "--listen", &daemon.address.to_string(), "--tls-cert", certificate]);
@@ -169,7 +169,7 @@ async fn a_secret_that_kubernetes_turns_is_seen_at_sighup() {
 }
 
 #[tokio::test]
-async fn with_an_authority_of_clients_only_they_are_let_in() {
+async fn mutual_tls_admits_only_clients_of_the_authority() {
     let (authority, strangers) = (Authority::new(), Authority::new());
     let files = TlsFiles { client_authorities: Some(authority.file()), ..authority.sign("server").files() };
     let (server, _) = showing(files).await;
@@ -177,7 +177,7 @@ async fn with_an_authority_of_clients_only_they_are_let_in() {
     let mut stream = authority.connect_as(server.address, "http/1.1", Some(&known)).await.unwrap();
     assert!(ask(&mut stream, "/healthz").await.unwrap().starts_with("HTTP/1.1 200"));
     for identity in [None, Some(strangers.sign("client"))] {
-        // With TLS 1.3, a client learns only when it reads that it was refused.
+        // With TLS 1.3, a client notices the refusal only when it reads.
         let answer = match authority.connect_as(server.address, "http/1.1", identity.as_ref()).await {
             Ok(mut stream) => ask(&mut stream, "/healthz").await,
             Err(refused) => Err(refused),
@@ -189,12 +189,12 @@ async fn with_an_authority_of_clients_only_they_are_let_in() {
     let identity = Some((known.certificate.clone(), known.key.clone()));
     let client = secured(Security { identity, ..authority.security() }).unwrap();
     assert!(client.register_new(&minimal()).await.unwrap());
-    let nobody = secured(authority.security()).unwrap();
-    assert!(matches!(nobody.register_new(&minimal()).await, Err(ClientError::Unreachable { .. })));
+    let without_certificate = secured(authority.security()).unwrap();
+    assert!(matches!(without_certificate.register_new(&minimal()).await, Err(ClientError::Unreachable { .. })));
 }
 
 #[tokio::test]
-async fn our_own_client_trusts_whom_it_is_told_to() {
+async fn our_own_client_trusts_only_the_configured_authority() {
     let (authority, strangers) = (Authority::new(), Authority::new());
     let (server, _) = showing(authority.sign("server").files()).await;
     let url = format!("https://localhost:{}", server.address.port());
@@ -226,7 +226,7 @@ async fn a_client_that_takes_no_answer_is_given_up_over_tls_too() {
     for _ in 0..4 {
         stream.write_all(b"GET /plugins HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     }
-    // It waits for those that are served, and this one is cut off before its grace is over.
+    // The shutdown waits for running responses, but closes this connection before the grace is over.
     server.stop().await;
     let mut taken = Vec::new();
     drop(within_patience("the end", stream.read_to_end(&mut taken)).await);
@@ -234,7 +234,7 @@ async fn a_client_that_takes_no_answer_is_given_up_over_tls_too() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_come_by_https_if_that_is_wanted() {
+async fn hsts_is_sent_if_configured() {
     let authority = Authority::new();
     let tls = Some(Tls::load(authority.sign("server").files()).unwrap());
     let gate = LoadShedder { strict_transport: Some("max-age=600".parse().unwrap()), ..LoadShedder::default() };

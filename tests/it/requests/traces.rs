@@ -16,12 +16,12 @@ fn parent(flags: &str) -> String {
     format!("00-{TRACE}-{SPAN}-{flags}")
 }
 
-/// A registry in memory, with a log in JSON; `settings` are of the environment.
+/// A registry in memory with a JSON log; `settings` go into its environment.
 fn service(settings: &[(&str, &str)]) -> Command {
     let mut command = binary();
     command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--log-format", "json"]);
     command.arg("--webhooks-allow-private");
-    // Spans are sent soon, for the test to see them.
+    // A short delay, so that the test sees the spans soon.
     command.env("OTEL_BSP_SCHEDULE_DELAY", "10").envs(settings.iter().copied());
     command
 }
@@ -32,7 +32,7 @@ async fn traced_by(collector: &Collector, settings: &[(&str, &str)]) -> Daemon {
     Daemon::spawn(command).await
 }
 
-/// The log's line about a request.
+/// The log line of a request.
 fn line_of(log: &str, request_id: &str) -> Value {
     let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
     lines.find(|line| line["request.id"] == request_id).unwrap_or_else(|| panic!("no {request_id}: {log}"))
@@ -82,7 +82,7 @@ async fn a_request_is_one_trace_from_its_span_to_the_commit_of_its_batch() {
 }
 
 #[tokio::test]
-async fn the_callers_word_counts_whether_a_request_is_sampled() {
+async fn the_caller_decides_whether_a_request_is_sampled() {
     let mut collector = Collector::start().await;
     let daemon = traced_by(&collector, &[]).await;
     let client = daemon.client();
@@ -107,7 +107,7 @@ async fn a_traceparent_that_is_not_valid_begins_a_trace() {
 }
 
 #[tokio::test]
-async fn a_delivery_goes_on_with_the_trace_of_its_change_and_tells_no_address() {
+async fn a_delivery_continues_the_trace_of_its_change_without_its_address() {
     let (mut collector, mut receiver) = (Collector::start().await, Receiver::start().await);
     let daemon = traced_by(&collector, &[]).await;
     let client = daemon.client();
@@ -128,7 +128,7 @@ async fn a_delivery_goes_on_with_the_trace_of_its_change_and_tells_no_address() 
 }
 
 #[tokio::test]
-async fn a_trace_is_handed_on_and_logged_where_nobody_is_told_of_it() {
+async fn a_trace_is_propagated_and_logged_without_an_exporter() {
     let mut receiver = Receiver::start().await;
     let daemon = Daemon::spawn(service(&[])).await;
     let client = daemon.client();
@@ -146,7 +146,7 @@ async fn a_trace_is_handed_on_and_logged_where_nobody_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn the_environment_says_what_is_sampled_and_who_tells_it() {
+async fn the_environment_sets_the_sampler_and_the_service_name() {
     let mut collector = Collector::start().await;
     let settings = [
         ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
@@ -168,7 +168,7 @@ async fn the_environment_says_what_is_sampled_and_who_tells_it() {
 }
 
 #[tokio::test]
-async fn the_last_spans_are_sent_at_the_end() {
+async fn the_last_spans_are_exported_at_shutdown() {
     let mut collector = Collector::start().await;
     let daemon = traced_by(&collector, &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]).await;
     daemon.client().get("/stats").answers(200).await;
@@ -178,8 +178,8 @@ async fn the_last_spans_are_sent_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_holds_up_nobody() {
-    // Port 1 of the loopback is nobody's.
+async fn an_unreachable_collector_delays_no_request() {
+    // No process listens on port 1 of the loopback.
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), ("OTEL_BSP_MAX_QUEUE_SIZE", "4")];
     let daemon = Daemon::spawn(service(&settings)).await;
     let client = daemon.client();
@@ -212,7 +212,7 @@ async fn an_import_does_not_fill_the_queue_of_spans() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_run_goes_on_with_the_trace_of_its_caller() {
+async fn exec_continues_the_trace_of_its_caller() {
     let mut collector = Collector::start().await;
     let daemon = traced_by(&collector, &[]).await;
     let mut exec = binary();
@@ -245,7 +245,7 @@ async fn an_agents_requests_are_traced() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_told_at_the_start() {
+async fn invalid_trace_settings_are_refused_at_start() {
     for (name, value, why) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
         ("OTEL_BSP_SCHEDULE_DELAY", "soon", "OTEL_BSP_SCHEDULE_DELAY"),

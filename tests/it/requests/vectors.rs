@@ -1,4 +1,4 @@
-//! The golden vectors: documents with the source model's own answers.
+//! The golden vectors: documents with the answers of the source model.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ fn vectors() -> Value {
 }
 
 #[tokio::test]
-async fn every_request_stands_for_the_source_models_document_and_answers() {
+async fn every_request_gives_the_source_models_document_and_answers() {
     let vectors = vectors();
     let plugins = vectors["plugins"].as_array().unwrap();
     assert_eq!(plugins.len(), 5);
@@ -41,7 +41,7 @@ async fn the_source_models_whole_document_is_a_registration_too() {
 }
 
 #[tokio::test]
-async fn the_statistics_are_the_source_models() {
+async fn the_statistics_match_the_source_model() {
     let vectors = vectors();
     let server = Server::start().await;
     let client = server.client();

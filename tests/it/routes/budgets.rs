@@ -1,4 +1,4 @@
-//! /budgets, and the events that they make.
+//! /budgets, and the events that budgets cause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use plugin_registry::net::AddressPolicy;
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::webhook::deliveries::DeliverySettings;
 
-/// How long the watchman pauses here.
+/// The interval of the budget monitor in these tests.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A Tuesday.
@@ -29,7 +29,7 @@ async fn server(clock: &Arc<ManualClock>) -> Server {
     Setup { clock: clock.clone(), pause: PAUSE, ..Setup::in_memory() }.start().await
 }
 
-/// A plugin that rents something at 10 USD an hour.
+/// A plugin that rents a machine at 10 USD an hour.
 fn renting(name: &str, team: &str) -> Value {
     let mut document = named("c", name);
     document["remote_resource"] = json!({"provider": "aws", "status": "running", "estimated_cost_per_hour": 10});
@@ -67,7 +67,7 @@ async fn a_budget_is_made_listed_read_changed_and_removed() {
         })
     );
     assert_eq!(client.get("/budgets").answers(200).await.items(), std::slice::from_ref(&read));
-    // A reply can be sent back, and changes nothing.
+    // A response can be sent back, and changes nothing.
     let same = client.patch(&path(&id), &read).answers(200).await;
     assert_eq!((same.json(), same.revision()), (read, 1));
     let patch = json!({"name": "speech", "filters": {"label.team": "speech"}, "threshold_percent": [100, 7, 7]});
@@ -85,14 +85,14 @@ async fn a_budget_is_made_listed_read_changed_and_removed() {
     let kinds = client.get("/events").answers(200).await.items();
     let kinds: Vec<_> = kinds.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["budget.saved", "budget.saved", "budget.saved", "budget.removed"]);
-    // A budget is no plugin, and no change of one.
+    // A budget is not a plugin, and changes none.
     client.get(&format!("/plugins/{id}")).refused(404).await;
     client.get(&format!("/plugins/{id}/history")).refused(404).await;
     assert_eq!(client.get("/events?category=c").answers(200).await.items(), [] as [Value; 0]);
 }
 
 #[tokio::test]
-async fn a_threshold_is_told_once_a_period_to_all_who_watch() {
+async fn a_threshold_is_published_once_a_period_to_all_watchers() {
     let clock = clock();
     let server = server(&clock).await;
     let client = server.client();
@@ -113,7 +113,7 @@ async fn a_threshold_is_told_once_a_period_to_all_who_watch() {
             "low_usd": 20, "high_usd": 20,
         })
     );
-    // What ends counts on, and what the others cost does not.
+    // Costs of an ended plugin still count; those of other plugins do not.
     client.patch("/plugins/c_a/remote_resource", &json!({"status": "stopped"})).answers(200).await;
     clock.advance(SignedDuration::from_hours(5));
     client.patch("/plugins/c_a/remote_resource", &json!({"status": "running"})).answers(200).await;
@@ -124,7 +124,7 @@ async fn a_threshold_is_told_once_a_period_to_all_who_watch() {
     let read = client.get(&path(&id)).answers(200).await.json();
     assert_eq!((&read["spent"], &read["spent_percent"]), (&json!({"low_usd": 50, "high_usd": 50}), &json!(125)));
     assert_eq!((&read["reached_percent"], &read["burn_usd_per_hour"]), (&json!([50, 80, 100]), &json!(10)));
-    // At midnight everything begins anew, also for what goes on: 14 hours later it is 00:00, two more are 20 USD.
+    // At midnight the period restarts for running plugins, too: 14 hours later it is 00:00, two more hours are 20 USD.
     clock.advance(SignedDuration::from_hours(14));
     let read = client.get(&path(&id)).answers(200).await.json();
     assert_eq!((&read["spent"]["high_usd"], &read["reached_percent"]), (&json!(0), &json!([])));
@@ -136,7 +136,7 @@ async fn a_threshold_is_told_once_a_period_to_all_who_watch() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
+async fn a_restart_keeps_the_spent_amount_and_the_published_thresholds() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let clock = clock();
@@ -160,14 +160,14 @@ async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
     let mut live = client.watch("/events?kind=budget.threshold_reached").await;
     clock.advance(SignedDuration::from_hours(3));
     assert_eq!(live.take(1).await[0].data["data"]["budget"]["percent"], 50, "10 is not told again");
-    // With another limit, the thresholds are told of anew; what was spent is not forgotten.
+    // A new limit publishes the thresholds again; the spent amount stays.
     client.patch(&path(&id), &json!({"limit_usd": 500})).answers(200).await;
     let again = live.take(1).await.remove(0);
     assert_eq!(
         (&again.data["data"]["budget"]["percent"], &again.data["data"]["budget"]["high_usd"]),
         (&json!(10), &json!(50))
     );
-    // For something else, it is counted from now on.
+    // A budget of other plugins counts from its change on.
     let changed = client.patch(&path(&id), &json!({"filters": {"provider": "aws"}})).answers(200).await.json();
     assert_eq!((&changed["spent"]["high_usd"], &changed["counted_from"]), (&json!(0), &json!("2030-01-01T05:00:00Z")));
     drop(live);
@@ -175,7 +175,7 @@ async fn a_restart_forgets_neither_what_was_spent_nor_what_was_told() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_of_a_threshold() {
+async fn a_webhook_receives_a_threshold() {
     let clock = clock();
     let webhooks = DeliverySettings { address_policy: AddressPolicy::Everything, ..DeliverySettings::default() };
     let server = Setup { clock: clock.clone(), pause: PAUSE, webhooks, ..Setup::in_memory() }.start().await;
@@ -191,9 +191,9 @@ async fn a_webhook_is_told_of_a_threshold() {
     server.stop().await;
 }
 
-/// Both look, and both find it: the rules let one of them tell.
+/// Both servers check the budget and find the threshold: the rules let one publish it.
 #[tokio::test]
-async fn two_processes_tell_of_a_threshold_once() {
+async fn two_processes_publish_a_threshold_once() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let clock = clock();
@@ -210,7 +210,7 @@ async fn two_processes_tell_of_a_threshold_once() {
             (&told["data"]["budget"]["percent"], &told["data"]["budget"]["high_usd"]),
             (&json!(percent), &json!(hour * 10))
         );
-        // Whoever comes later finds it told, however far it has followed.
+        // A later server finds the threshold published, however far it has followed the journal.
         for server in [&one, &other] {
             assert_eq!(server.registry.check_budgets().await.map_err(|error| error.to_string()).err(), None);
         }
@@ -236,7 +236,7 @@ async fn two_processes_tell_of_a_threshold_once() {
 #[case::misspelt(json!({"name": "b", "limit_usd": 1, "period": "day", "filter": {}}), "/filter")]
 #[case::bare(json!(["b"]), "")]
 #[tokio::test]
-async fn what_is_no_budget_is_refused(#[case] body: Value, #[case] pointer: &str) {
+async fn an_invalid_budget_is_refused(#[case] body: Value, #[case] pointer: &str) {
     let server = Server::in_memory().await;
     let client = server.client();
     let problem = refused_without_trace(&client, client.post("/budgets", &body), 422).await;

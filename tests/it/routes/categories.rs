@@ -7,7 +7,7 @@ use crate::harness::trace::refused_without_trace;
 use crate::harness::{Server, named};
 
 #[tokio::test]
-async fn categories_are_those_in_use_and_those_that_were_named() {
+async fn categories_are_listed_if_in_use_or_named() {
     let server = Server::start().await;
     let client = server.client();
     assert_eq!(client.get("/categories").answers(200).await.json(), json!({"items": [], "revision": 0}));
@@ -29,7 +29,7 @@ async fn categories_are_those_in_use_and_those_that_were_named() {
 }
 
 #[tokio::test]
-async fn a_display_name_is_taken_away_with_null() {
+async fn null_removes_a_display_name() {
     let server = Server::start().await;
     let client = server.client();
     client.put("/categories/a_b", &json!({"display_name": "X"})).answers(200).await;
@@ -42,7 +42,7 @@ async fn a_display_name_is_taken_away_with_null() {
 }
 
 #[tokio::test]
-async fn what_a_list_shows_can_be_sent_back() {
+async fn a_listed_category_can_be_sent_back() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&named("a", "b")).await;
@@ -60,7 +60,7 @@ async fn what_a_list_shows_can_be_sent_back() {
 #[case::misspelt(json!({"displayname": "x"}), "/displayname")]
 #[case::bare(json!("x"), "")]
 #[tokio::test]
-async fn what_is_no_display_name_is_refused(#[case] body: Value, #[case] pointer: &str) {
+async fn an_invalid_display_name_is_refused(#[case] body: Value, #[case] pointer: &str) {
     let server = Server::start().await;
     let client = server.client();
     let problem = refused_without_trace(&client, client.put("/categories/a", &body), 422).await;
@@ -72,7 +72,7 @@ async fn what_is_no_display_name_is_refused(#[case] body: Value, #[case] pointer
 #[case("a%09")]
 #[case("%00")]
 #[tokio::test]
-async fn what_is_no_category_is_refused(#[case] name: &str) {
+async fn an_invalid_category_is_refused(#[case] name: &str) {
     let server = Server::start().await;
     let client = server.client();
     let call = client.put(&format!("/categories/{name}"), &json!({"display_name": "x"}));

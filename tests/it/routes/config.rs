@@ -46,7 +46,7 @@ async fn a_configuration_is_saved_read_replaced_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_breaks_its_schema_is_refused_where_it_does() {
+async fn an_invalid_configuration_is_refused_with_pointers() {
     let (_server, client) = with_schema().await;
     for (config, pointer) in [
         (json!({"device": "tpu"}), "/device"),
@@ -108,18 +108,18 @@ async fn a_configuration_outlives_changes_of_the_plugin_but_not_its_removal() {
 }
 
 #[tokio::test]
-async fn is_configured_is_false_after_the_configuration_was_deleted_whoever_had_set_it() {
+async fn deleting_the_configuration_clears_is_configured_however_it_was_set() {
     let server = Server::start().await;
     let client = server.client();
     let mut body = minimal();
     body["is_configured"] = json!(true);
     client.register(&body).await;
-    // The handler's own words: "Delete the configuration; `is_configured` becomes false."
+    // The handler's description: "Delete the configuration; `is_configured` becomes false."
     assert_eq!(client.delete(PATH).answers(200).await.json()["is_configured"], false);
 }
 
 #[tokio::test]
-async fn a_plugin_is_not_configured_by_what_its_new_schema_forbids() {
+async fn is_configured_follows_the_validity_under_a_new_schema() {
     let (_server, client) = with_schema().await;
     client.put(PATH, &json!({"device": "cpu"})).answers(200).await;
     let mut stricter = minimal();

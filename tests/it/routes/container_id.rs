@@ -30,7 +30,7 @@ async fn the_life_of_a_container() {
 #[case::misspelt(json!({"container": "x"}), "/container")]
 #[case::bare(json!("x"), "")]
 #[tokio::test]
-async fn what_is_no_container_id_is_refused(#[case] body: Value, #[case] pointer: &str) {
+async fn an_invalid_container_id_is_refused(#[case] body: Value, #[case] pointer: &str) {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;

@@ -28,7 +28,7 @@ fn hours(clock: &ManualClock, hours: i64) {
     clock.advance(SignedDuration::from_hours(hours));
 }
 
-/// A plugin that rents something.
+/// A plugin that rents a machine.
 fn renting(name: &str, provider: &str, status: &str, price: Value) -> Value {
     let mut document = named("c", name);
     document["remote_resource"] = json!({"provider": provider, "status": status, "estimated_cost_per_hour": price});
@@ -39,7 +39,7 @@ async fn costs(client: &Client, query: &str) -> Value {
     client.get(&format!("/costs{query}")).answers(200).await.json()
 }
 
-/// Low and high of what was spent, in USD.
+/// The low and high bounds of the spent amount, in USD.
 fn spent(costs: &Value) -> (f64, f64) {
     let accrued = &costs["accrued"];
     (accrued["low_usd"].as_f64().unwrap(), accrued["high_usd"].as_f64().unwrap())
@@ -53,7 +53,7 @@ async fn exactly(client: &Client, query: &str) -> f64 {
     low
 }
 
-/// What was spent by each group.
+/// The spent amount of each group.
 fn groups(costs: &Value) -> Vec<(Option<&str>, f64)> {
     let groups = costs["groups"].as_array().unwrap().iter();
     groups.map(|group| (group["key"].as_str(), group["accrued"]["high_usd"].as_f64().unwrap())).collect()
@@ -74,9 +74,9 @@ async fn nothing_costs_nothing() {
     );
 }
 
-/// Claimed to run all the same: it has ended between the last sight of it and the first of its absence.
+/// Although the plugin still claims the resource: it ended between the last observation alive and the first gone.
 #[tokio::test]
-async fn what_was_seen_to_be_gone_costs_nothing_any_more() {
+async fn a_resource_seen_gone_costs_nothing() {
     let clock = clock();
     let server = server(&clock).await;
     let client = server.client();
@@ -109,7 +109,7 @@ async fn what_was_seen_to_be_gone_costs_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn what_bills_burns_and_what_runs_is_estimated() {
+async fn billing_resources_burn_and_running_ones_are_estimated() {
     let clock = clock();
     let server = server(&clock).await;
     let client = server.client();
@@ -134,7 +134,7 @@ async fn what_bills_burns_and_what_runs_is_estimated() {
 }
 
 #[tokio::test]
-async fn the_estimate_of_the_examples_is_the_source_models() {
+async fn the_estimate_of_the_examples_matches_the_source_model() {
     let vectors: Value = serde_json::from_str(include_str!("../../vectors/examples.json")).unwrap();
     let server = Server::in_memory().await;
     let client = server.client();
@@ -179,7 +179,7 @@ async fn every_change_of_price_and_status_counts_from_when_it_was_made() {
     hours(&clock, 1);
     let server = open().start().await;
     let client = server.client();
-    // 06:00, 90 USD: nobody has said that it has stopped.
+    // 06:00, 90 USD: no client has reported an end.
     assert_eq!(exactly(&client, "").await, 90.0);
     client.delete("/plugins/c_a?force=true").answers(204).await;
     hours(&clock, 10);
@@ -217,7 +217,7 @@ async fn every_change_of_price_and_status_counts_from_when_it_was_made() {
 }
 
 #[tokio::test]
-async fn groups_are_those_of_the_time_when_it_was_spent() {
+async fn costs_are_grouped_by_the_plugin_as_it_was_then() {
     let clock = clock();
     let server = server(&clock).await;
     let client = server.client();
@@ -251,7 +251,7 @@ async fn groups_are_those_of_the_time_when_it_was_spent() {
 #[case::memory(false)]
 #[case::sqlite(true)]
 #[tokio::test]
-async fn what_the_journal_has_forgotten_is_told_by_its_bounds(#[case] sqlite: bool) {
+async fn compacted_costs_are_returned_as_bounds(#[case] sqlite: bool) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let setup = if sqlite { Setup::on(SqliteJournal::open(&path).unwrap()) } else { Setup::on(MemoryJournal::new()) };
@@ -268,10 +268,10 @@ async fn what_the_journal_has_forgotten_is_told_by_its_bounds(#[case] sqlite: bo
     hours(&clock, 1);
     let forgets = async { while client.get("/events").answers(200).await.json()["horizon"] != 3 {} };
     within_patience("the oldest changes are forgotten", forgets).await;
-    // Of each plugin it is known what it has cost in all.
+    // The total of each plugin is known.
     assert_eq!(exactly(&client, "").await, 31.0);
     assert_eq!(groups(&costs(&client, "?group_by=plugin").await), [(Some("c_a"), 31.0)]);
-    // What stood at the horizon is known since its beginning, at 02:00.
+    // A plugin older than the horizon is known since its creation, at 02:00.
     assert_eq!(exactly(&client, "?from=2030-01-01T03:00:00Z").await, 24.0);
     assert_eq!(exactly(&client, "?from=2030-01-01T02:30:00Z").await, 26.0);
     for (query, low, high, forgotten) in [
@@ -326,7 +326,7 @@ async fn the_past_has_a_rate_and_an_estimate() {
 #[case("limit=1", "limit")]
 #[case("provider=acme", "provider")]
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused(#[case] query: &str, #[case] named: &str) {
+async fn invalid_cost_queries_are_refused(#[case] query: &str, #[case] named: &str) {
     let server = Server::in_memory().await;
     let problem = server.client().get(&format!("/costs?{query}")).refused(400).await;
     assert_eq!(problem.kind(), "bad-parameter");
@@ -334,7 +334,7 @@ async fn what_cannot_be_asked_is_refused(#[case] query: &str, #[case] named: &st
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_takes_no_money_back() {
+async fn a_clock_that_is_set_back_reduces_no_cost() {
     let clock = clock();
     let server = server(&clock).await;
     let client = server.client();

@@ -35,7 +35,7 @@ fn parameters<'a>(operation: &'a Value, place: &str) -> BTreeSet<&'a str> {
 }
 
 #[tokio::test]
-async fn it_is_openapi_3_1_and_describes_every_route() {
+async fn the_description_is_openapi_3_1_and_has_every_route() {
     let description = description().await;
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1."), "{}", description["openapi"]);
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -100,7 +100,7 @@ async fn it_is_openapi_3_1_and_describes_every_route() {
 }
 
 #[tokio::test]
-async fn every_operation_says_what_it_is_and_how_it_fails() {
+async fn every_operation_has_a_summary_and_its_errors() {
     let description = description().await;
     for (name, operation) in operations(&description) {
         assert!(operation["operationId"].is_string(), "{name}");
@@ -129,7 +129,7 @@ async fn every_operation_says_what_it_is_and_how_it_fails() {
 }
 
 #[tokio::test]
-async fn every_parameter_that_is_read_is_described() {
+async fn every_accepted_parameter_is_described() {
     let description = description().await;
     let of = |path: &str, method: &str, place| parameters(&description["paths"][path][method], place);
     let expected = |table| names(table).into_iter().filter(|name| !name.ends_with('.')).collect::<BTreeSet<_>>();
@@ -148,7 +148,7 @@ async fn every_parameter_that_is_read_is_described() {
 }
 
 #[tokio::test]
-async fn every_reference_in_it_leads_somewhere() {
+async fn every_reference_of_the_description_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(fields) => {
@@ -169,7 +169,7 @@ async fn every_reference_in_it_leads_somewhere() {
     }
 }
 
-/// A page or script of the browser; they are kept compressed.
+/// A page or script of the API browser; they are stored compressed.
 async fn part(client: &Client, path: &str, media_type: &str) -> String {
     let reply = client.get(path).answers(200).await;
     assert!(reply.header("content-type").unwrap().contains(media_type), "{path}: {:?}", reply.headers);
@@ -188,7 +188,7 @@ async fn part(client: &Client, path: &str, media_type: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_browser_at_docs_asks_nobody_else() {
+async fn the_api_browser_loads_nothing_from_other_hosts() {
     let server = Server::in_memory().await;
     let client = server.client();
     let moved = client.get("/docs").send().await;

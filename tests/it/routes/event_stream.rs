@@ -32,7 +32,7 @@ async fn register_some(client: &Client, from: usize, to: usize) {
 }
 
 #[tokio::test]
-async fn a_stream_tells_what_happens_as_it_happens() {
+async fn a_stream_delivers_changes_as_they_happen() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&named("c", "before")).await;
@@ -56,7 +56,7 @@ async fn a_stream_tells_what_happens_as_it_happens() {
 }
 
 #[tokio::test]
-async fn a_stream_begins_after_the_revision_that_is_named_and_goes_on() {
+async fn a_stream_begins_after_the_requested_revision_and_continues() {
     let server = Server::start().await;
     let client = server.client();
     register_some(&client, 0, 5).await;
@@ -66,13 +66,13 @@ async fn a_stream_begins_after_the_revision_that_is_named_and_goes_on() {
         assert_eq!(stream.told(expected.len()).await, expected);
         let next = client.patch("/plugins/c_0", &json!({"title": after.to_string()})).answers(200).await.revision();
         let skipped = usize::try_from(next - 6).unwrap();
-        // Those who began earlier see what the others have led to.
+        // Earlier subscribers see the result of the others' changes.
         assert_eq!(stream.told(skipped + 1).await.last(), Some(&change(next)));
     }
 }
 
 #[tokio::test]
-async fn the_last_event_id_goes_before_the_query() {
+async fn last_event_id_overrides_the_query() {
     let server = Server::start().await;
     let client = server.client();
     register_some(&client, 0, 4).await;
@@ -81,7 +81,7 @@ async fn the_last_event_id_goes_before_the_query() {
         ("/events", format!("{store}-2"), 3),
         ("/events", "2".to_owned(), 3),
         ("/events", "0".to_owned(), 1),
-        // As a browser comes back: to the same address, with the last event that it has seen.
+        // A browser reconnects to the same address, with the last event id it has seen.
         ("/events?after=1", format!("{store}-3"), 4),
     ] {
         let mut stream = client.get(path).header("last-event-id", &id).opens().await;
@@ -97,7 +97,7 @@ async fn the_last_event_id_goes_before_the_query() {
 #[case::float("1.0")]
 #[case::huge("99999999999999999999")]
 #[tokio::test]
-async fn a_last_event_id_that_is_none_is_refused(#[case] id: &str) {
+async fn an_invalid_last_event_id_is_refused(#[case] id: &str) {
     let server = Server::in_memory().await;
     let client = server.client();
     let store = client.get("/stats").answers(200).await.store().to_owned();
@@ -127,17 +127,17 @@ async fn an_event_of_another_store_is_gone() {
 #[case("order=desc")]
 #[case("limit=1000")]
 #[tokio::test]
-async fn a_stream_has_no_end_and_no_other_order(#[case] query: &str) {
+async fn bounds_and_orders_are_refused_for_a_stream(#[case] query: &str) {
     let server = Server::in_memory().await;
     let live = server.client().get(&format!("/events?{query}")).header("accept", "text/event-stream");
     assert!(live.refused(400).await.detail().contains("live"));
-    // A client that takes either gets a list, which can do all of this.
+    // A client that also accepts JSON gets a list, which supports all of this.
     let either = server.client().get(&format!("/events?{query}")).header("accept", "*/*");
     assert_eq!(either.answers(200).await.items(), [] as [Value; 0]);
 }
 
 #[tokio::test]
-async fn what_leaves_the_filters_is_told_as_a_removal() {
+async fn a_plugin_that_leaves_the_filters_is_published_as_removed() {
     let server = Server::start().await;
     let client = server.client();
     let mut live = client.watch("/events?active=true").await;
@@ -151,7 +151,7 @@ async fn what_leaves_the_filters_is_told_as_a_removal() {
     client.delete("/plugins/transcription_whisper?force=true").answers(204).await;
     let expected = [change(2), change(3), removal(4), change(6), removal(7)];
     assert_eq!(live.told(5).await, expected);
-    // From the journal, on a topic that nobody has followed before: the same.
+    // The same from the journal, on a topic without a subscriber so far.
     let mut past = client.watch("/events?after=0&active=true&execution=local").await;
     assert_eq!(past.told(5).await, expected);
 }
@@ -242,9 +242,9 @@ async fn a_stop_ends_streams_and_long_polls_at_once() {
     let waiting = tokio::spawn(client.get("/plugins?host=h&since=1&wait=60s").send());
     server.follows("Host(\"h\")").await;
     let stopped = server.stop();
-    // Much less than the grace, after which connections are cut off.
+    // Much less than the grace, after which the server closes connections.
     let stopped = tokio::time::timeout(Duration::from_secs(5), stopped);
-    assert!(stopped.await.is_ok(), "nobody is waited for");
+    assert!(stopped.await.is_ok(), "the stop waits for no reader");
     for stream in &mut streams {
         assert!(stream.rest().await.len() <= 1, "the stream ends as it should, and does not break off");
     }
@@ -268,7 +268,7 @@ async fn sigterm_ends_the_streams_of_a_process() {
 }
 
 #[tokio::test]
-async fn a_restarted_server_goes_on_where_the_stream_has_ended() {
+async fn a_stream_resumes_at_a_restarted_server() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let daemon = Daemon::start(&store).await;
@@ -288,7 +288,7 @@ async fn a_restarted_server_goes_on_where_the_stream_has_ended() {
     daemon.stop().await;
 }
 
-/// A stream without a connection: it sends what is taken, and no more, so that it is known when a reader is too slow.
+/// A stream without a connection: it sends only what the test takes, so the test knows when the reader is too slow.
 struct Unread(Body);
 
 impl Unread {
@@ -308,7 +308,7 @@ impl Unread {
         Some(str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap().to_owned())
     }
 
-    /// Takes pieces until they have told of `revision`; returns the revisions that they tell of.
+    /// Takes pieces until they reach `revision`; returns their revisions.
     async fn take_until(&mut self, revision: u64) -> Vec<u64> {
         let mut taken = Vec::new();
         while taken.last() != Some(&revision) {
@@ -318,14 +318,14 @@ impl Unread {
     }
 }
 
-/// The revisions that a text of events tells.
+/// The revisions in a text of events.
 fn told(text: &str) -> Vec<u64> {
     let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
     ids.map(|id| id.rsplit('-').next().unwrap().parse().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_is_too_slow_is_cut_off_and_can_come_back() {
+async fn a_slow_reader_is_disconnected_and_can_resume() {
     let server = Server::in_memory().await;
     let client = server.client();
     register_some(&client, 0, 3).await;
@@ -335,7 +335,7 @@ async fn a_reader_that_is_too_slow_is_cut_off_and_can_come_back() {
     client.import(lines).await;
     within_patience("the filing", server.registry.topics().reached(Revision(5_003))).await;
     let end = slow.piece().await.unwrap();
-    let data = end.strip_prefix("event: cut_off\ndata: ").expect("it is told, and nothing is left out before");
+    let data = end.strip_prefix("event: cut_off\ndata: ").expect("the stream ends with cut_off, without a gap before");
     let data: Value = serde_json::from_str(data.trim_end()).unwrap();
     assert_eq!(data["after"], 3);
     assert!(data["reason"].as_str().unwrap().contains("Last-Event-ID"), "{data}");
@@ -344,12 +344,12 @@ async fn a_reader_that_is_too_slow_is_cut_off_and_can_come_back() {
     assert_eq!(again.take_until(5_003).await, (4..=5_003).collect::<Vec<_>>());
 }
 
-/// Over TCP, and beside others: the kernel's buffers are full, and the server has to wait for the reader.
+/// Over TCP, and beside other readers: the kernel's buffers are full, and the server must wait for the reader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_stops_reading_is_cut_off_and_others_are_served() {
+async fn a_reader_that_stops_reading_is_disconnected_and_others_are_served() {
     const NUMBER: usize = 3_000;
     const AT_A_TIME: usize = 250;
-    // A machine that is slow must not end the connection before the stream does.
+    // A slow machine must not close the connection before the stream ends.
     let settings = ServerSettings { write_time: Duration::from_secs(600), ..ServerSettings::default() };
     let server = Setup { settings, ..Setup::in_memory() }.start().await;
     let client = server.client();
@@ -363,7 +363,7 @@ async fn a_reader_that_stops_reading_is_cut_off_and_others_are_served() {
     slow.send("GET /events?host=h HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n").await;
     server.follows("Host(\"h\")").await;
     client.register(&on_host(0)).await;
-    // It has come to the present, and from now on it takes nothing.
+    // The reader is up to date, and from now on reads nothing.
     slow.until("-1\nevent: change").await;
     let mut other = client.watch("/events?host=h&after=0").await;
     assert_eq!(other.told(1).await, [change(1)]);
@@ -387,7 +387,7 @@ async fn a_reader_that_stops_reading_is_cut_off_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_stream_without_news_says_now_and_then_that_it_lives() {
+async fn an_idle_stream_sends_keep_alive_comments() {
     assert_eq!(Limits::default().heartbeat, Duration::from_secs(15));
     let limits = Limits { heartbeat: Duration::from_millis(10), ..Limits::default() };
     let server = Setup { limits, ..Setup::in_memory() }.start().await;
@@ -397,12 +397,12 @@ async fn a_stream_without_news_says_now_and_then_that_it_lives() {
     let mut stream = client.watch("/events?category=other").await;
     stream.block().await.unwrap();
     for _ in 0..3 {
-        // No data: a browser dispatches nothing, and takes the id.
+        // Without data, a browser dispatches no event but keeps the id.
         assert_eq!(stream.block().await.unwrap(), format!(": heartbeat\nid: {store}-1\n\n"));
     }
     client.register(&named("c", "2")).await;
     let moved_on = async { while stream.block().await.unwrap() != format!(": heartbeat\nid: {store}-2\n\n") {} };
-    within_patience("whoever comes back skips what was of no concern", moved_on).await;
+    within_patience("a reconnecting client skips other changes", moved_on).await;
     client.register(&named("other", "3")).await;
     assert_eq!(stream.told(1).await, [change(3)]);
 }

@@ -13,7 +13,7 @@ use domain::change::ChangeKind;
 use domain::change::retention::Retention;
 use plugin_registry::clock::ManualClock;
 
-/// A string that stands in a saved configuration, and must be told to nobody who has not asked for that.
+/// A string in a saved configuration, which only a reader of configurations may see.
 const CANARY: &str = "canary-6e1f";
 
 /// The revisions of a list of events.
@@ -35,8 +35,8 @@ async fn pages(client: &Client, path: &str) -> Vec<Value> {
     events
 }
 
-/// Makes a change of every kind to the plugin `transcription_whisper` and its category; returns what the client
-/// then read of the plugin, from before the first change on.
+/// Makes a change of every kind to the plugin `transcription_whisper` and its category. Returns the plugin's document
+/// after each change, and the one before the first.
 async fn make_every_change(client: &Client) -> Vec<Value> {
     let path = |part: &str| format!("/plugins/transcription_whisper{part}");
     let remote = json!({"provider": "aws", "status": "provisioning", "instance_id": "i-1"});
@@ -65,7 +65,7 @@ async fn make_every_change(client: &Client) -> Vec<Value> {
     seen
 }
 
-/// What differs between two documents of a plugin, field by field, as an event is to tell it.
+/// The fields in which two documents of a plugin differ, in the form of an event.
 fn differences(before: &Value, after: &Value) -> Value {
     let Some(fields) = before.as_object() else { return json!({}) };
     let mut changed = Map::new();
@@ -79,7 +79,7 @@ fn differences(before: &Value, after: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_change_is_an_event_that_tells_what_was_before_and_what_is_after() {
+async fn every_change_is_an_event_with_the_old_and_the_new_values() {
     let server = Server::start().await;
     let client = server.client();
     let seen = make_every_change(&client).await;
@@ -104,7 +104,7 @@ async fn every_change_is_an_event_that_tells_what_was_before_and_what_is_after()
         "category.named",
         "plugin.removed",
     ];
-    // Those of budgets, leases, observations and findings are told in the modules of these.
+    // The tests of budgets, leases, observations and findings cover their events.
     let others =
         |kind: &&str| !["budget.", "lease.", "resource.", "finding."].iter().any(|part| kind.starts_with(part));
     let all = ChangeKind::NAMES.iter().copied().filter(others).collect();
@@ -141,7 +141,7 @@ async fn every_change_is_an_event_that_tells_what_was_before_and_what_is_after()
     assert_eq!(changed(1), ["title", "labels"], "in the order of the document");
     assert_eq!(changed(2), ["spawned_pids", "has_active_resources"]);
     assert_eq!(changed(6), ["is_configured"]);
-    assert_eq!(changed(7), [] as [&str; 0], "that a configuration was saved is told, and no more");
+    assert_eq!(changed(7), [] as [&str; 0], "an event reports that a configuration was saved, and nothing else");
 }
 
 fn plugin_is_gone(event: &Value) -> bool {
@@ -149,7 +149,7 @@ fn plugin_is_gone(event: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_request_that_names_itself_not_has_the_id_of_its_reply_in_the_event() {
+async fn a_generated_request_id_is_in_the_response_and_the_event() {
     let server = Server::in_memory().await;
     let client = server.client();
     let reply = client.register(&minimal()).await;
@@ -198,7 +198,7 @@ async fn with_nine() -> (Server, Client) {
         client.delete("/plugins/asr_b/spawned_pids"),
         client.patch("/plugins/llm_c/remote_resource", &json!({"status": "stopped"})),
         client.delete("/plugins/asr_a"),
-        // A category may have the name of a plugin.
+        // A category may have the same name as a plugin.
         client.put("/categories/asr_b", &json!({"display_name": "B"})),
     ];
     for call in calls {
@@ -354,7 +354,7 @@ async fn pages_miss_nothing_and_repeat_nothing_while_others_write() {
 }
 
 #[tokio::test]
-async fn a_history_is_that_of_one_plugin_the_newest_first() {
+async fn a_history_has_the_events_of_one_plugin_newest_first() {
     let (_server, client) = with_nine().await;
     let history = client.get("/plugins/asr_b/history").answers(200).await;
     assert_eq!(revisions(&history), [6, 2]);
@@ -370,7 +370,7 @@ async fn a_history_is_that_of_one_plugin_the_newest_first() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_no_more_has_its_history_and_one_that_never_was_has_none() {
+async fn a_removed_plugin_has_a_history_and_an_unknown_one_has_none() {
     let (_server, client) = with_nine().await;
     client.get("/plugins/asr_a").refused(404).await;
     assert_eq!(revisions(&client.get("/plugins/asr_a/history").answers(200).await), [8, 5, 1]);
@@ -378,8 +378,8 @@ async fn a_plugin_that_is_no_more_has_its_history_and_one_that_never_was_has_non
     let history = client.get("/plugins/asr_a/history").answers(200).await;
     assert_eq!(revisions(&history), [10, 8, 5, 1], "two lives of one address");
     assert_eq!(history.items()[0]["data"]["changed"], json!({}), "it is new, whatever was there before");
-    for nobody in ["nobody", "asr"] {
-        assert_eq!(client.get(&format!("/plugins/{nobody}/history")).refused(404).await.kind(), "not-found");
+    for unknown in ["nobody", "asr"] {
+        assert_eq!(client.get(&format!("/plugins/{unknown}/history")).refused(404).await.kind(), "not-found");
     }
     for query in ["after=1", "kind=plugin.updated", "active=true", "limit=0", "order=x"] {
         assert_eq!(client.get(&format!("/plugins/asr_b/history?{query}")).refused(400).await.kind(), "bad-parameter");
@@ -387,7 +387,7 @@ async fn a_plugin_that_is_no_more_has_its_history_and_one_that_never_was_has_non
 }
 
 #[tokio::test]
-async fn any_identity_can_be_asked_for_its_history() {
+async fn the_history_of_any_identity_can_be_read() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&named("音声", "認識/🎙 ?&=,")).await;
@@ -407,7 +407,8 @@ async fn with_short_memory() -> Server {
     server
 }
 
-/// Waits until the journal begins after `compact_revision`. Each look is an event of its own: the server is asked, not the clock.
+/// Waits until the journal begins after `compact_revision`. Each read is an event of its own: the test asks the server,
+/// not the clock.
 async fn begins_after(client: &Client, compact_revision: u64) {
     let look =
         async { while client.get("/events?limit=1").answers(200).await.json()["horizon"] != compact_revision {} };
@@ -415,7 +416,7 @@ async fn begins_after(client: &Client, compact_revision: u64) {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_is_gone_and_the_oldest_that_is_kept_is_named() {
+async fn a_compacted_event_is_410_with_the_oldest_kept_revision() {
     let server = with_short_memory().await;
     let client = server.client();
     for n in 0..4 {
@@ -438,11 +439,11 @@ async fn what_is_no_longer_kept_is_gone_and_the_oldest_that_is_kept_is_named() {
         assert!(problem.detail().contains('7'), "{path}: {}", problem.detail());
     }
     assert_eq!(client.get(&format!("/events?limit=2&cursor={cursor}")).refused(410).await.kind(), "compacted");
-    // It stands, but nothing has happened to it since the horizon.
+    // The plugin exists, but has not changed since the horizon.
     assert_eq!(client.get("/plugins/c_0/history").answers(200).await.items(), [] as [Value; 0]);
     assert_eq!(client.get("/plugins/c_0").answers(200).await.json()["revision"], 1);
     assert_eq!(revisions(&client.get("/plugins/c_3/history").answers(200).await), [12, 11, 10, 9, 8]);
-    // The running server remembers more than the journal keeps; the next one does not.
+    // The running server has more in memory than the journal keeps; the next one does not.
     let folder = server.stop().await.unwrap();
     let server = Server::on(&folder.path().join("registry.db")).await;
     let client = server.client();

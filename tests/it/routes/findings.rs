@@ -1,4 +1,4 @@
-//! Findings: what is wrong with what is held, on `/resources`, `/plugins` and in events.
+//! Findings: problems with held resources, on `/resources`, `/plugins` and in events.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::webhook;
 
 #[tokio::test]
-async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
+async fn a_gone_resource_is_a_ghost_after_two_observations_and_a_grace() {
     let mut passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7], None)).await;
     passage.report("h", json!([process("c_a", 7, "gone")])).await;
@@ -41,7 +41,7 @@ async fn what_is_gone_is_a_ghost_after_two_sightings_and_a_grace() {
 }
 
 #[tokio::test]
-async fn the_grace_holds_however_often_it_is_seen() {
+async fn more_observations_do_not_shorten_the_grace() {
     let mut passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7], None)).await;
     for _ in 0..4 {
@@ -49,14 +49,14 @@ async fn the_grace_holds_however_often_it_is_seen() {
         passage.pass(2).await;
     }
     assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "8 s");
-    // It was a mistake: nothing is ever found.
+    // The observation was a mistake: no finding results.
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     passage.pass(60).await;
     assert!(passage.events("finding.raised").await.is_empty());
 }
 
 #[tokio::test]
-async fn what_a_lost_holder_has_left_running_is_an_orphan() {
+async fn a_running_resource_of_a_lost_holder_is_an_orphan() {
     let mut passage = SimulatedServer::start().await;
     let lease = passage.lease("app", Some("h"), 10).await;
     let rented = json!({
@@ -82,7 +82,7 @@ async fn what_a_lost_holder_has_left_running_is_an_orphan() {
 }
 
 #[tokio::test]
-async fn what_was_released_cleanly_leaves_no_orphans() {
+async fn a_released_lease_leaves_no_orphans() {
     let mut passage = SimulatedServer::start().await;
     let lease = passage.lease("app", Some("h"), 10).await;
     passage.client.register(&holding("a", "h", &[7], Some(&lease))).await;
@@ -107,7 +107,7 @@ async fn an_orphan_that_ends_is_a_ghost() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_somebody_elses_is_told_so() {
+async fn a_process_id_of_another_process_is_found_as_reused() {
     let mut passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7], None)).await;
     passage.seen_twice("h", "c_a", 7, "reused").await;
@@ -117,26 +117,26 @@ async fn a_number_that_is_somebody_elses_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_see_is_unverified() {
+async fn a_resource_that_no_probe_sees_is_unverified() {
     let mut passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7, 8], None)).await;
     let unseen = passage.row("pid=8").await;
     assert_eq!((&unseen["finding"], &unseen["evidence"]["since"]), (&json!("unverified"), &Value::Null));
     assert!(text(&unseen["evidence"]["text"]).contains("it was never observed"), "{unseen}");
-    assert!(passage.events("finding.raised").await.is_empty(), "that nobody has ever looked is no event");
+    assert!(passage.events("finding.raised").await.is_empty(), "a resource without any observation is no event");
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 1);
     assert_eq!(passage.client.get("/resources?verified=true").answers(200).await.items().len(), 1);
     assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 1);
     passage.pass(210).await;
     assert_eq!(passage.client.get("/resources?finding=unverified").answers(200).await.items().len(), 2);
-    assert_eq!(passage.events("finding.raised").await.len(), 1, "that nobody looks any more is one");
+    assert_eq!(passage.events("finding.raised").await.len(), 1, "an observation that grows stale is one");
     assert_eq!(passage.client.get("/plugins?active=true&verified=true").answers(200).await.json()["total"], 0);
     assert_eq!(passage.client.get("/plugins?active=true").answers(200).await.json()["total"], 1, "what is claimed");
 }
 
 #[tokio::test]
-async fn what_is_seen_to_be_gone_is_released_where_that_is_wanted() {
+async fn prune_releases_a_resource_seen_gone() {
     let mut passage = SimulatedServer::on(MemoryJournal::new(), new_clock(), OnGone::Prune).await;
     passage.client.register(&holding("a", "h", &[7, 8, 9], None)).await;
     for _ in 0..2 {
@@ -153,7 +153,7 @@ async fn what_is_seen_to_be_gone_is_released_where_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_count() {
+async fn a_finding_survives_a_restart_but_a_single_observation_does_not_count() {
     let store = Durable::fresh();
     let clock = new_clock();
     let on = || SimulatedServer::at(&store, &clock, OnGone::Prune);
@@ -174,7 +174,7 @@ async fn a_finding_outlives_a_restart_and_what_was_seen_once_before_it_does_not_
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_of_findings() {
+async fn a_webhook_receives_findings() {
     let mut receiver = Receiver::start().await;
     let clock = new_clock();
     let webhooks = webhook::deliveries::DeliverySettings {
@@ -198,14 +198,14 @@ async fn a_webhook_is_told_of_findings() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_none_is_shown_as_unknown() {
+async fn an_unknown_lease_is_shown_as_unknown() {
     let passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7], Some("my own idea"))).await;
     assert_eq!(passage.row("pid=7").await["lease"], json!({"lease_id": "my own idea", "state": "unknown"}));
 }
 
 #[tokio::test]
-async fn a_long_poll_of_what_is_held_wakes_for_what_is_seen_and_found() {
+async fn a_long_poll_of_resources_wakes_for_observations_and_findings() {
     let mut passage = SimulatedServer::start().await;
     passage.client.register(&holding("a", "h", &[7], None)).await;
     for (state, revision) in [("alive", 1), ("gone", 2)] {

@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::harness::{Server, minimal};
 
 #[tokio::test]
-async fn a_live_process_says_so() {
+async fn healthz_answers_200_while_the_process_runs() {
     let server = Server::start().await;
     assert_eq!(server.client().get("/healthz").answers(200).await.json(), json!({"status": "ok"}));
 }
 
 #[tokio::test]
-async fn readiness_tells_what_there_is() {
+async fn readyz_reports_status_revision_and_plugins() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;

@@ -1,4 +1,4 @@
-//! Idempotency-Key: a write that is sent again is done once, and answered as the first time.
+//! Idempotency-Key: a repeated write happens once, and gets the first response.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn with_key(call: Call, key: &str) -> Call {
     call.header("idempotency-key", key)
 }
 
-/// What a client sees of an answer.
+/// The parts of a response that a client sees.
 fn seen(reply: &Reply) -> (u16, String, Option<String>, Option<String>, u64) {
     let header = |name| reply.header(name).map(str::to_owned);
     (reply.status.as_u16(), reply.text().to_owned(), header("etag"), header("location"), reply.revision())
@@ -30,7 +30,7 @@ fn seen(reply: &Reply) -> (u16, String, Option<String>, Option<String>, u64) {
 #[case::category(Method::PUT, "/categories/transcription", json!({"display_name": "ASR"}))]
 #[case::remove(Method::DELETE, "/plugins/transcription_whisper", Value::Null)]
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_and_does_nothing(
+async fn a_repeat_gets_the_first_response_and_changes_nothing(
     #[case] method: Method,
     #[case] path: &str,
     #[case] body: Value,
@@ -45,7 +45,7 @@ async fn a_repeat_gets_the_first_answer_and_does_nothing(
     };
     let first = send().send().await;
     assert!(first.status.is_success() && first.header("idempotency-replayed").is_none(), "{first:?}");
-    // Others go on meanwhile, also with the same thing.
+    // Other writes continue meanwhile, also to the same plugin.
     client
         .post(
             "/plugins",
@@ -81,9 +81,9 @@ async fn a_key_belongs_to_one_request() {
     }
 }
 
-/// A refusal has done nothing: the same request may be in order the next time.
+/// A refusal changes nothing: the same request may succeed the next time.
 #[tokio::test]
-async fn a_request_that_was_refused_is_decided_anew() {
+async fn a_refused_request_is_decided_again() {
     let server = Server::start().await;
     let client = server.client();
     let patch = || with_key(client.patch("/plugins/transcription_whisper", &json!({"title": "New"})), "k");
@@ -94,9 +94,9 @@ async fn a_request_that_was_refused_is_decided_anew() {
     assert_eq!(patch().answers(200).await.json()["title"], "New", "from now on it is the first answer");
 }
 
-/// What was saved once is not checked again: the schema may have changed since.
+/// A saved configuration is not validated again: the schema may have changed since.
 #[tokio::test]
-async fn a_configuration_that_would_be_refused_by_now_is_answered_as_before() {
+async fn a_repeat_is_not_validated_against_a_newer_schema() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;
@@ -108,7 +108,7 @@ async fn a_configuration_that_would_be_refused_by_now_is_answered_as_before() {
 }
 
 #[tokio::test]
-async fn at_once_and_many_times_it_is_done_once() {
+async fn concurrent_repeats_take_effect_once() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;
@@ -121,9 +121,9 @@ async fn at_once_and_many_times_it_is_done_once() {
     assert_eq!(client.get("/stats").answers(200).await.revision(), 2);
 }
 
-/// An import that broke off is sent again: every line is done once.
+/// A client repeats an interrupted import: each line takes effect once.
 #[tokio::test]
-async fn the_lines_of_an_import_are_repeated_one_by_one() {
+async fn each_line_of_a_repeated_import_takes_effect_once() {
     let server = Server::start().await;
     let client = server.client();
     let lines = |number: usize| -> String {
@@ -144,7 +144,7 @@ async fn the_lines_of_an_import_are_repeated_one_by_one() {
 }
 
 #[tokio::test]
-async fn an_answer_outlives_a_restart_and_is_forgotten_after_a_day() {
+async fn a_stored_response_survives_a_restart_and_expires_after_a_day() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let store = Durable::fresh();
     let start =
@@ -174,7 +174,7 @@ async fn a_lease_is_granted_once() {
 }
 
 #[tokio::test]
-async fn an_answer_with_a_secret_is_not_kept() {
+async fn a_response_with_a_secret_is_not_stored() {
     let server = Server::start().await;
     let client = server.client();
     with_key(client.post("/webhooks", &json!({"url": "https://example.com/hook"})), "k").refused(400).await;

@@ -47,7 +47,7 @@ async fn a_lease_is_granted_renewed_and_released() {
 }
 
 #[tokio::test]
-async fn what_is_no_lease_is_refused_with_what_to_mend() {
+async fn an_invalid_lease_is_refused_with_the_reason() {
     let server = Server::in_memory().await;
     let client = server.client();
     for (body, pointer) in [
@@ -105,7 +105,7 @@ async fn a_lease_that_is_not_renewed_is_lost_and_found_again_when_it_is() {
 }
 
 #[tokio::test]
-async fn what_happens_to_a_lease_is_an_event() {
+async fn every_change_of_a_lease_is_an_event() {
     let mut passage = SimulatedServer::start().await;
     let lease = passage.lease("app", Some("h"), 5).await;
     passage.pass(70).await;
@@ -137,7 +137,7 @@ async fn after_a_restart_and_after_a_jump_of_the_clock_a_lease_has_a_minute() {
         assert_eq!(passage.state(&lease).await, "active", "the clock was set by {hours} h");
     }
     passage.pass(3).await;
-    assert_eq!(passage.state(&lease).await, "lost", "nobody has renewed it");
+    assert_eq!(passage.state(&lease).await, "lost", "no client has renewed it");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn when_most_leases_of_a_host_run_out_at_once_they_are_held() {
         assert_eq!(held["state"], "active");
         assert!(text(&held["brake"]).contains("expired at once"), "{held}");
     }
-    // Four of the six come back: the host is there, and the two are lost.
+    // Four of the six renew: the host is up, and the two are lost.
     for lease in &of_host[..4] {
         assert_eq!(passage.renew(lease).await.json()["brake"], Value::Null);
     }
@@ -183,7 +183,7 @@ async fn a_renewal_at_one_process_counts_at_the_other() {
     let on = || SimulatedServer::at(&store, &clock, OnGone::Mark);
     let (mut one, mut other) = (on().await, on().await);
     let lease = one.lease("app", None, 10).await;
-    // The other has not heard of it yet, and renews it all the same.
+    // The other server has not followed this change yet, and still renews the lease.
     assert_eq!(other.renew(&lease).await.json()["holder"], "app");
     for _ in 0..20 {
         clock.advance(SignedDuration::from_secs(5));
@@ -196,7 +196,7 @@ async fn a_renewal_at_one_process_counts_at_the_other() {
 }
 
 #[tokio::test]
-async fn a_sign_of_life_is_told_once() {
+async fn renewal_times_are_written_only_after_renewals() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let mut passage = SimulatedServer::on(SqliteJournal::open(&path).unwrap(), new_clock(), OnGone::Mark).await;
@@ -205,11 +205,11 @@ async fn a_sign_of_life_is_told_once() {
     passage.pass(60).await;
     let file = Connection::open(&path).unwrap();
     let rows: i64 = file.query_row("SELECT count(*) FROM told_pulses", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 1, "nothing is written while nobody is heard of");
+    assert_eq!(rows, 1, "without renewals nothing is written");
 }
 
 #[tokio::test]
-async fn an_ended_lease_is_forgotten_after_a_day_when_no_plugin_carries_it() {
+async fn an_ended_lease_is_deleted_after_a_day_without_plugins() {
     let mut passage = SimulatedServer::start().await;
     let (carried, free) = (passage.lease("a", None, 10).await, passage.lease("b", None, 10).await);
     passage.client.register(&holding("a", "h", &[], Some(&carried))).await;

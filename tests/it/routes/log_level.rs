@@ -14,7 +14,7 @@ async fn set(client: &Client, level: &str) {
 }
 
 #[tokio::test]
-async fn it_is_set_while_the_service_runs() {
+async fn the_log_level_changes_while_the_service_runs() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start_with(&folder.path().join("registry.db"), &["--log-level", "warn"]).await;
     let client = daemon.client();
@@ -32,7 +32,7 @@ async fn it_is_set_while_the_service_runs() {
 }
 
 #[tokio::test]
-async fn a_signal_makes_the_log_tell_more_and_another_as_at_the_start() {
+async fn sigusr1_sets_debug_and_sigusr2_resets_the_level() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start_with(&folder.path().join("registry.db"), &["--log-level", "warn"]).await;
     let client = daemon.client();
@@ -53,7 +53,7 @@ async fn a_signal_makes_the_log_tell_more_and_another_as_at_the_start() {
 #[case::missing(json!({}), "/level")]
 #[case::unknown(json!({"level": "info", "levels": 1}), "/levels")]
 #[tokio::test]
-async fn what_is_no_level_is_refused_and_changes_nothing(#[case] body: Value, #[case] pointer: &str) {
+async fn an_invalid_level_is_refused_and_changes_nothing(#[case] body: Value, #[case] pointer: &str) {
     let server = Server::in_memory().await;
     let client = server.client();
     set(&client, "info").await;

@@ -70,7 +70,7 @@ async fn the_registry_is_counted() {
 }
 
 #[tokio::test]
-async fn what_is_held_seen_spent_and_delivered_is_told() {
+async fn resources_observations_budgets_and_deliveries_are_counted() {
     let mut receiver = Receiver::start().await;
     let settings = webhook::deliveries::DeliverySettings {
         address_policy: AddressPolicy::Everything,
@@ -114,7 +114,7 @@ async fn what_is_held_seen_spent_and_delivered_is_told() {
     ] {
         assert_eq!(samples.get(&format!("plugin_registry_{name}")), Some(&value), "{name}: {samples:#?}");
     }
-    // The last one is counted when its answer has come.
+    // The last request is counted once its response has arrived.
     let delivered = async || {
         let text = client.get("/metrics").answers(200).await.text().to_owned();
         text.contains("plugin_registry_webhook_attempts_total{outcome=\"delivered\"} 6\n")
@@ -125,7 +125,7 @@ async fn what_is_held_seen_spent_and_delivered_is_told() {
 }
 
 #[tokio::test]
-async fn the_older_text_format_is_for_those_who_take_nothing_newer() {
+async fn clients_without_openmetrics_get_the_prometheus_text_format() {
     let server = Server::in_memory().await;
     let client = server.client();
     let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
@@ -141,7 +141,7 @@ async fn the_older_text_format_is_for_those_who_take_nothing_newer() {
 }
 
 #[tokio::test]
-async fn they_can_have_an_address_of_their_own() {
+async fn the_metrics_can_have_a_separate_address() {
     let folder = TempDir::new().unwrap();
     let flags = ["--metrics-listen", "127.0.0.1:0", "--log-format", "json"];
     let daemon = Daemon::start_with(&folder.path().join("registry.db"), &flags).await;
@@ -167,9 +167,9 @@ async fn they_can_have_an_address_of_their_own() {
     daemon.stop().await;
 }
 
-/// Who sends what must not be able to make series without end.
+/// A client must not be able to create unlimited series.
 #[tokio::test]
-async fn what_a_client_sends_makes_no_series() {
+async fn clients_cannot_create_series() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;

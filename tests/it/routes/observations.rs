@@ -14,7 +14,7 @@ async fn with_one() -> SimulatedServer {
 }
 
 #[tokio::test]
-async fn first_sight_is_a_change_and_what_is_as_it_was_is_none() {
+async fn the_first_observation_is_a_change_and_an_equal_one_is_none() {
     let mut passage = with_one().await;
     let report = json!([process("c_a", 7, "alive"), process("c_a", 8, "alive")]);
     assert_eq!(passage.report("h", report.clone()).await, json!({"accepted": 2, "ignored": []}));
@@ -35,7 +35,7 @@ async fn first_sight_is_a_change_and_what_is_as_it_was_is_none() {
 }
 
 #[tokio::test]
-async fn what_is_not_held_or_elsewhere_or_older_is_left_out() {
+async fn unheld_foreign_and_older_observations_are_ignored() {
     let mut passage = with_one().await;
     passage.client.register(&holding("b", "other", &[9], None)).await;
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
@@ -64,7 +64,7 @@ async fn what_is_not_held_or_elsewhere_or_older_is_left_out() {
 }
 
 #[tokio::test]
-async fn the_same_number_with_another_identity_is_reused_and_never_alive() {
+async fn the_same_process_id_with_another_identity_is_reused() {
     let mut passage = with_one().await;
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     let mut anonymous = process("c_a", 7, "alive");
@@ -81,7 +81,7 @@ async fn the_same_number_with_another_identity_is_reused_and_never_alive() {
 }
 
 #[tokio::test]
-async fn an_identity_is_the_same_in_any_order_of_its_fields() {
+async fn the_order_of_its_fields_does_not_change_an_identity() {
     let mut passage = with_one().await;
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     let mut turned = process("c_a", 7, "alive");
@@ -92,12 +92,12 @@ async fn an_identity_is_the_same_in_any_order_of_its_fields() {
 }
 
 #[tokio::test]
-async fn a_released_resource_takes_with_it_what_was_seen_of_it() {
+async fn a_released_resource_loses_its_observation() {
     let passage = with_one().await;
     passage.report("h", json!([process("c_a", 7, "gone"), process("c_a", 8, "alive")])).await;
     passage.client.delete("/plugins/c_a/spawned_pids/7").answers(200).await;
     passage.client.post("/plugins/c_a/spawned_pids", &json!({"spawned_pids": [7]})).answers(200).await;
-    assert_eq!(passage.row("pid=7").await["observed"], Value::Null, "another process, of which nobody knows anything");
+    assert_eq!(passage.row("pid=7").await["observed"], Value::Null, "a new process, without observations");
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "alive");
     passage.client.patch("/plugins/c_a", &json!({"title": "New"})).answers(200).await;
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "alive");
@@ -106,7 +106,7 @@ async fn a_released_resource_takes_with_it_what_was_seen_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_seen_again_grows_stale_and_is_unknown() {
+async fn a_stale_observation_becomes_unknown() {
     let mut passage = with_one().await;
     passage.report("h", json!([process("c_a", 7, "alive"), process("c_a", 8, "gone")])).await;
     passage.pass(175).await;
@@ -147,7 +147,7 @@ async fn the_clock_of_an_agent_may_be_wrong() {
 }
 
 #[tokio::test]
-async fn wrong_reports_are_refused_with_every_wrong_place() {
+async fn wrong_reports_are_refused_with_a_pointer_to_each_error() {
     let passage = with_one().await;
     let with = |field: &str, value: Value| {
         let mut look = process("c_a", 7, "alive");
@@ -172,7 +172,7 @@ async fn wrong_reports_are_refused_with_every_wrong_place() {
 }
 
 #[tokio::test]
-async fn what_was_seen_outlives_a_restart() {
+async fn observations_survive_a_restart() {
     let store = Durable::fresh();
     let clock = new_clock();
     let passage = SimulatedServer::at(&store, &clock, OnGone::Mark).await;

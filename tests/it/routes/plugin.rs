@@ -10,7 +10,7 @@ use crate::harness::{Server, Trace, holding_everything, minimal, named};
 const PATH: &str = "/plugins/transcription_whisper";
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404_for_every_method() {
+async fn an_unknown_plugin_is_a_404_for_every_method() {
     let server = Server::start().await;
     let client = server.client();
     let body = json!({"title": "x"});
@@ -44,7 +44,7 @@ async fn what_is_not_there_is_a_404_for_every_method() {
 }
 
 #[tokio::test]
-async fn head_tells_what_get_would_without_the_body() {
+async fn head_has_the_headers_of_get_and_no_body() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&minimal()).await;
@@ -181,7 +181,7 @@ async fn patch_of_the_identity_names_the_field() {
 }
 
 #[tokio::test]
-async fn delete_forgets_and_a_new_registration_begins_anew() {
+async fn a_registration_after_delete_starts_from_scratch() {
     let server = Server::start().await;
     let client = server.client();
     let first = client.register(&minimal()).await;
@@ -208,7 +208,7 @@ async fn delete_forgets_and_a_new_registration_begins_anew() {
 #[case::other_word(json!({"remote_resource": {"provider": "aws", "status": "Running"}}), "", false)]
 #[case::empty_container(json!({"container_id": ""}), "", false)]
 #[tokio::test]
-async fn delete_of_what_may_run_or_bill_must_be_forced(#[case] held: Value, #[case] word: &str, #[case] kept: bool) {
+async fn delete_of_a_plugin_with_resources_needs_force(#[case] held: Value, #[case] word: &str, #[case] kept: bool) {
     let server = Server::start().await;
     let client = server.client();
     let mut body = minimal();
@@ -233,7 +233,7 @@ async fn a_document_that_grew_by_patches_can_still_be_sent_back() {
     let client = server.client();
     client.register(&minimal()).await;
     let text = "x".repeat(900 * 1024);
-    // Either the registry bounds what it keeps, or it takes back what it shows.
+    // The registry either bounds what it stores, or accepts what it returns.
     for field in ["title", "description", "version"] {
         let reply = client.patch(PATH, &json!({field: text})).send().await;
         assert!([200, 413, 422].contains(&reply.status.as_u16()), "{}", reply.status);

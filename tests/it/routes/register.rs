@@ -63,7 +63,7 @@ async fn the_same_registration_again_makes_no_revision() {
 }
 
 #[tokio::test]
-async fn registering_again_replaces_what_describes_and_keeps_what_is_held() {
+async fn a_second_registration_replaces_the_description_and_keeps_resources() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&holding_everything()).await;
@@ -89,7 +89,7 @@ async fn registering_again_replaces_what_describes_and_keeps_what_is_held() {
 }
 
 #[tokio::test]
-async fn registering_again_releases_what_it_names_as_none() {
+async fn a_second_registration_releases_resources_set_to_null() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&holding_everything()).await;
@@ -113,7 +113,7 @@ async fn a_reply_can_be_sent_back_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn read_only_fields_are_ignored_whatever_they_say() {
+async fn read_only_fields_are_ignored() {
     let server = Server::start().await;
     let mut body = minimal();
     for field in ["unique_id", "revision", "created_at", "updated_at", "observed", "billable"] {
@@ -138,7 +138,7 @@ async fn a_unique_id_that_two_pairs_make_belongs_to_the_first() {
         assert!(problem.detail().contains("\"a_b\"") && problem.detail().contains("\"c\""), "{}", problem.detail());
     }
     assert_eq!(before, Trace::of(&client).await);
-    // Once the holder is gone, the id is free.
+    // Once the first holder of the id is removed, the id is free.
     client.delete("/plugins/a_b_c").answers(204).await;
     assert_eq!(client.register(&named("a", "b_c")).await.json()["category"], "a");
 }
@@ -176,7 +176,7 @@ async fn names_of_any_script_are_addressed_by_their_location() {
 }
 
 #[tokio::test]
-async fn a_schema_of_an_older_draft_is_held_to_its_own_rules() {
+async fn a_schema_of_an_older_draft_follows_its_own_rules() {
     let server = Server::start().await;
     let client = server.client();
     // `exclusiveMinimum: true` is draft 4; since draft 6 it is a number.
@@ -210,11 +210,11 @@ async fn a_reference_to_the_network_or_the_disk_is_never_followed() {
         }
     }
     let called = tokio::time::timeout(std::time::Duration::ZERO, trap.accept()).await;
-    assert!(called.is_err(), "somebody has connected to the address of a $ref");
+    assert!(called.is_err(), "the registry connected to the address of a $ref");
 }
 
 #[tokio::test]
-async fn a_schema_that_refers_to_itself_for_a_part_is_taken_and_for_the_whole_refused() {
+async fn a_recursive_schema_is_accepted_and_an_endless_one_refused() {
     let server = Server::start().await;
     let client = server.client();
     let mut body = named("c", "tree");

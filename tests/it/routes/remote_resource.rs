@@ -49,7 +49,7 @@ async fn the_life_of_a_cloud_machine() {
 }
 
 #[tokio::test]
-async fn a_patch_of_none_makes_one_if_it_is_whole() {
+async fn a_patch_creates_a_remote_resource_if_complete() {
     let (_server, client) = with_one().await;
     let problem = refused_without_trace(&client, client.patch(PATH, &json!({"status": "running"})), 422).await;
     assert_eq!(problem.pointers(), ["/provider"]);

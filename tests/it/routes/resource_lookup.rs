@@ -1,4 +1,4 @@
-//! GET /resources as a look-up: whose is this, and how certain is that?
+//! GET /resources as a look-up: which plugin holds a resource, and with what certainty.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_candidate_for_a_process_is_told_with_its_certainty() {
+async fn every_candidate_for_a_process_has_its_certainty() {
     let passage = SimulatedServer::start().await;
     for (name, host) in [("claims", "h"), ("ended", "h"), ("other", "i"), ("seen", "h")] {
         passage.client.register(&holding(name, host, &[7], None)).await;
@@ -59,7 +59,7 @@ async fn a_container_is_found_by_its_whole_id_and_by_its_first_twelve_digits() {
 }
 
 #[tokio::test]
-async fn what_is_remote_is_found_by_instance_and_by_where_it_answers() {
+async fn a_remote_resource_is_found_by_instance_and_by_endpoint() {
     let passage = SimulatedServer::start().await;
     let body = |name: &str, remote: Value| json!({"name": name, "category": "c", "title": "T", "config_schema": {}, "remote_resource": remote});
     let url = "https://example.com:8443/v1";

@@ -25,7 +25,7 @@ fn row(plugin: &str, kind: &str, host: Option<&str>, id: &str, claimed: &str, bi
     json!({"plugin": plugin, "kind": kind, "host": host, "id": id, "claimed": claimed, "billable": billable})
 }
 
-/// What a plugin claims, without what is known beside it: `findings` and `whois` are about that.
+/// The claims of a plugin alone; `findings` and `resource_lookup` test the observations.
 fn claims(rows: &[Value]) -> Vec<Value> {
     let known = ["observed", "finding", "lease", "certainty", "evidence"];
     let claim = |row: &Value| {
@@ -51,7 +51,7 @@ fn every_row() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_held_thing_is_a_row() {
+async fn every_held_resource_is_a_row() {
     let (_server, client) = with_three().await;
     let reply = client.get("/resources").answers(200).await;
     assert_eq!(claims(&reply.items()), every_row());
@@ -59,7 +59,7 @@ async fn every_held_thing_is_a_row() {
 }
 
 #[tokio::test]
-async fn look_ups_say_whose_it_is() {
+async fn a_lookup_returns_the_holder() {
     let (_server, client) = with_three().await;
     let rows = every_row();
     let pick = |places: &[usize]| places.iter().map(|place| rows[*place].clone()).collect::<Vec<_>>();
@@ -109,7 +109,7 @@ async fn pages_concatenated_are_the_whole() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_refused() {
+async fn invalid_parameters_are_refused() {
     let (_server, client) = with_three().await;
     for query in [
         "kind=gpu",

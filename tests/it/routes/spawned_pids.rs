@@ -36,7 +36,7 @@ async fn the_life_of_a_plugin_that_spawns() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_makes_no_revision() {
+async fn a_write_without_an_effect_makes_no_revision() {
     let (_server, client) = with_one().await;
     let set = client.put(PATH, &pids(&[1, 2])).answers(200).await;
     let calls = [
@@ -66,7 +66,7 @@ async fn what_changes_nothing_makes_no_revision() {
 #[case::misspelt(json!({"spawned_pid": [1]}), "/spawned_pid")]
 #[case::bare_array(json!([1, 2]), "")]
 #[tokio::test]
-async fn what_are_no_pids_is_refused(#[case] body: Value, #[case] pointer: &str) {
+async fn invalid_pids_are_refused(#[case] body: Value, #[case] pointer: &str) {
     let (_server, client) = with_one().await;
     for call in [client.put(PATH, &body), client.post(PATH, &body)] {
         let problem = refused_without_trace(&client, call, 422).await;
@@ -83,7 +83,7 @@ async fn what_are_no_pids_is_refused(#[case] body: Value, #[case] pointer: &str)
 #[case("x")]
 #[case("%20")]
 #[tokio::test]
-async fn a_pid_in_the_path_that_is_none_is_refused(#[case] pid: &str) {
+async fn an_invalid_pid_in_the_path_is_refused(#[case] pid: &str) {
     let (_server, client) = with_one().await;
     let problem = refused_without_trace(&client, client.delete(&format!("{PATH}/{pid}")), 400).await;
     assert!(problem.detail().contains("4294967295"), "{}", problem.detail());

@@ -1,4 +1,4 @@
-//! What webhooks are sent: signed, in order, at least once, and nowhere it may not go.
+//! Webhook deliveries: signed, in order, at least once, and only to allowed addresses.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use plugin_registry::store::webhooks::DeliveryProgress;
 use plugin_registry::webhook::BackOff;
 use plugin_registry::webhook::deliveries::DeliverySettings;
 
-/// Deliveries to this host, tried again at once.
+/// Deliveries to this host, retried at once.
 fn quick() -> DeliverySettings {
     let back_off = BackOff {
         first: SignedDuration::from_millis(1),
@@ -37,7 +37,7 @@ async fn on(store: &Path, webhooks: DeliverySettings) -> Server {
     Setup { webhooks, ..Setup::on(SqliteJournal::open(store).unwrap()) }.start().await
 }
 
-/// Makes a webhook, and returns its document.
+/// Creates a webhook, and returns its document.
 async fn hook(client: &Client, receiver: &Receiver, more: Value) -> Value {
     let mut body = json!({"url": receiver.url()});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -52,7 +52,7 @@ fn path_of(hook: &Value) -> String {
     format!("/webhooks/{}", id_of(hook))
 }
 
-/// Waits until a webhook has come so far.
+/// Waits until a webhook has reached this revision.
 async fn comes_to(server: &Server, hook: &Value, place: impl FnMut(&DeliveryProgress) -> bool) -> DeliveryProgress {
     let mut progress = server.webhooks.watch(id_of(hook)).expect("there is such a webhook");
     within_patience("its progress", progress.wait_for(place)).await.expect("it was changed").clone()
@@ -119,7 +119,7 @@ async fn deliveries_keep_their_order_over_failures_and_their_id_over_attempts() 
 }
 
 #[tokio::test]
-async fn a_target_that_is_down_is_waited_for_and_told_everything() {
+async fn an_unreachable_target_is_retried_and_gets_every_change() {
     let server = in_memory(quick()).await;
     let client = server.client();
     let receiver = Receiver::start().await;
@@ -185,7 +185,7 @@ async fn a_kill_loses_no_delivery() {
 }
 
 #[tokio::test]
-async fn what_the_topic_has_forgotten_is_read_from_the_journal() {
+async fn events_dropped_by_the_topic_are_read_from_the_journal() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let server = on(&store, quick()).await;
@@ -200,7 +200,7 @@ async fn what_the_topic_has_forgotten_is_read_from_the_journal() {
 }
 
 #[tokio::test]
-async fn what_the_journal_has_forgotten_is_never_left_out_in_silence() {
+async fn compacted_events_park_the_webhook() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let mut receiver = Receiver::start().await;
@@ -258,7 +258,7 @@ async fn a_target_that_is_gone_is_parked_until_it_is_enabled_again() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_fails_for_too_long_is_given_up_and_shown() {
+async fn a_delivery_that_fails_too_long_parks_the_webhook() {
     let back_off = BackOff { patience: SignedDuration::from_millis(20), ..quick().back_off };
     let server = in_memory(DeliverySettings { back_off, ..quick() }).await;
     let client = server.client();
@@ -274,7 +274,7 @@ async fn a_delivery_that_fails_for_too_long_is_given_up_and_shown() {
 }
 
 #[tokio::test]
-async fn filters_and_kinds_choose_also_what_leaves_the_filter() {
+async fn plugins_that_leave_the_filter_are_delivered() {
     let server = in_memory(quick()).await;
     let client = server.client();
     let mut active = Receiver::start().await;
@@ -301,7 +301,7 @@ async fn filters_and_kinds_choose_also_what_leaves_the_filter() {
 }
 
 #[tokio::test]
-async fn what_is_paused_or_removed_is_sent_nothing() {
+async fn a_paused_or_removed_webhook_gets_no_delivery() {
     let server = in_memory(quick()).await;
     let client = server.client();
     let mut receiver = Receiver::start().await;
@@ -319,7 +319,7 @@ async fn what_is_paused_or_removed_is_sent_nothing() {
     assert_eq!(witness.revisions(1).await, [3]);
     assert!(receiver.is_silent());
     client.patch(&path_of(&paused), &json!({"enabled": true})).answers(200).await;
-    assert_eq!(receiver.revisions(2).await, [2, 3], "what happened meanwhile is told when it goes on");
+    assert_eq!(receiver.revisions(2).await, [2, 3], "changes during the pause are delivered afterwards");
 }
 
 #[tokio::test]
@@ -340,7 +340,7 @@ async fn a_patch_moves_the_target_and_the_position() {
 }
 
 #[tokio::test]
-async fn a_test_is_sent_at_once_and_tells_what_came_of_it() {
+async fn a_test_delivery_is_sent_at_once_and_its_result_returned() {
     let server = in_memory(quick()).await;
     let client = server.client();
     let mut receiver = Receiver::start().await;
@@ -384,7 +384,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_allowed_once_is_refused_when_the_setting_is_gone() {
+async fn a_private_address_is_refused_once_the_setting_is_off() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let mut receiver = Receiver::start().await;

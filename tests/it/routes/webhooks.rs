@@ -1,4 +1,4 @@
-//! /webhooks: making, listing, changing and removing them. What is delivered is in `webhook_deliveries`.
+//! /webhooks: create, list, change and remove. `webhook_deliveries` tests the deliveries.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::{Daemon, minimal};
 
 const URL: &str = "https://example.com/hook";
 
-/// The document of a reply without the times, which differ.
+/// The document of a response without the times, which differ.
 fn settled(mut document: Value) -> Value {
     for field in ["id", "created_at", "updated_at", "secret"] {
         document.as_object_mut().unwrap().shift_remove(field);
@@ -75,7 +75,7 @@ async fn a_secret_and_an_address_are_never_logged() {
     let flags = ["--webhooks-allow-private", "--log-level", "trace"];
     let daemon = Daemon::start_with(&folder.path().join("registry.db"), &flags).await;
     let client = daemon.client();
-    // Nobody listens at port 1.
+    // No process listens on port 1.
     let body = json!({"url": "http://127.0.0.1:1/t0ken", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
     let made = client.post("/webhooks", &body).answers(201).await.json();
     let test = format!("/webhooks/{}/test", made["id"].as_str().unwrap());
@@ -90,7 +90,7 @@ async fn a_secret_and_an_address_are_never_logged() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_no_more() {
+async fn a_patch_changes_only_the_named_fields() {
     let server = Server::start().await;
     let client = server.client();
     let body = json!({"url": URL, "filters": {"active": true, "category": ["a", "b"]}, "kinds": ["plugin.removed"]});
@@ -131,13 +131,13 @@ async fn a_patch_changes_what_it_names_and_no_more() {
 #[case::description(json!({"url": URL, "description": "x".repeat(1025)}), "/description")]
 #[case::bare(json!([URL]), "")]
 #[tokio::test]
-async fn what_is_no_webhook_is_refused(#[case] body: Value, #[case] pointer: &str) {
+async fn an_invalid_webhook_is_refused(#[case] body: Value, #[case] pointer: &str) {
     let server = Server::in_memory().await;
     let client = server.client();
     let problem = refused_without_trace(&client, client.post("/webhooks", &body), 422).await;
     assert!(problem.pointers().contains(&pointer), "{}", problem.document);
     assert_eq!(client.get("/webhooks").answers(200).await.items(), Vec::<Value>::new());
-    // Nor can one be made of a good one.
+    // Nor can a valid webhook be changed into one.
     if !pointer.is_empty() && body.get("url").is_some() {
         let made = client.post("/webhooks", &json!({"url": URL})).answers(201).await.json();
         let path = format!("/webhooks/{}", made["id"].as_str().unwrap());

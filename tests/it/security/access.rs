@@ -1,4 +1,4 @@
-//! Who is let in, and what a role and a scope let them do.
+//! Authentication, and the permissions of roles and scopes.
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -16,17 +16,17 @@ async fn principals(client: &Client) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn without_tokens_everybody_may_do_everything_and_events_say_so() {
+async fn without_tokens_every_client_may_do_everything_as_anonymous() {
     let server = Server::in_memory().await;
     let client = server.client();
     client.register(&minimal()).await;
-    // A token that is not needed does no harm.
+    // An unneeded token does no harm.
     client.with_token("whatever").get("/plugins").answers(200).await;
     assert_eq!(principals(&client).await, [json!("anonymous")]);
 }
 
 #[tokio::test]
-async fn with_tokens_nobody_is_let_in_without_one() {
+async fn with_tokens_a_request_without_a_token_is_rejected() {
     let server = Server::start().await;
     let bearers = Bearers::of(&server).await;
     let anonymous = &bearers.anonymous;
@@ -39,14 +39,14 @@ async fn with_tokens_nobody_is_let_in_without_one() {
     for wrong in ["", "Basic YTpi", "Bearer", "Bearer x", "Digest y", &format!("Token {unknown}")] {
         anonymous.get("/plugins").header("authorization", wrong).refused(401).await;
     }
-    // Two of them are none, also if one is good.
+    // Two tokens are invalid, even if one of them is valid.
     let good = token(&bearers.admin, json!({"name": "good", "role": "viewer"})).await;
     let one = anonymous.with_token(&good);
     one.get("/plugins").answers(200).await;
     one.get("/plugins").header("authorization", "Bearer x").refused(401).await;
-    // Nowhere else is looked for one.
+    // The registry accepts tokens only in the Authorization header.
     anonymous.get(&format!("/plugins?access_token={good}")).refused(401).await;
-    // Also where nothing is, and where the method is none.
+    // Also for unknown paths, and for methods that a path lacks.
     anonymous.get("/nowhere").refused(401).await;
     anonymous.request(Method::POST, "/healthz").refused(401).await;
     bearers.viewer.get("/nowhere").refused(404).await;
@@ -54,7 +54,7 @@ async fn with_tokens_nobody_is_let_in_without_one() {
 }
 
 #[tokio::test]
-async fn what_everybody_may_know_says_no_more_to_strangers() {
+async fn public_routes_reveal_nothing_more_to_anonymous_clients() {
     let server = Server::start().await;
     let bearers = Bearers::of(&server).await;
     let told = |reply: crate::harness::Reply| reply.json().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -68,7 +68,7 @@ async fn what_everybody_may_know_says_no_more_to_strangers() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_enough_is_told_which_would_be() {
+async fn a_refused_role_learns_the_required_role() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let refused = bearers.viewer.post("/plugins", &minimal()).answers(403).await;
@@ -79,7 +79,7 @@ async fn a_role_that_is_not_enough_is_told_which_would_be() {
 }
 
 #[tokio::test]
-async fn who_has_done_it_is_in_every_event_and_is_kept() {
+async fn every_event_stores_its_principal() {
     let store = Durable::fresh();
     let clock = new_clock();
     let passage = SimulatedServer::at(&store, &clock, OnGone::Mark).await;
@@ -93,7 +93,7 @@ async fn who_has_done_it_is_in_every_event_and_is_kept() {
     bearers.agent.post("/observations", &report).answers(200).await;
     bearers.admin.put("/categories/c", &json!({"display_name": "C"})).answers(200).await;
     let mut passage = passage;
-    // Nobody renews: it is the registry that calls it lost.
+    // No client renews the lease, so the registry declares it lost.
     passage.pass(120).await;
     let wanted = [json!("reporter"), json!("reporter"), json!("agent"), json!("admin"), Value::Null];
     let listed = principals(&bearers.viewer).await;
@@ -113,7 +113,7 @@ async fn who_has_done_it_is_in_every_event_and_is_kept() {
     blocking(move || drop(store)).await;
 }
 
-/// The viewer of another server on the same store: tokens are kept.
+/// A viewer at another server on the same store: the store keeps tokens.
 fn bearers_again(server: &Server, before: &Bearers) -> Client {
     before.viewer.at(server.address)
 }
@@ -131,9 +131,9 @@ async fn a_token_ends_when_its_time_is_over() {
     assert!(short.get("/plugins").refused(401).await.detail().contains("expired"));
 }
 
-/// A plugin cannot be moved from one scope into another by whoever is at home in only one of them.
+/// A client with one scope cannot move a plugin into another scope.
 #[tokio::test]
-async fn nobody_moves_a_plugin_over_the_border_of_a_scope() {
+async fn a_token_cannot_move_a_plugin_across_its_scope() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let scope = json!({"hosts": ["h1"], "labels": {"team": ["a"]}});
@@ -158,15 +158,15 @@ async fn nobody_moves_a_plugin_over_the_border_of_a_scope() {
         one.post("/plugins", &whole).refused(403).await;
         one.put("/plugins/c_mine", &whole).refused(403).await;
     }
-    // Nor into it.
+    // Nor into its own scope.
     one.patch("/plugins/c_other", &mine).refused(403).await;
     one.post("/plugins", &plugin("c", "other", mine.clone())).refused(403).await;
     one.patch("/plugins/c_mine", &json!({"title": "Mine", "labels": {"more": "x"}})).answers(200).await;
 }
 
-/// A lease opens the plugins that carry it, to the one it was granted to, and no way out of a scope.
+/// A lease gives its holder access to the plugins that carry it, and no way out of a scope.
 #[tokio::test]
-async fn a_lease_speaks_for_the_one_that_it_was_granted_to() {
+async fn a_lease_gives_access_only_to_its_holder() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let scope = |host: &str| json!({"hosts": [host]});
@@ -176,13 +176,13 @@ async fn a_lease_speaks_for_the_one_that_it_was_granted_to() {
     let lease = lease["lease_id"].as_str().unwrap().to_owned();
     let path = format!("/leases/{lease}");
     one.post("/leases", &json!({"holder": "app", "host": "h2"})).refused(403).await;
-    // Its own alone are renewed and released.
+    // A client renews and releases only its own leases.
     let refused = two.request(Method::PUT, &path).refused(403).await;
     assert!(refused.detail().contains("not granted to `two`"), "{}", refused.detail());
     two.delete(&path).refused(403).await;
     one.request(Method::PUT, &path).answers(200).await;
     bearers.admin.request(Method::PUT, &path).answers(200).await;
-    // An admin hands a plugin elsewhere over to it.
+    // An admin attaches a plugin of another scope to the lease.
     bearers.admin.register(&plugin("c", "n", json!({"host": "h2", "lease_id": lease}))).await;
     let place = "/plugins/c_n/spawned_pids";
     one.put(place, &json!({"spawned_pids": [1]})).answers(200).await;
@@ -190,17 +190,17 @@ async fn a_lease_speaks_for_the_one_that_it_was_granted_to() {
     one.patch("/plugins/c_n", &json!({"host": "h3"})).refused(403).await;
     one.patch("/plugins/c_n", &json!({"labels": {"team": "x"}})).refused(403).await;
     one.patch("/plugins/c_n", &json!({"lease_id": null})).refused(403).await;
-    // What was given back speaks for nobody.
+    // A released lease gives no access.
     one.delete(&path).answers(204).await;
     one.put(place, &json!({"spawned_pids": [3]})).refused(403).await;
-    // One that another has taken does not widen anybody: it cannot be put onto what is not one's own.
+    // Another client's lease gives no access, either: a client cannot attach it to plugins outside its scope.
     let other = two.post("/leases", &json!({"holder": "app"})).answers(201).await.json()["lease_id"].clone();
     bearers.admin.register(&plugin("c", "far", json!({"host": "h9"}))).await;
     two.patch("/plugins/c_far", &json!({"lease_id": other})).refused(403).await;
 }
 
 #[tokio::test]
-async fn an_agent_tells_of_its_own_host_alone() {
+async fn an_agent_may_report_only_its_own_host() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let agent = bearers.bearer(json!({"name": "agent@h1", "role": "agent", "scope": {"hosts": ["h1"]}})).await;
@@ -217,13 +217,13 @@ async fn an_agent_tells_of_its_own_host_alone() {
         let said = agent.post("/observations", &report(json!("h1"), seen(plugin))).answers(200).await.json();
         assert_eq!(said["accepted"], accepted, "{plugin}: {said}");
     }
-    // Of one that is bound to no host, anything.
+    // An agent without a host in its scope may report any host.
     let said = bearers.agent.post("/observations", &report(json!(null), seen("c_none"))).answers(200).await.json();
     assert_eq!(said["accepted"], 2);
 }
 
 #[tokio::test]
-async fn the_answer_to_a_key_is_for_the_one_who_has_sent_it() {
+async fn idempotency_keys_are_scoped_to_the_token() {
     let server = Server::start().await;
     let bearers = Bearers::of(&server).await;
     let other = bearers.bearer(json!({"name": "other", "role": "reporter"})).await;
@@ -233,7 +233,7 @@ async fn the_answer_to_a_key_is_for_the_one_who_has_sent_it() {
     assert_eq!(send(&bearers.reporter, "one").await.status, 201);
     let again = send(&bearers.reporter, "one").await;
     assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (201, Some("true")));
-    // Neither its answer, nor a refusal because of it.
+    // Another token gets neither the stored response nor a conflict.
     let others = send(&other, "two").await;
     assert_eq!((others.status.as_u16(), others.header("idempotency-replayed")), (201, None));
     assert_eq!(send(&bearers.viewer, "one").await.status, 403);
@@ -251,7 +251,7 @@ async fn a_stream_and_a_long_poll_end_with_the_token() {
     bearers.admin.delete(&format!("/tokens/{}", made["id"].as_str().unwrap())).answers(204).await;
     bearers.reporter.register(&minimal()).await;
     let last = stream.next().await.unwrap();
-    assert_eq!(last.event, "cut_off", "nothing is told any more");
+    assert_eq!(last.event, "cut_off", "no event follows");
     assert_eq!(stream.next().await, None);
     assert_eq!(waiting.await.unwrap().status, 401);
 }

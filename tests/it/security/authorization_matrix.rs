@@ -1,4 +1,4 @@
-//! Every route with every role, made from the description of the API: what is not in these tables fails.
+//! Every route with every role, from the description of the API: an operation missing from these tables fails.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const REPORTERS: &[&str] = &["reporter", "admin"];
 const AGENTS: &[&str] = &["agent", "admin"];
 const ADMINS: &[&str] = &["admin"];
 
-/// Who may use an operation. Written by hand, and not from the code that decides it.
+/// The roles that may use an operation. Written by hand, independent of the code under test.
 fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
     Some(match (method, path) {
         ("get", "/healthz" | "/readyz" | "/openapi.json") => EVERYBODY,
@@ -38,7 +38,7 @@ fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// Every operation: method, path, and what is said of it.
+/// Every operation: method, path, and its description.
 fn operations() -> Vec<(String, String, Value)> {
     let api = description();
     let mut operations = Vec::new();
@@ -51,7 +51,7 @@ fn operations() -> Vec<(String, String, Value)> {
     operations
 }
 
-/// A path to things that are not there, so that nothing is changed by those who may.
+/// A path to resources that do not exist, so that permitted requests change nothing.
 fn nowhere(path: &str) -> String {
     ["id", "budget_id", "webhook_id", "lease_id", "token_id", "name"]
         .iter()
@@ -61,19 +61,19 @@ fn nowhere(path: &str) -> String {
 async fn status(client: &Client, method: &str, path: &str) -> u16 {
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
     let call = client.request(method.clone(), path);
-    // No document at all: whoever may use the route is told so, and nothing is changed.
+    // An invalid document: a permitted role gets an error about it, and nothing changes.
     let call = if method == Method::GET || method == Method::DELETE { call } else { call.json(&json!([])) };
     call.send().await.status.as_u16()
 }
 
 #[tokio::test]
-async fn every_route_is_for_its_roles_and_for_nobody_else() {
+async fn every_route_admits_exactly_its_roles() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let mut wrong = Vec::new();
     for (method, path, operation) in operations() {
         let Some(may) = wanted(&method, &path) else {
-            wrong.push(format!("{method} {path}: nobody has said who may use it"));
+            wrong.push(format!("{method} {path}: the table of permissions lacks it"));
             continue;
         };
         let told: Vec<_> = operation["x-roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -97,7 +97,7 @@ async fn every_route_is_for_its_roles_and_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn without_tokens_every_route_is_for_everybody() {
+async fn without_tokens_every_route_admits_every_client() {
     let server = Server::in_memory().await;
     let client = server.client();
     for (method, path, _) in operations() {
@@ -106,7 +106,7 @@ async fn without_tokens_every_route_is_for_everybody() {
     }
 }
 
-/// What changes the plugin of an id: a good body for each operation that does.
+/// A valid body for each operation that changes a plugin.
 fn changes(id: &str) -> BTreeMap<(String, String), (String, Option<Value>)> {
     let remote = json!({"provider": "aws", "status": "running"});
     let rows: Vec<(&str, &str, Option<Value>)> = vec![
@@ -130,7 +130,7 @@ fn changes(id: &str) -> BTreeMap<(String, String), (String, Option<Value>)> {
     rows.into_iter().map(|(method, path, body)| ((method.into(), path.into()), (path_of(path), body))).collect()
 }
 
-/// Sends a change of the plugin, which stands as `document`.
+/// Sends a change of the plugin, whose current state is `document`.
 async fn change(client: &Client, method: &str, path: &str, body: Option<&Value>, document: &Value) -> u16 {
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
     let call = match body {
@@ -140,7 +140,7 @@ async fn change(client: &Client, method: &str, path: &str, body: Option<&Value>,
     call.send().await.status.as_u16()
 }
 
-/// The object level: a token reaches those plugins that it is for, by every operation there is, and no others.
+/// The object level: a token reaches the plugins of its scope by every operation, and no others.
 #[tokio::test]
 async fn a_scope_holds_for_every_operation_on_a_plugin() {
     let server = Server::in_memory().await;
@@ -162,12 +162,12 @@ async fn a_scope_holds_for_every_operation_on_a_plugin() {
         .map(|(method, path, _)| (method, path))
         .collect();
     for operation in &told {
-        assert!(changes.contains_key(operation), "nobody has said how to use {operation:?}");
+        assert!(changes.contains_key(operation), "no body for {operation:?}");
     }
     for ((method, route), (path, body)) in &changes {
         bearers.admin.post("/plugins", &document).send().await;
         let revision = bearers.admin.get("/stats").answers(200).await.revision();
-        // That check saves nothing, and is asked of no plugin in particular.
+        // Validation saves nothing, and reads no plugin's data.
         let harmless = route.ends_with("/validate");
         let refused = if harmless { 200 } else { 403 };
         assert_eq!(change(&outside, method, path, body.as_ref(), &document).await, refused, "{method} {route}");
@@ -179,7 +179,7 @@ async fn a_scope_holds_for_every_operation_on_a_plugin() {
             assert!(matches!(answered, 200 | 204), "{name}: {method} {route}: {answered}");
         }
     }
-    // And what is new.
+    // And new plugins.
     for (client, category, answered) in [(&inside, "mine", 201), (&inside, "other", 403), (&by_lease, "any", 403)] {
         let new = plugin(category, "new", json!({"lease_id": lease}));
         assert_eq!(client.post("/plugins", &new).send().await.status, answered, "{category}");
@@ -192,14 +192,14 @@ async fn a_scope_holds_for_every_operation_on_a_plugin() {
     assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(201), &json!(403)));
 }
 
-/// What is held does not keep an admin, or whoever it belongs to, from removing it.
+/// Held resources do not keep an admin, or the owner, from removing the plugin.
 fn force(method: &str, route: &str) -> &'static str {
     if method == "delete" && route == "/plugins/{id}" { "?force=true" } else { "" }
 }
 
-/// The property level: what a request may not set is refused, or left out, whoever asks.
+/// The property level: read-only properties in a request are refused or ignored, for every role.
 #[tokio::test]
-async fn nothing_can_be_set_that_is_not_the_clients_to_set() {
+async fn clients_cannot_set_read_only_properties() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     let derived = json!({

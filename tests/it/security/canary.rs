@@ -1,4 +1,4 @@
-//! Secrets are in no log, event, error, list, metric or file that is not for them: canaries are searched for.
+//! Secrets are in no log, event, error, list, metric or foreign file: the test searches for canaries.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -7,14 +7,14 @@ use crate::harness::bearers::plugin;
 use crate::harness::process::{binary, run};
 use crate::harness::{Client, Daemon};
 
-/// In a configuration, where the schema marks it.
+/// A secret in a configuration, where the schema marks it.
 const CONFIG: &str = "canary-config-7f3a";
-/// In a configuration, where it does not.
+/// A secret in a configuration, where the schema does not mark it.
 const PLAIN: &str = "canary-plain-91bc";
-/// What webhooks are signed with, in base64.
+/// The signing key of webhooks, in base64.
 const WEBHOOK: &str = "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5";
 
-/// Everything that was answered to anybody, but for what has to have a secret.
+/// All responses to all clients, except those that must contain a secret.
 #[derive(Default)]
 struct Heard(String);
 
@@ -31,7 +31,7 @@ impl Heard {
 }
 
 #[tokio::test]
-async fn no_secret_is_anywhere_but_where_it_belongs() {
+async fn no_secret_leaks() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let store = format!("sqlite:{}", path.display());
@@ -65,7 +65,7 @@ async fn no_secret_is_anywhere_but_where_it_belongs() {
     admin.register(&plugin("c", "n", json!({"config_schema": schema}))).await;
     let config = "/plugins/c_n/config";
     assert_eq!(heard.ask(&admin, "PUT", config, Some(&json!({"key": CONFIG}))).await, 200);
-    // What is refused is not repeated, neither as a value nor as what it should be.
+    // A refusal repeats neither the rejected value nor the expected one.
     for wrong in [
         json!({"key": CONFIG, "mode": PLAIN}),
         json!({"key": [PLAIN]}),
@@ -80,7 +80,7 @@ async fn no_secret_is_anywhere_but_where_it_belongs() {
     let id = admin.post("/webhooks", &webhook).answers(201).await.json()["id"].as_str().unwrap().to_owned();
     heard.ask(&admin, "GET", &format!("/webhooks/{id}"), None).await;
     heard.ask(&admin, "POST", "/webhooks", Some(&json!({"url": "nonsense", "secret": WEBHOOK}))).await;
-    // A token in the wrong place, and one that is not in force any more.
+    // A token in the wrong place, and a revoked token.
     let revoked = admin.post("/tokens", &json!({"name": "gone", "role": "admin"})).answers(201).await.json();
     let revoked_token = revoked["token"].as_str().unwrap().to_owned();
     admin.delete(&format!("/tokens/{}", revoked["id"].as_str().unwrap())).answers(204).await;
@@ -129,7 +129,7 @@ async fn no_secret_is_anywhere_but_where_it_belongs() {
             assert!(!text.contains(secret), "{place} tells {secret}");
         }
     }
-    // A token is not even in the store.
+    // Even the store does not contain the token.
     let mut kept = std::fs::read(&path).unwrap();
     kept.extend(std::fs::read(folder.path().join("registry.db-wal")).unwrap_or_default());
     for secret in [&admin_token[21..], &viewer_token[21..]] {

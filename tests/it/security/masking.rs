@@ -1,4 +1,4 @@
-//! Secrets in configurations: shown to those who may change them, and to nobody else.
+//! Secrets in configurations: visible only to clients that may change them.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn config() -> Value {
 }
 
 #[tokio::test]
-async fn secrets_are_for_admins_and_for_the_plugins_own_reporter() {
+async fn only_clients_that_may_change_a_plugin_see_its_secrets() {
     let server = Server::start().await;
     let bearers = Bearers::of(&server).await;
     let scoped = |category: &str| json!({"name": category, "role": "reporter", "scope": {"categories": [category]}});
@@ -62,9 +62,9 @@ async fn without_tokens_nothing_is_masked() {
     assert_eq!(client.get(PATH).answers(200).await.json(), config());
 }
 
-/// Whoever has read a configuration with masks and sends it back would lose the secrets.
+/// A client that reads a masked configuration and sends it back would otherwise overwrite the secrets.
 #[tokio::test]
-async fn a_mask_is_not_saved_for_a_secret() {
+async fn a_mask_never_replaces_a_saved_secret() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     bearers.reporter.register(&plugin("c", "n", json!({"config_schema": schema()}))).await;
@@ -74,7 +74,7 @@ async fn a_mask_is_not_saved_for_a_secret() {
     problem.about("/api_key");
     problem.about("/users/1/password");
     assert_eq!(bearers.admin.get(PATH).answers(200).await.json(), config(), "the secrets are kept");
-    // Where no secret belongs, it is a text as any other.
+    // At a place without a secret, the mask is ordinary text.
     let plain = json!({"endpoint": MASK, "api_key": "s3cret-4"});
     bearers.reporter.put(PATH, &plain).answers(200).await;
     assert_eq!(bearers.admin.get(PATH).answers(200).await.json(), plain);

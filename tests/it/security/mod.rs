@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Authentication, roles and scopes, secrets.
 
 mod access;
 mod authorization_matrix;

@@ -1,4 +1,4 @@
-//! Pages that a browser has from elsewhere, while no tokens are configured.
+//! Requests of pages from other origins, while no tokens are configured.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn status(server: &Server, fields: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_of_ours_is_not_answered() {
+async fn a_request_for_another_host_name_is_rejected() {
     let server = allowing(&["registry.example"], &[]).start().await;
     let port = server.address.port();
     for good in ["127.0.0.1", &format!("127.0.0.1:{port}"), "[::1]:80", "localhost", "registry.example:8080"] {
@@ -33,7 +33,7 @@ async fn a_name_that_is_none_of_ours_is_not_answered() {
     }
     let refused = server.raw().await.ask("POST /plugins HTTP/1.1\r\nHost: evil.example\r\n\r\n").await;
     assert_eq!(refused.status, 421);
-    // It says only that it lives, and a name may be what a load balancer asks by.
+    // The health check reveals nothing, and a load balancer may use any name.
     let lives = server.raw().await.ask("GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n").await;
     assert_eq!(lives.status, 200);
     let ready = server.raw().await.ask("GET /readyz HTTP/1.1\r\nHost: evil.example\r\n\r\n").await;
@@ -41,7 +41,7 @@ async fn a_name_that_is_none_of_ours_is_not_answered() {
 }
 
 #[tokio::test]
-async fn a_page_from_elsewhere_changes_and_learns_nothing() {
+async fn a_page_of_another_origin_reads_and_writes_nothing() {
     let server = allowing(&[], &["https://dash.example"]).start().await;
     let client = server.client();
     let own = format!("http://{}", server.address);
@@ -58,7 +58,7 @@ async fn a_page_from_elsewhere_changes_and_learns_nothing() {
 }
 
 #[tokio::test]
-async fn with_tokens_no_page_has_one_and_names_do_not_matter() {
+async fn with_tokens_host_names_and_origins_are_not_checked() {
     let server = Server::in_memory().await;
     let bearers = Bearers::of(&server).await;
     bearers.viewer.get("/plugins").header("origin", "https://other.example").answers(200).await;

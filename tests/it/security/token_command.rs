@@ -1,4 +1,4 @@
-//! `plugin-registry token`, beside a registry that runs; and the commands that show a token.
+//! `plugin-registry token`, beside a running registry; and the commands that send a token.
 
 use std::process::Output;
 
@@ -14,7 +14,7 @@ fn said(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Asks until the answer has a status: the daemon looks every two seconds.
+/// Repeats a request until it gets a status: the daemon reads tokens every two seconds.
 async fn until(client: &Client, status: u16) {
     let asked = async {
         while client.get("/plugins").send().await.status != status {
@@ -25,7 +25,7 @@ async fn until(client: &Client, status: u16) {
 }
 
 #[tokio::test]
-async fn tokens_are_made_and_revoked_in_the_store_while_a_registry_runs_on_it() {
+async fn tokens_can_be_created_and_revoked_beside_a_running_registry() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let store = format!("sqlite:{}", path.display());
@@ -80,7 +80,7 @@ async fn tokens_are_made_and_revoked_in_the_store_while_a_registry_runs_on_it() 
 }
 
 #[tokio::test]
-async fn the_commands_show_their_token_and_their_name_is_in_the_events() {
+async fn commands_send_their_token_and_events_have_its_name() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let store = format!("sqlite:{}", path.display());
@@ -105,7 +105,7 @@ async fn the_commands_show_their_token_and_their_name_is_in_the_events() {
         events.iter().map(|event| event["principal"].clone()).collect()
     };
     exec(&[]).await;
-    assert!(by().await.is_empty(), "without a token nothing is told");
+    assert!(by().await.is_empty(), "without a token nothing is registered");
     said(&exec(&[("PLUGIN_REGISTRY_TOKEN_FILE", file.to_str().unwrap())]).await);
     let told = by().await;
     assert!(!told.is_empty() && told.iter().all(|name| name == "app"), "{told:?}");
@@ -138,7 +138,7 @@ async fn a_generated_token_and_its_entry_in_a_file_belong_together() {
 }
 
 #[tokio::test]
-async fn an_open_registry_warns_when_others_can_reach_it() {
+async fn a_registry_without_tokens_warns_if_other_machines_reach_it() {
     let folder = TempDir::new().unwrap();
     let loud = "NO TOKENS ARE CONFIGURED";
     let mut command = binary();

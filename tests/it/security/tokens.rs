@@ -17,7 +17,7 @@ use plugin_registry::store::tokens::REVOKED_FOR;
 use plugin_registry::store::{Addition, TokenStore};
 
 #[tokio::test]
-async fn a_token_is_made_shown_once_listed_and_revoked() {
+async fn a_token_is_created_shown_once_listed_and_revoked() {
     let server = Server::start().await;
     let bearers = Bearers::of(&server).await;
     let terms = json!({
@@ -55,7 +55,7 @@ async fn a_token_is_made_shown_once_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn the_first_token_is_an_admins_and_closes_the_door() {
+async fn the_first_token_is_an_admins_and_ends_open_access() {
     let server = Server::start().await;
     let client = server.client();
     client.post("/tokens", &json!({"name": "n", "role": "viewer"})).refused(422).await.about("/role");
@@ -63,7 +63,7 @@ async fn the_first_token_is_an_admins_and_closes_the_door() {
     let admin = client.with_token(&token(&client, json!({"name": "admin", "role": "admin"})).await);
     client.get("/plugins").refused(401).await;
     client.post("/tokens", &json!({"name": "mine", "role": "admin"})).refused(401).await;
-    // Nor is it opened again by taking the last one away.
+    // The removal of the last token does not reopen the registry.
     let id = admin.get("/tokens").answers(200).await.items()[0]["id"].as_str().unwrap().to_owned();
     admin.delete(&format!("/tokens/{id}")).answers(204).await;
     client.get("/plugins").refused(401).await;
@@ -86,14 +86,14 @@ async fn tokens_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn another_process_on_the_store_learns_of_tokens_and_of_their_end() {
+async fn another_process_on_the_store_notices_new_and_revoked_tokens() {
     let store = Durable::fresh();
     let one = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
     let two = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
     let open = two.client();
     open.get("/plugins").answers(200).await;
     let bearers = Bearers::of(&one).await;
-    // As its task does it every two seconds.
+    // As the background task does every two seconds.
     two.tokens.refresh().await.unwrap();
     open.get("/plugins").refused(401).await;
     bearers.viewer.at(two.address).get("/plugins").answers(200).await;
@@ -108,7 +108,7 @@ async fn another_process_on_the_store_learns_of_tokens_and_of_their_end() {
 }
 
 #[tokio::test]
-async fn the_task_reads_them_again_and_tells_the_store_of_their_use() {
+async fn the_background_task_reloads_tokens_and_records_their_use() {
     let store = Durable::fresh();
     let server = Setup { journal: store.open(), ..Setup::in_memory() }.start().await;
     let bearers = Bearers::of(&server).await;
@@ -117,7 +117,7 @@ async fn the_task_reads_them_again_and_tells_the_store_of_their_use() {
     let task = tokio::spawn(server.tokens.clone().run(move || now, async { drop(stopped.await) }));
     let kept = Arc::clone(server.registry.tokens());
     let id = bearers.admin.get("/tokens").answers(200).await.items()[0]["id"].as_str().unwrap().to_owned();
-    // Revoked behind its back, as by another process or the command line.
+    // Revoked in the store, as by another process or the command line.
     let revoked = TokenId::named(&id);
     let store_of = Arc::clone(&kept);
     assert!(blocking(move || store_of.revoke(&revoked, now)).await.unwrap());
@@ -149,7 +149,7 @@ fn entry(name: &str, role: &str, text: &TokenText) -> String {
 }
 
 #[tokio::test]
-async fn a_file_of_tokens_is_read_again_when_it_changes() {
+async fn a_changed_file_of_tokens_is_reloaded() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("tokens.toml");
     let (one, two) = (TokenText::generate(), TokenText::generate());
@@ -162,7 +162,7 @@ async fn a_file_of_tokens_is_read_again_when_it_changes() {
     second.get("/plugins").refused(401).await;
     let listed = first.get("/tokens").answers(200).await.items();
     assert_eq!((&listed[0]["name"], &listed[0]["source"]), (&json!("one"), &json!("file")));
-    // It is not for the API to change, nor is its name to be used twice.
+    // The API can neither change this token nor use its name twice.
     first.delete(&format!("/tokens/{}", one.id())).refused(409).await;
     first.post("/tokens", &json!({"name": "one", "role": "viewer"})).refused(409).await;
     first.post("/tokens", &json!({"name": "other", "role": "viewer"})).answers(201).await;
@@ -170,7 +170,7 @@ async fn a_file_of_tokens_is_read_again_when_it_changes() {
     server.tokens.refresh().await.unwrap();
     first.get("/plugins").refused(401).await;
     second.get("/plugins").answers(200).await;
-    // What is wrong, half written or gone changes nothing.
+    // A wrong, partial or missing file changes nothing.
     for wrong in ["[[token]]\nname = ", "[[tokens]]", "{"] {
         std::fs::write(&path, wrong).unwrap();
         server.tokens.refresh().await.unwrap();
@@ -179,7 +179,7 @@ async fn a_file_of_tokens_is_read_again_when_it_changes() {
     std::fs::remove_file(&path).unwrap();
     server.tokens.refresh().await.unwrap();
     second.get("/plugins").answers(200).await;
-    // An empty one lets nobody in, and opens nothing.
+    // An empty file admits no client, and does not open the registry.
     std::fs::write(&path, "").unwrap();
     server.tokens.refresh().await.unwrap();
     second.get("/plugins").refused(401).await;
@@ -187,7 +187,7 @@ async fn a_file_of_tokens_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_lets_nobody_in() {
+async fn an_unreadable_file_of_tokens_admits_no_client() {
     let folder = TempDir::new().unwrap();
     let server = with_file(&folder).await;
     server.client().get("/plugins").refused(503).await;
@@ -217,7 +217,7 @@ pub(crate) fn new(name: &str, second: i64) -> Token {
     }
 }
 
-/// Terms, by the way of a file: nothing else reads them outside the crate.
+/// Parses terms through a file, the only way from outside the crate.
 fn terms(document: Value) -> TokenTerms {
     let mut document = document;
     document["token"] = TokenText::generate().reveal().into();
@@ -283,7 +283,7 @@ fn what_was_revoked_long_ago_is_forgotten(kind: &Kind) {
 }
 
 #[test]
-fn a_hash_is_no_secret_twice() {
+fn each_hash_of_a_token_has_its_own_salt() {
     let text = TokenText::generate();
     assert_ne!(text.hash().to_text(), text.hash().to_text(), "each is salted by itself");
     assert!(SaltedHash::from_text(&text.hash().to_text()).is_some());

@@ -1,4 +1,4 @@
-//! Archives as bytes, and stores of either kind that are told as one and filled from one.
+//! Archives as bytes: either kind of store writes them, and either kind is filled from them.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -15,7 +15,7 @@ use plugin_registry::store::archive::writer::{ArchiveWriter, Content};
 use plugin_registry::store::archive::{Archived, Auxiliary, Part, digest};
 use plugin_registry::store::row::ChangeRow;
 
-/// A store as it was told.
+/// An archive of a store.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) snapshot: Snapshot,
@@ -83,7 +83,7 @@ fn replayed(told: &Told) -> Result<(), StoreError> {
     replay.finish()
 }
 
-/// A store that holds the changes of a machine, and has forgotten some.
+/// A store with the changes of a machine, some of which are compacted.
 pub(crate) fn filled(machine: &Machine, compact_revision: u64) -> (Durable, Box<dyn Archived>) {
     let store = Durable::fresh();
     let mut archived = store.url().open_archived().unwrap();
@@ -126,7 +126,7 @@ fn any_history_with_any_horizon_is_moved_exactly() {
                     }
                 }
             }
-            // It goes on where it was: what stood is still known.
+            // The store goes on from there: the plugins are still known.
             let state = back.snapshot.state.clone();
             prop_assert_eq!(to.begin(&state).unwrap(), []);
             to.roll_back();
@@ -139,7 +139,7 @@ fn any_history_with_any_horizon_is_moved_exactly() {
 }
 
 #[test]
-fn a_store_that_holds_something_is_not_filled() {
+fn import_into_a_store_that_is_not_empty_is_refused() {
     let (_store, mut archived) = filled(&history(), 0);
     let before = dump(&mut *archived);
     let archive = written(&before, Content::History);
@@ -149,7 +149,7 @@ fn a_store_that_holds_something_is_not_filled() {
 }
 
 #[test]
-fn an_archive_that_was_cut_or_altered_anywhere_leaves_nothing_behind() {
+fn a_truncated_or_altered_archive_changes_nothing() {
     let (_store, mut from) = filled(&history(), 9);
     for content in [Content::Configs, Content::History] {
         let archive = written(&dump(&mut *from), content);
@@ -182,17 +182,17 @@ fn an_archive_that_was_cut_or_altered_anywhere_leaves_nothing_behind() {
 
 type Lines = Vec<Value>;
 
-/// What the line of the only lease says.
+/// The fields in the line of the only lease.
 fn of_lease(lines: &mut Lines) -> &mut Value {
     lines.iter_mut().find_map(|line| line.get_mut("lease")).unwrap()
 }
 
-/// Where that line is.
+/// The index of that line.
 fn place_of_lease(lines: &Lines) -> usize {
     lines.iter().position(|line| line.get("lease").is_some()).unwrap()
 }
 
-/// What is wrong with a line although its digest is right.
+/// The fault of a line whose digest is right.
 #[rstest]
 #[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "differs from the first line")]
 #[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(3), "format 3")]

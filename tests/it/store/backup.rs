@@ -14,7 +14,7 @@ use crate::harness::{Client, Daemon, RawConnection, Server, blocking, minimal, n
 use crate::store::archive::{Told, read};
 use crate::store::moving::{FURNISHED, PAST, PRESENT, answers, digests, done, furnish, lease, refused, url};
 
-/// A file in a folder, as a command takes it.
+/// A file in a folder, as an argument of a command.
 fn file(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
@@ -23,7 +23,7 @@ async fn backed_up(store: &Path, to: &str) -> String {
     done(&["backup", to, "--store", &url(store)]).await
 }
 
-/// The lines of a backup, but for what differs between two of the same registry: when it was made, and of which store.
+/// The lines of a backup without its time and its store, which differ between two backups of the same registry.
 fn lines(path: &str) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
@@ -34,7 +34,7 @@ fn lines(path: &str) -> Vec<String> {
     lines
 }
 
-/// Makes a webhook that holds a secret, and a write that can be repeated.
+/// Creates a webhook with a secret, and a write with an Idempotency-Key.
 async fn furnish_beside(client: &Client) {
     let hook = json!({"url": "https://hooks.example.com/canary-hook", "secret": "whsec_Y2FuYXJ5LXNlY3JldC1jYW5hcnktc2VjcmV0",
         "enabled": false});
@@ -42,7 +42,7 @@ async fn furnish_beside(client: &Client) {
     assert_eq!(write_with_key(client).await, (FURNISHED + 1, None));
 }
 
-/// A registration that may be sent again; the revision that it has led to, and whether it was done before.
+/// A registration with an Idempotency-Key; returns its revision, and whether it is a repeat.
 async fn write_with_key(client: &Client) -> (u64, Option<String>) {
     let call = client.post("/plugins", &named("c", "kept")).header("idempotency-key", "\"kept\"");
     let reply = call.answers(201).await;
@@ -50,7 +50,7 @@ async fn write_with_key(client: &Client) -> (u64, Option<String>) {
 }
 
 #[tokio::test]
-async fn a_backup_holds_all_that_a_restart_would_find_again() {
+async fn a_backup_restores_everything_that_a_restart_finds() {
     let folder = TempDir::new().unwrap();
     let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
     let (first, second) = (file(&folder, "first.backup"), file(&folder, "second.backup"));
@@ -69,7 +69,7 @@ async fn a_backup_holds_all_that_a_restart_would_find_again() {
     assert_eq!(std::fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
     daemon.stop().await;
 
-    // A backup can be looked at as a store can, with the same digests.
+    // `store verify` accepts a backup as it does a store, with the same digests.
     let report = done(&["store", "verify", "--archive", &first]).await;
     let (state, journal) = digests(&url(&from)).await;
     assert!(report.contains(&state) && report.contains(&journal), "{report}");
@@ -90,9 +90,9 @@ async fn a_backup_holds_all_that_a_restart_would_find_again() {
     restored.stop().await;
 }
 
-/// The drill: writers write, backups are made, the disk is lost, and what comes back is a revision that existed.
+/// The drill: clients write, backups run, the disk is lost, and the restored registry is at a revision that existed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_that_was_lost_under_load_comes_back_as_a_revision_that_existed() {
+async fn a_restore_after_a_loss_under_load_gives_a_revision_that_existed() {
     let folder = TempDir::new().unwrap();
     let home = TempDir::new().unwrap();
     let (lost, found) = (home.path().join("registry.db"), folder.path().join("registry.db"));
@@ -105,14 +105,14 @@ async fn a_registry_that_was_lost_under_load_comes_back_as_a_revision_that_exist
             tokio::spawn(async move {
                 for n in 1.. {
                     let plugin = named(&format!("c{writer}"), &format!("n{}", n % 50));
-                    // Once the server is gone, so is this writer.
+                    // This writer ends with the server.
                     let pids = json!({"spawned_pids": [n]});
                     let path = format!("/plugins/c{writer}_n{}/spawned_pids", n % 50);
                     for call in [client.post("/plugins", &plugin), client.put(&path, &pids)] {
                         let Some(reply) = call.attempted().await else { return };
                         assert!(reply.status.is_success(), "{}", reply.text());
                     }
-                    // Nobody counts any more once there were enough.
+                    // The receiver is gone once there are enough.
                     let _counted = said.send(());
                 }
             })
@@ -131,7 +131,7 @@ async fn a_registry_that_was_lost_under_load_comes_back_as_a_revision_that_exist
         }
         let text = std::fs::read(&path).unwrap();
         let revision = blocking(move || Told::by(read(&text).unwrap()).snapshot.state.revision().0).await;
-        // What the registry itself says that it was then.
+        // The registry's own answer at that time.
         let tag = client.get(&format!("/plugins/c0_n1?min_revision={revision}")).answers(200).await.etag();
         let stood = client.get(&format!("/plugins?as_of={revision}&limit=10000")).answers(200).await;
         let cursor = client.get("/plugins?limit=1").answers(200).await.next_cursor().unwrap();
@@ -152,7 +152,7 @@ async fn a_registry_that_was_lost_under_load_comes_back_as_a_revision_that_exist
         let now = client.get("/plugins?limit=10000").answers(200).await;
         assert_eq!(now.revision(), revision);
         assert_eq!(now.json()["items"], stood.json()["items"]);
-        // What clients have of the history that was lost is not taken for this one.
+        // Clients with the lost history do not mistake the restored one for it.
         let store = stood.store();
         assert_ne!(now.store(), store);
         client.get(&format!("/plugins?limit=1&cursor={cursor}")).refused(410).await;
@@ -166,7 +166,7 @@ async fn a_registry_that_was_lost_under_load_comes_back_as_a_revision_that_exist
 }
 
 #[tokio::test]
-async fn a_backup_that_was_cut_off_is_none_and_leaves_the_one_before() {
+async fn an_interrupted_backup_leaves_the_previous_one() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let path = file(&folder, "registry.backup");
@@ -177,7 +177,7 @@ async fn a_backup_that_was_cut_off_is_none_and_leaves_the_one_before() {
     let lines: String = (0..200).map(|n| named("c", &format!("{n}-{}", "x".repeat(200))).to_string() + "\n").collect();
     daemon.client().import(lines).await;
     daemon.stop().await;
-    // The kernel ends it in the middle of the file (SIGXFSZ).
+    // The kernel kills the process in the middle of the file (SIGXFSZ).
     let mut command = Command::new("sh");
     command.args([
         "-c",
@@ -191,11 +191,11 @@ async fn a_backup_that_was_cut_off_is_none_and_leaves_the_one_before() {
     let complained =
         refused(&["restore", &format!("{path}.partial"), "--store", &url(&folder.path().join("x.db"))]).await;
     assert!(complained.contains("nothing was restored"), "{complained}");
-    // The next one does not mind.
+    // The next backup succeeds.
     backed_up(&store, &path).await;
     assert!(std::fs::read(&path).unwrap().len() > before.len());
     assert!(!Path::new(&format!("{path}.partial")).exists());
-    // Somewhere else nothing is left at all.
+    // Without an earlier backup, no file is left.
     let nowhere = file(&folder, "not/there.backup");
     let complained = refused(&["backup", &nowhere, "--store", &url(&store)]).await;
     assert!(complained.contains("cannot be written"), "{complained}");
@@ -205,7 +205,7 @@ async fn a_backup_that_was_cut_off_is_none_and_leaves_the_one_before() {
 }
 
 #[tokio::test]
-async fn what_a_store_holds_is_thrown_away_only_when_that_is_asked_for() {
+async fn restore_replaces_a_store_only_with_replace() {
     let folder = TempDir::new().unwrap();
     let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
     let path = file(&folder, "registry.backup");
@@ -219,7 +219,7 @@ async fn what_a_store_holds_is_thrown_away_only_when_that_is_asked_for() {
     assert!(complained.contains("the store is not empty"), "{complained}");
     there.client().get("/plugins/c_mine").answers(200).await;
     done(&["restore", &path, "--store", &url(&to), "--replace"]).await;
-    // A server that knew what was there before does not mix the two.
+    // A running server does not mix the old contents with the new.
     there.client().post("/plugins", &named("c", "late")).refused(503).await;
     there.stop().await;
     let again = Daemon::start(&to).await;
@@ -227,7 +227,7 @@ async fn what_a_store_holds_is_thrown_away_only_when_that_is_asked_for() {
     assert_eq!(again.client().register(&named("c", "next")).await.revision(), FURNISHED + 2);
     again.stop().await;
 
-    // An export is no backup, and what belongs to a place is not imported elsewhere.
+    // `restore` refuses an export, and `import` leaves out the auxiliary data.
     let (export, elsewhere) = (file(&folder, "registry.ndjson"), folder.path().join("elsewhere.db"));
     done(&["export", "--store", &url(&from), "--with-configs", "--with-history", "--output", &export]).await;
     let complained = refused(&["restore", &export, "--store", &url(&elsewhere)]).await;
@@ -264,12 +264,12 @@ async fn a_backup_is_read_by_http_from_every_store() {
     }
 }
 
-/// A client that takes its backup slowly holds up no write, and one that goes away gives its place to others.
+/// A slow client of a backup blocks no write, and an interrupted one releases its permit.
 #[tokio::test]
 async fn one_backup_is_made_at_a_time() {
     let server = Server::in_file().await;
     let client = server.client();
-    // More than what the sockets between us take.
+    // More than the socket buffers take.
     let long = "x".repeat(900_000);
     for n in 0..4 {
         let plugin =
@@ -298,16 +298,16 @@ async fn one_backup_is_made_at_a_time() {
     server.stop().await;
 }
 
-/// SQLite begins its log anew when nobody reads it any more.
+/// SQLite can restart its log only while no reader uses it.
 #[tokio::test]
-async fn a_backup_that_is_taken_slowly_does_not_make_the_log_grow() {
+async fn a_slow_backup_does_not_grow_the_log() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let daemon = Daemon::start(&store).await;
     let client = daemon.client();
     let long = "x".repeat(900_000);
     let plugin = |n: usize| json!({"category": "c", "name": n.to_string(), "title": "T", "config_schema": {}, "description": long});
-    // More than what the sockets between us take.
+    // More than the socket buffers take.
     for n in 0..16 {
         client.register(&plugin(n)).await;
     }
@@ -324,7 +324,7 @@ async fn a_backup_that_is_taken_slowly_does_not_make_the_log_grow() {
 }
 
 #[tokio::test]
-async fn an_open_registry_gives_no_backup_to_the_network() {
+async fn a_registry_without_tokens_serves_no_backup_to_other_machines() {
     let folder = TempDir::new().unwrap();
     let mut command = binary();
     command.args(["serve", "--listen", "0.0.0.0:0", "--store", &url(&folder.path().join("registry.db"))]);

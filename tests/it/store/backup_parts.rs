@@ -1,4 +1,4 @@
-//! What a backup has more than an export, and a store that is filled anew, in every durable store.
+//! The parts of a backup that an export lacks, and the replacement of a store, in every durable store.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,8 @@ use plugin_registry::store::archive::writer::Content;
 use plugin_registry::store::webhooks::DeliveryProgress;
 use plugin_registry::store::{Addition, Batch, KeptWebhook};
 
-/// Tokens, one of them revoked; webhooks with every field and with few, and answers whose keys every database would sort in another way.
+/// Tokens, one of them revoked; webhooks with all fields and with few; and responses whose keys databases sort
+/// differently.
 fn put_beside(store: &mut dyn Archived) {
     let time = |second: i64| Some(Timestamp::from_microsecond(second * 1_000_000 + 1).unwrap());
     let far = DeliveryProgress {
@@ -60,7 +61,7 @@ fn put_beside(store: &mut dyn Archived) {
 }
 
 #[test]
-fn a_backup_has_what_is_kept_beside_the_journal_and_nothing_else_has() {
+fn only_a_backup_has_the_auxiliary_data() {
     let (_from, mut from) = filled(&history(), 9);
     put_beside(&mut *from);
     let parts = dump(&mut *from);
@@ -94,7 +95,7 @@ fn a_backup_has_what_is_kept_beside_the_journal_and_nothing_else_has() {
 }
 
 #[test]
-fn what_a_store_holds_is_replaced_by_all_of_a_backup_or_by_nothing_of_it() {
+fn a_replacement_of_a_store_is_atomic() {
     let (_from, mut from) = filled(&history(), 9);
     put_beside(&mut *from);
     let told = Told::by(dump(&mut *from));
@@ -125,7 +126,7 @@ fn what_a_store_holds_is_replaced_by_all_of_a_backup_or_by_nothing_of_it() {
 }
 
 #[test]
-fn a_backup_takes_no_place_among_tokens_that_are_there() {
+fn restore_into_a_store_with_tokens_is_refused_without_replace() {
     let (_from, mut from) = filled(&history(), 9);
     put_beside(&mut *from);
     let backup = written(&dump(&mut *from), Content::Backup);

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent requests.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ async fn sixty_four_registrations_at_once_have_distinct_gapless_revisions() {
                 );
                 let own = reply.json()["revision"].as_u64().unwrap();
                 assert!(reply.revision() >= own);
-                // Whoever has an answer reads its own write.
+                // A client that has a response reads its own write.
                 let read = client.get(reply.header("location").unwrap()).answers(200).await;
                 assert!(read.revision() >= own);
                 own
@@ -36,7 +36,7 @@ async fn sixty_four_registrations_at_once_have_distinct_gapless_revisions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_that_register_the_same_one_creates_it() {
+async fn exactly_one_of_many_concurrent_registrations_creates_the_plugin() {
     let server = Server::start().await;
     let tasks: Vec<_> = (0..32)
         .map(|_| {
@@ -55,7 +55,7 @@ async fn of_many_that_register_the_same_one_creates_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pids_that_are_added_at_once_are_all_kept() {
+async fn concurrently_added_pids_are_all_kept() {
     let server = Server::start().await;
     server.client().register(&minimal()).await;
     let tasks: Vec<_> = (1..=48)

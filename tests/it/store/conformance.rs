@@ -1,4 +1,4 @@
-//! What every journal must do, asked of each of them.
+//! The contract of every journal, tested on each of them.
 
 use std::sync::{Arc, mpsc};
 
@@ -19,14 +19,14 @@ use plugin_registry::store::heartbeats::{Heartbeat, HeartbeatKind};
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, Journal};
 
-/// A kind of journal, and where it is kept.
+/// A kind of journal, and its location.
 pub(crate) enum Kind {
     Memory,
     Durable(Durable),
 }
 
 impl Kind {
-    /// Opens the journal, which is loaded once, as its user does before anything else.
+    /// Opens the journal and loads it, as the service does first.
     pub(crate) fn open(&self) -> Box<dyn Journal> {
         match self {
             Kind::Memory => Box::new(MemoryJournal::new()),
@@ -38,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// Another journal of this kind, with nothing in it.
+    /// Another, empty journal of this kind.
     pub(crate) fn fresh(&self) -> Kind {
         match self {
             Kind::Memory => Kind::Memory,
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// Closes a journal and opens it again, where it outlives its handle.
+    /// Closes and reopens a journal that outlives its handle.
     pub(crate) fn reopened(&self, mut journal: Box<dyn Journal>) -> Box<dyn Journal> {
         match self {
             Kind::Memory => journal,
@@ -59,7 +59,7 @@ impl Kind {
     }
 }
 
-/// Makes a test of each function for each kind of journal.
+/// Expands each function into a test for each kind of journal.
 macro_rules! on_every_journal {
     ($($name:ident),+ $(,)?) => {
         mod memory {
@@ -122,10 +122,10 @@ pub(crate) fn history() -> Machine {
     machine
 }
 
-/// How many changes [`history`] makes.
+/// The number of changes in [`history`].
 pub(crate) const HISTORY: usize = 32;
 
-/// Every kind of change of what is seen of what is held, and of who holds it.
+/// All kinds of changes of observations and of leases.
 fn observed_and_found(machine: &mut Machine) {
     let (trainer, lease) = (UniqueId::from_client("finetuning_trainer"), |name: &str| LeaseId::named(name));
     let terms = |host: Option<&str>| LeaseTerms { holder: "app".into(), host: host.map(Into::into), ttl_seconds: 30 };
@@ -166,7 +166,7 @@ fn observed_and_found(machine: &mut Machine) {
     machine.done(Command::DropGone { id: trainer.clone(), slots: vec![slot(9), slot(1)] });
     let pids = &machine.state.plugin(trainer.as_str()).unwrap().plugin.spawned_pids;
     assert_eq!(pids.iter().collect::<Vec<_>>(), [1], "only what was seen to be gone is dropped");
-    // Something that nobody has looked at, and is found all the same.
+    // A finding about a resource without an observation.
     let unseen = found(1, FindingKind::Orphan, 4);
     machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(29), findings: vec![unseen] });
     machine.done(Command::SaveConfig { id: trainer, config: FreeJson::from(&json!({"device": "cpu"})) });
@@ -234,7 +234,7 @@ fn what_is_rolled_back_never_was(kind: &Kind) {
     journal.begin(&machine.state).unwrap();
     journal.roll_back();
     assert_same(&journal.load().unwrap(), &machine);
-    // The lock was given back: the next batch can be begun.
+    // The lock is released: the next batch can begin.
     assert_eq!(journal.begin(&machine.state).unwrap(), []);
     journal.roll_back();
 }
@@ -255,7 +255,7 @@ fn changes_are_read_from_any_place_and_in_any_number(kind: &Kind) {
 fn begin_returns_what_the_caller_does_not_know(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
-    // As after a commit whose outcome was not known: it is there, but the caller stands before it.
+    // As after a commit with an unknown outcome: the change is stored, but the caller's state is older.
     commit(&mut *journal, &machine, 0, 100);
     for known in [0, 1, 15, 26, HISTORY] {
         assert_eq!(journal.begin(&replay(&machine.changes[..known])).unwrap(), machine.changes[known..]);
@@ -332,7 +332,7 @@ fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
     let mut found = journal.answers(&["ü", "nobody's", "a"]).unwrap();
     found.sort_by_key(|answer| answer.at);
     assert_eq!(found, [answer("a", 10), answer("ü", 30)]);
-    // An answer alone, without a change, and in place of an older one.
+    // A response without a change, in place of an older one.
     journal.commit(&Batch::new(&[], &state).keeping(&[answer("a", 40)])).unwrap();
     assert_eq!(journal.load().unwrap().state, state);
     journal.forget_answers(Timestamp::from_second(30).unwrap(), 100).unwrap();
@@ -349,7 +349,7 @@ fn any_history_is_kept_exactly(kind: &Kind) {
     proptest!(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }, |((requests, batch) in strategy)| {
         let mut machine = Machine::new();
         for request in &requests {
-            // Refusals are as good as anything: they leave no trace.
+            // A refused batch leaves no trace.
             drop(machine.submit(request));
         }
         let fresh = kind.fresh();
@@ -363,9 +363,9 @@ fn any_history_is_kept_exactly(kind: &Kind) {
     });
 }
 
-/// Two processes are two connections.
+/// Two connections act as two processes.
 #[test]
-fn between_begin_and_commit_no_other_can_begin() {
+fn no_second_batch_begins_before_the_commit() {
     let kind = Kind::Durable(Durable::fresh());
     let machine = history();
     let (mut one, mut other) = (kind.open(), kind.open());
@@ -386,7 +386,7 @@ fn between_begin_and_commit_no_other_can_begin() {
 }
 
 #[test]
-fn a_batch_that_was_not_committed_is_not_there_after_a_crash() {
+fn an_uncommitted_batch_is_gone_after_a_crash() {
     let kind = Kind::Durable(Durable::fresh());
     let mut journal = kind.open();
     assert_eq!(journal.begin(&State::default()).unwrap(), []);

@@ -1,4 +1,4 @@
-//! A store that cannot be written: that write fails, reads go on, and writing works again by itself.
+//! A store that cannot be written: the write fails, reads go on, and later writes succeed without intervention.
 
 use rstest::rstest;
 use serde_json::Value;
@@ -42,7 +42,7 @@ async fn a_full_disk_fails_the_write_and_nothing_else() {
 #[case::memory(true)]
 #[case::sqlite(false)]
 #[tokio::test]
-async fn a_write_whose_outcome_was_unknown_is_found_and_not_made_twice(#[case] in_memory: bool) {
+async fn a_write_with_an_unknown_outcome_is_not_repeated(#[case] in_memory: bool) {
     let folder = tempfile::TempDir::new().unwrap();
     let (server, director) = if in_memory {
         staged(MemoryJournal::new()).await
@@ -54,7 +54,7 @@ async fn a_write_whose_outcome_was_unknown_is_found_and_not_made_twice(#[case] i
     let before = Trace::of(&client).await;
     client.post("/plugins", &minimal()).refused(503).await;
     assert_eq!(before, Trace::of(&client).await, "what may not be durable is not shown");
-    // The client does what it was told, and sends it again.
+    // The client follows the instruction, and retries.
     let again = client.post("/plugins", &minimal()).send().await;
     assert!([200, 201].contains(&again.status.as_u16()), "{}", again.text());
     assert_eq!((again.revision(), &again.json()["revision"]), (1, &Value::from(1)), "the first try had become durable");
@@ -72,7 +72,7 @@ async fn a_panic_of_the_writer_fails_that_write_and_the_process_lives() {
 }
 
 #[tokio::test]
-async fn a_line_of_many_that_cannot_be_written_says_so() {
+async fn an_ndjson_line_that_cannot_be_written_reports_the_failure() {
     let (server, director) = staged(MemoryJournal::new()).await;
     let client = server.client();
     director.next(Act::DiskFull);
@@ -82,7 +82,7 @@ async fn a_line_of_many_that_cannot_be_written_says_so() {
 }
 
 #[tokio::test]
-async fn what_fails_is_never_told_in_the_words_of_the_store() {
+async fn responses_never_contain_messages_of_the_store() {
     let (server, director) = staged(MemoryJournal::new()).await;
     director.next(Act::DiskFull);
     let problem = server.client().post("/plugins", &minimal()).refused(503).await;

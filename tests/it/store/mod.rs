@@ -1,4 +1,4 @@
-//! Writing, keeping, and moving what is kept.
+//! Commits, recovery, retention, and moving a store.
 
 pub(crate) mod archive;
 mod backup;

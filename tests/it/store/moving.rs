@@ -1,4 +1,4 @@
-//! A registry moved from one store to another by the real binary: `export`, `import`, `store verify`.
+//! The real binary moves a registry from one store to another: `export`, `import`, `store verify`.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::harness::{Client, Daemon, blocking, holding_everything, minimal, name
 use crate::store::archive::{Told, read};
 use domain::Revision;
 
-/// A registry with everything in it, and a history.
+/// A registry with all kinds of content, and a history.
 pub(crate) async fn furnish(client: &Client) {
     client.register(&holding_everything()).await;
     client.register(&minimal()).await;
@@ -33,10 +33,10 @@ pub(crate) async fn furnish(client: &Client) {
     assert_eq!(client.post("/budgets", &budget).answers(201).await.revision(), FURNISHED);
 }
 
-/// The revision that [`furnish`] ends with.
+/// The last revision of [`furnish`].
 pub(crate) const FURNISHED: u64 = 12;
 
-/// What is told of the only lease, but for the times that a process has heard of it.
+/// The document of the only lease, without the times of its renewals.
 pub(crate) async fn lease(client: &Client) -> Value {
     let mut leases = client.get("/leases").answers(200).await.items();
     assert_eq!(leases.len(), 1);
@@ -71,7 +71,7 @@ pub(crate) async fn digests(store: &str) -> (String, String) {
     (line("state sha256:").to_owned(), line("journal sha256:").to_owned())
 }
 
-/// What everybody can read, but for the identity of the store.
+/// Everything that a reader sees, except the identity of the store.
 pub(crate) async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Option<String>)> {
     let mut answers = Vec::new();
     for path in paths {
@@ -102,7 +102,7 @@ pub(crate) const PAST: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_registry_is_the_same_after_it_was_moved() {
+async fn a_moved_registry_is_unchanged() {
     let folder = TempDir::new().unwrap();
     let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
     let file = folder.path().join("registry.ndjson");
@@ -127,13 +127,13 @@ async fn a_registry_is_the_same_after_it_was_moved() {
     assert_eq!(moved.client().register(&named("c", "next")).await.revision(), FURNISHED + 1);
     moved.stop().await;
 
-    // A second time: not into a store that holds something.
+    // A second import fails: the store is not empty.
     let complaint = refused(&["import", "--store", &url(&to), "--input", file]).await;
     assert!(complaint.contains("the store is not empty"), "{complaint}");
 }
 
 #[tokio::test]
-async fn without_its_history_a_registry_begins_at_its_head() {
+async fn an_export_without_history_begins_at_the_head() {
     let folder = TempDir::new().unwrap();
     let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
     let file = folder.path().join("registry.ndjson");
@@ -152,13 +152,13 @@ async fn without_its_history_a_registry_begins_at_its_head() {
     client.get(&format!("/events?after={}", FURNISHED - 1)).refused(410).await;
     client.get(&format!("/plugins?as_of={}", FURNISHED - 1)).refused(410).await;
     assert_eq!(client.get(&format!("/plugins?as_of={FURNISHED}")).answers(200).await.items().len(), 3);
-    // What stood before the next change is known.
+    // The plugin's state before the next change is known.
     client.patch("/plugins/transcription_whisper", &json!({"title": "New"})).answers(200).await;
     let event = client.get(&format!("/events?after={FURNISHED}")).answers(200).await.items().remove(0);
     assert_eq!(event["data"]["changed"]["title"], json!({"before": "Title", "after": "New"}), "{event}");
     let prior = client.get(&format!("/plugins/transcription_whisper?as_of={FURNISHED}")).answers(200).await.json();
     assert_eq!((&prior["title"], &prior["observed"]["alive"]), (&json!("Title"), &json!(1)));
-    // And so is who held it, and what the event tells of a lease before it.
+    // The lease that held it is known, too, and its state before the event.
     let held = lease(&client).await;
     client.delete(&format!("/leases/{}", held["lease_id"].as_str().unwrap())).answers(204).await;
     let event = client.get(&format!("/events?after={}", FURNISHED + 1)).answers(200).await.items().remove(0);
@@ -168,7 +168,7 @@ async fn without_its_history_a_registry_begins_at_its_head() {
 }
 
 #[tokio::test]
-async fn configurations_and_webhooks_leave_only_when_they_are_asked_for() {
+async fn configurations_and_webhooks_are_exported_only_on_request() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("from.db");
     let daemon = Daemon::start(&store).await;
@@ -183,7 +183,7 @@ async fn configurations_and_webhooks_leave_only_when_they_are_asked_for() {
     assert!(whole.contains("canary-config") && !whole.contains("canary-hook") && !whole.contains("whsec_"), "{whole}");
     let alone = run(&["export", "--store", &url(&store), "--with-history"]).await;
     assert!(complaint(&alone).contains("--with-configs"), "{}", complaint(&alone));
-    // A file with configurations is its owner's alone.
+    // Only the owner can read a file with configurations.
     let file = folder.path().join("registry.ndjson");
     done(&["export", "--store", &url(&store), "--with-configs", "--output", file.to_str().unwrap()]).await;
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
@@ -191,7 +191,7 @@ async fn configurations_and_webhooks_leave_only_when_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_not_whole_is_refused_by_name() {
+async fn an_incomplete_archive_is_refused_with_the_reason() {
     let folder = TempDir::new().unwrap();
     let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
     let file = folder.path().join("registry.ndjson");
@@ -219,7 +219,7 @@ async fn an_archive_that_is_not_whole_is_refused_by_name() {
     assert!(!folder.path().join("missing.db").exists());
 }
 
-/// What an export tells of a registry that is written to is one revision of it: plugin `n` was registered by change `n`.
+/// An export during writes is of one revision: change `n` registered plugin `n`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_while_a_server_writes_is_one_revision() {
     let folder = TempDir::new().unwrap();
@@ -285,7 +285,7 @@ async fn an_export_while_a_server_writes_is_one_revision() {
 #[case::history("UPDATE changes SET at = 1 WHERE revision = 4", "change 4 is older than")]
 #[case::head("UPDATE registry SET head_at = head_at + 1", "the head was made at")]
 #[tokio::test]
-async fn verify_tells_the_first_difference(#[case] tampering: &'static str, #[case] what: &str) {
+async fn verify_reports_the_first_difference(#[case] tampering: &'static str, #[case] what: &str) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let daemon = Daemon::start(&path).await;

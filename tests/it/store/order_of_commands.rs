@@ -1,4 +1,4 @@
-//! Commands are done in the order in which they were put into the queue.
+//! The writer runs commands in the order of the queue.
 
 use serde_json::json;
 
@@ -17,14 +17,14 @@ fn register(schema: &serde_json::Value, title: &str) -> Request {
     Request::plain(Command::Register(Box::new(Registration::read(body).unwrap())))
 }
 
-/// Of many registrations in one NDJSON body, the last one must stand.
+/// Of many registrations of one plugin in an NDJSON body, the last one must win.
 #[tokio::test]
-async fn a_registration_is_not_overtaken_because_its_schema_was_checked_late() {
+async fn a_slow_schema_check_does_not_reorder_registrations() {
     let (journal, mut director) = faulty(MemoryJournal::new());
     let server = Setup::on(journal).start().await;
     let (old, new) = (json!({"title": "old"}), json!({"title": "new"}));
     server.registry.submit(register(&old, "0")).await.unwrap();
-    // While the writer is busy, three registrations queue up, in this order.
+    // While the writer is busy, three registrations enter the queue in this order.
     director.next(Act::Wait);
     let busy = server
         .registry
@@ -47,9 +47,9 @@ async fn a_registration_is_not_overtaken_because_its_schema_was_checked_late() {
     assert_eq!(last, "3", "the registration that was put into the queue last stands");
 }
 
-/// A client that goes away takes nothing with it that was begun.
+/// A client that disconnects does not cancel a command that has begun.
 #[tokio::test]
-async fn a_command_whose_asker_has_gone_is_still_whole() {
+async fn a_command_completes_after_its_client_disconnects() {
     let (journal, mut director) = faulty(MemoryJournal::new());
     let server = Setup::on(journal).start().await;
     director.next(Act::Wait);

@@ -1,4 +1,4 @@
-//! A restart finds everything: the same documents, tags, counts and cursors.
+//! A restart preserves everything: documents, tags, counts and cursors.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn fill(client: &Client) {
 }
 
 #[tokio::test]
-async fn a_stop_and_a_start_change_nothing_that_a_reader_sees() {
+async fn a_restart_changes_nothing_that_a_reader_sees() {
     let server = Server::in_file().await;
     let client = server.client();
     fill(&client).await;
@@ -61,7 +61,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
 async fn a_cost_is_the_same_number_after_a_restart() {
     let server = Server::in_file().await;
     let client = server.client();
-    // Numbers whose shortest text has 16 or 17 digits are where a careless parser is off by one bit.
+    // A careless parser is off by one bit for numbers whose shortest text has 16 or 17 digits.
     let costs = [
         "0.30000000000000004",
         "123.45678901234567",

@@ -1,4 +1,4 @@
-//! Forgetting the oldest changes: what every journal still tells afterwards, and the running service.
+//! Compaction: what every journal still returns afterwards, and the running service.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ on_every_journal! {
     any_history_forgotten_in_any_steps_is_told_as_it_was,
 }
 
-/// A history by heart: the state at every revision, and what every change has done.
+/// A model of a history: the state at every revision, and the effects of every change.
 struct Model {
     changes: Vec<Change>,
     states: Vec<State>,
@@ -55,7 +55,7 @@ impl Model {
         if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() }
     }
 
-    /// Asserts that `journal`, which has the first `head` changes, tells all after `compact_revision` as it was.
+    /// Asserts that `journal`, with the first `head` changes, returns everything after `compact_revision` unchanged.
     #[track_caller]
     fn assert_told(&self, journal: &mut dyn Journal, compact_revision: Revision, head: usize, ranges: &[ChangeRange]) {
         let store = journal.load().unwrap().store;
@@ -79,12 +79,12 @@ impl Model {
         for range in ranges {
             let mut range = range.clone();
             range.until = Some(range.until.unwrap_or(Revision(u64::MAX)).min(Revision(head as u64)));
-            // Of what came before the horizon, no journal tells a part.
+            // No journal returns a part of the history before the horizon.
             let kept = ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
             let page = history.read(&range).unwrap();
             assert_eq!(page.compact_revision, compact_revision);
             let expected = self.read(&kept);
-            // An event keeps its JSON, and with it the store that it was first told of.
+            // An event keeps its JSON, and with it the store that first published it.
             let json = |transition: &Transition| {
                 Transition::new(transition.change.clone(), transition.step.clone()).json(&store).clone()
             };
@@ -96,7 +96,7 @@ impl Model {
     }
 }
 
-/// What a reader sees of the plugins.
+/// A reader's view of the plugins.
 fn documents(state: &State) -> Vec<&bytes::Bytes> {
     state.plugins().values().map(|record| &record.json).collect()
 }
@@ -140,7 +140,7 @@ fn nothing_beyond_the_head_is_forgotten(kind: &Kind) {
     journal.roll_back();
 }
 
-/// A page of events went on from a revision before the horizon, and was refused.
+/// The bug: a page of events continued from a revision before the horizon, and was refused.
 fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
     let machine = history();
     let mut journal = kind.open();
@@ -151,14 +151,14 @@ fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
     assert_eq!((page.compact_revision, revisions), (Revision(HISTORY as u64 - 1), vec![HISTORY as u64]));
 }
 
-/// A part of a journal's life.
+/// A step in a journal's life.
 #[derive(Debug, Clone)]
 enum Act {
-    /// So many more changes are committed at once.
+    /// Commits this many changes at once.
     Commit(usize),
-    /// Changes are forgotten up to so far behind the head, so many at a time.
+    /// Compacts up to this distance from the head, this many at a time.
     Compact { behind: u64, steps: usize },
-    /// The process ends, and another one begins.
+    /// The process ends, and another one starts.
     Reopen,
 }
 
@@ -233,7 +233,7 @@ fn any_history_forgotten_in_any_steps_is_told_as_it_was(kind: &Kind) {
         for second in 0..40 {
             let at = time((second, 0));
             let newest = model.changes[..head].iter().rev().find(|change| change.at <= at).map(|change| change.revision);
-            // At the horizon, too, and nothing before it: every journal answers alike.
+            // The same at the horizon, and nothing before it: all journals agree.
             prop_assert_eq!(history.revision_at(at).unwrap(), newest.filter(|newest| *newest >= compact_revision));
         }
         let mut journal = kind.reopened(journal);
@@ -241,9 +241,9 @@ fn any_history_forgotten_in_any_steps_is_told_as_it_was(kind: &Kind) {
     });
 }
 
-/// Many requests that the rules allow, for a journal that is worth forgetting.
+/// Valid random requests, for a journal with enough to compact.
 #[test]
-fn the_requests_of_the_properties_make_histories() {
+fn random_requests_make_enough_changes() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut changes = 0;
     for _ in 0..32 {
@@ -258,7 +258,7 @@ fn the_requests_of_the_properties_make_histories() {
 }
 
 #[tokio::test]
-async fn a_process_keeps_as_many_changes_as_it_is_told_to() {
+async fn journal_keep_limits_the_number_of_changes() {
     let folder = tempfile::TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
     let daemon = Daemon::start_with(&store, &["--journal-keep", "5,90d"]).await;
@@ -267,7 +267,7 @@ async fn a_process_keeps_as_many_changes_as_it_is_told_to() {
     for n in 0..11 {
         client.patch("/plugins/transcription_whisper", &json!({"title": n.to_string()})).answers(200).await;
     }
-    // Each look is an event of its own: the server is asked, not the clock.
+    // The test polls the server instead of sleeping.
     let forgets = async { while client.get("/events").answers(200).await.json()["horizon"] != 7 {} };
     within_patience("the oldest changes are forgotten", forgets).await;
     assert_eq!(client.get("/events").answers(200).await.items().len(), 5);
@@ -279,7 +279,8 @@ async fn a_process_keeps_as_many_changes_as_it_is_told_to() {
     daemon.stop().await;
 }
 
-/// Waits until everything up to `compact_revision` is forgotten. Each look is an event of its own: the server is asked, not the clock.
+/// Waits until everything up to `compact_revision` is compacted. Each read is an event of its own: the test asks the
+/// server, not the clock.
 async fn forgotten(client: &Client, compact_revision: u64) {
     let forgets = async { while client.get("/events").answers(200).await.json()["horizon"] != compact_revision {} };
     within_patience("what is too old is forgotten", forgets).await;
@@ -289,7 +290,7 @@ async fn forgotten(client: &Client, compact_revision: u64) {
 #[case::memory(false)]
 #[case::sqlite(true)]
 #[tokio::test]
-async fn changes_that_are_too_old_are_forgotten_and_what_stands_is_not(#[case] sqlite: bool) {
+async fn old_changes_are_compacted_and_plugins_stay(#[case] sqlite: bool) {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let setup = if sqlite { Setup::on(SqliteJournal::open(&path).unwrap()) } else { Setup::on(MemoryJournal::new()) };
@@ -313,7 +314,7 @@ async fn changes_that_are_too_old_are_forgotten_and_what_stands_is_not(#[case] s
     let live = client.get("/events?after=2").header("accept", "text/event-stream").opens().await.told(2).await;
     assert_eq!(live.iter().map(|(_, revision)| *revision).collect::<Vec<_>>(), [3, 4]);
     assert_eq!(client.get("/plugins").answers(200).await.items().len(), 3, "what stands is kept");
-    // The horizon itself can be looked at, by its revision and by its time, and nothing before it.
+    // Reads of the horizon itself succeed, by its revision and by its time; earlier ones fail.
     for moment in ["2", "2030-01-01T01:00:00Z", "2030-01-01T01:59:59Z"] {
         let then = client.get(&format!("/plugins?as_of={moment}")).answers(200).await;
         assert_eq!((then.ids(), then.revision()), (vec!["c_1".into(), "c_2".into()], 2), "{moment}");

@@ -1,4 +1,4 @@
-//! What is no store of ours is refused at the start, with a clear message, exit code 1, and untouched.
+//! The start refuses files that are not the registry's: a clear message, exit code 1, and no change to the file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,16 +10,16 @@ use tempfile::TempDir;
 use crate::harness::process::{binary, complaint, finish};
 use crate::harness::{Daemon, Server, blocking, minimal, named};
 
-/// Starts on `store`, which must be refused; returns what is said.
+/// Starts on `store`, which must fail; returns the message.
 async fn refused(store: &Path) -> String {
     let mut command = binary();
     command.args(["serve", "--listen", "127.0.0.1:0", "--store", &format!("sqlite:{}", store.display())]);
     told(command, store).await
 }
 
-/// As [`refused`], as a user who may do nothing (we may be root, for whom nothing is read-only).
+/// As [`refused`], as a user without permissions (root ignores read-only files).
 async fn refused_as_nobody(store: &Path) -> String {
-    // A copy, because the folder of the binary may be closed to other users.
+    // A copy, because other users may not be able to enter the folder of the binary.
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.path().join("plugin-registry");
@@ -48,7 +48,7 @@ fn in_folder() -> (TempDir, PathBuf) {
     (folder, store)
 }
 
-/// A store with some plugins in it, closed.
+/// A closed store with some plugins.
 async fn a_store() -> (TempDir, PathBuf) {
     let server = Server::in_file().await;
     let lines: String = (0..300).map(|n| named("c", &format!("{n}-{}", "x".repeat(200))).to_string() + "\n").collect();
@@ -58,7 +58,7 @@ async fn a_store() -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn the_database_of_another_program() {
+async fn a_database_of_another_program_is_refused() {
     for setup in [
         "CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('x')",
         "PRAGMA application_id = 252006673; CREATE TABLE x (y)",
@@ -85,7 +85,7 @@ async fn a_store_of_a_newer_version() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database() {
+async fn a_file_that_is_not_a_database_is_refused() {
     for content in [&b"x"[..], b"# notes\n", &[0x5a; 5000], b"SQLite format 3\0 but no more"] {
         let (folder, store) = in_folder();
         fs::write(&store, content).unwrap();
@@ -123,7 +123,7 @@ async fn a_damaged_store() {
 }
 
 #[tokio::test]
-async fn a_store_whose_contents_do_not_fit_together() {
+async fn an_inconsistent_store_is_refused() {
     for (damage, told) in [
         ("UPDATE registry SET head = head + 1", "head"),
         ("DELETE FROM changes WHERE revision = 300", "head"),
@@ -140,7 +140,7 @@ async fn a_store_whose_contents_do_not_fit_together() {
 }
 
 #[tokio::test]
-async fn a_gap_in_the_journal_is_seen() {
+async fn a_gap_in_the_journal_is_refused() {
     let (_folder, store) = a_store().await;
     Connection::open(&store).unwrap().execute_batch("DELETE FROM changes WHERE revision = 150").unwrap();
     let said = refused(&store).await;
@@ -148,7 +148,7 @@ async fn a_gap_in_the_journal_is_seen() {
 }
 
 #[tokio::test]
-async fn a_folder_and_what_is_in_no_folder() {
+async fn a_folder_or_a_path_in_a_missing_folder_is_refused() {
     let (folder, store) = in_folder();
     assert!(refused(folder.path()).await.contains("is a folder"));
     let missing = folder.path().join("not/there/registry.db");
@@ -161,7 +161,7 @@ async fn a_folder_and_what_is_in_no_folder() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written() {
+async fn a_read_only_folder_is_refused() {
     let (folder, store) = in_folder();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     let said = refused_as_nobody(&store).await;
@@ -169,7 +169,7 @@ async fn a_folder_that_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn a_store_in_a_folder_that_cannot_be_written() {
+async fn a_store_in_a_read_only_folder_is_refused() {
     let (folder, store) = a_store().await;
     fs::set_permissions(&store, fs::Permissions::from_mode(0o666)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
@@ -180,7 +180,7 @@ async fn a_store_in_a_folder_that_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written() {
+async fn a_read_only_store_is_refused() {
     let (folder, store) = a_store().await;
     fs::set_permissions(&store, fs::Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -189,7 +189,7 @@ async fn a_store_that_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_read() {
+async fn an_unreadable_store_is_refused() {
     let (folder, store) = a_store().await;
     fs::set_permissions(&store, fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -220,7 +220,7 @@ async fn a_store_in_memory_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn many_that_open_a_new_store_at_once_all_succeed_and_agree() {
+async fn concurrent_starts_on_a_new_store_all_succeed_and_agree() {
     use plugin_registry::store::Journal as _;
     use plugin_registry::store::sqlite::SqliteJournal;
     for _ in 0..8 {

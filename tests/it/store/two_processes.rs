@@ -1,4 +1,4 @@
-//! Two processes on one file: safe, and each sees what the other has written.
+//! Two processes on one file: safe, and each sees the other's writes.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ async fn two() -> (TempDir, Daemon, Daemon) {
     (folder, one, other)
 }
 
-/// Reads until `client` has the revision. Each read is an event of its own: the server is asked, not the clock.
+/// Reads until `client` has the revision. The test polls the server instead of sleeping.
 async fn catches_up(client: &Client, revision: u64) {
     let read = async { while client.get("/healthz").answers(200).await.revision() < revision {} };
     within_patience("the writes of the other process", read).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_writes_the_other_shows() {
+async fn each_process_shows_the_writes_of_the_other() {
     let (_folder, one, other) = two().await;
     let written = one.client().register(&minimal()).await;
     catches_up(&other.client(), 1).await;
@@ -40,10 +40,10 @@ async fn what_one_writes_the_other_shows() {
 }
 
 #[tokio::test]
-async fn a_write_is_decided_on_what_the_other_has_written_a_moment_ago() {
+async fn a_write_is_decided_on_the_latest_write_of_the_other() {
     let (_folder, one, other) = two().await;
     let first = one.client().register(&minimal()).await;
-    // The other process may not show it yet, but must not create it again.
+    // The other process may not show the plugin yet, but must not create it again.
     let again = other.client().post("/plugins", &minimal()).answers(200).await;
     assert_eq!((again.etag(), again.body.clone()), (first.etag(), first.body.clone()));
     assert_eq!(again.revision(), 1, "the reply tells of the revision that it was made from");
@@ -56,14 +56,14 @@ async fn a_write_is_decided_on_what_the_other_has_written_a_moment_ago() {
     other.client().post("/plugins", &taken).refused(409).await;
     one.client().delete("/plugins/transcription_whisper").answers(204).await;
     other.client().patch("/plugins/transcription_whisper", &json!({"title": "Gone"})).refused(404).await;
-    // After an answer, the same client must not see anything older than that answer was made from.
+    // A client never sees state older than its last response.
     other.client().get("/plugins/transcription_whisper").refused(404).await;
     one.stop().await;
     other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_write_at_once_and_no_revision_is_used_twice() {
+async fn concurrent_writes_of_two_processes_use_no_revision_twice() {
     let (_folder, one, other) = two().await;
     let mut writers = Vec::new();
     for (process, daemon) in [&one, &other].into_iter().enumerate() {

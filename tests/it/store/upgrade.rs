@@ -1,4 +1,4 @@
-//! A store that an earlier version has written.
+//! A store of an earlier version.
 
 use rusqlite::{Connection, params};
 
@@ -9,16 +9,16 @@ use domain::{LeaseId, LeaseTerms, MicroUsd, Revision, Spend};
 use plugin_registry::store::sqlite::SqliteJournal;
 use plugin_registry::store::{Batch, Journal as _};
 
-/// The schema as the first version made it.
+/// The schema of the first version.
 const FIRST: &str = include_str!("../../../migrations/sqlite/0001_registry.sql");
 
-/// Its identity.
+/// The identity of the store.
 const STORE: &str = "0123456789abcdef0123456789abcdef";
 
 /// A change: revision, time, kind, subject, document.
 type Row = (i64, i64, &'static str, &'static str, Option<String>);
 
-/// A document that rents something at a price.
+/// A document that rents a machine at a price.
 fn renting(name: &str, price: &str) -> String {
     let remote = format!(
         r#"{{"provider":"aws","region":null,"instance_id":null,"job_id":null,"endpoint_url":null,"ssh_host":null,
@@ -37,7 +37,7 @@ fn document(name: &str, pids: &str) -> String {
     )
 }
 
-/// A file as the first version left it: its changes, and what stands.
+/// A file as the first version left it: its changes, and its plugins.
 fn first_version(path: &std::path::Path, changes: &[Row], standing: &[(&str, String, i64, i64)]) {
     let file = Connection::open(path).unwrap();
     file.execute_batch(FIRST).unwrap();
@@ -57,9 +57,9 @@ fn first_version(path: &std::path::Path, changes: &[Row], standing: &[(&str, Str
     file.execute(insert, params![STORE, head, at]).unwrap();
 }
 
-/// What plugins had cost was not counted by then; the journal tells.
+/// The first version did not count costs; the journal has them.
 #[test]
-fn what_was_spent_before_there_were_books_is_counted_from_the_journal() {
+fn costs_from_before_the_ledger_are_counted_from_the_journal() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let hour = |hour: i64| hour * 3_600_000_000;
@@ -80,7 +80,7 @@ fn what_was_spent_before_there_were_books_is_counted_from_the_journal() {
 }
 
 #[test]
-fn a_store_of_the_first_schema_is_brought_to_the_newest_with_its_history() {
+fn a_store_of_the_first_schema_is_upgraded_with_its_history() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let changes = [
@@ -106,7 +106,7 @@ fn a_store_of_the_first_schema_is_brought_to_the_newest_with_its_history() {
 }
 
 #[test]
-fn a_store_from_before_leases_and_observations_takes_them() {
+fn an_upgraded_store_accepts_leases_and_observations() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let file = Connection::open(&path).unwrap();

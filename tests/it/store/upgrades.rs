@@ -1,5 +1,5 @@
-//! What earlier versions have left is read by this one: `tests/upgrades/` has stores as those versions left them, killed in
-//! the middle of their work, with what they answered about them. `tests/upgrades/make` makes one before each migration.
+//! This version reads the stores of earlier versions. `tests/upgrades/` has stores of killed processes of these
+//! versions, with the responses that they gave. `tests/upgrades/make` makes one before each migration.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -17,17 +17,17 @@ use crate::harness::{Durable, blocking};
 use crate::store::moving::{done, refused, url};
 use plugin_registry::clock::ManualClock;
 
-/// What depends on when it is asked for, or is said in words.
+/// Fields that depend on the time of the request, or are prose.
 const OF_THE_MOMENT: &[&str] =
     &["renewed_at", "expires_at", "spent", "spent_percent", "burn_usd_per_hour", "evidence", "next_step"];
 
-/// What a version has left.
+/// The leftovers of a version.
 struct Fixture {
     folder: PathBuf,
     schema: u64,
 }
 
-/// What it said about it.
+/// The responses of that version.
 struct Told {
     store: String,
     revision: u64,
@@ -56,7 +56,7 @@ impl Fixture {
         content
     }
 
-    /// The store, and what was said about it; `None` where that version did not know this kind of store.
+    /// The store and its responses; `None` if that version did not support this kind of store.
     fn laid_out(&self) -> Option<(Durable, Told)> {
         let script = self.folder.join("postgres.sql.gz").exists().then(|| self.unpacked("postgres.sql.gz"));
         let script = script.map(|script| String::from_utf8(script).unwrap());
@@ -79,7 +79,7 @@ impl Fixture {
     }
 }
 
-/// Whether `new` says all that `old` said; a newer version may say more.
+/// Whether `new` has everything that `old` had; a newer version may add fields.
 #[track_caller]
 fn assert_covers(place: &str, old: &Value, new: &Value) {
     match (old, new) {
@@ -100,7 +100,7 @@ fn assert_covers(place: &str, old: &Value, new: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_earlier_versions_have_left_is_read_by_this_one() {
+async fn stores_of_earlier_versions_are_read() {
     let mut schemas = Vec::new();
     for fixture in fixtures() {
         let Some((store, told)) = blocking({
@@ -130,11 +130,11 @@ async fn is_read(schema: u64, store: Durable, told: &Told) {
         let reply = client.get(path).answers(200).await;
         assert_eq!(reply.store(), told.store, "{path}");
         assert!(path.contains("as_of=") || reply.revision() == told.revision, "{path}");
-        // As texts they hold every digit.
+        // As text, which keeps every digit.
         let was: Value = serde_json::from_str(answer.as_str().unwrap()).unwrap();
         assert_covers(&format!("schema {schema}: {path}"), &was, &reply.json());
     }
-    // Clients go on where they were.
+    // Clients resume where they stopped.
     if told.answers.contains_key("/events?limit=1000") {
         let id = format!("{}-{}", told.store, told.revision - 1);
         let mut events = client.get("/events").header("last-event-id", id).opens().await;
@@ -145,7 +145,7 @@ async fn is_read(schema: u64, store: Durable, told: &Told) {
     assert_eq!(changed.revision(), told.revision + 1);
     client.patch("/plugins/finetuning_trainer", &title).header("if-match", &told.etag).refused(412).await;
     if told.answers.contains_key("/plugins/c_with%20a%20key") {
-        // To the letter as tests/upgrades/fill.py has sent it.
+        // Exactly as tests/upgrades/fill.py sent it.
         let body =
             r#"{"category": "c", "name": "with a key", "title": "With A Key", "config_schema": {"type": "object"}}"#;
         let call = client.request(Method::POST, "/plugins").header("idempotency-key", "\"upgrade\"");
@@ -157,7 +157,7 @@ async fn is_read(schema: u64, store: Durable, told: &Told) {
     client.put("/categories/c", &json!({"display_name": "Again"})).answers(200).await;
     server.stop().await;
     let store_url = store.url().to_string();
-    // The URL as it is told has no password, and needs none here.
+    // The URL in responses hides the password, and needs none here.
     let verified = done(&["store", "verify", "--store", &store_url]).await;
     assert!(verified.contains(&format!("revision {}", told.revision + 3)), "schema {schema}: {verified}");
     let folder = TempDir::new().unwrap();
@@ -166,9 +166,9 @@ async fn is_read(schema: u64, store: Durable, told: &Told) {
     done(&["restore", backup.to_str().unwrap(), "--store", &url(&folder.path().join("restored.db"))]).await;
 }
 
-/// Whoever makes a backup before an upgrade wants the store left as it is.
+/// The operator who makes a backup before an upgrade wants an unchanged store.
 #[tokio::test]
-async fn a_backup_does_not_bring_a_store_up_to_date() {
+async fn a_backup_does_not_upgrade_the_store() {
     let oldest = fixtures().remove(0);
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
@@ -183,9 +183,9 @@ async fn a_backup_does_not_bring_a_store_up_to_date() {
     assert_eq!(std::fs::read(folder.path().join("registry.db-wal")).unwrap(), content[1]);
 }
 
-/// An older version would not know what a newer one has written, and says so.
+/// An older version cannot read a newer store, and refuses it.
 #[test]
-fn a_store_of_a_newer_version_is_refused_whatever_keeps_it() {
+fn every_kind_of_store_of_a_newer_version_is_refused() {
     let store = Durable::fresh();
     let mut journal = store.open();
     journal.load().unwrap();

@@ -1,4 +1,4 @@
-//! What every store of webhooks must do, asked of each of them.
+//! The contract of every webhook store, tested on each of them.
 
 use jiff::Timestamp;
 use rstest::rstest;
@@ -40,7 +40,7 @@ fn eventful() -> DeliveryProgress {
 #[rstest]
 #[case::memory(in_memory)]
 #[case::sqlite(in_a_file)]
-fn what_is_put_is_listed_until_it_is_deleted(#[case] open: fn(&TempDir) -> Box<dyn Journal>) {
+fn a_webhook_is_listed_until_its_deletion(#[case] open: fn(&TempDir) -> Box<dyn Journal>) {
     let folder = TempDir::new().unwrap();
     let mut journal = open(&folder);
     let store = journal.webhooks();
@@ -60,7 +60,7 @@ fn what_is_put_is_listed_until_it_is_deleted(#[case] open: fn(&TempDir) -> Box<d
 #[rstest]
 #[case::memory(in_memory)]
 #[case::sqlite(in_a_file)]
-fn progress_is_kept_of_what_is_there_and_brings_nothing_back(#[case] open: fn(&TempDir) -> Box<dyn Journal>) {
+fn saved_progress_does_not_restore_a_deleted_webhook(#[case] open: fn(&TempDir) -> Box<dyn Journal>) {
     let folder = TempDir::new().unwrap();
     let mut journal = open(&folder);
     let store = journal.webhooks();

@@ -1,8 +1,8 @@
 //! The cost of plugins by their declared prices. This is an estimate: the registry does not query providers for bills.
 //!
-//! A plugin costs money from one change to the next, at its `estimated_cost_per_hour`, while the status of its remote
-//! resource is one that a provider may charge for. Everything is derived from the journal: `State::apply` adds ended
-//! versions to the [`ledger`], and current costs are computed from the plugins.
+//! A plugin costs its `estimated_cost_per_hour` from one change to the next, while its remote resource has a status
+//! that a provider may charge for. Everything is derived from the journal: `State::apply` adds ended versions to the
+//! [`ledger`], and current costs are computed from the plugins.
 //!
 //! | file | idea |
 //! |---|---|

@@ -43,7 +43,7 @@ impl JsonError {
 ///
 /// # Errors
 ///
-/// If `text` is not UTF-8 or not JSON, if anything but white space follows the document, or if the document has a
+/// If `text` is not UTF-8 or not JSON, or if anything but white space follows the document. Also if the document has a
 /// duplicate key, U+0000 or too deep a nesting.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     parse_nested(text, 0)

@@ -1,9 +1,9 @@
-//! The API keeps what README ("Upgrading") promises: its description against that of the last release.
+//! The API keeps the promises of "Upgrading": its description is compared with that of the last release.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`operations`] | what has become of paths, parameters, bodies and answers |
-//! | [`schemas`] | whether all that fits one schema fits another |
+//! | [`operations`] | compares paths, parameters, bodies and responses |
+//! | [`schemas`] | whether one schema accepts everything that another accepts |
 
 mod operations;
 mod schemas;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use plugin_registry::http::router::description;
 
-/// The descriptions of releases, `openapi-VERSION.json`; the newest is compared with.
+/// The descriptions of releases, `openapi-VERSION.json`; the newest is the baseline.
 fn last_release() -> (String, Value) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compatibility");
     let version_of = |path: &PathBuf| {
@@ -30,7 +30,7 @@ fn last_release() -> (String, Value) {
     (version, serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
-/// What must stay as it is until one of the leading numbers of a version changes (Semantic Versioning 2.0.0).
+/// The leading version number up to which clients may expect compatibility (Semantic Versioning 2.0.0).
 fn generation(version: &str) -> Vec<&str> {
     let numbers: Vec<_> = version.split('.').collect();
     let kept = if numbers[0] == "0" { 2 } else { 1 };
@@ -38,17 +38,17 @@ fn generation(version: &str) -> Vec<&str> {
 }
 
 #[test]
-fn nothing_that_clients_rely_on_has_changed_since_the_last_release() {
+fn the_api_is_compatible_with_the_last_release() {
     let (version, released) = last_release();
     if generation(&version) != generation(env!("CARGO_PKG_VERSION")) {
-        // A version that may break with the one before.
+        // The new version may break compatibility.
         return;
     }
     let breaks = breaks(&released, &description());
     assert!(breaks.is_empty(), "clients of {version} would notice:\n{}", breaks.join("\n"));
 }
 
-/// A small API: something is put, and read.
+/// A small API with one write and one read.
 fn api() -> Value {
     json!({
         "paths": {"/things/{id}": {
@@ -165,6 +165,6 @@ fn what_clients_would_notice_is_found(#[case] patch: Value, #[case] what: &str) 
 #[case::no_limit(remove(REQUEST, "/properties/name/maxLength"))]
 #[case::another_form(add(REQUEST, "/properties/name", json!({"oneOf": [{"type": "string"}, {"type": "integer"}]})))]
 #[case::words(add(THING, "/properties/name/description", json!("Something else.")))]
-fn what_no_client_would_notice_is_allowed(#[case] patch: Value) {
+fn changes_that_no_client_notices_are_compatible(#[case] patch: Value) {
     assert_eq!(breaks(&api(), &changed(patch)), [""; 0]);
 }

@@ -1,10 +1,10 @@
-//! What has become of paths, parameters, bodies and answers.
+//! Compares paths, parameters, bodies and responses.
 
 use serde_json::{Map, Value};
 
 use super::schemas::Schemas;
 
-/// What a client of the API `old` would notice of `new`, a line each.
+/// The differences between `old` and `new` that a client could notice, one a line.
 pub(super) fn breaks(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (path, operations) in fields(&old["paths"]) {
@@ -69,7 +69,7 @@ impl Comparison<'_> {
     }
 
     fn answers(&mut self, was: &Value, now: &Value) {
-        // Errors are told apart by the type of the problem document: which of them there are may change.
+        // Clients tell errors apart by the problem type, so the set of error responses may change.
         for (status, answer) in fields(was).filter(|(status, _)| status.starts_with('2') || *status == "304") {
             let Some(now) = now.get(status) else {
                 self.note(&format!("does not answer {status}"));
@@ -89,13 +89,13 @@ impl Comparison<'_> {
         }
     }
 
-    /// What was taken must still be taken.
+    /// The new API must accept what the old one accepted.
     fn taken(&mut self, place: &str, was: &Value, now: &Value) {
         let differences = Schemas::requests(self.old, self.new).differences(place, was, now);
         differences.iter().for_each(|difference| self.note(difference));
     }
 
-    /// What is given must be what could be given before.
+    /// The old API must have been able to return what the new one returns.
     fn given(&mut self, place: &str, was: &Value, now: &Value) {
         let differences = Schemas::answers(self.new, self.old).differences(place, now, was);
         differences.iter().for_each(|difference| self.note(difference));

@@ -1,32 +1,32 @@
-//! Whether all that fits one schema fits another, as far as our description goes: objects, arrays, enumerations, limits,
-//! and `oneOf` and `anyOf` alike.
+//! Whether one schema accepts everything that another accepts, for the subset that the description uses: objects,
+//! arrays, enumerations, limits, and `oneOf` and `anyOf` alike.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-/// Compares schemas of two descriptions: that of the one must be covered by that of the other.
+/// Compares schemas of two descriptions: one must cover the other.
 pub(super) struct Schemas<'a> {
-    /// The description that holds the schemas which are to be covered.
+    /// The description with the schemas to be covered.
     of: &'a Value,
-    /// The description that holds those which are to cover them.
+    /// The description with the covering schemas.
     by: &'a Value,
     side: Side,
-    /// References that are being compared, or were: what comes back to itself holds if nothing else speaks against it.
+    /// References under comparison or already compared: a recursive reference holds unless another part differs.
     seen: BTreeSet<(String, String)>,
 }
 
-/// Who must not notice anything.
+/// The side that must not notice a difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
-    /// Those who send: what they sent before, the new one takes.
+    /// Clients that send: the new schema accepts everything that the old one accepted.
     Requests,
-    /// Those who read: what the new one gives, they know. New fields and new values of enumerations they must tolerate, and
-    /// limits are of no concern to them.
+    /// Clients that read: they know everything that the new schema allows. They must tolerate new fields and new values
+    /// of enumerations, and ignore limits.
     Answers,
 }
 
-/// The limits, and whether more is less.
+/// The limits, and whether a larger value is stricter.
 const LIMITS: [(&str, bool); 6] = [
     ("minimum", true),
     ("minLength", true),
@@ -37,17 +37,17 @@ const LIMITS: [(&str, bool); 6] = [
 ];
 
 impl<'a> Schemas<'a> {
-    /// What `old` takes must be taken by `new`.
+    /// `new` must accept everything that `old` accepts.
     pub(super) fn requests(old: &'a Value, new: &'a Value) -> Schemas<'a> {
         Schemas { of: old, by: new, side: Side::Requests, seen: BTreeSet::new() }
     }
 
-    /// What `new` gives must be known to those who know `old`.
+    /// A client of `old` must understand everything that `new` allows.
     pub(super) fn answers(new: &'a Value, old: &'a Value) -> Schemas<'a> {
         Schemas { of: new, by: old, side: Side::Answers, seen: BTreeSet::new() }
     }
 
-    /// What of `one` is not covered by `other`, a line each.
+    /// The parts of `one` that `other` does not cover, one a line.
     pub(super) fn differences(&mut self, place: &str, one: &Value, other: &Value) -> Vec<String> {
         if let (Some(one), Some(other)) = (one["$ref"].as_str(), other["$ref"].as_str())
             && !self.seen.insert((one.to_owned(), other.to_owned()))
@@ -59,7 +59,7 @@ impl<'a> Schemas<'a> {
             return variants.iter().flat_map(|variant| self.differences(place, variant, &other)).collect();
         }
         if let Some(variants) = variants(&other) {
-            // Whatever is found on a way that leads nowhere must not count on another.
+            // A failed alternative must not mark references as compared.
             let seen = self.seen.clone();
             let mut least: Option<Vec<String>> = None;
             for variant in &variants {
@@ -140,7 +140,7 @@ impl<'a> Schemas<'a> {
             }
         }
         for (pattern, wanted) in other["patternProperties"].as_object().into_iter().flatten() {
-            // Whoever had no such fields may have had them all the same, unless none but named ones were allowed.
+            // Clients could send such fields before, unless the schema allowed named fields only.
             let given = &one["patternProperties"][pattern];
             if !given.is_null() || one["additionalProperties"] != false {
                 found.extend(self.differences(&at(pattern), given, wanted));
@@ -156,7 +156,7 @@ impl<'a> Schemas<'a> {
     }
 }
 
-/// What a schema refers to; a schema that says anything beside its reference says it in words.
+/// The target of a reference. Keywords beside `$ref` are only descriptions, so they do not count.
 fn resolved(document: &Value, schema: &Value) -> Value {
     match schema["$ref"].as_str() {
         Some(reference) => {
@@ -167,7 +167,7 @@ fn resolved(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// The alternatives of a schema, those of several types included.
+/// The alternatives of a schema; several types count as alternatives.
 fn variants(schema: &Value) -> Option<Vec<Value>> {
     if let Some(variants) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         return Some(variants.clone());
@@ -185,7 +185,7 @@ fn variants(schema: &Value) -> Option<Vec<Value>> {
     Some(types.iter().map(of_type).collect())
 }
 
-/// The types of what fits a schema that names one at most.
+/// The types that a schema without alternatives accepts.
 fn types_of(schema: &Value) -> Vec<&'static str> {
     const ALL: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
     if let Some(named) = schema["type"].as_str() {
@@ -204,7 +204,7 @@ fn types_of(schema: &Value) -> Vec<&'static str> {
     BTreeSet::from_iter(values.iter().map(of_value)).into_iter().collect()
 }
 
-/// The limits of `other` that not all that fits `one` keeps to.
+/// The limits of `other` that `one` does not guarantee.
 fn limits(place: &str, one: &Value, other: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, more_is_less) in LIMITS {

@@ -1,6 +1,6 @@
-//! The probes, on real processes and containers: what is there is alive, what is not visible is unknown.
+//! The probes, on real processes and containers: a visible one is alive, an invisible one is unknown.
 //!
-//! Some of these need a world of their own (a pid namespace, another user): see [`world`].
+//! Some tests need a world of their own (a pid namespace, another user): see [`world`].
 
 mod processes;
 mod remotes;
@@ -13,15 +13,15 @@ use domain::record::{ReportedObservation, ResourceKey, ResourceKind};
 use plugin_registry::liveness::Prober;
 use plugin_registry::liveness::prober::HeldOnHost;
 
-/// An engine that is not there.
+/// The address of an engine that does not run.
 const NO_ENGINE: &str = "unix:///nonexistent/docker.sock";
 
-/// A prober that tells again what has not changed after a minute.
+/// A prober that reports an unchanged observation again after a minute.
 fn prober() -> Prober {
     Prober::new(NO_ENGINE, SignedDuration::from_secs(60))
 }
 
-/// A process that a plugin holds, and that nobody has seen yet.
+/// A process that a plugin holds, before its first observation.
 fn held(pid: u32) -> HeldOnHost {
     let id = pid.to_string().into();
     let key = ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id };
@@ -33,7 +33,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-/// The only news of a sweep.
+/// The only report of a sweep.
 #[track_caller]
 fn only(sightings: Vec<ReportedObservation>) -> ReportedObservation {
     assert_eq!(sightings.len(), 1, "{sightings:?}");

@@ -13,7 +13,7 @@ use plugin_registry::liveness::Prober;
 use plugin_registry::liveness::identity::ProcessIdentity;
 use plugin_registry::liveness::prober::HeldOnHost;
 
-/// A shell script that says when it is ready, and ends when its standard input does.
+/// A shell script that reports when it is ready, and ends when its standard input does.
 struct Script {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
@@ -41,7 +41,7 @@ impl Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        // One that the test has ended itself is no failure.
+        // The test may have ended the process itself.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -68,7 +68,7 @@ async fn a_process_is_alive_and_then_a_zombie_and_then_gone() {
     assert_eq!((alive.state, &*alive.detail.clone().unwrap_or_default()), (Alive, ""));
     assert_eq!(identity(&alive).pid, script.pid());
     assert_eq!(prober.sweep(&held, at(1)).await, [], "nothing has changed");
-    // It is killed, and we, its parent, do not take note yet.
+    // The test, its parent, does not wait for the killed process yet.
     kill(script.pid());
     drop(script.child.stdin.take());
     let ended = script.line();
@@ -79,13 +79,13 @@ async fn a_process_is_alive_and_then_a_zombie_and_then_gone() {
     script.child.wait().unwrap();
     let gone = only(prober.sweep(&held, at(3)).await);
     assert_eq!((gone.state, detail(&gone)), (Gone, "there is no such process"));
-    // Confirmed once, because a finding takes two sightings; then only kept fresh.
+    // Reported twice, because a finding takes two observations; then only refreshed.
     assert_eq!(only(prober.sweep(&held, at(4)).await).state, Gone);
     assert_eq!(prober.sweep(&held, at(5)).await, []);
     assert_eq!(only(prober.sweep(&held, at(64)).await).state, Gone);
 }
 
-/// A killed process closes its files a moment before it is a zombie: sweeps until it is.
+/// A killed process closes its files a moment before it is a zombie: sweeps until it is one.
 async fn seen_other_than_alive(prober: &mut Prober, held: &[HeldOnHost]) -> Vec<ReportedObservation> {
     loop {
         let seen = prober.sweep(held, at(2)).await;
@@ -97,7 +97,7 @@ async fn seen_other_than_alive(prober: &mut Prober, held: &[HeldOnHost]) -> Vec<
 }
 
 #[tokio::test]
-async fn what_a_process_has_started_is_named_also_after_its_end() {
+async fn descendants_are_reported_even_after_the_end_of_the_process() {
     // A child, and a grandchild that has left for a session of its own.
     let mut script =
         Script::start("sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 1000\" & echo $$; wait' & read line; exit 0");
@@ -107,7 +107,7 @@ async fn what_a_process_has_started_is_named_also_after_its_end() {
     let alive = only(prober.sweep(&held, at(0)).await);
     let mut named: Vec<u32> =
         detail(&alive).rsplit(": ").next().unwrap().split(", ").map(|pid| pid.parse().unwrap()).collect();
-    // `sleep` and what starts it may still be two.
+    // `sleep` and its parent may still be two processes.
     named.retain(|pid| family.contains(pid));
     assert_eq!((alive.state, named), (Alive, family.clone()), "{alive:?}");
     script.child.stdin.take().unwrap().write_all(b"\n").unwrap();
@@ -151,9 +151,9 @@ async fn a_process_whose_first_thread_has_ended_is_alive() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_given_to_another_process_is_reused() {
+async fn a_process_id_of_another_process_is_reused() {
     if !is_inside() {
-        let name = "process::liveness::processes::a_number_that_was_given_to_another_process_is_reused";
+        let name = "process::liveness::processes::a_process_id_of_another_process_is_reused";
         run_inside(&["unshare", "--pid", "--fork", "--mount-proc"], name).await;
         return;
     }
@@ -168,14 +168,14 @@ async fn a_number_that_was_given_to_another_process_is_reused() {
     let mut second = with_the_number(pid, known.start_ticks);
     let reused = only(prober.sweep(&held, at(1)).await);
     assert_eq!((reused.state, reused.identity.clone()), (Reused, None), "{reused:?}");
-    // The same for a prober that was started later, and told by the registry who it was.
+    // The same for a prober that started later and got the identity from the registry.
     let told = [HeldOnHost { identity: alive.identity.clone(), ..held[0].clone() }];
     assert_eq!(only(super::prober().sweep(&told, at(1)).await).state, Reused);
     second.kill().unwrap();
     second.wait().unwrap();
 }
 
-/// A process with this number, started at another tick than `ticks`.
+/// A process with this number and another start tick than `ticks`.
 fn with_the_number(pid: u32, ticks: u64) -> Child {
     for _ in 0..1_000 {
         std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).unwrap();
@@ -192,9 +192,9 @@ fn with_the_number(pid: u32, ticks: u64) -> Child {
 }
 
 #[tokio::test]
-async fn what_proc_hides_is_unknown_and_never_gone() {
+async fn a_process_hidden_by_proc_is_unknown_and_never_gone() {
     if !is_inside() {
-        let name = "process::liveness::processes::what_proc_hides_is_unknown_and_never_gone";
+        let name = "process::liveness::processes::a_process_hidden_by_proc_is_unknown_and_never_gone";
         let script = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 \
             --clear-groups \"$@\"";
         run_inside(&["unshare", "--mount", "sh", "-c", script, "sh"], name).await;
@@ -205,7 +205,7 @@ async fn what_proc_hides_is_unknown_and_never_gone() {
     assert_eq!(seen.state, Unknown, "{seen:?}");
     assert!(detail(&seen).contains("hidepid"), "{seen:?}");
     let seen = only(prober().sweep(&[held(4_194_305)], at(0)).await);
-    assert_eq!(seen.state, Gone, "nobody has this number");
+    assert_eq!(seen.state, Gone, "no process has this number");
 }
 
 #[tokio::test]
@@ -218,13 +218,13 @@ async fn a_container_cannot_be_judged_without_an_engine() {
     assert!(detail(&seen).contains("/nonexistent/docker.sock"), "{seen:?}");
 }
 
-/// The test of reuse can fail: it does when start ticks are ignored.
+/// The test of reuse can fail: with a prober that ignores start ticks, it does.
 #[cfg(feature = "planted-bugs")]
 #[tokio::test]
-async fn a_probe_that_ignores_start_ticks_is_found_out() {
-    let name = "process::liveness::processes::a_number_that_was_given_to_another_process_is_reused";
+async fn the_test_of_reuse_detects_a_probe_that_ignores_start_ticks() {
+    let name = "process::liveness::processes::a_process_id_of_another_process_is_reused";
     let launcher = ["env", "PLUGIN_REGISTRY_PLANT=ignore-start-ticks", "unshare", "--pid", "--fork", "--mount-proc"];
     let (passed, said) = super::world::try_inside(&launcher, name).await;
-    // It is taken for the first one, of which there is no news.
+    // The prober takes the process for the first one, so it reports no change.
     assert!(!passed && said.contains("1 failed") && said.contains("left: 0"), "{said}");
 }

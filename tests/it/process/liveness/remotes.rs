@@ -47,7 +47,7 @@ async fn seen(address_policy: AddressPolicy, document: Value) -> (ObservedState,
 #[case(Answer::Redirect("http://127.0.0.1:1/".into()), Unreachable, "not healthy")]
 #[case(Answer::Silence, Unreachable, "no response")]
 #[tokio::test]
-async fn an_endpoint_is_asked(#[case] answer: Answer, #[case] state: ObservedState, #[case] told: &str) {
+async fn an_endpoint_is_probed_by_http(#[case] answer: Answer, #[case] state: ObservedState, #[case] told: &str) {
     let receiver = answering(vec![answer]).await;
     let endpoint = format!("http://{}/v1", receiver.address);
     let (seen, detail) = seen(AddressPolicy::Everything, json!({"endpoint_url": endpoint})).await;
@@ -55,7 +55,7 @@ async fn an_endpoint_is_asked(#[case] answer: Answer, #[case] state: ObservedSta
 }
 
 #[tokio::test]
-async fn an_ssh_host_is_knocked_at() {
+async fn an_ssh_host_is_probed_by_tcp() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let host = json!({"ssh_host": "ubuntu@127.0.0.1", "ssh_port": port});
@@ -71,13 +71,13 @@ async fn an_ssh_host_is_knocked_at() {
 #[case(json!({"ssh_host": "127.0.0.1"}))]
 #[case(json!({"ssh_host": "localhost"}))]
 #[tokio::test]
-async fn what_is_not_public_is_not_connected_to(#[case] document: Value) {
+async fn probes_do_not_connect_to_private_addresses(#[case] document: Value) {
     let (state, detail) = seen(AddressPolicy::Public, document).await;
     assert!(state == Unknown && detail.contains("the address policy forbids"), "{state:?}: {detail}");
 }
 
 #[tokio::test]
-async fn each_has_its_turn_and_failures_slow_it_down() {
+async fn failures_increase_the_interval_of_a_probe() {
     let receiver = answering(vec![Answer::Status(503), Answer::Status(503), Answer::Status(200)]).await;
     let pace = Backoff { interval: SignedDuration::from_secs(10), longest: SignedDuration::from_secs(40) };
     let settings = RemoteSettings {
@@ -98,7 +98,7 @@ async fn each_has_its_turn_and_failures_slow_it_down() {
 }
 
 #[tokio::test]
-async fn a_provider_has_the_last_word() {
+async fn the_answer_of_a_provider_outranks_other_probes() {
     let receiver = answering(vec![Answer::Status(404), Answer::Status(500)]).await;
     let providers = format!(
         "[[provider]]\nprovider = \"aws\"\nurl = \"http://{}/i/{{instance_id}}\"\nstatus = \"$.s\"\nmissing = \"gone\"\nstates = {{}}",
@@ -110,7 +110,7 @@ async fn a_provider_has_the_last_word() {
     let held = [target(document)];
     let gone = only(prober(AddressPolicy::Everything, &providers).sweep(&held, at(0), || 0.5).await);
     assert_eq!(gone.state, Gone, "{gone:?}");
-    // One that cannot say anything leaves it to the others.
+    // A provider with an unknown answer leaves the decision to the other probes.
     let alive = only(prober(AddressPolicy::Everything, &providers).sweep(&held, at(0), || 0.5).await);
     assert_eq!(alive.state, Alive, "{alive:?}");
 }

@@ -1,24 +1,24 @@
-//! Tests that have to run elsewhere: the test's own program is started again, for that one test.
+//! Tests that must run elsewhere: they start the test binary again, for that one test.
 
 use std::process::Command;
 
 use crate::harness::process::finish;
 
-/// Says to the second start that it is one.
+/// Marks the second start.
 const INSIDE: &str = "PLUGIN_REGISTRY_TEST_INSIDE";
 
-/// Returns true if and only if this is the world that a test has made for itself.
+/// Returns true if and only if this process is the second start.
 pub(crate) fn is_inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-/// Runs the test `name` again by `launcher`, for example `unshare`, and requires that it passes there.
+/// Runs the test `name` again under `launcher`, for example `unshare`, and requires that it passes there.
 pub(crate) async fn run_inside(launcher: &[&str], name: &str) {
     let (passed, said) = try_inside(launcher, name).await;
     assert!(passed, "{name} in {launcher:?}:\n{said}");
 }
 
-/// Runs the test `name` again by `launcher`; returns whether it has passed, and what it has said.
+/// Runs the test `name` again under `launcher`; returns whether it passed, and its output.
 pub(crate) async fn try_inside(launcher: &[&str], name: &str) -> (bool, String) {
     let mut command = Command::new(launcher[0]);
     command.args(&launcher[1..]).arg(std::env::current_exe().unwrap());
