@@ -14,6 +14,7 @@
 5. Each flag and each environment variable of the registry that a page names is one that `--help` names.
 6. docs/SUMMARY.md lists every page of docs/.
 7. Each path, test and name of the code that ARCHITECTURE.md names exists, and its maps name every folder.
+   So does each path of the repository that another page names.
 """
 
 import os
@@ -365,6 +366,17 @@ def wrong_map():
             yield f"{page}: no map names {folder}/"
 
 
+def wrong_paths(page, files):
+    """Paths of the repository that a page names, and that lead nowhere."""
+    known = {str(place) for file in files for place in [file, *file.parents]}
+    top = {file.parts[0] for file in files if len(file.parts) > 1}
+    # What a decision rejects need not be there.
+    text = re.sub(r"\*\*Rejected.*", "", without_code(read(page)))
+    for path in paths_of(text):
+        if path.split("/")[0] in top and not re.search("[A-Z*<…]", path) and path.rstrip("/") not in known:
+            yield f"{page}: there is no `{path}`"
+
+
 def paths_of(text):
     """The paths that a page has between backticks."""
     names = re.findall(r"`([^`\s]+)`", text)
@@ -399,8 +411,9 @@ def main():
     helped = "\n".join(help_texts(binary))
     known = {*FLAG.findall(helped), *VARIABLE.findall(helped)}
     wrong = [*unlisted_pages(), *wrong_map()]
+    files = tracked_files()
     for page in pages():
-        wrong += [*wrong_links(page), *wrong_sizes(page), *wrong_prose(page), *wrong_names(page, known)]
+        wrong += [*wrong_paths(page, files), *wrong_links(page), *wrong_sizes(page), *wrong_prose(page), *wrong_names(page, known)]
     for page in chosen or pages():
         began = time.monotonic()
         found = list(run_commands(page, binary, write))

@@ -13,8 +13,6 @@
     clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, and is read more often than it is called"
 )]
 
