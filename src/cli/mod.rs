@@ -86,7 +86,9 @@ enum Command {
     /// Run a command as a plugin: registered, with its process ids, for as long as it runs.
     Exec(exec::ExecArgs),
     #[command(hide = true)]
-    ExecGuard(exec::guard::GuardArgs),
+    ExecMonitor(exec::monitor::MonitorArgs),
+    #[command(hide = true)]
+    ExecSupervisor(exec::supervisor::SupervisorArgs),
     #[command(hide = true)]
     ExecStart(exec::start::StartArgs),
     /// Tell what can be seen from here, and what to do about what cannot.
@@ -123,9 +125,21 @@ enum StoreCommand {
 ///
 /// What went wrong, for people, with its causes.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // It is its own exit code that tells a mistake in the flags of `exec` from an end of the command.
+            let is_of_exec = std::env::args_os().nth(1).is_some_and(|command| command == "exec");
+            if is_of_exec && error.use_stderr() {
+                error.print()?;
+                return Ok(ExitCode::from(exec::OWN_FAILURE));
+            }
+            error.exit()
+        }
+    };
     match cli.command {
-        Some(Command::Exec(args)) => return exec::run(&args),
+        Some(Command::Exec(args)) => return Ok(exec::run(&args)),
+        Some(Command::ExecMonitor(args)) => return exec::monitor::run(&args),
         Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
         command => run_command(command, cli.serve)?,
     }
@@ -145,10 +159,10 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Import(args)) => import::import(&args),
         Some(Command::Token(command)) => token::run(&command),
         Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
-        Some(Command::ExecGuard(args)) => exec::guard::run(&args),
+        Some(Command::ExecSupervisor(args)) => exec::supervisor::run(&args),
         Some(Command::Openapi) => print_openapi(),
         // Those that have an exit code of their own.
-        Some(Command::Exec(_) | Command::ExecStart(_)) => Ok(()),
+        Some(Command::Exec(_) | Command::ExecMonitor(_) | Command::ExecStart(_)) => Ok(()),
     }
 }
 

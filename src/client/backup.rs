@@ -33,7 +33,7 @@ impl Client {
             begun.unwrap_or(Err(RequestError::Late(REQUEST_TIME))).map_err(|source| self.unreachable(source))?;
         if !answer.status().is_success() {
             let refusal = whole(answer, usize::MAX).await.map_err(|source| self.unreachable(source))?;
-            return Err(ClientError::refused(refusal.status().as_u16(), refusal.body()));
+            return Err(ClientError::refused(self.base.as_str(), refusal.status().as_u16(), refusal.body()));
         }
         Ok(Backup { server: self.base.to_string(), body: answer.into_body() })
     }

@@ -34,6 +34,9 @@ pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, Resource
 /// How long a request may take until its answer is complete, as long as the service itself gives it.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
+/// The header that every answer of a registry has.
+const REVISION: &str = "registry-revision";
+
 /// Speaks to one registry.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -287,10 +290,15 @@ impl Client {
             }
         }
         let answer = sent.map_err(|source| self.unreachable(source))?;
-        if answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(answer);
+        let (server, status) = (self.base.as_str(), answer.status().as_u16());
+        if !answer.status().is_success() && answer.status() != StatusCode::NOT_MODIFIED {
+            return Err(ClientError::refused(server, status, answer.body()));
         }
-        Err(ClientError::refused(answer.status().as_u16(), answer.body()))
+        // A proxy's page may come with 200; every answer of a registry says of which revision it is.
+        if !answer.headers().contains_key(REVISION) {
+            return Err(ClientError::NotARegistry { server: server.to_owned(), status });
+        }
+        Ok(answer)
     }
 }
 
