@@ -86,6 +86,17 @@ impl Tokens {
         Tokens(Arc::new(Inner { store, path, ring: ArcSwapOption::empty(), reading: Mutex::default() }))
     }
 
+    /// Checks a file of tokens. It waits for a disk.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is wrong.
+    pub fn check_file(path: &Path) -> Result<(), TokensError> {
+        let wrong = |why: String| TokensError::File { path: path.display().to_string(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        file::read(&text).map(drop).map_err(wrong)
+    }
+
     /// Those that are in force, if they were read; never waits.
     pub fn in_force(&self) -> Guard<Option<Arc<Keyring>>> {
         self.0.ring.load()

@@ -15,14 +15,17 @@
 //! | [`verify`] | `store verify` |
 //! | [`connection`] | the flags of commands that speak to a registry |
 //! | [`credential`] | the token that a command shows to the registry |
+//! | [`settings`] | which counts: flag, environment, default; slips in the environment |
+//! | [`listen`] | the addresses that are listened on |
 //! | [`metrics`], [`otlp`] | the flags that are about metrics and traces |
 //! | [`logging`], [`log_fields`], [`log_writer`] | how the log is written |
 //! | [`signals`] | how a process is asked to end |
-//! | [`service_manager`] | telling systemd when requests are answered |
-//! | [`whole_file`] | files that are there whole, or not at all |
+//! | [`sd_notify`] | telling systemd when requests are answered |
+//! | [`atomic_file`] | files that are there whole or not at all; devices and pipes that are written to |
 
 pub mod access;
 pub mod agent;
+pub mod atomic_file;
 pub mod backup;
 pub mod connection;
 pub mod credential;
@@ -32,7 +35,7 @@ pub mod export;
 pub mod health;
 pub mod import;
 pub mod limits;
-mod listen;
+pub mod listen;
 pub mod log_fields;
 pub mod log_writer;
 pub mod logging;
@@ -42,16 +45,17 @@ pub mod probes;
 pub mod restore;
 pub mod sd_notify;
 pub mod serve;
+pub mod settings;
 pub mod signals;
 pub mod tls;
 pub mod token;
 pub mod verify;
-pub mod whole_file;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Knows what every plugin of an application is, what it holds right now, and whether that is
 /// still true.
@@ -69,7 +73,8 @@ use clap::{Parser, Subcommand};
   plugin-registry export --output registry.ndjson       what can be moved to another store; `import` reads it
   curl 'localhost:8080/plugins?active=true'             what holds resources right now
 
-Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on.")]
+Every flag can be given as an environment variable, too: PLUGIN_REGISTRY_LISTEN and so on. A flag counts before its
+variable; a variable that is empty counts as not set.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -113,11 +118,21 @@ enum Command {
     Openapi,
 }
 
+impl Command {
+    /// Whether the command writes a log, where its warnings stand.
+    fn has_log(&self) -> bool {
+        matches!(self, Command::Serve(_) | Command::Agent(_) | Command::Exec(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
     /// Replay the journal and compare what it leads to with what is kept; print digests of both.
     Verify(verify::VerifyArgs),
 }
+
+/// The commands that `exec` starts.
+const PARTS_OF_EXEC: [&str; 3] = ["exec-monitor", "exec-supervisor", "exec-start"];
 
 /// Runs the command line of this process.
 ///
@@ -125,11 +140,18 @@ enum StoreCommand {
 ///
 /// What went wrong, for people, with its causes.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let cli = match Cli::try_parse() {
+    let command = Cli::command();
+    let args: Vec<_> = std::env::args_os().collect();
+    // The parts of `exec` inherit its environment, of which it has warned itself.
+    if !args.get(1).is_some_and(|command| PARTS_OF_EXEC.iter().any(|part| command == part)) {
+        settings::check(&command);
+    }
+    let matches = settings::settled(&command, &args).try_get_matches_from(&args);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // It is its own exit code that tells a mistake in the flags of `exec` from an end of the command.
-            let is_of_exec = std::env::args_os().nth(1).is_some_and(|command| command == "exec");
+            let is_of_exec = args.get(1).is_some_and(|command| command == "exec");
             if is_of_exec && error.use_stderr() {
                 error.print()?;
                 return Ok(ExitCode::from(exec::OWN_FAILURE));
@@ -147,6 +169,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
 }
 
 fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Result<()> {
+    if command.as_ref().is_some_and(|command| !command.has_log()) {
+        for warning in settings::warnings() {
+            // A warning that cannot be written is no reason to do nothing.
+            drop(writeln!(std::io::stderr(), "plugin-registry: {warning}"));
+        }
+    }
     match command {
         None => serve::serve(serve),
         Some(Command::Serve(args)) => serve::serve(args),
@@ -167,7 +195,6 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
 }
 
 fn print_openapi() -> anyhow::Result<()> {
-    use std::io::Write as _;
     let mut text = serde_json::to_vec_pretty(&crate::http::router::description())?;
     text.push(b'\n');
     std::io::stdout().write_all(&text).context("the description could not be written")

@@ -27,7 +27,7 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn backup(&self) -> Result<Backup, ClientError> {
-        let request = self.with_credential(request_of(Method::GET, &self.url(&["backup"]), None::<&Value>)?);
+        let request = self.with_credential(request_of(Method::GET, &self.url(&["backup"])?, None::<&Value>)?);
         let begun = tokio::time::timeout(REQUEST_TIME, self.http.send(request)).await;
         let answer =
             begun.unwrap_or(Err(RequestError::Late(REQUEST_TIME))).map_err(|source| self.unreachable(source))?;

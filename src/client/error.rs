@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::tls_advice;
 use crate::net::RequestError;
 
 /// Why a call has failed.
@@ -19,7 +20,7 @@ pub enum ClientError {
     #[error("{0}")]
     Security(String),
     /// No answer came.
-    #[error("the registry at {server} cannot be reached")]
+    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source))]
     Unreachable {
         /// Its address.
         server: String,

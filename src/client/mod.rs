@@ -7,10 +7,12 @@
 //! |---|---|
 //! | [`wire`] | what is sent and answered |
 //! | [`backup`] | a backup, as it comes |
+//! | [`tls_advice`] | what to do about a TLS connection that could not be made |
 //! | [`error`] | [`ClientError`]: what went wrong, with the registry's own words |
 
 pub mod backup;
 pub mod error;
+pub mod tls_advice;
 pub mod wire;
 
 use std::time::Duration;
@@ -116,7 +118,7 @@ impl Client {
     ///
     /// When the registry refuses it, or cannot be asked.
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
-        let mut request = request_of(Method::POST, &self.url(&["plugins"]), Some(plugin))?;
+        let mut request = request_of(Method::POST, &self.url(&["plugins"])?, Some(plugin))?;
         request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
         match self.ask(request).await {
             Ok(_) => Ok(true),
@@ -221,7 +223,7 @@ impl Client {
     ) -> Result<Option<Vec<ResourceRow>>, ClientError> {
         let (mut rows, mut cursor, mut first) = (Vec::new(), None::<String>, ListTag::default());
         loop {
-            let mut url = self.url(&["resources"]);
+            let mut url = self.url(&["resources"])?;
             url.query_pairs_mut().append_pair("host", host).append_pair("limit", "10000");
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);
@@ -247,13 +249,17 @@ impl Client {
         }
     }
 
-    fn url(&self, segments: &[&str]) -> Url {
+    /// The address of a path. An id that is `.` or `..` would ask for another one, and is refused.
+    fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
+        if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "." | ".." | "")) {
+            return Err(ClientError::Address { address: self.base.to_string(), why: format!("`{dots}` is no id") });
+        }
         let mut url = self.base.clone();
         // A base with a host can always have a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        url
+        Ok(url)
     }
 
     async fn send<B: Serialize>(
@@ -262,7 +268,7 @@ impl Client {
         segments: &[&str],
         body: Option<&B>,
     ) -> Result<Response<Bytes>, ClientError> {
-        self.ask(request_of(method, &self.url(segments), body)?).await
+        self.ask(request_of(method, &self.url(segments)?, body)?).await
     }
 
     fn with_credential(&self, mut request: Request<Bytes>) -> Request<Bytes> {
@@ -325,8 +331,14 @@ mod tests {
     #[test]
     fn ids_are_one_segment_whatever_they_hold() {
         let client = Client::new("http://localhost:8080/registry/").unwrap();
-        let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]);
+        let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]).unwrap();
         assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/a%2Fb_c%20d%3F%23/spawned_pids");
+        // As text it is one segment, which no server takes for two.
+        let url = client.url(&["plugins", "%2e%2e"]).unwrap();
+        assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/%252e%252e");
+        for id in [".", "..", ""] {
+            assert!(client.url(&["plugins", id, "spawned_pids"]).is_err(), "an id of dots asked for another path");
+        }
     }
 
     #[test]

@@ -26,9 +26,10 @@ pub enum WriterHealth {
 }
 
 impl WriterHealth {
-    /// Whether it is the way to the store that fails.
+    /// Whether it is the way to the store that fails: then a read shows that it is over.
     pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, WriterHealth::Failing { reason, .. } if *reason == StoreError::UNREACHABLE)
+        const WAY: [&str; 2] = [StoreError::UNREACHABLE, StoreError::DISPLACED];
+        matches!(self, WriterHealth::Failing { reason, .. } if WAY.contains(reason))
     }
 
     /// Since when changes cannot be written.

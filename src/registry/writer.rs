@@ -425,7 +425,7 @@ impl WriterLoop {
         match &followed {
             Ok(()) if self.writer.report.borrow().is_unreachable() => self.note_success(),
             // Whether a store that can be read can also be written, writes alone say.
-            Err(failure @ StoreError::Unreachable(_)) => self.note_failure(failure),
+            Err(failure @ (StoreError::Unreachable(_) | StoreError::Displaced(_))) => self.note_failure(failure),
             Err(failure) => debug!(error = failure.chain(), "the store could not be asked for news"),
             Ok(()) => {}
         }

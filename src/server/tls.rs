@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::certificate;
+
 /// What is spoken over a connection, as ALPN (RFC 7301) has it: the first that the client knows, too.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 
@@ -172,6 +174,13 @@ impl Tls {
         *seen = Some(contents);
         self.0.config.store(Arc::new(config?));
         Ok(true)
+    }
+
+    /// What clients will not like, `now` (since the Unix epoch), about the certificate that was read last.
+    pub fn complaint(&self, now: Duration) -> Option<&'static str> {
+        let seen = self.0.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let chain = certificates(&self.0.files.certificate, &seen.as_ref()?.certificate).ok()?;
+        certificate::complaint(chain.first()?, now)
     }
 
     /// Makes a handshake with a client, within `time`.

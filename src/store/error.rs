@@ -30,6 +30,12 @@ pub enum StoreError {
     /// The database does not answer, or does not take writes.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
+    /// A file of the store is no longer where it was opened: it was moved, removed or replaced.
+    #[error("{0}")]
+    Displaced(String),
+    /// It holds something, and what was to be done fills an empty store.
+    #[error("the store is not empty")]
+    NotEmpty,
     /// Changes that are asked for, and no longer kept.
     #[error("the changes after revision {after} are no longer kept, only those after {compact_revision}")]
     Compacted {
@@ -44,6 +50,9 @@ impl StoreError {
     /// The reason of [`StoreError::Unreachable`].
     pub const UNREACHABLE: &'static str = "the database cannot be reached";
 
+    /// The reason of [`StoreError::Displaced`].
+    pub const DISPLACED: &'static str = "the store's file was moved, removed or replaced";
+
     /// A store that somebody has to see to.
     pub fn unusable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: Some(source.into()) }
@@ -56,17 +65,18 @@ impl StoreError {
 
     /// Whether it may be over after a while by itself.
     pub fn may_pass(&self) -> bool {
-        !matches!(self, StoreError::Unusable { .. })
+        !matches!(self, StoreError::Unusable { .. } | StoreError::NotEmpty)
     }
 
     /// The kind of failure, in words that give nothing away.
     pub fn reason(&self) -> &'static str {
         match self {
-            StoreError::Unusable { .. } => "the store is not usable",
+            StoreError::Unusable { .. } | StoreError::NotEmpty => "the store is not usable",
             StoreError::Full(_) => "the disk is full",
             StoreError::Busy(_) => "the store is locked by another process",
             StoreError::Io(_) => "the disk does not take the write",
             StoreError::Unreachable(_) => StoreError::UNREACHABLE,
+            StoreError::Displaced(_) => StoreError::DISPLACED,
             StoreError::Compacted { .. } => "the journal has to be read anew",
         }
     }

@@ -24,7 +24,7 @@ const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
 /// Which fields of an answer they may read beyond those that any page may.
 const RESPONSE_FIELDS: HeaderValue = HeaderValue::from_static(
     "allow, etag, idempotency-replayed, link, location, ratelimit, ratelimit-policy, registry-age, \
-     registry-revision, registry-store, retry-after, x-request-id",
+     registry-revision, registry-store, registry-tokens, retry-after, x-request-id",
 );
 
 /// For how many seconds a browser need not ask again.

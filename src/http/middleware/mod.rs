@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stack`] | the order of it all: id, snapshot, time limit, form of errors, log line |
 //! | [`authorize`] | who asks, and whether it is for them |
+//! | [`unused_token`] | a token that is shown to a registry without tokens |
 //! | [`load_shedding`], [`limiter`], [`rate_limit`] | which requests are let in |
 //! | [`consistency`] | how current the answer is |
 //! | [`host_check`], [`cors`], [`security_headers`] | what pages of browsers may do |
@@ -25,3 +26,4 @@ pub mod security_headers;
 pub mod stack;
 
 pub mod trace;
+pub mod unused_token;

@@ -1,9 +1,5 @@
 //! Query parameters: names, values, help. The reader of a query and its description both use these tables.
 
-use std::hash::Hasher as _;
-
-use utoipa::ToSchema;
-
 /// The parameter that every read has.
 pub const CONSISTENCY: Parameter = Parameter {
     name: "consistency",

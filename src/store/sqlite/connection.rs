@@ -1,10 +1,11 @@
 //! A connection of its own beside the writer's, which is made when it is first needed.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::files::{StoreFiles, sqlite_name};
 use super::open::configure;
 use crate::store::StoreError;
 
@@ -12,6 +13,7 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct SqliteConnection {
     path: PathBuf,
+    files: Arc<StoreFiles>,
     /// What it begins with, after what every connection begins with.
     begin: &'static str,
     state: Mutex<ConnectionState>,
@@ -26,8 +28,8 @@ enum ConnectionState {
 
 impl SqliteConnection {
     /// A connection to the file that begins with these statements.
-    pub fn new(path: &Path, begin: &'static str) -> SqliteConnection {
-        SqliteConnection { path: path.to_owned(), begin, state: Mutex::new(ConnectionState::Unmade) }
+    pub fn new(path: &Path, files: Arc<StoreFiles>, begin: &'static str) -> SqliteConnection {
+        SqliteConnection { path: path.to_owned(), files, begin, state: Mutex::new(ConnectionState::Unmade) }
     }
 
     /// Closes the connection for good: the last one to close tidies up.
@@ -39,21 +41,23 @@ impl SqliteConnection {
     ///
     /// # Errors
     ///
-    /// As `work`; when the connection cannot be made, or was closed.
+    /// As `work`; when the connection cannot be made, or was closed; when the store's files are no longer in their place.
     pub fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, ConnectionState::Unmade) {
+            self.files.check()?;
             *state = ConnectionState::Open(self.connect()?);
         }
         match &mut *state {
-            ConnectionState::Open(connection) => work(connection),
+            // After the work: nothing is acknowledged that went into a file which a restart would not find.
+            ConnectionState::Open(connection) => work(connection).and_then(|done| self.files.check().map(|()| done)),
             ConnectionState::Unmade | ConnectionState::Closed => Err(StoreError::refused("the store is closed")),
         }
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(sqlite_name(&self.path), flags)?;
         configure(&connection)?;
         connection.execute_batch(self.begin)?;
         Ok(connection)

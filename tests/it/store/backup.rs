@@ -216,7 +216,7 @@ async fn what_a_store_holds_is_thrown_away_only_when_that_is_asked_for() {
     let there = Daemon::start(&to).await;
     there.client().register(&named("c", "mine")).await;
     let complained = refused(&["restore", &path, "--store", &url(&to)]).await;
-    assert!(complained.contains("the store is not empty"), "{complained}");
+    assert!(complained.contains("the store is not empty; --replace throws away"), "{complained}");
     there.client().get("/plugins/c_mine").answers(200).await;
     done(&["restore", &path, "--store", &url(&to), "--replace"]).await;
     // A server that knew what was there before does not mix the two.
