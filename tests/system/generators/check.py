@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WORK = HERE.parents[1] / "target/generators"
+WORK = HERE.parents[2] / "target/generators"
 NODE, VENV = WORK / "node", WORK / "venv"
 
 
