@@ -87,6 +87,17 @@ impl Tokens {
         Tokens(Arc::new(Inner { store, path, ring: ArcSwapOption::empty(), reading: Mutex::default() }))
     }
 
+    /// Checks a file of tokens. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// If the file is unreadable or invalid.
+    pub fn check_file(path: &Path) -> Result<(), TokensError> {
+        let wrong = |why: String| TokensError::File { path: path.display().to_string(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        file::read(&text).map(drop).map_err(wrong)
+    }
+
     /// The tokens in force, if they were read. Never waits.
     pub fn in_force(&self) -> Guard<Option<Arc<Keyring>>> {
         self.0.ring.load()

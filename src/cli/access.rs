@@ -25,26 +25,34 @@ pub struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// Reads the tokens, and says who is let in by a service that listens on `address`.
+    /// Checks the file of tokens, before anything is opened or made.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is wrong.
+    pub fn check(&self) -> Result<(), TokensError> {
+        self.tokens_file.as_deref().map_or(Ok(()), Tokens::check_file)
+    }
+
+    /// Reads the tokens, and says who is let in by a service that listens on `addresses`.
     ///
     /// # Errors
     ///
     /// When the file of tokens cannot be read, or is wrong.
-    pub async fn open(&self, registry: &Registry, address: SocketAddr) -> Result<Access, TokensError> {
+    pub async fn open(&self, registry: &Registry, addresses: &[SocketAddr]) -> Result<Access, TokensError> {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file.clone());
-        match tokens.refresh().await {
-            Ok(ring) if !ring.is_open() => info!(tokens = ring.keys().count(), "tokens are required"),
-            Ok(_) if address.ip().is_loopback() => {
-                info!("no tokens are configured: every user of this machine may do everything");
-            }
-            Ok(_) => warn!(
+        let others = addresses.iter().find(|address| !address.ip().is_loopback());
+        match (tokens.refresh().await, others) {
+            (Ok(ring), _) if !ring.is_open() => info!(tokens = ring.keys().count(), "tokens are required"),
+            (Ok(_), None) => info!("no tokens are configured: every user of this machine may do everything"),
+            (Ok(_), Some(address)) => warn!(
                 %address,
                 "NO TOKENS ARE CONFIGURED: EVERY CLIENT THAT REACHES THIS ADDRESS MAY DO EVERYTHING. Create one with \
                  `plugin-registry token create --name admin --role admin`, even while the registry runs"
             ),
             // The registry reads them again, and until then rejects every request.
-            Err(TokensError::Store(failure)) => warn!(error = failure.chain(), "cannot read the tokens yet"),
-            Err(error) => return Err(error),
+            (Err(TokensError::Store(failure)), _) => warn!(error = failure.chain(), "cannot read the tokens yet"),
+            (Err(error), _) => return Err(error),
         }
         let names = AllowedHosts::new(self.allowed_hosts.iter().cloned());
         Ok(Access { tokens, names: Arc::new(names) })

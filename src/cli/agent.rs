@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::connection::ConnectionArgs;
-use super::exec::unreported::Outbox;
+use super::exec::spool::Spool;
 use super::logging::{self, LogFormat};
 use super::otlp::{self, TraceArgs};
 use super::signals;
@@ -99,7 +99,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         info!(server = %client.server(), host = settings.host, agent.name = settings.by, "probing this host");
         let client = client.from_origin(origin);
-        let delivering = deliver(Outbox::find(args.unreported.as_deref()), client.clone());
+        let delivering = deliver(Spool::find(args.unreported.as_deref()), client.clone());
         let agent = Agent::new(client, SystemClock, settings).run(stop.clone());
         tokio::select! {
             () = agent => {}
@@ -112,7 +112,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
 }
 
 /// Reports the ends of commands that `exec` could not report.
-async fn deliver(outbox: Option<Outbox>, client: Client) -> Infallible {
+async fn deliver(outbox: Option<Spool>, client: Client) -> Infallible {
     let Some(outbox) = outbox else { return std::future::pending().await };
     loop {
         outbox.deliver(&client).await;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::atomic_file::Output;
 use super::connection::ClientArgs;
-use super::whole_file::write_whole;
 use crate::client::Client;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
@@ -19,7 +19,8 @@ use crate::store::archive::writer::{ArchiveWriter, Content};
 /// The flags of `backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
-    /// The file to write, which only its owner can read. It is replaced once all is written and was read back.
+    /// The file to write, which only its owner can read. It is replaced once all is written and was read back. `-` is
+    /// standard output; a device or a pipe is written to.
     #[arg(value_name = "FILE")]
     output: PathBuf,
     /// The store: `sqlite:PATH` or `postgres://…`. Servers may use it meanwhile; the backup only reads.
@@ -39,7 +40,8 @@ pub struct BackupArgs {
 ///
 /// When the store cannot be read or is not right, or the file cannot be written.
 pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
-    let found = write_whole(&args.output, |file| {
+    let output = Output::open(&args.output)?;
+    let found = output.write_checked(|file| {
         match &args.server {
             Some(server) => fetch(&args.manner.client(server)?, file)?,
             None => copy(&args.store, file)?,
@@ -47,6 +49,11 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
         read_back(file).context("what was written is no backup")
     })?;
     let said = format!("backed up {}\n{}", args.output.display(), found.report()?);
+    if output.is_stream() {
+        // Standard output may be the backup.
+        drop(std::io::stderr().write_all(said.as_bytes()));
+        return Ok(());
+    }
     std::io::stdout().write_all(said.as_bytes()).context("the summary could not be written")
 }
 

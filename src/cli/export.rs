@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::whole_file::write_whole;
+use super::atomic_file::Output;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
 use crate::store::archive::writer::{ArchiveWriter, Content};
@@ -18,7 +18,8 @@ pub struct ExportArgs {
     /// The store: `sqlite:PATH` or `postgres://…`.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// The file to write, which only its owner can read; without it, standard output. It is replaced once all is written.
+    /// The file to write, which only its owner can read; without it, or with `-`, standard output. It is replaced once all
+    /// is written; a device or a pipe is written to.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Include saved configurations, which may hold secrets.
@@ -47,7 +48,7 @@ impl ExportArgs {
 pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
     match &args.output {
         None => write(args, std::io::stdout().lock()),
-        Some(path) => write_whole(path, |file| write(args, file)),
+        Some(path) => Output::open(path)?.write(|file| write(args, file)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `plugin-registry health`: for containers, where there is no curl.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +8,12 @@ use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use hyper::{Request, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use super::connection::IdentityArgs;
+use super::listen::ListenAddress;
+use crate::client::tls_advice;
 use crate::net::{HttpClient, Trust};
 
 /// The longest answer that is read, in bytes.
@@ -21,7 +24,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub struct HealthArgs {
     /// The address that the registry listens on: the same setting as for `serve`.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    listen: ListenAddress,
     /// The registry's own certificate (PEM), if it serves TLS: the same setting as for `serve`. The registry must
     /// present exactly this certificate; its host name does not matter.
     #[arg(long, env = "PLUGIN_REGISTRY_TLS_CERT", value_name = "FILE")]
@@ -40,45 +43,44 @@ pub struct HealthArgs {
 ///
 /// When it does not answer, or answers anything else.
 pub fn check(args: &HealthArgs) -> anyhow::Result<()> {
-    let address = reachable(args.listen);
-    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
-    let url = Url::parse(&format!("{scheme}://{address}/healthz"))?;
-    let security = args.identity.trusting(args.tls_cert.clone().map_or(Trust::System, Trust::Exactly));
-    let time = Duration::from_secs(args.timeout);
+    let addresses = args.listen.reached_at().with_context(|| format!("`{}` cannot be resolved", args.listen))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = HttpClient::for_one_server(&url, &security).map_err(|why| anyhow!(why))?;
-        let request = Request::get(url.as_str()).body(Bytes::new())?;
-        let answer =
-            client.fetch(request, time, MAX_ANSWER).await.with_context(|| format!("no answer from {address}"))?;
-        if answer.status() != StatusCode::OK {
-            bail!("{address} answered {}", answer.status());
+        // Of several addresses, one that answers will do: the machine may lack a family.
+        let mut failed = anyhow!("`{}` names no address", args.listen);
+        for address in addresses {
+            match ask(args, address).await {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = error,
+            }
         }
-        Ok(())
+        Err(failed)
     })
 }
 
-/// The address to connect to for one that is listened on: of "any", the loopback.
-fn reachable(mut listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        listen.set_ip(match listen.ip() {
-            IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    listen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_address_is_reached_by_the_loopback() {
-        for (listen, reached) in
-            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.1.2.3:80", "10.1.2.3:80")]
-        {
-            assert_eq!(reachable(listen.parse().unwrap()), reached.parse().unwrap());
+async fn ask(args: &HealthArgs, address: SocketAddr) -> anyhow::Result<()> {
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{address}/healthz"))?;
+    let security = args.identity.trusting(args.tls_cert.clone().map_or(Trust::System, Trust::Exactly));
+    let client = HttpClient::for_one_server(&url, &security).map_err(|why| anyhow!(why))?;
+    let request = Request::get(url.as_str()).body(Bytes::new())?;
+    let answer = match client.fetch(request, Duration::from_secs(args.timeout), MAX_ANSWER).await {
+        Ok(answer) => answer,
+        Err(error) if scheme == "http" && tls_advice::is_no_http(&error) => bail!(
+            "{address} answers, but not in HTTP: if the registry speaks TLS there, give its certificate with --tls-cert"
+        ),
+        Err(error) => {
+            let advice = tls_advice::hint(&error);
+            return Err(error).with_context(|| format!("no answer from {address}{advice}"));
         }
+    };
+    if answer.status() == StatusCode::OK {
+        return Ok(());
     }
+    let problem: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("without a problem document");
+    if scheme == "http" && answer.status() == StatusCode::BAD_REQUEST && detail.contains("TLS") {
+        bail!("{address} speaks TLS; give the registry's certificate with --tls-cert, or in PLUGIN_REGISTRY_TLS_CERT");
+    }
+    bail!("{address} answered {}: {detail}", answer.status())
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::store::StoreUrl;
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::{Part, digest};
+use crate::store::{StoreError, StoreUrl};
 
 /// The flags of `import`.
 #[derive(Debug, Clone, Args)]
@@ -39,7 +39,6 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<()> {
 
 fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let open = || format!("the store {} cannot be opened", args.store);
-    let mut store = args.store.open_archived().with_context(open)?;
     let mut state = None;
     // The auxiliary data belongs to the original store: only `restore` takes it along.
     let parts = ArchiveReader::new(input).filter(|part| !matches!(part, Ok(Part::Auxiliary(_))));
@@ -48,10 +47,13 @@ fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
             state = Some(snapshot.state.clone());
         }
     });
-    let restored = store.restore(&mut parts);
+    let restored = args.store.fill(|store| store.restore(&mut parts)).with_context(open)?;
     drop(parts);
-    store.close();
-    let id = restored.with_context(|| format!("nothing was imported into the store {}", args.store))?;
+    let nothing = || format!("nothing was imported into the store {}", args.store);
+    let id = match restored {
+        Err(StoreError::NotEmpty) => bail!("{}: {}; import into a new one", nothing(), StoreError::NotEmpty),
+        restored => restored.with_context(nothing)?,
+    };
     let state = state.unwrap_or_default();
     let (revision, plugins, digest) = (state.revision(), state.plugins().size(), digest::of_state(&state)?);
     let said = format!("imported revision {revision} into store {id}: {plugins} plugins, state sha256:{digest}");

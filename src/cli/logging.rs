@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use tracing::warn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_fields::TextFields;
 use super::log_writer::{LogThread, LogWriter};
+use super::settings;
 use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::LogLevel;
 
@@ -38,6 +40,9 @@ pub fn start(format: LogFormat, level: &str) -> anyhow::Result<(LogThread, LogLe
         LogFormat::Text if std::io::stderr().is_terminal() => log.with(lines).init(),
         LogFormat::Text => log.with(lines.with_ansi(false).fmt_fields(TextFields)).init(),
         LogFormat::Json => log.with(lines.json().flatten_event(true).with_span_list(false)).init(),
+    }
+    for warning in settings::warnings() {
+        warn!("{warning}");
     }
     Ok((thread, level))
 }

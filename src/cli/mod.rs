@@ -15,14 +15,17 @@
 //! | [`verify`] | `store verify` |
 //! | [`connection`] | the flags of commands that connect to a registry |
 //! | [`credential`] | the flags for the token that a command sends |
+//! | [`settings`] | the precedence of flag, environment and default; misspelt variables |
+//! | [`listen`] | the addresses to listen on |
 //! | [`metrics`], [`otlp`] | the flags for metrics and traces |
 //! | [`logging`], [`log_fields`], [`log_writer`] | how the log is written |
 //! | [`signals`] | the signals that stop a process or change its log level |
 //! | [`sd_notify`] | notifies systemd that the service is ready or stopping |
-//! | [`whole_file`] | replaces a file atomically |
+//! | [`atomic_file`] | replaces a file atomically, and writes to devices and pipes |
 
 pub mod access;
 pub mod agent;
+pub mod atomic_file;
 pub mod backup;
 pub mod connection;
 pub mod credential;
@@ -32,7 +35,7 @@ pub mod export;
 pub mod health;
 pub mod import;
 pub mod limits;
-mod listen;
+pub mod listen;
 pub mod log_fields;
 pub mod log_writer;
 pub mod logging;
@@ -42,16 +45,17 @@ pub mod probes;
 pub mod restore;
 pub mod sd_notify;
 pub mod serve;
+pub mod settings;
 pub mod signals;
 pub mod tls;
 pub mod token;
 pub mod verify;
-pub mod whole_file;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Registry of an application's plugins: what each plugin is, which resources it holds, and whether they still run.
 ///
@@ -68,7 +72,8 @@ use clap::{Parser, Subcommand};
   plugin-registry export --output registry.ndjson       copy to another kind of store; read by `import`
   curl 'localhost:8080/plugins?active=true'             plugins that hold resources right now
 
-Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on.")]
+Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on. A flag overrides its
+variable; an empty variable counts as not set.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -85,7 +90,9 @@ enum Command {
     /// Run a command as a plugin, registered with its process ids while it runs.
     Exec(exec::ExecArgs),
     #[command(hide = true)]
-    ExecGuard(exec::guard::GuardArgs),
+    ExecMonitor(exec::monitor::MonitorArgs),
+    #[command(hide = true)]
+    ExecSupervisor(exec::supervisor::SupervisorArgs),
     #[command(hide = true)]
     ExecStart(exec::start::StartArgs),
     /// Show which resources probes can see from here, and how to make the others visible.
@@ -110,11 +117,21 @@ enum Command {
     Openapi,
 }
 
+impl Command {
+    /// Whether the command writes a log, where its warnings stand.
+    fn has_log(&self) -> bool {
+        matches!(self, Command::Serve(_) | Command::Agent(_) | Command::Exec(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
     /// Replay the journal, compare the result with the stored state, and print the digests of both.
     Verify(verify::VerifyArgs),
 }
+
+/// The commands that `exec` starts.
+const PARTS_OF_EXEC: [&str; 3] = ["exec-monitor", "exec-supervisor", "exec-start"];
 
 /// Runs the command line of this process.
 ///
@@ -122,9 +139,28 @@ enum StoreCommand {
 ///
 /// What failed, for people, with its causes.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    let command = Cli::command();
+    let args: Vec<_> = std::env::args_os().collect();
+    // The parts of `exec` inherit its environment, of which it has warned itself.
+    if !args.get(1).is_some_and(|command| PARTS_OF_EXEC.iter().any(|part| command == part)) {
+        settings::check(&command);
+    }
+    let matches = settings::settled(&command, &args).try_get_matches_from(&args);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // It is its own exit code that tells a mistake in the flags of `exec` from an end of the command.
+            let is_of_exec = args.get(1).is_some_and(|command| command == "exec");
+            if is_of_exec && error.use_stderr() {
+                error.print()?;
+                return Ok(ExitCode::from(exec::OWN_FAILURE));
+            }
+            error.exit()
+        }
+    };
     match cli.command {
-        Some(Command::Exec(args)) => return exec::run(&args),
+        Some(Command::Exec(args)) => return Ok(exec::run(&args)),
+        Some(Command::ExecMonitor(args)) => return exec::monitor::run(&args),
         Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
         command => run_command(command, cli.serve)?,
     }
@@ -132,6 +168,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
 }
 
 fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Result<()> {
+    if command.as_ref().is_some_and(|command| !command.has_log()) {
+        for warning in settings::warnings() {
+            // A warning that cannot be written is no reason to do nothing.
+            drop(writeln!(std::io::stderr(), "plugin-registry: {warning}"));
+        }
+    }
     match command {
         None => serve::serve(serve),
         Some(Command::Serve(args)) => serve::serve(args),
@@ -144,15 +186,14 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::Import(args)) => import::import(&args),
         Some(Command::Token(command)) => token::run(&command),
         Some(Command::Store(StoreCommand::Verify(args))) => verify::verify(&args),
-        Some(Command::ExecGuard(args)) => exec::guard::run(&args),
+        Some(Command::ExecSupervisor(args)) => exec::supervisor::run(&args),
         Some(Command::Openapi) => print_openapi(),
         // These commands set the exit code themselves.
-        Some(Command::Exec(_) | Command::ExecStart(_)) => Ok(()),
+        Some(Command::Exec(_) | Command::ExecMonitor(_) | Command::ExecStart(_)) => Ok(()),
     }
 }
 
 fn print_openapi() -> anyhow::Result<()> {
-    use std::io::Write as _;
     let mut text = serde_json::to_vec_pretty(&crate::http::router::description())?;
     text.push(b'\n');
     std::io::stdout().write_all(&text).context("cannot write the API description")

@@ -1,10 +1,10 @@
 //! The flags of `serve` that are about probes, and the tasks that they start.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,7 +42,7 @@ pub struct ProbeArgs {
     /// Probe the processes and containers of this host. If --listen is a loopback address, that includes plugins
     /// without a host. Set `false` if an agent probes this host.
     #[arg(long, env = "PLUGIN_REGISTRY_PROBE_OWN_HOST", value_name = "BOOL", default_value_t = true,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+        num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     probe_own_host: bool,
     /// Seconds between sweeps over this host. A longer interval finds problems later; a shorter one takes more
     /// processor time.
@@ -62,29 +62,24 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Starts what is to be probed, until `stop`.
-    ///
-    /// # Errors
-    ///
-    /// When the file of providers cannot be read.
+    /// Starts what is to be probed, until `stop`. With `unnamed`, plugins without a host are taken for this host's.
     pub fn start(
         &self,
         registry: &Registry,
         sight: &Visibility,
-        address: SocketAddr,
+        providers: Option<Providers>,
+        unnamed: bool,
         stop: &CancellationToken,
-    ) -> anyhow::Result<TaskTracker> {
+    ) -> TaskTracker {
         let tasks = TaskTracker::new();
         let interval = Duration::from_secs(self.probe_interval);
         if self.probe_own_host {
             let host = self.host.clone().unwrap_or_else(this_host);
-            let unnamed = address.ip().is_loopback();
             info!(host, unnamed, "looking at the processes and containers of this host");
             let own = LocalAgent::new(registry.clone(), host, unnamed, &self.docker);
             tasks.spawn(own.timed_by(sight.passes()).run(interval, stop.clone()));
             tasks.spawn(look_around(sight.clone(), self.docker.clone(), stop.clone()));
         }
-        let providers = self.providers()?;
         if let Some(address_policy) = self.address_policy(providers.as_ref()) {
             let settings = RemoteSettings { address_policy, ..RemoteSettings::default() };
             let prober = RemoteProber::new(settings, providers.unwrap_or_default());
@@ -93,7 +88,7 @@ impl ProbeArgs {
             tasks.spawn(sweep.run(interval, stop.clone()));
         }
         tasks.close();
-        Ok(tasks)
+        tasks
     }
 
     /// `None` when nothing remote is probed.
@@ -105,7 +100,12 @@ impl ProbeArgs {
         }
     }
 
-    fn providers(&self) -> anyhow::Result<Option<Providers>> {
+    /// The file of providers, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is wrong.
+    pub fn providers(&self) -> anyhow::Result<Option<Providers>> {
         let Some(path) = &self.providers else { return Ok(None) };
         let place = || format!("the providers in {}", path.display());
         let text = std::fs::read_to_string(path).with_context(place)?;

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, Write as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::store::StoreUrl;
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::verify::Verification;
+use crate::store::{StoreError, StoreUrl};
 
 /// The flags of `restore`.
 #[derive(Debug, Clone, Args)]
@@ -33,17 +33,22 @@ pub struct RestoreArgs {
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let file = File::open(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
     let open = || format!("the store {} cannot be opened", args.store);
-    let mut store = args.store.open_archived().with_context(open)?;
     let mut found = Verification::default();
     let mut parts = ArchiveReader::of_backup(BufReader::new(file)).map(|part| {
         let part = part?;
         found.count(&part)?;
         Ok(part)
     });
-    let restored = if args.replace { store.replace(&mut parts) } else { store.restore(&mut parts) };
+    let filled =
+        args.store.fill(|store| if args.replace { store.replace(&mut parts) } else { store.restore(&mut parts) });
     drop(parts);
-    store.close();
-    let id = restored.with_context(|| format!("nothing was restored into the store {}", args.store))?;
+    let nothing = || format!("nothing was restored into the store {}", args.store);
+    let id = match filled.with_context(open)? {
+        Err(StoreError::NotEmpty) => {
+            bail!("{}: {}; --replace throws away what it holds", nothing(), StoreError::NotEmpty)
+        }
+        restored => restored.with_context(nothing)?,
+    };
     let said = format!("restored into store {id}\n{}", found.report()?);
     std::io::stdout().write_all(said.as_bytes()).context("cannot write the summary")
 }

@@ -1,36 +1,41 @@
 //! `plugin-registry serve`.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::access::AccessArgs;
 use super::limits::LimitArgs;
+use super::listen::{Bound, ListenAddress};
 use super::logging::{self, LogFormat};
-use super::metrics::MetricsArgs;
+use super::metrics::{self, MetricsArgs};
 use super::otlp::{self, TraceArgs};
 use super::probes::ProbeArgs;
 use super::sd_notify;
 use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
-use crate::cli::listen::listen;
 use crate::clock::{Clock as _, SystemClock};
+use crate::http::middleware::load_shedding::LoadShedder;
 use crate::http::state::{Api, BackupAccess};
+use crate::liveness::provider::Providers;
 use crate::liveness::visibility::Visibility;
 use crate::net::AddressPolicy;
 use crate::registry::budget_monitor::BudgetMonitor;
 use crate::registry::on_gone::OnGone;
 use crate::registry::{Registry, Sweeper, budget_monitor};
-use crate::server;
 use crate::server::settings::ServerSettings;
+use crate::server::{self, Tls};
 use crate::store::StoreUrl;
-use crate::telemetry::LogLevel;
+use crate::store::sqlite::presence::Presence;
+use crate::telemetry::{LogLevel, Traces};
 use crate::webhook::{self, Deliveries};
 use domain::change::retention::Retention;
 
@@ -43,9 +48,10 @@ const BLOCKING_THREADS: usize = 32;
 /// The flags of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 takes any free one.
+    /// Address and port to listen on; port 0 takes any free one. A name stands for all its addresses (`localhost:8080`),
+    /// `:8080` for all addresses of this machine, and `8080` for 127.0.0.1:8080.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
     /// Where to keep the registry: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` for several replicas, or `memory` to
     /// keep nothing after the process ends.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
@@ -94,7 +100,7 @@ pub struct ServeArgs {
     /// Let webhooks reach private, loopback, link-local and metadata addresses, too. Every client that may create a
     /// webhook can then reach what this host reaches.
     #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+        num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub webhooks_allow_private: bool,
 }
 
@@ -110,51 +116,101 @@ impl ServeArgs {
 ///
 /// # Errors
 ///
-/// When the store cannot be opened or the address cannot be listened on.
+/// When a file or an address that is named cannot be used, or the store cannot be opened.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
-    let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
-    let registry = Registry::start_within(journal, Arc::new(SystemClock), args.journal_keep, args.limits.quotas())
-        .with_context(|| format!("the store {} cannot be read", args.store))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let served = runtime.block_on(serve_registry(args, registry, log_level));
+    // All that can be wrong is found before the store is opened: a start that fails makes none.
+    let prepared = runtime.block_on(async { Prepared::new(&args, log_level) })?;
+    let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
+    let presence = announce(&args.store);
+    let registry = Registry::start_within(journal, Arc::new(SystemClock), args.journal_keep, args.limits.quotas())
+        .with_context(|| format!("the store {} cannot be read", args.store))?;
+    let served = runtime.block_on(serve_registry(args, registry, prepared));
+    drop(presence);
     // All is closed. A name that is being resolved for a webhook must not hold up the end.
     runtime.shutdown_background();
     served
 }
 
-async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel) -> anyhow::Result<()> {
+/// What a start needs beside the store.
+struct Prepared {
+    tls: Option<Tls>,
+    gate: Arc<LoadShedder>,
+    providers: Option<Providers>,
+    traces: Traces,
+    log_level: LogLevel,
+    stop: BoxFuture<'static, ()>,
+    addresses: Bound,
+    of_metrics: Option<Bound>,
+}
+
+impl Prepared {
+    /// Reads the files, takes the addresses, and listens for signals. Call it within a runtime.
+    fn new(args: &ServeArgs, log_level: LogLevel) -> anyhow::Result<Prepared> {
+        let tls = args.tls.load()?;
+        let gate = args.limits.gate(tls.is_some())?;
+        args.access.check()?;
+        let providers = args.probes.providers()?;
+        // Before the addresses: a client that can connect can also stop the server cleanly.
+        let stop = stop_signal()?.boxed();
+        follow_level_signals(&log_level)?;
+        let traces = args.traces.start(env!("CARGO_PKG_NAME"))?;
+        let addresses = args.listen.bind("--listen")?;
+        let of_metrics = args.metrics.bind()?;
+        Ok(Prepared { tls, gate, providers, traces, log_level, stop, addresses, of_metrics })
+    }
+}
+
+/// Lets other servers on the same file know of this one, and the log of them.
+fn announce(store: &StoreUrl) -> Option<Presence> {
+    let StoreUrl::Sqlite(path) = store else { return None };
+    match Presence::announce(path) {
+        Ok(presence) => {
+            if !presence.is_alone {
+                warn!(
+                    %store,
+                    "another process serves this store, too: each shows what the other writes within half a second. Stop one \
+                     of them if that is not meant; replicas belong on a PostgreSQL"
+                );
+            }
+            Some(presence)
+        }
+        Err(error) => {
+            info!(%error, "it cannot be found out whether another process serves this store");
+            None
+        }
+    }
+}
+
+async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared) -> anyhow::Result<()> {
+    let Prepared { tls, gate, providers, traces, log_level, stop, addresses, of_metrics } = prepared;
     let settings = ServerSettings {
         max_connections: bounded_by_files(args.max_connections),
         max_connections_per_address: args.max_connections_per_address,
         shutdown_grace: Duration::from_secs(args.shutdown_grace),
         ..ServerSettings::default()
     };
-    let tls = args.tls.load()?;
-    let gate = args.limits.gate(tls.is_some())?;
-    // Before the listener: whoever can connect can also stop it cleanly.
-    let stop = stop_signal()?;
-    follow_level_signals(&log_level)?;
-    let traces = args.traces.start(env!("CARGO_PKG_NAME"))?;
-    let listener = listen(args.listen)
-        .with_context(|| format!("cannot listen on {}; is the port in use? --listen names another", args.listen))?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    let access = args.access.open(&registry, address).await?;
+    let (listeners, addresses) = addresses.listen()?;
+    let access = args.access.open(&registry, &addresses).await?;
     let snapshot = registry.snapshot();
-    info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
-    // For scripts, and for people who gave port 0. Whoever has closed standard output does not want it.
     let scheme = if tls.is_some() { "https" } else { "http" };
-    drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
+    for address in &addresses {
+        info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
+        // For scripts, and for people who gave port 0. Where standard output is closed, it is not wanted.
+        drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
+    }
+    let is_local = addresses.iter().all(|address| address.ip().is_loopback());
     let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
     let budgets = BudgetMonitor::start(registry.clone(), budget_monitor::LOOK);
     let sight = Visibility::default();
     let tokens = access.tokens.clone();
     // Without tokens every client is anonymous, so only this machine may fetch a backup, which holds secrets.
-    let backups = if address.ip().is_loopback() { BackupAccess::Given } else { BackupAccess::ToAdmins };
+    let backups = if is_local { BackupAccess::Given } else { BackupAccess::ToAdmins };
     let api = Api {
         sight: sight.clone(),
         access,
@@ -164,12 +220,12 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
         log_level,
         ..Api::new(registry.clone(), webhooks.clone())
     };
-    let (api, metrics) = args.metrics.serve(api, settings)?;
+    let (api, metrics) = metrics::serve(of_metrics, api, settings)?;
     let sweeping = CancellationToken::new();
     let tokens = tokio::spawn(tokens.run(|| SystemClock.now(), sweeping.clone().cancelled_owned()));
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
     let sweeper = tokio::spawn(sweeper);
-    let probes = args.probes.start(&registry, &sight, address, &sweeping)?;
+    let probes = args.probes.start(&registry, &sight, providers, is_local, &sweeping);
     sd_notify::tell_ready();
     let stop = async {
         stop.await;
@@ -178,9 +234,9 @@ async fn serve_registry(args: ServeArgs, registry: Registry, log_level: LogLevel
     match tls {
         Some(tls) => {
             tls::keep_fresh(tls.clone(), sweeping.clone())?;
-            server::run_tls(listener, api, settings, tls, stop).await;
+            server::run_tls(listeners, api, settings, tls, stop).await;
         }
-        None => server::run(listener, api, settings, stop).await,
+        None => server::run(listeners, api, settings, stop).await,
     }
     metrics.end().await;
     sweeping.cancel();

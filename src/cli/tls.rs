@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::server::{Tls, TlsFiles};
 
 /// How often the files are compared. The contents are, not the modification times, because Kubernetes replaces secrets
@@ -57,7 +58,17 @@ impl TlsArgs {
     pub fn load(&self) -> anyhow::Result<Option<Tls>> {
         let (Some(certificate), Some(key)) = (self.certificate.clone(), self.key.clone()) else { return Ok(None) };
         let files = TlsFiles { certificate, key, client_authorities: self.client_authorities.clone() };
-        Tls::load(files).map(Some).context("cannot enable TLS")
+        let tls = Tls::load(files).context("cannot enable TLS")?;
+        warn_of(&tls);
+        Ok(Some(tls))
+    }
+}
+
+/// Logs why clients will refuse the certificate. The server serves it all the same.
+fn warn_of(tls: &Tls) {
+    let now = SystemClock.now().as_duration();
+    if let Some(complaint) = tls.complaint(Duration::try_from(now).unwrap_or_default()) {
+        warn!("clients will refuse the TLS certificate: {complaint}");
     }
 }
 
@@ -81,7 +92,10 @@ async fn look_out(tls: Tls, mut hangup: Signal) {
         }
         let refreshed = tls.clone();
         match tokio::task::spawn_blocking(move || refreshed.refresh()).await {
-            Ok(Ok(true)) => info!("the TLS certificate was replaced"),
+            Ok(Ok(true)) => {
+                info!("the TLS certificate was replaced");
+                warn_of(&tls);
+            }
             Ok(Ok(false)) => {}
             Ok(Err(why)) => {
                 let why = format!("{:#}", anyhow::Error::from(why));

@@ -20,7 +20,7 @@ const MAKER: &str = "command line";
 /// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token, and print it. It is shown only now.
+    /// Make a token in a store, and print it. It is shown only now.
     Create(CreateArgs),
     /// List the tokens.
     List(StoreArgs),
@@ -43,6 +43,9 @@ pub struct StoreArgs {
 pub struct CreateArgs {
     #[command(flatten)]
     store: StoreArgs,
+    /// Make the store if there is none: for the token that is made before the first start.
+    #[arg(long)]
+    new: bool,
     #[command(flatten)]
     terms: TermsArgs,
 }
@@ -90,7 +93,14 @@ pub struct TermsArgs {
 /// When the store cannot be used, or it cannot be done.
 pub fn run(command: &TokenCommand) -> anyhow::Result<()> {
     match command {
-        TokenCommand::Create(args) => args.store.with(|store| create(store, &args.terms)),
+        TokenCommand::Create(args) => {
+            let now = SystemClock.now();
+            // What would be refused is refused before a store is made for it.
+            let text = TokenText::generate();
+            let token = text.token(args.terms.terms(now)?, MAKER, now);
+            let create = |store: &dyn TokenStore| create(store, &token, &text);
+            if args.new { args.store.with_new(create) } else { args.store.with(create) }
+        }
         TokenCommand::List(args) => args.with(list),
         TokenCommand::Revoke(args) => args.store.with(|store| revoke(store, args)),
         TokenCommand::Generate(terms) => generate(terms),
@@ -98,25 +108,43 @@ pub fn run(command: &TokenCommand) -> anyhow::Result<()> {
 }
 
 impl StoreArgs {
+    /// Works in a store that exists.
     fn with(&self, work: impl FnOnce(&dyn TokenStore) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        if self.store != StoreUrl::Memory && !self.store.exists().with_context(|| self.cannot_open())? {
+            let folder = match &self.store {
+                StoreUrl::Sqlite(path) if path.is_relative() => std::env::current_dir().ok(),
+                _ => None,
+            };
+            let folder = folder.map(|folder| format!(" (in {})", folder.display())).unwrap_or_default();
+            bail!(
+                "there is no store {}{folder}; name the one that the registry uses with --store, or make one with \
+                 `token create --new`",
+                self.store
+            );
+        }
+        self.with_new(work)
+    }
+
+    /// Works in a store, and makes it if there is none.
+    fn with_new(&self, work: impl FnOnce(&dyn TokenStore) -> anyhow::Result<()>) -> anyhow::Result<()> {
         if self.store == StoreUrl::Memory {
             bail!(
                 "the store `memory` belongs to one process alone; give it tokens by --tokens-file, or by POST /tokens"
             );
         }
-        let open = || format!("the store {} cannot be opened", self.store);
-        let mut journal: Box<dyn Journal> = self.store.open().with_context(open)?;
+        let mut journal: Box<dyn Journal> = self.store.open().with_context(|| self.cannot_open())?;
         let done = work(&*journal.tokens());
         journal.close();
         done
     }
+
+    fn cannot_open(&self) -> String {
+        format!("the store {} cannot be opened", self.store)
+    }
 }
 
-fn create(store: &dyn TokenStore, args: &TermsArgs) -> anyhow::Result<()> {
-    let now = SystemClock.now();
-    let text = TokenText::generate();
-    let token = text.token(args.terms(now)?, MAKER, now);
-    match store.add(&token)? {
+fn create(store: &dyn TokenStore, token: &Token, text: &TokenText) -> anyhow::Result<()> {
+    match store.add(token)? {
         Addition::Done => print(&format!("{}\n", text.reveal())),
         Addition::NameTaken => bail!("a token of the name `{}` is in force already; revoke it first", token.terms.name),
         Addition::TooMany => bail!("there are as many tokens as there can be; revoke one first"),

@@ -27,13 +27,13 @@ impl Client {
     ///
     /// If the registry is unreachable or refuses the request.
     pub async fn backup(&self) -> Result<Backup, ClientError> {
-        let request = self.with_credential(request_of(Method::GET, &self.url(&["backup"]), None::<&Value>)?);
+        let request = self.with_credential(request_of(Method::GET, &self.url(&["backup"])?, None::<&Value>)?);
         let begun = tokio::time::timeout(REQUEST_TIME, self.http.send(request)).await;
         let answer =
             begun.unwrap_or(Err(RequestError::Late(REQUEST_TIME))).map_err(|source| self.unreachable(source))?;
         if !answer.status().is_success() {
             let refusal = whole(answer, usize::MAX).await.map_err(|source| self.unreachable(source))?;
-            return Err(ClientError::refused(refusal.status().as_u16(), refusal.body()));
+            return Err(ClientError::refused(self.base.as_str(), refusal.status().as_u16(), refusal.body()));
         }
         Ok(Backup { server: self.base.to_string(), body: answer.into_body() })
     }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::tls_advice;
 use crate::net::RequestError;
 
 /// Why a call failed.
@@ -19,7 +20,7 @@ pub enum ClientError {
     #[error("{0}")]
     Security(String),
     /// No response arrived.
-    #[error("the registry at {server} cannot be reached")]
+    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source))]
     Unreachable {
         /// The address of the registry.
         server: String,
@@ -33,6 +34,14 @@ pub enum ClientError {
         status: u16,
         /// What to fix, in the registry's words.
         detail: String,
+    },
+    /// The response is not a registry's: a proxy responded, or the address belongs to another server.
+    #[error("{server} responded {status}, but not as a registry: is it a proxy or another server?")]
+    NotARegistry {
+        /// The address.
+        server: String,
+        /// The status code. It says nothing about the request.
+        status: u16,
     },
     /// The response is malformed: another server, or a registry of another version.
     #[error("the registry's response is malformed: {0}")]
@@ -54,29 +63,42 @@ struct Field {
 }
 
 impl ClientError {
-    pub(super) fn refused(status: u16, body: &[u8]) -> ClientError {
-        let detail = match serde_json::from_slice::<Problem>(body) {
+    /// What an answer without success means: a registry's has a problem document.
+    pub(super) fn refused(server: &str, status: u16, body: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Problem>(body) {
             Ok(problem) if problem.errors.len() > 1 => {
                 let errors = problem.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail));
-                errors.collect::<Vec<_>>().join("; ")
+                ClientError::Refused { status, detail: errors.collect::<Vec<_>>().join("; ") }
             }
-            Ok(problem) => problem.detail,
-            // A proxy's page, perhaps: not for a log.
-            Err(_) => "without a problem document".into(),
-        };
-        ClientError::Refused { status, detail }
+            Ok(problem) => ClientError::Refused { status, detail: problem.detail },
+            // Its page is not for a log.
+            Err(_) => ClientError::NotARegistry { server: server.to_owned(), status },
+        }
     }
 
-    /// Returns true if and only if the same call may succeed later: the registry is down, busy, or restarting.
+    /// The error and its causes, for people.
+    pub fn with_causes(&self) -> String {
+        let mut told = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            told.push_str(": ");
+            told.push_str(&error.to_string());
+            cause = error.source();
+        }
+        told
+    }
+
+    /// Returns true if and only if the same call may succeed later: the registry is down, busy, or restarting, or it is
+    /// not the registry that has answered.
     pub fn may_pass(&self) -> bool {
         match self {
-            ClientError::Unreachable { .. } => true,
+            ClientError::Unreachable { .. } | ClientError::NotARegistry { .. } => true,
             ClientError::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
             ClientError::Address { .. } | ClientError::Security(_) | ClientError::Answer(_) => false,
         }
     }
 
-    /// The status code, if the registry responded.
+    /// The status code, if a registry responded.
     pub fn status(&self) -> Option<u16> {
         match self {
             ClientError::Refused { status, .. } => Some(*status),
@@ -89,24 +111,31 @@ impl ClientError {
 mod tests {
     use super::*;
 
+    fn refused(status: u16, body: &[u8]) -> ClientError {
+        ClientError::refused("http://r/", status, body)
+    }
+
     #[test]
     fn a_refusal_shows_the_registrys_words() {
         let one =
             br#"{"detail":"/name: must not be empty","errors":[{"pointer":"/name","detail":"must not be empty"}]}"#;
-        assert_eq!(
-            ClientError::refused(422, one).to_string(),
-            "the registry has answered 422: /name: must not be empty"
-        );
+        assert_eq!(refused(422, one).to_string(), "the registry has answered 422: /name: must not be empty");
         let two =
             br#"{"detail":"x (and 1 more)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
-        assert_eq!(ClientError::refused(422, two).to_string(), "the registry has answered 422: /a: x; /b: y");
-        assert!(ClientError::refused(502, b"<html>").to_string().contains("502"));
+        assert_eq!(refused(422, two).to_string(), "the registry has answered 422: /a: x; /b: y");
+    }
+
+    #[test]
+    fn the_page_of_a_proxy_is_no_answer_of_a_registry() {
+        let error = refused(404, b"<html>");
+        assert_eq!((error.status(), error.may_pass()), (None, true));
+        assert!(error.to_string().contains("http://r/ has answered 404"), "{error}");
     }
 
     #[test]
     fn only_temporary_failures_may_pass() {
         for (status, passes) in [(400, false), (404, false), (409, false), (422, false), (429, true), (503, true)] {
-            assert_eq!(ClientError::refused(status, b"{}").may_pass(), passes, "{status}");
+            assert_eq!(refused(status, br#"{"detail":"x"}"#).may_pass(), passes, "{status}");
         }
     }
 }

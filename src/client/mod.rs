@@ -7,10 +7,12 @@
 //! |---|---|
 //! | [`wire`] | the documents that are sent and received |
 //! | [`backup`] | streams a backup |
+//! | [`tls_advice`] | remedies for a failed TLS connection |
 //! | [`error`] | [`ClientError`]: how a call fails, with the registry's own words |
 
 pub mod backup;
 pub mod error;
+pub mod tls_advice;
 pub mod wire;
 
 use std::time::Duration;
@@ -33,6 +35,9 @@ pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, Resource
 
 /// The timeout of a request with its whole response: the service allows itself the same time.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// The header of every response of a registry.
+const REVISION: &str = "registry-revision";
 
 /// A client of one registry.
 #[derive(Debug, Clone)]
@@ -114,7 +119,7 @@ impl Client {
     ///
     /// If the registry is unreachable or refuses the request.
     pub async fn register_new(&self, plugin: &Value) -> Result<bool, ClientError> {
-        let mut request = request_of(Method::POST, &self.url(&["plugins"]), Some(plugin))?;
+        let mut request = request_of(Method::POST, &self.url(&["plugins"])?, Some(plugin))?;
         request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
         match self.ask(request).await {
             Ok(_) => Ok(true),
@@ -219,7 +224,7 @@ impl Client {
     ) -> Result<Option<Vec<ResourceRow>>, ClientError> {
         let (mut rows, mut cursor, mut first) = (Vec::new(), None::<String>, ListTag::default());
         loop {
-            let mut url = self.url(&["resources"]);
+            let mut url = self.url(&["resources"])?;
             url.query_pairs_mut().append_pair("host", host).append_pair("limit", "10000");
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);
@@ -245,13 +250,17 @@ impl Client {
         }
     }
 
-    fn url(&self, segments: &[&str]) -> Url {
+    /// The address of a path. An id that is `.` or `..` would ask for another one, and is refused.
+    fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
+        if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "." | ".." | "")) {
+            return Err(ClientError::Address { address: self.base.to_string(), why: format!("`{dots}` is no id") });
+        }
         let mut url = self.base.clone();
         // A base with a host always accepts a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        url
+        Ok(url)
     }
 
     async fn send<B: Serialize>(
@@ -260,7 +269,7 @@ impl Client {
         segments: &[&str],
         body: Option<&B>,
     ) -> Result<Response<Bytes>, ClientError> {
-        self.ask(request_of(method, &self.url(segments), body)?).await
+        self.ask(request_of(method, &self.url(segments)?, body)?).await
     }
 
     fn with_credential(&self, mut request: Request<Bytes>) -> Request<Bytes> {
@@ -288,10 +297,15 @@ impl Client {
             }
         }
         let answer = sent.map_err(|source| self.unreachable(source))?;
-        if answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(answer);
+        let (server, status) = (self.base.as_str(), answer.status().as_u16());
+        if !answer.status().is_success() && answer.status() != StatusCode::NOT_MODIFIED {
+            return Err(ClientError::refused(server, status, answer.body()));
         }
-        Err(ClientError::refused(answer.status().as_u16(), answer.body()))
+        // A proxy's page may come with 200; every answer of a registry says of which revision it is.
+        if !answer.headers().contains_key(REVISION) {
+            return Err(ClientError::NotARegistry { server: server.to_owned(), status });
+        }
+        Ok(answer)
     }
 }
 
@@ -318,8 +332,14 @@ mod tests {
     #[test]
     fn ids_are_encoded_as_one_path_segment() {
         let client = Client::new("http://localhost:8080/registry/").unwrap();
-        let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]);
+        let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]).unwrap();
         assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/a%2Fb_c%20d%3F%23/spawned_pids");
+        // As text it is one segment, which no server takes for two.
+        let url = client.url(&["plugins", "%2e%2e"]).unwrap();
+        assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/%252e%252e");
+        for id in [".", "..", ""] {
+            assert!(client.url(&["plugins", id, "spawned_pids"]).is_err(), "an id of dots asked for another path");
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl<C: Clock> Agent<C> {
     fn out_of_favour(&mut self, error: &ClientError) {
         let standing = if error.may_pass() { Standing::OutOfReach } else { Standing::Refused };
         if self.stands(standing) {
-            warn!("{}; probing continues, and the agent reports later", with_causes(error));
+            warn!("{}; probing continues, and the agent reports later", error.with_causes());
         }
     }
 
@@ -163,15 +163,4 @@ impl<C: Clock> Agent<C> {
 fn held(row: ResourceRow) -> Option<HeldOnHost> {
     let key = ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into() };
     Some(HeldOnHost { key, identity: row.observed.and_then(|observed| observed.identity) })
-}
-
-fn with_causes(error: &ClientError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told.push_str(": ");
-        told.push_str(&error.to_string());
-        cause = error.source();
-    }
-    told
 }

@@ -1,13 +1,13 @@
 //! Asks a provider's own API for the state of a rented resource: any API that answers JSON, without its SDK.
 //!
 //! Only the operator chooses the addresses, in a file. A plugin chooses none: its ids are
-//! percent-encoded. Credentials stay in the files and variables that the operator names; each request
-//! reads them anew, and the registry never stores, logs or returns them.
+//! percent-encoded and fill path segments only. Credentials stay in the files and variables that the
+//! operator names; each request reads them anew, and the registry never stores, logs or returns them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -131,6 +131,9 @@ impl ProviderApi {
             }
             rest = after;
         }
+        if written_path(&self.url).is_some_and(holds_dot_segment) {
+            return Err("the path of the url must be written without `.` and `..`".into());
+        }
         Ok(())
     }
 
@@ -138,21 +141,37 @@ impl ProviderApi {
     ///
     /// # Errors
     ///
-    /// Why the credential cannot be read; the message never contains any part of the credential.
+    /// If an id would change the path of the URL, or the credential cannot be read. The message contains no part of either.
     pub fn request(&self, resource: &RemoteResource) -> Result<Option<ProviderRequest>, String> {
-        let mut url = self.url.clone();
+        let mut filled = self.url.clone();
+        let path = written_path(&self.url).unwrap_or_default();
         let ids =
             [("{instance_id}", &resource.instance_id), ("{job_id}", &resource.job_id), ("{region}", &resource.region)];
         for (placeholder, id) in ids {
-            if url.contains(placeholder) {
+            if filled.contains(placeholder) {
                 let Some(id) = id.as_deref().filter(|id| !id.is_empty()) else { return Ok(None) };
-                url = url.replace(placeholder, &utf8_percent_encode(id, NON_ALPHANUMERIC).to_string());
+                if path.contains(placeholder) && holds_dot_segment(id) {
+                    return Err(format!("{placeholder} holds `.` or `..`, which would ask for another path"));
+                }
+                filled = filled.replace(placeholder, &utf8_percent_encode(id, NON_ALPHANUMERIC).to_string());
             }
         }
-        let url = Url::parse(&url).map_err(|_| "the ids of this resource make the url invalid".to_owned())?;
+        let url = Url::parse(&filled).map_err(|_| "the ids of this resource make the url invalid".to_owned())?;
+        if !self.keeps_its_path(&filled, &url) {
+            return Err("the ids of this resource would change the path of the url".into());
+        }
         let credential = self.credential.as_ref().map(Credential::read).transpose()?;
         let header = credential.map(|credential| (self.header.clone(), format!("{}{credential}", self.prefix)));
         Ok(Some(ProviderRequest { url, header }))
+    }
+
+    /// Returns true if and only if the ids fill segments of the template's path, and change nothing else of it. The
+    /// filled path has no dot segment, which the parser would remove, and a server that decodes it again finds none.
+    fn keeps_its_path(&self, filled: &str, url: &Url) -> bool {
+        let count = |path: &str| path.split('/').count();
+        let (Some(template), Some(written)) = (written_path(&self.url), written_path(filled)) else { return false };
+        let asked = url.path().strip_prefix('/').unwrap_or_default();
+        !holds_dot_segment(written) && count(template) == count(written) && count(template) == count(asked)
     }
 
     /// The state that a response means, with the reason.
@@ -173,6 +192,29 @@ impl ProviderApi {
         };
         let meaning = self.states.get(word).copied().unwrap_or_default();
         (meaning.state(), format!("{provider} reports `{}`", word.chars().take(100).collect::<String>()))
+    }
+}
+
+/// The path of an address as it is written, without the `/` that it begins with; empty when there is none.
+fn written_path(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let rest = rest.split(['?', '#']).next()?;
+    Some(rest.split_once('/').map_or("", |(_, path)| path))
+}
+
+/// Returns true if and only if a part of a text between slashes is `.` or `..`, also percent-encoded, however often: a
+/// gateway may decode it before the server does.
+fn holds_dot_segment(text: &str) -> bool {
+    let mut text = text.as_bytes().to_vec();
+    loop {
+        if text.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| matches!(part, b"." | b"..")) {
+            return true;
+        }
+        let decoded = percent_decode(&text).collect::<Vec<_>>();
+        if decoded == text {
+            return false;
+        }
+        text = decoded;
     }
 }
 
@@ -226,10 +268,68 @@ mod tests {
     fn ids_are_encoded_and_never_choose_the_host() {
         let providers = Providers::read(&LAMBDA.replace("credential =", "#")).unwrap();
         let api = providers.of(&resource(None)).unwrap();
-        let request = api.request(&resource(Some("../a?b#c@evil"))).unwrap().unwrap();
-        assert_eq!(request.url.as_str(), "https://api.example/v1/us%2Fwest/instances/%2E%2E%2Fa%3Fb%23c%40evil?full=1");
+        let request = api.request(&resource(Some("a.b..c/d?e#f@evil"))).unwrap().unwrap();
+        let encoded = "a%2Eb%2E%2Ec%2Fd%3Fe%23f%40evil";
+        assert_eq!(request.url.as_str(), format!("https://api.example/v1/us%2Fwest/instances/{encoded}?full=1"));
         assert!(request.header.is_none());
         assert!(api.request(&resource(None)).unwrap().is_none(), "the URL needs an id");
+    }
+
+    #[rstest]
+    fn an_id_of_dots_climbed_out_of_the_path_and_was_asked_with_the_credential(
+        #[values(
+            ".",
+            "..",
+            "%2e%2e",
+            "%2E.",
+            ".%2e",
+            "%252e%252e",
+            "%25252e%2525252e",
+            "../a",
+            "a/..",
+            "a/../b",
+            "a%2f..",
+            "..\\a",
+            "a%5c%2e%2e"
+        )]
+        id: &str,
+        #[values(
+            "v1/{region}/instances/{instance_id}",
+            "v1/{instance_id}",
+            "v1/{instance_id}/status",
+            "{instance_id}"
+        )]
+        path: &str,
+    ) {
+        let text = LAMBDA.replace("v1/{region}/instances/{instance_id}", path).replace("credential =", "#");
+        let providers = Providers::read(&text).unwrap();
+        let api = providers.of(&resource(None)).unwrap();
+        assert!(api.request(&resource(Some(id))).is_err(), "{id} in {path}");
+        let document = json!({"provider": "lambda_labs", "instance_id": "i", "region": id});
+        let region = RemoteResource::read(document, "").unwrap();
+        assert_eq!(api.request(&region).is_err(), path.contains("{region}"), "{id} in {path}");
+    }
+
+    #[rstest]
+    #[case("v1/.{instance_id}", ".")]
+    #[case("v1/{instance_id}.", ".")]
+    #[case("v1/{region}{instance_id}", ".")]
+    #[case("v1/%2{instance_id}", "e")]
+    fn an_id_made_a_segment_of_dots_together_with_what_stands_beside_it(#[case] path: &str, #[case] id: &str) {
+        let text = LAMBDA.replace("v1/{region}/instances/{instance_id}", path).replace("credential =", "#");
+        let providers = Providers::read(&text).unwrap();
+        let document = json!({"provider": "lambda_labs", "instance_id": id, "region": "."});
+        let resource = RemoteResource::read(document, "").unwrap();
+        assert!(providers.of(&resource).unwrap().request(&resource).is_err(), "{id} in {path}");
+    }
+
+    #[test]
+    fn dots_in_the_query_ask_for_nothing_else() {
+        let text =
+            LAMBDA.replace("instances/{instance_id}?full=1", "instances?q={instance_id}").replace("credential =", "#");
+        let api = Providers::read(&text).unwrap();
+        let request = api.of(&resource(None)).unwrap().request(&resource(Some(".."))).unwrap().unwrap();
+        assert_eq!(request.url.as_str(), "https://api.example/v1/us%2Fwest/instances?q=%2E%2E");
     }
 
     #[test]
@@ -267,6 +367,7 @@ mod tests {
     #[case("https://api.example/{instance_id", "closing")]
     #[case("ftp://api.example/", "https://")]
     #[case("api.example", "url")]
+    #[case("https://api.example/v1/../{instance_id}", "without `.`")]
     fn urls_whose_host_a_plugin_could_change_are_refused(#[case] url: &str, #[case] told: &str) {
         let text = LAMBDA.replace("https://api.example/v1/{region}/instances/{instance_id}?full=1", url);
         let refused = Providers::read(&text).unwrap_err();

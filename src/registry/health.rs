@@ -26,9 +26,10 @@ pub enum WriterHealth {
 }
 
 impl WriterHealth {
-    /// Whether the connection to the store fails.
+    /// Whether the connection to the store fails. A successful read then ends the failure.
     pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, WriterHealth::Failing { reason, .. } if *reason == StoreError::UNREACHABLE)
+        const WAY: [&str; 2] = [StoreError::UNREACHABLE, StoreError::DISPLACED];
+        matches!(self, WriterHealth::Failing { reason, .. } if WAY.contains(reason))
     }
 
     /// Since when changes cannot be written.

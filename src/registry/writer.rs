@@ -426,7 +426,7 @@ impl WriterLoop {
         match &followed {
             Ok(()) if self.writer.report.borrow().is_unreachable() => self.note_success(),
             // Only a write shows whether a readable store is also writable.
-            Err(failure @ StoreError::Unreachable(_)) => self.note_failure(failure),
+            Err(failure @ (StoreError::Unreachable(_) | StoreError::Displaced(_))) => self.note_failure(failure),
             Err(failure) => debug!(error = failure.chain(), "cannot check the store for new changes"),
             Ok(()) => {}
         }

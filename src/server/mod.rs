@@ -6,19 +6,23 @@
 //! | file | idea |
 //! |---|---|
 //! | [`settings`] | [`ServerSettings`]: every limit, and the cost of changing it |
+//! | [`listeners`] | the sockets, one for each address |
 //! | [`admission`] | the number of connections, in total and from each address |
 //! | [`connection`] | a connection from its first byte to its end |
 //! | [`tls`] | certificates, which are reloaded without closing connections; handshakes |
+//! | [`certificate`] | reasons for which clients refuse a certificate |
 //! | [`write_timeout`], [`deadline`] | a stream that fails when the client does not read |
 //! | [`read_timeout`] | HTTP/1.1: a stream that fails when the client sends too slowly |
 //! | [`smuggling`] | HTTP/1.1: requests that two servers could parse differently |
 //! | [`http2`], [`streams`] | HTTP/2 connections and their requests |
 
 pub mod admission;
+pub mod certificate;
 pub mod connection;
 pub mod deadline;
 mod failure;
 pub mod http2;
+pub mod listeners;
 pub mod read_timeout;
 pub mod settings;
 pub mod smuggling;
@@ -29,7 +33,6 @@ pub mod write_timeout;
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -39,30 +42,36 @@ use self::connection::Connections;
 pub use self::settings::ServerSettings;
 use crate::http::router;
 use crate::http::state::{Api, Shared};
+pub use listeners::Listeners;
 pub use tls::{Tls, TlsError, TlsFiles};
 
 /// How long to wait after `accept` failed, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `api` on `listener` until `shutdown` completes. Then lets running requests finish, within the grace period of
+/// Serves `api` on `listeners` until `shutdown` completes. Then lets running requests finish, within the grace period of
 /// `settings`, and returns. The caller closes the store.
-pub async fn run(listener: TcpListener, api: Api, settings: ServerSettings, shutdown: impl Future<Output = ()>) {
-    accept(listener, api, settings, None, shutdown).await;
+pub async fn run(
+    listeners: impl Into<Listeners>,
+    api: Api,
+    settings: ServerSettings,
+    shutdown: impl Future<Output = ()>,
+) {
+    accept(listeners.into(), api, settings, None, shutdown).await;
 }
 
 /// Like [`run`], with TLS.
 pub async fn run_tls(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     api: Api,
     settings: ServerSettings,
     tls: Tls,
     shutdown: impl Future<Output = ()>,
 ) {
-    accept(listener, api, settings, Some(tls), shutdown).await;
+    accept(listeners.into(), api, settings, Some(tls), shutdown).await;
 }
 
 async fn accept(
-    listener: TcpListener,
+    mut listeners: Listeners,
     api: Api,
     settings: ServerSettings,
     tls: Option<Tls>,
@@ -76,7 +85,7 @@ async fn accept(
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
@@ -94,7 +103,7 @@ async fn accept(
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     info!(connections = tracker.len(), "stopping; waiting for running requests");
     stop.cancel();
     api.registry.end_watches();

@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::certificate;
+
 /// The protocols for ALPN (RFC 7301), in the server's order of preference.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 
@@ -173,6 +175,13 @@ impl Tls {
         *seen = Some(contents);
         self.0.config.store(Arc::new(config?));
         Ok(true)
+    }
+
+    /// Why clients refuse the certificate that was read last, at `now` (since the Unix epoch), if they do.
+    pub fn complaint(&self, now: Duration) -> Option<&'static str> {
+        let seen = self.0.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let chain = certificates(&self.0.files.certificate, &seen.as_ref()?.certificate).ok()?;
+        certificate::complaint(chain.first()?, now)
     }
 
     /// Performs a TLS handshake within `time`.

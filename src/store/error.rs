@@ -30,6 +30,12 @@ pub enum StoreError {
     /// The database does not answer, or does not accept writes.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
+    /// A file of the open store was moved, removed or replaced.
+    #[error("{0}")]
+    Displaced(String),
+    /// The operation fills an empty store, and this store is not empty.
+    #[error("the store is not empty")]
+    NotEmpty,
     /// The requested changes have been compacted.
     #[error("the changes after revision {after} have been compacted; the journal starts after {compact_revision}")]
     Compacted {
@@ -44,6 +50,9 @@ impl StoreError {
     /// The reason of [`StoreError::Unreachable`].
     pub const UNREACHABLE: &'static str = "the database cannot be reached";
 
+    /// The reason of [`StoreError::Displaced`].
+    pub const DISPLACED: &'static str = "the store's file was moved, removed or replaced";
+
     /// An unusable store, with the underlying error.
     pub fn unusable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
         StoreError::Unusable { what: what.into(), source: Some(source.into()) }
@@ -56,17 +65,18 @@ impl StoreError {
 
     /// Whether the error may end without the operator.
     pub fn may_pass(&self) -> bool {
-        !matches!(self, StoreError::Unusable { .. })
+        !matches!(self, StoreError::Unusable { .. } | StoreError::NotEmpty)
     }
 
     /// The kind of failure, in words that reveal no details.
     pub fn reason(&self) -> &'static str {
         match self {
-            StoreError::Unusable { .. } => "the store is not usable",
+            StoreError::Unusable { .. } | StoreError::NotEmpty => "the store is not usable",
             StoreError::Full(_) => "the disk is full",
             StoreError::Busy(_) => "the store is locked by another process",
             StoreError::Io(_) => "the disk does not accept the write",
             StoreError::Unreachable(_) => StoreError::UNREACHABLE,
+            StoreError::Displaced(_) => StoreError::DISPLACED,
             StoreError::Compacted { .. } => "the journal must be read again",
         }
     }

@@ -274,7 +274,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreUrl::Memory => f.write_str("memory"),
-            StoreUrl::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            StoreUrl::Sqlite(path) => write!(f, "sqlite:{}", sqlite::url::write(path)),
             StoreUrl::Postgres(url) => url.fmt(f),
         }
     }
@@ -288,8 +288,13 @@ impl FromStr for StoreUrl {
             return Ok(StoreUrl::Memory);
         }
         match text.split_once(':') {
-            Some(("sqlite", "")) => Err("`sqlite:` must be followed by the path of a file".into()),
-            Some(("sqlite", path)) => Ok(StoreUrl::Sqlite(path.into())),
+            Some(("sqlite", file)) => Ok(StoreUrl::Sqlite(sqlite::url::read(file)?)),
+            Some((scheme, _)) if scheme.starts_with("sqlite") || scheme == "file" => {
+                Err(format!("`{scheme}:` is not known; write `sqlite:PATH`"))
+            }
+            Some((scheme, _)) if scheme.starts_with("postgres") && scheme.contains('+') => {
+                Err(format!("`{scheme}://` names a driver; write `postgres://USER@HOST/DATABASE`"))
+            }
             Some(("postgres" | "postgresql", _)) => Ok(StoreUrl::Postgres(Box::new(text.parse()?))),
             _ => Err("must be `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`".into()),
         }
@@ -324,6 +329,27 @@ impl StoreUrl {
         }
     }
 
+    /// Fills an empty store by `work`. A new file gets its name after `work` has succeeded, so a failure leaves no empty
+    /// store behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreUrl::open_archived`], and as `work`.
+    pub fn fill<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Archived) -> Result<T, StoreError>,
+    ) -> Result<Result<T, StoreError>, StoreError> {
+        match self {
+            StoreUrl::Sqlite(path) if !path.exists() => sqlite::new_store::make(path, work),
+            _ => {
+                let mut store = self.open_archived()?;
+                let done = work(&mut *store);
+                store.close();
+                Ok(done)
+            }
+        }
+    }
+
     /// Opens a store for reading only: this does not create, migrate or write it.
     ///
     /// # Errors
@@ -337,9 +363,26 @@ impl StoreUrl {
         }
     }
 
-    /// Whether the store may exist. Only a connection shows whether a database exists.
+    /// Returns false if there is certainly no store: no file, or a file that was never written. Only a connection shows
+    /// whether a database exists.
     pub fn may_exist(&self) -> bool {
-        !matches!(self, StoreUrl::Sqlite(path) if !path.exists())
+        let StoreUrl::Sqlite(path) = self else { return true };
+        match std::fs::metadata(path) {
+            Ok(found) => !(found.is_file() && found.len() == 0),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Whether there is a store. A database is asked.
+    ///
+    /// # Errors
+    ///
+    /// When a database cannot be reached.
+    pub fn exists(&self) -> Result<bool, StoreError> {
+        match self {
+            StoreUrl::Memory | StoreUrl::Sqlite(_) => Ok(self.may_exist()),
+            StoreUrl::Postgres(url) => postgres::holds_store(url),
+        }
     }
 }
 
@@ -351,8 +394,15 @@ mod tests {
     fn stores_are_named_by_url() {
         assert_eq!("memory".parse(), Ok(StoreUrl::Memory));
         assert_eq!("sqlite:a/b.db".parse(), Ok(StoreUrl::Sqlite("a/b.db".into())));
+        assert_eq!("sqlite:///a/b.db?mode=rwc".parse::<StoreUrl>().unwrap().to_string(), "sqlite:/a/b.db");
         for wrong in ["", "sqlite:", "mysql:x", "/var/lib/x.db"] {
             assert!(wrong.parse::<StoreUrl>().is_err(), "{wrong}");
+        }
+        for driver in ["sqlite+aiosqlite:///r.db", "sqlite3:r.db", "file:r.db"] {
+            assert!(driver.parse::<StoreUrl>().unwrap_err().contains("`sqlite:PATH`"), "{driver}");
+        }
+        for driver in ["postgresql+asyncpg://u@h/d", "postgres+psycopg://u@h/d"] {
+            assert!(driver.parse::<StoreUrl>().unwrap_err().contains("`postgres://"), "{driver}");
         }
     }
 }

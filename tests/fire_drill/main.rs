@@ -48,6 +48,11 @@ fn send(pid: u64, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
+fn parent(pid: u64) -> u64 {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    line.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// The registry, at an address that stays the same.
 fn serve(address: &str, store: &str) -> Running {
     let mut command = binary(&["serve", "--listen", address, "--store", store, "--probe-own-host=false"]);
@@ -146,7 +151,7 @@ async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
 
     // Of the first, one process has left for a session of its own, and will survive.
     let (mut first, said) = exec(&server, "first", "setsid sleep 1000 & echo $PPID $$ $!; exec sleep 1000");
-    let [guard, command, survivor] = said[..] else { panic!("{said:?}") };
+    let [supervisor, command, survivor] = said[..] else { panic!("{said:?}") };
     let (mut second, said) = exec(&server, "second", "echo $$; exec sleep 1000");
     let ended = said[0];
     let (third, said) = exec(&server, "third", "echo $$; exec sleep 1000");
@@ -160,11 +165,15 @@ async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
     let witness = Witness { http, server: server.clone(), alive: BTreeSet::from([survivor, well]), ours };
     witness.until("all are seen", |rows| witness.ours.iter().all(|pid| is_well(rows, *pid))).await;
 
-    // The first with its guard at once, so that neither can do anything about it; the second alone.
+    // All three of the first at once, so that none can do anything about it; of the second, the one that reports.
+    let monitor = parent(supervisor);
     send(first.0.id().into(), Signal::STOP);
-    send(guard, Signal::KILL);
+    send(monitor, Signal::STOP);
+    send(supervisor, Signal::KILL);
+    send(monitor, Signal::KILL);
     first.kill();
-    second.kill();
+    send(parent(parent(ended)), Signal::KILL);
+    second.0.wait().unwrap();
     let gone = |rows: &[Value], pid| row(rows, pid).is_some_and(|row| row["observed"]["state"] == "gone");
     let found =
         |rows: &[Value]| is_orphan(rows, survivor) && gone(rows, command) && gone(rows, ended) && is_well(rows, well);

@@ -1,41 +1,62 @@
 //! `plugin-registry exec`: runs a command, and lets the registry know what it holds.
 //!
 //! ```text
-//! wrapper (this command): registers, holds the lease, reports process ids, forwards signals
-//!    └─ guard: starts the command and waits for it; whatever the command's processes leave becomes the guard's
-//!         └─ starter: own session or process group, dies with the guard ─ execve ─▶ the command
+//! wrapper (this command): forwards signals, stops and ends as the command does
+//!    └─ monitor: a session of its own; registers, holds the lease, reports process ids
+//!         └─ supervisor: starts the command and waits for it; the orphans of its processes become the supervisor's
+//!              └─ starter: dies with the supervisor ─ execve ─▶ the command
 //! ```
 //!
-//! Three processes of the same program, because each covers the death of another. When the wrapper is
-//! killed, the guard sees the end of their [`link`] and ends every descendant. When the guard is killed,
-//! the kernel kills the command (PR_SET_PDEATHSIG), and the wrapper ends what is left. What the command's
-//! processes leave behind can hide in no session: both are subreapers (PR_SET_CHILD_SUBREAPER, prctl(2)).
+//! A command behaves under `exec` as without it. It is in the session and the process group in which `exec` was started,
+//! so that the terminal, the shell's job control and pipelines work without any help. The signal dispositions are those
+//! that `exec` was started with: no process on the way installs a handler, see [`signals`].
+//!
+//! Four processes of the same program, because each covers the death of others. Every one of the first three is a subreaper
+//! (PR_SET_CHILD_SUBREAPER, prctl(2)): what the command's processes leave behind can hide in no session.
+//!
+//! | killed | the rest is ended by |
+//! |---|---|
+//! | wrapper; wrapper and monitor | the supervisor, which sees the end of its [`control_socket`] |
+//! | monitor | the supervisor |
+//! | supervisor; wrapper and supervisor | the kernel kills the command (PR_SET_PDEATHSIG), the monitor ends the rest |
+//! | monitor and supervisor | the kernel kills the command, the wrapper ends the rest |
+//! | all three at once | the kernel kills the command; daemons that it has started run on |
+//!
+//! One that is stopped (SIGSTOP) is woken by the kernel when its parent dies, and by the others when they need it.
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`wrapper`] | the wrapper |
-//! | [`guard`], [`start`] | the other two |
-//! | [`link`] | what wrapper and guard tell each other |
-//! | [`reporter`] | what the registry is told, also later when it is down |
-//! | [`unreported`] | what it could not be told, kept until it can |
-//! | [`terminal`] | whose terminal it is |
-//! | [`end`] | ending all descendants |
+//! | [`wrapper`], [`monitor`], [`supervisor`], [`start`] | the four processes |
+//! | [`control_socket`] | their messages to each other |
+//! | [`signals`] | signals that are read, and not handled |
+//! | [`inherited_files`], [`notify_socket`] | files and systemd's messages, which are the command's |
+//! | [`reporter`] | requests to the registry, also later when it is down |
+//! | [`spool`] | ends that could not be reported, kept until they can |
+//! | [`descendants`], [`reap`] | finding all descendants, and ending them |
 
-pub mod end;
-pub mod guard;
-pub mod link;
+pub mod control_socket;
+pub mod descendants;
+pub mod inherited_files;
+pub mod monitor;
+pub mod notify_socket;
+pub mod reap;
 pub mod reporter;
+pub mod signals;
+pub mod spool;
 pub mod start;
-pub mod terminal;
-pub mod unreported;
+pub mod supervisor;
 pub mod wrapper;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::ffi::{CStr, OsString};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
-use clap::Args;
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
 
+use self::control_socket::Ending;
+use self::inherited_files::InheritedFiles;
 use super::connection::ConnectionArgs;
 use super::logging::{self, LogFormat};
 use super::otlp::TraceArgs;
@@ -68,17 +89,23 @@ pub struct ExecArgs {
     /// How long processes that the command leaves behind may take to end, in seconds, before they are killed.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub grace: u64,
-    /// How long to try, in seconds, to tell the registry of the end when it is down.
+    /// Which processes a signal to `exec` reaches.
+    #[arg(long, default_value = "command", value_name = "TARGET")]
+    pub signal: SignalTarget,
+    /// Leave PLUGIN_REGISTRY_TOKEN in the environment of the command.
+    #[arg(long)]
+    pub pass_token: bool,
+    /// How long to try, in seconds, to report the end to a registry that is down.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub report_patience: u64,
-    /// Where the end is kept when the registry is down for longer: the next `exec`, or the agent, tells it. Without it,
+    /// Where the end is kept when it cannot be reported: the next `exec` or the agent reports it. Without it,
     /// plugin-registry/unreported in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, env = "PLUGIN_REGISTRY_UNREPORTED", value_name = "FOLDER")]
     pub unreported: Option<PathBuf>,
     /// The least important lines to log, to standard error: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "warn", value_name = "LEVEL")]
     pub log_level: String,
-    /// Who is told of traces.
+    /// Where traces are sent.
     #[command(flatten)]
     pub traces: TraceArgs,
     /// The command, after `--`.
@@ -89,22 +116,78 @@ pub struct ExecArgs {
 /// The exit code when it is `exec` itself that has failed, as with env(1) and timeout(1).
 pub const OWN_FAILURE: u8 = 125;
 
+/// The ending when `exec` itself has failed.
+const OWN_FAILURE_ENDING: Ending = Ending { code: OWN_FAILURE, signal: 0, left_behind: 0, still_there: 0 };
+
 /// The exit codes when the command is there and cannot be run, and when it is not there, as with a shell.
 pub const CANNOT_RUN: u8 = 126;
 /// See [`CANNOT_RUN`].
 pub const NOT_FOUND: u8 = 127;
 
-/// Runs the command of `args`, and returns its exit code; [`OWN_FAILURE`] when it could not be run.
-///
-/// # Errors
-///
-/// Never, so far: what goes wrong is told here, because it has an exit code of its own.
-pub fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
+/// Which processes a signal to `exec` reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignalTarget {
+    /// The command alone, as without `exec`.
+    Command,
+    /// The command, and what it has started in its process group.
+    Group,
+}
+
+impl SignalTarget {
+    /// The word for the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SignalTarget::Command => "command",
+            SignalTarget::Group => "group",
+        }
+    }
+}
+
+/// Runs the command of `args`, and ends as it has ended: by its exit code or by its signal; with [`OWN_FAILURE`] when it
+/// could not be run.
+pub fn run(args: &ExecArgs) -> ExitCode {
+    let ending = wrap(args).unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        OWN_FAILURE_ENDING
+    });
+    if ending.signal != 0 {
+        signals::die_by(ending.signal);
+    }
+    ExitCode::from(ending.code)
+}
+
+/// As [`run`]; at its return the log was written.
+fn wrap(args: &ExecArgs) -> anyhow::Result<Ending> {
+    // Before there is any thread: what is sent early must reach the command.
+    let blocked = signals::block().context("signals cannot be blocked")?;
+    let inherited = InheritedFiles::find();
     let (_log, _level) = logging::start(LogFormat::Text, &args.log_level)?;
-    wrapper::run(args).or_else(|error| {
-        tracing::error!("{error:#}");
-        Ok(ExitCode::from(OWN_FAILURE))
-    })
+    wrapper::run(args, blocked, inherited)
+}
+
+/// This very program, also when its file was replaced meanwhile, under a name by which no `pkill plugin-registry` finds it:
+/// that is meant for the wrapper.
+fn own_program(name: &str) -> Command {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        let mut program = Command::new(running);
+        program.arg0(name);
+        return program;
+    }
+    // Without /proc, it is found as the shell has found it.
+    Command::new(std::env::args_os().next().unwrap_or_else(|| "plugin-registry".into()))
+}
+
+/// Sets the name that ps(1) shows, without a path.
+fn set_process_name(name: &CStr) {
+    let _ignored = nix::sys::prctl::set_name(name);
+}
+
+fn complain(what: &str) {
+    #[expect(clippy::print_stderr, reason = "there may be no log; a shell would say the same here")]
+    {
+        eprintln!("plugin-registry exec: {what}");
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -1,21 +1,22 @@
-//! What the registry is told of the command: later, when it cannot be reached now.
+//! Reports the command to the registry: at once if the registry can be reached, otherwise later.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde_json::json;
+use anyhow::Context as _;
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{info, warn};
 
 use super::ExecArgs;
-use super::link::Ending;
-use super::unreported::{Outbox, Unreported};
+use super::control_socket::Ending;
+use super::descendants::Descendants;
+use super::spool::{Spool, Unreported};
 use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
-use crate::liveness::process::ProcessProbe;
 use crate::telemetry::Origin;
-use domain::plugin::{Name, Pid, PluginKey};
+use domain::plugin::{Name, Pid, PluginKey, Registration};
 
 /// How often it is looked which processes there are.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,21 +32,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Reporter {
     client: Client,
     unique_id: String,
-    plugin: serde_json::Value,
+    plugin: Value,
     request: LeaseRequest,
     patience: Duration,
-    outbox: Option<Outbox>,
+    spool: Option<Spool>,
     lease: Option<Held>,
     /// Whether the registry has the plugin, with our lease.
     registered: bool,
-    /// What it has been told that runs.
-    told: BTreeSet<Pid>,
-    /// What it may have been told: the answer has not come, or the command has ended before it.
-    perhaps_told: BTreeSet<Pid>,
-    /// What runs.
+    /// Processes that the registry has.
+    reported: BTreeSet<Pid>,
+    /// Processes that the registry may have: the request was sent, and its answer has not come.
+    perhaps_reported: BTreeSet<Pid>,
+    /// Processes that run.
     running: BTreeSet<Pid>,
     failures: u32,
     next_try: Instant,
+    /// Whether the end was reported, or kept.
+    is_reported: bool,
 }
 
 struct Held {
@@ -54,16 +57,17 @@ struct Held {
 }
 
 impl Reporter {
-    /// A reporter that has told nothing yet, and whose requests come from `origin`.
+    /// A reporter, before its first request.
     ///
     /// # Errors
     ///
-    /// When the flags make no sense.
-    pub fn new(args: &ExecArgs, origin: Origin) -> anyhow::Result<Reporter> {
+    /// When the flags are wrong. What they say is checked here, by the rules of a registry: no answer of a registry keeps
+    /// a command from running.
+    pub fn new(args: &ExecArgs) -> anyhow::Result<Reporter> {
         let name = |flag: &str, text: &str| Name::new(text).map_err(|wrong| anyhow::anyhow!("--{flag} {wrong}"));
         let key = PluginKey { category: name("category", &args.category)?, name: name("name", &args.name)? };
         let host = args.host.clone().unwrap_or_else(this_host);
-        let labels: serde_json::Map<String, serde_json::Value> =
+        let labels: serde_json::Map<String, Value> =
             args.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         let plugin = json!({
             "category": args.category,
@@ -75,147 +79,161 @@ impl Reporter {
             "host": host,
             "labels": labels,
         });
+        Registration::read(plugin.clone()).context("the flags make no plugin")?;
         let holder = format!("exec {} (process {})", key.unique_id(), std::process::id());
         // What the registry takes for a holder's name is 256 characters.
         let holder = holder.chars().take(256).collect();
         Ok(Reporter {
-            client: args.connection.client()?.from_origin(origin),
+            client: args.connection.client()?,
             unique_id: key.unique_id().to_string(),
             plugin,
             request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl },
             patience: Duration::from_secs(args.report_patience),
-            outbox: Outbox::find(args.unreported.as_deref()),
+            spool: Spool::find(args.unreported.as_deref()),
             lease: None,
             registered: false,
-            told: BTreeSet::new(),
-            perhaps_told: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            perhaps_reported: BTreeSet::new(),
             running: BTreeSet::new(),
             failures: 0,
             next_try: Instant::now(),
+            is_reported: false,
         })
     }
 
-    /// Registers before the command is started, if the registry answers.
-    ///
-    /// # Errors
-    ///
-    /// When it refuses: then there is something to mend.
-    pub async fn begin(&mut self) -> Result<(), ClientError> {
-        match timeout(START, self.register()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) if !error.may_pass() => return Err(error),
-            Ok(Err(error)) => self.put_off(&error.to_string()),
-            Err(_) => self.put_off("the registry does not answer"),
-        }
-        Ok(())
+    /// The same reporter, whose requests are part of traces.
+    #[must_use]
+    pub fn from_origin(self, origin: Origin) -> Reporter {
+        Reporter { client: self.client.from_origin(origin), ..self }
     }
 
-    /// Tells what there is to tell about the descendants of `guard`, for as long as it is polled.
-    pub async fn keep_up(&mut self, guard: Pid) -> Infallible {
+    /// Registers before the command is started, if the registry answers. If it does not, or refuses, it is tried again.
+    pub async fn begin(&mut self) {
+        match timeout(START, self.register()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.put_off(&error.with_causes()),
+            Err(_) => self.put_off("the registry does not answer"),
+        }
+    }
+
+    /// Reports the descendants of `supervisor`, for as long as it is polled.
+    pub async fn keep_up(&mut self, supervisor: Pid) -> Infallible {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut probe = ProcessProbe::new().ok();
+        let mut descendants = Descendants::open();
         let mut before = BTreeSet::new();
         loop {
             ticks.tick().await;
-            let now: Vec<Pid> = match probe.as_mut().map(ProcessProbe::look_at_all) {
-                Some(Ok(table)) => table.descendants(guard).into_iter().map(|one| one.pid).collect(),
-                // Without /proc, what was told stays told.
-                _ => continue,
-            };
+            // Without /proc, only the lease is kept.
+            let now: Vec<Pid> =
+                descendants.of(supervisor).unwrap_or_default().into_iter().map(|one| one.shown).collect();
             // The command itself at once; what lives for less than a second is not worth a revision.
             let first = now.first().copied();
             self.running = now.iter().copied().filter(|pid| before.contains(pid) || first == Some(*pid)).collect();
             before = now.into_iter().collect();
             if Instant::now() >= self.next_try {
-                match self.tell().await {
+                match self.report().await {
                     Ok(()) => self.failures = 0,
-                    Err(error) => self.put_off(&error.to_string()),
+                    Err(error) => self.put_off(&error.with_causes()),
                 }
             }
         }
     }
 
-    /// Tells the end: that nothing runs any more, how it ended, and that the lease is given back.
-    pub async fn end(&mut self, ending: Option<Ending>) {
-        if ending.is_none_or(|ending| ending.still_there == 0) {
+    /// Reports the end: no process runs, how the command ended, and the lease is released. If the registry cannot be
+    /// reached or refuses it, the end is kept.
+    pub async fn end(&mut self, ending: Ending, wrapper_died: bool) {
+        if ending.still_there == 0 {
             self.running.clear();
         }
+        let exit = in_words(ending, wrapper_died);
         let deadline = Instant::now() + self.patience;
-        loop {
-            let told = tokio::time::timeout_at(deadline, self.tell_end(ending)).await;
-            let error = match told {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) if !error.may_pass() => {
-                    warn!("the registry was not told that the command has ended: {error}");
+        let why = loop {
+            match tokio::time::timeout_at(deadline, self.report_end(&exit)).await {
+                Ok(Ok(())) => {
+                    self.is_reported = true;
                     return;
                 }
-                Ok(Err(error)) if Instant::now() + FIRST_PAUSE < deadline => {
-                    info!("{error}");
+                Ok(Err(error)) if error.may_pass() && Instant::now() + FIRST_PAUSE < deadline => {
+                    info!("{}", error.with_causes());
                     tokio::time::sleep(FIRST_PAUSE).await;
-                    continue;
                 }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the registry does not answer".to_owned(),
-            };
-            self.leave_behind(ending, &error);
-            return;
-        }
+                Ok(Err(error)) => break error.with_causes(),
+                Err(_) => break "the registry does not answer".to_owned(),
+            }
+        };
+        self.keep(ending, wrapper_died, &why);
     }
 
-    /// Keeps what could not be told for somebody who can tell it.
-    fn leave_behind(&self, ending: Option<Ending>, why: &str) {
+    /// Keeps the end for the next `exec` or the agent, unless it was reported or kept already.
+    pub fn keep(&mut self, ending: Ending, wrapper_died: bool, why: &str) {
+        if std::mem::replace(&mut self.is_reported, true) {
+            return;
+        }
+        if ending.still_there == 0 {
+            self.running.clear();
+        }
         let report = Unreported {
             server: self.client.server().to_string(),
             unique_id: self.unique_id.clone(),
             plugin: self.plugin.clone(),
             is_registered: self.registered,
             lease_id: self.lease.as_ref().map(|held| held.lease.lease_id.clone()),
-            pids: self.told.union(&self.perhaps_told).filter(|pid| !self.running.contains(pid)).copied().collect(),
-            exit: ending.map(in_words),
+            pids: self
+                .reported
+                .union(&self.perhaps_reported)
+                .filter(|pid| !self.running.contains(pid))
+                .copied()
+                .collect(),
+            exit: Some(in_words(ending, wrapper_died)),
         };
-        match self.outbox.as_ref().map(|outbox| outbox.keep(&report)) {
-            Some(Ok(())) => warn!("the registry is told later that the command has ended: {why}"),
-            Some(Err(error)) => warn!(%error, "the registry was not told that the command has ended: {why}"),
+        match self.spool.as_ref().map(|spool| spool.keep(&report)) {
+            Some(Ok(())) => {
+                warn!("the end of the command is kept, and reported later by the next `exec` or the agent: {why}");
+            }
+            Some(Err(error)) => warn!(%error, "the end of the command is neither reported nor kept: {why}"),
             None => warn!(
-                "the registry was not told that the command has ended, and there is no folder to keep it in: {why}"
+                "the end of the command is not reported, and there is no folder to keep it in (--unreported names one): {why}"
             ),
         }
     }
 
-    /// Tells what earlier commands could not, for as long as it is polled.
+    /// Reports the ends of earlier commands that were kept, for as long as it is polled.
     pub fn catch_up(&self) -> impl Future<Output = ()> + use<> {
-        let (client, outbox) = (self.client.clone(), self.outbox.clone());
+        let (client, spool) = (self.client.clone(), self.spool.clone());
         async move {
-            if let Some(outbox) = outbox {
-                outbox.deliver(&client).await;
+            if let Some(spool) = spool {
+                spool.deliver(&client).await;
             }
         }
     }
 
-    async fn tell_end(&mut self, ending: Option<Ending>) -> Result<(), ClientError> {
+    async fn report_end(&mut self, exit: &str) -> Result<(), ClientError> {
         if !self.registered {
             self.register().await?;
         }
-        self.tell_pids().await?;
-        if let Some(ending) = ending {
-            let patch = json!({ "labels": { "exec.exit": in_words(ending) } });
-            self.client.patch_plugin(&self.unique_id, &patch).await?;
-        }
+        self.report_pids().await?;
+        let patch = json!({ "labels": { "exec.exit": exit } });
+        self.client.patch_plugin(&self.unique_id, &patch).await?;
         if let Some(held) = &self.lease {
-            self.client.release_lease(&held.lease.lease_id).await?;
+            match self.client.release_lease(&held.lease.lease_id).await {
+                Ok(()) => {}
+                // It was released by another client.
+                Err(error) if matches!(error.status(), Some(404 | 409 | 410)) => {}
+                Err(error) => return Err(error),
+            }
             self.lease = None;
         }
         Ok(())
     }
 
-    async fn tell(&mut self) -> Result<(), ClientError> {
+    async fn report(&mut self) -> Result<(), ClientError> {
+        self.renew().await?;
         if !self.registered {
             self.register().await?;
             info!(plugin = self.unique_id, "registered");
         }
-        self.renew().await?;
-        self.tell_pids().await
+        self.report_pids().await
     }
 
     /// Makes the plugin ours: with a lease, and without touching what it is described by.
@@ -229,10 +247,10 @@ impl Reporter {
             fields.insert("lease_id".into(), json!(lease));
         }
         if !self.client.register_new(&plugin).await? {
-            // It stands already, perhaps with processes of a predecessor that nobody has seen the end of: they stay.
+            // The plugin exists. Processes of an earlier run stay: they may still run.
             let mut patch = json!({ "lease_id": lease, "labels": plugin.get("labels"), "host": plugin.get("host") });
-            if let Some(labels) = patch.get_mut("labels").and_then(serde_json::Value::as_object_mut) {
-                labels.insert("exec.exit".into(), serde_json::Value::Null);
+            if let Some(labels) = patch.get_mut("labels").and_then(Value::as_object_mut) {
+                labels.insert("exec.exit".into(), Value::Null);
             }
             self.client.patch_plugin(&self.unique_id, &patch).await?;
         }
@@ -252,30 +270,67 @@ impl Reporter {
         match self.client.renew_lease(&held.lease.lease_id).await {
             Ok(lease) => {
                 held.renew_at = renewal(&lease);
-                Ok(())
+                self.verify().await
             }
-            // It was released by somebody, or the registry has another store now: begin anew.
+            // It was released by another client, or the registry has another store now: begin anew.
             Err(error) if matches!(error.status(), Some(404 | 409)) => {
-                warn!("the lease is not known any more; a new one is taken: {error}");
+                warn!("the registry does not know the lease; exec takes a new one: {error}");
                 self.lease = None;
                 self.registered = false;
-                self.told.clear();
+                self.reported.clear();
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Adds what has come, and takes away what has gone: what others hold under this name is not ours.
-    async fn tell_pids(&mut self) -> Result<(), ClientError> {
-        let come: Vec<Pid> = self.running.difference(&self.told).copied().collect();
-        if !come.is_empty() {
-            self.perhaps_told.extend(&come);
-            self.client.add_pids(&self.unique_id, &come).await?;
-            self.told.extend(come);
+    /// Finds out whether the registry still has what was reported: another client may have removed the plugin, or
+    /// released its processes, while they run.
+    async fn verify(&mut self) -> Result<(), ClientError> {
+        if !self.registered {
+            return Ok(());
         }
-        let ever_told = self.told.union(&self.perhaps_told);
-        let gone: Vec<Pid> = ever_told.filter(|pid| !self.running.contains(pid)).copied().collect();
+        let plugin = match self.client.plugin(&self.unique_id).await {
+            Ok(plugin) => plugin,
+            Err(error) if error.status() == Some(404) => {
+                warn!(plugin = self.unique_id, "the plugin was removed while its command runs; it is registered again");
+                self.registered = false;
+                self.reported.clear();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let held = |pid: &Pid| {
+            let mut pids = plugin.get("spawned_pids").and_then(Value::as_array).into_iter().flatten();
+            pids.any(|held| held.as_u64() == Some(u64::from(*pid)))
+        };
+        let before = self.reported.len();
+        self.reported.retain(held);
+        if self.reported.len() < before {
+            warn!(
+                plugin = self.unique_id,
+                processes = before - self.reported.len(),
+                "processes of the command were released while they run; they are reported again"
+            );
+        }
+        if plugin.get("lease_id").is_none_or(Value::is_null) {
+            warn!(plugin = self.unique_id, "the plugin has lost its lease while its command runs; it gets it again");
+            self.registered = false;
+        }
+        Ok(())
+    }
+
+    /// Adds processes that have started, and removes those that have ended. Processes that other clients hold under this
+    /// name stay.
+    async fn report_pids(&mut self) -> Result<(), ClientError> {
+        let come: Vec<Pid> = self.running.difference(&self.reported).copied().collect();
+        if !come.is_empty() {
+            self.perhaps_reported.extend(&come);
+            self.client.add_pids(&self.unique_id, &come).await?;
+            self.reported.extend(come);
+        }
+        let ever_reported = self.reported.union(&self.perhaps_reported);
+        let gone: Vec<Pid> = ever_reported.filter(|pid| !self.running.contains(pid)).copied().collect();
         for pid in gone {
             match self.client.remove_pid(&self.unique_id, pid).await {
                 Ok(()) => {}
@@ -283,15 +338,15 @@ impl Reporter {
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(error),
             }
-            self.told.remove(&pid);
-            self.perhaps_told.remove(&pid);
+            self.reported.remove(&pid);
+            self.perhaps_reported.remove(&pid);
         }
         Ok(())
     }
 
     fn put_off(&mut self, why: &str) {
         if self.failures == 0 {
-            warn!("{why}; the command runs all the same, and is reported later");
+            warn!("{why}; the command runs all the same, and exec reports it later");
         }
         self.failures = self.failures.saturating_add(1);
         self.next_try = Instant::now() + pause(self.failures);
@@ -308,7 +363,7 @@ fn renewal(lease: &Lease) -> Instant {
     Instant::now() + after.min(Duration::from_hours(1))
 }
 
-fn in_words(ending: Ending) -> String {
+fn in_words(ending: Ending, wrapper_died: bool) -> String {
     let how = match ending.signal {
         0 => format!("code {}", ending.code),
         signal => format!("signal {signal}"),
@@ -321,7 +376,8 @@ fn in_words(ending: Ending) -> String {
         0 => String::new(),
         left => format!(", {left} could not be ended"),
     };
-    how + &ended + &left
+    let why = if wrapper_died { ", because exec was killed" } else { "" };
+    how + &ended + &left + why
 }
 
 #[cfg(test)]
@@ -337,8 +393,8 @@ mod tests {
     #[test]
     fn an_end_is_told_in_words() {
         let ending = |code, signal, left_behind, still_there| Ending { code, signal, left_behind, still_there };
-        assert_eq!(in_words(ending(3, 0, 0, 0)), "code 3");
-        assert_eq!(in_words(ending(137, 9, 0, 0)), "signal 9");
-        assert_eq!(in_words(ending(0, 0, 3, 1)), "code 0, 2 left behind and ended, 1 could not be ended");
+        assert_eq!(in_words(ending(3, 0, 0, 0), false), "code 3");
+        assert_eq!(in_words(ending(137, 9, 0, 0), true), "signal 9, because exec was killed");
+        assert_eq!(in_words(ending(0, 0, 3, 1), false), "code 0, 2 left behind and ended, 1 could not be ended");
     }
 }

@@ -1,174 +1,248 @@
-//! The wrapper: what the user has started, and what the registry takes for the plugin's application.
+//! The wrapper: the process that the user has started, and that ends as the command has ended.
+//!
+//! It does what only this process can do: a user signals it, a shell stops and continues it and waits for it, systemd
+//! takes notifications from it.
 
 use std::io;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitCode};
+use std::process::Child;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group, set_child_subreaper};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, getpid, set_child_subreaper};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::end::end_descendants;
-use super::link::{Ending, ToGuard, ToWrapper};
-use super::reporter::Reporter;
-use super::terminal::Terminal;
-use super::{ExecArgs, OWN_FAILURE};
-use crate::cli::otlp;
-use crate::clock::new_identity;
+use super::control_socket::{ControlSocket, Ending, Listener, Message};
+use super::descendants::Descendants;
+use super::inherited_files::InheritedFiles;
+use super::notify_socket::{self, NotifySocket};
+use super::reap::end_descendants;
+use super::signals::{self, Blocked, Received, Signals, send};
+use super::{ExecArgs, OWN_FAILURE, OWN_FAILURE_ENDING, own_program};
+use crate::liveness::stat::Stat;
 
-/// How long the guard may take to call back. It is the same program, and does nothing before.
-const CALL_BACK: Duration = Duration::from_secs(10);
+/// How much longer than the patience of the user the monitor may take to report the end.
+const OVERTIME: Duration = Duration::from_secs(10);
 
-/// The name of the wrapper in traces.
-const SERVICE: &str = "plugin-registry-exec";
+/// How long after a signal the supervisor is checked.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// How long the end may wait for those who are told of traces.
-const LAST_TRACES: Duration = Duration::from_secs(1);
+/// The signals by which a user says that it takes too long.
+const IMPATIENT: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
-/// Runs the command, and returns what to exit with.
+/// Runs the command, and returns how it has ended.
 ///
 /// # Errors
 ///
-/// When the registry refuses the registration, or the command cannot be started at all.
-pub fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ending = runtime.block_on(run_command(args))?;
-    runtime.shutdown_background();
-    Ok(ExitCode::from(ending.code))
-}
-
-async fn run_command(args: &ExecArgs) -> anyhow::Result<Ending> {
-    // Before the command: what is sent early must reach it.
-    let signals = all_signals()?;
+/// When it cannot be started at all.
+pub fn run(args: &ExecArgs, blocked: Blocked, inherited: InheritedFiles) -> anyhow::Result<Ending> {
     set_child_subreaper(Some(getpid())).context("this process is no subreaper")?;
-    let (traces, origin) = args.traces.origin(SERVICE)?;
-    let mut reporter = Reporter::new(args, origin)?;
-    // A mistake in the flags should be told before anything runs; that nobody answers is no mistake.
-    reporter.begin().await?;
-    let catching_up = tokio::spawn(reporter.catch_up());
-    let mut guarded = match Guarded::start(args, signals).await {
-        Ok(guarded) => guarded,
-        Err(error) => {
-            reporter.end(None).await;
-            return Err(error);
-        }
-    };
-    let guard = guarded.guard.id();
-    let ending = tokio::select! {
-        ending = guarded.wait() => ending,
-        never = reporter.keep_up(guard) => match never {},
-    };
-    let ending = match ending {
-        Some(ending) => ending,
-        None => without_guard(args.grace).await,
-    };
-    catching_up.abort();
-    reporter.end(Some(ending)).await;
-    otlp::stop(&traces, LAST_TRACES).await;
-    // It has said its last word, or is dead.
-    drop(guarded.guard.wait());
-    Ok(ending)
-}
-
-/// The guard was killed, and the kernel has killed the command with it: ends all others.
-async fn without_guard(grace: u64) -> Ending {
-    error!("the guard was killed; everything that the command has started is ended");
-    let ended = tokio::task::spawn_blocking(move || end_descendants(Duration::from_secs(grace))).await;
-    let ended = ended.unwrap_or_default();
-    Ending { code: OWN_FAILURE, signal: 0, left_behind: ended.found, still_there: ended.left }
-}
-
-/// The guard, and our link to it.
-struct Guarded {
-    guard: Child,
-    heard: Lines<BufReader<OwnedReadHalf>>,
-    told: OwnedWriteHalf,
-    signals: UnboundedReceiver<i32>,
-}
-
-impl Guarded {
-    async fn start(args: &ExecArgs, signals: UnboundedReceiver<i32>) -> anyhow::Result<Guarded> {
-        // A name that the kernel keeps, and that nobody can guess.
-        let name = format!("plugin-registry-exec-{}", new_identity().simple());
-        let listener =
-            UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?).context("no link to a guard")?;
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        let guard = spawn_guard(args, &name).context("the guard cannot be started")?;
-        let called = tokio::time::timeout(CALL_BACK, call_of(&listener, &guard)).await;
-        let link = called.context("the guard does not call back")??;
-        let (read, told) = link.into_split();
-        Ok(Guarded { guard, heard: BufReader::new(read).lines(), told, signals })
+    let signals = Signals::new().context("signals cannot be read")?;
+    let notifications = NotifySocket::open();
+    let listener = Listener::new().context("there is no socket for the monitor")?;
+    let mut process =
+        spawn_monitor(&listener, blocked, notifications.as_ref()).context("the monitor cannot be started")?;
+    inherited.release();
+    if Descendants::open().are_hidden() {
+        warn!("there is no /proc: what the command leaves behind cannot be found, and runs on");
     }
+    // One that has ended before has said why.
+    let Some(mut monitor) = listener.call_of(&mut process) else { return Ok(OWN_FAILURE_ENDING) };
+    let Some(supervisor_pid) = supervisor_of(&mut monitor)? else { return Ok(OWN_FAILURE_ENDING) };
+    let Some(supervisor) = listener.call_by(supervisor_pid, || monitor.receive().is_some()) else {
+        return Ok(OWN_FAILURE_ENDING);
+    };
+    let mut wrapper = Wrapper {
+        args,
+        signals,
+        notifications,
+        process,
+        monitor: Some(monitor),
+        supervisor: Some(supervisor),
+        supervisor_pid,
+        ending: None,
+        deadline: None,
+        look_at: None,
+    };
+    wrapper.wait_for_the_end()
+}
 
-    /// Forwards signals until the command has ended; `None` when the guard has died before.
-    async fn wait(&mut self) -> Option<Ending> {
+fn spawn_monitor(listener: &Listener, blocked: Blocked, notifications: Option<&NotifySocket>) -> io::Result<Child> {
+    let mut monitor = own_program("exec-monitor");
+    monitor.args(["exec-monitor", "--wrapper-socket", &listener.name, "--wrapper", &std::process::id().to_string()]);
+    monitor.args(["--blocked", &blocked.as_word()]);
+    // What the user has said, after the name of this program and `exec`.
+    monitor.args(std::env::args_os().skip(2));
+    if let Some(notifications) = notifications {
+        monitor.env(notify_socket::VARIABLE, notifications.path());
+    }
+    monitor.spawn()
+}
+
+/// The process id of the supervisor; `None` when the monitor has ended before.
+fn supervisor_of(monitor: &mut ControlSocket) -> anyhow::Result<Option<u32>> {
+    loop {
+        poll(&mut [PollFd::new(&*monitor, PollFlags::IN)], None).context("the wrapper cannot wait")?;
+        let Some(messages) = monitor.receive() else { return Ok(None) };
+        for message in messages {
+            if let Message::Supervisor(pid) = message {
+                return Ok(Some(pid));
+            }
+        }
+    }
+}
+
+struct Wrapper<'a> {
+    args: &'a ExecArgs,
+    signals: Signals,
+    notifications: Option<NotifySocket>,
+    process: Child,
+    /// `None` when it has ended, or was killed.
+    monitor: Option<ControlSocket>,
+    /// The same.
+    supervisor: Option<ControlSocket>,
+    supervisor_pid: u32,
+    ending: Option<Ending>,
+    /// When the monitor must have reported the end.
+    deadline: Option<Instant>,
+    /// When it is checked that the supervisor is not stopped, after a signal was passed to it.
+    look_at: Option<Instant>,
+}
+
+impl Wrapper<'_> {
+    fn wait_for_the_end(&mut self) -> anyhow::Result<Ending> {
         loop {
-            tokio::select! {
-                line = self.heard.next_line() => match line.ok().flatten().as_deref().map(ToWrapper::read) {
-                    Some(Some(ToWrapper::Ended(ending))) => return Some(ending),
-                    Some(Some(ToWrapper::Stopped)) => stop_with_the_job(),
-                    Some(Some(ToWrapper::Started(_)) | None) => {}
-                    None => return None,
-                },
-                Some(signal) = self.signals.recv() => self.forward(signal).await,
+            self.wait()?;
+            while let Some(received) = self.signals.next() {
+                self.forward(received);
+            }
+            self.hear_the_supervisor();
+            self.hear_the_monitor();
+            if let Some(notifications) = &self.notifications {
+                notifications.forward();
+            }
+            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                warn!("the monitor does not report the end; it is killed");
+                self.deadline = None;
+                drop(self.process.kill());
+            }
+            if self.look_at.is_some_and(|at| at <= Instant::now()) {
+                self.look_at = None;
+                // One that was stopped cannot forward. One that runs must not receive SIGCONT, which takes away a SIGTSTP
+                // that it has not read.
+                if is_stopped(self.supervisor_pid) {
+                    wake(self.supervisor_pid);
+                }
+            }
+            match (&self.monitor, &self.supervisor, self.ending) {
+                (None, _, Some(ending)) => {
+                    drop(self.process.wait());
+                    return Ok(ending);
+                }
+                (None, None, None) => return Ok(self.alone()),
+                _ => {}
             }
         }
     }
 
-    async fn forward(&mut self, signal: i32) {
-        let told = if signal == Signal::CONT.as_raw() { ToGuard::Continue } else { ToGuard::Signal(signal) };
-        // A guard that has died is noticed by whoever reads.
-        drop(self.told.write_all(format!("{told}\n").as_bytes()).await);
-    }
-}
-
-fn spawn_guard(args: &ExecArgs, link: &str) -> io::Result<Child> {
-    let group = getpgrp().as_raw_nonzero().get();
-    Command::new("/proc/self/exe")
-        .arg0("plugin-registry")
-        .args(["exec-guard", "--link", link, "--wrapper-group", &group.to_string()])
-        .args(["--grace", &args.grace.to_string(), "--terminal", Terminal::of_this_process().as_str(), "--"])
-        .args(&args.command)
-        .spawn()
-}
-
-/// The connection that the guard has made; any other program that has guessed the name is turned away.
-async fn call_of(listener: &tokio::net::UnixListener, guard: &Child) -> anyhow::Result<UnixStream> {
-    loop {
-        let (link, _) = listener.accept().await?;
-        let caller = link.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok());
-        if caller == Some(guard.id()) {
-            return Ok(link);
+    fn wait(&self) -> anyhow::Result<()> {
+        let next = self.deadline.into_iter().chain(self.look_at).min();
+        let timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let timeout = timeout.and_then(|rest| Timespec::try_from(rest + Duration::from_millis(1)).ok());
+        let mut files = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        files.extend(self.monitor.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        files.extend(self.supervisor.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        files.extend(self.notifications.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        match poll(&mut files, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error).context("the wrapper cannot wait"),
         }
-        warn!(pid = caller, "a stranger has called in place of the guard");
+    }
+
+    fn forward(&mut self, received: Received) {
+        let is_own = received.signal == Signal::CHILD.as_raw() || received.sender == self.supervisor_pid;
+        if is_own {
+            return;
+        }
+        if self.ending.is_some() {
+            let is_impatient = IMPATIENT.iter().any(|signal| signal.as_raw() == received.signal);
+            if let (true, Some(monitor)) = (is_impatient, &self.monitor) {
+                monitor.send(Message::Hurry);
+            }
+        } else if let Some(supervisor) = &self.supervisor {
+            supervisor.send(Message::Signal(received));
+            self.look_at = Some(Instant::now() + A_MOMENT);
+        }
+    }
+
+    fn hear_the_supervisor(&mut self) {
+        let Some(supervisor) = &mut self.supervisor else { return };
+        let Some(messages) = supervisor.receive() else {
+            self.supervisor = None;
+            // It may have been killed, and a monitor that was stopped would not see it.
+            wake(self.process.id());
+            return;
+        };
+        for message in messages {
+            match message {
+                Message::Stopped(signal) => {
+                    // The copies of the wrapper are read first: they must not be taken for later ones.
+                    while let Some(received) = self.signals.next() {
+                        self.forward(received);
+                    }
+                    signals::stop_by(signal);
+                }
+                Message::Ended(ending) => self.has_ended(ending),
+                _ => {}
+            }
+        }
+    }
+
+    fn hear_the_monitor(&mut self) {
+        let Some(monitor) = &mut self.monitor else { return };
+        let Some(messages) = monitor.receive() else {
+            self.monitor = None;
+            if self.ending.is_none() {
+                error!("the monitor was killed; everything that the command has started is ended");
+                wake(self.supervisor_pid);
+            }
+            return;
+        };
+        for message in messages {
+            if let Message::Ended(ending) = message {
+                self.has_ended(ending);
+            }
+        }
+    }
+
+    fn has_ended(&mut self, ending: Ending) {
+        if self.monitor.is_none() {
+            // It has said that everything was ended, and not by the command.
+            self.ending = Some(Ending { code: OWN_FAILURE, signal: 0, ..ending });
+            return;
+        }
+        self.ending = Some(ending);
+        self.deadline = Some(Instant::now() + Duration::from_secs(self.args.report_patience) + OVERTIME);
+        // One that was stopped could not report it.
+        wake(self.process.id());
+    }
+
+    /// Supervisor and monitor were killed, and the kernel has killed the command with them: ends all others.
+    fn alone(&self) -> Ending {
+        error!("the supervisor was killed, too");
+        let ended = end_descendants(Duration::from_secs(self.args.grace), &mut |_, _| {});
+        Ending { left_behind: ended.found, still_there: ended.left, ..OWN_FAILURE_ENDING }
     }
 }
 
-/// Stops this process and those that the shell has started with it, as the keyboard would have done.
-fn stop_with_the_job() {
-    if let Err(error) = kill_current_process_group(Signal::TSTP) {
-        warn!(%error, "the shell cannot be told that the command was stopped");
-    }
+fn is_stopped(pid: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    Stat::parse(&line).is_some_and(|stat| stat.state == b'T')
 }
 
-/// Every signal that is forwarded, as it comes.
-fn all_signals() -> anyhow::Result<UnboundedReceiver<i32>> {
-    let (sender, receiver) = unbounded_channel();
-    let forwarded =
-        [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT];
-    for kind in forwarded.map(Signal::as_raw) {
-        let Ok(mut signals) = signal(SignalKind::from_raw(kind)) else { bail!("signal {kind} cannot be awaited") };
-        let sender = sender.clone();
-        tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(kind).is_ok() {} });
+fn wake(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        send(pid, Signal::CONT.as_raw());
     }
-    Ok(receiver)
 }

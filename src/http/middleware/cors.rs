@@ -24,7 +24,7 @@ const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
 /// The response fields that pages may read, besides the fields that CORS always allows.
 const RESPONSE_FIELDS: HeaderValue = HeaderValue::from_static(
     "allow, etag, idempotency-replayed, link, location, ratelimit, ratelimit-policy, registry-age, \
-     registry-revision, registry-store, retry-after, x-request-id",
+     registry-revision, registry-store, registry-tokens, retry-after, x-request-id",
 );
 
 /// For how many seconds a browser may cache the preflight reply.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stack`] | the order of all layers: id, snapshot, time limit, form of errors, log line |
 //! | [`authorize`] | authentication and authorization |
+//! | [`unused_token`] | the response header for a token that a registry without tokens ignores |
 //! | [`load_shedding`], [`limiter`], [`rate_limit`] | admission of requests |
 //! | [`consistency`] | how current the reply is |
 //! | [`host_check`], [`cors`], [`security_headers`] | protection against web pages in a browser |
@@ -25,3 +26,4 @@ pub mod security_headers;
 pub mod stack;
 
 pub mod trace;
+pub mod unused_token;

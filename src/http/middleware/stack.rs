@@ -21,6 +21,7 @@ use tracing::field::{Value, display};
 use super::load_shedding::Admission;
 use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::trace::{AnsweredRequest, RequestTrace};
+use super::unused_token::{UnusedToken, UnusedTokens};
 use super::{authorize, compress, consistency};
 use crate::http::extract::negotiate::require_acceptable;
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
@@ -37,12 +38,13 @@ pub struct StackLayer(Arc<StackContext>);
 pub(crate) struct StackContext {
     api: Shared,
     ids: RequestIds,
+    unused_tokens: UnusedTokens,
 }
 
 impl StackLayer {
     /// The middleware for the routes of `api`.
     pub fn new(api: Shared) -> StackLayer {
-        StackLayer(Arc::new(StackContext { api, ids: RequestIds::new() }))
+        StackLayer(Arc::new(StackContext { api, ids: RequestIds::new(), unused_tokens: UnusedTokens::default() }))
     }
 }
 
@@ -107,6 +109,7 @@ where
         Ok(()) => consistency::snapshot_for(api, operation, &method, &uri).await,
         Err(problem) => Err(problem),
     };
+    let unused_token = request.extensions().get::<UnusedToken>().copied();
     let principal = traced.as_ref().map(|_| crate::http::extract::principal::principal_of(request.extensions()).name);
     let (snapshot, refused) = match current {
         Ok(snapshot) => (snapshot, None),
@@ -141,6 +144,9 @@ where
         headers.entry(REGISTRY_REVISION).or_insert_with(|| HeaderValue::from(revision.0));
         headers.entry(REGISTRY_STORE).or_insert_with(|| store_header(&store));
         consistency::tell_age(api, Instant::now(), headers);
+    }
+    if unused_token.is_some() {
+        surroundings.unused_tokens.note(headers);
     }
     api.gate.mark(&entry, operation.is_some_and(|operation| operation.holds_secrets), headers);
     let (route, took) = (route.as_ref().map_or("-", MatchedPath::as_str), began.elapsed());

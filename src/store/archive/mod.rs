@@ -125,5 +125,5 @@ pub(super) fn change(part: Result<Part, StoreError>) -> Result<ChangeRow, StoreE
 
 /// The error for a store that is not empty.
 pub(super) fn not_empty() -> StoreError {
-    StoreError::refused("the store is not empty; import into a new one")
+    StoreError::NotEmpty
 }

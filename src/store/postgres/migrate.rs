@@ -82,7 +82,7 @@ pub(super) async fn check_current(client: &Client) -> Result<(), StoreError> {
 }
 
 /// The newest applied migration; 0 if there is none.
-async fn applied(client: &Client) -> Result<i64, StoreError> {
+pub(super) async fn applied(client: &Client) -> Result<i64, StoreError> {
     let found = client.query_typed_one("SELECT to_regclass('plugin_registry.migrations') IS NOT NULL", &[]).await?;
     if !found.try_get::<_, bool>(0)? {
         return Ok(0);

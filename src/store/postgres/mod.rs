@@ -46,7 +46,7 @@ use tokio_postgres::{Client, Row};
 use tracing::{error, warn};
 
 use self::change_row::{COLUMNS, change_row};
-use self::connection::LOAD_TIME;
+use self::connection::{LOAD_TIME, PostgresConnection};
 use self::heartbeats::PostgresHeartbeats;
 use self::history::PostgresHistory;
 use self::listen::{Listener, Writing};
@@ -80,6 +80,18 @@ pub struct PostgresJournal {
     listener: Option<Listener>,
     writing: Arc<Writing>,
     is_begun: bool,
+}
+
+/// Whether a database holds a store.
+///
+/// # Errors
+///
+/// When it cannot be reached.
+pub fn holds_store(url: &PostgresUrl) -> Result<bool, StoreError> {
+    let mut link = PostgresConnection::open(url)?;
+    let holds = link.run(async |client| Ok(migrate::applied(client).await? > 0));
+    link.close();
+    holds
 }
 
 impl PostgresJournal {

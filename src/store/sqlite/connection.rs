@@ -1,10 +1,11 @@
 //! A separate connection beside the writer's, opened on first use.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::files::{StoreFiles, sqlite_name};
 use super::open::configure;
 use crate::store::StoreError;
 
@@ -12,6 +13,7 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct SqliteConnection {
     path: PathBuf,
+    files: Arc<StoreFiles>,
     /// The additional first statements of this connection.
     begin: &'static str,
     state: Mutex<ConnectionState>,
@@ -26,8 +28,8 @@ enum ConnectionState {
 
 impl SqliteConnection {
     /// A connection to the file with these additional first statements.
-    pub fn new(path: &Path, begin: &'static str) -> SqliteConnection {
-        SqliteConnection { path: path.to_owned(), begin, state: Mutex::new(ConnectionState::Unmade) }
+    pub fn new(path: &Path, files: Arc<StoreFiles>, begin: &'static str) -> SqliteConnection {
+        SqliteConnection { path: path.to_owned(), files, begin, state: Mutex::new(ConnectionState::Unmade) }
     }
 
     /// Closes the connection for good. The last connection to close checkpoints the log.
@@ -39,21 +41,23 @@ impl SqliteConnection {
     ///
     /// # Errors
     ///
-    /// As `work`; also if the connection cannot be opened, or was closed.
+    /// As `work`; also if the connection cannot be opened, or was closed, or if a file of the store was displaced.
     pub fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, ConnectionState::Unmade) {
+            self.files.check()?;
             *state = ConnectionState::Open(self.connect()?);
         }
         match &mut *state {
-            ConnectionState::Open(connection) => work(connection),
+            // After the work: nothing is acknowledged that went into a file which a restart would not find.
+            ConnectionState::Open(connection) => work(connection).and_then(|done| self.files.check().map(|()| done)),
             ConnectionState::Unmade | ConnectionState::Closed => Err(StoreError::refused("the store is closed")),
         }
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(sqlite_name(&self.path), flags)?;
         configure(&connection)?;
         connection.execute_batch(self.begin)?;
         Ok(connection)

@@ -10,12 +10,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::SqliteConnection;
+use super::files::StoreFiles;
 use crate::store::StoreError;
 use crate::store::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore, KEPT};
 use crate::store::row::time_from_sql;
@@ -35,9 +37,12 @@ pub(super) struct SqliteHeartbeats {
 }
 
 impl SqliteHeartbeats {
-    pub(super) fn new(path: &Path) -> SqliteHeartbeats {
+    pub(super) fn new(path: &Path, files: Arc<StoreFiles>) -> SqliteHeartbeats {
         // No version is negative.
-        SqliteHeartbeats { link: SqliteConnection::new(path, "PRAGMA synchronous = NORMAL"), read: AtomicI64::new(-1) }
+        SqliteHeartbeats {
+            link: SqliteConnection::new(path, files, "PRAGMA synchronous = NORMAL"),
+            read: AtomicI64::new(-1),
+        }
     }
 
     /// Closes the connection for good.

@@ -9,6 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params, params_from_iter};
 
 use super::archive;
+use super::files::{StoreFiles, sqlite_name};
 use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
@@ -26,13 +27,15 @@ const MAX_IDLE: usize = 4;
 #[derive(Debug)]
 pub(super) struct SqliteHistory {
     path: PathBuf,
+    /// `None` if this one connection only reads the store.
+    files: Option<Arc<StoreFiles>>,
     /// Idle connections; `None` after the store has been closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl SqliteHistory {
-    pub(super) fn new(path: &Path) -> SqliteHistory {
-        SqliteHistory { path: path.to_owned(), idle: Mutex::new(Some(Vec::new())) }
+    pub(super) fn new(path: &Path, files: Option<Arc<StoreFiles>>) -> SqliteHistory {
+        SqliteHistory { path: path.to_owned(), files, idle: Mutex::new(Some(Vec::new())) }
     }
 
     /// Closes the idle connections, and keeps none from now on. The journal's own connection must close last, because
@@ -60,8 +63,10 @@ impl SqliteHistory {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(sqlite_name(&self.path), flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Another file of that name is another history.
+        self.files.as_ref().map_or(Ok(()), |files| files.check())?;
         Ok(connection)
     }
 

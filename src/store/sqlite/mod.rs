@@ -10,13 +10,17 @@ mod change_row;
 mod compact;
 mod connection;
 mod error;
+mod files;
 mod heartbeats;
 mod history;
 mod idempotency;
 mod ledger;
 mod load;
+pub mod new_store;
 mod open;
+pub mod presence;
 mod tokens;
+pub mod url;
 mod webhooks;
 
 use std::path::Path;
@@ -27,6 +31,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{error, warn};
 
 use self::change_row::{COLUMNS, change_row};
+use self::files::StoreFiles;
 use self::heartbeats::SqliteHeartbeats;
 use self::history::SqliteHistory;
 use self::tokens::SqliteTokens;
@@ -45,6 +50,7 @@ use domain::{Category, Lease, LeaseId, Revision, Snapshot, State, StoreId};
 #[derive(Debug)]
 pub struct SqliteJournal {
     connection: Connection,
+    files: Arc<StoreFiles>,
     history: Arc<SqliteHistory>,
     webhooks: Arc<SqliteWebhooks>,
     beats: Arc<SqliteHeartbeats>,
@@ -63,20 +69,22 @@ impl SqliteJournal {
     /// If the file belongs to another program, is damaged, or was written by a newer version, or if its folder cannot
     /// be written.
     pub fn open(path: &Path) -> Result<SqliteJournal, StoreError> {
-        let connection = open::open(path)?;
+        let (connection, files) = open::open(path)?;
+        let files = Arc::new(files);
         let store = connection
             .query_row("SELECT store FROM registry", [], |row| row.get::<_, String>(0))
             .map_err(StoreError::from)?;
-        let history = Arc::new(SqliteHistory::new(path));
-        let webhooks = Arc::new(SqliteWebhooks::new(path));
-        let beats = Arc::new(SqliteHeartbeats::new(path));
-        let tokens = Arc::new(SqliteTokens::new(path));
-        Ok(SqliteJournal { connection, history, webhooks, beats, tokens, store: StoreId::kept(&store), seen: None })
+        let history = Arc::new(SqliteHistory::new(path, Some(Arc::clone(&files))));
+        let webhooks = Arc::new(SqliteWebhooks::new(path, Arc::clone(&files)));
+        let beats = Arc::new(SqliteHeartbeats::new(path, Arc::clone(&files)));
+        let tokens = Arc::new(SqliteTokens::new(path, Arc::clone(&files)));
+        let store = StoreId::kept(&store);
+        Ok(SqliteJournal { connection, files, history, webhooks, beats, tokens, store, seen: None })
     }
 
     /// The history in the file `path`, without a writer in this process.
     pub fn history_in(path: &Path) -> Arc<dyn History> {
-        Arc::new(SqliteHistory::new(path))
+        Arc::new(SqliteHistory::new(path, None))
     }
 
     fn head(&self) -> Result<Head, StoreError> {
@@ -230,6 +238,7 @@ impl Journal for SqliteJournal {
     }
 
     fn begin(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.files.check()?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let foreign = self.news(known);
         if foreign.is_err() {
@@ -249,7 +258,8 @@ impl Journal for SqliteJournal {
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
         self.write(batch)?;
         self.connection.execute_batch("COMMIT")?;
-        Ok(())
+        // Nothing is acknowledged that went into a file which a restart would not find.
+        self.files.check()
     }
 
     fn roll_back(&mut self) {
@@ -262,6 +272,7 @@ impl Journal for SqliteJournal {
     }
 
     fn foreign_changes(&mut self, known: &State) -> Result<Vec<Change>, StoreError> {
+        self.files.check()?;
         let version: i64 = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
         if self.seen == Some((version, known.revision())) {
             return Ok(Vec::new());

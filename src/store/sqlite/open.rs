@@ -1,13 +1,13 @@
 //! Opens the file: checks its owner, its integrity, and that it can be written.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::files::{self, Identity, StoreFiles, folder_of, sqlite_name};
 use super::ledger;
 use crate::clock::new_identity;
 use crate::store::StoreError;
@@ -38,7 +38,7 @@ const WAL_ATTEMPTS: usize = 50;
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens the file, initialises it if it is new, and migrates it to the newest schema.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path) -> Result<(Connection, StoreFiles), StoreError> {
     check_place(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let named = |error: StoreError| match error {
@@ -47,9 +47,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         }
         other => other,
     };
-    create_private(path);
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| cannot_write(path, error))?;
+    files::create(path)?;
+    let opened = Identity::of(path);
+    let mut connection =
+        Connection::open_with_flags(sqlite_name(path), flags).map_err(|error| cannot_write(path, error))?;
     check_owner(&connection).map_err(named)?;
+    files::close_to_others(path);
     if connection.is_readonly("main").map_err(|error| named(error.into()))? {
         return Err(StoreError::refused(format!(
             "{}: the file cannot be written; check its permissions",
@@ -60,25 +63,19 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     migrate(&mut connection).map_err(|error| refused_write(path, error))?;
     check_whole(&connection).map_err(named)?;
     sync_recovered(&connection).map_err(|error| refused_write(path, error))?;
-    Ok(connection)
-}
-
-/// Creates the file with access for its owner only, because configurations may hold secrets. SQLite gives the files
-/// beside it the same mode.
-fn create_private(path: &Path) {
-    // If this fails, SQLite's own attempt fails too and reports the reason.
-    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    let opened = opened.map_err(|error| StoreError::Io(Box::new(error)))?;
+    Ok((connection, StoreFiles::of(path, opened)?))
 }
 
 /// Reports the cases that SQLite only calls "unable to open database file".
-fn check_place(path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_place(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Err(StoreError::refused(format!("{} is a folder; name a file in it", path.display())));
     }
     if holds_something_else(path) {
         return Err(StoreError::refused(format!("{} is not a SQLite database; name another file", path.display())));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     if !folder.is_dir() {
         return Err(StoreError::refused(format!("the folder {} does not exist; create it first", folder.display())));
     }
@@ -221,7 +218,7 @@ fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
 
 /// A failure of the first writes, with the path and the likely reason.
 fn refused_write(path: &Path, error: StoreError) -> StoreError {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     match error {
         StoreError::Unusable { what, source } => {
             StoreError::Unusable { what: format!("{}: {what}", path.display()), source }

@@ -1,11 +1,13 @@
 //! Tokens in the SQLite file, on a separate connection: authentication must not wait for the writer's batch.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::connection::SqliteConnection;
+use super::files::StoreFiles;
 use crate::store::tokens::{TokenRow, forgotten_before};
 use crate::store::{Addition, StoreError, TokenStore};
 use domain::access::token::MAX_TOKENS;
@@ -16,8 +18,8 @@ use domain::access::{Token, TokenId};
 pub(super) struct SqliteTokens(SqliteConnection);
 
 impl SqliteTokens {
-    pub(super) fn new(path: &Path) -> SqliteTokens {
-        SqliteTokens(SqliteConnection::new(path, ""))
+    pub(super) fn new(path: &Path, files: Arc<StoreFiles>) -> SqliteTokens {
+        SqliteTokens(SqliteConnection::new(path, files, ""))
     }
 
     /// Closes the connection for good.

@@ -2,11 +2,13 @@
 //! wait for each other.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::connection::SqliteConnection;
+use super::files::StoreFiles;
 use crate::store::row::{revision_from_sql, revision_to_sql, time_from_sql};
 use crate::store::webhooks::DeliveryProgress;
 use crate::store::{KeptWebhook, StoreError, WebhookStore};
@@ -16,8 +18,8 @@ use crate::store::{KeptWebhook, StoreError, WebhookStore};
 pub(super) struct SqliteWebhooks(SqliteConnection);
 
 impl SqliteWebhooks {
-    pub(super) fn new(path: &Path) -> SqliteWebhooks {
-        SqliteWebhooks(SqliteConnection::new(path, ""))
+    pub(super) fn new(path: &Path, files: Arc<StoreFiles>) -> SqliteWebhooks {
+        SqliteWebhooks(SqliteConnection::new(path, files, ""))
     }
 
     /// Closes the connection for good.

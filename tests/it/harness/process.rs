@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
 
-use super::{Client, PATIENCE, RawConnection, blocking};
+use super::{Client, PATIENCE, RawConnection, blocking, within_patience};
 
 /// `plugin-registry`, without the settings in the developer's environment.
 pub(crate) fn binary() -> Command {
@@ -103,6 +103,24 @@ impl Daemon {
         std::fs::read_to_string(self.log.path()).expect("the log is text")
     }
 
+    /// Waits until it has logged a text: a thread of its own writes the log.
+    pub(crate) async fn has_logged(&self, text: &str) {
+        within_patience(text, async {
+            while !self.log().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Stops it by SIGTERM, which must go well; returns all that it has logged.
+    pub(crate) async fn end(self) -> String {
+        self.signal(Signal::TERM);
+        let (status, log) = self.exit().await;
+        assert_eq!(status.code(), Some(0), "{log}");
+        log
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("it runs until `exit`");
@@ -118,9 +136,7 @@ impl Daemon {
 
     /// Stops it with SIGTERM, and expects success.
     pub(crate) async fn stop(self) {
-        self.signal(Signal::TERM);
-        let (status, log) = self.exit().await;
-        assert_eq!(status.code(), Some(0), "{log}");
+        self.end().await;
     }
 }
 

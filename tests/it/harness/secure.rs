@@ -64,6 +64,13 @@ impl Authority {
         signed
     }
 
+    /// The authority's own certificate and key, for a server that presents them.
+    pub(crate) fn files_of_its_own(&self) -> Signed {
+        let key = self.folder.path().join("authority.key.pem");
+        std::fs::write(&key, self.issuer.key().serialize_pem()).expect("it cannot be written");
+        Signed { certificate: self.file(), key }
+    }
+
     /// A client that trusts the authority.
     pub(crate) fn security(&self) -> Security {
         Security { trust: Trust::Authorities(self.file()), identity: None }

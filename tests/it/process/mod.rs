@@ -4,3 +4,5 @@ pub(crate) mod agent;
 mod binary;
 mod exec;
 mod liveness;
+mod output;
+mod settings;

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::process::{complaint, finish};
+use crate::harness::process::{binary, complaint, finish, run};
 use crate::harness::secure::{Http2, Signed, ask};
 use crate::harness::server::Setup;
 use crate::harness::{Authority, Daemon, Server, minimal, named, process, within_patience};
@@ -259,4 +259,54 @@ async fn a_key_is_never_logged() {
     let text = std::fs::read_to_string(&signed.key).unwrap();
     let secret = text.lines().nth(1).expect("a line of base64");
     assert!(PrivateKeyDer::from_pem_slice(text.as_bytes()).is_ok() && !log.contains(secret));
+}
+
+#[tokio::test]
+async fn what_to_do_about_a_certificate_was_not_said() {
+    let (authority, strangers) = (Authority::new(), Authority::new());
+    let home = TempDir::new().unwrap();
+    let serve = async |certificate: &std::path::Path, key: &std::path::Path| {
+        let flags = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+        Daemon::start_with(&home.path().join("registry.db"), &flags).await
+    };
+    let told = async |daemon: &Daemon, ca: Option<&std::path::Path>| {
+        let server = format!("https://localhost:{}", daemon.address.port());
+        let mut command = binary();
+        command.args(["backup", "-", "--server", &server]);
+        if let Some(ca) = ca {
+            command.arg("--ca-file").arg(ca);
+        }
+        let output = finish(command).await;
+        assert_eq!(output.status.code(), Some(1));
+        complaint(&output)
+    };
+    let signed = authority.sign("server");
+    let daemon = serve(&signed.certificate, &signed.key).await;
+    // Of another authority that has the same name, and of one that is trusted by nobody.
+    let said = told(&daemon, Some(&strangers.file())).await;
+    assert!(said.contains("BadSignature") && said.contains("same name") && said.contains("--ca-file"), "{said}");
+    let said = told(&daemon, None).await;
+    assert!(
+        said.contains("UnknownIssuer") && said.contains("not trusted here") && said.contains("--ca-file"),
+        "{said}"
+    );
+    let listen = daemon.address.to_string();
+    let plain = run(&["health", "--listen", &listen]).await;
+    assert_eq!(plain.status.code(), Some(1));
+    assert!(complaint(&plain).contains("--tls-cert"), "{}", complaint(&plain));
+    let other = run(&["health", "--listen", &listen, "--tls-cert", strangers.file().to_str().unwrap()]).await;
+    assert!(complaint(&other).contains("another certificate"), "{}", complaint(&other));
+    let log = daemon.end().await;
+    assert!(!log.contains("clients will refuse"), "{log}");
+    let own = authority.files_of_its_own();
+    let daemon = serve(&own.certificate, &own.key).await;
+    let said = told(&daemon, Some(&authority.file())).await;
+    assert!(said.contains("CaUsedAsEndEntity") && said.contains("CA:FALSE"), "{said}");
+    let log = daemon.end().await;
+    assert!(log.contains("CA:FALSE"), "{log}");
+    // A registry that does not speak TLS.
+    let daemon = Daemon::start(&home.path().join("registry.db")).await;
+    let said = told(&daemon, None).await;
+    assert!(said.contains("write the address with http://"), "{said}");
+    daemon.stop().await;
 }

@@ -35,7 +35,7 @@ async fn no_secret_leaks() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let store = format!("sqlite:{}", path.display());
-    let made = run(&["token", "create", "--store", &store, "--name", "admin", "--role", "admin"]).await;
+    let made = run(&["token", "create", "--new", "--store", &store, "--name", "admin", "--role", "admin"]).await;
     let admin_token = String::from_utf8(made.stdout).unwrap().trim().to_owned();
     let mut command = binary();
     command.args([

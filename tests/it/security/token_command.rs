@@ -85,7 +85,9 @@ async fn commands_send_their_token_and_events_have_its_name() {
     let path = folder.path().join("registry.db");
     let store = format!("sqlite:{}", path.display());
     let create = async |name: &str, role: &str| {
-        said(&run(&["token", "create", "--store", &store, "--name", name, "--role", role]).await).trim().to_owned()
+        said(&run(&["token", "create", "--new", "--store", &store, "--name", name, "--role", role]).await)
+            .trim()
+            .to_owned()
     };
     // Before the first start.
     let (admin, reporter) = (create("admin", "admin").await, create("app", "reporter").await);
@@ -152,4 +154,56 @@ async fn a_registry_without_tokens_warns_if_other_machines_reach_it() {
     own.signal(Signal::TERM);
     let (_, log) = own.exit().await;
     assert!(!log.contains(loud) && log.contains("no tokens are configured"), "{log}");
+}
+
+#[tokio::test]
+async fn a_command_in_the_wrong_folder_made_a_store_and_printed_a_token() {
+    let folder = TempDir::new().unwrap();
+    let create = ["token", "create", "--name", "n", "--role", "admin"];
+    for is_empty in [false, true] {
+        if is_empty {
+            std::fs::write(folder.path().join("plugin-registry.db"), "").unwrap();
+        }
+        for args in [&create[..], &["token", "list"], &["token", "revoke", "n"], &["token", "revoke", "--all"]] {
+            let mut command = binary();
+            command.current_dir(folder.path()).args(args);
+            let output = finish(command).await;
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {}", complaint(&output));
+            assert!(output.stdout.is_empty(), "{args:?}");
+            for told in ["there is no store", folder.path().to_str().unwrap(), "--new"] {
+                assert!(complaint(&output).contains(told), "{args:?}: {}", complaint(&output));
+            }
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(is_empty), "{args:?}");
+        }
+    }
+    std::fs::remove_file(folder.path().join("plugin-registry.db")).unwrap();
+    // What would be refused makes no store either.
+    for args in [
+        &["token", "create", "--new", "--name", "n", "--role", "viewer", "--host", "h"][..],
+        &["token", "create", "--new", "--name", "n", "--role", "admin"],
+    ] {
+        let mut command = binary();
+        command.current_dir(folder.path()).args(args);
+        let made = finish(command).await.status.success();
+        assert_eq!(folder.path().join("plugin-registry.db").exists(), made, "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_registry_took_any_text_for_a_token() {
+    let folder = TempDir::new().unwrap();
+    let daemon = Daemon::start(&folder.path().join("registry.db")).await;
+    let (open, shown) = (daemon.client(), daemon.client().with_token("any-canary-text"));
+    for _ in 0..3 {
+        for path in ["/plugins", "/healthz", "/readyz"] {
+            assert_eq!(shown.get(path).answers(200).await.header("registry-tokens"), Some("not-configured"), "{path}");
+            assert_eq!(open.get(path).answers(200).await.header("registry-tokens"), None, "{path}");
+        }
+    }
+    let refused = shown.get("/plugins/c_none").refused(404).await;
+    assert_eq!(refused.headers["registry-tokens"], "not-configured");
+    daemon.signal(Signal::TERM);
+    let (_, log) = daemon.exit().await;
+    assert_eq!(log.matches("no tokens are configured: it is let in").count(), 1, "{log}");
+    assert!(!log.contains("canary"), "{log}");
 }

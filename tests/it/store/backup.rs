@@ -216,7 +216,7 @@ async fn restore_replaces_a_store_only_with_replace() {
     let there = Daemon::start(&to).await;
     there.client().register(&named("c", "mine")).await;
     let complained = refused(&["restore", &path, "--store", &url(&to)]).await;
-    assert!(complained.contains("the store is not empty"), "{complained}");
+    assert!(complained.contains("the store is not empty; --replace throws away"), "{complained}");
     there.client().get("/plugins/c_mine").answers(200).await;
     done(&["restore", &path, "--store", &url(&to), "--replace"]).await;
     // A running server does not mix the old contents with the new.

@@ -1,14 +1,15 @@
 //! The command: what goes in and out of it, and its end.
 
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use rstest::rstest;
 use rustix::process::Signal;
 
-use super::{NOWHERE, Running, exec, send};
+use super::{NOWHERE, Running, code_of, exec, exec_by, stat};
 use crate::harness::blocking;
-use crate::harness::process::{binary, complaint, finish};
+use crate::harness::process::{binary, complaint, finish, run};
 
 #[rstest]
 #[case("exit 0", 0)]
@@ -20,7 +21,7 @@ use crate::harness::process::{binary, complaint, finish};
 #[tokio::test]
 async fn the_exit_code_is_the_commands(#[case] script: &str, #[case] code: i32) {
     let output = finish(exec(NOWHERE, &[], script)).await;
-    assert_eq!(output.status.code(), Some(code), "{}", complaint(&output));
+    assert_eq!(code_of(output.status), Some(code), "{}", complaint(&output));
 }
 
 #[rstest]
@@ -55,41 +56,115 @@ async fn a_mistake_in_the_flags_is_told_and_nothing_runs(#[case] flags: &[&str],
     assert!(complaint(&output).contains(told) && output.stdout.is_empty(), "{}", complaint(&output));
 }
 
+/// A shell sees why: a script that is interrupted ends, and systemd takes SIGTERM for a clean end.
+#[rstest]
+#[case("INT", 2)]
+#[case("TERM", 15)]
+#[case("KILL", 9)]
+#[case("SEGV", 11)]
 #[tokio::test]
-async fn the_command_has_our_input_and_output_and_a_session_of_its_own() {
-    let mut command = exec(NOWHERE, &[], "cat; cut -d' ' -f1,5,6 /proc/$$/stat");
-    command.stdin(Stdio::piped());
-    let mut running = Running::start(command);
-    let said = blocking(move || {
-        running.child.stdin.take().unwrap().write_all(b"in\n").unwrap();
-        let said = running.silence();
-        assert_eq!(running.code(), Some(0));
-        said
-    })
-    .await;
-    let numbers: Vec<&str> = said.strip_prefix("in\n").unwrap().split_whitespace().collect();
-    assert!(numbers.len() == 3 && numbers.iter().all(|number| *number == numbers[0]), "pid, group, session: {said}");
+async fn a_command_that_was_killed_by_a_signal_ends_exec_by_the_same(#[case] name: &str, #[case] signal: i32) {
+    let output = finish(exec(NOWHERE, &[], &format!("kill -{name} $$"))).await;
+    assert_eq!(output.status.signal(), Some(signal), "{}", complaint(&output));
 }
 
 #[rstest]
-#[case(Signal::TERM, "TERM")]
-#[case(Signal::INT, "INT")]
-#[case(Signal::HUP, "HUP")]
-#[case(Signal::USR1, "USR1")]
-#[case(Signal::WINCH, "WINCH")]
+#[case::unknown_flag(&["exec", "--bogus", "--", "true"])]
+#[case::no_name(&["exec", "--category", "c", "--", "true"])]
+#[case::no_command(&["exec", "--category", "c", "--name", "n"])]
+#[case::no_log_level(&["exec", "--log-level", "loud", "--category", "c", "--name", "n", "--", "true"])]
+#[case::no_token(&["exec", "--token", "x", "--category", "c", "--name", "n", "--", "true"])]
+#[case::label(&["exec", "--label", "=x", "--category", "c", "--name", "n", "--", "true"])]
 #[tokio::test]
-async fn signals_are_forwarded(#[case] signal: Signal, #[case] name: &str) {
-    let script = format!("trap 'echo caught; exit 7' {name}; echo ready; while :; do read line < /dev/zero; done");
-    let script = script.replace("read line < /dev/zero", "sleep 0.05");
-    let mut running = Running::start(exec(NOWHERE, &[], &script));
+async fn every_mistake_in_the_flags_ends_with_125(#[case] args: &[&str]) {
+    let output = run(args).await;
+    assert_eq!(output.status.code(), Some(125), "{}", complaint(&output));
+    assert!(!complaint(&output).is_empty());
+}
+
+#[tokio::test]
+async fn help_is_no_mistake() {
+    assert_eq!(run(&["exec", "--help"]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_command_has_our_input_output_session_and_process_group() {
+    let mut command = exec(NOWHERE, &[], "cat; cut -d' ' -f5,6 /proc/$$/stat");
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    let (said, ours) = blocking(move || {
+        running.child.stdin.take().unwrap().write_all(b"in\n").unwrap();
+        let said = running.silence();
+        assert_eq!(running.code(), Some(0));
+        (said, format!("in\n{} {}\n", stat(std::process::id(), 5), stat(std::process::id(), 6)))
+    })
+    .await;
+    assert_eq!(said, ours);
+}
+
+#[tokio::test]
+async fn a_pipe_that_the_command_closes_is_closed() {
+    // 5 is one more that it was started with.
+    let mut command = exec_by(
+        &["sh", "-c", "exec 5>&1; exec \"$0\" \"$@\""],
+        NOWHERE,
+        &[],
+        "echo open; exec >&- 5>&-; exec sleep 1000",
+    );
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
     blocking(move || {
-        assert_eq!(running.line(), "ready");
-        running.signal(signal);
-        assert_eq!(running.line(), "caught");
-        assert_eq!(running.code(), Some(7));
+        assert_eq!(running.silence(), "open\n");
+        // The same for its input: a producer is not held up by a reader that never reads.
+        let mut producer = running.child.stdin.take().unwrap();
+        assert!(running.child.try_wait().unwrap().is_none(), "it runs on");
+        running.signal(Signal::TERM);
+        assert_eq!(running.code(), Some(143));
+        assert!(producer.write_all(b"x").is_err());
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_producer_sees_that_the_command_has_closed_its_input() {
+    let mut command = exec(NOWHERE, &[], "exec <&-; echo closed; exec sleep 1000");
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    blocking(move || {
+        assert_eq!(running.line(), "closed");
+        // The copies of exec are closed as soon as the command has its own.
+        let mut producer = running.child.stdin.take().unwrap();
+        while producer.write_all(b"x").is_ok() {
+            std::thread::yield_now();
+        }
+        running.signal(Signal::TERM);
+        assert_eq!(running.code(), Some(143));
+    })
+    .await;
+}
+
+#[rstest]
+#[case(&[], "none")]
+#[case(&["--pass-token"], TOKEN)]
+#[tokio::test]
+async fn the_token_is_not_the_commands(#[case] flags: &[&str], #[case] seen: &str) {
+    let mut command = exec(NOWHERE, flags, "echo ${PLUGIN_REGISTRY_TOKEN:-none}");
+    command.env("PLUGIN_REGISTRY_TOKEN", TOKEN);
+    let output = finish(command).await;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), seen, "{}", complaint(&output));
+}
+
+#[tokio::test]
+async fn what_opentelemetry_is_told_for_the_command_does_not_keep_it_from_running() {
+    let mut command = exec(NOWHERE, &[], "echo $OTEL_EXPORTER_OTLP_PROTOCOL");
+    command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE);
+    let output = finish(command).await;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "grpc", "{}", complaint(&output));
+    assert!(complaint(&output).contains("not traced"), "{}", complaint(&output));
+}
+
+/// A token that no registry knows.
+const TOKEN: &str = "plr_0123456789abcdef_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// A child that has left for a session of its own, and does not listen to SIGTERM.
 const STUBBORN: &str = "setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & ";
@@ -110,46 +185,14 @@ async fn what_the_command_leaves_behind_is_ended() {
 }
 
 #[tokio::test]
-async fn nothing_runs_on_when_the_wrapper_is_killed() {
-    let mut running = Running::start(exec(NOWHERE, &["--grace", "0"], &format!("{STUBBORN} sleep 1000")));
-    blocking(move || {
-        running.number();
-        running.signal(Signal::KILL);
-        running.silence();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn nothing_runs_on_when_the_guard_is_killed() {
-    let script = format!("{STUBBORN} echo $PPID; sleep 1000");
-    let mut running = Running::start(exec(NOWHERE, &["--grace", "0"], &script));
-    blocking(move || {
-        let (one, other) = (running.number(), running.number());
-        // Which of them is the guard, is known by its child.
-        let guard = if is_guard(one) { one } else { other };
-        assert!(is_guard(guard));
-        send(guard, Signal::KILL);
-        running.silence();
-        assert_eq!(running.code(), Some(125));
-    })
-    .await;
-}
-
-fn is_guard(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().contains("exec-guard")
-}
-
-#[tokio::test]
-async fn the_command_dies_when_wrapper_and_guard_are_killed_at_once() {
-    let mut running = Running::start(exec(NOWHERE, &["--grace", "1000"], "echo $PPID; exec sleep 1000"));
-    blocking(move || {
-        let guard = running.number();
-        // Neither can do anything about it any more.
-        running.signal(Signal::STOP);
-        send(guard, Signal::KILL);
-        running.signal(Signal::KILL);
-        running.silence();
-    })
-    .await;
+async fn what_ends_by_itself_with_the_command_is_not_counted_as_left_behind() {
+    // Python's multiprocessing has a resource tracker that waits for the end of a pipe.
+    let script =
+        "exec python3 -c 'import time, multiprocessing.resource_tracker as r; r.ensure_running(); time.sleep(1)'";
+    let folder = tempfile::TempDir::new().unwrap();
+    let output = finish(exec(NOWHERE, &["--unreported", folder.path().to_str().unwrap()], script)).await;
+    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+    let kept = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(kept.path()).unwrap()).unwrap();
+    assert_eq!(kept["exit"], "code 0");
 }

@@ -1,14 +1,33 @@
-//! `plugin-registry exec`, with the real binary.
+//! `plugin-registry exec`, with the real binary: a command behaves under it as without it.
+//!
+//! | file | what is tried |
+//! |---|---|
+//! | `command` | what goes in and out of the command, and its end |
+//! | `signals` | signals: to whom they go, and what was ignored or blocked at the start |
+//! | `killed` | processes of `exec` that are killed or stopped |
+//! | `namespaces` | pid namespaces, /proc that is another's or not there |
+//! | `systemd` | socket activation and notifications |
+//! | `terminal` | terminals, pipelines, job control |
+//! | `registry`, `refusals` | what the registry is told, and what it says |
 
 mod command;
+mod killed;
+mod namespaces;
+mod refusals;
 mod registry;
+mod signals;
+mod systemd;
 mod terminal;
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
 
+use crate::harness::blocking;
 use crate::harness::process::binary;
 
 /// Where no registry is: port 1 of the loopback is nobody's.
@@ -16,24 +35,51 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// `exec` of a shell script as the plugin `c_n`, with more flags.
 fn exec(server: &str, flags: &[&str], script: &str) -> Command {
-    let mut command = binary();
+    exec_of(binary(), server, flags, script)
+}
+
+/// The same, run by another program, with its own flags before.
+fn exec_by(runner: &[&str], server: &str, flags: &[&str], script: &str) -> Command {
+    let (program, rest) = runner.split_first().unwrap();
+    let mut command = Command::new(needed(program));
+    command.env_clear().stdin(Stdio::null()).args(rest).arg(env!("CARGO_BIN_EXE_plugin-registry"));
+    exec_of(command, server, flags, script)
+}
+
+fn exec_of(mut command: Command, server: &str, flags: &[&str], script: &str) -> Command {
     command.env("PATH", std::env::var_os("PATH").unwrap());
-    command.args(["exec", "--server", server, "--category", "c", "--name", "n", "--host", "test"]);
-    command.args(["--report-patience", "1"]).args(flags).args(["--", "sh", "-c", script]);
+    command.args(["exec", "--server", server]);
+    for (flag, usual) in [("--category", "c"), ("--name", "n"), ("--host", "test"), ("--report-patience", "1")] {
+        if !flags.contains(&flag) {
+            command.args([flag, usual]);
+        }
+    }
+    command.args(flags).args(["--", "sh", "-c", script]);
     command
+}
+
+/// A program that must be installed.
+fn needed(program: &str) -> &str {
+    let path = std::env::var_os("PATH").unwrap();
+    let is_there =
+        program.starts_with('/') || std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    assert!(is_there, "this test needs the program `{program}`, which `./tests/run rust` installs");
+    program
 }
 
 /// A command that runs, and what it says.
 struct Running {
     child: Child,
     said: BufReader<ChildStdout>,
+    log: NamedTempFile,
 }
 
 impl Running {
     fn start(mut command: Command) -> Running {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let log = NamedTempFile::new().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log.reopen().unwrap()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
-        Running { child, said }
+        Running { child, said, log }
     }
 
     fn line(&mut self) -> String {
@@ -44,33 +90,65 @@ impl Running {
 
     fn number(&mut self) -> u32 {
         let line = self.line();
-        line.parse().unwrap_or_else(|_| panic!("not a number: {line:?}"))
+        line.parse().unwrap_or_else(|_| panic!("not a number: {line:?}; the log: {}", self.log()))
+    }
+
+    /// What was written to standard error so far.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Waits until it has logged `text`: a thread of its own writes the log.
+    async fn logs(self, text: &'static str) {
+        blocking(move || {
+            while !self.log().contains(text) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        })
+        .await;
     }
 
     fn signal(&self, signal: Signal) {
         send(self.child.id(), signal);
     }
 
-    /// Waits until nobody has its standard output any more: neither it, nor what it has started.
+    /// Waits until no process has its standard output any longer: neither the command, nor what it has started.
     fn silence(&mut self) -> String {
         let mut rest = String::new();
         self.said.read_to_string(&mut rest).unwrap();
         rest
     }
 
+    /// How it has ended, as a shell says it.
     fn code(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        code_of(self.child.wait().unwrap())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Of a test that has failed; the guard ends the rest.
+        // Of a test that has failed; the others of `exec` end the rest.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
+/// The exit code, or 128 and the signal.
+fn code_of(status: ExitStatus) -> Option<i32> {
+    status.code().or_else(|| Some(128 + status.signal()?))
+}
+
 fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// A field of /proc/PID/stat, counted from 1 as in proc_pid_stat(5).
+fn stat(pid: u32, field: usize) -> u32 {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_command = line.rsplit_once(')').unwrap().1;
+    after_command.split_whitespace().nth(field - 3).unwrap().parse().unwrap()
+}
+
+fn parent(pid: u32) -> u32 {
+    stat(pid, 4)
 }

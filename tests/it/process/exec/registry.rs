@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Running, exec};
+use super::{Running, exec, parent, send};
+use crate::harness::bearers::token;
 use crate::harness::process::{binary, complaint, finish};
 use crate::harness::{Client, Daemon, blocking, named};
 use crate::process::agent::row;
@@ -134,44 +135,128 @@ async fn an_end_that_nobody_heard_of_is_told_later(#[case] messenger: &[&str]) {
     daemon.stop().await;
 }
 
+/// Runs `exec` until it has reported its command; returns it, the command, and the plugin.
+async fn reported(daemon: &Daemon, flags: &[&str]) -> (Running, u64, Value) {
+    let mut running = Running::start(exec(&server(daemon), flags, "echo $$; exec sleep 1000"));
+    let (running, pid) = blocking(move || {
+        let pid = u64::from(running.number());
+        (running, pid)
+    })
+    .await;
+    let held = plugin(&daemon.client(), |plugin| pids(plugin) == [pid]).await;
+    (running, pid, held)
+}
+
+fn lease(plugin: &Value) -> String {
+    format!("/leases/{}", plugin["lease_id"].as_str().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_registry_refuses_is_not_run() {
+async fn a_plugin_that_was_removed_while_its_command_runs_is_registered_again() {
     let folder = TempDir::new().unwrap();
     let daemon = Daemon::start(&folder.path().join("r.db")).await;
-    daemon.client().register(&named("a", "b_c")).await;
-    let mut command = binary();
-    command.args([
-        "exec",
-        "--server",
-        &server(&daemon),
-        "--category",
-        "a_b",
-        "--name",
-        "c",
-        "--",
-        "/bin/echo",
-        "it runs",
-    ]);
-    let output = finish(command).await;
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0), "{}", complaint(&output));
-    assert!(complaint(&output).contains("409"), "{}", complaint(&output));
+    let (running, pid, _) = reported(&daemon, &["--ttl", "5"]).await;
+    daemon.client().delete("/plugins/c_n?force=true").answers(204).await;
+    plugin(&daemon.client(), |plugin| pids(plugin) == [pid]).await;
+    running.logs("the plugin was removed while its command runs").await;
     daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrapper_that_was_killed_leaves_a_lost_lease_and_nothing_that_runs() {
+async fn processes_that_were_released_while_they_run_are_reported_again() {
+    let folder = TempDir::new().unwrap();
+    let daemon = Daemon::start(&folder.path().join("r.db")).await;
+    let (running, pid, _) = reported(&daemon, &["--ttl", "5"]).await;
+    daemon.client().delete("/plugins/c_n/spawned_pids").send().await;
+    plugin(&daemon.client(), |plugin| pids(plugin).is_empty()).await;
+    plugin(&daemon.client(), |plugin| pids(plugin) == [pid]).await;
+    running.logs("were released while they run").await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_kept_while_command_and_wrapper_are_stopped() {
+    let folder = TempDir::new().unwrap();
+    let daemon = Daemon::start(&folder.path().join("r.db")).await;
+    let (running, pid, held) = reported(&daemon, &["--ttl", "5"]).await;
+    send(u32::try_from(pid).unwrap(), Signal::STOP);
+    let wrapper = running.child.id();
+    while !std::fs::read_to_string(format!("/proc/{wrapper}/stat")).unwrap().contains(") T ") {
+        tokio::task::yield_now().await;
+    }
+    let client = daemon.client();
+    let expiry =
+        async || client.get(&lease(&held)).answers(200).await.json()["expires_at"].as_str().unwrap().to_owned();
+    let at_the_stop = expiry().await;
+    // Two renewals: the first may have been on its way.
+    let mut seen = std::collections::BTreeSet::from([at_the_stop]);
+    while seen.len() < 3 {
+        seen.insert(expiry().await);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    // The wrapper goes on with its command.
+    send(u32::try_from(pid).unwrap(), Signal::CONT);
+    let mut running = running;
+    running.signal(Signal::TERM);
+    assert_eq!(blocking(move || running.code()).await, Some(143));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_kept_when_the_token_was_revoked_meanwhile() {
+    let folder = TempDir::new().unwrap();
+    let daemon = Daemon::start(&folder.path().join("r.db")).await;
+    let unreported = folder.path().join("unreported").display().to_string();
+    let anonymous = daemon.client();
+    let admin = anonymous.with_token(&token(&anonymous, json!({"name": "admin", "role": "admin"})).await);
+    let made = admin.post("/tokens", &json!({"name": "short", "role": "reporter"})).answers(201).await.json();
+    let mut command = exec(&server(&daemon), &["--unreported", &unreported], "exec sleep 1000");
+    command.env("PLUGIN_REGISTRY_TOKEN", made["token"].as_str().unwrap());
+    let mut running = Running::start(command);
+    plugin(&admin, |plugin| !pids(plugin).is_empty()).await;
+    admin.delete(&format!("/tokens/{}", made["id"].as_str().unwrap())).answers(204).await;
+    running.signal(Signal::TERM);
+    let (code, log) = blocking(move || (running.code(), running.log())).await;
+    assert_eq!(code, Some(143));
+    assert!(log.contains("is kept") && log.contains("401"), "{log}");
+
+    let good = token(&admin, json!({"name": "next", "role": "admin"})).await;
+    let mut next = binary();
+    next.env("PATH", std::env::var_os("PATH").unwrap()).env("PLUGIN_REGISTRY_TOKEN", good);
+    next.args(["exec", "--server", &server(&daemon), "--unreported", &unreported]);
+    next.args(["--category", "c", "--name", "next", "--", "sleep", "1000"]);
+    let next = Running::start(next);
+    let ended = plugin(&admin, |plugin| plugin["labels"]["exec.exit"] == "signal 15").await;
+    assert!(pids(&ended).is_empty(), "{ended}");
+    drop(next);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_is_reported_when_the_wrapper_was_killed() {
+    let folder = TempDir::new().unwrap();
+    let daemon = Daemon::start(&folder.path().join("r.db")).await;
+    let (running, _, held) = reported(&daemon, &[]).await;
+    running.signal(Signal::KILL);
+    let exit = "signal 15, because exec was killed";
+    let ended = plugin(&daemon.client(), |plugin| plugin["labels"]["exec.exit"] == exit).await;
+    assert!(pids(&ended).is_empty(), "{ended}");
+    let client = daemon.client();
+    while client.get(&lease(&held)).answers(200).await.json()["state"] != "released" {
+        tokio::task::yield_now().await;
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_monitor_that_was_killed_leaves_a_lost_lease_and_nothing_that_runs() {
     let folder = TempDir::new().unwrap();
     let flags = ["--probe-own-host=true", "--host", "test", "--probe-interval", "1"];
     let daemon = Daemon::start_with(&folder.path().join("r.db"), &flags).await;
-    let mut running =
-        Running::start(exec(&server(&daemon), &["--ttl", "5", "--grace", "0"], "echo $$; exec sleep 1000"));
-    let (running, _) = blocking(move || {
-        let pid = running.number();
-        (running, pid)
-    })
-    .await;
+    let (mut running, pid, _) = reported(&daemon, &["--ttl", "5", "--grace", "0"]).await;
     row(&daemon.client(), |row| row["observed"]["state"] == "alive").await;
-    running.signal(Signal::KILL);
+    send(parent(parent(u32::try_from(pid).unwrap())), Signal::KILL);
     row(&daemon.client(), |row| row["observed"]["state"] == "gone" && row["lease"]["state"] == "lost").await;
+    assert_eq!(blocking(move || running.code()).await, Some(125));
     daemon.stop().await;
 }

@@ -1,7 +1,7 @@
-//! The end of a command that the registry could not be told of: kept in a file, until somebody can tell it.
+//! The end of a command that could not be reported: kept in a file, until the registry can be reached.
 //!
-//! Whoever speaks to the same registry from the same account delivers it: the next `exec`, or the agent. What is
-//! delivered twice does no harm, so that nobody has to lock anything. No file has a secret in it.
+//! The next `exec` or the agent of the same account delivers it to the same registry. Delivering it twice does no harm,
+//! so there is no lock. No file has a secret in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,14 +19,14 @@ use domain::plugin::Pid;
 /// How many reports are kept at most.
 const MOST: usize = 10_000;
 
-/// What is left to be told of a command that has ended.
+/// The end of a command, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unreported {
-    /// The registry that is to be told.
+    /// The address of the registry.
     pub server: String,
     /// The plugin.
     pub unique_id: String,
-    /// What to register, when the registry has never heard of it.
+    /// What to register, if the plugin was never registered.
     pub plugin: Value,
     /// Whether the registry has the plugin, with our lease.
     pub is_registered: bool,
@@ -39,8 +39,8 @@ pub struct Unreported {
 }
 
 impl Unreported {
-    /// Tells it. A plugin that has another lease by now has another holder, who speaks for it: it is left alone.
-    async fn tell(&self, client: &Client) -> Result<(), ClientError> {
+    /// Delivers it. A plugin that has another lease by now has another holder, which reports it: it stays as it is.
+    async fn deliver(&self, client: &Client) -> Result<(), ClientError> {
         if let Some(lease) = &self.lease_id {
             known(client.release_lease(lease).await)?;
         }
@@ -74,15 +74,15 @@ fn known<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
 
 /// The folder in which reports wait, a file each.
 #[derive(Debug, Clone)]
-pub struct Outbox(PathBuf);
+pub struct Spool(PathBuf);
 
-impl Outbox {
+impl Spool {
     /// The folder that was named, or the account's own (XDG Base Directory Specification: `$XDG_STATE_HOME`). `None` where
     /// there is no such folder, as for a service without a home.
-    pub fn find(named: Option<&Path>) -> Option<Outbox> {
+    pub fn find(named: Option<&Path>) -> Option<Spool> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = || variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-        named.map(Path::to_owned).or_else(|| state().map(|state| state.join("plugin-registry/unreported"))).map(Outbox)
+        named.map(Path::to_owned).or_else(|| state().map(|state| state.join("plugin-registry/unreported"))).map(Spool)
     }
 
     /// Keeps a report.
@@ -104,15 +104,18 @@ impl Outbox {
         File::open(&self.0)?.sync_all()
     }
 
-    /// Tells a registry all that waits for it, until it cannot be reached.
+    /// Delivers to a registry all that is kept for it, until it cannot be reached.
     pub async fn deliver(&self, client: &Client) {
         for (path, report) in self.waiting(client.server().as_str()) {
-            match report.tell(client).await {
+            match report.deliver(client).await {
                 Ok(()) => info!(plugin = report.unique_id, "the end of an earlier command was reported"),
-                Err(error) if error.may_pass() => return,
-                // An agent's token is not for this; the next `exec` shows one that is.
+                Err(error) if error.may_pass() || error.status().is_none() => return,
+                // An agent's token does not allow it, or this one was revoked; the next `exec` may have another.
                 Err(error) if matches!(error.status(), Some(401 | 403)) => {
-                    debug!(plugin = report.unique_id, "the end of an earlier command is for others to report: {error}");
+                    debug!(
+                        plugin = report.unique_id,
+                        "the end of an earlier command stays, for another token to report: {error}"
+                    );
                     continue;
                 }
                 Err(error) => warn!(plugin = report.unique_id, "the end of an earlier command was refused: {error}"),
@@ -151,12 +154,12 @@ mod tests {
     #[test]
     fn a_report_waits_for_its_own_registry() {
         let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::find(Some(&folder.path().join("a/b"))).unwrap();
-        assert!(outbox.waiting("http://one/").is_empty());
-        outbox.keep(&report("http://one/")).unwrap();
-        outbox.keep(&report("http://two/")).unwrap();
-        fs::write(outbox.0.join("torn.json"), "{").unwrap();
-        let waiting: Vec<_> = outbox.waiting("http://one/").into_iter().map(|(_, report)| report).collect();
+        let spool = Spool::find(Some(&folder.path().join("a/b"))).unwrap();
+        assert!(spool.waiting("http://one/").is_empty());
+        spool.keep(&report("http://one/")).unwrap();
+        spool.keep(&report("http://two/")).unwrap();
+        fs::write(spool.0.join("torn.json"), "{").unwrap();
+        let waiting: Vec<_> = spool.waiting("http://one/").into_iter().map(|(_, report)| report).collect();
         assert_eq!(waiting, [report("http://one/")]);
     }
 }
