@@ -7,7 +7,7 @@
 # docs/guide/containers.md shows tokens in a container, and what a container sees of the host.
 #
 # The cache mounts need BuildKit, Docker's default since version 23 (before: DOCKER_BUILDKIT=1).
-# tests/container/run builds this file and tests the image.
+# tests/system/container/run builds this file and tests the image.
 
 # Rust with a C compiler, make, and the static libraries of glibc (Debian: libc6-dev).
 ARG BUILD_IMAGE=rust:1.95-bookworm

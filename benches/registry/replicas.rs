@@ -1,7 +1,7 @@
 //! Replicas on one PostgreSQL: durable registrations at one replica and at three, and the delay until the others show
 //! them. The gain over a loop is measured a second time on a database with an artificially slow disk.
 //!
-//! `BENCH_POSTGRES` names the server, as `tests/postgres start FOLDER` prints it; without it, this measurement is
+//! `BENCH_POSTGRES` names the server, as `tests/system/postgres start FOLDER` prints it; without it, this measurement is
 //! skipped.
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use domain::plugin::identity::MAX_NAME_CHARS;
 
 pub(super) const TOKEN: RequestDocument = RequestDocument {
     name: "TokenRequest",
-    help: "What a token is to be.",
+    help: "The request for a token.",
     fields: TokenTerms::FIELDS,
     ignored: &[],
     required: &["name", "role"],
@@ -18,16 +18,16 @@ pub(super) const TOKEN: RequestDocument = RequestDocument {
         json!({
             "name": {
                 "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": NAME, "examples": ["trainer"],
-                "description": "What events call its bearer; no two tokens in force have the same.",
+                "description": "The name of the token's bearer in events. Names of valid tokens are unique.",
             },
-            "role": reference("Role", "What it is for."),
+            "role": reference("Role", "The role of the token."),
             "scope": reference_or_null(
                 "ScopeRequest",
-                "With which plugins it may be used; all when it is absent. Only for reporters and agents.",
+                "The plugins that the token may be used with; all if absent. Only for reporters and agents.",
             ),
             "expires_at": {
                 "type": ["string", "null"], "format": "date-time",
-                "description": "When it ends; never when it is absent.",
+                "description": "When the token expires; never if absent.",
             },
         })
     },
@@ -38,7 +38,7 @@ pub(super) const TOKEN: RequestDocument = RequestDocument {
 
 pub(super) const SCOPE: RequestDocument = RequestDocument {
     name: "ScopeRequest",
-    help: "A part of all plugins: each condition that is there must hold; of its values, any will do.",
+    help: "A part of all plugins: a plugin must match every condition, and one of the values of each.",
     fields: Scope::FIELDS,
     ignored: &[],
     required: &[],

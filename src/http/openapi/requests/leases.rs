@@ -9,7 +9,7 @@ use domain::plugin::read::ObjectReader;
 
 pub(super) const LEASE: RequestDocument = RequestDocument {
     name: "LeaseRequest",
-    help: "What is sent to be granted a lease.",
+    help: "The request for a lease.",
     fields: FIELDS,
     ignored: &[],
     required: &["holder"],
@@ -17,17 +17,17 @@ pub(super) const LEASE: RequestDocument = RequestDocument {
         json!({
             "holder": {
                 "type": "string", "minLength": 1, "maxLength": MAX_HOLDER, "examples": ["trainer@gpu-1"],
-                "description": "Who holds it: the application, for people.",
+                "description": "The application that holds the lease, for operators.",
             },
             "host": {
                 "type": ["string", "null"], "minLength": 1, "maxLength": MAX_HOLDER,
-                "description": "The host that it runs on.",
+                "description": "The host of the application.",
             },
             "ttl_seconds": {
                 "type": "integer", "format": "int32", "minimum": MIN_TTL, "maximum": MAX_TTL,
                 "description": format!(
-                    "How long the lease lasts without being renewed, in seconds (default: {DEFAULT_TTL}). More notices \
-                     a dead application later; less takes a slow network for one."
+                    "How long the lease lasts without a renewal, in seconds (default: {DEFAULT_TTL}). A longer time detects \
+                     a dead application later; a shorter time mistakes a slow network for a dead application."
                 ),
             },
         })

@@ -11,7 +11,7 @@ use crate::http::handlers::observations::{
 
 pub(super) const REPORT: RequestDocument = RequestDocument {
     name: "ObservationReport",
-    help: "What an agent has seen.",
+    help: "A report of an agent.",
     fields: REPORT_FIELDS,
     ignored: &[],
     required: &["by", "observations"],
@@ -23,16 +23,16 @@ pub(super) const REPORT: RequestDocument = RequestDocument {
             },
             "host": {
                 "type": ["string", "null"], "minLength": 1, "maxLength": MAX_HOLDER,
-                "description": "The host that it looks at. Only one agent reports for a host.",
+                "description": "The host of the resources. Only one agent reports for a host.",
             },
             "at": {
                 "type": "string", "format": "date-time",
-                "description": "What time it is by the agent's clock; by this the times of the observations are set \
-                                right. Now, when it is absent.",
+                "description": "The time of the agent's clock. The registry corrects the times of the observations by the \
+                                difference to its own clock. The default is the registry's time.",
             },
             "observations": {
                 "type": "array", "maxItems": MAX_OBSERVATIONS, "items": {"$ref": "#/components/schemas/Observation"},
-                "description": "What was seen.",
+                "description": "The agent's observations.",
             },
         })
     },
@@ -43,28 +43,28 @@ pub(super) const REPORT: RequestDocument = RequestDocument {
 
 pub(super) const OBSERVATION: RequestDocument = RequestDocument {
     name: "Observation",
-    help: "What was seen of one resource.",
+    help: "An observation of a resource.",
     fields: OBSERVATION_FIELDS,
     ignored: &[],
     required: &["kind", "plugin", "id", "state"],
     properties: || {
         json!({
-            "kind": reference("ResourceKind", "What it is."),
-            "plugin": {"type": "string", "description": "Whose it is: a unique_id."},
+            "kind": reference("ResourceKind", "The kind of the resource."),
+            "plugin": {"type": "string", "description": "The unique_id of the plugin that holds the resource."},
             "id": {
                 "type": "string", "maxLength": MAX_ID, "examples": ["4711"],
-                "description": "What names it, as in `GET /resources`.",
+                "description": "The id of the resource, as in `GET /resources`.",
             },
-            "state": reference("ObservedState", "What was seen."),
+            "state": reference("ObservedState", "The state of the resource."),
             "detail": {
-                "type": ["string", "null"], "maxLength": MAX_DETAIL, "description": "What there is to say about it.",
+                "type": ["string", "null"], "maxLength": MAX_DETAIL, "description": "Details for the operator.",
             },
             "identity": {
-                "type": ["object", "null"], "description": "What tells it from a stranger of the same name.",
+                "type": ["object", "null"], "description": "Properties that distinguish the resource from another resource with the same id.",
             },
             "at": {
                 "type": "string", "format": "date-time",
-                "description": "When, by the agent's clock; when it is absent, at the time of the report.",
+                "description": "The time of the observation by the agent's clock; the default is the time of the report.",
             },
         })
     },

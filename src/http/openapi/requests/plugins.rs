@@ -7,20 +7,20 @@ use crate::http::handlers::held_resources::{CONTAINER_FIELD, PIDS_FIELD, contain
 use crate::http::openapi::schemas::{gpu_count, pids};
 use domain::plugin::{Plugin, READ_ONLY_FIELDS, Registration, RemoteResource};
 
-const WHAT_IT_RENTS: &str = "What it rents elsewhere; null for nothing. Runtime field: kept when absent.";
+const REMOTE: &str = "Its remote resource; null for none. Runtime field: kept if absent.";
 
 pub(super) const REGISTRATION: RequestDocument = RequestDocument {
     name: "PluginRegistration",
-    help: "A registration: the descriptive fields, and those runtime fields that the client names.\n\nA runtime field that \
-           is absent here is kept as it is when the plugin stands already, because the registry must not forget what may \
-           still run: to release something, name it (`\"spawned_pids\": []`, `\"remote_resource\": null`).",
+    help: "A registration: the descriptive fields, and the runtime fields that the client names.\n\nIf the plugin exists, the \
+           registry keeps runtime fields that are absent here: it must not forget a resource that may still run. To release \
+           a resource, name its field (`\"spawned_pids\": []`, `\"remote_resource\": null`).",
     fields: Plugin::FIELDS,
     ignored: READ_ONLY_FIELDS,
     required: &["name", "category", "title", "config_schema"],
     properties: || {
         let mut properties = properties_of::<Registration>();
         properties["spawned_pids"] = pids();
-        properties["remote_resource"] = reference_or_null("RemoteResourceRequest", WHAT_IT_RENTS);
+        properties["remote_resource"] = reference_or_null("RemoteResourceRequest", REMOTE);
         properties
     },
     is_closed: true,
@@ -34,7 +34,7 @@ pub(super) const REGISTRATION: RequestDocument = RequestDocument {
             labels["additionalProperties"] = json!({"type": ["string", "null"]});
             json!({
                 "labels": labels,
-                "remote_resource": reference_or_null("RemoteResourcePatch", WHAT_IT_RENTS),
+                "remote_resource": reference_or_null("RemoteResourcePatch", REMOTE),
             })
         },
     }),
@@ -63,7 +63,7 @@ pub(super) const REMOTE_RESOURCE: RequestDocument = RequestDocument {
 
 pub(super) const SPAWNED_PIDS: RequestDocument = RequestDocument {
     name: "SpawnedPids",
-    help: "Process ids.",
+    help: "A request with process ids.",
     fields: &[PIDS_FIELD],
     ignored: &[],
     required: &[PIDS_FIELD],
@@ -75,11 +75,11 @@ pub(super) const SPAWNED_PIDS: RequestDocument = RequestDocument {
 
 pub(super) const CONTAINER_ID: RequestDocument = RequestDocument {
     name: "ContainerId",
-    help: "A container id.",
+    help: "A request with a container id.",
     fields: &[CONTAINER_FIELD],
     ignored: &[],
     required: &[CONTAINER_FIELD],
-    properties: || json!({CONTAINER_FIELD: {"type": ["string", "null"], "description": "The container's id; null for none."}}),
+    properties: || json!({CONTAINER_FIELD: {"type": ["string", "null"], "description": "The container's id; null clears the id."}}),
     is_closed: true,
     read: |body| container_of(body).map(drop),
     patch: None,

@@ -9,14 +9,14 @@ use domain::plugin::identity::MAX_NAME_CHARS;
 
 pub(super) const CATEGORY_NAME: RequestDocument = RequestDocument {
     name: "CategoryName",
-    help: "What people call a category.",
+    help: "The display name of a category.",
     fields: categories::FIELDS,
     ignored: categories::READ_ONLY,
     required: &["display_name"],
     properties: || {
         json!({"display_name": {
             "type": ["string", "null"], "minLength": 1, "maxLength": MAX_NAME_CHARS,
-            "description": "The display name; null for the one that is made from the name.",
+            "description": "The display name; null restores the name that the registry derives.",
         }})
     },
     is_closed: false,
@@ -26,7 +26,7 @@ pub(super) const CATEGORY_NAME: RequestDocument = RequestDocument {
 
 pub(super) const LEVEL: RequestDocument = RequestDocument {
     name: "LevelRequest",
-    help: "The log's level.",
+    help: "The log level.",
     fields: log_level::FIELDS,
     ignored: &[],
     required: &["level"],
@@ -34,8 +34,8 @@ pub(super) const LEVEL: RequestDocument = RequestDocument {
         json!({"level": {
             "type": "string", "minLength": 1, "maxLength": MAX_LENGTH,
             "examples": ["info", "warn,plugin_registry::http=debug"],
-            "description": "The least important lines that are logged: off, error, warn, info, debug or trace; for parts \
-                            of the program, such after `target=`, separated by commas.",
+            "description": "The lowest level that is logged: off, error, warn, info, debug or trace. Comma-separated \
+                            directives such as `target=debug` set the level of parts of the service.",
         }})
     },
     is_closed: false,

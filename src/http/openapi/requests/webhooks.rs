@@ -8,8 +8,8 @@ use crate::webhook::hook::{Draft, FIELDS, MAX_DESCRIPTION, READ_ONLY};
 use crate::webhook::target::MAX_URL;
 
 /// What the filters of a webhook are.
-const FILTERS: &str = "Of which plugins changes are told: of those that fulfil all of these before or after the change. \
-                       With any filter, nothing is told of categories.";
+const FILTERS: &str = "The webhook gets a change when the plugin fulfils all of these before it or after it. With any \
+                       filter, it gets no changes of categories.";
 
 pub(super) const WEBHOOK: RequestDocument = RequestDocument {
     name: "WebhookRequest",
@@ -31,7 +31,7 @@ pub(super) const WEBHOOK: RequestDocument = RequestDocument {
             "filters": reference("PluginFilters", FILTERS),
             "kinds": {
                 "type": "array", "items": {"$ref": "#/components/schemas/ChangeKind"},
-                "description": "Which kinds of changes are told; all when there are none.",
+                "description": "Which kinds of changes it gets; all when the list is empty.",
             },
             "enabled": {"type": "boolean", "description": "Whether deliveries are made (default: true)."},
             "secret": {

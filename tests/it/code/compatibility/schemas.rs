@@ -191,7 +191,8 @@ fn variants(schema: &Value) -> Option<Vec<Value>> {
         return None;
     }
     let of_type = |wanted: &Value| {
-        let mut variant = schema.clone();
+        // Limits and formats say nothing of null.
+        let mut variant = if wanted == "null" { json!({}) } else { schema.clone() };
         variant["type"] = wanted.clone();
         if let Some(values) = schema["enum"].as_array() {
             let fits = |value: &&Value| types_of(&json!({"enum": [value]})).iter().any(|found| wanted == found);

@@ -1,4 +1,4 @@
-# A Docker engine of our own, for tests/container/run. Sourced, not run.
+# A Docker engine of our own, for tests/system/container/run. Sourced, not run.
 #
 # It lives in its own mount, network and process namespaces: its bridge, its firewall rules, its
 # mounts and its containers are seen by nobody else on this machine, and the kernel takes them all

@@ -6,7 +6,6 @@ package-lock.json and requirements.txt beside this file name.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WORK = HERE.parents[1] / "target/generators"
+WORK = HERE.parents[2] / "target/generators"
 NODE, VENV = WORK / "node", WORK / "venv"
 
 
@@ -85,8 +84,6 @@ def main():
     finally:
         service.send_signal(signal.SIGTERM)
         code = service.wait(timeout=20)
-    operations = sum(len(methods) for methods in json.loads(description.read_text())["paths"].values())
-    print(f"{operations} operations, each in every client")
     sys.exit(code)
 
 

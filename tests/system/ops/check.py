@@ -21,9 +21,9 @@ import time
 import urllib.parse
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OPS = ROOT / "ops"
-sys.path.insert(0, str(ROOT / "tests/proxy"))
+sys.path.insert(0, str(ROOT / "tests/system/proxy"))
 
 from ports import free_port, wait_for  # noqa: E402
 

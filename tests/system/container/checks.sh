@@ -1,4 +1,4 @@
-# What tests/container/run checks of the built image, in order. Sourced, not run.
+# What tests/system/container/run checks of the built image, in order. Sourced, not run.
 #
 # Uses $image, $container, $url, $work, `fail`, `docker` and `beside_engine`.
 

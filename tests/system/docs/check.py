@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks the documents: README.md, ARCHITECTURE.md, docs/ and the other Markdown files at the top.
 
-    tests/docs/check.py BINARY [PAGE…]      checks all documents, and runs the commands of all pages, or of these
-    tests/docs/check.py --write BINARY …    writes into the pages what their commands print
+    tests/system/docs/check.py BINARY [PAGE…]      checks all documents, and runs the commands of all pages, or of these
+    tests/system/docs/check.py --write BINARY …    writes into the pages what their commands print
 
 1. Each command of a `console` block prints what the page says. See `Shell` for how a page runs.
    Blocks of another language (`sh`, `python`, `toml`) are not run. They need what CI does not have (a Docker engine,
@@ -29,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # The longest that a command may take, in seconds. Long polls for findings take some 20.
 PATIENCE = 90
 PORT = 8080

@@ -1,6 +1,6 @@
 """Whether a series of samples is flat: robust against single outliers, and sure of a leak.
 
-    python3 tests/soak/judge.py     tries the judge itself
+    python3 tests/system/soak/judge.py     tries the judge itself
 """
 
 import random

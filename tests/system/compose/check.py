@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tries compose.yaml without an engine; tests/container/run starts it whole.
+"""Tries compose.yaml without an engine; tests/system/container/run starts it whole.
 
 Compose itself reads it; every setting in it is one of the binary's; and examples/nginx.conf spreads requests over two
 processes, here on one SQLite file, tells events as they happen, and goes on when one of the two is killed.
@@ -21,7 +21,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "proxy"))
 from ports import free_port, wait_for  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # How long an answer or an event may take, in seconds.
 PATIENCE = 10
 
