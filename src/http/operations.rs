@@ -1,4 +1,4 @@
-//! Facts about every operation, a row for each route and method: whoever wants to know something about a route asks here.
+//! Facts about every operation, a row for each route and method. Code that needs a fact about a route reads it here.
 //!
 //! The routes themselves are in [`super::router`], and what an operation does is in its handler. A test compares this table
 //! with the API's description: an operation without a row fails it, and so does a row without an operation.

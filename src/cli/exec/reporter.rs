@@ -334,7 +334,7 @@ impl Reporter {
         for pid in gone {
             match self.client.remove_pid(&self.unique_id, pid).await {
                 Ok(()) => {}
-                // Somebody was faster.
+                // Another process delivered it first.
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(error),
             }

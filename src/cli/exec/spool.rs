@@ -120,7 +120,7 @@ impl Spool {
                 }
                 Err(error) => warn!(plugin = report.unique_id, "the end of an earlier command was refused: {error}"),
             }
-            // Somebody else may have been faster.
+            // Another process may have delivered it first.
             drop(fs::remove_file(path));
         }
     }
