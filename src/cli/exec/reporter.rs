@@ -334,7 +334,7 @@ impl Reporter {
         for pid in gone {
             match self.client.remove_pid(&self.unique_id, pid).await {
                 Ok(()) => {}
-                // Another process delivered it first.
+                // Another caller released the PID first.
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(error),
             }
