@@ -25,20 +25,20 @@ pub struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// Checks the file of tokens, before anything is opened or made.
+    /// Checks the file of tokens. This opens and creates nothing.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is wrong.
+    /// If the file is unreadable or invalid.
     pub fn check(&self) -> Result<(), TokensError> {
         self.tokens_file.as_deref().map_or(Ok(()), Tokens::check_file)
     }
 
-    /// Reads the tokens, and says who is let in by a service that listens on `addresses`.
+    /// Reads the tokens, and logs who may use a service that listens on `addresses`.
     ///
     /// # Errors
     ///
-    /// When the file of tokens cannot be read, or is wrong.
+    /// If the file of tokens is unreadable or invalid.
     pub async fn open(&self, registry: &Registry, addresses: &[SocketAddr]) -> Result<Access, TokensError> {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file.clone());
         let others = addresses.iter().find(|address| !address.ip().is_loopback());

@@ -1,4 +1,4 @@
-//! Where a command writes its result: a file that is there whole or not at all, or a device or pipe that takes it as it comes.
+//! The output of a command: a file that is replaced atomically, or a device or pipe that is written to directly.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -9,30 +9,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-/// What only its owner may read and write.
+/// Access for the owner only.
 const PRIVATE: u32 = 0o600;
 
-/// How many symbolic links are followed, as path_resolution(7) has it.
+/// The most symbolic links to follow, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
 
-/// The name that means standard output.
+/// The name of standard output.
 const STANDARD_OUTPUT: &str = "-";
 
-/// Where a command writes its result.
+/// The output of a command.
 #[derive(Debug)]
 pub enum Output {
-    /// A regular file, or one that does not exist yet, with all links followed. It is replaced by a rename.
+    /// A regular file, which may not exist yet, after all links. A rename replaces it.
     File(PathBuf),
-    /// A device, a pipe or standard output. It is written to, and keeps its place in the file system.
+    /// A device, a pipe or standard output. The command writes to it, and does not replace it.
     Stream(File),
 }
 
 impl Output {
-    /// What `path` names; `-` names standard output. Opening a named pipe waits for its reader.
+    /// The output at `path`; `-` is standard output. Opening a named pipe waits for its reader.
     ///
     /// # Errors
     ///
-    /// When it is a folder, a socket or a SQLite database, or a device or pipe cannot be opened.
+    /// If the path is a folder, a socket or a SQLite database, or if the device or pipe cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Output> {
         if path == Path::new(STANDARD_OUTPUT) {
             return Ok(Output::Stream(standard_output()?));
@@ -47,7 +47,7 @@ impl Output {
             if found.is_symlink() {
                 let folder = folder_of(&place).canonicalize().with_context(|| cannot_write(path))?;
                 if folder.starts_with("/proc") {
-                    // `/dev/stdout`, `/dev/fd/3`: the link stands for an open file, and its text names no place.
+                    // `/dev/stdout`, `/dev/fd/3`: such a link represents an open file, and its text is no path.
                     return stream(&place);
                 }
                 place = folder.join(std::fs::read_link(&place).with_context(|| cannot_write(path))?);
@@ -63,7 +63,7 @@ impl Output {
                 _ => bail!("{} is neither a file, a device nor a pipe; name one of these", path.display()),
             };
         }
-        bail!("{} cannot be written: too many symbolic links", path.display())
+        bail!("cannot write {}: too many symbolic links", path.display())
     }
 
     /// Returns true if and only if the result goes to a device, a pipe or standard output.
@@ -71,11 +71,11 @@ impl Output {
         matches!(self, Output::Stream(_))
     }
 
-    /// Writes the result: into a file as [`replace`] does, into a stream as it comes.
+    /// Writes the result: to a file as [`replace`] does, to a stream directly.
     ///
     /// # Errors
     ///
-    /// When it cannot be written, or `write` fails.
+    /// If the output cannot be written, or `write` fails.
     pub fn write<T>(&self, write: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
         match self {
             Output::File(path) => replace(path, write),
@@ -83,12 +83,12 @@ impl Output {
         }
     }
 
-    /// Writes a result that `write` reads back. A stream cannot be read back: it gets a copy of a temporary file without a
-    /// name, once `write` has succeeded.
+    /// Writes a result that `write` reads back. A stream cannot be read back, so it gets a copy of an unnamed temporary
+    /// file after `write` has succeeded.
     ///
     /// # Errors
     ///
-    /// When it cannot be written, or `write` fails; then a stream has got nothing.
+    /// If the output cannot be written, or `write` fails. In the second case a stream has received nothing.
     pub fn write_checked<T>(&self, write: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let mut stream = match self {
             Output::File(path) => return replace(path, write),
@@ -96,22 +96,22 @@ impl Output {
         };
         let folder = std::env::temp_dir();
         let mut kept = tempfile::tempfile().with_context(|| {
-            format!("no temporary file can be made in {}; TMPDIR names the folder", folder.display())
+            format!("cannot create a temporary file in {}; choose another folder with TMPDIR", folder.display())
         })?;
         let done = write(&kept)?;
-        kept.rewind().context("the temporary file cannot be read")?;
-        io::copy(&mut kept, &mut stream).context("the output cannot be written")?;
+        kept.rewind().context("cannot read the temporary file")?;
+        io::copy(&mut kept, &mut stream).context("cannot write the output")?;
         Ok(done)
     }
 }
 
 /// Standard output as a file of its own, without the buffer of [`io::stdout`].
 fn standard_output() -> anyhow::Result<File> {
-    let output = io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
+    let output = io::stdout().as_fd().try_clone_to_owned().context("cannot write to standard output")?;
     Ok(File::from(output))
 }
 
-/// A device, a pipe or an open file of this process, to be written at its end.
+/// A device, a pipe or an open file of this process. Writes append to it.
 fn stream(path: &Path) -> anyhow::Result<Output> {
     let output = standard_output()?;
     let same =
@@ -121,17 +121,17 @@ fn stream(path: &Path) -> anyhow::Result<Output> {
         _ => false,
     };
     if is_ours {
-        // Opened anew, a file would be written from its beginning and not where standard output stands.
+        // If opened again, a file would be written from its beginning, and not from the position of standard output.
         return Ok(Output::Stream(output));
     }
     let opened = OpenOptions::new().append(true).open(path).with_context(|| cannot_write(path))?;
     Ok(Output::Stream(opened))
 }
 
-/// Refuses to write over a database: the store, most likely, given where the output belongs.
+/// Refuses to overwrite a database, which is probably the store.
 fn refuse_database(path: &Path) -> anyhow::Result<()> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
-    // A file that cannot be read may be replaced all the same, as by any rename.
+    // This may replace a file that it cannot read, as any rename may.
     let Ok(file) = File::open(path) else { return Ok(()) };
     let mut beginning = Vec::new();
     let read = file.take(MAGIC.len() as u64).read_to_end(&mut beginning);
@@ -141,25 +141,26 @@ fn refuse_database(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a file that only its owner can read. It has its name once everything is on the disk, and replaces one of that
-/// name by then; until then it is called `….partial`, and so is what a crash leaves behind. The next attempt writes over that.
+/// Writes a file that only its owner can read. After everything is on the disk, a rename gives the file its name, and
+/// replaces the previous file. Until then the file is called `….partial`, also after a crash. The next attempt
+/// overwrites that file.
 fn replace<T>(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let partial = beside(path);
     let file = open_alone(&partial)?;
     let written = write(&file).and_then(|done| {
-        file.sync_all().with_context(|| format!("{} cannot be synced", partial.display()))?;
-        std::fs::rename(&partial, path).with_context(|| format!("{} cannot be made", path.display()))?;
+        file.sync_all().with_context(|| format!("cannot sync {}", partial.display()))?;
+        std::fs::rename(&partial, path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(done)
     });
     if written.is_err() {
-        // The first failure is what counts.
+        // Report only the first failure.
         drop(std::fs::remove_file(&partial));
         return written;
     }
-    // The name, too, is to survive a power failure.
+    // The new name must survive a power failure, too.
     let folder = folder_of(path);
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.with_context(|| format!("the folder {} cannot be synced", folder.display()))?;
+    synced.with_context(|| format!("cannot sync the folder {}", folder.display()))?;
     written
 }
 
@@ -168,10 +169,10 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn cannot_write(path: &Path) -> String {
-    format!("{} cannot be written", path.display())
+    format!("cannot write {}", path.display())
 }
 
-/// Where a file is written until it is whole.
+/// The name of the file until it is complete.
 fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".partial");
@@ -184,7 +185,7 @@ fn open_alone(path: &Path) -> anyhow::Result<File> {
     loop {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
-        // A link of that name leads elsewhere, and a pipe would wait for its reader.
+        // A link of that name leads to another file, and opening a pipe would wait for its reader.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = options.custom_flags(i32::try_from(flags.bits())?).open(path);
         let file = file.with_context(cannot)?;
@@ -195,9 +196,9 @@ fn open_alone(path: &Path) -> anyhow::Result<File> {
         }
         let held = file.metadata().with_context(cannot)?;
         if !held.is_file() {
-            bail!("{} is no file; remove it, or name another output", path.display());
+            bail!("{} is not a regular file; remove it, or name another output", path.display());
         }
-        // The process that had the lock before may have given the file its name, or removed it.
+        // The previous holder of the lock may have renamed or removed the file.
         let is_still_there =
             std::fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino()));
         if is_still_there {

@@ -19,8 +19,8 @@ use crate::store::archive::writer::{ArchiveWriter, Content};
 /// The flags of `backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
-    /// The file to write, which only its owner can read. It is replaced once all is written and was read back. `-` is
-    /// standard output; a device or a pipe is written to.
+    /// The file to write, which only its owner can read. It is replaced after the backup was written and read back. `-`
+    /// is standard output; devices and pipes are written to directly.
     #[arg(value_name = "FILE")]
     output: PathBuf,
     /// The store: `sqlite:PATH` or `postgres://…`. Servers may use it meanwhile; the backup only reads.
@@ -38,7 +38,7 @@ pub struct BackupArgs {
 ///
 /// # Errors
 ///
-/// When the store cannot be read or is not right, or the file cannot be written.
+/// If the store is unreadable or invalid, or the file cannot be written.
 pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     let output = Output::open(&args.output)?;
     let found = output.write_checked(|file| {
@@ -50,7 +50,7 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     })?;
     let said = format!("backed up {}\n{}", args.output.display(), found.report()?);
     if output.is_stream() {
-        // Standard output may be the backup.
+        // The backup may go to standard output.
         drop(std::io::stderr().write_all(said.as_bytes()));
         return Ok(());
     }
@@ -80,7 +80,7 @@ fn fetch(client: &Client, file: &File) -> anyhow::Result<()> {
     })
 }
 
-/// What the file holds, which is replayed: a backup that could not be restored is found out today.
+/// Replays the content of the file, so that an unusable backup fails today.
 fn read_back(mut file: &File) -> anyhow::Result<Verification> {
     file.rewind()?;
     let mut found = Verification::default();

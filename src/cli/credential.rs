@@ -16,7 +16,8 @@ pub struct CredentialArgs {
     /// file.
     #[arg(long, env = "PLUGIN_REGISTRY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
-    /// A file that holds the token. The flag counts before PLUGIN_REGISTRY_TOKEN, and that before the variable of the file.
+    /// A file that holds the token. This flag overrides PLUGIN_REGISTRY_TOKEN, which overrides the variable of this
+    /// flag.
     #[arg(long, env = "PLUGIN_REGISTRY_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
 }

@@ -18,8 +18,8 @@ pub struct ExportArgs {
     /// The store: `sqlite:PATH` or `postgres://…`.
     #[arg(long, env = "PLUGIN_REGISTRY_STORE", default_value = "sqlite:plugin-registry.db", value_name = "URL")]
     store: StoreUrl,
-    /// The file to write, which only its owner can read; without it, or with `-`, standard output. It is replaced once all
-    /// is written; a device or a pipe is written to.
+    /// The file to write, which only its owner can read; standard output if this is missing or `-`. The file is
+    /// replaced after the export was written; devices and pipes are written to directly.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Include saved configurations, which may hold secrets.
@@ -44,7 +44,7 @@ impl ExportArgs {
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or the output cannot be written.
+/// If the store cannot be read, or the output cannot be written.
 pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
     match &args.output {
         None => write(args, std::io::stdout().lock()),

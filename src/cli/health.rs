@@ -41,12 +41,12 @@ pub struct HealthArgs {
 ///
 /// # Errors
 ///
-/// When it does not answer, or answers anything else.
+/// If it does not answer, or does not answer 200.
 pub fn check(args: &HealthArgs) -> anyhow::Result<()> {
-    let addresses = args.listen.reached_at().with_context(|| format!("`{}` cannot be resolved", args.listen))?;
+    let addresses = args.listen.reached_at().with_context(|| format!("cannot resolve `{}`", args.listen))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Of several addresses, one that answers will do: the machine may lack a family.
+        // One address that responds is enough, because the machine may lack IPv4 or IPv6.
         let mut failed = anyhow!("`{}` names no address", args.listen);
         for address in addresses {
             match ask(args, address).await {
@@ -67,7 +67,7 @@ async fn ask(args: &HealthArgs, address: SocketAddr) -> anyhow::Result<()> {
     let answer = match client.fetch(request, Duration::from_secs(args.timeout), MAX_ANSWER).await {
         Ok(answer) => answer,
         Err(error) if scheme == "http" && tls_advice::is_no_http(&error) => bail!(
-            "{address} answers, but not in HTTP: if the registry speaks TLS there, give its certificate with --tls-cert"
+            "{address} answers, but not in HTTP; if the registry serves TLS there, give its certificate with --tls-cert"
         ),
         Err(error) => {
             let advice = tls_advice::hint(&error);
@@ -80,7 +80,7 @@ async fn ask(args: &HealthArgs, address: SocketAddr) -> anyhow::Result<()> {
     let problem: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("without a problem document");
     if scheme == "http" && answer.status() == StatusCode::BAD_REQUEST && detail.contains("TLS") {
-        bail!("{address} speaks TLS; give the registry's certificate with --tls-cert, or in PLUGIN_REGISTRY_TLS_CERT");
+        bail!("{address} serves TLS; give the registry's certificate with --tls-cert, or in PLUGIN_REGISTRY_TLS_CERT");
     }
     bail!("{address} answered {}: {detail}", answer.status())
 }

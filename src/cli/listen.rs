@@ -1,4 +1,4 @@
-//! Where a server listens: what the setting names, and the sockets for it.
+//! The addresses to listen on: parses the setting, and creates the sockets.
 
 use std::fmt;
 use std::io;
@@ -14,17 +14,17 @@ use crate::server::Listeners;
 /// How many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn.
 const BACKLOG: u32 = 4096;
 
-/// How often another free port is tried when the first address has given one that a later address has taken.
+/// How often to try another free port, if the first address has a free port that a later address has in use.
 const FREE_PORTS: usize = 16;
 
-/// What a setting such as `--listen` names.
+/// The value of a setting such as `--listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// One address.
     One(SocketAddr),
     /// All addresses of this machine, of both families: `:8080`.
     All(u16),
-    /// All addresses of a name.
+    /// All addresses of a host name.
     Named(String, u16),
 }
 
@@ -41,21 +41,21 @@ impl fmt::Display for ListenAddress {
 impl FromStr for ListenAddress {
     type Err = String;
 
-    /// Reads `ADDRESS:PORT`, `NAME:PORT`, `:PORT` for all addresses, or `PORT` on the loopback.
+    /// Parses `ADDRESS:PORT`, `NAME:PORT`, `:PORT` for all addresses, or `PORT` on the loopback.
     fn from_str(text: &str) -> Result<ListenAddress, String> {
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::One(address));
         }
         if let Some((_, rest)) = text.split_once("://") {
-            return Err(format!("it is no URL; write `{}`", rest.trim_end_matches('/')));
+            return Err(format!("a URL is not supported; write `{}`", rest.trim_end_matches('/')));
         }
         if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            return Err(format!("it has no port; write `{}`", SocketAddr::new(address, 8080)));
+            return Err(format!("the port is missing; write `{}`", SocketAddr::new(address, 8080)));
         }
         let Some((name, port)) = text.rsplit_once(':') else {
             return match port_of(text) {
                 Some(port) => Ok(ListenAddress::One((Ipv4Addr::LOCALHOST, port).into())),
-                None if is_name(text) && !is_number(text) => Err(format!("it has no port; write `{text}:8080`")),
+                None if is_name(text) && !is_number(text) => Err(format!("the port is missing; write `{text}:8080`")),
                 None => Err("a port is a number from 0 to 65535".into()),
             };
         };
@@ -63,7 +63,7 @@ impl FromStr for ListenAddress {
         match name {
             "" => Ok(ListenAddress::All(port)),
             name if is_name(name) => Ok(ListenAddress::Named(name.to_owned(), port)),
-            name if name.contains(':') => Err(format!("an IPv6 address stands in brackets; write `[{name}]:{port}`")),
+            name if name.contains(':') => Err(format!("an IPv6 address needs brackets; write `[{name}]:{port}`")),
             _ => Err("it must be ADDRESS:PORT, NAME:PORT, :PORT or PORT".into()),
         }
     }
@@ -77,18 +77,19 @@ fn port_of(text: &str) -> Option<u16> {
     if is_number(text) { text.parse().ok() } else { None }
 }
 
-/// Whether a text could be a host's name (RFC 1123 section 2.1); digits and dots alone are an address that is wrong.
+/// Whether a text can be a host name (RFC 1123 section 2.1). Digits and dots alone are an invalid address.
 fn is_name(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty() && text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 impl ListenAddress {
-    /// The addresses: of `localhost` both loopbacks, whatever the system's resolver says (RFC 6761 section 6.3).
+    /// The addresses. `localhost` has both loopback addresses, regardless of the system's resolver (RFC 6761 section
+    /// 6.3).
     ///
     /// # Errors
     ///
-    /// When a name cannot be resolved.
+    /// If a name cannot be resolved.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let both = |four: Ipv4Addr, six: Ipv6Addr, port: u16| vec![(four, port).into(), (six, port).into()];
         match self {
@@ -109,7 +110,7 @@ impl ListenAddress {
         }
     }
 
-    /// Where a client on this machine finds a server that listens here: for all addresses, on the loopback.
+    /// The addresses at which a client on this machine reaches the server: the loopback for all addresses.
     ///
     /// # Errors
     ///
@@ -142,15 +143,15 @@ impl ListenAddress {
         }
     }
 
-    /// Takes the addresses, for the setting `flag`. Clients cannot connect before [`Bound::listen`]. Call it within a runtime.
+    /// Binds the addresses of the setting `flag`. Clients cannot connect before [`Bound::listen`]. Requires a runtime.
     ///
     /// # Errors
     ///
-    /// When a name cannot be resolved, or an address cannot be had; with what to do.
+    /// If a name cannot be resolved, or an address cannot be bound. The message contains a remedy.
     pub fn bind(&self, flag: &str) -> anyhow::Result<Bound> {
         let addresses = self.resolve().with_context(|| {
             format!(
-                "the name in {flag} {self} cannot be resolved; choose an address of this machine, or `:{}` for all",
+                "cannot resolve the name in {flag} {self}; choose an address of this machine, or `:{}` for all",
                 self.port()
             )
         })?;
@@ -158,7 +159,7 @@ impl ListenAddress {
         for _ in 0..FREE_PORTS {
             match bind_all(&addresses) {
                 Ok(sockets) => return Ok(Bound { sockets, wanted: self.clone(), flag: flag.to_owned() }),
-                // The port that was free on one address is not on another.
+                // A port that is free on one address is in use on another.
                 Err(failed) if self.port() == 0 && failed.error.kind() == io::ErrorKind::AddrInUse => {
                     last = Some(failed);
                 }
@@ -174,7 +175,7 @@ impl ListenAddress {
         }
     }
 
-    /// Why an address cannot be had, and what to do.
+    /// Why an address cannot be bound, with a remedy.
     fn refused(&self, flag: &str, address: SocketAddr, error: io::Error) -> anyhow::Error {
         let (ip, port) = (address.ip(), address.port());
         let next = |port: u16| self.with_port(port);
@@ -186,7 +187,7 @@ impl ListenAddress {
                 )
             }
             io::ErrorKind::PermissionDenied => anyhow::anyhow!(
-                "port {port} on {ip} may not be used by this user; choose a port from 1024 with {flag} {}",
+                "this user may not use port {port} on {ip}; choose a port of 1024 or more with {flag} {}",
                 next(8080)
             ),
             io::ErrorKind::AddrNotAvailable => anyhow::anyhow!(
@@ -197,7 +198,7 @@ impl ListenAddress {
     }
 }
 
-/// An address that cannot be had.
+/// An address that cannot be bound.
 struct Failed {
     address: SocketAddr,
     error: io::Error,
@@ -210,12 +211,12 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpSocket>, Failed> {
         let address = port.map_or(*address, |port| SocketAddr::new(address.ip(), port));
         match bind_one(address, is_alone) {
             Ok(socket) => {
-                // Port 0 takes any free one, and the others take the same.
+                // Port 0 selects a free port, which the other addresses use, too.
                 port = port.or_else(|| socket.local_addr().ok().map(|bound| bound.port()));
                 sockets.push(socket);
             }
             Err(error) if !is_alone && is_unavailable(&error) => {
-                info!(%address, %error, "an address of the name is not there, and is left out");
+                info!(%address, %error, "this machine lacks an address of the name; not listening on it");
                 unavailable = Some(Failed { address, error });
             }
             Err(error) => return Err(Failed { address, error }),
@@ -227,7 +228,7 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpSocket>, Failed> {
     }
 }
 
-/// Whether the machine lacks the address, or its whole family.
+/// Whether the machine lacks the address, or its address family.
 fn is_unavailable(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
@@ -238,14 +239,14 @@ fn bind_one(address: SocketAddr, is_alone: bool) -> io::Result<TcpSocket> {
     // Connections of a predecessor that linger in TIME_WAIT do not keep the port.
     socket.set_reuseaddr(true)?;
     if address.is_ipv6() && !is_alone {
-        // IPv4 has a socket of its own.
+        // IPv4 has its own socket.
         rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
     }
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Addresses that are taken, to which nothing can connect yet.
+/// Bound addresses, which do not accept connections yet.
 #[derive(Debug)]
 pub struct Bound {
     sockets: Vec<TcpSocket>,
@@ -254,11 +255,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Begins to take connections.
+    /// Starts to accept connections.
     ///
     /// # Errors
     ///
-    /// When another process has begun to listen there meanwhile.
+    /// If another process has started to listen there meanwhile.
     pub fn listen(self) -> anyhow::Result<(Listeners, Vec<SocketAddr>)> {
         let (mut listeners, mut addresses) = (Vec::<TcpListener>::new(), Vec::new());
         for socket in self.sockets {

@@ -15,8 +15,8 @@ use crate::server::settings::ServerSettings;
 /// The address of the metrics.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
-    /// Give GET /metrics an address and port of its own, where there is nothing else; it is not on the other one then. The
-    /// forms are those of --listen.
+    /// Serve GET /metrics on its own address and port, and nothing else there; the main listener then no longer serves
+    /// it. Accepts the same forms as --listen.
     #[arg(long, env = "PLUGIN_REGISTRY_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<ListenAddress>,
 }

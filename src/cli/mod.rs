@@ -118,7 +118,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether the command writes a log, where its warnings stand.
+    /// Whether the command writes a log, which then contains its warnings.
     fn has_log(&self) -> bool {
         matches!(self, Command::Serve(_) | Command::Agent(_) | Command::Exec(_))
     }
@@ -137,11 +137,11 @@ const PARTS_OF_EXEC: [&str; 3] = ["exec-monitor", "exec-supervisor", "exec-start
 ///
 /// # Errors
 ///
-/// What failed, for people, with its causes.
+/// The failure with its causes, for users.
 pub fn run() -> anyhow::Result<ExitCode> {
     let command = Cli::command();
     let args: Vec<_> = std::env::args_os().collect();
-    // The parts of `exec` inherit its environment, of which it has warned itself.
+    // The parts of `exec` inherit its environment, and `exec` has already warned.
     if !args.get(1).is_some_and(|command| PARTS_OF_EXEC.iter().any(|part| command == part)) {
         settings::check(&command);
     }
@@ -149,7 +149,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            // It is its own exit code that tells a mistake in the flags of `exec` from an end of the command.
+            // The exit code of `exec` itself distinguishes invalid flags from the end of the command.
             let is_of_exec = args.get(1).is_some_and(|command| command == "exec");
             if is_of_exec && error.use_stderr() {
                 error.print()?;
@@ -170,7 +170,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Result<()> {
     if command.as_ref().is_some_and(|command| !command.has_log()) {
         for warning in settings::warnings() {
-            // A warning that cannot be written is no reason to do nothing.
+            // The command runs even if its warning cannot be written.
             drop(writeln!(std::io::stderr(), "plugin-registry: {warning}"));
         }
     }

@@ -33,7 +33,7 @@ pub enum RemoteProbes {
     Everything,
 }
 
-/// What is probed by the registry itself.
+/// The flags for the registry's own probes.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArgs {
     /// The name of this host in the field `host` of plugins. Default: the machine's node name.
@@ -62,7 +62,7 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Starts what is to be probed, until `stop`. With `unnamed`, plugins without a host are taken for this host's.
+    /// Starts the probes, until `stop`. With `unnamed`, plugins without a host count as plugins of this host.
     pub fn start(
         &self,
         registry: &Registry,
@@ -100,11 +100,11 @@ impl ProbeArgs {
         }
     }
 
-    /// The file of providers, if one is named.
+    /// Reads the file of providers, if there is one.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is wrong.
+    /// If the file is unreadable or invalid.
     pub fn providers(&self) -> anyhow::Result<Option<Providers>> {
         let Some(path) = &self.providers else { return Ok(None) };
         let place = || format!("the providers in {}", path.display());

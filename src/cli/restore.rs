@@ -45,7 +45,7 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let nothing = || format!("nothing was restored into the store {}", args.store);
     let id = match filled.with_context(open)? {
         Err(StoreError::NotEmpty) => {
-            bail!("{}: {}; --replace throws away what it holds", nothing(), StoreError::NotEmpty)
+            bail!("{}: {}; --replace deletes its content", nothing(), StoreError::NotEmpty)
         }
         restored => restored.with_context(nothing)?,
     };

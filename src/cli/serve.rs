@@ -48,8 +48,8 @@ const BLOCKING_THREADS: usize = 32;
 /// The flags of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 takes any free one. A name stands for all its addresses (`localhost:8080`),
-    /// `:8080` for all addresses of this machine, and `8080` for 127.0.0.1:8080.
+    /// Address and port to listen on; port 0 selects a free port. A name selects all its addresses (`localhost:8080`),
+    /// `:8080` all addresses of this machine, and `8080` 127.0.0.1:8080.
     #[arg(long, env = "PLUGIN_REGISTRY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
     /// Where to keep the registry: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` for several replicas, or `memory` to
@@ -116,7 +116,7 @@ impl ServeArgs {
 ///
 /// # Errors
 ///
-/// When a file or an address that is named cannot be used, or the store cannot be opened.
+/// If a file or an address is unusable, or the store cannot be opened.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -124,7 +124,7 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    // All that can be wrong is found before the store is opened: a start that fails makes none.
+    // All other checks come before the store is opened, so a failed start creates no store.
     let prepared = runtime.block_on(async { Prepared::new(&args, log_level) })?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let presence = announce(&args.store);
@@ -137,7 +137,7 @@ pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     served
 }
 
-/// What a start needs beside the store.
+/// Everything that a start needs except the store.
 struct Prepared {
     tls: Option<Tls>,
     gate: Arc<LoadShedder>,
@@ -150,13 +150,13 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Reads the files, takes the addresses, and listens for signals. Call it within a runtime.
+    /// Reads the files, binds the addresses, and handles signals. Requires a runtime.
     fn new(args: &ServeArgs, log_level: LogLevel) -> anyhow::Result<Prepared> {
         let tls = args.tls.load()?;
         let gate = args.limits.gate(tls.is_some())?;
         args.access.check()?;
         let providers = args.probes.providers()?;
-        // Before the addresses: a client that can connect can also stop the server cleanly.
+        // This comes before the addresses: a client that can connect can also stop the server cleanly.
         let stop = stop_signal()?.boxed();
         follow_level_signals(&log_level)?;
         let traces = args.traces.start(env!("CARGO_PKG_NAME"))?;
@@ -166,7 +166,7 @@ impl Prepared {
     }
 }
 
-/// Lets other servers on the same file know of this one, and the log of them.
+/// Announces this server to other servers on the same file, and logs a warning if there are any.
 fn announce(store: &StoreUrl) -> Option<Presence> {
     let StoreUrl::Sqlite(path) = store else { return None };
     match Presence::announce(path) {
@@ -174,14 +174,14 @@ fn announce(store: &StoreUrl) -> Option<Presence> {
             if !presence.is_alone {
                 warn!(
                     %store,
-                    "another process serves this store, too: each shows what the other writes within half a second. Stop one \
-                     of them if that is not meant; replicas belong on a PostgreSQL"
+                    "another process serves this store, too; each shows the other's writes within half a second. Stop \
+                     one of them unless you want both; for replicas, use PostgreSQL"
                 );
             }
             Some(presence)
         }
         Err(error) => {
-            info!(%error, "it cannot be found out whether another process serves this store");
+            info!(%error, "cannot find out whether another process serves this store");
             None
         }
     }
@@ -201,7 +201,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared)
     let scheme = if tls.is_some() { "https" } else { "http" };
     for address in &addresses {
         info!(%address, store.id = %snapshot.store, plugins = snapshot.state.plugins().size(), revision = %snapshot.state.revision(), "listening");
-        // For scripts, and for people who gave port 0. Where standard output is closed, it is not wanted.
+        // For scripts, and for users who chose port 0. If standard output is closed, they do not need it.
         drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
     }
     let is_local = addresses.iter().all(|address| address.ip().is_loopback());

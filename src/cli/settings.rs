@@ -1,8 +1,8 @@
-//! Which of a setting's sources counts: the flag, then the environment variable, then the default.
+//! The precedence of a setting's sources: the flag, then the environment variable, then the default.
 //!
-//! A variable that is empty counts as one that is not set: compose files and unit files write `${NAME:-}` for what may be
-//! missing. Of two settings that exclude each other, such as a token and a file that holds it, the one on the command line
-//! counts; if both stand in the environment, the value counts and not the file.
+//! An empty variable counts as not set, because compose files and unit files write `${NAME:-}` for optional values. If
+//! two settings exclude each other, such as a token and a file that holds it, the one on the command line counts. If
+//! both are in the environment, the value counts and the file does not.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,18 +12,18 @@ use std::sync::OnceLock;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-/// What all of our variables begin with.
+/// The prefix of our variables.
 const PREFIX: &str = "PLUGIN_REGISTRY_";
 
-/// Variables that are read elsewhere than by a flag: by the tests, and by builds with bugs on purpose.
+/// Variables without a flag: for the tests, and for builds with deliberate bugs.
 const ELSEWHERE: [&str; 2] = ["PLUGIN_REGISTRY_TEST_", "PLUGIN_REGISTRY_PLANT"];
 
-/// How alike two names must be for one to be taken for a slip of the other, from 0 to 1.
+/// The similarity from which an unknown name counts as misspelt, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-/// The same command line, which reads of the environment only what counts for `args`.
+/// The same command line, which reads only those variables that count for `args`.
 pub fn settled(command: &Command, args: &[OsString]) -> Command {
-    // What stands on the command line, whatever else is wrong there: the real parser says that.
+    // Finds what is on the command line. The real parser reports other mistakes.
     let given = with_environment(command.clone(), &|_| false).ignore_errors(true).try_get_matches_from(args).ok();
     settle(command.clone(), given.as_ref())
 }
@@ -38,7 +38,7 @@ fn settle(command: Command, given: Option<&ArgMatches>) -> Command {
             match (is_given(arg), is_given(rival)) {
                 (true, false) => drop(silent.insert(rival.get_id().clone())),
                 (false, true) => drop(silent.insert(arg.get_id().clone())),
-                // The one that names the other as its rival is the file.
+                // Of the two, the setting for the file names the other as its conflict.
                 (false, false) if is_set(rival) => drop(silent.insert(arg.get_id().clone())),
                 _ => {}
             }
@@ -51,12 +51,12 @@ fn settle(command: Command, given: Option<&ArgMatches>) -> Command {
     })
 }
 
-/// Whether a setting has a variable, and that holds something.
+/// Whether the setting has a variable that is not empty.
 fn is_set(arg: &Arg) -> bool {
     arg.get_env().and_then(env::var_os).is_some_and(|value| !value.is_empty())
 }
 
-/// The same setting without its value from the environment. Its help names the variable all the same, if it is not set at all.
+/// The same setting without its value from the environment. Its help still names a variable that is not set.
 fn deaf(arg: Arg) -> Arg {
     let is_unset = arg.get_env().is_none_or(|name| env::var_os(name).is_none());
     if is_unset { arg } else { arg.env(None::<&'static str>) }
@@ -67,10 +67,10 @@ fn with_environment(command: Command, hears: &dyn Fn(&Arg) -> bool) -> Command {
     command.mut_subcommands(|command| with_environment(command, hears))
 }
 
-/// What [`warnings`] returns.
+/// The result of [`warnings`].
 static WARNINGS: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Looks for variables of the environment that look like settings of `command`, and are none.
+/// Finds environment variables that look like settings of `command`, but are unknown.
 pub fn check(command: &Command) {
     WARNINGS.get_or_init(|| {
         let mut known = BTreeSet::new();
@@ -83,7 +83,7 @@ pub fn check(command: &Command) {
     });
 }
 
-/// One warning for each variable that [`check`] has found: for the log, or for standard error where there is none.
+/// A warning for each variable that [`check`] found, for the log or standard error.
 pub fn warnings() -> &'static [String] {
     WARNINGS.get().map_or(&[], Vec::as_slice)
 }
@@ -93,8 +93,9 @@ fn collect(command: &Command, names: &mut BTreeSet<String>) {
     command.get_subcommands().for_each(|command| collect(command, names));
 }
 
-/// Returns true if and only if others than people have set a variable: Kubernetes does for each service of a namespace
-/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>), and so ours is.
+/// Returns true if and only if Kubernetes or a test set the variable. Kubernetes sets variables for each service of a
+/// namespace (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>), and so for a
+/// service of ours.
 fn is_of_others(name: &str, value: &OsStr) -> bool {
     let is_link = value.to_str().is_some_and(|value| value.starts_with("tcp://") || value.starts_with("udp://"));
     name.ends_with("_SERVICE_HOST")
@@ -112,8 +113,8 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
         (likeness, known)
     });
     match alike.filter(|(likeness, _)| *likeness >= ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other)) {
-        Some((_, nearest)) => format!("{name} is no setting and counts for nothing; is {nearest} meant?"),
-        None => format!("{name} is no setting and counts for nothing; --help lists those that there are"),
+        Some((_, nearest)) => format!("{name} is no setting and has no effect; do you mean {nearest}?"),
+        None => format!("{name} is no setting and has no effect; --help lists the settings"),
     }
 }
 
@@ -126,9 +127,9 @@ mod tests {
         let known =
             BTreeSet::from_iter(["STORE", "LISTEN", "LOG_LEVEL", "TOKENS_FILE"].map(|name| format!("{PREFIX}{name}")));
         for (name, told) in [
-            ("STROE", "is PLUGIN_REGISTRY_STORE meant?"),
-            ("LISTENS", "is PLUGIN_REGISTRY_LISTEN meant?"),
-            ("LOGLEVEL", "is PLUGIN_REGISTRY_LOG_LEVEL meant?"),
+            ("STROE", "do you mean PLUGIN_REGISTRY_STORE?"),
+            ("LISTENS", "do you mean PLUGIN_REGISTRY_LISTEN?"),
+            ("LOGLEVEL", "do you mean PLUGIN_REGISTRY_LOG_LEVEL?"),
             ("QUX", "--help"),
         ] {
             let warning = warning(&format!("{PREFIX}{name}"), &known);

@@ -20,7 +20,7 @@ const MAKER: &str = "command line";
 /// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token in a store, and print it. It is shown only now.
+    /// Create a token in a store, and print it. This is the only time that it is shown.
     Create(CreateArgs),
     /// List the tokens.
     List(StoreArgs),
@@ -30,7 +30,7 @@ pub enum TokenCommand {
     Generate(TermsArgs),
 }
 
-/// Where the tokens are.
+/// The store of the tokens.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
     /// The store: `sqlite:PATH` or `postgres://…`.
@@ -43,7 +43,7 @@ pub struct StoreArgs {
 pub struct CreateArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Make the store if there is none: for the token that is made before the first start.
+    /// Create the store if there is none: for a token that exists before the first start.
     #[arg(long)]
     new: bool,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct RevokeArgs {
     all: bool,
 }
 
-/// What a token is to be.
+/// The terms of a token.
 #[derive(Debug, Clone, Args)]
 pub struct TermsArgs {
     /// The name of the token's bearer, which events show.
@@ -90,12 +90,12 @@ pub struct TermsArgs {
 ///
 /// # Errors
 ///
-/// When the store cannot be used, or it cannot be done.
+/// If the store is unusable, or the command fails.
 pub fn run(command: &TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create(args) => {
             let now = SystemClock.now();
-            // What would be refused is refused before a store is made for it.
+            // Invalid terms fail before this creates a store.
             let text = TokenText::generate();
             let token = text.token(args.terms.terms(now)?, MAKER, now);
             let create = |store: &dyn TokenStore| create(store, &token, &text);
@@ -108,7 +108,7 @@ pub fn run(command: &TokenCommand) -> anyhow::Result<()> {
 }
 
 impl StoreArgs {
-    /// Works in a store that exists.
+    /// Works in an existing store.
     fn with(&self, work: impl FnOnce(&dyn TokenStore) -> anyhow::Result<()>) -> anyhow::Result<()> {
         if self.store != StoreUrl::Memory && !self.store.exists().with_context(|| self.cannot_open())? {
             let folder = match &self.store {
@@ -117,7 +117,7 @@ impl StoreArgs {
             };
             let folder = folder.map(|folder| format!(" (in {})", folder.display())).unwrap_or_default();
             bail!(
-                "there is no store {}{folder}; name the one that the registry uses with --store, or make one with \
+                "there is no store {}{folder}; name the registry's store with --store, or create one with \
                  `token create --new`",
                 self.store
             );
@@ -125,7 +125,7 @@ impl StoreArgs {
         self.with_new(work)
     }
 
-    /// Works in a store, and makes it if there is none.
+    /// Works in a store, and creates it if there is none.
     fn with_new(&self, work: impl FnOnce(&dyn TokenStore) -> anyhow::Result<()>) -> anyhow::Result<()> {
         if self.store == StoreUrl::Memory {
             bail!(
@@ -184,7 +184,7 @@ fn revoke(store: &dyn TokenStore, args: &RevokeArgs) -> anyhow::Result<()> {
 
 fn generate(args: &TermsArgs) -> anyhow::Result<()> {
     let document = args.document(SystemClock.now())?;
-    // What would be refused there is refused here.
+    // Invalid terms fail here already.
     TokenTerms::read(document.clone(), "")?;
     let text = TokenText::generate();
     let mut entry = document;

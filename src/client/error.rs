@@ -36,7 +36,7 @@ pub enum ClientError {
         detail: String,
     },
     /// The response is not a registry's: a proxy responded, or the address belongs to another server.
-    #[error("{server} responded {status}, but not as a registry: is it a proxy or another server?")]
+    #[error("{server} has answered {status}, but not as a registry: is it a proxy or another server?")]
     NotARegistry {
         /// The address.
         server: String,
@@ -63,7 +63,7 @@ struct Field {
 }
 
 impl ClientError {
-    /// What an answer without success means: a registry's has a problem document.
+    /// The meaning of a failure response. A registry's response has a problem document.
     pub(super) fn refused(server: &str, status: u16, body: &[u8]) -> ClientError {
         match serde_json::from_slice::<Problem>(body) {
             Ok(problem) if problem.errors.len() > 1 => {
@@ -71,12 +71,12 @@ impl ClientError {
                 ClientError::Refused { status, detail: errors.collect::<Vec<_>>().join("; ") }
             }
             Ok(problem) => ClientError::Refused { status, detail: problem.detail },
-            // Its page is not for a log.
+            // A proxy's page is not for a log.
             Err(_) => ClientError::NotARegistry { server: server.to_owned(), status },
         }
     }
 
-    /// The error and its causes, for people.
+    /// The error and its causes, for users.
     pub fn with_causes(&self) -> String {
         let mut told = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -88,8 +88,8 @@ impl ClientError {
         told
     }
 
-    /// Returns true if and only if the same call may succeed later: the registry is down, busy, or restarting, or it is
-    /// not the registry that has answered.
+    /// Returns true if and only if the same call may succeed later: the registry is down, busy or restarting, or
+    /// another server responded.
     pub fn may_pass(&self) -> bool {
         match self {
             ClientError::Unreachable { .. } | ClientError::NotARegistry { .. } => true,

@@ -250,10 +250,13 @@ impl Client {
         }
     }
 
-    /// The address of a path. An id that is `.` or `..` would ask for another one, and is refused.
+    /// The URL of a path. Refuses an id that is `.` or `..`, because it would change the path.
     fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
         if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "." | ".." | "")) {
-            return Err(ClientError::Address { address: self.base.to_string(), why: format!("`{dots}` is no id") });
+            return Err(ClientError::Address {
+                address: self.base.to_string(),
+                why: format!("`{dots}` is not a valid id"),
+            });
         }
         let mut url = self.base.clone();
         // A base with a host always accepts a path.
@@ -301,7 +304,7 @@ impl Client {
         if !answer.status().is_success() && answer.status() != StatusCode::NOT_MODIFIED {
             return Err(ClientError::refused(server, status, answer.body()));
         }
-        // A proxy's page may come with 200; every answer of a registry says of which revision it is.
+        // A proxy's page may have status 200. Every response of a registry has its revision.
         if !answer.headers().contains_key(REVISION) {
             return Err(ClientError::NotARegistry { server: server.to_owned(), status });
         }
@@ -334,7 +337,7 @@ mod tests {
         let client = Client::new("http://localhost:8080/registry/").unwrap();
         let url = client.url(&["plugins", "a/b_c d?#", "spawned_pids"]).unwrap();
         assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/a%2Fb_c%20d%3F%23/spawned_pids");
-        // As text it is one segment, which no server takes for two.
+        // The id is one segment, which no server splits into two.
         let url = client.url(&["plugins", "%2e%2e"]).unwrap();
         assert_eq!(url.as_str(), "http://localhost:8080/registry/plugins/%252e%252e");
         for id in [".", "..", ""] {

@@ -1,33 +1,33 @@
-//! What to do about a TLS connection that could not be made: rustls says what is wrong, and this what mends it.
+//! Remedies for a failed TLS connection. rustls reports what is wrong, and this adds the remedy.
 //!
-//! It looks through any chain of causes, so that it serves every client that is built on rustls.
+//! It searches any chain of causes, so it serves every client that uses rustls.
 
 use std::error::Error;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-/// What to do about an error, as the end of a message that names the error: empty when there is nothing to say.
+/// The remedy for an error, to append to a message that names the error; empty if there is none.
 pub fn hint(error: &(dyn Error + 'static)) -> String {
     advice(error).map(|advice| format!("; {advice}")).unwrap_or_default()
 }
 
-/// What to do about an error that TLS has caused.
+/// The remedy for an error that TLS has caused.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match cause::<TlsError>(error)? {
         TlsError::InvalidCertificate(wrong) => of_certificate(wrong),
         TlsError::InvalidMessage(_) => {
-            Some("the server does not speak TLS on that port; write the address with http://")
+            Some("the server does not serve TLS on that port; write the address with http://")
         }
         TlsError::AlertReceived(
             AlertDescription::CertificateRequired | AlertDescription::BadCertificate | AlertDescription::UnknownCA,
         ) => Some(
-            "the server asks for a certificate of this client, of an authority that it trusts; give one with --client-cert \
+            "the server requires a client certificate of an authority that it trusts; give one with --client-cert \
              and --client-key",
         ),
         TlsError::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
         | TlsError::PeerIncompatible(_) => {
-            Some("server and client have no version or cipher of TLS in common; both must know TLS 1.2 or 1.3")
+            Some("server and client share no version or cipher of TLS; both must support TLS 1.2 or 1.3")
         }
         _ => None,
     }
@@ -36,43 +36,43 @@ pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
 fn of_certificate(wrong: &CertificateError) -> Option<&'static str> {
     match wrong {
         CertificateError::UnknownIssuer => Some(
-            "the server's certificate is of an authority that is not trusted here; give that authority's certificate with \
-             --ca-file",
+            "this client does not trust the authority of the server's certificate; give that authority's certificate \
+             with --ca-file",
         ),
         CertificateError::BadSignature => Some(
-            "another authority of the same name has signed the server's certificate, one made anew perhaps; give the \
+            "another authority of the same name signed the server's certificate, perhaps a renewed one; give the \
              certificate of the authority that signed it with --ca-file",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            Some("the server's certificate has expired; renew it, or set this machine's clock right")
+            Some("the server's certificate has expired; renew it, or correct this machine's clock")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Some("the server's certificate is not valid yet; set the clocks of both machines right")
+            Some("the server's certificate is not valid yet; correct the clocks of both machines")
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Some(
-            "use a name for the server that its certificate has, or add this one to the certificate (subjectAltName)",
-        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some("use a server name from its certificate, or add this name to the certificate (subjectAltName)")
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            Some("the certificate is not one for servers; make it with extendedKeyUsage=serverAuth")
+            Some("the certificate is not for servers; create it with extendedKeyUsage=serverAuth")
         }
-        CertificateError::ApplicationVerificationFailure => Some(
-            "the server has shown another certificate than the one in the file given; give the one that it uses now",
-        ),
-        // rustls hands on the rest as webpki has it, and names no type of it.
+        CertificateError::ApplicationVerificationFailure => {
+            Some("the server presents another certificate than the one in the file; give its current certificate")
+        }
+        // rustls passes on other errors of webpki without a type of its own.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => Some(
-            "the server shows a certificate of an authority (CA:TRUE) as its own; make one with \
+            "the server presents a certificate of an authority (CA:TRUE) as its own; create one with \
              basicConstraints=critical,CA:FALSE, and give the authority's with --ca-file",
         ),
         _ => None,
     }
 }
 
-/// Returns true if and only if an HTTP request got an answer that is no HTTP: a server that speaks TLS says so with an alert.
+/// Returns true if and only if the response to an HTTP request is not HTTP: a TLS server responds with an alert.
 pub fn is_no_http(error: &(dyn Error + 'static)) -> bool {
     cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
-/// The error itself or the first of its causes that is of a type. An `io::Error` may hold one that is not its source.
+/// The error itself, or the first of its causes that has this type. An `io::Error` may hold one that is not its source.
 fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     if let Some(found) = error.downcast_ref::<E>() {
         return Some(found);

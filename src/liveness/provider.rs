@@ -151,7 +151,7 @@ impl ProviderApi {
             if filled.contains(placeholder) {
                 let Some(id) = id.as_deref().filter(|id| !id.is_empty()) else { return Ok(None) };
                 if path.contains(placeholder) && holds_dot_segment(id) {
-                    return Err(format!("{placeholder} holds `.` or `..`, which would ask for another path"));
+                    return Err(format!("{placeholder} holds `.` or `..`, which would change the path"));
                 }
                 filled = filled.replace(placeholder, &utf8_percent_encode(id, NON_ALPHANUMERIC).to_string());
             }
@@ -195,15 +195,15 @@ impl ProviderApi {
     }
 }
 
-/// The path of an address as it is written, without the `/` that it begins with; empty when there is none.
+/// The path of a URL as written, without its first `/`; empty if there is none.
 fn written_path(address: &str) -> Option<&str> {
     let (_, rest) = address.split_once("://")?;
     let rest = rest.split(['?', '#']).next()?;
     Some(rest.split_once('/').map_or("", |(_, path)| path))
 }
 
-/// Returns true if and only if a part of a text between slashes is `.` or `..`, also percent-encoded, however often: a
-/// gateway may decode it before the server does.
+/// Returns true if and only if a part of a text between slashes is `.` or `..`, even if percent-encoded several times:
+/// a gateway may decode it before the server does.
 fn holds_dot_segment(text: &str) -> bool {
     let mut text = text.as_bytes().to_vec();
     loop {

@@ -1,4 +1,4 @@
-//! What clients will not like about a certificate: told at the start, where it can be mended before they complain.
+//! Finds the reasons for which clients refuse a certificate. The server logs them at its start.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
-/// What is wrong with a server's certificate for a client that checks it `now`, whichever authorities it trusts.
+/// Why a client that checks the server's certificate at `now` refuses it, regardless of the authorities that the client
+/// trusts.
 pub fn complaint(certificate: &CertificateDer<'_>, now: Duration) -> Option<&'static str> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let algorithms = provider.signature_verification_algorithms.all;
-    // No authority is trusted: what is wrong with the certificate itself is found before that.
+    // With no trusted authority, the check still finds the faults of the certificate itself first.
     let verified = verify_server_cert_signed_by_trust_anchor(
         &parsed,
         &RootCertStore::empty(),
@@ -25,15 +26,15 @@ pub fn complaint(certificate: &CertificateDer<'_>, now: Duration) -> Option<&'st
             Some("it has expired; renew it")
         }
         Err(Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. })) => {
-            Some("it is not valid yet; set the clock right, or use another one")
+            Some("it is not valid yet; correct the clock, or use another certificate")
         }
         Err(Error::InvalidCertificate(
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
-        )) => Some("it is not one for servers; make it with extendedKeyUsage=serverAuth"),
-        // rustls hands on the rest as webpki has it, and names no type of it.
+        )) => Some("it is not for servers; create it with extendedKeyUsage=serverAuth"),
+        // rustls passes on other errors of webpki without a type of its own.
         Err(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Some(
-            "it is one of an authority (CA:TRUE), which many clients refuse from a server, this program's among them; make \
-             one with basicConstraints=critical,CA:FALSE",
+            "it belongs to an authority (CA:TRUE), which many clients refuse from a server, including this program's; \
+             create one with basicConstraints=critical,CA:FALSE",
         ),
         _ => None,
     }
@@ -74,7 +75,7 @@ mod tests {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         make(&mut params);
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        // The year 2026.
+        // In the year 2026.
         let complaint = complaint(certificate.der(), Duration::from_secs(1_780_000_000));
         match (complaint, told) {
             (Some(complaint), Some(told)) => assert!(complaint.contains(told), "{complaint}"),

@@ -1,4 +1,4 @@
-//! The sockets on which connections come: one for each address that a server listens on.
+//! The sockets that accept connections: one for each address that a server listens on.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// Sockets that are served as one.
+/// Sockets that accept connections together.
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<TcpListener>,
-    /// Which is asked first next time, so that a busy one does not starve the others.
+    /// The socket to poll first next time, so that a busy socket does not starve the others.
     next: usize,
 }
 
@@ -28,11 +28,11 @@ impl From<Vec<TcpListener>> for Listeners {
 }
 
 impl Listeners {
-    /// The next connection on any of them.
+    /// The next connection on any socket.
     ///
     /// # Errors
     ///
-    /// When the system has none to give.
+    /// If the system cannot accept one.
     pub(super) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|context| self.poll_accept(context)).await
     }

@@ -373,11 +373,11 @@ impl StoreUrl {
         }
     }
 
-    /// Whether there is a store. A database is asked.
+    /// Whether there is a store. This connects to a database.
     ///
     /// # Errors
     ///
-    /// When a database cannot be reached.
+    /// If the database cannot be reached.
     pub fn exists(&self) -> Result<bool, StoreError> {
         match self {
             StoreUrl::Memory | StoreUrl::Sqlite(_) => Ok(self.may_exist()),

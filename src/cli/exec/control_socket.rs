@@ -1,5 +1,5 @@
-//! Messages between wrapper, monitor and supervisor: lines over sockets. The end of a socket is the death of its other
-//! end.
+//! Messages between wrapper, monitor and supervisor: lines over sockets. A socket ends when the process at its other
+//! end dies.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -16,42 +16,42 @@ use super::signals::Received;
 use crate::clock::new_identity;
 use domain::plugin::Pid;
 
-/// The most bytes of a line that is not complete.
+/// The most bytes of an incomplete line.
 const LONGEST: usize = 4096;
 
-/// How often a process that should call is looked after.
+/// How often to check that the expected caller still lives.
 const ALIVE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
-    /// The monitor, to the wrapper: the supervisor has this process id, and may call.
+    /// The monitor to the wrapper: the supervisor has this process id, and may connect.
     Supervisor(Pid),
-    /// The monitor, to the supervisor: start the command.
+    /// The monitor to the supervisor: start the command.
     Start,
-    /// The wrapper, to the supervisor: this process was sent a signal that is meant for the command.
+    /// The wrapper to the supervisor: this process received a signal for the command.
     Signal(Received),
-    /// The wrapper, to the monitor: the user does not want to wait for the report.
+    /// The wrapper to the monitor: the user does not want to wait for the report.
     Hurry,
-    /// The supervisor, to both: the command has this process id.
+    /// The supervisor to both: the command has this process id.
     Started(Pid),
-    /// The supervisor, to the wrapper: the command was stopped by this signal, and the shell should know.
+    /// The supervisor to the wrapper: this signal stopped the command, and the shell must see that.
     Stopped(i32),
-    /// The supervisor, to both: the command has ended, and so have those that it left behind. The monitor says it to the
-    /// wrapper if the supervisor cannot.
+    /// The supervisor to both: the command and the processes it left behind have ended. If the supervisor cannot send
+    /// this, the monitor sends it to the wrapper.
     Ended(Ending),
 }
 
-/// How the command has ended.
+/// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// The command's own exit code, or 128 and its signal as in a shell.
+    /// The command's own exit code, or 128 plus its signal as in a shell.
     pub code: u8,
-    /// The signal that killed it, or 0.
+    /// The signal that killed the command, or 0.
     pub signal: i32,
-    /// How many processes it had left behind.
+    /// The number of processes that the command left behind.
     pub left_behind: usize,
-    /// How many of them could not be ended.
+    /// The number of them that could not be ended.
     pub still_there: usize,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for Message {
 }
 
 impl Message {
-    /// Reads a line; `None` when it is none of these.
+    /// Parses a line; `None` if it is no message.
     pub fn read(line: &str) -> Option<Message> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let mut numbers = rest.split(' ');
@@ -97,20 +97,20 @@ impl Message {
     }
 }
 
-/// Where the other processes call.
+/// The socket to which the other processes connect.
 #[derive(Debug)]
 pub struct Listener {
-    /// The abstract name of the socket (unix(7)), which no other process can guess.
+    /// The abstract name of the socket (unix(7)). Other processes cannot guess it.
     pub name: String,
     listener: UnixListener,
 }
 
 impl Listener {
-    /// Listens.
+    /// Starts to listen.
     ///
     /// # Errors
     ///
-    /// When the system has no socket left.
+    /// If the system has no socket left.
     pub fn new() -> io::Result<Listener> {
         let name = format!("plugin-registry-exec-{}", new_identity().simple());
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
@@ -118,22 +118,22 @@ impl Listener {
         Ok(Listener { name, listener })
     }
 
-    /// The next call, and the process that makes it; `None` when none waits.
+    /// The next connection, and the process that made it; `None` if none is waiting.
     fn next(&self) -> Option<(Pid, ControlSocket)> {
         let (stream, _) = self.listener.accept().ok()?;
-        // 0 for a process of another pid namespace.
+        // The kernel reports 0 for a process of another pid namespace.
         let caller = getsockopt(&stream, PeerCredentials).ok()?.pid();
         let socket = ControlSocket::of(stream).ok()?;
         Some((caller.unsigned_abs(), socket))
     }
 
-    /// The connection that a child makes; `None` when it has died before.
+    /// The connection of a child; `None` if the child died first.
     pub fn call_of(&self, child: &mut Child) -> Option<ControlSocket> {
         self.call_by(child.id(), || child.try_wait().is_ok_and(|status| status.is_none()))
     }
 
-    /// The connection that a certain process makes; `None` when it has died before. Any other program that has found the
-    /// name is turned away.
+    /// The connection of this process; `None` if the process died first. Drops the connections of other programs that
+    /// found the name.
     pub fn call_by(&self, pid: Pid, mut is_alive: impl FnMut() -> bool) -> Option<ControlSocket> {
         loop {
             while let Some((caller, socket)) = self.next() {
@@ -157,11 +157,11 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Calls the process that listens under a name.
+    /// Connects to the process that listens under this name.
     ///
     /// # Errors
     ///
-    /// When it does not listen: it has died.
+    /// If no process listens: it has died.
     pub fn call(name: &str) -> io::Result<ControlSocket> {
         ControlSocket::of(UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?)
     }
@@ -175,17 +175,17 @@ impl ControlSocket {
     ///
     /// # Errors
     ///
-    /// When the system has no descriptor left.
+    /// If the system has no descriptor left.
     pub fn another(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
     }
 
-    /// Sends to the other end. If it has died, the next [`ControlSocket::receive`] says so.
+    /// Sends to the other end. If the other end has died, the next [`ControlSocket::receive`] reports it.
     pub fn send(&self, message: Message) {
         drop((&self.stream).write_all(format!("{message}\n").as_bytes()));
     }
 
-    /// The messages that have come; `None` when the other end has died, and all were read.
+    /// The messages that have arrived; `None` after the other end has died and all messages were read.
     pub fn receive(&mut self) -> Option<Vec<Message>> {
         let mut is_open = true;
         let mut buffer = [0; 512];

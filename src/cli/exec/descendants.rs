@@ -1,7 +1,7 @@
-//! The descendants of a process, with the numbers that they have in this pid namespace.
+//! The descendants of a process, with their process ids in this pid namespace.
 //!
-//! /proc may be that of an outer pid namespace: `unshare --pid` mounts no new one. Its numbers are then others than those
-//! that kill(2) takes here; the line `NSpid` of /proc/PID/status has both (proc_pid_status(5)).
+//! /proc may belong to an outer pid namespace, because `unshare --pid` mounts no new one. Then its process ids differ
+//! from those that kill(2) takes here. The line `NSpid` of /proc/PID/status has both (proc_pid_status(5)).
 
 use std::fs;
 
@@ -10,32 +10,32 @@ use crate::liveness::process_tree::ProcessTable;
 use crate::liveness::stat::Stat;
 use domain::plugin::Pid;
 
-/// A descendant, told from every later process with its number.
+/// A descendant. Its start time distinguishes it from later processes with the same process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Descendant {
-    /// Its number in this pid namespace, for signals.
+    /// Its process id in this pid namespace, for signals.
     pub pid: Pid,
-    /// Its number in /proc, for the registry: an agent that looks from the same /proc finds it by this one.
+    /// Its process id in /proc, for the registry: an agent with the same /proc finds it by this one.
     pub shown: Pid,
     start_ticks: u64,
 }
 
-/// Looks for descendants.
+/// Finds descendants.
 #[derive(Debug)]
 pub struct Descendants(Source);
 
 #[derive(Debug)]
 enum Source {
-    /// /proc is that of this pid namespace.
+    /// /proc belongs to this pid namespace.
     Own(ProcessProbe),
-    /// /proc is that of an outer one, in which the numbers of a process stand from this column on.
+    /// /proc belongs to an outer namespace. The process ids of this namespace start at this column of `NSpid`.
     Outer { column: usize },
     /// There is no /proc.
     Nowhere,
 }
 
 impl Descendants {
-    /// Looks where there is something to see.
+    /// Finds out which /proc is mounted.
     pub fn open() -> Descendants {
         Descendants(match (ProcessProbe::new(), numbers("self")) {
             (Ok(probe), _) => Source::Own(probe),
@@ -44,17 +44,17 @@ impl Descendants {
         })
     }
 
-    /// Returns true if and only if there is no /proc, so that no descendant can be found.
+    /// Returns true if and only if there is no /proc, so descendants cannot be found.
     pub fn are_hidden(&self) -> bool {
         matches!(self.0, Source::Nowhere)
     }
 
-    /// The descendants of this process that run.
+    /// The running descendants of this process.
     pub fn of_this_process(&mut self) -> Vec<Descendant> {
         self.of(std::process::id()).unwrap_or_default()
     }
 
-    /// The descendants of a process that run, nearest first; `None` when that cannot be seen.
+    /// The running descendants of a process, nearest first; `None` if /proc cannot be read.
     pub fn of(&mut self, ancestor: Pid) -> Option<Vec<Descendant>> {
         match &mut self.0 {
             Source::Own(probe) => {
@@ -72,7 +72,7 @@ impl Descendants {
     }
 }
 
-/// All that is known by a number in this pid namespace, which is in a column of `NSpid`.
+/// Finds `ancestor` by its process id in a column of `NSpid`, and returns its descendants that have one there.
 fn of_outer(ancestor: Pid, column: usize) -> Option<Vec<Descendant>> {
     let mut table = ProcessTable::default();
     let mut root = None;
@@ -91,15 +91,15 @@ fn of_outer(ancestor: Pid, column: usize) -> Option<Vec<Descendant>> {
     Some(found.collect())
 }
 
-/// Returns true if and only if a process with these numbers has this one here. Another namespace may have given the same:
-/// what decides is whether the process is in the namespace of this one.
+/// Returns true if and only if the process with these ids has the id `pid` in this namespace. Another namespace may use
+/// the same id, so this compares the namespaces.
 fn is_here(numbers: &[Pid], column: usize, pid: Pid) -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
     let shown = numbers.first().map(Pid::to_string).unwrap_or_default();
     numbers.get(column) == Some(&pid) && numbers.len() == column + 1 && namespace(&shown) == namespace("self")
 }
 
-/// The numbers of a process in the pid namespace of /proc and in those within.
+/// The process ids of a process in the pid namespace of /proc and in the namespaces within.
 fn numbers(process: &str) -> Option<Vec<Pid>> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn an_outer_proc_shows_the_same_descendants() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        // Here both numbers are the same: the column is the first.
+        // Here both process ids are the same: the first column.
         let outer = of_outer(std::process::id(), 0).unwrap();
         assert!(outer.iter().any(|one| one.pid == child.id() && one.shown == child.id()), "{outer:?}");
         assert!(Descendants::open().of_this_process().iter().any(|one| one.pid == child.id()));

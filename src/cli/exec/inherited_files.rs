@@ -1,7 +1,8 @@
-//! The open files that this process was started with. They are the command's.
+//! The open files that this process inherited. They belong to the command.
 //!
-//! The reader of a pipe waits for its end until the last process that could write to it has closed it. A wrapper that kept
-//! its copies would hold up that end when the command closes its own, and keep a port in use that the command has given up.
+//! The reader of a pipe waits for its end until the last process that could write to it closes it. A wrapper that kept
+//! its copies would delay that end after the command closes its own. It would also keep a port in use that the command
+//! has closed.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::RawFd;
@@ -14,12 +15,12 @@ use rustix::stdio::{dup2_stdin, dup2_stdout};
 pub struct InheritedFiles(Vec<RawFd>);
 
 impl InheritedFiles {
-    /// Finds them: before this process opens any of its own.
+    /// Finds the files. The caller does this before the process opens any of its own.
     pub fn find() -> InheritedFiles {
         let Ok(folder) = fs::read_dir("/proc/self/fd") else { return InheritedFiles(Vec::new()) };
         let numbers = folder.filter_map(|entry| {
             let entry = entry.ok()?;
-            // The folder that is being read is open, too.
+            // This folder itself is open, too.
             let is_the_folder =
                 fs::read_link(entry.path()).is_ok_and(|file| file.starts_with("/proc") && file.ends_with("fd"));
             let number = entry.file_name().to_str()?.parse().ok()?;
@@ -28,8 +29,8 @@ impl InheritedFiles {
         InheritedFiles(numbers.collect())
     }
 
-    /// Closes the copies of this process, when the command or the process that starts it has its own: standard input and
-    /// output, too. Standard error stays, for the log.
+    /// Closes the copies of this process, standard input and output included. The caller does this once the command, or
+    /// the process that starts it, has its own. Standard error stays open, for the log.
     pub fn release(self) {
         for file in self.0 {
             let _ignored = close(file);

@@ -7,32 +7,34 @@
 //!              └─ starter: dies with the supervisor ─ execve ─▶ the command
 //! ```
 //!
-//! A command behaves under `exec` as without it. It is in the session and the process group in which `exec` was started,
-//! so that the terminal, the shell's job control and pipelines work without any help. The signal dispositions are those
-//! that `exec` was started with: no process on the way installs a handler, see [`signals`].
+//! A command behaves under `exec` as without it. It runs in the session and the process group of `exec`, so the
+//! terminal, the shell's job control and pipelines work. It has the signal dispositions that `exec` inherited: no
+//! process on the way installs a handler, see [`signals`].
 //!
-//! Four processes of the same program, because each covers the death of others. Every one of the first three is a subreaper
-//! (PR_SET_CHILD_SUBREAPER, prctl(2)): what the command's processes leave behind can hide in no session.
+//! There are four processes of the same program, because each covers the death of others. Each of the first three is a
+//! subreaper (PR_SET_CHILD_SUBREAPER, prctl(2)), so processes that the command leaves behind cannot hide in another
+//! session.
 //!
-//! | killed | the rest is ended by |
+//! | killed | what ends the rest |
 //! |---|---|
-//! | wrapper; wrapper and monitor | the supervisor, which sees the end of its [`control_socket`] |
+//! | wrapper; wrapper and monitor | the supervisor, which reads the end of its [`control_socket`] |
 //! | monitor | the supervisor |
-//! | supervisor; wrapper and supervisor | the kernel kills the command (PR_SET_PDEATHSIG), the monitor ends the rest |
-//! | monitor and supervisor | the kernel kills the command, the wrapper ends the rest |
-//! | all three at once | the kernel kills the command; daemons that it has started run on |
+//! | supervisor; wrapper and supervisor | the kernel kills the command (PR_SET_PDEATHSIG), and the monitor ends the
+//! rest |
+//! | monitor and supervisor | the kernel kills the command, and the wrapper ends the rest |
+//! | all three at once | the kernel kills the command; daemons that it started keep running |
 //!
-//! One that is stopped (SIGSTOP) is woken by the kernel when its parent dies, and by the others when they need it.
+//! The kernel wakes a stopped process (SIGSTOP) when its parent dies; the other processes wake it when they need it.
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`wrapper`], [`monitor`], [`supervisor`], [`start`] | the four processes |
 //! | [`control_socket`] | their messages to each other |
-//! | [`signals`] | signals that are read, and not handled |
-//! | [`inherited_files`], [`notify_socket`] | files and systemd's messages, which are the command's |
-//! | [`reporter`] | requests to the registry, also later when it is down |
-//! | [`spool`] | ends that could not be reported, kept until they can |
-//! | [`descendants`], [`reap`] | finding all descendants, and ending them |
+//! | [`signals`] | reads signals without handling them |
+//! | [`inherited_files`], [`notify_socket`] | the command's files, and its messages to systemd |
+//! | [`reporter`] | requests to the registry; repeats them while it is down |
+//! | [`spool`] | keeps the ends that could not be reported |
+//! | [`descendants`], [`reap`] | finds all descendants, and ends them |
 
 pub mod control_socket;
 pub mod descendants;
@@ -79,7 +81,7 @@ pub struct ExecArgs {
     /// A label; can be given many times.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub labels: Vec<(String, String)>,
-    /// What agents call this host; without it, the name that the machine has.
+    /// The name of this host for agents; the default is the machine's name.
     #[arg(long, env = "PLUGIN_REGISTRY_HOST", value_name = "NAME")]
     pub host: Option<String>,
     /// How long the lease lasts without a renewal, 5 to 3600 seconds. Less finds out sooner that this process has
@@ -89,23 +91,23 @@ pub struct ExecArgs {
     /// How long processes that the command leaves behind may take to end, in seconds, before they are killed.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub grace: u64,
-    /// Which processes a signal to `exec` reaches.
+    /// Which processes receive a signal that `exec` receives.
     #[arg(long, default_value = "command", value_name = "TARGET")]
     pub signal: SignalTarget,
-    /// Leave PLUGIN_REGISTRY_TOKEN in the environment of the command.
+    /// Keep PLUGIN_REGISTRY_TOKEN in the environment of the command.
     #[arg(long)]
     pub pass_token: bool,
     /// How long to try, in seconds, to report the end to a registry that is down.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub report_patience: u64,
-    /// Where the end is kept when it cannot be reported: the next `exec` or the agent reports it. Without it,
+    /// The folder that keeps the end if it cannot be reported: the next `exec` or the agent reports it. Default:
     /// plugin-registry/unreported in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, env = "PLUGIN_REGISTRY_UNREPORTED", value_name = "FOLDER")]
     pub unreported: Option<PathBuf>,
     /// The least important lines to log, to standard error: error, warn, info, debug or trace.
     #[arg(long, env = "PLUGIN_REGISTRY_LOG_LEVEL", default_value = "warn", value_name = "LEVEL")]
     pub log_level: String,
-    /// Where traces are sent.
+    /// The flags for traces.
     #[command(flatten)]
     pub traces: TraceArgs,
     /// The command, after `--`.
@@ -116,25 +118,25 @@ pub struct ExecArgs {
 /// The exit code when it is `exec` itself that has failed, as with env(1) and timeout(1).
 pub const OWN_FAILURE: u8 = 125;
 
-/// The ending when `exec` itself has failed.
+/// The ending after a failure of `exec` itself.
 const OWN_FAILURE_ENDING: Ending = Ending { code: OWN_FAILURE, signal: 0, left_behind: 0, still_there: 0 };
 
-/// The exit codes when the command is there and cannot be run, and when it is not there, as with a shell.
+/// The exit codes for a command that exists but cannot run, and for one that does not exist, as in a shell.
 pub const CANNOT_RUN: u8 = 126;
 /// See [`CANNOT_RUN`].
 pub const NOT_FOUND: u8 = 127;
 
-/// Which processes a signal to `exec` reaches.
+/// Which processes receive a signal that `exec` receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SignalTarget {
-    /// The command alone, as without `exec`.
+    /// Only the command, as without `exec`.
     Command,
-    /// The command, and what it has started in its process group.
+    /// The command, and its descendants in its process group.
     Group,
 }
 
 impl SignalTarget {
-    /// The word for the command line.
+    /// The word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             SignalTarget::Command => "command",
@@ -143,8 +145,8 @@ impl SignalTarget {
     }
 }
 
-/// Runs the command of `args`, and ends as it has ended: by its exit code or by its signal; with [`OWN_FAILURE`] when it
-/// could not be run.
+/// Runs the command of `args`. Ends by the exit code or the signal of the command, or by [`OWN_FAILURE`] if the command
+/// could not run.
 pub fn run(args: &ExecArgs) -> ExitCode {
     let ending = wrap(args).unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
@@ -156,17 +158,17 @@ pub fn run(args: &ExecArgs) -> ExitCode {
     ExitCode::from(ending.code)
 }
 
-/// As [`run`]; at its return the log was written.
+/// As [`run`]. The log is written before this returns.
 fn wrap(args: &ExecArgs) -> anyhow::Result<Ending> {
-    // Before there is any thread: what is sent early must reach the command.
-    let blocked = signals::block().context("signals cannot be blocked")?;
+    // This comes before the first thread, so that early signals reach the command.
+    let blocked = signals::block().context("cannot block signals")?;
     let inherited = InheritedFiles::find();
     let (_log, _level) = logging::start(LogFormat::Text, &args.log_level)?;
     wrapper::run(args, blocked, inherited)
 }
 
-/// This very program, also when its file was replaced meanwhile, under a name by which no `pkill plugin-registry` finds it:
-/// that is meant for the wrapper.
+/// This program, even if its file was replaced meanwhile. Its name keeps `pkill plugin-registry` away from it, which is
+/// meant for the wrapper.
 fn own_program(name: &str) -> Command {
     let running = Path::new("/proc/self/exe");
     if running.exists() {
@@ -174,7 +176,7 @@ fn own_program(name: &str) -> Command {
         program.arg0(name);
         return program;
     }
-    // Without /proc, it is found as the shell has found it.
+    // Without /proc, this uses the name under which the shell found the program.
     Command::new(std::env::args_os().next().unwrap_or_else(|| "plugin-registry".into()))
 }
 
@@ -184,7 +186,7 @@ fn set_process_name(name: &CStr) {
 }
 
 fn complain(what: &str) {
-    #[expect(clippy::print_stderr, reason = "there may be no log; a shell would say the same here")]
+    #[expect(clippy::print_stderr, reason = "there may be no log; a shell prints the same here")]
     {
         eprintln!("plugin-registry exec: {what}");
     }

@@ -1,7 +1,8 @@
-//! The monitor: speaks to the registry, from a session of its own that no terminal reaches.
+//! The monitor: sends requests to the registry, from a session of its own that no terminal reaches.
 //!
-//! It goes on while the command and the wrapper are stopped, so that the lease does not run out. When the wrapper is killed,
-//! it reports the end. When the supervisor is killed, or does not do its work, it ends what is left itself.
+//! It keeps running while the command and the wrapper are stopped, so the lease does not expire. If the wrapper is
+//! killed, the monitor reports the end. If the supervisor is killed or hangs, the monitor itself ends the remaining
+//! processes.
 
 use std::io;
 use std::process::{Child, ExitCode};
@@ -28,13 +29,13 @@ use crate::telemetry::{Origin, Traces};
 /// The name of `exec` in traces.
 const SERVICE: &str = "plugin-registry-exec";
 
-/// How long the end may wait for the collector of traces.
+/// How long the end may wait for the trace collector.
 const LAST_TRACES: Duration = Duration::from_secs(1);
 
-/// How much longer than its own patience the supervisor may take to end everything.
+/// How much longer than the grace period the supervisor may take to end everything.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-/// The flags that the wrapper gives to the monitor.
+/// The flags that the wrapper passes to the monitor.
 #[derive(Debug, Clone, Args)]
 pub struct MonitorArgs {
     #[arg(long)]
@@ -43,21 +44,21 @@ pub struct MonitorArgs {
     wrapper: u32,
     #[arg(long, default_value = "")]
     blocked: Blocked,
-    /// The flags of the user.
+    /// The user's flags.
     #[command(flatten)]
     exec: ExecArgs,
 }
 
-/// Registers, has the command started, and reports until its end.
+/// Registers, starts the command through the supervisor, and reports until the end of the command.
 ///
 /// # Errors
 ///
-/// When the flags are wrong, or the system does not give us what we need.
+/// If a flag is invalid, or a system call fails.
 pub fn run(args: &MonitorArgs) -> anyhow::Result<ExitCode> {
-    signals::block().context("signals cannot be blocked")?;
+    signals::block().context("cannot block signals")?;
     set_process_name(c"exec-monitor");
     let inherited = InheritedFiles::find();
-    // One that was stopped wakes up when the wrapper dies, and sees it.
+    // The kernel wakes a stopped monitor when the wrapper dies.
     set_parent_process_death_signal(Some(Signal::CONT))?;
     set_child_subreaper(Some(getpid())).context("the monitor is no subreaper")?;
     let wrapper = ControlSocket::call(&args.wrapper_socket).context("the wrapper does not listen")?;
@@ -76,13 +77,14 @@ pub fn run(args: &MonitorArgs) -> anyhow::Result<ExitCode> {
 
 fn monitor(args: &MonitorArgs, inherited: InheritedFiles, wrapper: ControlSocket) -> anyhow::Result<()> {
     let reporter = Reporter::new(&args.exec)?;
-    let listener = Listener::new().context("there is no socket for the supervisor")?;
-    let mut process = spawn_supervisor(args, &listener).context("the supervisor cannot be started")?;
-    // The supervisor has taken over the session and the group. It fails for a leader of a group only, which has its own.
+    let listener = Listener::new().context("cannot create a socket for the supervisor")?;
+    let mut process = spawn_supervisor(args, &listener).context("cannot start the supervisor")?;
+    // The supervisor has inherited the session and the group. setsid(2) fails only for a group leader, which has its
+    // own.
     let _ignored = setsid();
     inherited.release();
     wrapper.send(Message::Supervisor(process.id()));
-    let supervisor = listener.call_of(&mut process).context("the supervisor has died")?;
+    let supervisor = listener.call_of(&mut process).context("the supervisor died")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reported = runtime.block_on(async {
         let (traces, origin) = traces(args);
@@ -101,11 +103,11 @@ fn monitor(args: &MonitorArgs, inherited: InheritedFiles, wrapper: ControlSocket
     reported
 }
 
-/// Where the requests of this process are traced. OpenTelemetry's variables are meant for the command, too: a value that
-/// makes no sense here does not keep it from running.
+/// The tracing of this process. OpenTelemetry's variables are meant for the command, too, so an invalid value here must
+/// not keep the command from running.
 fn traces(args: &MonitorArgs) -> (Traces, Origin) {
     args.exec.traces.origin(SERVICE).unwrap_or_else(|error| {
-        warn!("the requests to the registry are not traced: {error:#}");
+        warn!("cannot trace the requests to the registry: {error:#}");
         (Traces::default(), Origin::default())
     })
 }
@@ -141,11 +143,11 @@ impl Monitor {
             () = self.reporter.end(ending, wrapper_died) => {}
             () = hurried(&mut self.wrapper), if !wrapper_died => {}
         }
-        // It does nothing if the end was reported.
-        self.reporter.keep(ending, wrapper_died, "the end was not waited for");
+        // Does nothing if the end was reported.
+        self.reporter.keep(ending, wrapper_died, "exec did not wait for the report");
     }
 
-    /// Reports what runs until the command has ended. Returns how, and whether the wrapper has died before.
+    /// Reports the running processes until the command ends. Returns how it ended, and whether the wrapper died first.
     async fn watch(&mut self) -> (Ending, bool) {
         let (mut wrapper_died, mut deadline) = (false, None);
         let keeping_up = self.reporter.keep_up(self.process.id());
@@ -157,21 +159,21 @@ impl Monitor {
                     None => break,
                 },
                 messages = self.wrapper.receive(), if !wrapper_died => if messages.is_none() {
-                    error!("the wrapper was killed; everything that the command has started is ended");
+                    error!("the wrapper was killed; ending everything that the command started");
                     wrapper_died = true;
                     deadline = Some(Instant::now() + self.grace + LAST_PATIENCE + OVERTIME);
                     signal(&self.process, Signal::CONT);
                 },
                 () = sleep_until(deadline) => {
-                    warn!("the supervisor does not end what it has started; it is killed");
+                    warn!("the supervisor does not end its descendants; killing it");
                     deadline = None;
                     signal(&self.process, Signal::KILL);
                 },
                 never = &mut keeping_up => match never {},
             }
         }
-        error!("the supervisor was killed; everything that the command has started is ended");
-        // The kernel has killed the command with it.
+        error!("the supervisor was killed; ending everything that the command started");
+        // The kernel has killed the command, too.
         let grace = self.grace;
         let ended = tokio::task::spawn_blocking(move || end_descendants(grace, &mut |_, _| {})).await;
         let ended = ended.unwrap_or_default();
@@ -188,7 +190,7 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// Completes when the wrapper has lost patience, or has died.
+/// Completes when the user loses patience, or the wrapper dies.
 async fn hurried(wrapper: &mut AwaitedSocket) {
     while wrapper.receive().await.is_some_and(|messages| !messages.contains(&Message::Hurry)) {}
 }
@@ -207,10 +209,10 @@ fn pid(number: u32) -> Option<Pid> {
     i32::try_from(number).ok().and_then(Pid::from_raw)
 }
 
-/// A control socket in the runtime.
+/// A control socket in the async runtime.
 struct AwaitedSocket {
     socket: ControlSocket,
-    /// The same, for the runtime: it says when there is something to read.
+    /// The same socket, for the runtime: it becomes readable when a message arrives.
     readiness: UnixStream,
 }
 
@@ -224,7 +226,7 @@ impl AwaitedSocket {
         self.socket.send(message);
     }
 
-    /// The next messages; `None` when the other end has died.
+    /// The next messages; `None` after the other end has died.
     async fn receive(&mut self) -> Option<Vec<Message>> {
         loop {
             self.readiness.readable().await.ok()?;

@@ -1,8 +1,8 @@
-//! systemd's notifications, from the command through the wrapper (sd_notify(3)).
+//! Forwards systemd notifications from the command through the wrapper (sd_notify(3)).
 //!
-//! systemd takes them from the process that it has started, and from no other unless `NotifyAccess=` says so. That process is
-//! the wrapper. So the command gets a socket of the wrapper's, and each message goes on from there, with the descriptors
-//! that it carries.
+//! systemd accepts them only from the process that it started, unless `NotifyAccess=` allows others. That process is
+//! the wrapper. So the command gets a socket of the wrapper, and the wrapper forwards each message with its
+//! descriptors.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Permissions};
@@ -26,13 +26,13 @@ use crate::clock::new_identity;
 /// The variable that names the socket.
 pub const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// The most bytes of a message; systemd takes 4096.
+/// The most bytes of a message; systemd accepts 4096.
 const LONGEST: usize = 16 * 1024;
 
 /// The most descriptors of a message (unix(7), SCM_MAX_FD).
 const MOST_DESCRIPTORS: usize = 253;
 
-/// A socket for the command, and the way on.
+/// A socket for the command, and the address of the service manager.
 #[derive(Debug)]
 pub struct NotifySocket {
     socket: UnixDatagram,
@@ -41,18 +41,17 @@ pub struct NotifySocket {
 }
 
 impl NotifySocket {
-    /// Listens in place of the service manager; `None` when there is none, or none that is reached by a socket of this
-    /// machine.
+    /// Listens in place of the service manager; `None` if there is none, or none with a socket on this machine.
     pub fn open() -> Option<NotifySocket> {
         let manager = address(&std::env::var_os(VARIABLE)?)?;
         NotifySocket::before(manager)
-            .inspect_err(|error| warn!(%error, "the command's notifications do not reach the service manager"))
+            .inspect_err(|error| warn!(%error, "cannot forward the command's notifications to the service manager"))
             .ok()
     }
 
     fn before(manager: SocketAddrUnix) -> io::Result<NotifySocket> {
         let folder = std::env::temp_dir().join(format!("plugin-registry-notify-{}", new_identity().simple()));
-        // The command may run as another account, and finds the socket by its name; no other account can list the folder.
+        // The command may run as another account, which finds the socket by its name but cannot list the folder.
         DirBuilder::new().mode(0o711).create(&folder)?;
         let bound = UnixDatagram::bind(folder.join("socket")).and_then(|socket| {
             fs::set_permissions(folder.join("socket"), Permissions::from_mode(0o777))?;
@@ -63,12 +62,12 @@ impl NotifySocket {
         Ok(NotifySocket { socket, folder, manager })
     }
 
-    /// What the command finds in [`VARIABLE`].
+    /// The value of [`VARIABLE`] for the command.
     pub fn path(&self) -> PathBuf {
         self.folder.join("socket")
     }
 
-    /// Passes on what has come.
+    /// Forwards the messages that have arrived.
     pub fn forward(&self) {
         while self.forward_one().is_ok() {}
     }
@@ -97,7 +96,7 @@ impl NotifySocket {
         let sent =
             sendmsg_addr(&self.socket, &self.manager, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL);
         if let Err(error) = sent {
-            warn!(%error, "a notification of the command does not reach the service manager");
+            warn!(%error, "cannot forward a notification of the command to the service manager");
         }
         Ok(())
     }
@@ -115,7 +114,7 @@ impl Drop for NotifySocket {
     }
 }
 
-/// The address that a variable names: a path, or an abstract name after `@`.
+/// The address in the variable: a path, or an abstract name after `@`.
 fn address(named: &OsString) -> Option<SocketAddrUnix> {
     match named.as_bytes() {
         [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name).ok(),

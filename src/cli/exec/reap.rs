@@ -1,4 +1,4 @@
-//! Ending all descendants of this process, wherever they have gone.
+//! Ends all descendants of this process, in any session or process group.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use tokio::time::Instant;
 use super::descendants::{Descendant, Descendants};
 use super::signals::send;
 
-/// How often they are counted.
+/// How often to count the descendants.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often processes are looked for that end by themselves when the command has: those that wait for the end of a pipe
-/// from it, as the resource tracker of Python's multiprocessing does. That is 200 ms, and more on a busy machine, where
-/// they need more.
+/// How often to look for processes that end by themselves after the command: they wait for the end of a pipe from it,
+/// as the resource tracker of Python's multiprocessing does. In total this takes 200 ms, and more on a busy machine,
+/// where these processes need more.
 const SETTLING: usize = 20;
 
-/// How long those that were killed may take to be gone: some wait for a disk or a GPU that does not answer.
+/// How long killed processes may take to disappear: some wait for a disk or a GPU that does not respond.
 pub const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What became of the descendants.
+/// The result of ending the descendants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many there were.
+    /// The number of descendants.
     pub found: usize,
-    /// How many there still are.
+    /// The number of descendants that remain.
     pub left: usize,
 }
 
-/// Ends what a command has left behind, after those have gone that end by themselves.
+/// Ends the processes that a command left behind, after those that end by themselves.
 pub fn end_left_behind(grace: Duration) -> Ended {
     let mut descendants = Descendants::open();
     for _ in 0..SETTLING {
@@ -42,11 +42,11 @@ pub fn end_left_behind(grace: Duration) -> Ended {
     end_descendants(grace, &mut |_, _| {})
 }
 
-/// Asks every descendant to end (SIGTERM), and kills those that are still there after `grace`. `ended` is called for each child
-/// that ends.
+/// Sends SIGTERM to every descendant, and kills those that remain after `grace`. Calls `ended` for each child that
+/// ends.
 ///
-/// This process must be their subreaper: each that has lost its parent is then a child of it. What they
-/// start meanwhile is ended, too.
+/// This process must be their subreaper, so that each orphan becomes its child. This also ends the processes that they
+/// start meanwhile.
 pub fn end_descendants(grace: Duration, ended: &mut dyn FnMut(Pid, WaitStatus)) -> Ended {
     let mut descendants = Descendants::open();
     let begun = Instant::now();
@@ -65,7 +65,7 @@ pub fn end_descendants(grace: Duration, ended: &mut dyn FnMut(Pid, WaitStatus)) 
                 }
             } else if asked.insert(one) {
                 signal(one, Signal::TERM);
-                // One that is stopped would not receive it.
+                // A stopped process would not receive SIGTERM.
                 signal(one, Signal::CONT);
             }
         }

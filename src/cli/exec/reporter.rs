@@ -41,13 +41,13 @@ pub struct Reporter {
     registered: bool,
     /// Processes that the registry has.
     reported: BTreeSet<Pid>,
-    /// Processes that the registry may have: the request was sent, and its answer has not come.
+    /// Processes that the registry may have: the request was sent, and no response has arrived.
     perhaps_reported: BTreeSet<Pid>,
     /// Processes that run.
     running: BTreeSet<Pid>,
     failures: u32,
     next_try: Instant,
-    /// Whether the end was reported, or kept.
+    /// Whether the end was reported or kept.
     is_reported: bool,
 }
 
@@ -61,8 +61,8 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// When the flags are wrong. What they say is checked here, by the rules of a registry: no answer of a registry keeps
-    /// a command from running.
+    /// If a flag is invalid. This applies the rules of the registry here, because no response of a registry may keep a
+    /// command from running.
     pub fn new(args: &ExecArgs) -> anyhow::Result<Reporter> {
         let name = |flag: &str, text: &str| Name::new(text).map_err(|wrong| anyhow::anyhow!("--{flag} {wrong}"));
         let key = PluginKey { category: name("category", &args.category)?, name: name("name", &args.name)? };
@@ -79,9 +79,9 @@ impl Reporter {
             "host": host,
             "labels": labels,
         });
-        Registration::read(plugin.clone()).context("the flags make no plugin")?;
+        Registration::read(plugin.clone()).context("the flags describe no valid plugin")?;
         let holder = format!("exec {} (process {})", key.unique_id(), std::process::id());
-        // What the registry takes for a holder's name is 256 characters.
+        // A holder's name has at most 256 characters.
         let holder = holder.chars().take(256).collect();
         Ok(Reporter {
             client: args.connection.client()?,
@@ -101,22 +101,22 @@ impl Reporter {
         })
     }
 
-    /// The same reporter, whose requests are part of traces.
+    /// The same reporter, with traced requests.
     #[must_use]
     pub fn from_origin(self, origin: Origin) -> Reporter {
         Reporter { client: self.client.from_origin(origin), ..self }
     }
 
-    /// Registers before the command is started, if the registry answers. If it does not, or refuses, it is tried again.
+    /// Registers before the command starts, if the registry responds. If it does not respond or refuses, `run` retries.
     pub async fn begin(&mut self) {
         match timeout(START, self.register()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.put_off(&error.with_causes()),
-            Err(_) => self.put_off("the registry does not answer"),
+            Err(_) => self.put_off("the registry does not respond"),
         }
     }
 
-    /// Reports the descendants of `supervisor`, for as long as it is polled.
+    /// Reports the descendants of `supervisor`, as long as it is polled.
     pub async fn keep_up(&mut self, supervisor: Pid) -> Infallible {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +124,7 @@ impl Reporter {
         let mut before = BTreeSet::new();
         loop {
             ticks.tick().await;
-            // Without /proc, only the lease is kept.
+            // Without /proc, this only renews the lease.
             let now: Vec<Pid> =
                 descendants.of(supervisor).unwrap_or_default().into_iter().map(|one| one.shown).collect();
             // The command itself at once; what lives for less than a second is not worth a revision.
@@ -141,7 +141,7 @@ impl Reporter {
     }
 
     /// Reports the end: no process runs, how the command ended, and the lease is released. If the registry cannot be
-    /// reached or refuses it, the end is kept.
+    /// reached or refuses the report, this keeps it.
     pub async fn end(&mut self, ending: Ending, wrapper_died: bool) {
         if ending.still_there == 0 {
             self.running.clear();
@@ -159,13 +159,13 @@ impl Reporter {
                     tokio::time::sleep(FIRST_PAUSE).await;
                 }
                 Ok(Err(error)) => break error.with_causes(),
-                Err(_) => break "the registry does not answer".to_owned(),
+                Err(_) => break "the registry does not respond".to_owned(),
             }
         };
         self.keep(ending, wrapper_died, &why);
     }
 
-    /// Keeps the end for the next `exec` or the agent, unless it was reported or kept already.
+    /// Keeps the end for the next `exec` or the agent, unless it was already reported or kept.
     pub fn keep(&mut self, ending: Ending, wrapper_died: bool, why: &str) {
         if std::mem::replace(&mut self.is_reported, true) {
             return;
@@ -189,16 +189,16 @@ impl Reporter {
         };
         match self.spool.as_ref().map(|spool| spool.keep(&report)) {
             Some(Ok(())) => {
-                warn!("the end of the command is kept, and reported later by the next `exec` or the agent: {why}");
+                warn!("kept the end of the command; the next `exec` or the agent reports it: {why}");
             }
-            Some(Err(error)) => warn!(%error, "the end of the command is neither reported nor kept: {why}"),
+            Some(Err(error)) => warn!(%error, "can neither report nor keep the end of the command: {why}"),
             None => warn!(
-                "the end of the command is not reported, and there is no folder to keep it in (--unreported names one): {why}"
+                "cannot report the end of the command, and no folder is set for keeping it; set one with --unreported: {why}"
             ),
         }
     }
 
-    /// Reports the ends of earlier commands that were kept, for as long as it is polled.
+    /// Reports the kept ends of earlier commands, as long as it is polled.
     pub fn catch_up(&self) -> impl Future<Output = ()> + use<> {
         let (client, spool) = (self.client.clone(), self.spool.clone());
         async move {
@@ -218,7 +218,7 @@ impl Reporter {
         if let Some(held) = &self.lease {
             match self.client.release_lease(&held.lease.lease_id).await {
                 Ok(()) => {}
-                // It was released by another client.
+                // Another client released it.
                 Err(error) if matches!(error.status(), Some(404 | 409 | 410)) => {}
                 Err(error) => return Err(error),
             }
@@ -247,7 +247,7 @@ impl Reporter {
             fields.insert("lease_id".into(), json!(lease));
         }
         if !self.client.register_new(&plugin).await? {
-            // The plugin exists. Processes of an earlier run stay: they may still run.
+            // The plugin exists. Processes of an earlier run stay, because they may still run.
             let mut patch = json!({ "lease_id": lease, "labels": plugin.get("labels"), "host": plugin.get("host") });
             if let Some(labels) = patch.get_mut("labels").and_then(Value::as_object_mut) {
                 labels.insert("exec.exit".into(), Value::Null);
@@ -272,7 +272,7 @@ impl Reporter {
                 held.renew_at = renewal(&lease);
                 self.verify().await
             }
-            // It was released by another client, or the registry has another store now: begin anew.
+            // Another client released the lease, or the registry has another store now, so exec takes a new lease.
             Err(error) if matches!(error.status(), Some(404 | 409)) => {
                 warn!("the registry does not know the lease; exec takes a new one: {error}");
                 self.lease = None;
@@ -284,7 +284,7 @@ impl Reporter {
         }
     }
 
-    /// Finds out whether the registry still has what was reported: another client may have removed the plugin, or
+    /// Checks that the registry still has the plugin and its processes. Another client may have removed the plugin, or
     /// released its processes, while they run.
     async fn verify(&mut self) -> Result<(), ClientError> {
         if !self.registered {
@@ -293,7 +293,7 @@ impl Reporter {
         let plugin = match self.client.plugin(&self.unique_id).await {
             Ok(plugin) => plugin,
             Err(error) if error.status() == Some(404) => {
-                warn!(plugin = self.unique_id, "the plugin was removed while its command runs; it is registered again");
+                warn!(plugin = self.unique_id, "the plugin was removed while its command runs; registering it again");
                 self.registered = false;
                 self.reported.clear();
                 return Ok(());
@@ -310,18 +310,18 @@ impl Reporter {
             warn!(
                 plugin = self.unique_id,
                 processes = before - self.reported.len(),
-                "processes of the command were released while they run; they are reported again"
+                "processes of the command were released while they run; reporting them again"
             );
         }
         if plugin.get("lease_id").is_none_or(Value::is_null) {
-            warn!(plugin = self.unique_id, "the plugin has lost its lease while its command runs; it gets it again");
+            warn!(plugin = self.unique_id, "the plugin lost its lease while its command runs; attaching it again");
             self.registered = false;
         }
         Ok(())
     }
 
-    /// Adds processes that have started, and removes those that have ended. Processes that other clients hold under this
-    /// name stay.
+    /// Adds the processes that have started, and removes those that have ended. Processes that other clients reported
+    /// under this name stay.
     async fn report_pids(&mut self) -> Result<(), ClientError> {
         let come: Vec<Pid> = self.running.difference(&self.reported).copied().collect();
         if !come.is_empty() {
@@ -334,7 +334,7 @@ impl Reporter {
         for pid in gone {
             match self.client.remove_pid(&self.unique_id, pid).await {
                 Ok(()) => {}
-                // Another caller released the PID first.
+                // Another client removed it first.
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(error),
             }
@@ -346,7 +346,7 @@ impl Reporter {
 
     fn put_off(&mut self, why: &str) {
         if self.failures == 0 {
-            warn!("{why}; the command runs all the same, and exec reports it later");
+            warn!("{why}; the command runs nevertheless, and exec reports it later");
         }
         self.failures = self.failures.saturating_add(1);
         self.next_try = Instant::now() + pause(self.failures);

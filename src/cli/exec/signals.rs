@@ -1,8 +1,8 @@
-//! Signals without handlers: every signal is blocked and read from a descriptor (signalfd(2)).
+//! Signals without handlers: blocks every signal, and reads signals from a descriptor (signalfd(2)).
 //!
-//! A handler would change the disposition that this process was started with, and a command that is started afterwards
-//! would find the default in place of *ignored*. A blocked signal is queued even if it is ignored (sigaction(2)), so
-//! nohup(1) and the background jobs of scripts keep what they have set, and the command still receives what it handles.
+//! A handler would change the inherited disposition, and a command that is started afterwards would find the default
+//! instead of *ignored*. The kernel queues a blocked signal even if it is ignored (sigaction(2)). So nohup(1) and the
+//! background jobs of scripts keep their dispositions, and the command still receives the signals that it handles.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,25 +12,25 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::{Pid, getpid, kill_process};
 
-/// The signals by which the kernel reports a fault of this very process. They are never blocked.
+/// The signals by which the kernel reports a fault of this process. They are never blocked.
 const FAULTS: [Signal; 6] =
     [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGSYS];
 
-/// A signal that this process was sent.
+/// A signal that this process received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     /// Its number.
     pub signal: i32,
-    /// The process that has sent it; 0 for the kernel, as when a key was pressed.
+    /// The sender's process id; 0 for the kernel, as after a key press.
     pub sender: u32,
 }
 
-/// Blocks all signals but faults in this thread, and in all threads and processes that it starts. Returns what was
-/// blocked before.
+/// Blocks all signals except faults in this thread, and in all threads and processes that it starts. Returns the
+/// signals that were blocked before.
 ///
 /// # Errors
 ///
-/// When the system refuses.
+/// If the system refuses.
 pub fn block() -> io::Result<Blocked> {
     let before = SigSet::thread_get_mask()?;
     blockable().thread_set_mask()?;
@@ -45,21 +45,21 @@ fn blockable() -> SigSet {
     signals
 }
 
-/// The signals that a process was started with as blocked.
+/// The signals that were blocked when the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocked(SigSet);
 
 impl Blocked {
-    /// Blocks these and no others.
+    /// Blocks only these signals.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn restore(self) -> io::Result<()> {
         Ok(self.0.thread_set_mask()?)
     }
 
-    /// The word for the command line.
+    /// The word on the command line.
     pub fn as_word(self) -> String {
         let numbers: Vec<String> = self.0.iter().map(|signal| (signal as i32).to_string()).collect();
         numbers.join(",")
@@ -84,16 +84,16 @@ impl FromStr for Blocked {
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Reads signals; [`block`] comes first.
+    /// Reads signals; call [`block`] first.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptor left.
+    /// If the system has no descriptor left.
     pub fn new() -> io::Result<Signals> {
         Ok(Signals(SignalFd::with_flags(&blockable(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    /// The next signal; `None` when none waits.
+    /// The next signal; `None` if none is waiting.
     pub fn next(&self) -> Option<Received> {
         let info = self.0.read_signal().ok().flatten()?;
         let signal = i32::try_from(info.ssi_signo).ok()?;
@@ -107,7 +107,7 @@ impl AsFd for Signals {
     }
 }
 
-/// Returns true if and only if this process was started with SIGCHLD ignored: then the kernel keeps no exit status of
+/// Returns true if and only if this process was started with SIGCHLD ignored. Then the kernel keeps no exit status of
 /// its children (wait(2)).
 pub fn ignores_child_signals() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -116,27 +116,27 @@ pub fn ignores_child_signals() -> bool {
     mask >> (Signal::SIGCHLD as i32 - 1) & 1 == 1
 }
 
-/// Gives a signal a handler that does nothing, in place of *ignored*. The handler lasts until this process or its
-/// successor calls execve(2), which puts the default in its place.
+/// Replaces *ignored* by a handler that does nothing. The handler lasts until this process calls execve(2), which
+/// restores the default.
 ///
 /// # Errors
 ///
-/// When the system refuses.
+/// If the system refuses.
 pub fn handle(signal: Signal) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _within = runtime.enter();
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(signal as i32)).map(drop)
 }
 
-/// Stops this process as `signal` stops one. The shell that has started it then sees why.
+/// Stops this process by `signal`, so that the shell sees the reason.
 pub fn stop_by(signal: i32) {
     let Ok(signal) = Signal::try_from(signal) else { return };
     if signal == Signal::SIGSTOP {
         let _ignored = raise(signal);
         return;
     }
-    // Blocked, it merges with one from the keyboard that has not been read: they must not stop this process twice. And
-    // a SIGCONT that comes before it is unblocked takes it away, as it should.
+    // While it is blocked, the signal merges with an unread one from the keyboard, so the two stop this process once. A
+    // SIGCONT that arrives before the unblocking cancels the signal, as it should.
     let Some(number) = rustix::process::Signal::from_named_raw(signal as i32) else { return };
     let _ignored = kill_process(getpid(), number);
     let mut one = SigSet::empty();
@@ -145,26 +145,26 @@ pub fn stop_by(signal: i32) {
     let _ignored = one.thread_block();
 }
 
-/// Ends this process by `signal`, as its command was ended; returns when the signal does not end it.
+/// Ends this process by `signal`, as the command ended; returns if the signal does not end it.
 pub fn die_by(signal: i32) {
     let Ok(signal) = Signal::try_from(signal) else { return };
-    // The command has left its memory to a debugger, if it should; that of this process is of no use.
+    // The command has dumped its own core if it should; a core of this process is useless.
     let _ignored = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let mut one = SigSet::empty();
     one.add(signal);
     let _ignored = one.thread_unblock();
-    // Rust's handler of faults puts the default in its place at the first one, and returns.
+    // At the first fault, Rust's handler restores the default and returns.
     let _ignored = raise(signal);
     let _ignored = raise(signal);
 }
 
-/// Sends a signal to a process. One that has ended is what most signals ask for.
+/// Sends a signal to a process. Ignores that the process may have ended.
 pub fn send(pid: Pid, signal: i32) {
     if let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
         let _ignored = kill_process(pid, signal);
         return;
     }
-    // No safe function sends a real-time signal: the shell does.
+    // No safe function sends a real-time signal, so this uses the shell.
     let script = format!("kill -{signal} {}", pid.as_raw_nonzero());
     drop(std::process::Command::new("/bin/sh").args(["-c", &script]).status());
 }

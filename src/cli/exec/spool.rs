@@ -1,7 +1,7 @@
-//! The end of a command that could not be reported: kept in a file, until the registry can be reached.
+//! Keeps the end of a command that could not be reported in a file, until the registry can be reached.
 //!
-//! The next `exec` or the agent of the same account delivers it to the same registry. Delivering it twice does no harm,
-//! so there is no lock. No file has a secret in it.
+//! The next `exec` or the agent of the same account delivers it to the same registry. A second delivery does no harm,
+//! so there is no lock. The files hold no secrets.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,14 +19,14 @@ use domain::plugin::Pid;
 /// How many reports are kept at most.
 const MOST: usize = 10_000;
 
-/// The end of a command, as it is kept.
+/// The kept end of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unreported {
     /// The address of the registry.
     pub server: String,
     /// The plugin.
     pub unique_id: String,
-    /// What to register, if the plugin was never registered.
+    /// The plugin to register, if it was never registered.
     pub plugin: Value,
     /// Whether the registry has the plugin, with our lease.
     pub is_registered: bool,
@@ -39,7 +39,7 @@ pub struct Unreported {
 }
 
 impl Unreported {
-    /// Delivers it. A plugin that has another lease by now has another holder, which reports it: it stays as it is.
+    /// Delivers the end. If the plugin has another lease by now, another process reports it, so this changes nothing.
     async fn deliver(&self, client: &Client) -> Result<(), ClientError> {
         if let Some(lease) = &self.lease_id {
             known(client.release_lease(lease).await)?;
@@ -63,7 +63,7 @@ impl Unreported {
     }
 }
 
-/// What the registry has answered, if it knows what was asked for: what is gone needs no end.
+/// The registry's response, if the resource still exists. A removed resource needs no end.
 fn known<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -89,7 +89,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When it cannot be written, or too many wait already.
+    /// If it cannot be written, or too many ends wait already.
     pub fn keep(&self, report: &Unreported) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         if fs::read_dir(&self.0)?.count() >= MOST {
@@ -104,23 +104,23 @@ impl Spool {
         File::open(&self.0)?.sync_all()
     }
 
-    /// Delivers to a registry all that is kept for it, until it cannot be reached.
+    /// Delivers all kept ends for a registry, until the registry cannot be reached.
     pub async fn deliver(&self, client: &Client) {
         for (path, report) in self.waiting(client.server().as_str()) {
             match report.deliver(client).await {
                 Ok(()) => info!(plugin = report.unique_id, "the end of an earlier command was reported"),
                 Err(error) if error.may_pass() || error.status().is_none() => return,
-                // An agent's token does not allow it, or this one was revoked; the next `exec` may have another.
+                // The token is an agent's, or was revoked; the next `exec` may have another.
                 Err(error) if matches!(error.status(), Some(401 | 403)) => {
                     debug!(
                         plugin = report.unique_id,
-                        "the end of an earlier command stays, for another token to report: {error}"
+                        "kept the end of an earlier command for another token to report: {error}"
                     );
                     continue;
                 }
                 Err(error) => warn!(plugin = report.unique_id, "the end of an earlier command was refused: {error}"),
             }
-            // Another process may have delivered it first.
+            // Another process may have removed the file.
             drop(fs::remove_file(path));
         }
     }

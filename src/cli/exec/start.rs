@@ -1,6 +1,6 @@
-//! The starter: what has to be done between fork and execve, done by a process of its own.
+//! The starter: the steps between fork and execve, in a process of their own.
 //!
-//! In the place of a hook that runs in the forked child, which no safe code can be.
+//! It replaces a hook in the forked child, which safe code cannot run.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,22 +13,22 @@ use rustix::process::{Pid, Signal, getpid, getppid, kill_process, set_parent_pro
 use super::signals::Blocked;
 use super::{CANNOT_RUN, NOT_FOUND, OWN_FAILURE, complain};
 
-/// Variables in which systemd addresses a process by its id. systemd knows the wrapper only.
+/// Variables by which systemd addresses a process id. systemd knows only the wrapper.
 const ADDRESSED: [&str; 3] = ["LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"];
 
-/// The same by the inode of a pidfd (sd_listen_fds(3)). They are optional.
+/// As [`ADDRESSED`], by the inode of a pidfd (sd_listen_fds(3)). They are optional.
 const ADDRESSED_BY_PIDFD: [&str; 2] = ["LISTEN_PIDFDID", "WATCHDOG_PIDFDID"];
 
-/// The flags that the supervisor gives to the starter.
+/// The flags that the supervisor passes to the starter.
 #[derive(Debug, Clone, Args)]
 pub struct StartArgs {
-    /// Which process must still be the parent.
+    /// The process that must still be the parent.
     #[arg(long)]
     supervisor: i32,
-    /// The process that the user has started.
+    /// The process that the user started.
     #[arg(long)]
     wrapper: u32,
-    /// The signals that it was started with as blocked.
+    /// The signals that were blocked when the wrapper started.
     #[arg(long, default_value = "")]
     blocked: Blocked,
     /// Stop (SIGSTOP) until the supervisor can receive the exit status of this process.
@@ -42,7 +42,7 @@ pub struct StartArgs {
 pub fn become_command(args: &StartArgs) -> ExitCode {
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(OWN_FAILURE) };
     if let Err(error) = prepare(args) {
-        complain(&format!("the command could not be prepared: {error}"));
+        complain(&format!("cannot prepare the command: {error}"));
         return ExitCode::from(OWN_FAILURE);
     }
     let error = execute(program, rest, args.wrapper);
@@ -56,11 +56,11 @@ fn prepare(args: &StartArgs) -> io::Result<()> {
     }
     // It stays over execve, unless the command is set-user-ID (PR_SET_PDEATHSIG(2const)).
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The supervisor may have died before that.
+    // The supervisor may have died before prctl(2).
     if getppid() != Pid::from_raw(args.supervisor) {
-        return Err(io::Error::other("the supervisor has died"));
+        return Err(io::Error::other("the supervisor died"));
     }
-    // Last: until now, this process is one of ours.
+    // This comes last, because until now this process blocks signals like the others of `exec`.
     args.blocked.restore()
 }
 
@@ -73,11 +73,11 @@ fn execute(program: &OsStr, rest: &[OsString], wrapper: u32) -> io::Error {
             None => command.env_remove(name),
         };
     }
-    // It gives SIGPIPE its default back, which Rust has taken away, and keeps what is blocked and ignored.
+    // `exec` restores the default of SIGPIPE, which Rust ignores, and keeps blocked and ignored signals.
     command.exec()
 }
 
-/// What has to change in the environment so that it speaks of this process; `None` for what is removed.
+/// The changes after which the environment addresses this process; `None` for a variable to remove.
 fn readdressed(wrapper: u32) -> Vec<(&'static str, Option<String>)> {
     let wrapper = wrapper.to_string();
     let is_addressed = |name: &&str| std::env::var_os(name).is_some_and(|pid| *pid == *wrapper);

@@ -1,9 +1,9 @@
-//! The supervisor: parent of the command, subreaper of all that it starts, and their end when the wrapper or the monitor
+//! The supervisor: parent of the command, and subreaper of its descendants. It ends them if the wrapper or the monitor
 //! dies.
 //!
-//! It stays in the process group and the session in which the command is, with every signal blocked. A signal that it was
-//! sent, too, was sent to the group (by the keyboard, or by a shell to its job) or to all processes of the control group
-//! (by systemd): the command has it already, and does not get it twice.
+//! It stays in the process group and the session of the command, and blocks every signal. If the supervisor receives a
+//! copy of the wrapper's signal, the sender signalled the whole group (the keyboard, or a shell its job) or the whole
+//! control group (systemd). Then the command has the signal already, and does not get it twice.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -26,16 +26,16 @@ use super::reap::{Ended, end_descendants, end_left_behind};
 use super::signals::{self, Blocked, Received, Signals, send};
 use super::{OWN_FAILURE, SignalTarget, complain, own_program, set_process_name};
 
-/// How long a signal waits for its copy at the supervisor. A whole control group takes systemd some milliseconds.
+/// How long a signal waits for its copy at the supervisor. systemd takes some milliseconds for a whole control group.
 const COPY: Duration = Duration::from_millis(20);
 
-/// How long the copy is remembered.
+/// How long the supervisor remembers a copy.
 const MEMORY: Duration = Duration::from_secs(1);
 
 /// The signals by which a terminal stops processes.
 const JOB_CONTROL: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
-/// The flags that the monitor gives to the supervisor.
+/// The flags that the monitor passes to the supervisor.
 #[derive(Debug, Clone, Args)]
 pub struct SupervisorArgs {
     #[arg(long)]
@@ -57,20 +57,21 @@ pub struct SupervisorArgs {
     command: Vec<OsString>,
 }
 
-/// Runs the command when the monitor says so, and waits until it and all that it has started have ended.
+/// Runs the command when the monitor sends [`Message::Start`], and waits until the command and its descendants have
+/// ended.
 ///
 /// # Errors
 ///
-/// When the system refuses what it needs.
+/// If a system call fails.
 pub fn run(args: &SupervisorArgs) -> anyhow::Result<()> {
-    signals::block().context("signals cannot be blocked")?;
+    signals::block().context("cannot block signals")?;
     set_process_name(c"exec-supervisor");
     let inherited = InheritedFiles::find();
-    // One that was stopped wakes up when the monitor dies, and sees it.
+    // The kernel wakes a stopped supervisor when the monitor dies.
     set_parent_process_death_signal(Some(Signal::CONT))?;
     set_child_subreaper(Some(getpid())).context("the supervisor is no subreaper")?;
     let mut supervisor = Supervisor {
-        signals: Signals::new().context("signals cannot be read")?,
+        signals: Signals::new().context("cannot read signals")?,
         wrapper: ControlSocket::call(&args.wrapper_socket).context("the wrapper does not listen")?,
         monitor: ControlSocket::call(&args.monitor_socket).context("the monitor does not listen")?,
         args: args.clone(),
@@ -91,15 +92,15 @@ struct Supervisor {
     monitor: ControlSocket,
     inherited: Option<InheritedFiles>,
     command: Option<Pid>,
-    /// Signals that the wrapper was sent.
+    /// Signals that the wrapper received.
     to_forward: VecDeque<ToForward>,
-    /// Signals that this process was sent itself.
+    /// Signals that this process received itself.
     copies: Vec<(Received, Instant)>,
 }
 
 struct ToForward {
     received: Received,
-    /// When it is forwarded unless its copy has come; at once for one that is older than the command.
+    /// When to forward it, unless its copy arrives. A signal from before the start of the command is due at once.
     due: Instant,
 }
 
@@ -132,11 +133,11 @@ impl Supervisor {
         }
     }
 
-    /// Waits until there is something to do.
+    /// Waits for the next event.
     fn wait(&self) -> anyhow::Result<()> {
         let next = self.to_forward.front().filter(|_| self.command.is_some());
         let timeout = next.map(|next| next.due.saturating_duration_since(Instant::now()));
-        // A millisecond more, so that it is due.
+        // One more millisecond, so that the time has come.
         let timeout = timeout.and_then(|rest| Timespec::try_from(rest + Duration::from_millis(1)).ok());
         let mut files = [
             PollFd::new(&self.signals, PollFlags::IN),
@@ -150,7 +151,7 @@ impl Supervisor {
     }
 
     fn remember(&mut self, received: Received) {
-        // The others of us wake this process by SIGCONT.
+        // The wrapper and the monitor wake this process by SIGCONT.
         let is_ours = [self.args.wrapper, self.args.monitor].contains(&received.sender);
         if self.command.is_some() && !is_ours && received.signal != Signal::CHILD.as_raw() {
             self.copies.push((received, Instant::now()));
@@ -165,7 +166,7 @@ impl Supervisor {
             if let Some(copy) = self.copies.iter().position(|(copy, _)| *copy == received) {
                 self.copies.remove(copy);
             } else if received.sender == 0 && JOB_CONTROL.iter().any(|signal| signal.as_raw() == received.signal) {
-                // The kernel sends these to the whole process group. The copy may have been taken away by SIGCONT.
+                // The kernel sends these to the whole process group. SIGCONT may have cancelled the copy.
             } else if due <= now {
                 self.signal(command, received.signal);
             } else {
@@ -196,13 +197,14 @@ impl Supervisor {
         if has_no_status {
             starter.arg("--wait");
         }
-        let child = starter.arg("--").args(&self.args.command).spawn().context("the command cannot be started")?;
+        let child = starter.arg("--").args(&self.args.command).spawn().context("cannot start the command")?;
         let command =
             i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the command has no process id")?;
         if has_no_status {
-            // The starter has taken over what this process was started with, and the command will. Only now may it end.
+            // The starter has inherited the dispositions, which the command inherits. Only now may this process change
+            // its own.
             signals::handle(NamedSignal::SIGCHLD)?;
-            waitpid(Some(command), WaitOptions::UNTRACED).context("the command has ended before it was started")?;
+            waitpid(Some(command), WaitOptions::UNTRACED).context("the command ended before its start")?;
             send(command, Signal::CONT.as_raw());
         }
         self.command = Some(command);
@@ -213,11 +215,11 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Collects those that have ended; returns how the command has, when it has.
+    /// Collects the children that have ended; returns how the command ended, if it has.
     fn collect(&mut self) -> Option<Ending> {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
         while let Ok(Some((pid, status))) = wait(options) {
-            // The others were left behind by their parents.
+            // The others are orphans.
             if self.command != Some(pid) {
                 continue;
             }
@@ -235,9 +237,10 @@ impl Supervisor {
         None
     }
 
-    /// Nothing must run on without a process that reports it and one that the user can signal.
+    /// Ends everything: without the wrapper or the monitor, no process reports the command, or none receives the user's
+    /// signals.
     fn end_everything(&mut self) -> Ending {
-        // One that was stopped cannot report.
+        // A stopped monitor cannot report.
         if let Some(monitor) = i32::try_from(self.args.monitor).ok().and_then(Pid::from_raw)
             && rustix::process::getppid() == Some(monitor)
         {

@@ -1,7 +1,7 @@
-//! The wrapper: the process that the user has started, and that ends as the command has ended.
+//! The wrapper: the process that the user starts, and that ends as the command ends.
 //!
-//! It does what only this process can do: a user signals it, a shell stops and continues it and waits for it, systemd
-//! takes notifications from it.
+//! It does the work that only this process can do. The user signals it, a shell stops, continues and waits for it, and
+//! systemd accepts notifications from it.
 
 use std::io;
 use std::process::Child;
@@ -22,32 +22,31 @@ use super::signals::{self, Blocked, Received, Signals, send};
 use super::{ExecArgs, OWN_FAILURE, OWN_FAILURE_ENDING, own_program};
 use crate::liveness::stat::Stat;
 
-/// How much longer than the patience of the user the monitor may take to report the end.
+/// How much longer than the user's patience the monitor may take to report the end.
 const OVERTIME: Duration = Duration::from_secs(10);
 
-/// How long after a signal the supervisor is checked.
+/// How long after a signal to check whether the supervisor is stopped.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// The signals by which a user says that it takes too long.
+/// The signals by which a user ends the wait for the report.
 const IMPATIENT: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
-/// Runs the command, and returns how it has ended.
+/// Runs the command, and returns how it ended.
 ///
 /// # Errors
 ///
-/// When it cannot be started at all.
+/// If the command cannot be started.
 pub fn run(args: &ExecArgs, blocked: Blocked, inherited: InheritedFiles) -> anyhow::Result<Ending> {
     set_child_subreaper(Some(getpid())).context("this process is no subreaper")?;
-    let signals = Signals::new().context("signals cannot be read")?;
+    let signals = Signals::new().context("cannot read signals")?;
     let notifications = NotifySocket::open();
-    let listener = Listener::new().context("there is no socket for the monitor")?;
-    let mut process =
-        spawn_monitor(&listener, blocked, notifications.as_ref()).context("the monitor cannot be started")?;
+    let listener = Listener::new().context("cannot create a socket for the monitor")?;
+    let mut process = spawn_monitor(&listener, blocked, notifications.as_ref()).context("cannot start the monitor")?;
     inherited.release();
     if Descendants::open().are_hidden() {
-        warn!("there is no /proc: what the command leaves behind cannot be found, and runs on");
+        warn!("there is no /proc, so exec cannot find processes that the command leaves behind; they keep running");
     }
-    // One that has ended before has said why.
+    // A monitor that has ended has logged the reason.
     let Some(mut monitor) = listener.call_of(&mut process) else { return Ok(OWN_FAILURE_ENDING) };
     let Some(supervisor_pid) = supervisor_of(&mut monitor)? else { return Ok(OWN_FAILURE_ENDING) };
     let Some(supervisor) = listener.call_by(supervisor_pid, || monitor.receive().is_some()) else {
@@ -72,7 +71,7 @@ fn spawn_monitor(listener: &Listener, blocked: Blocked, notifications: Option<&N
     let mut monitor = own_program("exec-monitor");
     monitor.args(["exec-monitor", "--wrapper-socket", &listener.name, "--wrapper", &std::process::id().to_string()]);
     monitor.args(["--blocked", &blocked.as_word()]);
-    // What the user has said, after the name of this program and `exec`.
+    // The user's arguments, after the name of this program and `exec`.
     monitor.args(std::env::args_os().skip(2));
     if let Some(notifications) = notifications {
         monitor.env(notify_socket::VARIABLE, notifications.path());
@@ -80,7 +79,7 @@ fn spawn_monitor(listener: &Listener, blocked: Blocked, notifications: Option<&N
     monitor.spawn()
 }
 
-/// The process id of the supervisor; `None` when the monitor has ended before.
+/// The process id of the supervisor; `None` if the monitor ended first.
 fn supervisor_of(monitor: &mut ControlSocket) -> anyhow::Result<Option<u32>> {
     loop {
         poll(&mut [PollFd::new(&*monitor, PollFlags::IN)], None).context("the wrapper cannot wait")?;
@@ -98,15 +97,15 @@ struct Wrapper<'a> {
     signals: Signals,
     notifications: Option<NotifySocket>,
     process: Child,
-    /// `None` when it has ended, or was killed.
+    /// `None` after the monitor has ended or was killed.
     monitor: Option<ControlSocket>,
-    /// The same.
+    /// `None` after the supervisor has ended or was killed.
     supervisor: Option<ControlSocket>,
     supervisor_pid: u32,
     ending: Option<Ending>,
-    /// When the monitor must have reported the end.
+    /// The time by which the monitor must have reported the end.
     deadline: Option<Instant>,
-    /// When it is checked that the supervisor is not stopped, after a signal was passed to it.
+    /// When to check that the supervisor is not stopped, after a signal was forwarded to it.
     look_at: Option<Instant>,
 }
 
@@ -123,14 +122,14 @@ impl Wrapper<'_> {
                 notifications.forward();
             }
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                warn!("the monitor does not report the end; it is killed");
+                warn!("the monitor does not report the end; killing it");
                 self.deadline = None;
                 drop(self.process.kill());
             }
             if self.look_at.is_some_and(|at| at <= Instant::now()) {
                 self.look_at = None;
-                // One that was stopped cannot forward. One that runs must not receive SIGCONT, which takes away a SIGTSTP
-                // that it has not read.
+                // A stopped supervisor cannot forward. A running one must not receive SIGCONT, which would cancel a
+                // SIGTSTP that it has not read.
                 if is_stopped(self.supervisor_pid) {
                     wake(self.supervisor_pid);
                 }
@@ -180,14 +179,14 @@ impl Wrapper<'_> {
         let Some(supervisor) = &mut self.supervisor else { return };
         let Some(messages) = supervisor.receive() else {
             self.supervisor = None;
-            // It may have been killed, and a monitor that was stopped would not see it.
+            // The supervisor may have been killed, and a stopped monitor would not notice.
             wake(self.process.id());
             return;
         };
         for message in messages {
             match message {
                 Message::Stopped(signal) => {
-                    // The copies of the wrapper are read first: they must not be taken for later ones.
+                    // Read the wrapper's own copies first, so that they do not count as later signals.
                     while let Some(received) = self.signals.next() {
                         self.forward(received);
                     }
@@ -204,7 +203,7 @@ impl Wrapper<'_> {
         let Some(messages) = monitor.receive() else {
             self.monitor = None;
             if self.ending.is_none() {
-                error!("the monitor was killed; everything that the command has started is ended");
+                error!("the monitor was killed; ending everything that the command started");
                 wake(self.supervisor_pid);
             }
             return;
@@ -218,17 +217,17 @@ impl Wrapper<'_> {
 
     fn has_ended(&mut self, ending: Ending) {
         if self.monitor.is_none() {
-            // It has said that everything was ended, and not by the command.
+            // The wrapper has already logged that everything is ended, and not by the command.
             self.ending = Some(Ending { code: OWN_FAILURE, signal: 0, ..ending });
             return;
         }
         self.ending = Some(ending);
         self.deadline = Some(Instant::now() + Duration::from_secs(self.args.report_patience) + OVERTIME);
-        // One that was stopped could not report it.
+        // A stopped monitor could not report the end.
         wake(self.process.id());
     }
 
-    /// Supervisor and monitor were killed, and the kernel has killed the command with them: ends all others.
+    /// Supervisor and monitor were killed, and the kernel has killed the command: ends the other descendants.
     fn alone(&self) -> Ending {
         error!("the supervisor was killed, too");
         let ended = end_descendants(Duration::from_secs(self.args.grace), &mut |_, _| {});

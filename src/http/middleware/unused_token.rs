@@ -1,7 +1,7 @@
-//! A token that is shown to a registry without tokens: the answer and the log say that it has opened nothing.
+//! Reports a token that a registry without tokens ignores, in the response and in the log.
 //!
-//! Otherwise a client with any text for a token would look as if it had been let in by it: when the server runs on another
-//! store than the one in which `token create` has made the token, for example.
+//! Otherwise any token would appear to grant access, for example if the server runs on another store than the one in
+//! which `token create` created the token.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,21 +10,21 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tracing::warn;
 
-/// Says that the token of the request counts for nothing.
+/// The header that reports that the registry ignores the token of the request.
 pub const REGISTRY_TOKENS: HeaderName = HeaderName::from_static("registry-tokens");
 
 /// Its only value.
 pub const NOT_CONFIGURED: HeaderValue = HeaderValue::from_static("not-configured");
 
-/// How long nothing is logged after a line.
+/// The shortest time between two log lines.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Marks a request that has shown a token to a registry without tokens.
+/// Marks a request that sent a token to a registry without tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct UnusedToken;
 
 impl UnusedToken {
-    /// What a request to a registry without tokens has shown, if that is a token.
+    /// `Some` if the request to a registry without tokens carries a token.
     pub fn shown(headers: &HeaderMap) -> Option<UnusedToken> {
         let is_bearer = |value: &HeaderValue| {
             let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
@@ -34,18 +34,18 @@ impl UnusedToken {
     }
 }
 
-/// When the last line was logged.
+/// The time of the last log line.
 #[derive(Debug, Default)]
 pub struct UnusedTokens(Mutex<Option<Instant>>);
 
 impl UnusedTokens {
-    /// Notes a token that was shown: in the answer always, in the log once a minute at most.
+    /// Reports a token: in every response, and in the log at most once a minute.
     pub fn note(&self, headers: &mut HeaderMap) {
         headers.insert(REGISTRY_TOKENS, NOT_CONFIGURED);
         if self.is_due(Instant::now()) {
             warn!(
-                "a client has shown a token, and no tokens are configured: it is let in without. Is this the store in which \
-                 `plugin-registry token create` has made the token?"
+                "a client sent a token, but no tokens are configured, so the registry ignores it. Is this the store in \
+                 which `plugin-registry token create` created the token?"
             );
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn headers() -> Value {
         "Registry-Store": header(false, "The store whose history that revision belongs to; absent before the store has been read", text()),
         "X-Request-Id": header(true, "Names the request in the log: as it was sent, or made here", text()),
         "Registry-Age": header(false, "For how many seconds it has not been known whether that is the newest revision; absent as long as it is", json!({"type": "integer", "minimum": 0})),
-        "Registry-Tokens": header(false, "`not-configured` when the request has shown a token to a registry without tokens: anybody is let in, and the token counts for nothing", json!({"type": "string", "enum": ["not-configured"]})),
+        "Registry-Tokens": header(false, "`not-configured` if the request sent a token to a registry without tokens: the registry ignores the token, and every client may do everything", json!({"type": "string", "enum": ["not-configured"]})),
         "ETag": header(false, "For If-Match and If-None-Match", text()),
     })
 }

@@ -86,7 +86,7 @@ pub struct PostgresJournal {
 ///
 /// # Errors
 ///
-/// When it cannot be reached.
+/// If the database cannot be reached.
 pub fn holds_store(url: &PostgresUrl) -> Result<bool, StoreError> {
     let mut link = PostgresConnection::open(url)?;
     let holds = link.run(async |client| Ok(migrate::applied(client).await? > 0));

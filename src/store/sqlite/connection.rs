@@ -49,7 +49,8 @@ impl SqliteConnection {
             *state = ConnectionState::Open(self.connect()?);
         }
         match &mut *state {
-            // After the work: nothing is acknowledged that went into a file which a restart would not find.
+            // This check comes after the work, so the store acknowledges no commit into a file that a restart would not
+            // find.
             ConnectionState::Open(connection) => work(connection).and_then(|done| self.files.check().map(|()| done)),
             ConnectionState::Unmade | ConnectionState::Closed => Err(StoreError::refused("the store is closed")),
         }

@@ -1,8 +1,8 @@
-//! The files of a store: the database, its write-ahead log and the log's index. Whether they are still those that were
-//! opened, whether a log waits for a database that is away, and who may read them.
+//! The files of a store: the database, its write-ahead log and the log's index. Checks that they are still the opened
+//! files, that no log remains without its database, and that only the owner can read them.
 //!
-//! A process that has a file open keeps it, whatever becomes of the name. SQLite would go on to acknowledge commits into a
-//! file that no restart finds, and connections made later would open another file than the first.
+//! A process that has a file open keeps it after the file is moved or removed. SQLite would acknowledge commits into a
+//! file that no restart finds, and later connections would open another file than the first.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -15,24 +15,24 @@ use tracing::warn;
 
 use crate::store::StoreError;
 
-/// What SQLite appends to the name of the database for the files beside it, while it is open or after a crash
-/// (<https://www.sqlite.org/tempfiles.html>). All may hold what plugins and configurations hold.
+/// The suffixes of the files that SQLite creates beside the database, while it is open or after a crash
+/// (<https://www.sqlite.org/tempfiles.html>). All of them may hold data of plugins and configurations.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// What only its owner may read and write.
+/// Access for the owner only.
 pub(super) const PRIVATE: u32 = 0o600;
 
-/// How many symbolic links are followed, as path_resolution(7) has it.
+/// The most symbolic links to follow, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
 
-/// The files of a store as they were when it was opened.
+/// The files of a store at its opening.
 #[derive(Debug)]
 pub(super) struct StoreFiles {
     database: PathBuf,
     opened: Vec<(PathBuf, Identity)>,
 }
 
-/// Which file it is, whatever it is called.
+/// Identifies a file regardless of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -40,7 +40,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Which file a path leads to.
+    /// The file at a path, after all links.
     pub fn of(path: &Path) -> io::Result<Identity> {
         std::fs::metadata(path).map(|found| Identity::from(&found))
     }
@@ -53,11 +53,11 @@ impl From<&Metadata> for Identity {
 }
 
 impl StoreFiles {
-    /// The files of the database at `path`, which was `opened` as that file and has a log by now.
+    /// The files of the database at `path`. `opened` identifies the opened database, which has a log by now.
     ///
     /// # Errors
     ///
-    /// When they are not there any more, or the database is another file.
+    /// If a file is missing, or the database is another file.
     pub fn of(path: &Path, opened: Identity) -> Result<StoreFiles, StoreError> {
         let mut files = StoreFiles { database: path.to_owned(), opened: vec![(path.to_owned(), opened)] };
         let real = followed(path);
@@ -74,7 +74,7 @@ impl StoreFiles {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Displaced`] when one was moved, removed or replaced, as long as that is so.
+    /// [`StoreError::Displaced`] if a file was moved, removed or replaced, and as long as that lasts.
     pub fn check(&self) -> Result<(), StoreError> {
         for (file, opened) in &self.opened {
             match Identity::of(file) {
@@ -89,7 +89,7 @@ impl StoreFiles {
     fn displaced(&self, file: &Path, error: Option<&io::Error>) -> StoreError {
         let what = match error {
             Some(error) if error.kind() == io::ErrorKind::NotFound => "was moved or removed".to_owned(),
-            Some(error) => format!("cannot be found: {error}"),
+            Some(error) => format!("cannot be read: {error}"),
             None => "was replaced by another file".to_owned(),
         };
         StoreError::Displaced(format!(
@@ -101,7 +101,8 @@ impl StoreFiles {
     }
 }
 
-/// Makes the file of a new store, readable by its owner alone: configurations may hold secrets. One that exists stays.
+/// Creates the file of a new store with access for its owner only, because configurations may hold secrets. Keeps an
+/// existing file.
 ///
 /// # Errors
 ///
@@ -109,30 +110,30 @@ impl StoreFiles {
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     refuse_left_behind(path)?;
     let real = followed(path);
-    // A failure here happens again when SQLite opens the file, and is reported then.
+    // If this fails, SQLite's own attempt fails too and reports the reason.
     if let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&real) {
-        // The name must not be lost to a power failure that the log survives.
+        // A power failure that keeps the log must keep the name, too.
         drop(file.sync_all().and_then(|()| File::open(folder_of(&real))?.sync_all()));
     }
     Ok(())
 }
 
-/// Refuses a log without the database that it belongs to.
+/// Refuses a log without its database.
 ///
 /// # Errors
 ///
-/// When SQLite's log is there, and the database is not. SQLite would make an empty database and throw the log away, with all
-/// commits that are in it alone.
+/// If SQLite's log exists, and the database does not. SQLite would create an empty database and delete the log, with
+/// all commits that only the log holds.
 pub(super) fn refuse_left_behind(path: &Path) -> Result<(), StoreError> {
     let real = followed(path);
-    // The log is looked for first: of two processes that make the same store, neither takes the other's log for one that was
-    // left behind.
+    // This looks for the log first. If two processes create the same store, neither mistakes the other's log for a
+    // leftover one.
     let Some(log) = BESIDE.map(|name| with_suffix(&real, name)).into_iter().find(|file| file.exists()) else {
         return Ok(());
     };
     match std::fs::metadata(&real) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(left_behind(path, &log, "is not there")),
-        // A database that was made and never written has a rollback journal at most.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(left_behind(path, &log, "does not exist")),
+        // A database that was created and never written has at most a rollback journal.
         Ok(found) if found.len() == 0 && !log.as_os_str().as_encoded_bytes().ends_with(b"-journal") => {
             Err(left_behind(path, &log, "is empty"))
         }
@@ -142,14 +143,15 @@ pub(super) fn refuse_left_behind(path: &Path) -> Result<(), StoreError> {
 
 fn left_behind(path: &Path, log: &Path, state: &str) -> StoreError {
     StoreError::refused(format!(
-        "{} {state}, but {} is there and may hold commits of it; put the database back beside it, or move that file away to \
+        "{} {state}, but {} exists and may hold its commits; put the database back beside it, or move that file away to \
          begin with an empty store",
         path.display(),
         log.display(),
     ))
 }
 
-/// Closes the files of a store to other users. SQLite gives the files that it makes later the mode of the database.
+/// Removes the access of other users to the files of a store. SQLite gives files that it creates later the mode of the
+/// database.
 pub(super) fn close_to_others(path: &Path) {
     let real = followed(path);
     let beside = BESIDE.map(|name| with_suffix(&real, name));
@@ -160,18 +162,18 @@ pub(super) fn close_to_others(path: &Path) {
         }
         match std::fs::set_permissions(file, Permissions::from_mode(PRIVATE)) {
             Ok(()) if found.len() > 0 => {
-                warn!(file = %file.display(), mode = "0600", "a file of the store had another mode; only its owner can read it now");
+                warn!(file = %file.display(), mode = "0600", "a file of the store had another mode; now only its owner can read it");
             }
             Ok(()) => {}
             Err(error) => {
-                warn!(%error, file = %file.display(), "a file of the store cannot be closed to other users; chmod it to 600");
+                warn!(%error, file = %file.display(), "cannot remove other users' access to a file of the store; chmod it to 600");
             }
         }
     }
 }
 
-/// The name by which SQLite opens the file at `path`, and no other: SQLite reads `file:…` as a URI and `:memory:` as no file
-/// (<https://www.sqlite.org/c3ref/open.html>).
+/// The name by which SQLite opens the file at `path`. SQLite would parse `file:…` as a URI, and `:memory:` as a
+/// database in memory (<https://www.sqlite.org/c3ref/open.html>).
 pub(super) fn sqlite_name(path: &Path) -> Cow<'_, Path> {
     let text = path.as_os_str().as_encoded_bytes();
     if text.starts_with(b"file:") || text.starts_with(b":") {
@@ -184,7 +186,8 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The file to which symbolic links lead, whether it exists or not. SQLite names the files beside it after that one.
+/// The file at the end of symbolic links, which may not exist. SQLite derives the names of the files beside it from
+/// this one.
 pub(super) fn followed(path: &Path) -> PathBuf {
     let mut place = path.to_owned();
     for _ in 0..MAX_LINKS {

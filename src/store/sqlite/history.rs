@@ -65,7 +65,7 @@ impl SqliteHistory {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(sqlite_name(&self.path), flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Another file of that name is another history.
+        // Another file of that name holds another history.
         self.files.as_ref().map_or(Ok(()), |files| files.check())?;
         Ok(connection)
     }

@@ -258,7 +258,7 @@ impl Journal for SqliteJournal {
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
         self.write(batch)?;
         self.connection.execute_batch("COMMIT")?;
-        // Nothing is acknowledged that went into a file which a restart would not find.
+        // The store acknowledges no commit into a file that a restart would not find.
         self.files.check()
     }
 

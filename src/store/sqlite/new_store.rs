@@ -1,4 +1,4 @@
-//! A new store that is filled at once: it has its name when it is whole, and leaves nothing when it is not.
+//! Creates and fills a store at once: it gets its name when it is complete, and a failure leaves nothing behind.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -14,11 +14,13 @@ use super::open::check_place;
 use crate::store::archive::Archived;
 use crate::store::{Journal as _, StoreError};
 
-/// Makes a store at `path`, where there is none, and fills it by `work`: in a folder of its own beside it, until it is whole.
+/// Creates a store at `path`, where there is none, and fills it by `work`. Until it is complete, it is in a temporary
+/// folder beside `path`.
 ///
 /// # Errors
 ///
-/// When it cannot be made; when another process has made one meanwhile. Inside, when `work` fails.
+/// If the store cannot be created, or another process has created one meanwhile. The inner result fails if `work`
+/// fails.
 pub fn make<T>(
     path: &Path,
     work: impl FnOnce(&mut dyn Archived) -> Result<T, StoreError>,
@@ -26,7 +28,7 @@ pub fn make<T>(
     check_place(path)?;
     files::refuse_left_behind(path)?;
     let real = files::followed(path);
-    let cannot = |error: io::Error| StoreError::unusable(format!("{} cannot be made", path.display()), error);
+    let cannot = |error: io::Error| StoreError::unusable(format!("cannot create {}", path.display()), error);
     let folder =
         tempfile::Builder::new().prefix(".plugin-registry-new-").tempdir_in(folder_of(&real)).map_err(cannot)?;
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).map_err(cannot)?;
@@ -38,20 +40,20 @@ pub fn make<T>(
     if done.is_ok() {
         name(&unnamed, &real).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                StoreError::refused(format!("{} was made by another process meanwhile", path.display()))
+                StoreError::refused(format!("another process has created {} meanwhile", path.display()))
             }
             _ => cannot(error),
         })?;
-        // The name, too, is to survive a power failure.
+        // The new name must survive a power failure, too.
         File::open(folder_of(&real)).and_then(|folder| folder.sync_all()).map_err(cannot)?;
     }
     Ok(done)
 }
 
-/// Gives a file its name, unless there is one of that name.
+/// Gives a file its name, unless the name is in use.
 fn name(unnamed: &Path, real: &Path) -> io::Result<()> {
     match renameat_with(CWD, unnamed, CWD, real, RenameFlags::NOREPLACE) {
-        // Some network file systems cannot do both at once.
+        // Some network file systems do not support NOREPLACE.
         Err(Errno::INVAL | Errno::NOSYS) => std::fs::hard_link(unnamed, real),
         renamed => Ok(renamed?),
     }

@@ -1,8 +1,8 @@
-//! Servers on one file know of each other: each holds a shared lock (flock(2)) on a file beside the store.
+//! Lets servers on one file find each other: each holds a shared lock (flock(2)) on a file beside the store.
 //!
-//! Two servers on one file are safe, because SQLite's own locks keep them apart. They are seldom meant, though: a second
-//! replica of a deployment, or a service that was started by hand beside the one that systemd runs. The kernel gives the lock
-//! back when a process ends, however it ends, and it holds across containers that share the file.
+//! SQLite's own locks make two servers on one file safe. Operators rarely intend them: the second may be a replica of a
+//! deployment, or a manually started service beside the one of systemd. The kernel releases the lock at the end of the
+//! process, however it ends, and the lock works across containers that share the file.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -13,25 +13,26 @@ use std::time::Duration;
 
 use super::files::{Identity, PRIVATE, followed};
 
-/// How often, and after what pause, the shared lock is tried while another server finds out whether it is alone.
+/// How often to try for the shared lock while another server checks whether it is alone, and the pause between
+/// attempts.
 const ATTEMPTS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Held for as long as a server uses a store.
+/// The lock, which a server holds as long as it uses a store.
 #[derive(Debug)]
 pub struct Presence {
     path: PathBuf,
     lock: File,
-    /// Whether no other server used the store when this one came.
+    /// Whether no other server used the store when this one started.
     pub is_alone: bool,
 }
 
 impl Presence {
-    /// Lets other servers know that this one uses the store at `path`.
+    /// Announces to other servers that this one uses the store at `path`.
     ///
     /// # Errors
     ///
-    /// When the file system has no such locks, or the file cannot be made.
+    /// If the file system does not support such locks, or the file cannot be created.
     pub fn announce(path: &Path) -> io::Result<Presence> {
         let mut name = OsString::from(followed(path));
         name.push("-servers");
@@ -39,7 +40,7 @@ impl Presence {
         loop {
             let mut options = OpenOptions::new();
             let lock = options.read(true).write(true).create(true).truncate(false).mode(PRIVATE).open(&path)?;
-            // It holds nothing; a folder in which every file has the same mode needs no explaining.
+            // The file is empty; it gets the same mode as all files of a store.
             drop(lock.set_permissions(Permissions::from_mode(PRIVATE)));
             let is_alone = match lock.try_lock() {
                 Ok(()) => true,
@@ -47,7 +48,7 @@ impl Presence {
                 Err(TryLockError::Error(error)) => return Err(error),
             };
             share(&lock)?;
-            // The last server before may have removed the file in between.
+            // The previous server may have removed the file meanwhile.
             let held = Identity::from(&lock.metadata()?);
             if Identity::of(&path).is_ok_and(|found| found == held) {
                 return Ok(Presence { path, lock, is_alone });
@@ -68,10 +69,10 @@ fn share(lock: &File) -> io::Result<()> {
 }
 
 impl Drop for Presence {
-    /// The last server leaves one file behind, the store.
+    /// The last server removes the file of the lock.
     fn drop(&mut self) {
         if self.lock.try_lock().is_ok() {
-            // It says nothing of its own: one that is left behind is taken over by the next server.
+            // The file has no content. If it remains, the next server uses it.
             drop(std::fs::remove_file(&self.path));
         }
     }

@@ -1,6 +1,7 @@
-//! Which file a store's URL names: our own `sqlite:PATH`, and what sqlx and SQLAlchemy write for the same file.
+//! The file in a store's URL: our own `sqlite:PATH`, and the forms of sqlx and SQLAlchemy for the same file.
 //!
-//! SQLite itself would take most of them for a file name. Where the two disagree, the URL is refused with both spellings.
+//! SQLite itself would use most of these URLs as file names. If sqlx and SQLAlchemy disagree, this refuses the URL and
+//! names both spellings.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,20 +10,21 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-/// The file that stands after `sqlite:`.
+/// The file after `sqlite:`.
 ///
-/// | written | file | as |
+/// | URL | file | form of |
 /// |---|---|---|
 /// | `sqlite:r.db`, `sqlite:/abs/r.db` | `r.db`, `/abs/r.db` | ours, sqlx |
 /// | `sqlite://r.db` | `r.db` | sqlx |
 /// | `sqlite:///abs/r.db` | `/abs/r.db` | sqlx |
 /// | `sqlite:////abs/r.db` | `/abs/r.db` | SQLAlchemy, sqlx |
 ///
-/// A percent-encoded byte stands for itself, and `?mode=rwc`, which is how a store is opened anyway, may follow.
+/// Percent-encoding works for every byte. `?mode=rwc` may follow, because every store is opened that way.
 ///
 /// # Errors
 ///
-/// When no file is named, or another one than sqlx or SQLAlchemy would open; with the right spelling.
+/// If the URL names no file, or another file than sqlx or SQLAlchemy would open. The message contains the right
+/// spelling.
 pub fn read(text: &str) -> Result<PathBuf, String> {
     let (written, query) = text.split_once('?').map_or((text, None), |(written, query)| (written, Some(query)));
     if written.contains(":memory:") || query.is_some_and(|query| query.split('&').any(|pair| pair == "mode=memory")) {
@@ -33,26 +35,26 @@ pub fn read(text: &str) -> Result<PathBuf, String> {
     let path = match slashes.len() {
         _ if rest.is_empty() && slashes == "//" => {
             return Err(
-                "`sqlite://` is a database in memory to SQLAlchemy; write `memory`, or `sqlite:PATH` for a file".into(),
+                "in SQLAlchemy `sqlite://` is a database in memory; write `memory`, or `sqlite:PATH` for a file".into(),
             );
         }
         _ if rest.is_empty() => return Err("`sqlite:` must be followed by the path of a file".into()),
         0 | 2 => rest.to_owned(),
         3 if is_ambiguous(rest) => {
             return Err(format!(
-                "`sqlite:///{rest}` is /{rest} to sqlx and ./{rest} to SQLAlchemy; write `sqlite:/{rest}` or `sqlite:{rest}`"
+                "`sqlite:///{rest}` is /{rest} in sqlx and ./{rest} in SQLAlchemy; write `sqlite:/{rest}` or `sqlite:{rest}`"
             ));
         }
         _ => format!("/{rest}"),
     };
     if let Some(file) = rest.strip_prefix("file:") {
         let name = file.trim_start_matches("//");
-        return Err(format!("a URI within the URL is not taken; write `sqlite:{name}`"));
+        return Err(format!("a URI within the URL is not supported; write `sqlite:{name}`"));
     }
     decoded(&path)
 }
 
-/// What a path is written as after `sqlite:`, so that [`read`] finds it again.
+/// The text after `sqlite:` for a path, as [`read`] parses it.
 pub fn write(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
@@ -71,8 +73,9 @@ pub fn write(path: &Path) -> String {
     text
 }
 
-/// After three slashes sqlx reads an absolute path and SQLAlchemy a relative one. A store in a folder below the root is
-/// common, and a relative path seldom names a folder so; a file in the root itself is rare, and a relative name common.
+/// After three slashes, sqlx expects an absolute path and SQLAlchemy a relative one. A store in a folder below the root
+/// is common, and relative paths seldom name such a folder. A file in the root itself is rare, and a relative name is
+/// common.
 fn is_ambiguous(rest: &str) -> bool {
     !rest.contains('/') || rest.starts_with("./") || rest.starts_with("../")
 }
@@ -83,13 +86,13 @@ fn check_parameters(query: &str) -> Result<(), String> {
             ("mode", "rwc") | ("cache", "private") => {}
             ("mode", _) => {
                 return Err(
-                    "a store is read, written and made when it is not there; leave `mode` out, or write `mode=rwc`"
+                    "the registry reads and writes a store, and creates a missing one; omit `mode`, or write `mode=rwc`"
                         .into(),
                 );
             }
             (name, _) => {
                 return Err(format!(
-                    "the parameter `{name}` is not taken; write `sqlite:PATH` alone (a `?` in the path as `%3F`)"
+                    "the parameter `{name}` is not supported; write `sqlite:PATH` alone (a `?` in the path as `%3F`)"
                 ));
             }
         }

@@ -198,7 +198,7 @@ async fn an_interrupted_backup_leaves_the_previous_one() {
     // Without an earlier backup, no file is left.
     let nowhere = file(&folder, "not/there.backup");
     let complained = refused(&["backup", &nowhere, "--store", &url(&store)]).await;
-    assert!(complained.contains("cannot be written"), "{complained}");
+    assert!(complained.contains("cannot write"), "{complained}");
     let complained = refused(&["backup", &path, "--store", &url(&folder.path().join("missing.db"))]).await;
     assert!(complained.contains("there is no store"), "{complained}");
     assert!(!folder.path().join("missing.db").exists());
@@ -216,7 +216,7 @@ async fn restore_replaces_a_store_only_with_replace() {
     let there = Daemon::start(&to).await;
     there.client().register(&named("c", "mine")).await;
     let complained = refused(&["restore", &path, "--store", &url(&to)]).await;
-    assert!(complained.contains("the store is not empty; --replace throws away"), "{complained}");
+    assert!(complained.contains("the store is not empty; --replace deletes"), "{complained}");
     there.client().get("/plugins/c_mine").answers(200).await;
     done(&["restore", &path, "--store", &url(&to), "--replace"]).await;
     // A running server does not mix the old contents with the new.

@@ -160,7 +160,7 @@ async fn what_opentelemetry_is_told_for_the_command_does_not_keep_it_from_runnin
     command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE);
     let output = finish(command).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "grpc", "{}", complaint(&output));
-    assert!(complaint(&output).contains("not traced"), "{}", complaint(&output));
+    assert!(complaint(&output).contains("cannot trace"), "{}", complaint(&output));
 }
 
 /// A token that no registry knows.

@@ -218,7 +218,7 @@ async fn an_end_is_kept_when_the_token_was_revoked_meanwhile() {
     running.signal(Signal::TERM);
     let (code, log) = blocking(move || (running.code(), running.log())).await;
     assert_eq!(code, Some(143));
-    assert!(log.contains("is kept") && log.contains("401"), "{log}");
+    assert!(log.contains("kept the end") && log.contains("401"), "{log}");
 
     let good = token(&admin, json!({"name": "next", "role": "admin"})).await;
     let mut next = binary();
