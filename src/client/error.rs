@@ -129,7 +129,7 @@ mod tests {
     fn the_page_of_a_proxy_is_no_answer_of_a_registry() {
         let error = refused(404, b"<html>");
         assert_eq!((error.status(), error.may_pass()), (None, true));
-        assert!(error.to_string().contains("http://r/ responded 404"), "{error}");
+        assert!(error.to_string().contains("http://r/ has answered 404"), "{error}");
     }
 
     #[test]

@@ -35,10 +35,10 @@ fn server(status: u16, body: String) -> SocketAddr {
 }
 
 #[rstest]
-#[case::a_proxy_that_knows_no_registry(404, PAGE.into(), "responded 404, but not as a registry")]
-#[case::a_login(301, PAGE.into(), "responded 301, but not as a registry")]
-#[case::a_page(200, PAGE.into(), "responded 200, but not as a registry")]
-#[case::nothing(204, String::new(), "responded 204, but not as a registry")]
+#[case::a_proxy_that_knows_no_registry(404, PAGE.into(), "has answered 404, but not as a registry")]
+#[case::a_login(301, PAGE.into(), "has answered 301, but not as a registry")]
+#[case::a_page(200, PAGE.into(), "has answered 200, but not as a registry")]
+#[case::nothing(204, String::new(), "has answered 204, but not as a registry")]
 #[case::another_service(200, r#"{"lease_id":"l","renew_after_seconds":10}"#.into(), "not as a registry")]
 #[case::a_gateway(502, PAGE.into(), "has answered 502")]
 #[case::no_token(401, problem(401), "401: as it says")]
