@@ -165,7 +165,7 @@ async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
     let witness = Witness { http, server: server.clone(), alive: BTreeSet::from([survivor, well]), ours };
     witness.until("all are seen", |rows| witness.ours.iter().all(|pid| is_well(rows, *pid))).await;
 
-    // All three of the first at once, so that none can do anything about it; of the second, the one that reports.
+    // The first loses all three processes at once, so that none can act; the second loses the one that reports.
     let monitor = parent(supervisor);
     send(first.0.id().into(), Signal::STOP);
     send(monitor, Signal::STOP);

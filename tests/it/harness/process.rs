@@ -103,7 +103,7 @@ impl Daemon {
         std::fs::read_to_string(self.log.path()).expect("the log is text")
     }
 
-    /// Waits until it has logged a text: a thread of its own writes the log.
+    /// Waits until the process has logged a text. A thread reads the log.
     pub(crate) async fn has_logged(&self, text: &str) {
         within_patience(text, async {
             while !self.log().contains(text) {
@@ -113,7 +113,7 @@ impl Daemon {
         .await;
     }
 
-    /// Stops it by SIGTERM, which must go well; returns all that it has logged.
+    /// Stops the process by SIGTERM, and checks that it succeeds; returns the log.
     pub(crate) async fn end(self) -> String {
         self.signal(Signal::TERM);
         let (status, log) = self.exit().await;

@@ -1,4 +1,4 @@
-//! Where `backup` and `export` write: files are replaced whole, and devices, pipes and links keep their place.
+//! The output of `backup` and `export`: files are replaced atomically, and devices, pipes and links stay.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
@@ -12,7 +12,7 @@ use crate::harness::process::{complaint, finish, run};
 use crate::harness::{Daemon, blocking, named};
 use crate::store::moving::{done, url};
 
-/// A store with a plugin in it, closed.
+/// A closed store with a plugin.
 async fn a_store() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
@@ -22,7 +22,7 @@ async fn a_store() -> (TempDir, PathBuf) {
     (folder, store)
 }
 
-/// `backup` or `export` of a store to a place.
+/// `backup` or `export` of a store to a path.
 async fn written(command: &str, store: &Path, to: &str) -> Output {
     let store = url(store);
     match command {
@@ -35,7 +35,7 @@ fn is_whole(text: &str) -> bool {
     text.starts_with(r#"{"archive""#) && text.contains(r#""name":"n""#) && text.trim_end().lines().count() >= 3
 }
 
-/// A device of a test's own, which may be harmed; without the right to make one, the system's, which then cannot be.
+/// A device that the test may damage. Without the right to create one, the system's device, which is then safe.
 fn device(folder: &TempDir, name: &str, minor: &str) -> Option<PathBuf> {
     let own = folder.path().join(name);
     let made = Command::new("mknod").arg(&own).args(["c", "1", minor]).output().unwrap().status.success();
@@ -70,7 +70,7 @@ async fn standard_output_gets_the_archive_and_nothing_else(
     assert!(output.status.success(), "{}", complaint(&output));
     assert!(is_whole(&String::from_utf8_lossy(&output.stdout)));
     assert!(complaint(&output).contains("revision"), "the summary is on standard error");
-    // A shell's redirection goes on where it stands, and its file stays the same.
+    // A shell's redirection continues at its position, and its file stays the same.
     let file = folder.path().join("redirected");
     fs::write(&file, "first\n").unwrap();
     let mut shell = Command::new("sh");
@@ -109,7 +109,7 @@ async fn a_link_was_replaced_by_a_file(#[values("backup", "export")] command: &s
     let (there, link) = (folder.path().join("there"), folder.path().join("link"));
     fs::create_dir(&there).unwrap();
     symlink("there/archive", &link).unwrap();
-    // At first the link leads to nothing.
+    // At first the link has no target.
     for _ in 0..2 {
         let output = written(command, &store, link.to_str().unwrap()).await;
         assert!(output.status.success(), "{}", complaint(&output));
@@ -133,7 +133,7 @@ async fn what_is_no_output_is_refused_and_left_alone(#[values("backup", "export"
         (folder.path().to_str().unwrap(), "is a folder"),
         (socket.to_str().unwrap(), "neither a file"),
         (circle.to_str().unwrap(), "symbolic links"),
-        // The store itself, where the output belongs.
+        // The store itself as the output.
         (store.to_str().unwrap(), "SQLite database"),
     ] {
         let output = written(command, &store, to).await;

@@ -1,4 +1,4 @@
-//! Settings: which of their sources counts, what is left empty, what is misspelt; and where a server listens.
+//! Settings: the precedence of their sources, empty and misspelt variables, and the addresses of a server.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::harness::{Client, Daemon, Server, minimal};
 use crate::store::moving::url;
 use plugin_registry::cli::Cli;
 
-/// Every variable that a setting is read from.
+/// Every variable of a setting.
 fn variables() -> Vec<String> {
     let command = Cli::command();
     let of = |command: &clap::Command| -> Vec<String> {
@@ -57,7 +57,7 @@ async fn a_variable_that_is_empty_kept_the_server_from_starting() {
     assert!(backup.status.success(), "{}", complaint(&backup));
 }
 
-/// A registry that lets in the bearer of `good`, and how `exec` goes with this credential.
+/// A registry that accepts the token `good`, and the result of `exec` with this credential.
 async fn exec(server: &str, flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = binary();
     command.args(["exec", "--server", server, "--category", "c", "--name", "n"]).args(flags).args(["--", "true"]);
@@ -89,9 +89,9 @@ async fn a_file_of_the_token_was_refused_when_the_environment_had_a_token() {
         (vec!["--token-file", &good_file], vec![(token, wrong), (in_file, wrong_file.as_str())]),
         (vec!["--token", &good], vec![(in_file, wrong_file.as_str())]),
         (vec!["--token", &good], vec![(token, wrong)]),
-        // A value counts before a file.
+        // A value overrides a file.
         (vec![], vec![(token, good.as_str()), (in_file, wrong_file.as_str())]),
-        // An empty one is none.
+        // An empty value counts as not set.
         (vec![], vec![(token, ""), (in_file, good_file.as_str())]),
     ] {
         let (code, said) = exec(&server, &flags, &variables).await;
@@ -140,7 +140,7 @@ async fn a_switch_with_a_value_of_its_own_was_refused(
     assert_eq!(log.contains("looking at the processes"), probes, "{log}");
 }
 
-/// A port that is free at this moment on both families.
+/// A port that is free now on both families.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -165,7 +165,7 @@ async fn an_address_that_other_servers_take_was_refused() {
         for address in &reached {
             Client::new(*address).get("/healthz").answers(200).await;
         }
-        // The same setting finds the server from a container's check.
+        // A health check in the container finds the server by the same setting.
         let health = run(&["health", "--listen", &sent]).await;
         assert!(health.status.success(), "{sent}: {}", complaint(&health));
         let log = daemon.end().await;

@@ -282,7 +282,7 @@ async fn what_to_do_about_a_certificate_was_not_said() {
     };
     let signed = authority.sign("server");
     let daemon = serve(&signed.certificate, &signed.key).await;
-    // Of another authority that has the same name, and of one that is trusted by nobody.
+    // One certificate of another authority with the same name, and one of an untrusted authority.
     let said = told(&daemon, Some(&strangers.file())).await;
     assert!(said.contains("BadSignature") && said.contains("same name") && said.contains("--ca-file"), "{said}");
     let said = told(&daemon, None).await;
@@ -301,7 +301,7 @@ async fn what_to_do_about_a_certificate_was_not_said() {
     assert!(said.contains("CaUsedAsEndEntity") && said.contains("CA:FALSE"), "{said}");
     let log = daemon.end().await;
     assert!(log.contains("CA:FALSE"), "{log}");
-    // A registry that does not speak TLS.
+    // A registry without TLS.
     let daemon = Daemon::start(&home.path().join("registry.db")).await;
     let said = told(&daemon, None).await;
     assert!(said.contains("write the address with http://"), "{said}");

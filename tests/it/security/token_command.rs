@@ -177,7 +177,7 @@ async fn a_command_in_the_wrong_folder_made_a_store_and_printed_a_token() {
         }
     }
     std::fs::remove_file(folder.path().join("plugin-registry.db")).unwrap();
-    // What would be refused makes no store either.
+    // Invalid terms create no store either.
     for args in [
         &["token", "create", "--new", "--name", "n", "--role", "viewer", "--host", "h"][..],
         &["token", "create", "--new", "--name", "n", "--role", "admin"],

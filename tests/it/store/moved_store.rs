@@ -1,4 +1,4 @@
-//! A store whose files are moved, removed or replaced while a server has them open, and what a start finds afterwards.
+//! A store whose files are moved, removed or replaced while a server has them open, and the next start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn beside(store: &Path, suffix: &str) -> PathBuf {
     store.with_file_name(format!("registry.db{suffix}"))
 }
 
-/// Another store of the same program, closed.
+/// Another closed store of the same program.
 async fn another(folder: &TempDir) -> PathBuf {
     let path = folder.path().join("other.db");
     let other = Daemon::start(&path).await;
@@ -31,7 +31,7 @@ async fn another(folder: &TempDir) -> PathBuf {
     path
 }
 
-/// Until `/readyz` says so. Each call is an event of its own: the server is asked, not the clock.
+/// Waits until `/readyz` reports it.
 async fn becomes(client: &Client, status: &str) {
     let asked = async { while client.get("/readyz").answers(200).await.json()["status"] != status {} };
     within_patience("the state of the store is noticed", asked).await;
@@ -51,10 +51,10 @@ async fn writes_were_acknowledged_into_a_file_that_had_been_moved_away(#[case] s
     let refused = daemon.client().post("/plugins", &named("c", "into-nowhere")).refused(503).await;
     assert!(refused.detail().contains("moved, removed or replaced"), "{}", refused.detail());
     daemon.client().post("/webhooks", &serde_json::json!({"url": "https://hooks.example/"})).refused(503).await;
-    // What is known is read on, and tokens that were in force stay so.
+    // Reads continue from memory, and valid tokens stay valid.
     daemon.client().get("/plugins/c_before").answers(200).await;
     daemon.has_logged(file.to_str().unwrap()).await;
-    // Back in its place, it is the same file, and all goes on.
+    // The same file is back in its place, and the server continues.
     fs::rename(&away, &file).unwrap();
     becomes(&daemon.client(), "ready").await;
     daemon.client().register(&named("c", "after")).await;
@@ -73,7 +73,7 @@ async fn a_store_that_was_replaced_is_not_mixed_with_the_one_that_was_opened() {
     daemon.client().register(&named("c", "mine")).await;
     fs::rename(&other, &store).unwrap();
     daemon.client().post("/plugins", &named("c", "late")).refused(503).await;
-    // What is read from the journal, and not from memory, is not read from the other store.
+    // Reads of the journal, which go past memory, do not read the other store.
     let history = daemon.client().get("/events").send().await;
     assert!(!history.text().contains("of-the-other"), "{}", history.text());
     daemon.signal(Signal::TERM);
@@ -89,7 +89,7 @@ async fn an_idle_server_said_nothing_of_a_store_that_was_gone() {
     let removed = tokio::time::Instant::now();
     becomes(&daemon.client(), "read_only").await;
     let noticed = removed.elapsed();
-    // The writer looks every half second; the rest is for a machine that is busy.
+    // The writer checks every half second; the rest is for a busy machine.
     assert!(noticed < Duration::from_secs(3), "{noticed:?}");
     daemon.has_logged("was moved or removed").await;
     daemon.signal(Signal::KILL);

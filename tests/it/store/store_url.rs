@@ -1,4 +1,4 @@
-//! The file that `--store` names, however it is written, and who may read it.
+//! The file of `--store` in each spelling, and who may read it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,14 +22,14 @@ fn files(folder: &Path) -> Vec<(String, u32)> {
     files
 }
 
-/// Serves a store as it is written, in a folder.
+/// Serves a store by this spelling, in a folder.
 async fn serving(folder: &Path, store: &str) -> Daemon {
     let mut command = binary();
     command.current_dir(folder).args(["--listen", "127.0.0.1:0", "--store", store]);
     Daemon::spawn(command).await
 }
 
-/// The inputs that all parts of this project are tried with.
+/// The inputs that all parts of this project must handle.
 fn cases(of: &str) -> Vec<Value> {
     let text = include_str!("store_url/cases.json");
     serde_json::from_str::<Value>(text).unwrap()[of].as_array().unwrap().clone()
@@ -72,7 +72,7 @@ async fn a_url_that_names_no_store_of_ours_is_refused_with_the_right_one(#[case]
 async fn a_file_of_the_store_could_be_read_by_all() {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("registry.db");
-    // As an operator, or an earlier version, has left it.
+    // As an operator or an earlier version left it.
     fs::write(&store, "").unwrap();
     fs::set_permissions(&store, fs::Permissions::from_mode(0o666)).unwrap();
     let is_private = |files: Vec<(String, u32)>| files.iter().all(|(_, mode)| *mode == 0o600);
@@ -83,7 +83,7 @@ async fn a_file_of_the_store_could_be_read_by_all() {
         let names: Vec<_> = now.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains(&"registry.db-wal") && names.contains(&"registry.db-shm"), "{names:?}");
         assert!(is_private(now.clone()), "{now:?}");
-        // What a killed server leaves is closed to others by the next.
+        // The next server removes other users' access to the files of a killed server.
         daemon.signal(rustix::process::Signal::KILL);
         daemon.exit().await;
         for (name, _) in now {

@@ -56,7 +56,7 @@ async fn a_mistake_in_the_flags_is_told_and_nothing_runs(#[case] flags: &[&str],
     assert!(complaint(&output).contains(told) && output.stdout.is_empty(), "{}", complaint(&output));
 }
 
-/// A shell sees why: a script that is interrupted ends, and systemd takes SIGTERM for a clean end.
+/// A shell sees the signal, so that an interrupted script ends, and systemd regards SIGTERM as a clean end.
 #[rstest]
 #[case("INT", 2)]
 #[case("TERM", 15)]
@@ -104,7 +104,7 @@ async fn the_command_has_our_input_output_session_and_process_group() {
 
 #[tokio::test]
 async fn a_pipe_that_the_command_closes_is_closed() {
-    // 5 is one more that it was started with.
+    // 5 is an additional inherited descriptor.
     let mut command = exec_by(
         &["sh", "-c", "exec 5>&1; exec \"$0\" \"$@\""],
         NOWHERE,
@@ -115,7 +115,7 @@ async fn a_pipe_that_the_command_closes_is_closed() {
     let mut running = Running::start(command);
     blocking(move || {
         assert_eq!(running.silence(), "open\n");
-        // The same for its input: a producer is not held up by a reader that never reads.
+        // The same for its input: a reader that never reads must not block a producer.
         let mut producer = running.child.stdin.take().unwrap();
         assert!(running.child.try_wait().unwrap().is_none(), "it runs on");
         running.signal(Signal::TERM);
@@ -132,7 +132,7 @@ async fn a_producer_sees_that_the_command_has_closed_its_input() {
     let mut running = Running::start(command);
     blocking(move || {
         assert_eq!(running.line(), "closed");
-        // The copies of exec are closed as soon as the command has its own.
+        // `exec` closes its copies as soon as the command has its own.
         let mut producer = running.child.stdin.take().unwrap();
         while producer.write_all(b"x").is_ok() {
             std::thread::yield_now();
@@ -166,7 +166,7 @@ async fn what_opentelemetry_is_told_for_the_command_does_not_keep_it_from_runnin
 /// A token that no registry knows.
 const TOKEN: &str = "plr_0123456789abcdef_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// A child that has left for a session of its own, and does not listen to SIGTERM.
+/// A child in its own session that ignores SIGTERM.
 const STUBBORN: &str = "setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & ";
 
 #[tokio::test]

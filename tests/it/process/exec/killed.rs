@@ -1,4 +1,4 @@
-//! Processes of `exec` that are killed or stopped: nothing runs on.
+//! Killed or stopped processes of `exec`: no process keeps running.
 
 use rstest::rstest;
 use rustix::process::Signal;
@@ -6,11 +6,11 @@ use rustix::process::Signal;
 use super::{NOWHERE, Running, exec, parent, send};
 use crate::harness::blocking;
 
-/// A daemon that has left for a session of its own, and does not listen to SIGTERM, beside the command.
+/// A daemon in its own session that ignores SIGTERM, beside the command.
 const DAEMON: &str = "setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & sleep 0.2; echo $$; \
      exec sleep 1000";
 
-/// What is stopped, and what is killed: `w`rapper, `m`onitor, `s`upervisor, all at once.
+/// The stopped and the killed processes: `w`rapper, `m`onitor, `s`upervisor, all at once.
 #[rstest]
 #[case("", "w")]
 #[case("", "m")]
@@ -42,14 +42,14 @@ async fn no_daemon_runs_on(#[case] stopped: &str, #[case] killed: &str) {
             'm' => monitor,
             _ => supervisor,
         };
-        // None can do anything before the last is killed.
+        // No process can act before the last one is killed.
         for name in stopped.chars().chain(killed.chars()) {
             send(named(name), Signal::STOP);
         }
         for name in killed.chars() {
             send(named(name), Signal::KILL);
         }
-        // A wrapper that nobody continues does nothing, as without exec.
+        // A stopped wrapper does nothing until it is continued, as without `exec`.
         if stopped.contains('w') {
             send(wrapper, Signal::CONT);
         }

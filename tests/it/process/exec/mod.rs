@@ -1,14 +1,14 @@
 //! `plugin-registry exec`, with the real binary: a command behaves under it as without it.
 //!
-//! | file | what is tried |
+//! | file | subject |
 //! |---|---|
-//! | `command` | what goes in and out of the command, and its end |
-//! | `signals` | signals: to whom they go, and what was ignored or blocked at the start |
-//! | `killed` | processes of `exec` that are killed or stopped |
-//! | `namespaces` | pid namespaces, /proc that is another's or not there |
+//! | `command` | input, output and end of the command |
+//! | `signals` | which process gets a signal; signals ignored or blocked at the start |
+//! | `killed` | killed or stopped processes of `exec` |
+//! | `namespaces` | pid namespaces; a /proc of another namespace, or none |
 //! | `systemd` | socket activation and notifications |
 //! | `terminal` | terminals, pipelines, job control |
-//! | `registry`, `refusals` | what the registry is told, and what it says |
+//! | `registry`, `refusals` | reports to the registry, and its responses |
 
 mod command;
 mod killed;
@@ -30,7 +30,7 @@ use tempfile::NamedTempFile;
 use crate::harness::blocking;
 use crate::harness::process::binary;
 
-/// Where no registry is: port 1 of the loopback is nobody's.
+/// The address of no server: nothing listens on port 1 of the loopback.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// `exec` of a shell script as the plugin `c_n`, with more flags.
@@ -38,7 +38,7 @@ fn exec(server: &str, flags: &[&str], script: &str) -> Command {
     exec_of(binary(), server, flags, script)
 }
 
-/// The same, run by another program, with its own flags before.
+/// The same, started by another program with its own flags before.
 fn exec_by(runner: &[&str], server: &str, flags: &[&str], script: &str) -> Command {
     let (program, rest) = runner.split_first().unwrap();
     let mut command = Command::new(needed(program));
@@ -58,7 +58,7 @@ fn exec_of(mut command: Command, server: &str, flags: &[&str], script: &str) -> 
     command
 }
 
-/// A program that must be installed.
+/// Checks that a program is installed.
 fn needed(program: &str) -> &str {
     let path = std::env::var_os("PATH").unwrap();
     let is_there =
@@ -93,12 +93,12 @@ impl Running {
         line.parse().unwrap_or_else(|_| panic!("not a number: {line:?}; the log: {}", self.log()))
     }
 
-    /// What was written to standard error so far.
+    /// The standard error so far.
     fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
 
-    /// Waits until it has logged `text`: a thread of its own writes the log.
+    /// Waits until the process has logged `text`. A thread reads the log.
     async fn logs(self, text: &'static str) {
         blocking(move || {
             while !self.log().contains(text) {
@@ -112,14 +112,14 @@ impl Running {
         send(self.child.id(), signal);
     }
 
-    /// Waits until no process has its standard output any longer: neither the command, nor what it has started.
+    /// Waits until no process has the standard output open: neither the command nor its descendants.
     fn silence(&mut self) -> String {
         let mut rest = String::new();
         self.said.read_to_string(&mut rest).unwrap();
         rest
     }
 
-    /// How it has ended, as a shell says it.
+    /// The exit code as a shell reports it.
     fn code(&mut self) -> Option<i32> {
         code_of(self.child.wait().unwrap())
     }
@@ -127,13 +127,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Of a test that has failed; the others of `exec` end the rest.
+        // Runs after a failed test; the other processes of `exec` end the rest.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// The exit code, or 128 and the signal.
+/// The exit code, or 128 plus the signal.
 fn code_of(status: ExitStatus) -> Option<i32> {
     status.code().or_else(|| Some(128 + status.signal()?))
 }

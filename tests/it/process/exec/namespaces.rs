@@ -1,4 +1,4 @@
-//! Pid namespaces, with the programs that make them.
+//! Pid namespaces, with the programs that create them.
 
 use rstest::rstest;
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use super::{NOWHERE, Running, exec_by, needed};
 use crate::harness::blocking;
 
-/// It has left for a session of its own, and holds standard output open until it is ended.
+/// A process in its own session that holds standard output open until its end.
 const SCRIPT: &str = "setsid sleep 1000 & echo $$; exit 3";
 
 #[rstest]

@@ -1,5 +1,5 @@
-//! No answer of a registry, of a proxy before it or of the network keeps a command from running, and the log says why it
-//! is not registered.
+//! No response of a registry, a proxy or the network keeps a command from running. The log contains the reason why the
+//! plugin is not registered.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ fn problem(status: u16) -> String {
     format!(r#"{{"type":"about:blank","title":"t","status":{status},"detail":"as it says"}}"#)
 }
 
-/// A server that answers everything alike.
+/// A server that sends the same response to every request.
 fn server(status: u16, body: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -87,7 +87,7 @@ async fn a_command_runs_whose_name_is_anothers() {
 
 #[rstest]
 #[case::refused("http://127.0.0.1:1", "Connection refused")]
-// Too long for a label, so that no server is asked for it.
+// Too long for a label, so the resolver asks no server.
 #[case::no_such_name("http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test", "dns error")]
 #[tokio::test]
 async fn the_log_says_why_no_registry_is_reached(#[case] url: &str, #[case] why: &str) {

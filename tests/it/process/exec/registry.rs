@@ -1,4 +1,4 @@
-//! What the registry is told.
+//! The reports of `exec` to the registry.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -135,7 +135,7 @@ async fn an_end_that_nobody_heard_of_is_told_later(#[case] messenger: &[&str]) {
     daemon.stop().await;
 }
 
-/// Runs `exec` until it has reported its command; returns it, the command, and the plugin.
+/// Runs `exec` until it has reported its command; returns `exec`, the command and the plugin.
 async fn reported(daemon: &Daemon, flags: &[&str]) -> (Running, u64, Value) {
     let mut running = Running::start(exec(&server(daemon), flags, "echo $$; exec sleep 1000"));
     let (running, pid) = blocking(move || {
@@ -188,13 +188,13 @@ async fn a_lease_is_kept_while_command_and_wrapper_are_stopped() {
     let expiry =
         async || client.get(&lease(&held)).answers(200).await.json()["expires_at"].as_str().unwrap().to_owned();
     let at_the_stop = expiry().await;
-    // Two renewals: the first may have been on its way.
+    // Two renewals, because the first may already have been sent.
     let mut seen = std::collections::BTreeSet::from([at_the_stop]);
     while seen.len() < 3 {
         seen.insert(expiry().await);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    // The wrapper goes on with its command.
+    // The wrapper continues with its command.
     send(u32::try_from(pid).unwrap(), Signal::CONT);
     let mut running = running;
     running.signal(Signal::TERM);

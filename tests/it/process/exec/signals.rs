@@ -1,4 +1,4 @@
-//! Signals: which processes they reach, and what was ignored or blocked when `exec` was started.
+//! Signals: which processes get them, and signals that were ignored or blocked at the start of `exec`.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::{NOWHERE, Running, exec, exec_by, parent, send};
 use crate::harness::blocking;
 use crate::harness::process::finish;
 
-/// Says each signal that it catches; `USR1` ends it.
+/// Prints each signal that it catches; `USR1` ends it.
 const LISTENER: &str =
     "trap 'echo caught' TERM HUP; trap 'echo marker; exit 0' USR1; echo $$; while :; do sleep 0.05; done";
 
@@ -52,7 +52,7 @@ async fn real_time_signals_are_forwarded() {
     .await;
 }
 
-/// A parent that ends when its worker has, as a server that has workers before it.
+/// A parent that ends after its worker, like a server with workers.
 const PARENT: &str = "sleep 1000 & worker=$!; trap 'kill -0 $worker && echo it lives; kill -INT $worker; kill $worker; \
      wait $worker; exit 7' TERM; echo ready; wait $worker; wait $worker; echo worker $?; exit 8";
 
@@ -81,7 +81,7 @@ async fn sigterm_reaches_the_workers_if_the_group_is_wanted() {
     .await;
 }
 
-/// A shell signals its job by the process group (`kill %1`).
+/// A shell signals the process group of its job (`kill %1`).
 #[rstest]
 #[case(Signal::TERM)]
 #[case(Signal::HUP)]
@@ -120,7 +120,7 @@ async fn a_signal_to_all_processes_comes_once() {
     .await;
 }
 
-/// The names of a mask in /proc/self/status, which a script says.
+/// The signals in a mask of /proc/self/status, as a script prints it.
 fn has(mask: &str, signal: Signal) -> bool {
     let mask = u64::from_str_radix(mask.rsplit(['\t', ' ']).next().unwrap(), 16).unwrap();
     mask >> (signal.as_raw() - 1) & 1 == 1
@@ -151,7 +151,7 @@ async fn the_exit_code_is_known_where_the_ends_of_children_are_ignored() {
     let runner = ["env", "--ignore-signal=CHLD"];
     let mut running = Running::start(exec_by(&runner, NOWHERE, &[], "exit 3"));
     assert_eq!(blocking(move || running.code()).await, Some(3));
-    // A shell sets it anew: the command itself says what it has.
+    // A shell resets the mask, so the command itself prints it.
     let mut command = Command::new("env");
     command.args([runner[1], env!("CARGO_BIN_EXE_plugin-registry"), "exec", "--server", NOWHERE]);
     command.args([
@@ -185,7 +185,7 @@ async fn nohup_keeps_a_command_from_the_end_of_its_terminal() {
 
 #[tokio::test]
 async fn what_was_ignored_at_the_start_is_handled_if_the_command_handles_it() {
-    // As without exec: a server that reloads at SIGHUP does so under nohup, too.
+    // As without `exec`: a server that reloads on SIGHUP does so under nohup, too.
     let script = "exec bash -c 'exec env --default-signal=HUP sh -c \"trap \\\"echo caught; exit 7\\\" HUP; echo ready; \
                   while :; do sleep 0.05; done\"'";
     let mut running = Running::start(exec_by(&["nohup"], NOWHERE, &[], script));
@@ -201,7 +201,7 @@ async fn what_was_ignored_at_the_start_is_handled_if_the_command_handles_it() {
 #[tokio::test]
 async fn what_was_blocked_at_the_start_stays_blocked() {
     let said = blocking(|| {
-        // A thread of its own: it alone has the signal blocked.
+        // In a thread of its own, because only this thread blocks the signal.
         let started = std::thread::spawn(|| {
             let mut blocked = SigSet::empty();
             blocked.add(nix::sys::signal::Signal::SIGUSR2);
@@ -219,7 +219,7 @@ async fn what_was_blocked_at_the_start_stays_blocked() {
 
 #[tokio::test]
 async fn a_signal_that_comes_while_the_registry_is_asked_ends_the_command() {
-    // It accepts no connection, so the command waits for it.
+    // The server accepts no connection, so the command waits for it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut running = Running::start(exec(&format!("http://{}", silent.local_addr().unwrap()), &[], "exec sleep 1000"));
     blocking(move || {
@@ -237,7 +237,7 @@ async fn an_interrupt_ends_the_wait_for_a_registry_that_is_down() {
     let mut running = Running::start(exec(NOWHERE, &flags, "exit 3"));
     blocking(move || {
         running.silence();
-        // The first may come before the end of the command is known, and is then the command's.
+        // The first signal may arrive before the end of the command is known; then the command gets it.
         while running.child.try_wait().unwrap().is_none() {
             let _ignored = kill_process(running_pid(&running), Signal::INT);
             std::thread::sleep(std::time::Duration::from_millis(50));

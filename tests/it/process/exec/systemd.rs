@@ -21,7 +21,7 @@ async fn socket_activation_reaches_the_command() {
     let script = "[ \"$LISTEN_PID\" = $$ ] && echo \"$LISTEN_FDS for the command\" >&2; readlink /proc/$$/fd/3 >&2";
     let mut running = Running::start(exec_by(&runner, NOWHERE, &[], script));
     blocking(move || {
-        // It starts the command at the first connection.
+        // systemd starts the command at the first connection.
         while running.child.try_wait().unwrap().is_none() {
             if let Ok(mut connection) = TcpStream::connect(&address) {
                 drop(connection.read(&mut [0; 1]));
@@ -33,7 +33,7 @@ async fn socket_activation_reaches_the_command() {
     .await;
 }
 
-/// A message to the service manager, the process that has sent it, and the descriptors that came with it.
+/// A message to the service manager, its sender, and its descriptors.
 fn notification(socket: &UnixDatagram) -> (String, u32, Vec<OwnedFd>) {
     let mut message = [0; 4096];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(8), ScmCredentials(1))];
@@ -60,7 +60,7 @@ async fn notifications_come_from_the_process_that_systemd_has_started() {
     let socket = UnixDatagram::bind(&path).unwrap();
     set_socket_passcred(&socket, true).unwrap();
     needed("systemd-notify");
-    // It waits until its message was handled: it passes a descriptor, and waits for its end.
+    // systemd-notify waits until its message was handled: it passes a descriptor, and waits for its end.
     let script = "systemd-notify --ready --status='it runs' && echo handled";
     let mut command = exec(NOWHERE, &[], script);
     command.env("NOTIFY_SOCKET", &path);

@@ -101,7 +101,7 @@ async fn control_z_stops_the_command_and_fg_continues_it() {
     .await;
 }
 
-/// What stands at the end of a pipeline and reads from the keyboard, as less(1) does.
+/// The end of a pipeline, which reads from the keyboard as less(1) does.
 const PAGER: &str = "sh -c \"cat; echo page; read key </dev/tty; echo key \\$key\"";
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn control_c_ends_the_script_that_has_started_exec() {
     .await;
 }
 
-/// Ends the server of a socket, also when the test has failed.
+/// Stops the server of a socket, also after a failed test.
 struct TmuxServer(String);
 
 impl Drop for TmuxServer {
@@ -226,7 +226,7 @@ async fn exec_in_an_interactive_shell_of_tmux() {
         tmux(&["send-keys", "C-z"]);
         shows("Stopped");
         types("fg");
-        // Until then, keys are the shell's.
+        // Before that, the shell reads the keys.
         let shell = tmux(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
         let children = format!("/proc/{shell}/task/{shell}/children");
         let is_in_front = |pid: &str| stat(pid.parse().unwrap(), 5) == stat(pid.parse().unwrap(), 8);
