@@ -1,7 +1,8 @@
-//! Facts about every operation, a row for each route and method. Other modules look up the facts of a route here.
+//! Facts about every operation, a row for each route and method. Code that needs a fact about a route reads it here.
 //!
-//! The routes themselves are in [`super::router`], and what an operation does is in its handler. A test compares this table
-//! with the API's description: an operation without a row fails it, and so does a row without an operation.
+//! The routes themselves are in [`router`](mod@super::router), and each handler says what its operation does. A test
+//! compares this table with the API's description: an operation without a row fails it, and so does a row without an
+//! operation.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
