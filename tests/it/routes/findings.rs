@@ -27,7 +27,7 @@ async fn a_gone_resource_is_a_ghost_after_two_observations_and_a_grace() {
         (&json!("7"), &json!("running"), &json!("gone"))
     );
     let evidence = &row["evidence"];
-    assert!(text(&evidence["text"]).contains("seen by agent@h"), "{evidence}");
+    assert!(text(&evidence["text"]).contains("observed by agent@h"), "{evidence}");
     assert!(text(&evidence["next_step"]).contains("DELETE /plugins/c_a/spawned_pids/7"), "{evidence}");
     assert_eq!(evidence["cost"], Value::Null);
     assert_eq!(passage.client.get("/plugins?finding=ghost").answers(200).await.json()["total"], 1);
@@ -191,7 +191,7 @@ async fn a_webhook_receives_findings() {
     passage.pass(15).await;
     let raised = receiver.message().await.event();
     assert_eq!((&raised["type"], &raised["subject"]), (&json!("finding.raised"), &json!("c_a")));
-    assert!(text(&raised["data"]["resources"][0]["evidence"]).contains("seen by agent@h"), "{raised}");
+    assert!(text(&raised["data"]["resources"][0]["evidence"]).contains("observed by agent@h"), "{raised}");
     passage.report("h", json!([process("c_a", 7, "alive")])).await;
     passage.pass(1).await;
     assert_eq!(receiver.message().await.event()["type"], "finding.cleared");
