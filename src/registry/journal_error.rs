@@ -6,7 +6,7 @@ use domain::Revision;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JournalReadError {
     /// The journal was compacted after the requested revision.
-    #[error("the changes after revision {revision} have been compacted; read from revision {compact_revision} on")]
+    #[error("the changes after revision {revision} have been compacted; the journal starts after {compact_revision}")]
     Compacted {
         /// The requested revision.
         revision: Revision,

@@ -191,7 +191,11 @@ async fn a_revision_that_does_not_come_is_a_timeout() {
     let (_server, client) = with_two().await;
     let problem = client.get("/plugins?min_revision=4").refused(504).await;
     assert_eq!((problem.kind(), &problem.headers["retry-after"]), ("behind", &"5".parse().unwrap()));
-    assert!(problem.detail().contains("revision 4") && problem.detail().contains("revision 3"), "{}", problem.detail());
+    assert!(
+        problem.detail().contains("revision 4") && problem.detail().contains("the current revision is 3"),
+        "{}",
+        problem.detail()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

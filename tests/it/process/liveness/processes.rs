@@ -115,7 +115,7 @@ async fn descendants_are_reported_even_after_the_end_of_the_process() {
     let gone = only(prober.sweep(&held, at(1)).await);
     assert_eq!(gone.state, Gone);
     for pid in &family {
-        assert!(detail(&gone).contains("still runs") && detail(&gone).contains(&pid.to_string()), "{gone:?}");
+        assert!(detail(&gone).contains("still run") && detail(&gone).contains(&pid.to_string()), "{gone:?}");
         kill(*pid);
     }
 }
