@@ -80,5 +80,5 @@ fn read_resource(text: &str) -> anyhow::Result<ResourceKey> {
     if kind == ResourceKind::Process && id.parse::<domain::plugin::Pid>().is_err() {
         bail!("`{id}` is not a process id");
     }
-    Ok(ResourceKey { plugin: UniqueId::from_client("doctor"), kind, id: id.into() })
+    Ok(ResourceKey { plugin: UniqueId::from_client("doctor"), kind, id: id.into(), host: None })
 }

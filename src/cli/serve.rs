@@ -29,7 +29,6 @@ use crate::liveness::provider::Providers;
 use crate::liveness::visibility::Visibility;
 use crate::net::AddressPolicy;
 use crate::registry::budget_monitor::BudgetMonitor;
-use crate::registry::on_gone::OnGone;
 use crate::registry::{Registry, Sweeper, budget_monitor};
 use crate::server::settings::ServerSettings;
 use crate::server::{self, Tls};
@@ -38,6 +37,7 @@ use crate::store::sqlite::presence::Presence;
 use crate::telemetry::{LogLevel, Traces};
 use crate::webhook::{self, Deliveries};
 use domain::change::retention::Retention;
+use domain::lease::OnGone;
 
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;

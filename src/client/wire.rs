@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use domain::lease::OnGone;
 use domain::plugin::FreeJson;
 use domain::record::{ObservedState, ReportedObservation, ResourceKind};
 
@@ -15,6 +16,9 @@ pub struct LeaseRequest {
     pub host: Option<String>,
     /// How long the lease lasts without a renewal, in seconds.
     pub ttl_seconds: u32,
+    /// What becomes of what was claimed under it and is gone, once it has ended; `None` for the registry's setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_gone: Option<OnGone>,
 }
 
 /// The fields of a lease that this crate's programs read.

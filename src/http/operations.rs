@@ -12,8 +12,8 @@ use hyper::Method;
 
 use super::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
 use super::query::list_params::{
-    COST_LIST, EVENT_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS, READ_OPTIONS_WITHOUT_SINCE, REMOVAL,
-    RESOURCE_LIST, VERSION_LIST,
+    COST_LIST, EVENT_LIST, HELD_ON, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS, READ_OPTIONS_WITHOUT_SINCE,
+    RELEASE, REMOVAL, RESOURCE_LIST, VERSION_LIST,
 };
 use super::query::parameter::Parameter;
 use domain::access::Permission;
@@ -102,6 +102,19 @@ pub const OPERATIONS: &[Operation] = &[
     get("/categories").conditional(),
     put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
     get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).conditional(),
+    post("/resources/release", Permission::Write).query(&[RELEASE]).json("ReleaseRequest").without_key(),
+    put("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write)
+        .query(&[HELD_ON])
+        .json("ExpiryRequest")
+        .conditional(),
+    delete("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write).query(&[HELD_ON]).conditional(),
+    put("/resources/{plugin}/{kind}/{resource_id}/acknowledgement", Permission::Write)
+        .query(&[HELD_ON])
+        .json("AcknowledgementRequest")
+        .conditional(),
+    delete("/resources/{plugin}/{kind}/{resource_id}/acknowledgement", Permission::Write)
+        .query(&[HELD_ON])
+        .conditional(),
     get("/costs").query(&[PLUGIN_FILTERS, COST_LIST, READ_OPTIONS_WITHOUT_SINCE]),
     get("/budgets"),
     post("/budgets", Permission::Administer).json("BudgetRequest"),

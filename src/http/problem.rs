@@ -104,6 +104,8 @@ kinds! {
     IdentityFixed = CONFLICT, "identity-fixed", "A plugin's identity cannot change";
     /// The plugin holds what may still run or bill. Release it first, or say `force=true`.
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
+    /// The resource has no finding. There is nothing to acknowledge.
+    NoFinding = CONFLICT, "no-finding", "The resource has no finding";
     /// The registry has as many webhooks as it may. Remove one first.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "Too many webhooks";
     /// A token in force has the name. Choose another, or revoke that token.
@@ -362,7 +364,10 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NotFound(_) | Refusal::NoBudget(_) | Refusal::NoLease(_) => Problem::new(Kind::NotFound, detail),
+            Refusal::NotFound(_) | Refusal::NoBudget(_) | Refusal::NoLease(_) | Refusal::NotHeld { .. } => {
+                Problem::new(Kind::NotFound, detail)
+            }
+            Refusal::NoFinding { .. } => Problem::new(Kind::NoFinding, detail),
             Refusal::Forbidden(_) => Problem::new(Kind::Forbidden, detail),
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::LeaseReleased(_) => Problem::new(Kind::LeaseReleased, detail),

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::handlers::{
-    backup, budgets, categories, config, costs, events, health, held_resources, leases, log_level, metrics,
+    backup, budgets, categories, config, costs, events, health, held_resources, holdings, leases, log_level, metrics,
     observations, plugins, resources, stats, tokens, webhooks,
 };
 use super::middleware::stack::StackLayer;
@@ -30,6 +30,9 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
+        .routes(routes!(holdings::release_resources))
+        .routes(routes!(holdings::set_expiry, holdings::clear_expiry))
+        .routes(routes!(holdings::acknowledge_finding, holdings::end_acknowledgement))
         .routes(routes!(costs::read_costs))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::read_budget, budgets::patch_budget, budgets::remove_budget))

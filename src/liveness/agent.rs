@@ -161,6 +161,7 @@ impl<C: Clock> Agent<C> {
 
 /// The resource of a row; `None` for a row without an id, which no probe can find.
 fn held(row: ResourceRow) -> Option<HeldOnHost> {
-    let key = ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into() };
+    let key =
+        ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into(), host: None };
     Some(HeldOnHost { key, identity: row.observed.and_then(|observed| observed.identity) })
 }

@@ -95,7 +95,7 @@ mod tests {
     use domain::record::ResourceKind;
 
     fn key() -> ResourceKey {
-        ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id: "42".into() }
+        ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id: "42".into(), host: None }
     }
 
     fn at(second: i64) -> Timestamp {

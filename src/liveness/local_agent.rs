@@ -1,6 +1,7 @@
 //! The sweeps of the registry itself: over the processes and containers of its own host, as an agent does
 //! elsewhere, and over remote resources, which are on no host.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,7 @@ use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
 use crate::registry::Registry;
 use domain::index::IndexKey;
-use domain::record::resource::holdings_of;
-use domain::record::{Record, ReportedObservation, ResourceKey, ResourceKind};
+use domain::record::{Holding, Record, ReportedObservation, ResourceKey, ResourceKind, ResourceRef};
 
 /// When to resend an unchanged observation: the registry regards one as stale after three minutes.
 const REFRESH: SignedDuration = SignedDuration::from_secs(30);
@@ -96,21 +96,26 @@ impl LocalAgent {
 
     fn held(&self) -> Vec<HeldOnHost> {
         let snapshot = self.registry.snapshot();
-        let index = if self.unnamed { IndexKey::Holding } else { IndexKey::Host(self.host.as_str().into()) };
-        let records = snapshot.state.having(&index).into_iter().flat_map(|records| records.iter());
-        records.flat_map(|(_, record)| self.held_of(record)).collect()
+        let here: &[IndexKey] = if self.unnamed {
+            &[IndexKey::Holding]
+        } else {
+            &[IndexKey::Host(self.host.as_str().into()), IndexKey::LeftOn(self.host.as_str().into())]
+        };
+        let records = here.iter().filter_map(|index| snapshot.state.having(index)).flat_map(|records| records.values());
+        let held: BTreeMap<ResourceKey, HeldOnHost> =
+            records.flat_map(|record| self.held_of(record)).map(|held| (held.key.clone(), held)).collect();
+        held.into_values().collect()
     }
 
     fn held_of(&self, record: &Arc<Record>) -> Vec<HeldOnHost> {
-        let here = match record.plugin.host.as_deref() {
+        let is_here = |held: &Holding<'_>| match held.host {
             Some(host) => host == self.host,
             None => self.unnamed,
         };
-        let held = holdings_of(&record.plugin).filter(|held| here && held.kind() != ResourceKind::Remote);
-        held.filter_map(|held| {
-            let key = ResourceKey { plugin: record.unique_id.clone(), kind: held.kind(), id: held.id()?.into() };
-            let seen = record.facts_of(held).and_then(|facts| facts.observation.as_ref());
-            Some(HeldOnHost { key, identity: seen.and_then(|seen| seen.identity.clone()) })
+        let held = record.held().filter(|held| held.slot.kind != ResourceKind::Remote && is_here(held));
+        held.map(|held| HeldOnHost {
+            key: ResourceKey::of(&record.unique_id, &held.slot),
+            identity: held.observation().and_then(|seen| seen.identity.clone()),
         })
         .collect()
     }
@@ -173,15 +178,16 @@ impl RemoteSweep {
     fn held(&self) -> Vec<Target> {
         let snapshot = self.registry.snapshot();
         let records = snapshot.state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.iter());
-        let targets = records.filter_map(|(_, record)| {
-            let mut resource = record.plugin.remote_resource.clone()?;
-            let held = holdings_of(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
-            let key =
-                ResourceKey { plugin: record.unique_id.clone(), kind: ResourceKind::Remote, id: held.id()?.into() };
-            if !self.endpoints {
-                (resource.endpoint_url, resource.ssh_host) = (None, None);
-            }
-            Some(Target::of(key, &record.plugin, &resource))
+        let targets = records.flat_map(|(_, record)| {
+            record.held().filter_map(|held| {
+                let ResourceRef::Remote(remote) = held.resource else { return None };
+                remote.id()?;
+                let mut resource = remote.clone();
+                if !self.endpoints {
+                    (resource.endpoint_url, resource.ssh_host) = (None, None);
+                }
+                Some(Target::of(ResourceKey::of(&record.unique_id, &held.slot), &record.plugin, &resource))
+            })
         });
         targets.collect()
     }

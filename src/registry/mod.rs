@@ -18,7 +18,7 @@
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
 //! | [`observe`] | reports of probes and agents |
-//! | [`sweep`], [`assessment`], [`on_gone`] | the effects of passing time |
+//! | [`sweep`], [`assessment`] | the effects of passing time |
 //! | [`backup`] | a backup during operation |
 //! | [`metrics`](mod@metrics), [`freshness`] | the metrics of the writer; how old the newest snapshot may be |
 
@@ -33,7 +33,6 @@ pub mod journal_error;
 pub mod journal_reader;
 pub mod metrics;
 pub mod observe;
-pub mod on_gone;
 pub mod prechecks;
 pub mod submit_error;
 pub mod sweep;
@@ -51,6 +50,5 @@ pub use self::budget_monitor::BudgetMonitor;
 pub use self::observe::ReportResult;
 pub use handle::{Pending, Registry};
 pub use health::WriterHealth;
-pub use on_gone::OnGone;
 pub use submit_error::SubmitError;
 pub use sweep::Sweeper;

@@ -14,7 +14,7 @@ use domain::command::request::ProbeResult;
 use domain::command::{Caller, Command, Refusal, Request, authorization};
 use domain::plugin::UniqueId;
 use domain::query::Resource;
-use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKind};
+use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// The result of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,9 +79,15 @@ impl Registry {
         let mut seen = ReportResult::default();
         let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
-            let ReportedObservation { key, state, at, detail, identity } = sighting;
+            let ReportedObservation { mut key, state, at, detail, identity } = sighting;
+            let record = snapshot.state.plugin(key.plugin.as_str());
+            // A host may have what the plugin left behind there, beside what it holds on another one.
+            let left_there = ResourceKey { host: host.map(Into::into), ..key.clone() };
+            if record.is_some_and(|record| record.holds(&left_there.slot())) {
+                key = left_there;
+            }
             let slot = key.slot();
-            let Some(record) = snapshot.state.plugin(key.plugin.as_str()).filter(|record| record.holds(&slot)) else {
+            let Some(record) = record.filter(|record| record.holds(&slot)) else {
                 seen.ignored.push((index, format!("no plugin holds {key}")));
                 continue;
             };
@@ -93,12 +99,13 @@ impl Registry {
             let at = at.max(record.created_at).min(now);
             let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
             let look = ProbeResult { slot, state, at, detail, identity, last_alive };
-            let elsewhere = record.plugin.host.as_deref().filter(|claimed| host.is_some_and(|host| host != *claimed));
+            let place = look.slot.host.as_deref().or(record.plugin.host.as_deref());
+            let elsewhere = place.filter(|claimed| host.is_some_and(|host| host != *claimed));
             if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
                 seen.ignored.push((index, format!("{key} is on the host {claimed}")));
                 continue;
             }
-            let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
+            let known = record.holdings.get(&look.slot).and_then(|facts| facts.observation.as_ref());
             if let Some(known) = known.filter(|known| look.at < known.since) {
                 seen.ignored.push((index, format!("{key} has a newer observation, of {}", known.since)));
                 continue;

@@ -16,12 +16,11 @@ use super::assessment::AssessmentPass;
 use super::handle::{Pending, Registry};
 use super::health::WriterHealth;
 use super::submit_error::SubmitError;
-use crate::registry::on_gone::OnGone;
 use crate::store::StoreError;
 use crate::store::heartbeats::Heartbeat;
-use domain::command::{Command, Request};
+use domain::command::{Command, Request, lease_rules};
 use domain::index::IndexKey;
-use domain::lease::FORGOTTEN_AFTER;
+use domain::lease::{FORGOTTEN_AFTER, OnGone};
 use domain::self_preservation::{LeaseCount, SelfPreservation};
 use domain::{Lease, LeaseState, Revision, State};
 
@@ -245,23 +244,8 @@ impl Sweeper {
 /// Leases that ended before a time, and that no plugin names.
 fn forgettable(state: &State, before: Timestamp) -> Vec<Command> {
     let ended = state.leases().values().filter(|lease| lease.state != LeaseState::Active && lease.since < before);
-    let named = |lease: &Lease| state.indexes().count(&IndexKey::Lease(lease.id.as_str().into())) > 0;
     ended
-        .filter(|lease| !named(lease))
+        .filter(|lease| !lease_rules::is_named(state, &lease.id))
         .map(|lease| Command::ForgetLease { id: lease.id.clone(), revision: lease.revision })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_becomes_of_what_is_gone_is_named() {
-        for (text, value) in [("mark", OnGone::Mark), ("prune", OnGone::Prune)] {
-            assert_eq!(text.parse(), Ok(value));
-            assert_eq!(value.to_string(), text);
-        }
-        assert!("kill".parse::<OnGone>().is_err());
-    }
 }

@@ -328,7 +328,7 @@ impl WriterLoop {
             }
             let answer = decide(&snapshot.state, &snapshot.store, request, checked.as_ref()).and_then(|decision| {
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
-                if let Some(event) = decision.event {
+                for event in decision.events {
                     let revision = snapshot.state.revision().next();
                     let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
                     let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };

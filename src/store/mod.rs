@@ -211,6 +211,7 @@ impl<'a> Batch<'a> {
             match &transition.change.event {
                 Event::PluginPut { plugin, .. } => drop(plugins.insert(plugin.unique_id())),
                 Event::PluginRemoved { id }
+                | Event::Holdings { id, .. }
                 | Event::ResourcesObserved { id, .. }
                 | Event::FindingsRaised { id, .. }
                 | Event::FindingsCleared { id, .. } => drop(plugins.insert(id.clone())),

@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
-use domain::change::{Change, ChangeKind, ConfigChange, Event, Step, Transition};
+use domain::change::{Change, ChangeKind, ConfigChange, Event, HoldingAct, Step, Transition};
 use domain::command::answer::Answer;
 use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Budget, BudgetEvent};
 use domain::lease::{LeaseAct, LeaseText};
 use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
-use domain::record::{ObservedResources, Record};
+use domain::record::{Holdings, Naming, Record};
 use domain::{Lease, LeaseId, Revision};
 
 /// The columns of the table `changes`.
@@ -31,12 +31,12 @@ pub struct ChangeRow {
     pub request_id: Option<String>,
     /// The plugin's document after the change.
     pub document: Option<String>,
-    /// The saved configuration, the category's display name, the budget's event, the lease after the change, or the
-    /// observations or findings.
+    /// The saved configuration, the category's display name, the budget's event, the lease after the change, the
+    /// observations or findings, or what the change says about holdings.
     pub detail: Option<String>,
     /// When the plugin was registered, in microseconds since the Unix epoch.
     pub created_at: Option<i64>,
-    /// The observations and findings of the plugin's resources after the change.
+    /// The plugin's holdings after the change: claims, observations and findings.
     pub observed: Option<String>,
     /// The name of the principal.
     pub principal: Option<String>,
@@ -48,17 +48,21 @@ impl TryFrom<&Transition> for ChangeRow {
     fn try_from(transition: &Transition) -> Result<ChangeRow, StoreError> {
         let change = &transition.change;
         let (document, detail) = match &change.event {
-            Event::PluginPut { plugin, config, .. } => {
-                let config = match config {
+            Event::PluginPut { plugin, config, naming, .. } => {
+                let detail = match config {
                     ConfigChange::Saved(config) => Some(config.as_str().to_owned()),
-                    ConfigChange::Kept | ConfigChange::Deleted => None,
+                    ConfigChange::Deleted => None,
+                    // A change of a configuration names no resource.
+                    ConfigChange::Kept if *naming == Naming::legacy() => None,
+                    ConfigChange::Kept => Some(text_of(naming)?),
                 };
-                (Some(document_text(plugin)?), config)
+                (Some(document_text(plugin)?), detail)
             }
             Event::PluginRemoved { .. } => (None, None),
             Event::CategoryNamed { display_name, .. } => (None, display_name.as_deref().map(str::to_owned)),
             Event::Budget { event, .. } => (None, budget_text(event)?),
             Event::Lease { .. } => (None, lease_after(transition)?),
+            Event::Holdings { act, .. } => (document_after(transition)?, Some(text_of(act)?)),
             Event::ResourcesObserved { seen, .. } => (document_after(transition)?, Some(text_of(seen)?)),
             Event::FindingsRaised { findings, .. } => (document_after(transition)?, Some(text_of(findings)?)),
             Event::FindingsCleared { slots, .. } => (document_after(transition)?, Some(text_of(slots)?)),
@@ -72,7 +76,7 @@ impl TryFrom<&Transition> for ChangeRow {
             document,
             detail,
             created_at: transition.after().map(|record| record.created_at.as_microsecond()),
-            observed: transition.after().and_then(|record| record.observed.to_text()),
+            observed: transition.after().and_then(|record| record.holdings.to_text()),
             principal: change.principal.as_deref().map(str::to_owned),
         })
     }
@@ -108,6 +112,20 @@ impl TryFrom<ChangeRow> for Change {
                 };
                 Event::Lease { id: LeaseId::named(&row.subject), act }
             }
+            ChangeKind::ResourceLeftBehind
+            | ChangeKind::ResourceEnded
+            | ChangeKind::ResourceReleased
+            | ChangeKind::ResourceExpiresSoon
+            | ChangeKind::ResourceExpirySet
+            | ChangeKind::FindingAcknowledged
+            | ChangeKind::FindingUnacknowledged => {
+                let act: HoldingAct = row.parsed()?.ok_or_else(|| damaged("has no detail"))?;
+                let event = Event::Holdings { id: row.plugin_id(), act };
+                if event.kind() != kind {
+                    return Err(damaged("is of another kind than its detail"));
+                }
+                event
+            }
             ChangeKind::ResourceObserved => Event::ResourcesObserved { id: row.plugin_id(), seen: row.list()? },
             ChangeKind::FindingRaised => Event::FindingsRaised { id: row.plugin_id(), findings: row.list()? },
             ChangeKind::FindingCleared => Event::FindingsCleared { id: row.plugin_id(), slots: row.list()? },
@@ -119,7 +137,12 @@ impl TryFrom<ChangeRow> for Change {
                     (ChangeKind::ConfigDeleted, _) => ConfigChange::Deleted,
                     _ => ConfigChange::Kept,
                 };
-                Event::PluginPut { kind, plugin: Arc::new(plugin_of(document)?), config }
+                let naming = match config {
+                    // Versions before claims wrote no detail.
+                    ConfigChange::Kept => row.parsed()?.unwrap_or_else(Naming::legacy),
+                    ConfigChange::Saved(_) | ConfigChange::Deleted => Naming::default(),
+                };
+                Event::PluginPut { kind, plugin: Arc::new(plugin_of(document)?), config, naming }
             }
         };
         Ok(Change {
@@ -162,8 +185,8 @@ impl ChangeRow {
         let Some(document) = &self.document else { return Ok(None) };
         let (revision, at) = (revision_from_sql(self.revision)?, time_from_sql(self.at)?);
         let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
-        let observed = observed_of(self.observed.as_deref())?;
-        Ok(Some(Arc::new(Record::observed(plugin_of(document)?.into(), None, revision, (created_at, at), observed))))
+        let holdings = holdings_of(self.observed.as_deref())?;
+        Ok(Some(Arc::new(Record::holding(plugin_of(document)?.into(), None, revision, (created_at, at), holdings))))
     }
 
     /// The lease after the change, if the change is about a lease; `None` if there is none.
@@ -183,6 +206,13 @@ impl ChangeRow {
 
     fn plugin_id(&self) -> UniqueId {
         UniqueId::from_client(&self.subject)
+    }
+
+    /// The detail of the change as JSON; `None` if there is none.
+    fn parsed<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
+        let parsed = self.detail.as_deref().map(serde_json::from_str).transpose();
+        parsed
+            .map_err(|error| StoreError::unusable(format!("the detail of change {} is damaged", self.revision), error))
     }
 
     /// The observations, findings or slots of the change.
@@ -234,14 +264,13 @@ pub fn lease_of(id: &str, text: &str, revision: i64) -> Result<Lease, StoreError
     Ok(text.named(LeaseId::named(id), revision_from_sql(revision)?))
 }
 
-/// Parses the stored facts about a plugin's resources.
+/// Parses the stored holdings of a plugin.
 ///
 /// # Errors
 ///
 /// If they are damaged.
-pub fn observed_of(text: Option<&str>) -> Result<ObservedResources, StoreError> {
-    ObservedResources::from_text(text)
-        .map_err(|error| StoreError::unusable("the observations of a plugin are damaged", error))
+pub fn holdings_of(text: Option<&str>) -> Result<Holdings, StoreError> {
+    Holdings::from_text(text).map_err(|error| StoreError::unusable("the holdings of a plugin are damaged", error))
 }
 
 /// A budget's event as text for the store.

@@ -12,7 +12,7 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
 use crate::record::resource::is_short_id;
-use crate::record::{FindingKind, Record};
+use crate::record::{Facts, FindingKind, Record, finding_rules};
 
 /// Records by their unique_id, in its order (Unicode code points).
 pub type Records = RedBlackTreeMapSync<UniqueId, Arc<Record>>;
@@ -36,8 +36,12 @@ pub enum IndexKey {
     Provider(Provider),
     /// Is on this host.
     Host(Box<str>),
-    /// Is held by this lease.
+    /// Left something behind on this host.
+    LeftOn(Box<str>),
+    /// Names this lease.
     Lease(Box<str>),
+    /// Holds something that was claimed under this lease.
+    Claim(Box<str>),
     /// Holds this process.
     Pid(Pid),
     /// Holds this container.
@@ -50,6 +54,12 @@ pub enum IndexKey {
     SeenContainer(Box<str>),
     /// Holds a resource with this finding.
     Finding(FindingKind),
+    /// Holds a resource with this finding, which no client has acknowledged.
+    OpenFinding(FindingKind),
+    /// Holds something that it left behind.
+    LeftBehind,
+    /// Holds something until a stated time.
+    Expiring,
     /// Holds a resource that an agent or a probe has observed.
     Observed,
     /// Holds a resource that was seen alive.
@@ -138,14 +148,17 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
     let mut keys = BTreeSet::from([IndexKey::Category(plugin.category.clone()), IndexKey::Mode(plugin.execution_mode)]);
     let flags = [
         (plugin.has_active_resources(), IndexKey::Active),
-        (plugin.is_billable(), IndexKey::Billable),
+        (record.is_billable(), IndexKey::Billable),
         (plugin.is_configured, IndexKey::Configured),
-        (plugin.holds_anything(), IndexKey::Holding),
+        (record.holds_anything(), IndexKey::Holding),
+        (record.holdings.left().next().is_some(), IndexKey::LeftBehind),
+        (record.holdings.has_expiry(), IndexKey::Expiring),
     ];
     keys.extend(flags.into_iter().filter(|(has, _)| *has).map(|(_, key)| key));
-    keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
     keys.extend(plugin.host.as_deref().map(|host| IndexKey::Host(host.into())));
     keys.extend(plugin.lease_id.as_deref().map(|lease| IndexKey::Lease(lease.into())));
+    keys.extend(record.holdings.leases().map(|lease| IndexKey::Claim(lease.as_str().into())));
+    keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
     keys.extend(plugin.container().map(|id| IndexKey::Container(id.into())));
     if let Some(remote) = &plugin.remote_resource {
         keys.insert(IndexKey::Provider(remote.provider));
@@ -153,12 +166,13 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
         let endpoints = [&remote.endpoint_url, &remote.ssh_host];
         keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
     }
-    let shown: BTreeSet<_> = crate::record::finding_rules::shown_of(record).collect();
-    keys.extend(shown.into_iter().map(IndexKey::Finding));
-    keys.extend((!record.observed.is_empty()).then_some(IndexKey::Observed));
-    keys.extend(record.observed.has_alive().then_some(IndexKey::Verified));
-    for (_, facts) in record.observed.iter() {
-        keys.extend(facts.container_id().map(|id| IndexKey::SeenContainer(id.into())));
+    for held in record.held() {
+        keys.extend(held.slot.host.clone().map(IndexKey::LeftOn));
+        keys.extend(finding_rules::shown(&held).map(IndexKey::Finding));
+        keys.extend(finding_rules::open(&held).map(IndexKey::OpenFinding));
+        keys.extend(held.facts.and_then(Facts::container_id).map(|id| IndexKey::SeenContainer(id.into())));
     }
+    keys.extend(record.holdings.has_facts().then_some(IndexKey::Observed));
+    keys.extend(record.holdings.has_alive().then_some(IndexKey::Verified));
     keys
 }

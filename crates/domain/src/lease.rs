@@ -92,6 +92,36 @@ wire_names! {
     }
 }
 
+wire_names! {
+    /// What becomes of a claimed resource that was seen gone.
+    OnGone {
+        /// It stays, marked as a ghost, until a client releases it.
+        Mark = "mark",
+        /// The registry releases it when it becomes a ghost.
+        Prune = "prune",
+    }
+}
+
+impl Default for OnGone {
+    fn default() -> OnGone {
+        OnGone::Mark
+    }
+}
+
+impl fmt::Display for OnGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for OnGone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OnGone, String> {
+        OnGone::from_name(text).ok_or_else(|| "must be `mark` or `prune`".into())
+    }
+}
+
 /// The terms that a holder requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseTerms {
@@ -101,6 +131,10 @@ pub struct LeaseTerms {
     pub host: Option<Box<str>>,
     /// The time to live without renewal, in seconds: [`MIN_TTL`] to [`MAX_TTL`].
     pub ttl_seconds: u32,
+    /// What becomes of a resource that was claimed under the lease and seen gone, once the lease has ended; `None` for
+    /// the registry's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_gone: Option<OnGone>,
 }
 
 /// A lease as of its newest change.
@@ -114,6 +148,8 @@ pub struct Lease {
     pub host: Option<Box<str>>,
     /// The time to live without renewal, in seconds.
     pub ttl_seconds: u32,
+    /// See [`LeaseTerms::on_gone`].
+    pub on_gone: Option<OnGone>,
     /// The name of the principal it was granted to; `None` for leases older than this field.
     pub principal: Option<Arc<str>>,
     /// Its state.
@@ -129,9 +165,9 @@ pub struct Lease {
 impl Lease {
     /// A new lease.
     pub(crate) fn granted(id: LeaseId, terms: &LeaseTerms, at: Timestamp, revision: Revision) -> Lease {
-        let LeaseTerms { holder, host, ttl_seconds } = terms.clone();
+        let LeaseTerms { holder, host, ttl_seconds, on_gone } = terms.clone();
         let state = LeaseState::Active;
-        Lease { id, holder, host, ttl_seconds, principal: None, state, granted_at: at, since: at, revision }
+        Lease { id, holder, host, ttl_seconds, on_gone, principal: None, state, granted_at: at, since: at, revision }
     }
 
     /// This lease, granted to a principal.
@@ -142,7 +178,8 @@ impl Lease {
 
     /// The terms that its holder requested.
     pub fn terms(&self) -> LeaseTerms {
-        LeaseTerms { holder: self.holder.clone(), host: self.host.clone(), ttl_seconds: self.ttl_seconds }
+        let (holder, host) = (self.holder.clone(), self.host.clone());
+        LeaseTerms { holder, host, ttl_seconds: self.ttl_seconds, on_gone: self.on_gone }
     }
 
     /// The time to live without renewal.
@@ -184,8 +221,9 @@ impl From<&Lease> for LeaseText {
 impl LeaseText {
     /// The lease of this id that last changed at `revision`.
     pub fn named(self, id: LeaseId, revision: Revision) -> Lease {
-        let LeaseText { terms: LeaseTerms { holder, host, ttl_seconds }, principal, state, granted_at, since } = self;
-        Lease { id, holder, host, ttl_seconds, principal, state, granted_at, since, revision }
+        let LeaseText { terms, principal, state, granted_at, since } = self;
+        let LeaseTerms { holder, host, ttl_seconds, on_gone } = terms;
+        Lease { id, holder, host, ttl_seconds, on_gone, principal, state, granted_at, since, revision }
     }
 }
 
@@ -235,6 +273,15 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_becomes_of_what_is_gone_is_named() {
+        for (text, value) in [("mark", OnGone::Mark), ("prune", OnGone::Prune)] {
+            assert_eq!(text.parse(), Ok(value));
+            assert_eq!(value.to_string(), text);
+        }
+        assert!("kill".parse::<OnGone>().is_err());
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
-use crate::change::{Change, ConfigChange, Event, Step, Transition};
-use crate::cost::{Extent, Ledger};
+use crate::change::{Change, ConfigChange, Event, HoldingAct, Step, Transition};
+use crate::cost::Ledger;
 use crate::index::{IndexKey, Indexes, Records};
 use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState};
-use crate::plugin::{Name, Plugin, UniqueId};
-use crate::record::observation::Fact;
-use crate::record::{Holder, Record, Slot};
+use crate::plugin::{Name, UniqueId};
+use crate::record::holding_rules::{Succession, succeed};
+use crate::record::holdings::Fact;
+use crate::record::{Acknowledgement, Claim, Expiry, Holder, Record, Slot};
 use crate::revision::Revision;
 
 /// The whole registry at one revision. Cheap to clone: states share their parts.
@@ -109,7 +110,7 @@ impl State {
     /// The effect of a change, without applying it.
     pub fn plan(&self, change: &Change) -> Step {
         match &change.event {
-            Event::PluginPut { plugin, config, .. } => {
+            Event::PluginPut { plugin, config, naming, .. } => {
                 let before = self.by_id.get(&plugin.unique_id()).cloned();
                 let config = match config {
                     ConfigChange::Kept => before.as_ref().and_then(|record| record.config.clone()),
@@ -117,9 +118,10 @@ impl State {
                     ConfigChange::Deleted => None,
                 };
                 let created_at = before.as_ref().map_or(change.at, |record| record.created_at);
-                let observed = before.as_ref().map(|record| record.observed.kept_for(&record.plugin, plugin));
-                let (times, observed) = ((created_at, change.at), observed.unwrap_or_default());
-                let record = Record::observed(Arc::clone(plugin), config, change.revision, times, observed);
+                let by = change.origin();
+                let Succession { holdings, .. } = succeed(before.as_deref(), plugin, naming, change.at, &by);
+                let times = (created_at, change.at);
+                let record = Record::holding(Arc::clone(plugin), config, change.revision, times, holdings);
                 Step::Plugin { before, after: Some(Arc::new(record)) }
             }
             Event::PluginRemoved { id } => Step::Plugin { before: self.by_id.get(id).cloned(), after: None },
@@ -129,6 +131,7 @@ impl State {
             }
             Event::Budget { .. } => Step::Budget,
             Event::Lease { id, act } => self.plan_lease(change, id, act),
+            Event::Holdings { id, act } => self.plan_act(change, id, act),
             Event::ResourcesObserved { id, seen } => {
                 self.plan_facts(change, id, seen.iter().map(|seen| (&seen.slot, Fact::Seen(&seen.observation))))
             }
@@ -167,8 +170,7 @@ impl State {
     /// Adds the cost of the version that this change ends.
     fn settle(&mut self, before: Option<&Record>, after: Option<&Record>) {
         if let Some(before) = before {
-            let extent = Extent::of(before, after, self.at);
-            self.ledger.close(before, extent, self.at, self.revision);
+            self.ledger.close(before, after, self.at, self.revision);
         }
     }
 
@@ -188,6 +190,34 @@ impl State {
         Step::Lease { before, after: after.map(Arc::new) }
     }
 
+    /// The holdings of a plugin after a change of them.
+    fn plan_act(&self, change: &Change, id: &UniqueId, act: &HoldingAct) -> Step {
+        let held = |slot: &Slot| self.by_id.get(id).map(|record| record.holdings.claim_of(slot));
+        let facts: Vec<(&Slot, Fact<'_>)> = match act {
+            // The change of the document has done it.
+            HoldingAct::LeftBehind { .. } => Vec::new(),
+            HoldingAct::Ended { slots, .. } | HoldingAct::Released { slots } => {
+                slots.iter().map(|slot| (slot, Fact::Ended)).collect()
+            }
+            HoldingAct::ExpiresSoon { slots } => {
+                let expiries = slots.iter().filter_map(|slot| Some((slot, held(slot)?.expiry?.at)));
+                expiries.map(|(slot, at)| (slot, Fact::Warned(at))).collect()
+            }
+            HoldingAct::ExpirySet { slot, expires_at } => {
+                let expiry = expires_at.map(|at| Expiry { at, set_at: change.at });
+                let claim = held(slot).map(|claim| Arc::new(Claim { expiry, ..Claim::clone(&claim) }));
+                claim.into_iter().map(|claim| (slot, Fact::Claimed(claim))).collect()
+            }
+            HoldingAct::Acknowledged { slot, finding, reason, until } => {
+                let (reason, by) = (reason.clone(), change.origin());
+                let made = Acknowledgement { finding: *finding, reason, until: *until, at: change.at, by };
+                vec![(slot, Fact::Acknowledged(Some(made)))]
+            }
+            HoldingAct::Unacknowledged { slots } => slots.iter().map(|slot| (slot, Fact::Acknowledged(None))).collect(),
+        };
+        self.plan_facts(change, id, facts.into_iter())
+    }
+
     /// The facts about a plugin's resources after a change; none for a removed plugin.
     fn plan_facts<'a>(
         &self,
@@ -198,7 +228,7 @@ impl State {
         let Some(before) = self.by_id.get(id).cloned() else { return Step::Plugin { before: None, after: None } };
         let (plugin, config, times) =
             (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
-        let record = Record::observed(plugin, config, change.revision, times, before.observed.with(facts));
+        let record = Record::holding(plugin, config, change.revision, times, before.holdings.with(facts));
         Step::Plugin { before: Some(before), after: Some(Arc::new(record)) }
     }
 
@@ -294,11 +324,11 @@ impl State {
         self.leases.get(id)
     }
 
-    /// The holder of a plugin.
-    pub fn holder_of(&self, plugin: &Plugin) -> Holder<'_> {
-        match plugin.lease_id.as_deref() {
+    /// The application process that claimed a resource.
+    pub fn holder_of(&self, claim: &Claim) -> Holder<'_> {
+        match &claim.lease_id {
             None => Holder::None,
-            Some(id) => self.lease(id).map_or(Holder::Unknown, |lease| Holder::Lease(lease, lease.since)),
+            Some(id) => self.lease(id.as_str()).map_or(Holder::Unknown, |lease| Holder::Lease(lease, lease.since)),
         }
     }
 

@@ -16,6 +16,7 @@ use super::spool::{Spool, Unreported};
 use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
 use crate::telemetry::Origin;
+use domain::lease::OnGone;
 use domain::plugin::{Name, Pid, PluginKey, Registration};
 
 /// How often it is looked which processes there are.
@@ -87,7 +88,8 @@ impl Reporter {
             client: args.connection.client()?,
             unique_id: key.unique_id().to_string(),
             plugin,
-            request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl },
+            // If exec is killed together with all that watches it, the registry releases what is gone.
+            request: LeaseRequest { holder, host: Some(host), ttl_seconds: args.ttl, on_gone: Some(OnGone::Prune) },
             patience: Duration::from_secs(args.report_patience),
             spool: Spool::find(args.unreported.as_deref()),
             lease: None,

@@ -5,10 +5,12 @@ use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use crate::http::problem::{Kind, Problem};
+use crate::http::query::list_params::named;
 use crate::http::state::{Api, Shared};
 use domain::LeaseId;
 use domain::access::TokenId;
 use domain::plugin::{Name, Pid, UniqueId};
+use domain::record::{ResourceKind, Slot};
 
 /// The plugin in the path; the registry checks whether the plugin exists.
 pub struct PluginPath(pub UniqueId);
@@ -19,6 +21,14 @@ pub struct PidPath {
     pub id: UniqueId,
     /// The process.
     pub pid: Pid,
+}
+
+/// A held resource in the path; the registry checks whether the plugin holds it.
+pub struct ResourcePath {
+    /// The plugin.
+    pub plugin: UniqueId,
+    /// The resource, on the plugin's present host.
+    pub slot: Slot,
 }
 
 /// The webhook in the path; the handler checks whether the webhook exists.
@@ -54,6 +64,17 @@ impl FromRequestParts<Shared> for PidPath {
         let digits = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
         let pid = pid.parse().ok().filter(|pid| digits && *pid > 0).ok_or_else(wrong)?;
         Ok(PidPath { id, pid })
+    }
+}
+
+impl FromRequestParts<Shared> for ResourcePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
+        let plugin = UniqueId::from_client(&segment(parts, api, "plugin").await?);
+        let kind = segment(parts, api, "kind").await?;
+        let kind = named("kind", &kind, ResourceKind::NAMES, ResourceKind::from_name)?;
+        Ok(ResourcePath { plugin, slot: Slot::new(kind, segment(parts, api, "resource_id").await?) })
     }
 }
 

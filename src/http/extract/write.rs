@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use hyper::http::request::Parts;
+use jiff::Timestamp;
 
 use super::conditional::precondition;
 use super::idempotency;
@@ -16,10 +17,11 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
-use domain::StoreId;
+use crate::registry::submit_error::SubmitError;
 use domain::access::Principal;
 use domain::command::answer::Answer;
 use domain::command::{Caller, Command, Outcome, Precondition, Request};
+use domain::{Snapshot, StoreId};
 
 /// A write, before its command is known.
 pub struct Write {
@@ -87,6 +89,25 @@ impl Write {
     /// 400 for a parameter that is not in `known`.
     pub fn take_params(&mut self, known: &[&str]) -> Result<Params, Problem> {
         std::mem::take(&mut self.params).only(known)
+    }
+
+    /// Runs one command of many, without a precondition.
+    ///
+    /// # Errors
+    ///
+    /// The registry's refusal.
+    pub async fn submit_one(&self, command: Command) -> Result<Outcome, SubmitError> {
+        self.api.registry.submit(Request::by(self.asker.clone(), command)).await
+    }
+
+    /// The newest state at the beginning of the request.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.now
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        self.api.registry.now()
     }
 
     /// The id of the store.

@@ -36,12 +36,12 @@ pub(crate) struct Costs<'a> {
     /// When the amounts were computed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// The current cost of an hour for all billable plugins, in USD.
+    /// The current cost of an hour for all billable resources, in USD. A resource that may bill counts with its whole price.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
-    /// How many plugins a provider may bill.
+    /// How many remote resources a provider may bill, also those that were left behind.
     billable: usize,
-    /// How many billable plugins have no price; they count as free.
+    /// How many of these have no price; they count as free.
     unpriced: usize,
     /// The estimate for `hours`; null without `hours`.
     #[schema(required)]

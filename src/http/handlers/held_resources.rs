@@ -40,6 +40,8 @@ fn only_field<T>(body: Value, field: &str, read: impl FnOnce(Value, &str) -> Res
 }
 
 /// Replace the process ids.
+///
+/// A process that the list no longer names, and that was seen alive, is left behind. DELETE releases a process.
 #[utoipa::path(put, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -65,15 +67,15 @@ pub(crate) async fn add_pids(
     write.run(Command::AddPids { id, pids }).await
 }
 
-/// Clear the process ids.
+/// Release the processes that the plugin names.
 #[utoipa::path(delete, path = "/plugins/{id}/spawned_pids", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn clear_pids(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
-    write.run(Command::SetPids { id, pids: Pids::default() }).await
+    write.run(Command::ReleasePids { id }).await
 }
 
-/// Remove a process id.
+/// Release a process, also if it was left behind.
 #[utoipa::path(delete, path = "/plugins/{id}/spawned_pids/{pid}", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -82,6 +84,8 @@ pub(crate) async fn remove_pid(PidPath { id, pid }: PidPath, write: Write) -> Re
 }
 
 /// Set the container id.
+///
+/// A container that was seen alive, and that the body no longer names, is left behind. DELETE releases a container.
 #[utoipa::path(put, path = "/plugins/{id}/container_id", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -94,15 +98,17 @@ pub(crate) async fn set_container(
     write.run(Command::SetContainer { id, container_id }).await
 }
 
-/// Clear the container id.
+/// Release the container that the plugin names.
 #[utoipa::path(delete, path = "/plugins/{id}/container_id", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn clear_container(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
-    write.run(Command::SetContainer { id, container_id: None }).await
+    write.run(Command::ReleaseContainer { id }).await
 }
 
 /// Replace the remote resource.
+///
+/// A resource with another id that may bill is left behind. DELETE releases a resource.
 #[utoipa::path(put, path = "/plugins/{id}/remote_resource", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
@@ -111,7 +117,7 @@ pub(crate) async fn set_remote(
     write: Write,
     JsonBody(body): JsonBody<1>,
 ) -> Result<Response, Problem> {
-    let remote = Some(Box::new(RemoteResource::read(body, "")?));
+    let remote = Box::new(RemoteResource::read(body, "")?);
     write.run(Command::SetRemote { id, remote }).await
 }
 
@@ -128,10 +134,10 @@ pub(crate) async fn patch_remote(
     write.run(Command::PatchRemote { id, patch }).await
 }
 
-/// Clear the remote resource.
+/// Release the remote resource that the plugin names.
 #[utoipa::path(delete, path = "/plugins/{id}/remote_resource", tag = "runtime", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
 ))]
 pub(crate) async fn clear_remote(PluginPath(id): PluginPath, write: Write) -> Result<Response, Problem> {
-    write.run(Command::SetRemote { id, remote: None }).await
+    write.run(Command::ReleaseRemote { id }).await
 }

@@ -27,8 +27,8 @@ use crate::http::reply::json;
 use crate::http::state::{Api, Shared};
 use domain::command::{Command, Outcome, Refusal};
 use domain::index::IndexKey;
-use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
-use domain::plugin::read::{ObjectReader, integer, nullable, string};
+use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL, OnGone};
+use domain::plugin::read::{ObjectReader, integer, nullable, one_of, string};
 use domain::plugin::{Invalid, UniqueId};
 use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 
@@ -36,7 +36,7 @@ use domain::{Lease, LeaseId, LeaseState, LeaseTerms, Revision, Snapshot};
 pub(crate) const MAX_HOLDER: usize = 256;
 
 /// The fields that [`terms_of`] takes.
-pub(crate) const FIELDS: &[&str] = &["holder", "host", "ttl_seconds"];
+pub(crate) const FIELDS: &[&str] = &["holder", "host", "ttl_seconds", "on_gone"];
 
 /// The lease of an application process.
 #[derive(Serialize, ToSchema)]
@@ -52,6 +52,10 @@ pub(crate) struct LeaseDocument<'a> {
     /// How long the lease lasts without a renewal, in seconds.
     #[schema(minimum = 5, maximum = 3600)]
     ttl_seconds: u32,
+    /// What becomes of a resource that was claimed under the lease and seen gone, once the lease has ended; null for the
+    /// registry's setting `--on-gone`.
+    #[schema(required)]
+    on_gone: Option<OnGone>,
     /// The caller that took the lease: the name of a token, or `anonymous`; null for leases from before this field
     /// existed.
     #[schema(required)]
@@ -103,6 +107,7 @@ impl<'a> LeaseDocument<'a> {
             holder: &lease.holder,
             host: lease.host.as_deref(),
             ttl_seconds: lease.ttl_seconds,
+            on_gone: lease.on_gone,
             principal: lease.principal.as_deref(),
             state: lease.state,
             renew_after_seconds: (lease.ttl_seconds / 3).max(1),
@@ -121,10 +126,11 @@ pub(crate) fn terms_of(body: Value) -> Result<LeaseTerms, Invalid> {
     let holder = fields.required("holder", text);
     let host = fields.optional("host", nullable(text)).flatten();
     let ttl = fields.optional("ttl_seconds", |value, at| integer(&value, at, MIN_TTL, MAX_TTL));
+    let on_gone = fields.optional("on_gone", nullable(one_of(OnGone::NAMES, OnGone::from_name))).flatten();
     fields.finish()?;
     // `finish` has refused a document without a holder.
     let holder = holder.ok_or_else(|| Invalid::at("/holder", "is required"))?;
-    Ok(LeaseTerms { holder, host, ttl_seconds: ttl.unwrap_or(DEFAULT_TTL) })
+    Ok(LeaseTerms { holder, host, ttl_seconds: ttl.unwrap_or(DEFAULT_TTL), on_gone })
 }
 
 /// A text of 1 to [`MAX_HOLDER`] characters.

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`plugins`], [`held_resources`], [`config`], [`categories`] | plugins and their parts |
+//! | [`plugins`], [`held_resources`], [`holdings`], [`config`], [`categories`] | plugins and their parts |
 //! | [`resources`], [`stats`], [`costs`], [`budgets`] | queries over all plugins |
 //! | [`leases`], [`observations`] | reports of agents and applications |
 //! | [`events`], [`event_stream`] | changes: as a list, and live |
@@ -19,6 +19,7 @@ pub mod event_stream;
 pub mod events;
 pub mod health;
 pub mod held_resources;
+pub mod holdings;
 pub mod leases;
 pub mod log_level;
 pub mod metrics;

@@ -150,7 +150,7 @@ pub(crate) fn sighting(
     let (Some(kind), Some(plugin), Some(id), Some(state)) = (kind, plugin, id, state) else {
         return Err(Invalid::at(pointer, "kind, plugin, id and state are required"));
     };
-    let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id };
+    let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id, host: None };
     // An overflow means that the time is useless, so the observation counts as older than all others.
     let at = at.checked_add(skew).unwrap_or(Timestamp::MIN);
     Ok(ReportedObservation { key, state, at: whole_micros(at), detail, identity })

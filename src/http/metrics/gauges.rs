@@ -69,17 +69,19 @@ impl Gauges {
         writer.gauge("plugins_configured", "Plugins that are configured", count(&IndexKey::Configured))?;
         let modes = ExecutionMode::ALL.iter().map(|mode| (mode.as_str(), count(&IndexKey::Mode(*mode))));
         writer.gauges("plugins", "Plugins by where they do their work", "execution_mode", modes)?;
-        let help = "Plugins that hold a resource with a finding";
-        let findings = FindingKind::ALL.iter().map(|kind| (kind.as_str(), count(&IndexKey::Finding(*kind))));
-        writer.gauges("plugins_with_finding", help, "finding", findings)
+        let help = "Plugins that hold a resource with a finding that no client has acknowledged";
+        let findings = FindingKind::ALL.iter().map(|kind| (kind.as_str(), count(&IndexKey::OpenFinding(*kind))));
+        writer.gauges("plugins_with_finding", help, "finding", findings)?;
+        let help = "Plugins that left behind a resource that may still run or bill";
+        writer.gauge("plugins_with_left_behind", help, count(&IndexKey::LeftBehind))
     }
 
     fn tell_costs(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let state = &self.snapshot.state;
         let total = CostQuery::default().present(state).total();
         let help = "Plugins with a remote resource that the provider may bill";
-        writer.gauge("plugins_billable", help, float(total.billable))?;
-        let help = "Billable plugins without a price, which the burn rate leaves out";
+        writer.gauge("plugins_billable", help, float(state.indexes().count(&IndexKey::Billable)))?;
+        let help = "Billable resources without a price, which the burn rate leaves out";
         writer.gauge("plugins_unpriced", help, float(total.unpriced))?;
         let help = "Current cost in an hour, by the declared prices";
         let burn = total.burn.to_string().parse().unwrap_or(f64::NAN);

@@ -8,7 +8,7 @@ use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, Parameter, Values};
 use domain::plugin::identity::MAX_NAME_CHARS;
 use domain::query::sort::SortField;
-use domain::record::PluginDocument;
+use domain::record::{PluginDocument, ResourceKind};
 
 /// A text without control characters.
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
@@ -47,6 +47,12 @@ fn path_parameters(path: &str) -> Vec<Value> {
     let id =
         json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
     add("id", "The plugin's unique_id, percent-encoded.", id);
+    let plugin =
+        json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["transcription_whisper_tiny"]});
+    add("plugin", "The unique_id of the plugin that holds the resource, percent-encoded.", plugin);
+    add("kind", "The kind of resource.", json!({"type": "string", "enum": ResourceKind::NAMES}));
+    let resource = json!({"type": "string", "minLength": 1, "pattern": PRINTABLE, "examples": ["4711"]});
+    add("resource_id", "The resource's id, as in `GET /resources`, percent-encoded.", resource);
     add("pid", "A process id.", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}));
     add("budget_id", "The budget's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
     add("webhook_id", "The webhook's id.", json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}));
@@ -90,7 +96,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Hours => json!({"type": "number", "minimum": 0, "maximum": MAX_HOURS}),
         Values::Group => {
-            json!({"type": "string", "pattern": r"^(plugin|category|provider|gpu_type|host|label\.[a-z]+)$"})
+            json!({"type": "string", "pattern": r"^(plugin|category|provider|gpu_type|status_class|host|label\.[a-z]+)$"})
         }
         Values::Sort => {
             let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);

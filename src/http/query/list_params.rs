@@ -12,11 +12,11 @@ use crate::http::problem::Problem;
 use crate::http::query::parameter::{Parameter, Values};
 use domain::change::ChangeKind;
 use domain::plugin::read::unknown_name;
-use domain::plugin::{ExecutionMode, Pid, Provider};
+use domain::plugin::{ExecutionMode, Pid, Provider, StatusClass};
 use domain::query::resources::RowPosition;
 use domain::query::sort::{Position, SortField};
 use domain::query::{Filter, ListQuery, ResourceQuery, Sort, filter_text};
-use domain::record::{FindingKind, PluginDocument, ResourceKind};
+use domain::record::{ClaimState, FindingKind, PluginDocument, ResourceKind};
 use domain::{LeaseState, StoreId};
 
 /// The length of a page if the client sends no `limit`.
@@ -32,7 +32,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
         Values::Flag,
         "Whether the plugin holds a process, a container, or a remote resource with the status `running`.",
     ),
-    parameter("billable", Values::Flag, "Whether a provider may bill the plugin's remote resource."),
+    parameter("billable", Values::Flag, "Whether a provider may bill something that the plugin holds or left behind."),
     parameter("category", Values::Texts, "The category."),
     parameter("name", Values::Texts, "The name within the category."),
     parameter("execution_mode", Values::Names(ExecutionMode::NAMES), "Where the plugin does its work."),
@@ -44,6 +44,11 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("configured", Values::Flag, "Whether the plugin is configured."),
     parameter("provider", Values::Names(Provider::NAMES), "The provider of the plugin's remote resource."),
     parameter("status", Values::Texts, "The status of the plugin's remote resource."),
+    parameter(
+        "status_class",
+        Values::Names(StatusClass::NAMES),
+        "The class of the status of the plugin's remote resource, whatever the provider's word.",
+    ),
     parameter("gpu_type", Values::Texts, "The GPU type of the plugin's remote resource."),
     parameter("host", Values::Texts, "The host of the plugin's processes and container."),
     parameter("lease_id", Values::Texts, "The lease that the plugin carries."),
@@ -52,7 +57,11 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("container_id", Values::Texts, "The container that the plugin holds."),
     parameter("q", Values::Texts, "A part of the plugin's id, title or description; case does not matter."),
     parameter("updated_since", Values::Time, "Plugins that changed at or after this time."),
-    parameter("finding", Values::Names(FindingKind::NAMES), "A finding about a resource that the plugin holds."),
+    parameter(
+        "finding",
+        Values::Names(FindingKind::NAMES),
+        "A finding about a resource that the plugin holds, which no client has acknowledged.",
+    ),
     parameter("verified", Values::Flag, "Whether a probe or an agent has seen a resource of the plugin alive."),
     parameter("sort", Values::Sort, "The scalar field to sort by; a leading `-` sorts in descending order."),
     parameter("limit", Values::Limit, "The maximum number of items to return."),
@@ -73,7 +82,12 @@ pub const RESOURCE_LIST: &[Parameter] = &[
         "The remote resource with this endpoint URL, or with this SSH host or host:port.",
     ),
     parameter("finding", Values::Names(FindingKind::NAMES), "A finding about the resource."),
+    parameter("acknowledged", Values::Flag, "Whether a client has acknowledged the finding."),
     parameter("verified", Values::Flag, "Whether a probe or an agent has seen the resource alive."),
+    parameter("plugin", Values::Text, "The unique_id of the plugin that holds the resource."),
+    parameter("lease_id", Values::Text, "The lease under which the resource was claimed."),
+    parameter("claim", Values::Name(ClaimState::NAMES), "Whether the plugin's document still names the resource."),
+    parameter("billable", Values::Flag, "Whether a provider may charge for the resource."),
     parameter("limit", Values::Limit, "The maximum number of rows to return."),
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
@@ -136,7 +150,7 @@ pub const COST_LIST: &[Parameter] = &[
     parameter(
         "group_by",
         Values::Group,
-        "Group by plugin, category, provider, gpu_type, host, or label.<key>, with the values of the plugin when the \
+        "Group by plugin, category, provider, gpu_type, status_class, host, or label.<key>, with the values of the plugin when the \
          cost arose.",
     ),
     parameter("hours", Values::Hours, "Also estimate this many hours of all resources with the status `running`."),
@@ -164,6 +178,14 @@ pub const PLUGIN_FILTERS: &[Parameter] = PLUGIN_LIST.split_at(PLUGIN_LIST.len() 
 /// The parameters of `DELETE /plugins/{id}`.
 pub const REMOVAL: &[Parameter] =
     &[parameter("force", Values::Flag, "Remove the plugin even if it holds resources that may still run or bill.")];
+
+/// The parameters of `POST /resources/release`.
+pub const RELEASE: &[Parameter] =
+    &[parameter("dry_run", Values::Flag, "Only report what would be released; change nothing.")];
+
+/// The parameters of requests about one held resource.
+pub const HELD_ON: &[Parameter] =
+    &[parameter("host", Values::Text, "The host of the resource, if its plugin left it behind on a former host.")];
 
 const fn parameter(name: &'static str, values: Values, help: &'static str) -> Parameter {
     Parameter { name, values, help }
@@ -255,6 +277,14 @@ impl ResourceList {
                 .map(|(name, values)| all(name, values, FindingKind::NAMES, FindingKind::from_name))
                 .transpose()?,
             verified: params.flag("verified")?,
+            plugin: text("plugin")?.map(|plugin| domain::plugin::identity::UniqueId::from_client(&plugin)),
+            lease_id: text("lease_id")?,
+            claim: params
+                .single("claim")?
+                .map(|name| named("claim", name, ClaimState::NAMES, ClaimState::from_name))
+                .transpose()?,
+            billable: params.flag("billable")?,
+            acknowledged: params.flag("acknowledged")?,
             limit: params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT),
             after,
         };

@@ -144,7 +144,12 @@ impl Simulation {
             Some((host, active)) => {
                 let plugin = Registration::read(body(host, active)).unwrap().applied_to(None);
                 let kind = ChangeKind::PluginUpdated;
-                Event::PluginPut { kind, plugin: plugin.into(), config: domain::change::ConfigChange::Kept }
+                Event::PluginPut {
+                    kind,
+                    plugin: plugin.into(),
+                    config: domain::change::ConfigChange::Kept,
+                    naming: domain::record::Naming::all(),
+                }
             }
             None if self.state.plugin(id.as_str()).is_some() => Event::PluginRemoved { id },
             None => return,

@@ -51,7 +51,7 @@ fn of_plugin(record: &Record) -> Result<ChangeRow, StoreError> {
     let kind = if is_new { ChangeKind::PluginRegistered } else { ChangeKind::PluginUpdated };
     let row = row(record.revision, record.updated_at.as_microsecond(), kind, record.unique_id.as_str());
     let created_at = Some(record.created_at.as_microsecond());
-    let observed = record.observed.to_text();
+    let observed = record.holdings.to_text();
     Ok(ChangeRow { document: Some(document_text(&record.plugin)?), created_at, observed, ..row })
 }
 

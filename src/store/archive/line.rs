@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::archive::text::{raw, whole_micros};
 use crate::store::ledger_row::{AccrualRow, account_of};
 use crate::store::row::{
-    ChangeRow, config_of, document_text, lease_of, lease_text, observed_of, plugin_of, revision_from_sql,
+    ChangeRow, config_of, document_text, holdings_of, lease_of, lease_text, plugin_of, revision_from_sql,
     revision_to_sql, time_from_sql,
 };
 use domain::cost::Account;
@@ -214,7 +214,7 @@ impl PluginLine {
             updated_at: record.updated_at,
             document: raw(document_text(&record.plugin)?)?,
             config: None,
-            observed: record.observed.to_text().map(raw).transpose()?,
+            observed: record.holdings.to_text().map(raw).transpose()?,
         })
     }
 
@@ -234,12 +234,12 @@ impl PluginLine {
     ///
     /// If the line is damaged.
     pub fn record(&self) -> Result<Record, StoreError> {
-        Ok(Record::observed(
+        Ok(Record::holding(
             plugin_of(self.document.get())?.into(),
             self.config.as_deref().map(|config| config_of(config.get())).transpose()?,
             revision(self.revision)?,
             (whole_micros(self.created_at)?, whole_micros(self.updated_at)?),
-            observed_of(self.observed.as_deref().map(RawValue::get))?,
+            holdings_of(self.observed.as_deref().map(RawValue::get))?,
         ))
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::store::StoreError;
-use crate::store::row::{ChangeRow, observed_of, revision_from_sql, time_from_sql};
-use domain::change::{Change, ChangeKind, Step};
+use crate::store::row::{ChangeRow, holdings_of, revision_from_sql, time_from_sql};
+use domain::change::{Change, ChangeKind, Event, Step};
 use domain::plugin::Name;
-use domain::record::Record;
+use domain::record::{Naming, Record};
 use domain::{Category, Lease, Revision, State};
 
 /// Replays changes, oldest first, and compares the result.
@@ -24,6 +24,8 @@ pub struct Replay {
     replayed: Option<State>,
     newest: Revision,
     at: Timestamp,
+    /// Whether a replayed change is older than claims.
+    has_legacy: bool,
 }
 
 impl Replay {
@@ -38,6 +40,7 @@ impl Replay {
             replayed: None,
             newest: Revision(0),
             at: Timestamp::MIN,
+            has_legacy: false,
         }
     }
 
@@ -80,8 +83,8 @@ impl Replay {
             // without one, the current configuration is the right one.
             let config = self.wanted.plugin(stood.unique_id.as_str()).and_then(|record| record.config.clone());
             let plugin = Arc::clone(&stood.plugin);
-            let (times, observed) = ((stood.created_at, stood.updated_at), stood.observed.clone());
-            self.plugins.push(Record::observed(plugin, config, stood.revision, times, observed));
+            let (times, observed) = ((stood.created_at, stood.updated_at), stood.holdings.clone());
+            self.plugins.push(Record::holding(plugin, config, stood.revision, times, observed));
         }
         Ok(())
     }
@@ -94,6 +97,7 @@ impl Replay {
         if change.revision != state.revision().next() {
             return Err(StoreError::refused(format!("change {} is missing", state.revision().next())));
         }
+        self.has_legacy |= matches!(&change.event, Event::PluginPut { naming, .. } if *naming == Naming::legacy());
         let step = state.apply(&change);
         if let Some(what) = contradiction(row, &step)? {
             return Err(StoreError::refused(format!("change {} is wrong about {what}", change.revision)));
@@ -120,7 +124,8 @@ impl Replay {
         match difference(&replayed, &self.wanted, self.newest) {
             Some(difference) => Err(StoreError::refused(difference)),
             // Only the ledger has the spending before the compact revision.
-            None if self.compact_revision == Revision(0) && replayed != self.wanted => {
+            // Versions before claims counted costs by other rules.
+            None if self.compact_revision == Revision(0) && !self.has_legacy && replayed != self.wanted => {
                 Err(StoreError::refused("the costs of plugins differ from the replayed changes"))
             }
             None => Ok(()),
@@ -135,8 +140,8 @@ fn contradiction(row: &ChangeRow, step: &Step) -> Result<Option<&'static str>, S
             if row.created_at.is_some_and(|created_at| created_at != after.created_at.as_microsecond()) {
                 return Ok(Some("the registration time of its plugin"));
             }
-            let is_seen = observed_of(row.observed.as_deref())? == after.observed;
-            Ok((!is_seen).then_some("the observations of its plugin"))
+            let is_seen = holdings_of(row.observed.as_deref())? == after.holdings;
+            Ok((!is_seen).then_some("the holdings of its plugin"))
         }
         Step::Lease { after, .. } => {
             let is_so = row.lease()?.as_ref() == after.as_deref();
@@ -172,8 +177,8 @@ fn plugin_difference(replayed: &State, kept: &State) -> Option<String> {
         if made.config != record.config {
             return Some(format!("the configuration of the plugin {id} differs from its changes"));
         }
-        if made.observed != record.observed {
-            return Some(format!("the observations of the plugin {id} differ from its changes"));
+        if made.holdings != record.holdings {
+            return Some(format!("the holdings of the plugin {id} differ from its changes"));
         }
         if made.json != record.json {
             return Some(format!("the plugin {id} differs from its change {}", record.revision));

@@ -55,7 +55,7 @@ use self::tokens::PostgresTokens;
 use self::url::PostgresUrl;
 use self::webhooks::PostgresWebhooks;
 use super::head::{Head, check_time};
-use super::row::{config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
+use super::row::{config_of, holdings_of, lease_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, TokenStore, Wake, WebhookStore};
 use crate::store::heartbeats::HeartbeatStore;
 use domain::change::Change;
@@ -333,12 +333,12 @@ async fn plugins(client: &Client) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let config = row.try_get::<_, Option<&str>>(1)?.map(config_of).transpose()?;
-        records.push(Record::observed(
+        records.push(Record::holding(
             plugin_of(row.try_get(0)?)?.into(),
             config,
             revision_from_sql(row.try_get(2)?)?,
             (time_from_sql(row.try_get(3)?)?, time_from_sql(row.try_get(4)?)?),
-            observed_of(row.try_get(5)?)?,
+            holdings_of(row.try_get(5)?)?,
         ));
     }
     Ok(records)

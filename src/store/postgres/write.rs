@@ -219,7 +219,7 @@ impl<'a> PluginColumns<'a> {
             columns.revisions.push(revision_to_sql(record.revision));
             columns.created_at.push(record.created_at.as_microsecond());
             columns.updated_at.push(record.updated_at.as_microsecond());
-            columns.observed.push(record.observed.to_text());
+            columns.observed.push(record.holdings.to_text());
         }
         Ok(columns)
     }

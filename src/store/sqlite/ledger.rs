@@ -10,7 +10,7 @@ use crate::store::ledger_row::{AccrualRow, account_of, account_text};
 use crate::store::row::{revision_from_sql, time_from_sql};
 use crate::store::{Batch, StoreError};
 use domain::change::ChangeKind;
-use domain::cost::{Accrual, Extent, Ledger};
+use domain::cost::{Accrual, Ledger};
 use domain::plugin::PluginKey;
 use domain::record::Record;
 
@@ -66,8 +66,7 @@ pub(super) fn recount(connection: &Connection) -> Result<(), StoreError> {
         };
         if let Some(before) = before {
             let end = time_from_sql(row.at)?;
-            let extent = Extent::of(&before, after.as_deref(), end);
-            ledger.close(&before, extent, end, revision_from_sql(row.revision)?);
+            ledger.close(&before, after.as_deref(), end, revision_from_sql(row.revision)?);
         }
     }
     for (key, accrual) in ledger.accruals() {

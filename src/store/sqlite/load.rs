@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use super::ledger;
 use crate::store::StoreError;
 use crate::store::row::{
-    config_of, lease_of, observed_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
+    config_of, holdings_of, lease_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql,
 };
 use domain::plugin::Name;
 use domain::record::Record;
@@ -82,6 +82,6 @@ fn record_of(row: &Row<'_>) -> Result<Record, StoreError> {
     };
     let revision = revision_from_sql(row.get(2)?)?;
     let times = (time_from_sql(row.get(3)?)?, time_from_sql(row.get(4)?)?);
-    let observed = observed_of(row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?)?;
-    Ok(Record::observed(plugin.into(), config, revision, times, observed))
+    let observed = holdings_of(row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?)?;
+    Ok(Record::holding(plugin.into(), config, revision, times, observed))
 }

@@ -186,7 +186,7 @@ impl SqliteJournal {
                 revision_to_sql(record.revision),
                 record.created_at.as_microsecond(),
                 record.updated_at.as_microsecond(),
-                record.observed.to_text(),
+                record.holdings.to_text(),
             ])?;
         }
         Ok(())

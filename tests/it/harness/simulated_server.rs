@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::durable::Durable;
 use super::server::Setup;
 use super::{Client, Reply, Server};
+use domain::lease::OnGone;
 use plugin_registry::clock::{Clock as _, ManualClock};
 use plugin_registry::registry::Sweeper;
-use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::store::Journal;
 use plugin_registry::store::memory::MemoryJournal;
 

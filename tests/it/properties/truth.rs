@@ -14,11 +14,11 @@ use crate::harness::simulated_server::new_clock;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::command::{Caller, Command, Request};
+use domain::lease::OnGone;
 use domain::plugin::{Registration, UniqueId};
 use domain::record::{FindingKind, ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::clock::{Clock as _, ManualClock};
-use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::registry::{Registry, Sweeper};
 use plugin_registry::store::heartbeats::HeartbeatStore;
 use plugin_registry::store::memory::MemoryJournal;
@@ -39,6 +39,10 @@ enum Happening {
     Renewed,
     Released,
     Granted,
+    /// The application starts again: it takes a lease, and names these processes only.
+    Began(Vec<u32>),
+    /// A client releases a process by name.
+    ReleasedByName(u32),
     /// The registry stops, and starts again this many seconds later.
     Restarted(i64),
 }
@@ -52,6 +56,8 @@ fn happenings() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Renewed),
         1 => Just(Happening::Released),
         1 => Just(Happening::Granted),
+        2 => prop::collection::vec(select(PIDS.to_vec()), 0..3).prop_map(Happening::Began),
+        1 => select(PIDS.to_vec()).prop_map(Happening::ReleasedByName),
         2 => (0_i64..4000).prop_map(Happening::Restarted),
     ]
 }
@@ -124,6 +130,12 @@ struct World {
     sweeper: Sweeper,
     lease: LeaseId,
     seen: BTreeMap<u32, Vec<ObservedState>>,
+    /// Released by name, and not named since.
+    released: BTreeSet<u32>,
+    /// Not in the newest registration.
+    unnamed: BTreeSet<u32>,
+    /// Not held at the last check.
+    unheld: BTreeSet<u32>,
 }
 
 impl World {
@@ -131,7 +143,17 @@ impl World {
         let (journal, clock) = (Surviving(Arc::new(Mutex::new(MemoryJournal::new()))), new_clock());
         let registry = Registry::start(Box::new(journal.clone()), clock.clone()).unwrap();
         let sweeper = Sweeper::new(registry.clone(), OnGone::Prune);
-        let mut world = World { journal, clock, registry, sweeper, lease: LeaseId::named(""), seen: BTreeMap::new() };
+        let mut world = World {
+            journal,
+            clock,
+            registry,
+            sweeper,
+            lease: LeaseId::named(""),
+            seen: BTreeMap::new(),
+            released: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
+            unheld: BTreeSet::new(),
+        };
         world.happens(&Happening::Granted).await;
         let body = json!({
             "name": "a", "category": "c", "title": "T", "config_schema": {}, "host": "h", "spawned_pids": PIDS,
@@ -156,6 +178,7 @@ impl World {
                     plugin: UniqueId::from_client("c_a"),
                     kind: ResourceKind::Process,
                     id: pid.to_string().into(),
+                    host: None,
                 };
                 let look =
                     ReportedObservation { key, state: *state, at: self.clock.now(), detail: None, identity: None };
@@ -168,10 +191,36 @@ impl World {
             Happening::Renewed => drop(self.registry.renew_lease(&self.lease, Caller::default()).await),
             Happening::Released => drop(self.registry.release_lease(&self.lease, Caller::default()).await),
             Happening::Granted => {
-                let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
+                let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30, on_gone: None };
                 self.lease = LeaseId::new(plugin_registry::clock::new_identity());
                 let grant = Command::GrantLease { id: self.lease.clone(), terms };
                 self.registry.submit(Request::plain(grant)).await.unwrap();
+            }
+            Happening::Began(pids) => {
+                let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30, on_gone: None };
+                self.lease = LeaseId::new(plugin_registry::clock::new_identity());
+                let grant = Command::GrantLease { id: self.lease.clone(), terms };
+                self.registry.submit(Request::plain(grant)).await.unwrap();
+                for pid in PIDS {
+                    if pids.contains(&pid) && self.unheld.remove(&pid) {
+                        // What was no longer held and is named again is another one.
+                        self.seen.remove(&pid);
+                        self.released.remove(&pid);
+                    }
+                }
+                self.unnamed.extend(PIDS.into_iter().filter(|pid| !pids.contains(pid)));
+                self.unnamed.retain(|pid| !pids.contains(pid));
+                let body = json!({
+                    "category": "c", "name": "a", "title": "T", "config_schema": {}, "host": "h",
+                    "spawned_pids": pids, "lease_id": self.lease.as_str(),
+                });
+                let registration = Box::new(Registration::read(body).unwrap());
+                self.registry.submit(Request::plain(Command::Register(registration))).await.unwrap();
+            }
+            Happening::ReleasedByName(pid) => {
+                let release = Command::RemovePid { id: UniqueId::from_client("c_a"), pid: *pid };
+                self.registry.submit(Request::plain(release)).await.unwrap();
+                self.released.insert(*pid);
             }
             Happening::Restarted(seconds) => {
                 self.registry.close().await;
@@ -186,15 +235,19 @@ impl World {
         self.seen.get(&pid).into_iter().flatten().filter(|seen| **seen == state).count()
     }
 
-    fn check(&self) -> Result<(), TestCaseError> {
+    fn check(&mut self) -> Result<(), TestCaseError> {
         let snapshot = self.registry.snapshot();
         let record = snapshot.state.plugin("c_a").unwrap();
-        let held: BTreeSet<_> = record.plugin.spawned_pids.iter().collect();
+        self.unheld =
+            PIDS.into_iter().filter(|pid| record.held().all(|held| *held.slot.id != *pid.to_string())).collect();
+        let held: BTreeSet<u32> = record.held().filter_map(|held| held.slot.id.parse().ok()).collect();
         for pid in PIDS.into_iter().filter(|pid| !held.contains(pid)) {
-            let times = self.was_seen(pid, ObservedState::Gone);
-            prop_assert!(times >= 2, "{pid} was dropped, and seen to be gone {times} times");
+            let ended = [ObservedState::Gone, ObservedState::Reused].map(|state| self.was_seen(pid, state));
+            let may_go = self.released.contains(&pid)
+                || (self.unnamed.contains(&pid) && (self.was_seen(pid, ObservedState::Alive) == 0 || ended != [0, 0]));
+            prop_assert!(may_go || ended[0] >= 2, "{pid} was forgotten; it was seen {:?}", self.seen.get(&pid));
         }
-        for (slot, facts) in record.observed.iter() {
+        for (slot, facts) in record.holdings.facts() {
             let pid: u32 = slot.id.parse().unwrap();
             let needed = match facts.finding.as_ref().map(|finding| finding.finding) {
                 Some(FindingKind::Ghost) => Some(ObservedState::Gone),

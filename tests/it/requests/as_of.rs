@@ -39,7 +39,7 @@ fn calls(client: &Client) -> Vec<Call> {
         client.post("/plugins", &named("c", "short")),
         client.put(&whisper("/config"), &json!({"a": 1})),
         client.delete("/plugins/c_short"),
-        client.delete("/plugins/finetuning_trainer/spawned_pids"),
+        client.put("/plugins/finetuning_trainer/spawned_pids", &json!({"spawned_pids": []})),
         client.patch("/plugins/finetuning_trainer/remote_resource", &json!({"status": "stopped"})),
         client.post("/plugins", &named("c", "short")),
         client.delete(&whisper("/config")),

@@ -27,7 +27,7 @@ fn change(client: &Client, what: &str) -> Call {
         "config" => client.put(&format!("{path}/config"), &json!({"a": 1})),
         "removal" => client.delete(path),
         "other title" => client.patch("/plugins/finetuning_trainer", &json!({"title": "New"})),
-        "other pids" => client.delete("/plugins/finetuning_trainer/spawned_pids"),
+        "other pids" => client.put("/plugins/finetuning_trainer/spawned_pids", &json!({"spawned_pids": []})),
         "other status" => client.patch("/plugins/finetuning_trainer/remote_resource", &json!({"status": "stopped"})),
         "new" => client.post("/plugins", &named("c", "n")),
         "category" => client.put("/categories/c", &json!({"display_name": "C"})),

@@ -84,6 +84,11 @@ async fn the_description_is_openapi_3_1_and_has_every_route() {
         "post /plugins",
         "post /plugins/{id}/config/validate",
         "post /plugins/{id}/spawned_pids",
+        "post /resources/release",
+        "put /resources/{plugin}/{kind}/{resource_id}/expires_at",
+        "delete /resources/{plugin}/{kind}/{resource_id}/expires_at",
+        "put /resources/{plugin}/{kind}/{resource_id}/acknowledgement",
+        "delete /resources/{plugin}/{kind}/{resource_id}/acknowledgement",
         "post /tokens",
         "post /webhooks",
         "post /webhooks/{webhook_id}/test",
@@ -155,8 +160,12 @@ async fn every_body_is_described_with_the_media_types_that_are_taken() {
     for (name, operation) in operations(&description) {
         let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
         let (method, path) = name.split_once(' ').unwrap();
-        let path =
-            path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+        let path = path
+            .replace("{kind}", "process")
+            .split('/')
+            .map(|part| if part.starts_with('{') { "x" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
         let method = method.to_uppercase().parse().unwrap();
         let problem = client.request(method, &path).body("text/x-other", "x").refused(415).await;
         let detail = problem.document["detail"].as_str().unwrap().to_owned();

@@ -195,7 +195,7 @@ async fn with_nine() -> (Server, Client) {
         client.put("/categories/asr", &json!({"display_name": "ASR"})),
         client.post("/plugins", &c),
         client.patch("/plugins/asr_a", &json!({"labels": {"team": "text"}})),
-        client.delete("/plugins/asr_b/spawned_pids"),
+        client.put("/plugins/asr_b/spawned_pids", &json!({"spawned_pids": []})),
         client.patch("/plugins/llm_c/remote_resource", &json!({"status": "stopped"})),
         client.delete("/plugins/asr_a"),
         // A category may have the same name as a plugin.

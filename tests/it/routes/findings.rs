@@ -6,9 +6,9 @@ use crate::harness::durable::Durable;
 use crate::harness::receiver::Receiver;
 use crate::harness::server::Setup;
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process, text};
+use domain::lease::OnGone;
 use plugin_registry::net::AddressPolicy;
 use plugin_registry::registry::Sweeper;
-use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::webhook;
 
@@ -149,7 +149,7 @@ async fn prune_releases_a_resource_seen_gone() {
     passage.settle().await;
     assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json()["spawned_pids"], json!([8, 9]));
     let kinds = passage.kinds().await;
-    assert_eq!(kinds.last().unwrap(), "plugin.pids_changed");
+    assert_eq!(kinds[kinds.len() - 2..], ["plugin.pids_changed", "resource.ended"]);
 }
 
 #[tokio::test]

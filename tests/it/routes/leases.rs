@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::Server;
 use crate::harness::durable::Durable;
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, text};
-use plugin_registry::registry::on_gone::OnGone;
+use domain::lease::OnGone;
 use plugin_registry::store::sqlite::SqliteJournal;
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::durable::Durable;
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process, text};
-use plugin_registry::registry::on_gone::OnGone;
+use domain::lease::OnGone;
 
 async fn with_one() -> SimulatedServer {
     let passage = SimulatedServer::start().await;
@@ -102,7 +102,8 @@ async fn a_released_resource_loses_its_observation() {
     passage.client.patch("/plugins/c_a", &json!({"title": "New"})).answers(200).await;
     assert_eq!(passage.row("pid=8").await["observed"]["state"], "alive");
     passage.client.patch("/plugins/c_a", &json!({"host": "other"})).answers(200).await;
-    assert_eq!(passage.row("pid=8").await["observed"], Value::Null, "number 8 of another host");
+    assert_eq!(passage.row("pid=8&host=other").await["observed"], Value::Null, "number 8 of another host");
+    assert_eq!(passage.row("pid=8&host=h").await["claim"], "left_behind");
 }
 
 #[tokio::test]

@@ -205,7 +205,9 @@ async fn a_registration_after_delete_starts_from_scratch() {
 #[case::stopping(json!({"remote_resource": {"provider": "aws", "status": "stopping"}}), "stopping", true)]
 #[case::stopped(json!({"remote_resource": {"provider": "aws", "status": "stopped"}}), "", false)]
 #[case::unknown(json!({"remote_resource": {"provider": "aws"}}), "", false)]
-#[case::other_word(json!({"remote_resource": {"provider": "aws", "status": "Running"}}), "", false)]
+#[case::other_spelling(json!({"remote_resource": {"provider": "aws", "status": "Running"}}), "Running", true)]
+#[case::other_word(json!({"remote_resource": {"provider": "aws", "status": "odd", "job_id": "j"}}), "odd", true)]
+#[case::other_word_without_id(json!({"remote_resource": {"provider": "aws", "status": "odd"}}), "", false)]
 #[case::empty_container(json!({"container_id": ""}), "", false)]
 #[tokio::test]
 async fn delete_of_a_plugin_with_resources_needs_force(#[case] held: Value, #[case] word: &str, #[case] kept: bool) {

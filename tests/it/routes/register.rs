@@ -27,7 +27,7 @@ async fn a_new_plugin_is_created_at_its_location_with_every_default() {
             "spawned_pids": [], "container_id": null, "conda_env_name": null, "remote_resource": null,
             "host": null, "labels": {}, "lease_id": null,
             "is_local_execution": true, "is_cloud_execution": false, "has_active_resources": false,
-            "billable": false, "observed": null, "revision": 1, "created_at": null, "updated_at": null,
+            "billable": false, "status_class": null, "observed": null, "revision": 1, "created_at": null, "updated_at": null,
         })
     );
     assert_eq!(client.get("/plugins/transcription_whisper").answers(200).await.body, reply.body);
@@ -89,7 +89,7 @@ async fn a_second_registration_replaces_the_description_and_keeps_resources() {
 }
 
 #[tokio::test]
-async fn a_second_registration_releases_resources_set_to_null() {
+async fn a_second_registration_clears_resources_set_to_null_and_leaves_behind_what_bills() {
     let server = Server::start().await;
     let client = server.client();
     client.register(&holding_everything()).await;
@@ -100,7 +100,8 @@ async fn a_second_registration_releases_resources_set_to_null() {
     }
     release["is_configured"] = json!(false);
     let document = client.post("/plugins", &release).answers(200).await.json();
-    assert_eq!([&document["has_active_resources"], &document["billable"], &document["is_configured"]], [false; 3]);
+    assert_eq!([&document["has_active_resources"], &document["is_configured"]], [false; 2]);
+    assert_eq!((&document["billable"], &document["observed"]["left_behind"]), (&json!(true), &json!(1)), "it bills on");
 }
 
 #[tokio::test]

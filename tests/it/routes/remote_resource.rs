@@ -32,9 +32,9 @@ async fn the_life_of_a_cloud_machine() {
         ("running", true, true),
         ("stopping", false, true),
         ("stopped", false, false),
-        ("hibernating", false, false),
-        ("RUNNING", false, false),
-        ("", false, false),
+        ("hibernating", false, true),
+        ("RUNNING", false, true),
+        ("", false, true),
     ] {
         let reply = client.patch(PATH, &json!({"status": status})).answers(200).await.json();
         assert_eq!(reply["remote_resource"]["status"], status, "kept as sent");

@@ -27,7 +27,21 @@ fn row(plugin: &str, kind: &str, host: Option<&str>, id: &str, claimed: &str, bi
 
 /// The claims of a plugin alone; `findings` and `resource_lookup` test the observations.
 fn claims(rows: &[Value]) -> Vec<Value> {
-    let known = ["observed", "finding", "lease", "certainty", "evidence"];
+    let known = [
+        "observed",
+        "finding",
+        "lease",
+        "certainty",
+        "evidence",
+        "claim",
+        "held_since",
+        "claimed_by",
+        "left_at",
+        "left_by",
+        "expires_at",
+        "acknowledged",
+        "lease_id",
+    ];
     let claim = |row: &Value| {
         let mut fields = row.as_object().unwrap().clone();
         known.iter().for_each(|name| drop(fields.remove(*name).unwrap_or_else(|| panic!("{name} is missing"))));

@@ -290,7 +290,7 @@ async fn plugins_that_leave_the_filter_are_delivered() {
     client.put("/plugins/transcription_whisper/spawned_pids", &json!({"spawned_pids": [7]})).answers(200).await; // 2
     client.put("/categories/transcription", &json!({"display_name": "Speech"})).answers(200).await; // 3
     client.register(&named("c", "other")).await; // 4
-    client.delete("/plugins/transcription_whisper/spawned_pids").answers(200).await; // 5: leaves the filter
+    client.put("/plugins/transcription_whisper/spawned_pids", &json!({"spawned_pids": []})).answers(200).await; // 5: leaves the filter
     client.put("/plugins/c_other/spawned_pids", &json!({"spawned_pids": [8]})).answers(200).await; // 6: another team
     client.delete("/plugins/transcription_whisper").answers(204).await; // 7
     assert_eq!(all.revisions(7).await, [1, 2, 3, 4, 5, 6, 7]);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::bearers::{plugin, token};
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process};
 use crate::harness::{Bearers, Client, Durable, Server, blocking, minimal};
-use plugin_registry::registry::on_gone::OnGone;
+use domain::lease::OnGone;
 use plugin_registry::store::memory::MemoryJournal;
 
 async fn principals(client: &Client) -> Vec<Value> {

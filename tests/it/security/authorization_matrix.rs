@@ -28,6 +28,12 @@ fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("put" | "delete", "/plugins/{id}/spawned_pids" | "/plugins/{id}/container_id") => REPORTERS,
         ("put" | "delete", "/plugins/{id}/config" | "/leases/{lease_id}") => REPORTERS,
         ("delete", "/plugins/{id}/spawned_pids/{pid}") => REPORTERS,
+        ("post", "/resources/release") => REPORTERS,
+        (
+            "put" | "delete",
+            "/resources/{plugin}/{kind}/{resource_id}/expires_at"
+            | "/resources/{plugin}/{kind}/{resource_id}/acknowledgement",
+        ) => REPORTERS,
         ("post", "/observations") => AGENTS,
         ("put", "/categories/{name}") => ADMINS,
         ("post", "/budgets") | ("patch" | "delete", "/budgets/{budget_id}") => ADMINS,
@@ -53,9 +59,11 @@ fn operations() -> Vec<(String, String, Value)> {
 
 /// A path to resources that do not exist, so that permitted requests change nothing.
 fn nowhere(path: &str) -> String {
-    ["id", "budget_id", "webhook_id", "lease_id", "token_id", "name"]
+    ["id", "budget_id", "webhook_id", "lease_id", "token_id", "name", "plugin", "resource_id"]
         .iter()
-        .fold(path.replace("{pid}", "4711"), |path, name| path.replace(&format!("{{{name}}}"), "nowhere"))
+        .fold(path.replace("{pid}", "4711").replace("{kind}", "process"), |path, name| {
+            path.replace(&format!("{{{name}}}"), "nowhere")
+        })
 }
 
 async fn status(client: &Client, method: &str, path: &str) -> u16 {

@@ -11,8 +11,8 @@ use crate::harness::simulated_server::{SimulatedServer, new_clock};
 use crate::harness::{Bearers, Durable, Server, blocking, minimal, within_patience};
 use crate::store::conformance::{Kind, on_every_journal};
 use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
+use domain::lease::OnGone;
 use plugin_registry::access::TokenText;
-use plugin_registry::registry::on_gone::OnGone;
 use plugin_registry::store::tokens::REVOKED_FOR;
 use plugin_registry::store::{Addition, TokenStore};
 

@@ -11,7 +11,7 @@ use crate::properties::commands::requests;
 use domain::command::Command;
 use domain::command::answer::Answer;
 use domain::command::idempotency::KeptAnswer;
-use domain::command::request::{BasedOn, ProbeResult};
+use domain::command::request::{AcknowledgementTerms, BasedOn, ProbeResult};
 use domain::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
 use domain::record::{Finding, FindingChange, FindingKind, ObservedState, ResourceKind, Slot};
 use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
@@ -123,13 +123,18 @@ pub(crate) fn history() -> Machine {
 }
 
 /// The number of changes in [`history`].
-pub(crate) const HISTORY: usize = 32;
+pub(crate) const HISTORY: usize = 39;
 
 /// All kinds of changes of observations and of leases.
 fn observed_and_found(machine: &mut Machine) {
     let (trainer, lease) = (UniqueId::from_client("finetuning_trainer"), |name: &str| LeaseId::named(name));
-    let terms = |host: Option<&str>| LeaseTerms { holder: "app".into(), host: host.map(Into::into), ttl_seconds: 30 };
-    let slot = |pid: u32| Slot { kind: ResourceKind::Process, id: pid.to_string().into() };
+    let terms = |host: Option<&str>| LeaseTerms {
+        holder: "app".into(),
+        host: host.map(Into::into),
+        ttl_seconds: 30,
+        on_gone: None,
+    };
+    let slot = |pid: u32| Slot::new(ResourceKind::Process, pid.to_string());
     let look = |pid: u32, state: ObservedState, second: i64| ProbeResult {
         slot: slot(pid),
         state,
@@ -145,8 +150,10 @@ fn observed_and_found(machine: &mut Machine) {
     machine.done(Command::RenewLease { id: lease("one") });
     machine.done(Command::ReleaseLease { id: lease("two") });
     machine.done(Command::ForgetLease { id: lease("two"), revision: Revision(21) });
-    machine
-        .done(Command::Patch { id: trainer.clone(), patch: json!({"lease_id": "one"}).as_object().unwrap().clone() });
+    machine.done(Command::Patch {
+        id: trainer.clone(),
+        patch: json!({"lease_id": "one", "spawned_pids": [9, 1]}).as_object().unwrap().clone(),
+    });
     machine.done(observe(vec![look(9, ObservedState::Alive, 1), look(1, ObservedState::Alive, 1)]));
     machine.done(observe(vec![look(9, ObservedState::Gone, 2), look(1, ObservedState::Alive, 2)]));
     let ground = |revision| BasedOn { plugin: Revision(revision), lease: Some(Revision(20)) };
@@ -168,7 +175,16 @@ fn observed_and_found(machine: &mut Machine) {
     assert_eq!(pids.iter().collect::<Vec<_>>(), [1], "only what was seen to be gone is dropped");
     // A finding about a resource without an observation.
     let unseen = found(1, FindingKind::Orphan, 4);
-    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(29), findings: vec![unseen] });
+    machine.done(Command::RaiseFindings { id: trainer.clone(), ground: ground(30), findings: vec![unseen] });
+    let terms = AcknowledgementTerms { reason: "known".into(), until: look(1, ObservedState::Alive, 99).at };
+    machine.done(Command::Acknowledge { id: trainer.clone(), slot: slot(1), terms });
+    machine.done(Command::EndAcknowledgement { id: trainer.clone(), slot: slot(1) });
+    let container = Slot::new(ResourceKind::Container, "c1");
+    let expires_at = Some(look(1, ObservedState::Alive, 999).at);
+    machine.done(Command::SetExpiry { id: trainer.clone(), slot: container.clone(), expires_at });
+    machine.done(Command::WarnOfExpiry { id: trainer.clone(), ground: ground(34), slots: vec![container] });
+    machine.done(Command::SetPids { id: trainer.clone(), pids: Pids::default() });
+    assert_eq!(machine.state.plugin(trainer.as_str()).unwrap().holdings.left().count(), 1);
     machine.done(Command::SaveConfig { id: trainer, config: FreeJson::from(&json!({"device": "cpu"})) });
 }
 

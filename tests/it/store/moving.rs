@@ -274,9 +274,9 @@ async fn an_export_while_a_server_writes_is_one_revision() {
 #[case::no_lease("DELETE FROM leases", "the lease ")]
 #[case::observed(
     "UPDATE plugins SET observed = replace(observed, 'alive', 'gone')",
-    "the observations of the plugin transcription_whisper"
+    "the holdings of the plugin transcription_whisper"
 )]
-#[case::seen("UPDATE changes SET observed = NULL WHERE revision = 11", "change 11 is wrong about the observations")]
+#[case::seen("UPDATE changes SET observed = NULL WHERE revision = 11", "change 11 is wrong about the holdings")]
 #[case::granted(
     "UPDATE changes SET detail = replace(detail, 'active', 'lost') WHERE revision = 9",
     "change 9 is wrong about its lease"

@@ -128,10 +128,10 @@ fn an_upgraded_store_accepts_leases_and_observations() {
 
     let mut journal = SqliteJournal::open(&path).unwrap();
     let mut state = journal.load().unwrap().state;
-    assert!(state.leases().is_empty() && state.plugin("c_a").unwrap().observed.is_empty());
+    assert!(state.leases().is_empty() && !state.plugin("c_a").unwrap().holdings.has_facts());
     let read = journal.read(Revision(0), 10).unwrap();
     assert_eq!(read.len(), 1, "the old journal is read");
-    let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+    let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
     let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms) };
     let change = Change { revision: Revision(2), at: read[0].at, request_id: None, principal: None, event };
     journal.begin(&state).unwrap();

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::event::{Change, ChangeKind, Event};
+use super::holding_act::{EndReason, HoldingAct};
 use super::step::Step;
 use crate::cost::BudgetEvent;
 use crate::lease::{Lease, LeaseText};
@@ -76,8 +77,7 @@ pub struct EventData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Object>)]
     lease: Option<LeaseText>,
-    /// `resource.observed`: the observed resources; `finding.raised` and `finding.cleared`: the findings. Absent in
-    /// other events.
+    /// The resources that the event is about, in events of resources and findings. Absent in other events.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     resources: Vec<EventResource<'a>>,
@@ -114,18 +114,55 @@ pub struct EventResource<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     evidence: Option<&'a str>,
+    /// The host where the plugin left the resource behind, if that is not the plugin's present host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    host: Option<&'a str>,
+    /// Why the plugin holds the resource no longer. Only in `resource.ended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<EndReason>,
+    /// Until when it is meant to be held. In `resource.expires_soon` and `resource.expiry_set`; absent for no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// The acknowledgement of the finding. Only in `finding.acknowledged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    acknowledgement: Option<EventAcknowledgement<'a>>,
+}
+
+/// The acknowledgement of a finding.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventAcknowledgement<'a> {
+    /// The reason.
+    reason: &'a str,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 impl<'a> EventResource<'a> {
     fn at(slot: &'a Slot) -> EventResource<'a> {
-        let (kind, id) = (slot.kind, &*slot.id);
-        EventResource { kind, id, state: None, since: None, by: None, finding: None, evidence: None }
+        EventResource {
+            kind: slot.kind,
+            id: &slot.id,
+            state: None,
+            since: None,
+            by: None,
+            finding: None,
+            evidence: None,
+            host: slot.host.as_deref(),
+            reason: None,
+            expires_at: None,
+            acknowledgement: None,
+        }
     }
 
     /// The resources of a change.
     fn all(change: &'a Change, step: &'a Step) -> Vec<EventResource<'a>> {
         let raised = |slot: &Slot| {
-            let facts = step.before().and_then(|record| record.observed.get(slot));
+            let facts = step.before().and_then(|record| record.holdings.get(slot));
             facts.and_then(|facts| facts.finding.as_ref()).map(|raised| raised.finding)
         };
         match &change.event {
@@ -150,7 +187,42 @@ impl<'a> EventResource<'a> {
             Event::FindingsCleared { slots, .. } => {
                 slots.iter().map(|slot| EventResource { finding: raised(slot), ..EventResource::at(slot) }).collect()
             }
+            Event::Holdings { act, .. } => {
+                act.slots().iter().map(|slot| EventResource::acted_on(slot, act, step)).collect()
+            }
             _ => Vec::new(),
+        }
+    }
+
+    /// A resource of a change of holdings.
+    fn acted_on(slot: &'a Slot, act: &'a HoldingAct, step: &'a Step) -> EventResource<'a> {
+        let held =
+            |record: Option<&'a Arc<Record>>| record.and_then(|record| record.held().find(|held| held.slot == *slot));
+        let at = EventResource::at(slot);
+        match act {
+            HoldingAct::LeftBehind { .. } => {
+                let left = held(step.after()).and_then(|held| held.left());
+                EventResource {
+                    since: left.map(|left| left.at),
+                    by: left.and_then(|left| left.by.principal.as_deref()),
+                    ..at
+                }
+            }
+            HoldingAct::Ended { reason, .. } => EventResource { reason: Some(*reason), ..at },
+            HoldingAct::Released { .. } => at,
+            HoldingAct::ExpiresSoon { .. } => EventResource {
+                expires_at: held(step.after()).and_then(|held| held.claim.expiry).map(|expiry| expiry.at),
+                ..at
+            },
+            HoldingAct::ExpirySet { expires_at, .. } => EventResource { expires_at: *expires_at, ..at },
+            HoldingAct::Acknowledged { finding, reason, until, .. } => {
+                let acknowledgement = Some(EventAcknowledgement { reason, until: *until });
+                EventResource { finding: Some(*finding), acknowledgement, ..at }
+            }
+            HoldingAct::Unacknowledged { .. } => {
+                let finding = step.before().and_then(|record| record.holdings.get(slot)?.acknowledgement.as_ref());
+                EventResource { finding: finding.map(|acknowledged| acknowledged.finding), ..at }
+            }
         }
     }
 }

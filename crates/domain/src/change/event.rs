@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::holding_act::HoldingAct;
 use crate::cost::BudgetEvent;
 use crate::lease::{LeaseAct, LeaseId};
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
 use crate::record::observation::ObservationChange;
-use crate::record::{FindingChange, Slot};
+use crate::record::{FindingChange, Naming, Origin, Slot};
 use crate::revision::Revision;
 use crate::wire_names;
 
@@ -27,12 +28,20 @@ pub struct Change {
     pub event: Event,
 }
 
+impl Change {
+    /// The caller that made the change, and its request.
+    pub fn origin(&self) -> Origin {
+        Origin { principal: self.principal.clone(), request_id: self.request_id.clone() }
+    }
+}
+
 /// The content of a change: everything that a replay needs.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
-    /// The plugin has this document from now on. `config` is the effect on its saved configuration.
-    PluginPut { kind: ChangeKind, plugin: Arc<Plugin>, config: ConfigChange },
+    /// The plugin has this document from now on. `config` is the effect on its saved configuration, `naming` what the
+    /// request says about its holdings.
+    PluginPut { kind: ChangeKind, plugin: Arc<Plugin>, config: ConfigChange, naming: Naming },
     /// The plugin was removed.
     PluginRemoved { id: UniqueId },
     /// The category has this display name from now on; `None` for no name.
@@ -41,6 +50,8 @@ pub enum Event {
     Budget { id: Box<str>, event: BudgetEvent },
     /// A change to a lease.
     Lease { id: LeaseId, act: LeaseAct },
+    /// A change of holdings of the plugin.
+    Holdings { id: UniqueId, act: HoldingAct },
     /// Observations that differ from the last ones.
     ResourcesObserved { id: UniqueId, seen: Arc<[ObservationChange]> },
     /// New findings about resources of the plugin.
@@ -101,10 +112,24 @@ wire_names! {
         LeaseForgotten = "lease.forgotten",
         /// An agent observed that a held resource is alive, gone, or another one.
         ResourceObserved = "resource.observed",
+        /// A request no longer names a resource that may still run or bill.
+        ResourceLeftBehind = "resource.left_behind",
+        /// A resource was seen gone, and its plugin no longer holds it.
+        ResourceEnded = "resource.ended",
+        /// A client released a resource by name.
+        ResourceReleased = "resource.released",
+        /// The time until which a resource is meant to be held is near.
+        ResourceExpiresSoon = "resource.expires_soon",
+        /// A client set or removed the time until which a resource is meant to be held.
+        ResourceExpirySet = "resource.expiry_set",
         /// The registry found something wrong with a held resource.
         FindingRaised = "finding.raised",
         /// A finding is no longer true.
         FindingCleared = "finding.cleared",
+        /// A client acknowledged a finding.
+        FindingAcknowledged = "finding.acknowledged",
+        /// The acknowledgement of a finding ended.
+        FindingUnacknowledged = "finding.unacknowledged",
     }
 }
 
@@ -127,6 +152,15 @@ impl Event {
                 LeaseAct::Released => ChangeKind::LeaseReleased,
                 LeaseAct::Compacted => ChangeKind::LeaseForgotten,
             },
+            Event::Holdings { act, .. } => match act {
+                HoldingAct::LeftBehind { .. } => ChangeKind::ResourceLeftBehind,
+                HoldingAct::Ended { .. } => ChangeKind::ResourceEnded,
+                HoldingAct::Released { .. } => ChangeKind::ResourceReleased,
+                HoldingAct::ExpiresSoon { .. } => ChangeKind::ResourceExpiresSoon,
+                HoldingAct::ExpirySet { .. } => ChangeKind::ResourceExpirySet,
+                HoldingAct::Acknowledged { .. } => ChangeKind::FindingAcknowledged,
+                HoldingAct::Unacknowledged { .. } => ChangeKind::FindingUnacknowledged,
+            },
             Event::ResourcesObserved { .. } => ChangeKind::ResourceObserved,
             Event::FindingsRaised { .. } => ChangeKind::FindingRaised,
             Event::FindingsCleared { .. } => ChangeKind::FindingCleared,
@@ -138,6 +172,7 @@ impl Event {
         match self {
             Event::PluginPut { plugin, .. } => plugin.unique_id().to_string(),
             Event::PluginRemoved { id }
+            | Event::Holdings { id, .. }
             | Event::ResourcesObserved { id, .. }
             | Event::FindingsRaised { id, .. }
             | Event::FindingsCleared { id, .. } => id.to_string(),

@@ -67,7 +67,11 @@ impl Right<'_> {
     ///
     /// If the result is outside the scope, or breaks the conditions of the lease.
     pub fn allows(&self, decision: &Decision) -> Result<(), Refusal> {
-        let Some(Event::PluginPut { plugin: after, .. }) = &decision.event else { return Ok(()) };
+        let documents = decision.events.iter().find_map(|event| match event {
+            Event::PluginPut { plugin, .. } => Some(plugin),
+            _ => None,
+        });
+        let Some(after) = documents else { return Ok(()) };
         match self {
             Right::Full => Ok(()),
             Right::ByScope(principal) if is_in_scope(principal, after) => Ok(()),
@@ -181,8 +185,15 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::SetPids { id, .. }
         | Command::AddPids { id, .. }
         | Command::RemovePid { id, .. }
+        | Command::ReleasePids { id }
         | Command::SetContainer { id, .. }
+        | Command::ReleaseContainer { id }
         | Command::SetRemote { id, .. }
+        | Command::ReleaseRemote { id }
+        | Command::Release { id, .. }
+        | Command::SetExpiry { id, .. }
+        | Command::Acknowledge { id, .. }
+        | Command::EndAcknowledgement { id, .. }
         | Command::PatchRemote { id, .. }
         | Command::SaveConfig { id, .. }
         | Command::DeleteConfig { id }
@@ -199,6 +210,9 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::ForgetLease { .. }
         | Command::RaiseFindings { .. }
         | Command::ClearFindings { .. }
-        | Command::DropGone { .. } => None,
+        | Command::DropGone { .. }
+        | Command::EndHoldings { .. }
+        | Command::WarnOfExpiry { .. }
+        | Command::ExpireAcknowledgements { .. } => None,
     }
 }

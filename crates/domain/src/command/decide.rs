@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::decision::Decision;
 use super::refusal::Refusal;
-use super::request::{Command, Request};
+use super::request::{AcknowledgementTerms, Command, Request};
 use super::schema_question::{CheckedSchema, SchemaQuestion};
 use super::{authorization, lease_rules, observation_rules};
-use crate::change::{ChangeKind, ConfigChange, Event};
+use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct};
 use crate::cost::budget::MAX_BUDGETS;
 use crate::cost::{Account, Budget, BudgetEvent, Reached};
 use crate::plugin::pids::MAX_PIDS;
-use crate::plugin::read::refuse_unknown;
+use crate::plugin::read::{nullable, refuse_unknown, time};
 use crate::plugin::{
     FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
 };
-use crate::record::Record;
+use crate::record::holding_rules::{NamedPids, Succession, Until, changes_holdings, reclaims, succeed};
+use crate::record::{Holding, Naming, Origin, Record, ResourceKind, ResourceRef, Slot, finding_rules};
 use crate::revision::StoreId;
 use crate::state::State;
 
@@ -59,17 +61,38 @@ fn decide_alone(
         Command::Replace { id, registration } => rules.replace(id, registration),
         Command::Patch { id, patch } => rules.patch(id, patch),
         Command::Remove { id, force } => rules.remove(id, *force),
-        Command::SetPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = pids.clone()),
-        Command::AddPids { id, pids } => rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.with(pids)),
-        Command::RemovePid { id, pid } => {
-            rules.edit(id, |plugin| plugin.spawned_pids = plugin.spawned_pids.without(*pid))
+        Command::SetPids { id, pids } => {
+            let naming = Naming { processes: NamedPids::All, ..Naming::default() };
+            rules.edit(id, naming, |plugin| plugin.spawned_pids = pids.clone())
+        }
+        Command::AddPids { id, pids } => {
+            let naming = Naming { processes: NamedPids::Only(pids.clone()), ..Naming::default() };
+            rules.edit(id, naming, |plugin| plugin.spawned_pids = plugin.spawned_pids.with(pids))
         }
         Command::SetContainer { id, container_id } => {
-            rules.edit(id, |plugin| plugin.container_id.clone_from(container_id))
+            let naming = Naming { container: true, ..Naming::default() };
+            rules.edit(id, naming, |plugin| plugin.container_id.clone_from(container_id))
         }
         Command::SetRemote { id, remote } => {
-            rules.edit(id, |plugin| plugin.remote_resource = remote.as_deref().cloned())
+            let naming = Naming { remote: true, ..Naming::default() };
+            rules.edit(id, naming, |plugin| plugin.remote_resource = Some(RemoteResource::clone(remote)))
         }
+        Command::RemovePid { id, pid } => {
+            rules.release(id, |held| matches!(held.resource, ResourceRef::Process(held) if held == *pid))
+        }
+        Command::ReleasePids { id } => {
+            rules.release(id, |held| held.slot.kind == ResourceKind::Process && held.left().is_none())
+        }
+        Command::ReleaseContainer { id } => {
+            rules.release(id, |held| held.slot.kind == ResourceKind::Container && held.left().is_none())
+        }
+        Command::ReleaseRemote { id } => {
+            rules.release(id, |held| held.slot.kind == ResourceKind::Remote && held.left().is_none())
+        }
+        Command::Release { id, slots } => rules.release(id, |held| slots.contains(&held.slot)),
+        Command::SetExpiry { id, slot, expires_at } => rules.set_expiry(id, slot, *expires_at),
+        Command::Acknowledge { id, slot, terms } => rules.acknowledge(id, slot, terms),
+        Command::EndAcknowledgement { id, slot } => rules.end_acknowledgement(id, slot),
         Command::PatchRemote { id, patch } => rules.patch_remote(id, patch),
         Command::SaveConfig { id, config } => rules.save_config(id, config),
         Command::DeleteConfig { id } => rules.delete_config(id),
@@ -84,9 +107,14 @@ fn decide_alone(
         Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),
         Command::ForgetLease { id, revision } => Ok(lease_rules::forget(state, id, *revision)),
         Command::Observe { id, by, sightings } => Ok(observation_rules::observe(state, id, by, sightings)),
-        Command::RaiseFindings { id, ground, findings } => Ok(observation_rules::raise(state, id, *ground, findings)),
-        Command::ClearFindings { id, ground, slots } => Ok(observation_rules::clear(state, id, *ground, slots)),
+        Command::RaiseFindings { id, ground, findings } => Ok(observation_rules::raise(state, id, ground, findings)),
+        Command::ClearFindings { id, ground, slots } => Ok(observation_rules::clear(state, id, ground, slots)),
         Command::DropGone { id, slots } => Ok(observation_rules::drop_gone(state, id, slots)),
+        Command::EndHoldings { id, ground, slots } => Ok(observation_rules::end(state, id, ground, slots)),
+        Command::WarnOfExpiry { id, ground, slots } => Ok(observation_rules::warn(state, id, ground, slots)),
+        Command::ExpireAcknowledgements { id, ground, slots } => {
+            Ok(observation_rules::unacknowledge(state, id, ground, slots))
+        }
     }
 }
 
@@ -111,7 +139,7 @@ impl Rules<'_> {
         if registration.is_configured.is_none() {
             plugin.is_configured &= self.config_still_obeys(current, &plugin)?;
         }
-        self.put(current, plugin, ConfigChange::Kept)
+        self.put(current, plugin, ConfigChange::Kept, naming_of(registration))
     }
 
     fn replace(&self, id: &UniqueId, registration: &Registration) -> Result<Decision, Refusal> {
@@ -125,7 +153,8 @@ impl Rules<'_> {
 
     fn patch(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        refuse_unknown(patch.keys(), "", Plugin::FIELDS, READ_ONLY_FIELDS)?;
+        refuse_unknown(patch.keys(), "", Registration::FIELDS, READ_ONLY_FIELDS)?;
+        let until = patch.get("expires_at").map(|value| nullable(time)(value.clone(), "/expires_at")).transpose()?;
         for (field, standing) in [("name", &current.plugin.name), ("category", &current.plugin.category)] {
             if patch.get(field).is_some_and(|value| value.as_str() != Some(standing.as_str())) {
                 let detail = format!("{field} cannot be changed; register a new plugin instead");
@@ -134,13 +163,24 @@ impl Rules<'_> {
         }
         let mut document = as_value(&current.plugin)?;
         merge_patch::merge(&mut document, Value::Object(patch.clone()));
+        if let Value::Object(fields) = &mut document {
+            fields.shift_remove("expires_at");
+        }
         // The merged document is complete: a missing field was cleared by the patch.
         let mut plugin = Registration::read(document)?.applied_to(None);
         if !patch.contains_key("is_configured") {
             plugin.is_configured &= self.config_still_obeys(Some(current), &plugin)?;
         }
         check_size(&plugin)?;
-        self.put(Some(current), plugin, ConfigChange::Kept)
+        let names = |field: &str| patch.contains_key(field);
+        let naming = Naming {
+            processes: if names("spawned_pids") { NamedPids::All } else { NamedPids::None },
+            container: names("container_id"),
+            remote: names("remote_resource"),
+            expires_at: until.map(Until),
+            ..Naming::default()
+        };
+        self.put(Some(current), plugin, ConfigChange::Kept, naming)
     }
 
     fn patch_remote(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
@@ -155,25 +195,73 @@ impl Rules<'_> {
         let mut plugin = (*current.plugin).clone();
         plugin.remote_resource = Some(remote);
         check_size(&plugin)?;
-        self.put(Some(current), plugin, ConfigChange::Kept)
+        self.put(Some(current), plugin, ConfigChange::Kept, Naming { remote: true, ..Naming::default() })
     }
 
     fn remove(&self, id: &UniqueId, force: bool) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        let held = held_in_words(&current.plugin);
+        let held = held_in_words(current);
         if !force && !held.is_empty() {
             return Err(Refusal::StillHeld { id: id.clone(), held: held.join(" and ") });
         }
-        Ok(Decision { event: Some(Event::PluginRemoved { id: id.clone() }), subject: Some(id.clone()) })
+        Ok(Decision::one(Event::PluginRemoved { id: id.clone() }, Some(id.clone())))
     }
 
     /// Changes one runtime field.
-    fn edit(&self, id: &UniqueId, change: impl FnOnce(&mut Plugin)) -> Result<Decision, Refusal> {
+    fn edit(&self, id: &UniqueId, naming: Naming, change: impl FnOnce(&mut Plugin)) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
         let mut plugin = (*current.plugin).clone();
         change(&mut plugin);
         check_size(&plugin)?;
-        self.put(Some(current), plugin, ConfigChange::Kept)
+        self.put(Some(current), plugin, ConfigChange::Kept, naming)
+    }
+
+    /// Releases some of the plugin's resources.
+    fn release(&self, id: &UniqueId, is_meant: impl Fn(&Holding<'_>) -> bool) -> Result<Decision, Refusal> {
+        let current = self.standing(id)?;
+        let released: Vec<Holding<'_>> = current.held().filter(is_meant).collect();
+        let slots = released.iter().map(|held| held.slot.clone()).collect();
+        Ok(observation_rules::without(current, &released, HoldingAct::Released { slots }))
+    }
+
+    fn set_expiry(&self, id: &UniqueId, slot: &Slot, expires_at: Option<Timestamp>) -> Result<Decision, Refusal> {
+        let (_, held) = self.holding(id, slot)?;
+        if held.claim.expiry.map(|expiry| expiry.at) == expires_at {
+            return Ok(Decision::nothing(Some(id.clone())));
+        }
+        let act = HoldingAct::ExpirySet { slot: slot.clone(), expires_at };
+        Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
+    }
+
+    fn acknowledge(&self, id: &UniqueId, slot: &Slot, terms: &AcknowledgementTerms) -> Result<Decision, Refusal> {
+        let (_, held) = self.holding(id, slot)?;
+        let Some(finding) = finding_rules::shown(&held) else {
+            return Err(Refusal::NoFinding { id: id.clone(), slot: slot.clone() });
+        };
+        let AcknowledgementTerms { reason, until } = terms.clone();
+        let before = held.facts.and_then(|facts| facts.acknowledgement.as_ref());
+        if before.is_some_and(|before| before.finding == finding && before.reason == reason && before.until == until) {
+            return Ok(Decision::nothing(Some(id.clone())));
+        }
+        let act = HoldingAct::Acknowledged { slot: slot.clone(), finding, reason, until };
+        Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
+    }
+
+    /// Ending an acknowledgement twice changes nothing.
+    fn end_acknowledgement(&self, id: &UniqueId, slot: &Slot) -> Result<Decision, Refusal> {
+        let (_, held) = self.holding(id, slot)?;
+        if held.facts.is_none_or(|facts| facts.acknowledgement.is_none()) {
+            return Ok(Decision::nothing(Some(id.clone())));
+        }
+        let act = HoldingAct::Unacknowledged { slots: [slot.clone()].into() };
+        Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
+    }
+
+    /// A resource that an existing plugin holds.
+    fn holding(&self, id: &UniqueId, slot: &Slot) -> Result<(&Arc<Record>, Holding<'_>), Refusal> {
+        let current = self.standing(id)?;
+        let held = current.held().find(|held| held.slot == *slot);
+        held.map(|held| (current, held)).ok_or_else(|| Refusal::NotHeld { id: id.clone(), slot: slot.clone() })
     }
 
     fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
@@ -189,17 +277,17 @@ impl Rules<'_> {
             Some(saved) if saved == config => ConfigChange::Kept,
             _ => ConfigChange::Saved(config.clone()),
         };
-        self.put(Some(current), plugin, change)
+        self.put(Some(current), plugin, change, Naming::default())
     }
 
     fn delete_config(&self, id: &UniqueId) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
         if current.config.is_none() && !current.plugin.is_configured {
-            return Ok(Decision { event: None, subject: Some(id.clone()) });
+            return Ok(Decision::nothing(Some(id.clone())));
         }
         let mut plugin = (*current.plugin).clone();
         plugin.is_configured = false;
-        self.put(Some(current), plugin, ConfigChange::Deleted)
+        self.put(Some(current), plugin, ConfigChange::Deleted, Naming::default())
     }
 
     fn name_category(&self, name: &Name, display_name: Option<&str>) -> Result<Decision, Refusal> {
@@ -209,12 +297,12 @@ impl Rules<'_> {
         }
         let stands = current.map(|category| &*category.display_name) == display_name;
         let event = Event::CategoryNamed { name: name.clone(), display_name: display_name.map(Into::into) };
-        Ok(Decision { event: (!stands).then_some(event), subject: None })
+        Ok(if stands { Decision::nothing(None) } else { Decision::one(event, None) })
     }
 
     fn make_budget(&self, id: &str, budget: &Budget) -> Result<Decision, Refusal> {
         match self.account(id) {
-            Ok(account) if account.budget == *budget => return Ok(Decision { event: None, subject: None }),
+            Ok(account) if account.budget == *budget => return Ok(Decision::nothing(None)),
             Err(_) if self.state.ledger().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
             Ok(_) | Err(_) => {}
         }
@@ -225,7 +313,7 @@ impl Rules<'_> {
         let current = &self.account(id)?.budget;
         let budget = current.patched(patch)?;
         if budget == *current {
-            return Ok(Decision { event: None, subject: None });
+            return Ok(Decision::nothing(None));
         }
         Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget))))
     }
@@ -241,7 +329,7 @@ impl Rules<'_> {
         if self.account(id).is_ok_and(|account| account.is_news(reached)) {
             return budget_event(id, BudgetEvent::Reached(Box::new(reached.clone())));
         }
-        Decision { event: None, subject: None }
+        Decision::nothing(None)
     }
 
     fn account(&self, id: &str) -> Result<&Account, Refusal> {
@@ -298,11 +386,18 @@ impl Rules<'_> {
     }
 
     /// Replaces `current` with `plugin`.
-    fn put(&self, current: Option<&Arc<Record>>, plugin: Plugin, config: ConfigChange) -> Result<Decision, Refusal> {
+    fn put(
+        &self,
+        current: Option<&Arc<Record>>,
+        plugin: Plugin,
+        config: ConfigChange,
+        naming: Naming,
+    ) -> Result<Decision, Refusal> {
         let before = current.map(|record| &*record.plugin);
-        let subject = Some(plugin.unique_id());
-        if before == Some(&plugin) && config == ConfigChange::Kept {
-            return Ok(Decision { event: None, subject });
+        let id = plugin.unique_id();
+        let stands = before == Some(&plugin) && config == ConfigChange::Kept;
+        if stands && !current.is_some_and(|record| reclaims(record, &plugin, &naming)) {
+            return Ok(Decision::nothing(Some(id)));
         }
         let schema = &plugin.config_schema;
         let stands = before.is_some_and(|before| before.config_schema == *schema);
@@ -310,20 +405,76 @@ impl Rules<'_> {
             let config = current.and_then(|record| record.config.clone());
             return Err(Refusal::NotChecked(SchemaQuestion::Schema { schema: schema.clone(), config }));
         }
-        if plugin.spawned_pids.len() > MAX_PIDS {
-            return Err(Invalid::at("/spawned_pids", format!("must have at most {MAX_PIDS} process ids")).into());
-        }
+        let outcome = match current {
+            Some(current) => Outcome::of(current, &plugin, &naming)?,
+            None => Outcome::default(),
+        };
         let kind = match config {
             ConfigChange::Kept => ChangeKind::between(before, &plugin),
             ConfigChange::Saved(_) => ChangeKind::ConfigSaved,
             ConfigChange::Deleted => ChangeKind::ConfigDeleted,
         };
-        Ok(Decision { event: Some(Event::PluginPut { kind, plugin: Arc::new(plugin), config }), subject })
+        let mut events = vec![Event::PluginPut { kind, plugin: Arc::new(plugin), config, naming }];
+        events.extend(outcome.events(&id));
+        Ok(Decision { events, subject: Some(id) })
+    }
+}
+
+/// What a registration says about the plugin's holdings.
+fn naming_of(registration: &Registration) -> Naming {
+    Naming {
+        processes: if registration.spawned_pids.is_some() { NamedPids::All } else { NamedPids::None },
+        container: registration.container_id.is_some(),
+        remote: registration.remote_resource.is_some(),
+        expires_at: registration.expires_at.map(Until),
+        ..Naming::default()
+    }
+}
+
+/// What a change of a document does to what the plugin held before.
+#[derive(Default)]
+struct Outcome {
+    left: Vec<Slot>,
+    dropped: Vec<Slot>,
+}
+
+impl Outcome {
+    /// Works out the effect, without its time and caller.
+    ///
+    /// # Errors
+    ///
+    /// If the plugin would hold too many processes.
+    fn of(current: &Record, plugin: &Plugin, naming: &Naming) -> Result<Outcome, Invalid> {
+        if !changes_holdings(current, plugin, naming) {
+            return Ok(Outcome::default());
+        }
+        let Succession { holdings, left, dropped } =
+            succeed(Some(current), plugin, naming, current.updated_at, &Origin::default());
+        let left_pids = holdings.left().filter(|(slot, _)| slot.kind == ResourceKind::Process).count();
+        if plugin.spawned_pids.len() + left_pids > MAX_PIDS {
+            let behind = if left_pids == 0 {
+                String::new()
+            } else {
+                format!(", with the {left_pids} that it left behind and that still run; release some of those")
+            };
+            return Err(Invalid::at("/spawned_pids", format!("must have at most {MAX_PIDS} process ids{behind}")));
+        }
+        Ok(Outcome { left, dropped })
+    }
+
+    /// The events that follow the change of the document.
+    fn events(self, id: &UniqueId) -> impl Iterator<Item = Event> {
+        let Outcome { left, dropped } = self;
+        let left = (!left.is_empty()).then(|| HoldingAct::LeftBehind { slots: left.into() });
+        let ended = |slots: Vec<Slot>| HoldingAct::Ended { slots: slots.into(), reason: EndReason::TooMany };
+        let dropped = (!dropped.is_empty()).then(|| ended(dropped));
+        let id = id.clone();
+        left.into_iter().chain(dropped).map(move |act| Event::Holdings { id: id.clone(), act })
     }
 }
 
 fn budget_event(id: &str, event: BudgetEvent) -> Decision {
-    Decision { event: Some(Event::Budget { id: id.into(), event }), subject: None }
+    Decision::one(Event::Budget { id: id.into(), event }, None)
 }
 
 /// The document that a merge patch applies to, with exact numbers and key order.
@@ -343,7 +494,8 @@ fn check_size(plugin: &Plugin) -> Result<(), Invalid> {
 }
 
 /// The held resources that may still run or bill.
-fn held_in_words(plugin: &Plugin) -> Vec<String> {
+fn held_in_words(record: &Record) -> Vec<String> {
+    let plugin = &record.plugin;
     let mut held = Vec::new();
     match plugin.spawned_pids.len() {
         0 => {}
@@ -355,6 +507,11 @@ fn held_in_words(plugin: &Plugin) -> Vec<String> {
     }
     if let Some(remote) = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable()) {
         held.push(format!("a remote resource that is {}", remote.status));
+    }
+    match record.holdings.left().count() {
+        0 => {}
+        1 => held.push("1 resource that was left behind".to_owned()),
+        n => held.push(format!("{n} resources that were left behind")),
     }
     held
 }

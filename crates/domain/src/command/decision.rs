@@ -6,8 +6,20 @@ use crate::plugin::UniqueId;
 /// The result of `decide`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The change to apply; `None` if the state already is as the command requests.
-    pub event: Option<Event>,
+    /// The changes to apply, in this order; none if the state already is as the command requests.
+    pub events: Vec<Event>,
     /// The plugin that the command is about.
     pub subject: Option<UniqueId>,
+}
+
+impl Decision {
+    /// No change.
+    pub fn nothing(subject: Option<UniqueId>) -> Decision {
+        Decision { events: Vec::new(), subject }
+    }
+
+    /// One change.
+    pub fn one(event: Event, subject: Option<UniqueId>) -> Decision {
+        Decision { events: vec![event], subject }
+    }
 }

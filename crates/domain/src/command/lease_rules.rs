@@ -10,7 +10,7 @@ use crate::state::State;
 
 fn act(id: &LeaseId, act: Option<LeaseAct>) -> Decision {
     let event = act.map(|act| Event::Lease { id: id.clone(), act });
-    Decision { event, subject: None }
+    event.map_or_else(|| Decision::nothing(None), |event| Decision::one(event, None))
 }
 
 fn standing<'a>(state: &'a State, id: &LeaseId) -> Result<&'a Lease, Refusal> {
@@ -48,10 +48,16 @@ pub(crate) fn expire(state: &State, id: &LeaseId, revision: Revision) -> Decisio
     act(id, holds.then_some(LeaseAct::Expired))
 }
 
-/// Removes the lease, unless it changed after `revision` or a plugin names it.
+/// Whether a plugin names a lease, or holds something that was claimed under it.
+pub fn is_named(state: &State, id: &LeaseId) -> bool {
+    let count = |key| state.indexes().count(&key);
+    count(IndexKey::Lease(id.as_str().into())) + count(IndexKey::Claim(id.as_str().into())) > 0
+}
+
+/// Removes the lease, unless it changed after `revision` or [`is_named`].
 pub(crate) fn forget(state: &State, id: &LeaseId, revision: Revision) -> Decision {
     let same = |lease: &Lease| lease.revision == revision && lease.state != LeaseState::Active;
-    let is_named = state.indexes().count(&IndexKey::Lease(id.as_str().into())) > 0;
+    let is_named = is_named(state, id);
     let holds = !is_named && state.lease(id.as_str()).is_some_and(|lease| same(lease));
     act(id, holds.then_some(LeaseAct::Compacted))
 }

@@ -16,6 +16,7 @@ pub mod authorization;
 pub mod decide;
 pub mod decision;
 pub mod idempotency;
+pub mod lease_rules;
 pub mod observation_rules;
 pub mod outcome;
 pub mod quota;
@@ -23,8 +24,6 @@ pub mod refusal;
 pub mod request;
 pub mod schema_check;
 pub mod schema_question;
-
-mod lease_rules;
 
 pub use self::request::Caller;
 pub use decision::Decision;

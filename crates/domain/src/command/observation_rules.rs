@@ -7,19 +7,18 @@ use jiff::Timestamp;
 
 use super::decision::Decision;
 use super::request::{BasedOn, ProbeResult};
-use crate::change::{ChangeKind, ConfigChange, Event};
+use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct};
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 use crate::record::observation::ObservationChange;
-use crate::record::resource::holdings_of;
-use crate::record::{FindingChange, Holding, Observation, ObservedState, Record, Slot};
+use crate::record::{Facts, FindingChange, Holding, Naming, Observation, ObservedState, Record, ResourceRef, Slot};
 use crate::state::State;
 
 fn nothing(id: &UniqueId) -> Decision {
-    Decision { event: None, subject: Some(id.clone()) }
+    Decision::nothing(Some(id.clone()))
 }
 
 fn done(id: &UniqueId, event: Event) -> Decision {
-    Decision { event: Some(event), subject: Some(id.clone()) }
+    Decision::one(event, Some(id.clone()))
 }
 
 /// Notes those looks that are news. Of several looks at one resource, only the newest counts.
@@ -44,7 +43,7 @@ pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[ProbeResu
 
 /// The observation after a probe result, if it differs from the last one.
 pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Observation> {
-    let known = record.observed.get(&look.slot).and_then(|facts| facts.observation.as_ref());
+    let known = record.holdings.get(&look.slot).and_then(|facts| facts.observation.as_ref());
     let state = read(known, look);
     match known {
         Some(known) if look.at < known.since => None,
@@ -84,57 +83,111 @@ fn is_same(one: &FreeJson, other: &FreeJson) -> bool {
     one == other || one.to_value() == other.to_value()
 }
 
-/// Raises findings, unless the plugin or its lease changed after they were computed.
-pub(crate) fn raise(state: &State, id: &UniqueId, ground: BasedOn, findings: &[FindingChange]) -> Decision {
-    if ground_of(state, id) != Some(ground) || findings.is_empty() {
+/// Raises findings, unless the plugin or a lease changed after they were computed.
+pub(crate) fn raise(state: &State, id: &UniqueId, ground: &BasedOn, findings: &[FindingChange]) -> Decision {
+    if ground_of(state, id) != Some(*ground) || findings.is_empty() {
         return nothing(id);
     }
     done(id, Event::FindingsRaised { id: id.clone(), findings: findings.into() })
 }
 
-/// Clears findings, unless the plugin or its lease changed after that was computed.
-pub(crate) fn clear(state: &State, id: &UniqueId, ground: BasedOn, slots: &[Slot]) -> Decision {
-    if ground_of(state, id) != Some(ground) || slots.is_empty() {
+/// Clears findings, unless the plugin or a lease changed after that was computed.
+pub(crate) fn clear(state: &State, id: &UniqueId, ground: &BasedOn, slots: &[Slot]) -> Decision {
+    if ground_of(state, id) != Some(*ground) || slots.is_empty() {
         return nothing(id);
     }
     done(id, Event::FindingsCleared { id: id.clone(), slots: slots.into() })
 }
 
+/// Ends those of the listed resources that were left behind and seen gone.
+pub(crate) fn end(state: &State, id: &UniqueId, ground: &BasedOn, slots: &[Slot]) -> Decision {
+    let has_ended =
+        |facts: &Facts| facts.left.is_some() && facts.observation.as_ref().is_some_and(|seen| seen.state.is_end());
+    let act = |slots| HoldingAct::Ended { slots, reason: EndReason::SeenGone };
+    act_on(state, id, ground, slots, has_ended, act)
+}
+
+/// Warns of the expiry of the listed resources.
+pub(crate) fn warn(state: &State, id: &UniqueId, ground: &BasedOn, slots: &[Slot]) -> Decision {
+    if ground_of(state, id) != Some(*ground) || slots.is_empty() {
+        return nothing(id);
+    }
+    done(id, Event::Holdings { id: id.clone(), act: HoldingAct::ExpiresSoon { slots: slots.into() } })
+}
+
+/// Ends the acknowledgements of the listed resources.
+pub(crate) fn unacknowledge(state: &State, id: &UniqueId, ground: &BasedOn, slots: &[Slot]) -> Decision {
+    let act = |slots| HoldingAct::Unacknowledged { slots };
+    act_on(state, id, ground, slots, |facts| facts.acknowledgement.is_some(), act)
+}
+
+/// Makes one change of those of the listed resources that meet a condition.
+fn act_on(
+    state: &State,
+    id: &UniqueId,
+    ground: &BasedOn,
+    slots: &[Slot],
+    is_meant: impl Fn(&Facts) -> bool,
+    act: impl FnOnce(Arc<[Slot]>) -> HoldingAct,
+) -> Decision {
+    let Some(record) = state.plugin(id.as_str()).filter(|_| ground_of(state, id) == Some(*ground)) else {
+        return nothing(id);
+    };
+    let meant = slots.iter().filter(|slot| record.holdings.get(slot).is_some_and(&is_meant)).cloned();
+    let slots: Arc<[Slot]> = meant.collect();
+    if slots.is_empty() { nothing(id) } else { done(id, Event::Holdings { id: id.clone(), act: act(slots) }) }
+}
+
 /// The revisions that a finding about a plugin depends on; `None` if there is no such plugin.
-pub(crate) fn ground_of(state: &State, id: &UniqueId) -> Option<BasedOn> {
-    let record = state.plugin(id.as_str())?;
-    let lease = record.plugin.lease_id.as_deref().and_then(|lease| state.lease(lease));
-    Some(BasedOn { plugin: record.revision, lease: lease.map(|lease| lease.revision) })
+pub fn ground_of(state: &State, id: &UniqueId) -> Option<BasedOn> {
+    state.plugin(id.as_str()).map(|record| ground(state, record))
+}
+
+/// The revisions that a finding about a plugin depends on.
+pub fn ground(state: &State, record: &Record) -> BasedOn {
+    let leases = record.holdings.leases().filter_map(|lease| state.lease(lease.as_str()));
+    BasedOn { plugin: record.revision, lease: leases.map(|lease| lease.revision).max() }
 }
 
 /// Releases the listed resources that the plugin still holds and that were seen gone.
 pub(crate) fn drop_gone(state: &State, id: &UniqueId, slots: &[Slot]) -> Decision {
     let Some(record) = state.plugin(id.as_str()) else { return nothing(id) };
-    let is_gone = |slot: &Slot| {
-        let seen = record.observed.get(slot).and_then(|facts| facts.observation.as_ref());
-        seen.is_some_and(|seen| seen.state == ObservedState::Gone)
+    let is_gone = |held: &Holding<'_>| {
+        slots.contains(&held.slot) && held.observation().is_some_and(|seen| seen.state == ObservedState::Gone)
     };
-    let gone: BTreeSet<_> = slots.iter().filter(|slot| is_gone(slot)).collect();
+    let gone: Vec<Holding<'_>> = record.held().filter(is_gone).collect();
+    let slots = gone.iter().map(|held| held.slot.clone()).collect();
+    without(record, &gone, HoldingAct::Ended { slots, reason: EndReason::SeenGone })
+}
+
+/// The decision that a plugin no longer holds some resources: its document without them, then the act.
+pub(crate) fn without(record: &Record, ended: &[Holding<'_>], act: HoldingAct) -> Decision {
+    let id = &record.unique_id;
+    if ended.is_empty() {
+        return nothing(id);
+    }
     let mut plugin = Plugin::clone(&record.plugin);
     let mut pids = BTreeSet::new();
-    for held in holdings_of(&record.plugin).filter(|held| gone.contains(&held.slot())) {
-        match held {
-            Holding::Process(pid) => drop(pids.insert(pid)),
-            Holding::Container(_) => plugin.container_id = None,
-            Holding::Remote(_) => plugin.remote_resource = None,
+    for held in ended.iter().filter(|held| held.left().is_none()) {
+        match held.resource {
+            ResourceRef::Process(pid) => drop(pids.insert(pid)),
+            ResourceRef::Container(_) => plugin.container_id = None,
+            ResourceRef::Remote(_) => plugin.remote_resource = None,
         }
     }
     if !pids.is_empty() {
         let left: Vec<_> = plugin.spawned_pids.iter().filter(|pid| !pids.contains(pid)).collect();
         plugin.spawned_pids = left.into();
     }
-    if plugin == *record.plugin {
-        return nothing(id);
+    let mut events = Vec::with_capacity(2);
+    if plugin != *record.plugin {
+        let (kind, naming) = (ChangeKind::between(Some(&record.plugin), &plugin), Naming::release());
+        events.push(Event::PluginPut { kind, plugin: Arc::new(plugin), config: ConfigChange::Kept, naming });
     }
-    let kind = ChangeKind::between(Some(&record.plugin), &plugin);
-    done(id, Event::PluginPut { kind, plugin: Arc::new(plugin), config: ConfigChange::Kept })
+    events.push(Event::Holdings { id: id.clone(), act });
+    Decision { events, subject: Some(id.clone()) }
 }
 
 fn slots(record: &Record) -> BTreeSet<Slot> {
-    holdings_of(&record.plugin).map(Holding::slot).collect()
+    record.held().map(|held| held.slot).collect()
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::schema_question::SchemaQuestion;
 use crate::lease::{LeaseId, MAX_LEASES};
 use crate::plugin::{Invalid, PluginKey, UniqueId};
+use crate::record::Slot;
 use crate::revision::Revision;
 
 /// Why a command was refused. Nothing changed, and no revision was used.
@@ -50,6 +51,12 @@ pub enum Refusal {
     /// The plugin holds resources that may still run or bill.
     #[error("`{id}` still holds {held}")]
     StillHeld { id: UniqueId, held: String },
+    /// The plugin does not hold the resource.
+    #[error("`{id}` does not hold the {} `{}`", slot.kind.as_str(), slot.id)]
+    NotHeld { id: UniqueId, slot: Slot },
+    /// The resource has no finding to acknowledge.
+    #[error("the {} `{}` of `{id}` has no finding to acknowledge", slot.kind.as_str(), slot.id)]
+    NoFinding { id: UniqueId, slot: Slot },
     /// The principal may not do the command.
     #[error("{0}")]
     Forbidden(String),

@@ -64,12 +64,26 @@ pub enum Command {
     SetPids { id: UniqueId, pids: Pids },
     /// Adds process ids.
     AddPids { id: UniqueId, pids: Pids },
-    /// Removes one process id.
+    /// Releases one process, also if it was left behind.
     RemovePid { id: UniqueId, pid: Pid },
+    /// Releases the processes that the document names.
+    ReleasePids { id: UniqueId },
     /// Replaces or clears the container id.
     SetContainer { id: UniqueId, container_id: Option<String> },
-    /// Replaces or clears the remote resource.
-    SetRemote { id: UniqueId, remote: Option<Box<RemoteResource>> },
+    /// Releases the container that the document names.
+    ReleaseContainer { id: UniqueId },
+    /// Replaces the remote resource.
+    SetRemote { id: UniqueId, remote: Box<RemoteResource> },
+    /// Releases the remote resource that the document names.
+    ReleaseRemote { id: UniqueId },
+    /// Releases resources by name, also those that were left behind.
+    Release { id: UniqueId, slots: Vec<Slot> },
+    /// Sets or removes the time until which a resource is meant to be held.
+    SetExpiry { id: UniqueId, slot: Slot, expires_at: Option<Timestamp> },
+    /// Acknowledges the finding of a resource.
+    Acknowledge { id: UniqueId, slot: Slot, terms: AcknowledgementTerms },
+    /// Ends the acknowledgement of a finding.
+    EndAcknowledgement { id: UniqueId, slot: Slot },
     /// Merges a patch (RFC 7396) into the remote resource.
     PatchRemote { id: UniqueId, patch: Map<String, Value> },
     /// Saves a configuration, which sets `is_configured`.
@@ -104,6 +118,21 @@ pub enum Command {
     ClearFindings { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
     /// Releases the listed resources that were seen gone.
     DropGone { id: UniqueId, slots: Vec<Slot> },
+    /// Ends resources that were left behind and seen gone, unless the plugin or a lease changed after that was computed.
+    EndHoldings { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
+    /// Warns that resources are meant to be released soon, unless the plugin or a lease changed after that was computed.
+    WarnOfExpiry { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
+    /// Ends acknowledgements whose time is over, unless the plugin or a lease changed after that was computed.
+    ExpireAcknowledgements { id: UniqueId, ground: BasedOn, slots: Vec<Slot> },
+}
+
+/// The terms of an acknowledgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcknowledgementTerms {
+    /// The reason, for people.
+    pub reason: Box<str>,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 /// The result of probing one held resource.
@@ -128,7 +157,7 @@ pub struct ProbeResult {
 pub struct BasedOn {
     /// The newest change to the plugin.
     pub plugin: Revision,
-    /// The newest change to its lease, if it has one.
+    /// The newest change to the leases of what it holds, if there are any.
     pub lease: Option<Revision>,
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rpds::RedBlackTreeMapSync;
 
 use super::budget::{Account, Budget, Reached};
-use super::version::{Extent, Window, spend};
+use super::version::{Window, spend};
 use crate::money::Spend;
 use crate::plugin::PluginKey;
 use crate::record::Record;
@@ -65,8 +65,8 @@ impl Ledger {
     }
 
     /// Adds the cost of a plugin from its newest change to the change at `end`.
-    pub fn close(&mut self, record: &Record, extent: Extent, end: Timestamp, revision: Revision) {
-        let spent = spend(record, extent, Window::until(end));
+    pub fn close(&mut self, record: &Record, after: Option<&Record>, end: Timestamp, revision: Revision) {
+        let spent = spend(record, after, end, Window::until(end));
         if spent.is_nothing() {
             return;
         }
@@ -86,7 +86,7 @@ impl Ledger {
         let counted = counting.into_iter().map(|(id, account)| {
             let mut account = Account::clone(account);
             let window = Window { from: account.counts_from(end), to: end };
-            account.count(spend(record, extent, window), end, revision);
+            account.count(spend(record, after, end, window), end, revision);
             (id.clone(), account)
         });
         for (id, account) in counted.collect::<Vec<_>>() {

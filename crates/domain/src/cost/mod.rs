@@ -1,7 +1,7 @@
 //! The cost of plugins by their declared prices. This is an estimate: the registry does not query providers for bills.
 //!
-//! A plugin costs its `estimated_cost_per_hour` from one change to the next, while its remote resource has a status
-//! that a provider may charge for. Everything is derived from the journal: `State::apply` adds ended versions to the
+//! A remote resource costs its `estimated_cost_per_hour` from one change to the next, while its status lets a provider
+//! charge for it, also after its plugin left it behind. A status without a known meaning costs from nothing to the price. Everything is derived from the journal: `State::apply` adds ended versions to the
 //! [`ledger`], and current costs are computed from the plugins.
 //!
 //! | file | idea |

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::version::{Extent, Window, is_unpriced, rate_now, spend};
+use jiff::Timestamp;
+
+use super::version::{Rented, Window, rented};
 use crate::money::{MicroUsd, Rate, Spend};
 use crate::plugin::PluginKey;
 use crate::record::Record;
@@ -18,6 +20,8 @@ pub enum GroupBy {
     Provider,
     /// Its GPU type.
     GpuType,
+    /// The class of its status.
+    StatusClass,
     /// The host.
     Host,
     /// The value of this label.
@@ -26,7 +30,7 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// The names on the wire; a label's key follows the last one.
-    pub const NAMES: [&str; 6] = ["plugin", "category", "provider", "gpu_type", "host", "label."];
+    pub const NAMES: [&str; 7] = ["plugin", "category", "provider", "gpu_type", "status_class", "host", "label."];
 
     /// Parses a name.
     pub fn from_name(name: &str) -> Option<GroupBy> {
@@ -35,20 +39,21 @@ impl GroupBy {
             "category" => Some(GroupBy::Category),
             "provider" => Some(GroupBy::Provider),
             "gpu_type" => Some(GroupBy::GpuType),
+            "status_class" => Some(GroupBy::StatusClass),
             "host" => Some(GroupBy::Host),
             _ => name.strip_prefix("label.").filter(|key| !key.is_empty()).map(|key| GroupBy::Label(key.to_owned())),
         }
     }
 
-    /// The group of a plugin as it was; `None` if it has no such property.
-    fn of(&self, record: &Record) -> Option<String> {
-        let plugin = &record.plugin;
-        let remote = plugin.remote_resource.as_ref();
+    /// The group of a plugin's resource as it was; `None` if it has no such property.
+    fn of(&self, record: &Record, rented: &Rented<'_>) -> Option<String> {
+        let (plugin, remote) = (&record.plugin, rented.remote);
         match self {
             GroupBy::Plugin => Some(record.unique_id.to_string()),
             GroupBy::Category => Some(plugin.category.to_string()),
-            GroupBy::Provider => remote.map(|remote| remote.provider.as_str().to_owned()),
-            GroupBy::GpuType => remote.and_then(|remote| remote.gpu_type.clone()),
+            GroupBy::Provider => Some(remote.provider.as_str().to_owned()),
+            GroupBy::GpuType => remote.gpu_type.clone(),
+            GroupBy::StatusClass => Some(remote.status_class().as_str().to_owned()),
             GroupBy::Host => plugin.host.clone(),
             GroupBy::Label(key) => plugin.labels.get(key).map(str::to_owned),
         }
@@ -72,13 +77,13 @@ impl GroupBy {
 /// The amounts of one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StatementLine {
-    /// The number of plugins that a provider may charge for now.
+    /// The number of remote resources that a provider may charge for now.
     pub billable: usize,
     /// The number of those without a price: their cost is unknown.
     pub unpriced: usize,
-    /// The cost of an hour at current prices.
+    /// The cost of an hour at current prices. A resource that may bill counts with its whole price.
     pub burn: MicroUsd,
-    /// The cost of the given hours, of plugins with the status `running` only.
+    /// The cost of the given hours, of resources with the status `running` only.
     pub estimate: MicroUsd,
     /// The amount spent.
     pub accrued: Spend,
@@ -125,25 +130,35 @@ impl Statement {
         hours: i128,
         window: Option<Window>,
     ) {
-        let Some(rate) = rate_now(record) else { return };
-        let is_running = record.plugin.remote_resource.as_ref().is_some_and(crate::plugin::RemoteResource::is_running);
-        let running = if is_running { rate } else { Rate::default() };
-        let line = StatementLine {
-            billable: 1,
-            unpriced: usize::from(is_unpriced(&record.plugin)),
-            burn: rate.hourly(),
-            estimate: running.in_hours(hours),
-            accrued: window
-                .map(|window| spend(record, Extent::of(record, None, window.to), window))
-                .unwrap_or_default(),
-        };
-        self.line(group_by.and_then(|group_by| group_by.of(record))).add(line);
+        for rented in rented(record) {
+            let rate = rented.rate_now();
+            let running = if rented.remote.is_running() { rate } else { Rate::default() };
+            let accrued = window.map(|window| rented.spend(record, None, window.to, window));
+            let line = StatementLine {
+                billable: 1,
+                unpriced: usize::from(rented.is_unpriced()),
+                burn: rate.hourly(),
+                estimate: running.in_hours(hours),
+                accrued: accrued.unwrap_or_default(),
+            };
+            self.line(group_by.and_then(|group_by| group_by.of(record, &rented))).add(line);
+        }
     }
 
-    /// Adds the cost of an ended version.
-    pub(crate) fn add_ended(&mut self, record: &Record, group_by: Option<&GroupBy>, spent: Spend) {
-        if !spent.is_nothing() {
-            self.line(group_by.and_then(|group_by| group_by.of(record))).accrued += spent;
+    /// Adds the cost of an ended version within a window: it was current until `end`, and `after` is the next.
+    pub(crate) fn add_ended(
+        &mut self,
+        record: &Record,
+        after: Option<&Record>,
+        end: Timestamp,
+        group_by: Option<&GroupBy>,
+        window: Window,
+    ) {
+        for rented in rented(record) {
+            let spent = rented.spend(record, after, end, window);
+            if !spent.is_nothing() {
+                self.line(group_by.and_then(|group_by| group_by.of(record, &rented))).accrued += spent;
+            }
         }
     }
 

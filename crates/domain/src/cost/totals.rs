@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::budget::Account;
 use super::ledger::Ledger;
-use super::version::{Extent, Window, rate_now, spend};
+use super::version::{Window, rented, spend};
 use crate::index::IndexKey;
 use crate::money::{MicroUsd, Spend};
 use crate::record::Record;
@@ -21,19 +21,19 @@ impl State {
     /// The total cost of an existing plugin up to `now`, including registrations before a removal.
     pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
         let closed = self.ledger.accruals().get(&record.plugin.key()).map(|accrual| accrual.closed).unwrap_or_default();
-        closed + spend(record, Extent::of(record, None, now), Window::until(now))
+        closed + spend(record, None, now, Window::until(now))
     }
 
     /// The spending of a budget in the period of `now`.
     pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
         let window = Window { from: account.counts_from(now), to: now };
-        let standing = self.counting(account).map(|record| spend(record, Extent::of(record, None, now), window));
+        let standing = self.counting(account).map(|record| spend(record, None, now, window));
         standing.fold(account.closed(now), |sum, spent| sum + spent)
     }
 
     /// The current cost of an hour of the plugins in a budget.
     pub fn burn(&self, account: &Account) -> MicroUsd {
-        self.counting(account).filter_map(|record| rate_now(record)).map(crate::money::Rate::hourly).sum()
+        self.counting(account).flat_map(|record| rented(record)).map(|rented| rented.rate_now().hourly()).sum()
     }
 
     fn counting(&self, account: &Account) -> impl Iterator<Item = &Arc<Record>> {

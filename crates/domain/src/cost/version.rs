@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::money::{Rate, Spend};
-use crate::plugin::Plugin;
-use crate::record::resource::holdings_of;
-use crate::record::{Observation, Record, ResourceKind};
+use crate::money::{MicroUsd, Rate, Spend};
+use crate::plugin::RemoteResource;
+use crate::record::{Holding, Observation, Record, ResourceRef, Slot};
 
 /// A span of time, without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,37 +22,37 @@ impl Window {
     }
 }
 
-/// The end of a version, as exactly as it is known.
+/// The end of a resource's cost, as exactly as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// The version certainly ran until this time.
+    /// The resource certainly ran until this time.
     pub certain: Timestamp,
-    /// The version may have run until this time.
+    /// The resource may have run until this time.
     pub possible: Timestamp,
 }
 
 impl Extent {
-    /// The extent of a version that was current until `end`, and of `after` if that replaced it.
+    /// The extent of a remote resource during a version that was current until `end`, and of which `after` is the next.
     ///
     /// Without observations, the claim counts. A resource that was seen gone ended between its last sighting and the
     /// first observation of its absence. It costs nothing after that, whatever the plugin claims.
-    pub fn of(version: &Record, after: Option<&Record>, end: Timestamp) -> Extent {
-        let began = version.updated_at;
-        if seen_gone(version).is_some() {
+    fn of(held: &Holding<'_>, began: Timestamp, after: Option<&Record>, end: Timestamp) -> Extent {
+        if seen_gone(held.observation()).is_some() {
             return Extent::claimed(began);
         }
-        match after.and_then(seen_gone) {
+        let later = after.and_then(|after| after.holdings.get(&held.slot)?.observation.as_ref());
+        match seen_gone(later) {
             Some(gone) => Extent::seen_gone(end, gone.last_alive.unwrap_or(began).max(began), gone.since),
             None => Extent::claimed(end),
         }
     }
 
-    /// The extent of a version without observations: the registry trusts the claim until `end`.
+    /// The extent of a resource without observations: the registry trusts the claim until `end`.
     pub fn claimed(end: Timestamp) -> Extent {
         Extent { certain: end, possible: end }
     }
 
-    /// The extent of a version that was claimed until `end`, last seen alive at `alive`, and first seen gone at `gone`.
+    /// The extent of a resource that was claimed until `end`, last seen alive at `alive`, and first seen gone at `gone`.
     /// It ended between the last two.
     pub fn seen_gone(end: Timestamp, alive: Timestamp, gone: Timestamp) -> Extent {
         let possible = gone.min(end);
@@ -61,37 +60,75 @@ impl Extent {
     }
 }
 
-/// The observation that a plugin's remote resource is gone.
-fn seen_gone(record: &Record) -> Option<&Observation> {
-    let held = holdings_of(&record.plugin).find(|held| held.kind() == ResourceKind::Remote)?;
-    record.facts_of(held)?.observation.as_ref().filter(|seen| seen.state.is_end())
+/// The observation that a resource has ended.
+fn seen_gone(observation: Option<&Observation>) -> Option<&Observation> {
+    observation.filter(|seen| seen.state.is_end())
 }
 
-/// The cost of a plugin by its declared price; `None` if no provider may charge for it. A plugin without a price has no
-/// known cost.
-pub fn rate_of(plugin: &Plugin) -> Option<Rate> {
-    let remote = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable())?;
-    Some(remote.estimated_cost_per_hour.map(Rate::of).unwrap_or_default())
+/// A remote resource that a provider may charge for, and that a plugin holds or has left behind.
+#[derive(Debug, Clone)]
+pub struct Rented<'a> {
+    held: Holding<'a>,
+    /// The resource, as the plugin last described it.
+    pub remote: &'a RemoteResource,
 }
 
-/// The current rate of a plugin: nothing if its remote resource was seen gone.
-pub fn rate_now(record: &Record) -> Option<Rate> {
-    let rate = rate_of(&record.plugin)?;
-    Some(if seen_gone(record).is_some() { Rate::default() } else { rate })
+/// The remote resources that a provider may charge a record's plugin for.
+pub fn rented(record: &Record) -> impl Iterator<Item = Rented<'_>> {
+    let billable = record.is_billable().then(|| record.held()).into_iter().flatten();
+    billable.filter_map(|held| match held.resource {
+        ResourceRef::Remote(remote) if remote.is_billable() => Some(Rented { held, remote }),
+        _ => None,
+    })
 }
 
-/// Returns true if and only if a provider may charge for a plugin and the plugin has no price.
-pub fn is_unpriced(plugin: &Plugin) -> bool {
-    let remote = plugin.remote_resource.as_ref().filter(|remote| remote.is_billable());
-    remote.is_some_and(|remote| remote.estimated_cost_per_hour.is_none())
+impl Rented<'_> {
+    /// Its declared price; nothing without a price.
+    fn price(&self) -> Rate {
+        self.remote.estimated_cost_per_hour.map(Rate::of).unwrap_or_default()
+    }
+
+    /// The current cost of an hour: nothing if it was seen gone.
+    pub fn rate_now(&self) -> Rate {
+        if seen_gone(self.held.observation()).is_some() { Rate::default() } else { self.price() }
+    }
+
+    /// Returns true if and only if its status says that it certainly bills.
+    pub fn surely_bills(&self) -> bool {
+        self.remote.status_class().surely_bills()
+    }
+
+    /// Returns true if and only if it has no price.
+    pub fn is_unpriced(&self) -> bool {
+        self.remote.estimated_cost_per_hour.is_none()
+    }
+
+    /// Its name among the resources of the plugin.
+    pub fn slot(&self) -> &Slot {
+        &self.held.slot
+    }
+
+    /// Its cost within a window, while `version` was current until `end`; `after` is the next version.
+    pub fn spend(&self, version: &Record, after: Option<&Record>, end: Timestamp, window: Window) -> Spend {
+        let extent = Extent::of(&self.held, version.updated_at, after, end);
+        let (rate, from) = (self.price(), version.updated_at.max(window.from));
+        let until = |end: Timestamp| rate.between(from, end.min(window.to));
+        let high = until(extent.possible);
+        // A word without a known meaning may mean that it has ended.
+        let low = if self.surely_bills() { until(extent.certain) } else { MicroUsd::default() };
+        Spend { low, high }
+    }
 }
 
-/// The cost of a version within a window.
-pub fn spend(record: &Record, extent: Extent, window: Window) -> Spend {
-    let Some(rate) = rate_of(&record.plugin) else { return Spend::default() };
-    let from = record.updated_at.max(window.from);
-    let until = |end: Timestamp| rate.between(from, end.min(window.to));
-    Spend { low: until(extent.certain), high: until(extent.possible) }
+/// Returns true if and only if a provider may charge for something and there is no price for it.
+pub fn is_unpriced(record: &Record) -> bool {
+    rented(record).any(|rented| rented.is_unpriced())
+}
+
+/// The cost of a version within a window: it was current until `end`, and `after` is the next.
+pub fn spend(version: &Record, after: Option<&Record>, end: Timestamp, window: Window) -> Spend {
+    let costs = rented(version).map(|rented| rented.spend(version, after, end, window));
+    costs.fold(Spend::default(), |sum, spent| sum + spent)
 }
 
 #[cfg(test)]

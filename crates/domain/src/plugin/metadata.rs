@@ -16,6 +16,7 @@ pub const READ_ONLY_FIELDS: &[&str] = &[
     "is_cloud_execution",
     "has_active_resources",
     "billable",
+    "status_class",
     "observed",
     "revision",
     "created_at",

@@ -8,7 +8,7 @@
 //! | [`json`] | strict JSON: exact numbers, no duplicate key, no U+0000, bounded depth |
 //! | [`read`] | reading a JSON object field by field; every mistake has its JSON Pointer |
 //! | [`identity`] | [`Name`], [`PluginKey`], [`UniqueId`] |
-//! | [`execution_mode`], [`remote`], [`pids`], [`labels`] | the parts of a plugin |
+//! | [`execution_mode`], [`remote`], [`remote_status`], [`pids`], [`labels`] | the parts of a plugin |
 //! | [`metadata`] | [`Plugin`]: the whole, with derived properties |
 //! | [`registration`] | [`Registration`]: the document that a client sends |
 //! | [`schema`] | JSON Schema: checking schemas and configurations |
@@ -25,6 +25,7 @@ pub mod pids;
 pub mod read;
 pub mod registration;
 pub mod remote;
+pub mod remote_status;
 pub mod schema;
 pub mod secrets;
 
@@ -39,3 +40,4 @@ pub use self::pids::{Pid, Pids};
 pub use self::read::{FieldError, Invalid};
 pub use self::registration::Registration;
 pub use self::remote::{Provider, RemoteResource};
+pub use self::remote_status::StatusClass;

@@ -3,6 +3,7 @@
 //! A reader continues after a mistake, so that one response lists all of them.
 
 pub use bounded_schema::{kind_of, pointer_push};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// The maximum length of an unknown name that a response repeats, in bytes.
@@ -152,6 +153,17 @@ pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
         Value::String(text) => Ok(text),
         other => Err(Invalid::at(pointer, format!("must be a string, not {}", kind_of(&other)))),
     }
+}
+
+/// Reads a time, in whole microseconds.
+///
+/// # Errors
+///
+/// If the value is not a time (RFC 3339).
+pub fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
+    let read: Option<Timestamp> = string(value, pointer)?.parse().ok();
+    let whole = read.and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
+    whole.ok_or_else(|| Invalid::at(pointer, "must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
 }
 
 /// Reads `true` or `false`.

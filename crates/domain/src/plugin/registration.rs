@@ -1,5 +1,6 @@
 //! The document that a client sends to register a plugin.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -9,13 +10,13 @@ use super::json::FreeJson;
 use super::labels::Labels;
 use super::metadata::{Plugin, READ_ONLY_FIELDS};
 use super::pids::Pids;
-use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string};
+use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string, time};
 use super::remote::{RemoteResource, free_object};
 
 /// A registration: the descriptive fields, and the runtime fields that the client names.
 ///
-/// If the plugin exists, the registry keeps runtime fields that are absent here: it must not forget a resource that may
-/// still run. To release a resource, name its field (`"spawned_pids": []`, `"remote_resource": null`).
+/// If the plugin exists, the registry keeps runtime fields that are absent here. A resource that it no longer names, and
+/// that may still run or bill, is left behind.
 #[derive(Debug, Clone, PartialEq, ToSchema)]
 #[schema(as = PluginRegistration)]
 pub struct Registration {
@@ -69,9 +70,35 @@ pub struct Registration {
     /// The lease of the application process that holds the plugin. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<String>)]
     pub lease_id: Option<Option<String>>,
+    /// Until when the resources that this registration names are meant to be held (RFC 3339); null for no end. After
+    /// it, the registry raises the finding `overdue`. Kept for each resource if absent.
+    #[schema(nullable, value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Option<Timestamp>>,
 }
 
 impl Registration {
+    /// The fields, by their names on the wire: those of a plugin, and `expires_at`.
+    pub const FIELDS: &[&str] = &[
+        "name",
+        "category",
+        "title",
+        "config_schema",
+        "description",
+        "version",
+        "is_configured",
+        "execution_mode",
+        "manages_child_processes",
+        "manages_external_resources",
+        "spawned_pids",
+        "container_id",
+        "conda_env_name",
+        "remote_resource",
+        "host",
+        "labels",
+        "lease_id",
+        "expires_at",
+    ];
+
     /// Reads a registration.
     ///
     /// This checks only that `config_schema` is an object; [`super::schema::check`] checks the JSON Schema.
@@ -80,7 +107,7 @@ impl Registration {
     ///
     /// Every field that is missing, unknown or wrong.
     pub fn read(value: Value) -> Result<Registration, Invalid> {
-        let mut fields = ObjectReader::new(value, "", Plugin::FIELDS, READ_ONLY_FIELDS)?;
+        let mut fields = ObjectReader::new(value, "", Registration::FIELDS, READ_ONLY_FIELDS)?;
         let name = fields.required("name", Name::read);
         let category = fields.required("category", Name::read);
         let title = fields.required("title", string);
@@ -96,6 +123,7 @@ impl Registration {
         let spawned_pids = fields.optional("spawned_pids", Pids::read);
         let remote_resource = fields.optional("remote_resource", nullable(RemoteResource::read));
         let labels = fields.optional("labels", Labels::read);
+        let expires_at = fields.optional("expires_at", nullable(time));
         fields.finish()?;
         // `finish` refuses a document that lacks any of these four.
         let (Some(name), Some(category), Some(title), Some(config_schema)) = (name, category, title, config_schema)
@@ -120,6 +148,7 @@ impl Registration {
             remote_resource,
             host,
             lease_id,
+            expires_at,
         })
     }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::json::FreeJson;
 use super::read::{Invalid, ObjectReader, integer, nullable, one_of, string};
+use super::remote_status::StatusClass;
 use crate::wire_names;
 use bounded_schema::kind_of;
 
@@ -135,9 +136,38 @@ impl RemoteResource {
         self.status == "running"
     }
 
-    /// Returns true if and only if the provider may charge for it.
+    /// The class of its status.
+    pub fn status_class(&self) -> StatusClass {
+        StatusClass::of(&self.status)
+    }
+
+    /// Returns true if and only if the provider may charge for it: its status says so, or its status has no known
+    /// meaning and it names something rented.
     pub fn is_billable(&self) -> bool {
-        matches!(self.status.as_str(), "provisioning" | "running" | "stopping")
+        match self.status_class() {
+            StatusClass::Off => false,
+            StatusClass::Unknown => self.id().is_some(),
+            StatusClass::Starting | StatusClass::Running | StatusClass::Stopping => true,
+        }
+    }
+
+    /// The first present of instance id, job id, endpoint and SSH host.
+    pub fn id(&self) -> Option<&str> {
+        self.ids().into_iter().flatten().next()
+    }
+
+    fn ids(&self) -> [Option<&str>; 4] {
+        let ids = [&self.instance_id, &self.job_id, &self.endpoint_url, &self.ssh_host];
+        ids.map(|id| id.as_deref().filter(|id| !id.is_empty()))
+    }
+
+    /// Whether `later` describes the same rented thing. A resource that had no id and gets one is the same.
+    pub fn is_same(&self, later: &RemoteResource) -> bool {
+        if self.id().is_none() {
+            return true;
+        }
+        let both = self.ids().into_iter().zip(later.ids()).find_map(|(one, other)| Some((one?, other?)));
+        both.is_some_and(|(one, other)| one == other && self.provider == later.provider)
     }
 }
 
@@ -195,14 +225,45 @@ mod tests {
         }
     }
 
+    fn with(fields: Value) -> RemoteResource {
+        let mut document = json!({"provider": "aws"});
+        document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        RemoteResource::read(document, "").unwrap()
+    }
+
     #[test]
-    fn only_running_is_active_but_three_states_bill() {
-        let with = |status: &str| RemoteResource::read(json!({"provider": "aws", "status": status}), "").unwrap();
-        assert!(with("running").is_running() && !with("Running").is_running() && !with("provisioning").is_running());
-        let billed: Vec<_> = ["provisioning", "running", "stopping", "stopped", "unknown", "paused"]
-            .into_iter()
-            .filter(|status| with(status).is_billable())
-            .collect();
-        assert_eq!(billed, ["provisioning", "running", "stopping"]);
+    fn only_running_is_active_but_every_word_without_a_meaning_bills_once_something_is_rented() {
+        let status = |status: &str| with(json!({"status": status}));
+        assert!(status("running").is_running() && !status("Running").is_running());
+        let rented = |status: &str| with(json!({"status": status, "job_id": "j"}));
+        for (word, alone, with_id) in [
+            ("running", true, true),
+            ("RUNNING", true, true),
+            ("booting", true, true),
+            ("stopping", true, true),
+            ("stopped", false, false),
+            ("Terminated", false, false),
+            ("unknown", false, true),
+            ("failed", false, true),
+            ("paused", false, true),
+        ] {
+            assert_eq!((status(word).is_billable(), rented(word).is_billable()), (alone, with_id), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_resource_stays_the_same_while_no_id_of_it_changes() {
+        for (one, other, same) in [
+            (json!({}), json!({"instance_id": "i-1"}), true),
+            (json!({"job_id": "j"}), json!({"job_id": "j", "instance_id": "i-1"}), true),
+            (json!({"instance_id": "i-1"}), json!({"instance_id": "i-1", "region": "eu"}), true),
+            (json!({"instance_id": "i-1"}), json!({"instance_id": "i-2"}), false),
+            (json!({"instance_id": "i-1"}), json!({"job_id": "j"}), false),
+            (json!({"instance_id": "i-1"}), json!({}), false),
+            (json!({"instance_id": "i-1", "job_id": "j"}), json!({"instance_id": "i-2", "job_id": "j"}), false),
+            (json!({"instance_id": "i-1"}), json!({"instance_id": "i-1", "provider": "gcp"}), false),
+        ] {
+            assert_eq!(with(one.clone()).is_same(&with(other.clone())), same, "{one} {other}");
+        }
     }
 }

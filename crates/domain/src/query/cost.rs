@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::filter::Filter;
 use crate::change::Transition;
 use crate::cost::version::spend;
-use crate::cost::{Extent, GroupBy, Statement, Window};
+use crate::cost::{GroupBy, Statement, Window};
 use crate::index::IndexKey;
 use crate::money::Spend;
 use crate::plugin::PluginKey;
@@ -103,15 +103,14 @@ impl CostSum<'_> {
     pub fn add_ended(&mut self, transition: &Transition) {
         let Some(record) = transition.before() else { return };
         let end = transition.change.at;
-        let extent = Extent::of(record, transition.after().map(|after| &**after), end);
-        let whole = spend(record, extent, Window::until(end));
+        let after = transition.after().map(|after| &**after);
+        let whole = spend(record, after, end, Window::until(end));
         if whole.is_nothing() {
             return;
         }
         *self.told.entry(record.plugin.key()).or_default() += whole;
         if self.query.filters.iter().all(|filter| filter.accepts(record)) {
-            let spent = spend(record, extent, self.window);
-            self.statement.add_ended(record, self.query.group_by.as_ref(), spent);
+            self.statement.add_ended(record, after, end, self.query.group_by.as_ref(), self.window);
         }
     }
 

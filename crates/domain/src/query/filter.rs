@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, UniqueId};
-use crate::record::{FindingKind, Record};
+use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, StatusClass, UniqueId};
+use crate::record::{FindingKind, Record, finding_rules};
 
 /// One filter. If it has several values, one match is enough.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub enum Filter {
     Provider(Vec<Provider>),
     /// The status of its remote resource.
     Status(Vec<String>),
+    /// With one of these classes of the remote resource's status.
+    StatusClass(Vec<StatusClass>),
     /// The GPU type of its remote resource.
     GpuType(Vec<String>),
     /// The host.
@@ -47,7 +49,7 @@ pub enum Filter {
     Text(Vec<String>),
     /// Changed at or after this time.
     UpdatedSince(Timestamp),
-    /// Holds a resource with one of these findings.
+    /// Holds a resource with one of these findings, which no client has acknowledged.
     Finding(Vec<FindingKind>),
     /// Holds a resource that was seen alive.
     Verified(bool),
@@ -62,13 +64,14 @@ impl Filter {
             |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
         match self {
             Filter::Active(wanted) => plugin.has_active_resources() == *wanted,
-            Filter::Billable(wanted) => plugin.is_billable() == *wanted,
+            Filter::Billable(wanted) => record.is_billable() == *wanted,
             Filter::Configured(wanted) => plugin.is_configured == *wanted,
             Filter::Local(wanted) => plugin.execution_mode.is_local() == *wanted,
             Filter::Category(names) => names.contains(&plugin.category),
             Filter::Name(names) => among(names, Some(plugin.name.as_str())),
             Filter::ExecutionMode(modes) => modes.contains(&plugin.execution_mode),
             Filter::Provider(providers) => remote.is_some_and(|remote| providers.contains(&remote.provider)),
+            Filter::StatusClass(classes) => remote.is_some_and(|remote| classes.contains(&remote.status_class())),
             Filter::Status(statuses) => among(statuses, remote.map(|remote| remote.status.as_str())),
             Filter::GpuType(types) => among(types, remote.and_then(|remote| remote.gpu_type.as_deref())),
             Filter::Host(hosts) => among(hosts, plugin.host.as_deref()),
@@ -78,8 +81,8 @@ impl Filter {
             Filter::Container(ids) => among(ids, plugin.container()),
             Filter::Text(parts) => mentions(plugin, &record.unique_id, parts),
             Filter::UpdatedSince(time) => record.updated_at >= *time,
-            Filter::Finding(kinds) => crate::record::finding_rules::shown_of(record).any(|kind| kinds.contains(&kind)),
-            Filter::Verified(wanted) => record.observed.has_alive() == *wanted,
+            Filter::Finding(kinds) => finding_rules::open_of(record).any(|kind| kinds.contains(&kind)),
+            Filter::Verified(wanted) => record.holdings.has_alive() == *wanted,
         }
     }
 }

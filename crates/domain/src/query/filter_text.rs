@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::filter::Filter;
-use crate::plugin::{ExecutionMode, Name, Pid, Provider};
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, StatusClass};
 use crate::record::FindingKind;
 
 /// The names of all filters, except `label.<key>`.
@@ -17,6 +17,7 @@ pub const NAMES: &[&str] = &[
     "configured",
     "provider",
     "status",
+    "status_class",
     "gpu_type",
     "host",
     "lease_id",
@@ -53,6 +54,7 @@ impl Filter {
             }
             "provider" => Filter::Provider(all(name, values, Provider::NAMES, Provider::from_name)?),
             "status" => Filter::Status(texts()),
+            "status_class" => Filter::StatusClass(all(name, values, StatusClass::NAMES, StatusClass::from_name)?),
             "gpu_type" => Filter::GpuType(texts()),
             "host" => Filter::Host(texts()),
             "lease_id" => Filter::Lease(texts()),

@@ -63,7 +63,7 @@ impl Interest for ResourceQuery {
                 plugin.remote_resource.clone(),
                 plugin.spawned_pids.clone(),
                 plugin.lease_id.clone(),
-                record.observed.clone(),
+                record.holdings.clone(),
             )
         };
         // Most changes concern other fields; comparing those fields is cheaper than making rows.

@@ -166,7 +166,7 @@ impl Filter {
             Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
             Filter::Verified(true) => vec![IndexKey::Verified],
             // The same holds for findings.
-            Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::Finding).collect(),
+            Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::OpenFinding).collect(),
             _ => return None,
         };
         let distinct: std::collections::BTreeSet<_> = keys.into_iter().collect();

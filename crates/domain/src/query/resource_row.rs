@@ -7,12 +7,15 @@ use utoipa::ToSchema;
 use crate::lease::LeaseState;
 use crate::money::MicroUsd;
 use crate::plugin::{FreeJson, UniqueId};
-use crate::record::finding::next_step;
-use crate::record::{FindingKind, Holder, Holding, Observation, ObservedState, Record, ResourceKey, ResourceKind};
+use crate::record::next_step::{NextRequest, NextStep, next_step};
+use crate::record::{
+    Acknowledgement, ClaimState, FindingKind, Holder, Holding, Observation, ObservedState, Origin, Record, ResourceKey,
+    ResourceKind, finding_rules,
+};
 use crate::state::State;
 use crate::wire_names;
 
-/// One resource that a plugin claims to hold.
+/// One resource that a plugin holds: it names the resource, or has left it behind.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Resource {
     /// The unique_id of its plugin.
@@ -20,24 +23,47 @@ pub struct Resource {
     pub plugin: UniqueId,
     /// The kind of resource.
     pub kind: ResourceKind,
-    /// The host of the resource; null if the plugin has no host, and for remote resources.
+    /// The host of the resource; null if it is unknown, and for remote resources.
     #[schema(required)]
     pub host: Option<String>,
     /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
     /// and SSH host.
     #[schema(required)]
     pub id: Option<String>,
+    /// Whether the plugin's document still names it.
+    pub claim: ClaimState,
     /// The status that the plugin claims: `running` for a process or a container, the status of a remote resource.
     pub claimed: String,
     /// Whether a provider may charge for it.
     pub billable: bool,
+    /// Since when the plugin has held it.
+    #[schema(value_type = String, format = DateTime)]
+    pub held_since: Timestamp,
+    /// The request that claimed it, under its present lease; null if that is not known.
+    #[schema(required)]
+    pub claimed_by: Option<OriginRow>,
+    /// When a request no longer named it; null while the plugin names it.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub left_at: Option<Timestamp>,
+    /// The request that no longer named it.
+    #[schema(required)]
+    pub left_by: Option<OriginRow>,
+    /// Until when it is meant to be held; null for no end.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub expires_at: Option<Timestamp>,
     /// The last observation; null if there is none.
     #[schema(required)]
     pub observed: Option<ObservedRow>,
     /// What is wrong with it; null if nothing is.
     #[schema(required)]
     pub finding: Option<FindingKind>,
-    /// The lease of the application process that holds it; null if the plugin names none.
+    /// The acknowledgement of the finding; null if there is none.
+    #[schema(required)]
+    pub acknowledged: Option<AcknowledgedRow>,
+    /// The lease under which it was claimed; null for none.
+    #[schema(required)]
+    pub lease_id: Option<String>,
+    /// That lease with its state.
     #[schema(required)]
     pub lease: Option<LeaseRow>,
     /// How certain it is that the resource matches the query and exists.
@@ -45,6 +71,38 @@ pub struct Resource {
     /// The evidence of the finding and the next step; null without a finding.
     #[schema(required)]
     pub evidence: Option<Evidence>,
+    /// The host of its slot: see [`crate::record::Slot::host`].
+    #[serde(skip)]
+    pub left_on: Option<Box<str>>,
+}
+
+/// The request that made a change.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = RequestOrigin)]
+pub struct OriginRow {
+    /// The caller: the name of a token, or `anonymous`; null if the registry itself made it.
+    #[schema(required)]
+    pub principal: Option<String>,
+    /// Its `X-Request-Id`.
+    #[schema(required)]
+    pub request_id: Option<String>,
+}
+
+/// The acknowledgement of a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ResourceAcknowledgement)]
+pub struct AcknowledgedRow {
+    /// The reason.
+    pub reason: String,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// When a client made it.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The request that made it.
+    #[schema(required)]
+    pub by: Option<OriginRow>,
 }
 
 wire_names! {
@@ -104,6 +162,9 @@ pub struct Evidence {
     pub text: String,
     /// The next safe step for the operator. The registry itself stops nothing.
     pub next_step: String,
+    /// The request that ends the next step; null if there is none.
+    #[schema(required)]
+    pub next_request: Option<NextRequest>,
     /// The cost of the plugin's remote resources by their declared prices at the time of the finding, in USD: minimum
     /// and maximum. Null without a price.
     #[schema(value_type = Option<Vec<f64>>, required)]
@@ -112,49 +173,80 @@ pub struct Evidence {
 
 impl Resource {
     /// The row of a resource.
-    pub(crate) fn of(held: Holding<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
-        let facts = record.facts_of(held);
-        let kind = held.kind();
-        let host = if kind == ResourceKind::Remote { None } else { record.plugin.host.clone() };
-        let observed = facts.and_then(|facts| facts.observation.as_ref()).map(ObservedRow::of);
-        let finding = crate::record::finding_rules::shown(held, facts);
-        let holder = state.holder_of(&record.plugin);
+    pub(crate) fn of(held: &Holding<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
+        let observed = held.observation().map(ObservedRow::of);
+        let finding = finding_rules::shown(held);
+        let holder = state.holder_of(held.claim);
         let evidence = finding.map(|finding| {
-            let raised = facts.and_then(|facts| facts.finding.as_ref());
+            let raised = held.facts.and_then(|facts| facts.finding.as_ref());
             let text = match raised {
                 Some(raised) => raised.evidence.to_string(),
-                None => crate::record::finding_rules::unseen(held, record, holder),
+                None => finding_rules::unseen(held, record, holder),
             };
-            let next_step = next_step(finding, &held.slot(), record.unique_id.as_str(), host.as_deref());
+            let NextStep { text: next_step, request: next_request } =
+                next_step(finding, held, record.unique_id.as_str());
             let cost = raised.and_then(|raised| raised.cost);
-            Evidence { since: raised.map(|raised| raised.since), text, next_step, cost }
+            Evidence { since: raised.map(|raised| raised.since), text, next_step, next_request, cost }
         });
-        let lease = record.plugin.lease_id.as_ref().map(|id| LeaseRow {
-            lease_id: id.clone(),
+        let lease = held.claim.lease_id.as_ref().map(|id| LeaseRow {
+            lease_id: id.as_str().to_owned(),
             state: match holder {
                 Holder::Lease(lease, _) => LeaseState::as_str(lease.state),
                 Holder::None | Holder::Unknown => "unknown",
             },
         });
+        let acknowledged = held.facts.and_then(|facts| facts.acknowledgement.as_deref());
+        let left = held.left();
         Resource {
             plugin: record.unique_id.clone(),
-            kind,
-            host,
-            id: held.id(),
-            claimed: held.claimed().to_owned(),
+            kind: held.slot.kind,
+            host: held.host.map(str::to_owned),
+            id: Some(held.slot.id.to_string()).filter(|id| !id.is_empty()),
+            claim: held.claim_state(),
+            claimed: held.resource.claimed().to_owned(),
             billable: held.is_billable(),
+            held_since: held.claim.held_since,
+            claimed_by: OriginRow::of(&held.claim.by),
+            left_at: left.map(|left| left.at),
+            left_by: left.and_then(|left| OriginRow::of(&left.by)),
+            expires_at: held.claim.expiry.map(|expiry| expiry.at),
             observed,
             finding,
+            acknowledged: acknowledged.filter(|one| Some(one.finding) == finding).map(AcknowledgedRow::of),
+            lease_id: lease.as_ref().map(|lease| lease.lease_id.clone()),
             lease,
             certainty,
             evidence,
+            left_on: held.slot.host.clone(),
         }
     }
 
     /// The key of the resource.
     pub fn key(&self) -> ResourceKey {
         let id = self.id.clone().unwrap_or_default().into();
-        ResourceKey { plugin: self.plugin.clone(), kind: self.kind, id }
+        ResourceKey { plugin: self.plugin.clone(), kind: self.kind, id, host: self.left_on.clone() }
+    }
+}
+
+impl OriginRow {
+    fn of(origin: &Origin) -> Option<OriginRow> {
+        let Origin { principal, request_id } = origin;
+        let row = OriginRow {
+            principal: principal.as_deref().map(str::to_owned),
+            request_id: request_id.as_deref().map(str::to_owned),
+        };
+        (row.principal.is_some() || row.request_id.is_some()).then_some(row)
+    }
+}
+
+impl AcknowledgedRow {
+    fn of(acknowledged: &Acknowledgement) -> AcknowledgedRow {
+        AcknowledgedRow {
+            reason: acknowledged.reason.to_string(),
+            until: acknowledged.until,
+            at: acknowledged.at,
+            by: OriginRow::of(&acknowledged.by),
+        }
     }
 }
 

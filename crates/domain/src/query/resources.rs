@@ -8,8 +8,10 @@ use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
 use crate::index::{IndexKey, Records};
 use crate::plugin::{Pid, RemoteResource, UniqueId};
-use crate::record::resource::{holdings_of, is_short_id};
-use crate::record::{FindingKind, Holding, ObservedState, Record, ResourceKind};
+use crate::record::resource::is_short_id;
+use crate::record::{
+    ClaimState, Facts, FindingKind, Holding, ObservedState, Record, ResourceKind, ResourceRef, finding_rules,
+};
 use crate::state::State;
 
 /// A query for resources. A condition that is `None` accepts everything.
@@ -31,6 +33,16 @@ pub struct ResourceQuery {
     pub finding: Option<Vec<FindingKind>>,
     /// Whether it was seen alive.
     pub verified: Option<bool>,
+    /// Of this plugin.
+    pub plugin: Option<UniqueId>,
+    /// Claimed under this lease.
+    pub lease_id: Option<String>,
+    /// Claimed, or left behind.
+    pub claim: Option<ClaimState>,
+    /// Whether a provider may charge for it.
+    pub billable: Option<bool>,
+    /// Whether its finding is acknowledged.
+    pub acknowledged: Option<bool>,
     /// The maximum number of rows.
     pub limit: usize,
     /// The position after which the rows start.
@@ -90,22 +102,27 @@ impl ResourceQuery {
 
     fn candidates<'a>(&self, state: &'a State) -> Cow<'a, Records> {
         let having = |key| state.having(&key).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
+        // The indexes of names have what documents name; what was left behind is in an index of its own.
+        let with_left = |named: Cow<'a, Records>| both(named, having(IndexKey::LeftBehind));
         if let Some(pid) = self.pid {
-            return having(IndexKey::Pid(pid));
+            return with_left(having(IndexKey::Pid(pid)));
         }
         if let Some(container) = &self.container_id {
-            return state.indexes().containers(container);
+            return with_left(state.indexes().containers(container));
         }
         if let Some(instance) = &self.instance_id {
-            return having(IndexKey::Instance(instance.as_str().into()));
+            return with_left(having(IndexKey::Instance(instance.as_str().into())));
         }
         if let Some(endpoint) = &self.endpoint {
             let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
-            let mut found = having(IndexKey::Endpoint(endpoint.as_str().into()));
-            for (id, record) in having(IndexKey::Endpoint(host.into())).iter() {
-                found.to_mut().insert_mut(id.clone(), Arc::clone(record));
-            }
-            return found;
+            let exact = having(IndexKey::Endpoint(endpoint.as_str().into()));
+            return with_left(both(exact, having(IndexKey::Endpoint(host.into()))));
+        }
+        if let Some(plugin) = &self.plugin {
+            let record = state.plugin(plugin.as_str());
+            return Cow::Owned(
+                record.map(|record| (record.unique_id.clone(), Arc::clone(record))).into_iter().collect(),
+            );
         }
         if let Some([finding]) = self.finding.as_deref() {
             return having(IndexKey::Finding(*finding));
@@ -113,8 +130,18 @@ impl ResourceQuery {
         if self.verified == Some(true) {
             return having(IndexKey::Verified);
         }
+        if self.claim == Some(ClaimState::LeftBehind) {
+            return having(IndexKey::LeftBehind);
+        }
+        if let Some(lease) = &self.lease_id {
+            return having(IndexKey::Claim(lease.as_str().into()));
+        }
         if let Some(host) = &self.host {
-            return having(IndexKey::Host(host.as_str().into()));
+            let on = having(IndexKey::Host(host.as_str().into()));
+            return both(on, having(IndexKey::LeftOn(host.as_str().into())));
+        }
+        if self.billable == Some(true) {
+            return having(IndexKey::Billable);
         }
         having(IndexKey::Holding)
     }
@@ -129,32 +156,40 @@ impl ResourceQuery {
         record: &'a Arc<Record>,
         state: &'a State,
     ) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
-        let rows = holdings_of(&record.plugin).enumerate();
+        let rows = record.held().enumerate();
         rows.filter_map(|(row, held)| {
-            let certainty = self.certainty(held, record)?;
+            let certainty = self.certainty(&held, record)?;
             let position = RowPosition { unique_id: record.unique_id.clone(), row };
-            Some((position, Resource::of(held, record, state, certainty)))
+            Some((position, Resource::of(&held, record, state, certainty)))
         })
     }
 
     /// How certain it is that a resource matches; `None` if it does not match.
-    fn certainty(&self, held: Holding<'_>, record: &Record) -> Option<Certainty> {
-        let facts = record.facts_of(held);
-        let seen = facts.and_then(|facts| facts.observation.as_ref()).map(|seen| seen.state);
+    fn certainty(&self, held: &Holding<'_>, record: &Record) -> Option<Certainty> {
+        let seen = held.observation().map(|seen| seen.state);
         let is_alive = seen == Some(ObservedState::Alive);
-        let shown = crate::record::finding_rules::shown(held, facts);
-        let fulfils = self.kind.is_none_or(|kind| kind == held.kind())
+        let shown = finding_rules::shown(held);
+        let fulfils = self.kind.is_none_or(|kind| kind == held.slot.kind)
             && self.verified.is_none_or(|wanted| wanted == is_alive)
-            && self.finding.as_ref().is_none_or(|kinds| shown.is_some_and(|kind| kinds.contains(&kind)));
-        if !fulfils || !self.names(held, record) {
+            && self.claim.is_none_or(|wanted| wanted == held.claim_state())
+            && self.billable.is_none_or(|wanted| wanted == held.is_billable())
+            && self
+                .acknowledged
+                .is_none_or(|wanted| wanted == (shown.is_some() && finding_rules::open(held).is_none()))
+            && self.finding.as_ref().is_none_or(|kinds| shown.is_some_and(|kind| kinds.contains(&kind)))
+            && self.plugin.as_ref().is_none_or(|plugin| *plugin == record.unique_id)
+            && self
+                .lease_id
+                .as_deref()
+                .is_none_or(|wanted| held.claim.lease_id.as_ref().is_some_and(|lease| lease.as_str() == wanted));
+        if !fulfils || !self.names(held) {
             return None;
         }
-        let host = if held.kind() == ResourceKind::Remote { None } else { record.plugin.host.as_deref() };
-        let doubt = match (&self.host, host) {
+        let doubt = match (&self.host, held.host) {
             (Some(wanted), Some(host)) if wanted == host => false,
             (None, _) => false,
             // A plugin without a host may be on the requested one.
-            (Some(_), None) if self.is_look_up() && held.kind() != ResourceKind::Remote => true,
+            (Some(_), None) if self.is_look_up() && held.slot.kind != ResourceKind::Remote => true,
             _ => return None,
         };
         Some(match seen {
@@ -166,15 +201,15 @@ impl ResourceQuery {
     }
 
     /// Returns true if and only if a resource has the requested names.
-    fn names(&self, held: Holding<'_>, record: &Record) -> bool {
+    fn names(&self, held: &Holding<'_>) -> bool {
         let is = |wanted: &Option<String>, id: Option<&str>| wanted.is_none() || wanted.as_deref() == id;
-        let (pid, container, remote) = match held {
-            Holding::Process(pid) => (Some(pid), None, None),
-            Holding::Container(id) => (None, Some(id), None),
-            Holding::Remote(remote) => (None, None, Some(remote)),
+        let (pid, container, remote) = match held.resource {
+            ResourceRef::Process(pid) => (Some(pid), None, None),
+            ResourceRef::Container(id) => (None, Some(id), None),
+            ResourceRef::Remote(remote) => (None, None, Some(remote)),
         };
         let is_container = |wanted: &String| {
-            let seen = record.facts_of(held).and_then(crate::record::Facts::container_id);
+            let seen = held.facts.and_then(Facts::container_id);
             let claimed = container.is_some_and(|id| is_same_container(wanted, id));
             claimed || (container.is_some() && seen.is_some_and(|id| is_same_container(wanted, &id)))
         };
@@ -183,6 +218,15 @@ impl ResourceQuery {
             && is(&self.instance_id, remote.and_then(|remote| remote.instance_id.as_deref()))
             && self.endpoint.as_ref().is_none_or(|wanted| remote.is_some_and(|remote| serves_at(remote, wanted)))
     }
+}
+
+/// The records of two indexes.
+fn both<'a>(one: Cow<'a, Records>, other: Cow<'a, Records>) -> Cow<'a, Records> {
+    let (mut larger, smaller) = if one.size() < other.size() { (other, one) } else { (one, other) };
+    for (id, record) in smaller.iter() {
+        larger.to_mut().insert_mut(id.clone(), Arc::clone(record));
+    }
+    larger
 }
 
 /// Whether two ids name one container: one may be a prefix of the other, if it is long enough.

@@ -47,6 +47,8 @@ wire_names! {
         HasActiveResources = "has_active_resources",
         /// By whether a provider may charge: false first.
         Billable = "billable",
+        /// `status_class`
+        StatusClass = "status_class",
         /// By the revision of the newest change.
         Revision = "revision",
         /// By the time of registration.
@@ -136,7 +138,10 @@ fn key_of(field: SortField, record: &Record) -> SortKey {
         SortField::IsLocalExecution => SortKey::Flag(plugin.execution_mode.is_local()),
         SortField::IsCloudExecution => SortKey::Flag(!plugin.execution_mode.is_local()),
         SortField::HasActiveResources => SortKey::Flag(plugin.has_active_resources()),
-        SortField::Billable => SortKey::Flag(plugin.is_billable()),
+        SortField::Billable => SortKey::Flag(record.is_billable()),
+        SortField::StatusClass => {
+            plugin.remote_resource.as_ref().map_or(SortKey::Null, |remote| text(remote.status_class().as_str()))
+        }
         SortField::Revision => SortKey::Number(i64::try_from(record.revision.0).unwrap_or(i64::MAX)),
         SortField::CreatedAt => time(record.created_at),
         SortField::UpdatedAt => time(record.updated_at),

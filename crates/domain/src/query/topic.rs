@@ -1,5 +1,7 @@
 //! Topics: kinds of changes that a watcher can subscribe to.
 
+use std::collections::BTreeSet;
+
 use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
 use crate::record::Record;
 
@@ -20,7 +22,7 @@ pub enum Topic {
     Mode(ExecutionMode),
     /// Of plugins whose remote resource is from this provider.
     Provider(Provider),
-    /// Of plugins on this host.
+    /// Of plugins on this host, or that left something behind there.
     Host(Box<str>),
     /// Of plugins that name this lease.
     Lease(Box<str>),
@@ -38,9 +40,11 @@ impl Topic {
             Topic::Mode(plugin.execution_mode),
         ];
         topics.extend(plugin.has_active_resources().then_some(Topic::Active));
-        topics.extend(plugin.is_billable().then_some(Topic::Billable));
+        topics.extend(record.is_billable().then_some(Topic::Billable));
         topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
         topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
+        let left_on: BTreeSet<_> = record.holdings.left().filter_map(|(slot, _)| slot.host.clone()).collect();
+        topics.extend(left_on.into_iter().map(Topic::Host));
         topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
         topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
         topics

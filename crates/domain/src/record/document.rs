@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::observation::{Facts, ObservedResources};
+use super::holdings::{Holding, Holdings};
 use super::observed_document::ObservedDocument;
-use super::resource::{Holding, ResourceKind, Slot, holdings_of};
-use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
+use super::resource::{ResourceKind, Slot};
+use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, StatusClass, UniqueId};
 use crate::revision::Revision;
 
 /// A plugin with its registry data.
@@ -28,14 +28,14 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// The observations of its resources, and their findings.
-    pub observed: ObservedResources,
+    /// Its resources: their claims, observations and findings.
+    pub holdings: Holdings,
     /// The JSON of responses, serialised when the record was made.
     pub json: Bytes,
 }
 
 impl Record {
-    /// Makes a record of a plugin without observations, and serialises its document.
+    /// Makes a record of a plugin without recorded claims and observations, and serialises its document.
     pub fn new(
         plugin: Arc<Plugin>,
         config: Option<FreeJson>,
@@ -43,23 +43,25 @@ impl Record {
         created_at: Timestamp,
         updated_at: Timestamp,
     ) -> Record {
-        Record::observed(plugin, config, revision, (created_at, updated_at), ObservedResources::default())
+        Record::holding(plugin, config, revision, (created_at, updated_at), Holdings::default())
     }
 
     /// Makes a record, and serialises its document. The times are those of the first and of the newest change.
-    pub fn observed(
+    pub fn holding(
         plugin: Arc<Plugin>,
         config: Option<FreeJson>,
         revision: Revision,
         (created_at, updated_at): (Timestamp, Timestamp),
-        observed: ObservedResources,
+        holdings: Holdings,
     ) -> Record {
         let unique_id = plugin.unique_id();
+        let holdings = holdings.completed(&plugin, updated_at);
         let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
-        document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &observed);
+        document.billable = is_billable(&plugin, &holdings);
+        document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &holdings);
         // Serialising these types to memory cannot fail: all keys of maps are strings.
         let json = serde_json::to_vec(&document).unwrap_or_default().into();
-        Record { unique_id, plugin, config, revision, created_at, updated_at, observed, json }
+        Record { unique_id, plugin, config, revision, created_at, updated_at, holdings, json }
     }
 
     /// The bytes of its document and its configuration.
@@ -67,28 +69,51 @@ impl Record {
         (self.json.len() + self.config.as_ref().map_or(0, |config| config.as_str().len())) as u64
     }
 
-    /// Returns true if and only if the plugin holds a resource of this kind and id.
-    pub fn holds(&self, slot: &Slot) -> bool {
-        match slot.kind {
-            ResourceKind::Process => {
-                let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
-                pid.is_some_and(|pid| self.plugin.spawned_pids.contains(pid))
-            }
-            ResourceKind::Container => self.plugin.container() == Some(&slot.id),
-            ResourceKind::Remote => holdings_of(&self.plugin).any(|held| held.slot() == *slot),
-        }
+    /// Everything that the plugin holds: what its document names, then what it left behind.
+    pub fn held(&self) -> impl Iterator<Item = Holding<'_>> {
+        self.holdings.iter(&self.plugin)
     }
 
-    /// The observation and finding of one of its resources.
-    pub fn facts_of(&self, held: Holding<'_>) -> Option<&Facts> {
-        if self.observed.is_empty() { None } else { self.observed.get(&held.slot()) }
+    /// Returns true if and only if the plugin holds a resource of this name.
+    pub fn holds(&self, slot: &Slot) -> bool {
+        let is_left = self.holdings.get(slot).is_some_and(|facts| facts.left.is_some());
+        is_left || (slot.host.is_none() && is_named(&self.plugin, slot))
+    }
+
+    /// Returns true if and only if the plugin holds anything, in any state.
+    pub fn holds_anything(&self) -> bool {
+        self.plugin.holds_anything() || self.holdings.left().next().is_some()
+    }
+
+    /// Returns true if and only if a provider may charge for something that the plugin holds.
+    pub fn is_billable(&self) -> bool {
+        is_billable(&self.plugin, &self.holdings)
     }
 }
 
 /// Two records are equal if and only if all their responses are equal.
 impl PartialEq for Record {
     fn eq(&self, other: &Record) -> bool {
-        self.json == other.json && self.config == other.config && self.observed == other.observed
+        self.json == other.json && self.config == other.config && self.holdings == other.holdings
+    }
+}
+
+fn is_billable(plugin: &Plugin, holdings: &Holdings) -> bool {
+    let left = || holdings.left().filter_map(|(_, left)| left.remote.as_ref()).any(RemoteResource::is_billable);
+    plugin.is_billable() || left()
+}
+
+/// Whether a plugin's document names a resource.
+fn is_named(plugin: &Plugin, slot: &Slot) -> bool {
+    match slot.kind {
+        ResourceKind::Process => {
+            let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
+            pid.is_some_and(|pid| plugin.spawned_pids.contains(pid))
+        }
+        ResourceKind::Container => plugin.container() == Some(&slot.id),
+        ResourceKind::Remote => {
+            plugin.remote_resource.as_ref().is_some_and(|remote| remote.id().unwrap_or_default() == &*slot.id)
+        }
     }
 }
 
@@ -151,8 +176,11 @@ pub struct PluginDocument<'a> {
     is_cloud_execution: bool,
     /// Whether the plugin holds a process, a container, or a remote resource whose status is exactly `running`.
     has_active_resources: bool,
-    /// Whether a provider may charge: remote status provisioning, running or stopping.
+    /// Whether a provider may charge for something that the plugin holds or left behind.
     billable: bool,
+    /// The class of the remote resource's status; null without a remote resource.
+    #[schema(required)]
+    status_class: Option<StatusClass>,
     /// The observations of its resources; null if there are none.
     #[schema(required)]
     observed: Option<ObservedDocument<'a>>,
@@ -192,6 +220,7 @@ impl<'a> PluginDocument<'a> {
         "is_cloud_execution",
         "has_active_resources",
         "billable",
+        "status_class",
         "observed",
         "revision",
         "created_at",
@@ -228,6 +257,7 @@ impl<'a> PluginDocument<'a> {
             is_cloud_execution: !plugin.execution_mode.is_local(),
             has_active_resources: plugin.has_active_resources(),
             billable: plugin.is_billable(),
+            status_class: plugin.remote_resource.as_ref().map(RemoteResource::status_class),
             observed: None,
             revision,
             created_at,

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::resource::{ResourceKind, Slot};
+use super::resource::Slot;
 use crate::money::MicroUsd;
 use crate::wire_names;
 
 wire_names! {
     /// The kind of a finding.
     FindingKind {
-        /// The resource may run or bill, and the lease of its application is lost.
+        /// The resource may run or bill, and its application has ended or left it behind.
         Orphan = "orphan",
         /// The plugin claims the resource, and it was seen gone.
         Ghost = "ghost",
@@ -22,6 +22,8 @@ wire_names! {
         Reused = "reused",
         /// The plugin claims the resource, and there is no observation that it exists.
         Unverified = "unverified",
+        /// The plugin holds the resource beyond the time until which it was meant to be held.
+        Overdue = "overdue",
     }
 }
 
@@ -58,39 +60,4 @@ pub struct Looks {
     pub sightings: u32,
     /// The time of the last observation.
     pub last: Option<Timestamp>,
-}
-
-/// The next safe step for the operator, in words. The registry itself never takes the step.
-pub fn next_step(finding: FindingKind, slot: &Slot, plugin: &str, host: Option<&str>) -> String {
-    let id = &slot.id;
-    let place = host.map_or_else(|| "on its host".to_owned(), |host| format!("on {host}"));
-    let release = match slot.kind {
-        ResourceKind::Process => format!("DELETE /plugins/{plugin}/spawned_pids/{id}"),
-        ResourceKind::Container => format!("DELETE /plugins/{plugin}/container_id"),
-        ResourceKind::Remote => format!("PATCH /plugins/{plugin}/remote_resource {{\"status\": \"stopped\"}}"),
-    };
-    match (finding, slot.kind) {
-        (FindingKind::Orphan, ResourceKind::Process) => {
-            format!("check {place} whether process {id} is still needed; if not, stop it there, then {release}")
-        }
-        (FindingKind::Orphan, ResourceKind::Container) => {
-            format!("check {place} whether container {id} is still needed; if not, stop it there, then {release}")
-        }
-        (FindingKind::Orphan, ResourceKind::Remote) => {
-            format!("check at the provider whether {id} is still needed; if not, stop it there, then {release}")
-        }
-        (FindingKind::Ghost, ResourceKind::Remote) => {
-            format!("check at the provider that {id} is gone and no longer charged for, then {release}")
-        }
-        (FindingKind::Ghost, _) => format!("nothing is left to stop; release it: {release}"),
-        (FindingKind::Reused, _) => {
-            format!("do not stop {id}: another owner has it now; release it: {release}")
-        }
-        (FindingKind::Unverified, ResourceKind::Remote) => {
-            format!("check at the provider whether {id} runs, or enable the remote probes")
-        }
-        (FindingKind::Unverified, _) => {
-            format!("run `plugin-registry agent` {place}, or check there by hand; until then treat it as running")
-        }
-    }
 }

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::document::Record;
 pub(crate) use super::finding::{Finding, FindingKind, Looks};
 pub(crate) use super::holder::Holder;
-use super::observation::{Facts, Observation, ObservedState};
-use super::resource::{Holding, ResourceKind, holdings_of};
+use super::holdings::Holding;
+use super::observation::{Observation, ObservedState};
+use super::resource::ResourceKind;
 use crate::lease::LeaseState;
 
 /// How long a difference must last before it is a finding. A longer time reports too late. A shorter one reports
@@ -23,6 +24,8 @@ pub enum Judgement {
     Found(Finding),
     /// The resource has no finding.
     Nothing,
+    /// The resource was left behind and has ended: nothing is left to say about it.
+    Ended,
     /// Not decidable yet: judge again at this time, or after the next observation. An earlier finding stays.
     Wait(Option<Timestamp>),
 }
@@ -33,27 +36,27 @@ pub struct Case<'a> {
     /// The plugin.
     pub record: &'a Record,
     /// The resource.
-    pub held: Holding<'a>,
-    /// Its observation and its finding.
-    pub facts: Option<&'a Facts>,
+    pub held: &'a Holding<'a>,
     /// The counts of its observations.
     pub looks: Looks,
-    /// The holder of the plugin.
+    /// The application process that claimed it.
     pub holder: Holder<'a>,
 }
 
 impl Case<'_> {
     /// Judges the case at a time.
     pub fn judge(&self, now: Timestamp) -> Judgement {
-        let observation = self.facts.and_then(|facts| facts.observation.as_ref());
-        match observation {
+        match self.held.observation() {
             Some(seen) if seen.state.is_end() => self.ended(seen, now),
-            _ => self.standing(observation, now),
+            observation => self.standing(observation, now),
         }
     }
 
     /// The resource was seen gone, or replaced by another one.
     fn ended(&self, seen: &Observation, now: Timestamp) -> Judgement {
+        if self.held.left().is_some() {
+            return self.ended_after_it_was_left(seen, now);
+        }
         if !self.held.may_run() {
             // The plugin does not claim that it exists.
             return Judgement::Nothing;
@@ -69,22 +72,41 @@ impl Case<'_> {
         self.after_grace(kind, seen.since, now)
     }
 
+    fn ended_after_it_was_left(&self, seen: &Observation, now: Timestamp) -> Judgement {
+        let due = seen.since.saturating_add(GRACE).unwrap_or(Timestamp::MAX);
+        match self.looks.sightings {
+            0 | 1 => Judgement::Wait(None),
+            _ if due <= now => Judgement::Ended,
+            _ => Judgement::Wait(Some(due)),
+        }
+    }
+
     /// The resource was not seen to have ended.
     fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Judgement {
         let alive = seen.is_some_and(|seen| seen.state == ObservedState::Alive);
-        if let Holder::Lease(lease, _) = self.holder
-            && lease.state == LeaseState::Lost
-            && (alive || self.held.may_run())
-        {
+        if let Some(since) = self.orphaned_since().filter(|_| alive || self.held.may_run()) {
             if alive && self.looks.sightings < SIGHTINGS && !self.stands(FindingKind::Orphan) {
                 return Judgement::Wait(None);
             }
-            return self.after_grace(FindingKind::Orphan, lease.since, now);
+            return self.after_grace(FindingKind::Orphan, since, now);
+        }
+        let expiry = self.held.claim.expiry.filter(|_| alive || self.held.may_run());
+        if let Some(expiry) = expiry.filter(|expiry| expiry.at <= now) {
+            return Judgement::Found(self.finding(FindingKind::Overdue, expiry.at));
         }
         match seen {
             Some(seen) if !alive && self.held.may_run() => self.after_grace(FindingKind::Unverified, seen.since, now),
             _ => Judgement::Nothing,
         }
+    }
+
+    /// Since when nothing that is known to live has held the resource.
+    fn orphaned_since(&self) -> Option<Timestamp> {
+        let lost = match self.holder {
+            Holder::Lease(lease, _) if lease.state == LeaseState::Lost => Some(lease.since),
+            Holder::None | Holder::Unknown | Holder::Lease(..) => None,
+        };
+        [lost, self.held.left().map(|left| left.at)].into_iter().flatten().min()
     }
 
     fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Judgement {
@@ -102,7 +124,7 @@ impl Case<'_> {
 
     /// The earlier finding.
     pub fn raised(&self) -> Option<&Finding> {
-        self.facts.and_then(|facts| facts.finding.as_ref())
+        self.held.facts.and_then(|facts| facts.finding.as_ref())
     }
 
     fn finding(&self, kind: FindingKind, since: Timestamp) -> Finding {
@@ -114,14 +136,21 @@ impl Case<'_> {
 
     /// The evidence, in words.
     fn evidence(&self) -> String {
-        let slot = self.held.slot();
-        let place = match (slot.kind, &self.record.plugin.host) {
+        let slot = &self.held.slot;
+        let place = match (slot.kind, self.held.host) {
             (ResourceKind::Remote, _) => String::new(),
             (_, Some(host)) => format!(" on {host}"),
             (_, None) => " (no host)".into(),
         };
-        let claim = format!("{} {}{place} is claimed by {}", slot.kind.as_str(), slot.id, self.record.unique_id);
-        let seen = match self.facts.and_then(|facts| facts.observation.as_ref()) {
+        let (kind, id, plugin) = (slot.kind.as_str(), &slot.id, &self.record.unique_id);
+        let claim = match self.held.left() {
+            None => format!("{kind} {id}{place} is claimed by {plugin}"),
+            Some(left) => {
+                let since = self.held.claim.held_since;
+                format!("{kind} {id}{place} was claimed by {plugin} since {since}, and {}", left.in_words())
+            }
+        };
+        let seen = match self.held.observation() {
             None => "it was never observed".to_owned(),
             Some(seen) => {
                 let detail = seen.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
@@ -139,25 +168,30 @@ impl Case<'_> {
                 format!("its holder {holder}{host} has been {state} since {}{last}", lease.since)
             }
         };
-        format!("{claim}; {seen}; {holder}")
+        let expiry = self.held.claim.expiry.map(|expiry| format!("; it is meant to be held until {}", expiry.at));
+        format!("{claim}; {seen}; {holder}{}", expiry.unwrap_or_default())
     }
 }
 
 /// The finding of a resource in a list: the raised one, or that it was never observed.
-pub(crate) fn shown(held: Holding<'_>, facts: Option<&Facts>) -> Option<FindingKind> {
-    let finding = facts.and_then(|facts| facts.finding.as_ref()).map(|finding| finding.finding);
-    let unseen = facts.is_none_or(|facts| facts.observation.is_none());
-    finding.or((unseen && held.may_run()).then_some(FindingKind::Unverified))
+pub(crate) fn shown(held: &Holding<'_>) -> Option<FindingKind> {
+    let finding = held.facts.and_then(|facts| facts.finding.as_ref()).map(|finding| finding.finding);
+    finding.or((held.observation().is_none() && held.may_run()).then_some(FindingKind::Unverified))
+}
+
+/// The shown finding, unless a client has acknowledged it.
+pub(crate) fn open(held: &Holding<'_>) -> Option<FindingKind> {
+    shown(held).filter(|finding| !held.facts.is_some_and(|facts| facts.acknowledges(*finding)))
 }
 
 /// The evidence of a resource that was never observed, in words.
-pub(crate) fn unseen(held: Holding<'_>, record: &Record, holder: Holder<'_>) -> String {
-    Case { record, held, facts: record.facts_of(held), looks: Looks::default(), holder }.evidence()
+pub(crate) fn unseen(held: &Holding<'_>, record: &Record, holder: Holder<'_>) -> String {
+    Case { record, held, looks: Looks::default(), holder }.evidence()
 }
 
-/// All findings of a plugin that a list shows.
-pub(crate) fn shown_of(record: &Record) -> impl Iterator<Item = FindingKind> + '_ {
-    holdings_of(&record.plugin).filter_map(|held| shown(held, record.facts_of(held)))
+/// All findings of a plugin that no client has acknowledged.
+pub(crate) fn open_of(record: &Record) -> impl Iterator<Item = FindingKind> + '_ {
+    record.held().filter_map(|held| open(&held))
 }
 
 #[cfg(test)]
@@ -167,7 +201,7 @@ mod tests {
     use super::*;
     use crate::lease::{Lease, LeaseId, LeaseTerms};
     use crate::plugin::Registration;
-    use crate::record::observation::ObservedResources;
+    use crate::record::holdings::{Fact, Holdings};
     use crate::revision::Revision;
 
     /// Seconds since the lease was granted.
@@ -185,7 +219,7 @@ mod tests {
             "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": status},
         });
         let plugin = Registration::read(body).unwrap().applied_to(None);
-        Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), ObservedResources::default())
+        Record::holding(plugin.into(), None, Revision(1), (at(0), at(0)), Holdings::default())
     }
 
     /// Not decidable yet.
@@ -200,23 +234,26 @@ mod tests {
         lease: Option<(LeaseState, i64)>,
         raised: Option<FindingKind>,
     ) -> Result<Option<FindingKind>, NotYet> {
-        let record = record(status);
-        let held = holdings_of(&record.plugin).next().unwrap();
+        let mut record = record(status);
+        let slot = record.held().next().unwrap().slot;
         let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
-        let facts = Facts { observation: seen.map(|(state, since)| observation(state, since)), finding };
+        let observation = seen.map(|(state, since)| observation(state, since));
+        let seen = observation.iter().map(|seen| (&slot, Fact::Seen(seen)));
+        record.holdings = record.holdings.with(seen.chain([(&slot, Fact::Found(finding.as_ref()))]));
+        let held = record.held().next().unwrap();
         let lease = lease.map(|(state, since)| {
-            let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+            let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
             Lease::granted(LeaseId::named("one"), &terms, at(0), Revision(1)).turned(state, at(since), Revision(2))
         });
         let holder = lease.as_ref().map_or(Holder::Unknown, |lease| Holder::Lease(lease, at(0)));
         let looks = Looks { sightings, last: Some(at(99)) };
-        let case = Case { record: &record, held, facts: Some(&facts), looks, holder };
+        let case = Case { record: &record, held: &held, looks, holder };
         match case.judge(at(100)) {
             Judgement::Found(finding) => {
                 assert_eq!(raised == Some(finding.finding), &*finding.evidence == "as it was", "{finding:?}");
                 Ok(Some(finding.finding))
             }
-            Judgement::Nothing => Ok(None),
+            Judgement::Nothing | Judgement::Ended => Ok(None),
             Judgement::Wait(_) => Err(NotYet),
         }
     }

@@ -4,17 +4,13 @@
 //! *transition* (the resource was alive, and is gone since). A repeated observation is not a change: the service counts
 //! it outside the state.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::finding::Finding;
-use super::resource::slots_of;
 pub use super::resource::{ResourceKind, Slot};
-use crate::plugin::{FreeJson, Plugin, UniqueId};
+use crate::plugin::{FreeJson, UniqueId};
 use crate::wire_names;
 
 /// The key of a resource, as its plugin names it.
@@ -27,18 +23,27 @@ pub struct ResourceKey {
     /// The process id, or the container id as the plugin sent it. For a remote resource, the first present of instance
     /// id, job id, endpoint and SSH host.
     pub id: Box<str>,
+    /// The host where the plugin left it behind; `None` if it is on the plugin's present host.
+    pub host: Option<Box<str>>,
 }
 
 impl ResourceKey {
+    /// The key of a plugin's slot.
+    pub fn of(plugin: &UniqueId, slot: &Slot) -> ResourceKey {
+        let Slot { kind, id, host } = slot.clone();
+        ResourceKey { plugin: plugin.clone(), kind, id, host }
+    }
+
     /// The slot within the plugin.
     pub fn slot(&self) -> Slot {
-        Slot { kind: self.kind, id: self.id.clone() }
+        Slot { kind: self.kind, id: self.id.clone(), host: self.host.clone() }
     }
 }
 
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} of {}", self.kind.as_str(), self.id, self.plugin)
+        write!(f, "{} {} of {}", self.kind.as_str(), self.id, self.plugin)?;
+        self.host.as_ref().map_or(Ok(()), |host| write!(f, ", left behind on {host}"))
     }
 }
 
@@ -56,6 +61,17 @@ wire_names! {
         /// The state is unknown: the resource is not visible, access is not permitted, or the last observation is too
         /// old.
         Unknown = "unknown",
+    }
+}
+
+impl Observation {
+    /// Whether the resource was seen alive, and not since seen to have ended.
+    pub fn may_live(&self) -> bool {
+        match self.state {
+            ObservedState::Alive => true,
+            ObservedState::Gone | ObservedState::Reused => false,
+            ObservedState::Unreachable | ObservedState::Unknown => self.last_alive.is_some(),
+        }
     }
 }
 
@@ -107,119 +123,4 @@ pub struct ObservationChange {
     pub slot: Slot,
     /// Its observation from now on.
     pub observation: Observation,
-}
-
-/// The observation and the finding of a resource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
-    /// The observation; `None` if there is none.
-    pub observation: Option<Observation>,
-    /// The finding, if any.
-    pub finding: Option<Finding>,
-}
-
-impl Facts {
-    /// The full id of a container, as observed.
-    pub fn container_id(&self) -> Option<String> {
-        let identity = self.observation.as_ref()?.identity.as_ref()?;
-        let text = identity.as_str();
-        // Most identities are those of processes, so the search avoids parsing them.
-        if !text.contains("\"container_id\"") {
-            return None;
-        }
-        identity.to_value().get("container_id")?.as_str().map(str::to_owned)
-    }
-}
-
-/// The facts about all resources of a plugin. Cheap to clone.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ObservedResources(Arc<BTreeMap<Slot, Facts>>);
-
-impl ObservedResources {
-    /// The facts from a store.
-    pub fn restore(facts: impl IntoIterator<Item = (Slot, Facts)>) -> ObservedResources {
-        ObservedResources(Arc::new(facts.into_iter().collect()))
-    }
-
-    /// A JSON array for the store; `None` if there are no facts.
-    pub fn to_text(&self) -> Option<String> {
-        let entries: Vec<_> = self.0.iter().collect();
-        // Serialising these types to memory cannot fail.
-        (!entries.is_empty()).then(|| serde_json::to_string(&entries).unwrap_or_default())
-    }
-
-    /// Parses the output of [`ObservedResources::to_text`].
-    ///
-    /// # Errors
-    ///
-    /// If the text is damaged.
-    pub fn from_text(text: Option<&str>) -> Result<ObservedResources, serde_json::Error> {
-        let entries: Vec<(Slot, Facts)> = text.map(serde_json::from_str).transpose()?.unwrap_or_default();
-        Ok(ObservedResources::restore(entries))
-    }
-
-    /// The facts about a resource, if any.
-    pub fn get(&self, slot: &Slot) -> Option<&Facts> {
-        // Most plugins have no observations.
-        if self.0.is_empty() { None } else { self.0.get(slot) }
-    }
-
-    /// All facts.
-    pub fn iter(&self) -> impl Iterator<Item = (&Slot, &Facts)> {
-        self.0.iter()
-    }
-
-    /// Returns true if and only if a resource was seen alive.
-    pub fn has_alive(&self) -> bool {
-        let mut seen = self.0.values().filter_map(|facts| facts.observation.as_ref());
-        seen.any(|seen| seen.state == ObservedState::Alive)
-    }
-
-    /// Returns true if and only if there are no facts.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// These facts with some changed.
-    #[must_use]
-    pub(crate) fn with<'a>(&self, changes: impl IntoIterator<Item = (&'a Slot, Fact<'a>)>) -> ObservedResources {
-        let mut facts = BTreeMap::clone(&self.0);
-        for (slot, fact) in changes {
-            let known = facts.entry(slot.clone()).or_default();
-            match fact {
-                Fact::Seen(observation) => known.observation = Some(observation.clone()),
-                Fact::Found(finding) => known.finding = finding.cloned(),
-            }
-            if *known == Facts::default() {
-                facts.remove(slot);
-            }
-        }
-        ObservedResources(Arc::new(facts))
-    }
-
-    /// The facts that remain valid when `after` replaces `before`. The facts of a resource are dropped if the plugin
-    /// releases it or changes its host.
-    #[must_use]
-    pub(crate) fn kept_for(&self, before: &Plugin, after: &Plugin) -> ObservedResources {
-        if self.is_empty() {
-            return self.clone();
-        }
-        let moved = before.host != after.host;
-        let held: std::collections::BTreeSet<_> = slots_of(after).collect();
-        let stays = |slot: &Slot| held.contains(slot) && !(moved && slot.kind != ResourceKind::Remote);
-        if self.0.keys().all(stays) {
-            return self.clone();
-        }
-        let kept = self.0.iter().filter(|(slot, _)| stays(slot)).map(|(slot, facts)| (slot.clone(), facts.clone()));
-        ObservedResources::restore(kept)
-    }
-}
-
-/// One fact about a resource.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Fact<'a> {
-    /// A new observation.
-    Seen(&'a Observation),
-    /// A new finding; `None` if the earlier one is cleared.
-    Found(Option<&'a Finding>),
 }

@@ -4,9 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::finding::{FindingKind, next_step};
-use super::observation::{Facts, ObservedResources, ObservedState};
-use super::resource::{ResourceKind, Slot};
+use super::claim::ClaimState;
+use super::finding::FindingKind;
+use super::holdings::{Holding, Holdings};
+use super::next_step::{NextRequest, NextStep, next_step};
+use super::observation::ObservedState;
+use super::resource::ResourceKind;
 use crate::plugin::Plugin;
 
 /// The maximum number of resources in a plugin's document; `GET /resources` lists all.
@@ -26,7 +29,10 @@ pub struct ObservedDocument<'a> {
     unreachable: usize,
     /// How many have an unknown state.
     unknown: usize,
-    /// The first 100 resources that have an observation or a finding; those with a finding first.
+    /// How many the plugin left behind: its document names them no longer.
+    left_behind: usize,
+    /// The first 100 resources that have an observation or a finding, or that were left behind; those with a finding
+    /// first.
     resources: Vec<ObservedResource<'a>>,
 }
 
@@ -36,7 +42,9 @@ struct ObservedResource<'a> {
     /// The kind of resource.
     kind: ResourceKind,
     /// The resource's id, as in `GET /resources`.
-    id: &'a str,
+    id: Box<str>,
+    /// Whether the plugin's document still names it.
+    claim: ClaimState,
     /// The observed state; null if there is no observation.
     #[schema(required)]
     state: Option<ObservedState>,
@@ -66,50 +74,62 @@ struct ObservedFinding<'a> {
     evidence: &'a str,
     /// The next safe step for the operator.
     next_step: String,
+    /// The request that ends the next step; null if there is none.
+    #[schema(required)]
+    next_request: Option<NextRequest>,
 }
 
 impl<'a> ObservedDocument<'a> {
     /// The document; `None` without facts.
-    pub(crate) fn of(
-        unique_id: &str,
-        plugin: &Plugin,
-        observed: &'a ObservedResources,
-    ) -> Option<ObservedDocument<'a>> {
-        if observed.is_empty() {
+    pub(crate) fn of(unique_id: &str, plugin: &'a Plugin, holdings: &'a Holdings) -> Option<ObservedDocument<'a>> {
+        if !holdings.has_facts() {
             return None;
         }
         let count = |wanted: ObservedState| {
-            let states = observed.iter().filter_map(|(_, facts)| facts.observation.as_ref());
+            let states = holdings.facts().filter_map(|(_, facts)| facts.observation.as_ref());
             states.filter(|seen| seen.state == wanted).count()
         };
-        let has_finding = |(_, facts): &(&Slot, &Facts)| facts.finding.is_some();
-        let first = observed.iter().filter(has_finding).chain(observed.iter().filter(|one| !has_finding(one)));
+        let known = |held: &Holding<'_>| {
+            held.facts
+                .is_some_and(|facts| facts.observation.is_some() || facts.finding.is_some() || facts.left.is_some())
+        };
+        let mut held: Vec<_> = holdings.iter(plugin).filter(known).collect();
+        held.sort_by(|one, other| {
+            let has_none = |held: &Holding<'_>| held.facts.is_none_or(|facts| facts.finding.is_none());
+            (has_none(one), &one.slot).cmp(&(has_none(other), &other.slot))
+        });
         Some(ObservedDocument {
             alive: count(ObservedState::Alive),
             gone: count(ObservedState::Gone),
             reused: count(ObservedState::Reused),
             unreachable: count(ObservedState::Unreachable),
             unknown: count(ObservedState::Unknown),
-            resources: first.take(MOST).map(|(slot, facts)| resource(slot, facts, unique_id, plugin)).collect(),
+            left_behind: holdings.left().count(),
+            resources: held.into_iter().take(MOST).map(|held| resource(held, unique_id)).collect(),
         })
     }
 }
 
-fn resource<'a>(slot: &'a Slot, facts: &'a Facts, unique_id: &str, plugin: &Plugin) -> ObservedResource<'a> {
-    let seen = facts.observation.as_ref();
-    let finding = facts.finding.as_ref().map(|raised| ObservedFinding {
-        finding: raised.finding,
-        since: raised.since,
-        evidence: &raised.evidence,
-        next_step: next_step(raised.finding, slot, unique_id, plugin.host.as_deref()),
+fn resource<'a>(held: Holding<'a>, unique_id: &str) -> ObservedResource<'a> {
+    let seen = held.observation();
+    let finding = held.facts.and_then(|facts| facts.finding.as_ref()).map(|raised| {
+        let NextStep { text, request } = next_step(raised.finding, &held, unique_id);
+        ObservedFinding {
+            finding: raised.finding,
+            since: raised.since,
+            evidence: &raised.evidence,
+            next_step: text,
+            next_request: request,
+        }
     });
     ObservedResource {
-        kind: slot.kind,
-        id: &slot.id,
+        kind: held.slot.kind,
+        claim: held.claim_state(),
         state: seen.map(|seen| seen.state),
         since: seen.map(|seen| seen.since),
         by: seen.map(|seen| &*seen.by),
         detail: seen.and_then(|seen| seen.detail.as_deref()),
         finding,
+        id: held.slot.id,
     }
 }

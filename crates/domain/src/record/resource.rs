@@ -25,6 +25,16 @@ pub struct Slot {
     /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
     /// and SSH host; empty if it has none.
     pub id: Box<str>,
+    /// The host where the plugin left the resource behind; `None` if it is on the plugin's present host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Box<str>>,
+}
+
+impl Slot {
+    /// A resource on the plugin's present host.
+    pub fn new(kind: ResourceKind, id: impl Into<Box<str>>) -> Slot {
+        Slot { kind, id: id.into(), host: None }
+    }
 }
 
 /// The minimum length of a container id's prefix, as Docker shows it.
@@ -35,72 +45,64 @@ pub(crate) fn is_short_id(text: &str) -> bool {
     text.len() >= SHORT_CONTAINER_ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// One held resource, before it becomes a row.
+/// One resource, as its plugin describes it.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names say what they are")]
-pub enum Holding<'a> {
+pub enum ResourceRef<'a> {
     Process(Pid),
     Container(&'a str),
     Remote(&'a RemoteResource),
 }
 
-/// The slots of all resources of a plugin.
-pub(crate) fn slots_of(plugin: &Plugin) -> impl Iterator<Item = Slot> + '_ {
-    holdings_of(plugin).map(Holding::slot)
+/// All resources that a plugin's document names: its processes, its container, its remote resource.
+pub fn resources_of(plugin: &Plugin) -> impl Iterator<Item = ResourceRef<'_>> {
+    let processes = plugin.spawned_pids.iter().map(ResourceRef::Process);
+    let container = plugin.container().map(ResourceRef::Container);
+    processes.chain(container).chain(plugin.remote_resource.as_ref().map(ResourceRef::Remote))
 }
 
-/// All resources of a plugin: its processes, its container, its remote resource.
-pub fn holdings_of(plugin: &Plugin) -> impl Iterator<Item = Holding<'_>> {
-    let processes = plugin.spawned_pids.iter().map(Holding::Process);
-    let container = plugin.container().map(Holding::Container);
-    processes.chain(container).chain(plugin.remote_resource.as_ref().map(Holding::Remote))
-}
-
-impl<'a> Holding<'a> {
+impl<'a> ResourceRef<'a> {
     /// The kind.
     pub fn kind(self) -> ResourceKind {
         match self {
-            Holding::Process(_) => ResourceKind::Process,
-            Holding::Container(_) => ResourceKind::Container,
-            Holding::Remote(_) => ResourceKind::Remote,
+            ResourceRef::Process(_) => ResourceKind::Process,
+            ResourceRef::Container(_) => ResourceKind::Container,
+            ResourceRef::Remote(_) => ResourceKind::Remote,
         }
     }
 
     /// The status that the plugin claims: `running` for a process or a container, the status of a remote resource.
     pub fn claimed(self) -> &'a str {
         match self {
-            Holding::Process(_) | Holding::Container(_) => "running",
-            Holding::Remote(remote) => &remote.status,
+            ResourceRef::Process(_) | ResourceRef::Container(_) => "running",
+            ResourceRef::Remote(remote) => &remote.status,
         }
     }
 
     /// Whether a provider may charge for it.
     pub fn is_billable(self) -> bool {
-        matches!(self, Holding::Remote(remote) if remote.is_billable())
+        matches!(self, ResourceRef::Remote(remote) if remote.is_billable())
     }
 
     /// Whether it may run or bill, according to the plugin.
     pub fn may_run(self) -> bool {
         match self {
-            Holding::Process(_) | Holding::Container(_) => true,
-            Holding::Remote(remote) => remote.is_billable() || remote.status == "unknown",
+            ResourceRef::Process(_) | ResourceRef::Container(_) => true,
+            ResourceRef::Remote(remote) => remote.is_billable(),
         }
     }
 
     /// Its id.
     pub fn id(self) -> Option<String> {
         match self {
-            Holding::Process(pid) => Some(pid.to_string()),
-            Holding::Container(id) => Some(id.to_owned()),
-            Holding::Remote(remote) => {
-                let ids = [&remote.instance_id, &remote.job_id, &remote.endpoint_url, &remote.ssh_host];
-                ids.into_iter().flatten().next().cloned()
-            }
+            ResourceRef::Process(pid) => Some(pid.to_string()),
+            ResourceRef::Container(id) => Some(id.to_owned()),
+            ResourceRef::Remote(remote) => remote.id().map(str::to_owned),
         }
     }
 
-    /// Its slot within the plugin.
+    /// Its slot on the plugin's present host.
     pub fn slot(self) -> Slot {
-        Slot { kind: self.kind(), id: self.id().unwrap_or_default().into() }
+        Slot::new(self.kind(), self.id().unwrap_or_default())
     }
 }

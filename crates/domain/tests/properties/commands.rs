@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use domain::access::Principal;
-use domain::command::request::{BasedOn, ProbeResult, TagCondition};
+use domain::command::request::{AcknowledgementTerms, BasedOn, ProbeResult, TagCondition};
 use domain::command::{Command, Precondition, Request};
 use domain::cost::{Budget, Reached};
 use domain::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
@@ -124,7 +124,11 @@ fn slots() -> impl Strategy<Value = Slot> {
     let remotes = select(vec!["i-1", "i-2", ""]).prop_map(|id| (ResourceKind::Remote, id.to_owned()));
     let containers = select(vec!["c1", "x"]).prop_map(|id| (ResourceKind::Container, id.to_owned()));
     let processes = (1_u32..6).prop_map(|pid| (ResourceKind::Process, pid.to_string()));
-    prop_oneof![3 => processes, 1 => containers, 1 => remotes].prop_map(|(kind, id)| Slot { kind, id: id.into() })
+    let hosts = prop::option::weighted(0.1, select(vec!["x", "Ä y"]));
+    (prop_oneof![3 => processes, 1 => containers, 1 => remotes], hosts).prop_map(|((kind, id), host)| {
+        let host = host.filter(|_| kind != ResourceKind::Remote).map(Into::into);
+        Slot { host, ..Slot::new(kind, id) }
+    })
 }
 
 fn looks() -> impl Strategy<Value = ProbeResult> {
@@ -158,7 +162,7 @@ fn grounds() -> impl Strategy<Value = BasedOn> {
 /// Commands about observations, findings and leases.
 fn commands_of_truth() -> impl Strategy<Value = Command> {
     let revisions = || (0_u64..20).prop_map(Revision);
-    let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30 };
+    let terms = LeaseTerms { holder: "app".into(), host: Some("h".into()), ttl_seconds: 30, on_gone: None };
     prop_oneof![
         3 => leases().prop_map(move |id| Command::GrantLease { id, terms: terms.clone() }),
         1 => leases().prop_map(|id| Command::RenewLease { id }),
@@ -175,12 +179,27 @@ fn commands_of_truth() -> impl Strategy<Value = Command> {
             Command::ClearFindings { id, ground, slots }
         }),
         2 => (ids(), prop::collection::vec(slots(), 0..4)).prop_map(|(id, slots)| Command::DropGone { id, slots }),
+        1 => (ids(), prop::collection::vec(slots(), 0..4)).prop_map(|(id, slots)| Command::Release { id, slots }),
+        1 => (ids(), slots(), prop::option::of(0_i64..40)).prop_map(|(id, slot, second)| {
+            let expires_at = second.map(|second| Timestamp::from_second(1_800_000_000 + second).unwrap());
+            Command::SetExpiry { id, slot, expires_at }
+        }),
+        1 => (ids(), slots()).prop_map(|(id, slot)| {
+            let until = Timestamp::from_second(1_900_000_000).unwrap();
+            Command::Acknowledge { id, slot, terms: AcknowledgementTerms { reason: "known".into(), until } }
+        }),
+        1 => (ids(), slots()).prop_map(|(id, slot)| Command::EndAcknowledgement { id, slot }),
+        1 => (ids(), grounds(), prop::collection::vec(slots(), 0..3)).prop_map(|(id, ground, slots)| {
+            Command::EndHoldings { id, ground, slots }
+        }),
+        1 => (ids(), grounds(), prop::collection::vec(slots(), 0..3)).prop_map(|(id, ground, slots)| {
+            Command::ExpireAcknowledgements { id, ground, slots }
+        }),
     ]
 }
 
 pub(crate) fn commands() -> impl Strategy<Value = Command> {
-    let remote = prop::option::of(select(remotes()))
-        .prop_map(|remote| remote.map(|remote| Box::new(RemoteResource::read(remote, "").unwrap())));
+    let remote = select(remotes()).prop_map(|remote| Box::new(RemoteResource::read(remote, "").unwrap()));
     let category = select(vec!["a", "a_b", "unused"]).prop_map(|name| Name::new(name).unwrap());
     prop_oneof![
         6 => registrations().prop_map(Command::Register),
@@ -197,6 +216,9 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
             Command::SetContainer { id, container_id: container.map(str::to_owned) }
         }),
         1 => (ids(), remote).prop_map(|(id, remote)| Command::SetRemote { id, remote }),
+        1 => ids().prop_map(|id| Command::ReleasePids { id }),
+        1 => ids().prop_map(|id| Command::ReleaseContainer { id }),
+        1 => ids().prop_map(|id| Command::ReleaseRemote { id }),
         2 => (ids(), remote_patches()).prop_map(|(id, patch)| Command::PatchRemote { id, patch }),
         2 => (ids(), configs()).prop_map(|(id, config)| Command::SaveConfig { id, config }),
         1 => ids().prop_map(|id| Command::DeleteConfig { id }),

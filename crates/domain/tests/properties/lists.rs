@@ -12,7 +12,7 @@ use domain::plugin::{ExecutionMode, Name, Provider};
 use domain::query::resource_row::Certainty;
 use domain::query::sort::SortField;
 use domain::query::{Filter, ListQuery, Resource, ResourceQuery, Sort};
-use domain::record::ResourceKind;
+use domain::record::{ResourceKind, ResourceRef};
 
 fn states() -> impl Strategy<Value = State> {
     (prop::collection::vec(registrations(), 0..12), prop::collection::vec(requests(), 0..20)).prop_map(
@@ -143,7 +143,8 @@ proptest! {
         prop_assert!(everything.next.is_none());
         let count: usize = state.plugins().values().map(|record| {
             let plugin = &record.plugin;
-            plugin.spawned_pids.len() + usize::from(plugin.container().is_some()) + usize::from(plugin.remote_resource.is_some())
+            let named = plugin.spawned_pids.len() + usize::from(plugin.container().is_some()) + usize::from(plugin.remote_resource.is_some());
+            named + record.holdings.left().count()
         }).sum();
         prop_assert_eq!(everything.items.len(), count);
         let mut query = ResourceQuery {
@@ -157,15 +158,21 @@ proptest! {
         };
         let is_look_up = query.is_look_up();
         let may_be_there = |row: &Resource| is_look_up && row.host.is_none() && row.kind != ResourceKind::Remote;
-        let plugin_of = |row: &Resource| state.plugin(row.plugin.as_str()).unwrap().plugin.clone();
+        let instance_of = |row: &Resource| {
+            let record = state.plugin(row.plugin.as_str()).unwrap();
+            let held = record.held().find(|held| held.slot == row.key().slot()).unwrap();
+            match held.resource {
+                ResourceRef::Remote(remote) => remote.instance_id.clone(),
+                ResourceRef::Process(_) | ResourceRef::Container(_) => None,
+            }
+        };
         let expected: Vec<_> = everything.items.into_iter().filter(|row| {
             let is = |wanted: ResourceKind, id: Option<String>| id.is_none_or(|id| row.kind == wanted && row.id == Some(id));
             kind.is_none_or(|kind| row.kind == kind)
                 && host.is_none_or(|host| row.host.as_deref() == Some(host) || may_be_there(row))
                 && is(ResourceKind::Process, pid.map(|pid| pid.to_string()))
                 && is(ResourceKind::Container, container.map(str::to_owned))
-                && instance.is_none_or(|instance| row.kind == ResourceKind::Remote
-                    && plugin_of(row).remote_resource.as_ref().unwrap().instance_id.as_deref() == Some(instance))
+                && instance.is_none_or(|instance| instance_of(row).as_deref() == Some(instance))
         }).map(|row| match row.certainty {
             Certainty::Claimed | Certainty::Seen if host.is_some() && row.host.is_none() => Resource { certainty: Certainty::Doubtful, ..row },
             _ => row,

@@ -38,17 +38,20 @@ impl Machine {
         }
     }
 
-    /// Decides a request, and applies the resulting change; returns whether there was one.
+    /// Decides a request, and applies the resulting changes; returns whether there was one.
     pub(crate) fn submit(&mut self, request: &Request) -> Result<bool, Refusal> {
         let decision = self.decide(request)?;
-        let Some(event) = decision.event else { return Ok(false) };
-        let revision = self.state.revision().next();
-        let principal = request.principal.as_ref().map(|principal| principal.name.clone());
-        let (at, request_id) = (time_of(revision), request.request_id.clone());
-        let change = Change { revision, at, request_id, principal, event };
-        self.state.apply(&change);
-        self.changes.push(change);
-        Ok(true)
+        let changed = !decision.events.is_empty();
+        // The changes of one command have one time.
+        let at = time_of(self.state.revision().next());
+        for event in decision.events {
+            let revision = self.state.revision().next();
+            let principal = request.principal.as_ref().map(|principal| principal.name.clone());
+            let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
+            self.state.apply(&change);
+            self.changes.push(change);
+        }
+        Ok(changed)
     }
 
     /// Does a command that must succeed.

@@ -19,6 +19,7 @@
 mod access;
 mod commands;
 mod core;
+mod holdings;
 mod lists;
 mod machine;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::RequestDocument;
 use crate::http::handlers::leases::{FIELDS, MAX_HOLDER, terms_of};
-use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL};
+use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL, OnGone};
 use domain::plugin::read::ObjectReader;
 
 pub(super) const LEASE: RequestDocument = RequestDocument {
@@ -29,6 +29,11 @@ pub(super) const LEASE: RequestDocument = RequestDocument {
                     "How long the lease lasts without a renewal, in seconds (default: {DEFAULT_TTL}). A longer time detects \
                      a dead application later; a shorter time mistakes a slow network for a dead application."
                 ),
+            },
+            "on_gone": {
+                "oneOf": [{"type": "string", "enum": OnGone::NAMES}, {"type": "null"}],
+                "description": "What becomes of a resource that was claimed under the lease and seen gone, once the lease has \
+                    ended: the registry marks it as a ghost, or releases it. Null or absent for the setting `--on-gone`.",
             },
         })
     },

@@ -8,6 +8,7 @@
 mod access;
 mod budgets;
 mod filters;
+mod holdings;
 mod leases;
 mod observations;
 mod plugins;
@@ -62,6 +63,10 @@ pub const DOCUMENTS: &[&RequestDocument] = &[
     &plugins::REMOTE_RESOURCE,
     &plugins::SPAWNED_PIDS,
     &plugins::CONTAINER_ID,
+    &holdings::EXPIRY,
+    &holdings::ACKNOWLEDGEMENT,
+    &holdings::RELEASE,
+    &holdings::RESOURCE_NAME,
     &leases::LEASE,
     &leases::EMPTY_OBJECT,
     &observations::REPORT,

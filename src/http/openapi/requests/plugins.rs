@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use super::{PatchDocument, RequestDocument, properties_of, reference_or_null};
 use crate::http::handlers::held_resources::{CONTAINER_FIELD, PIDS_FIELD, container_of, pids_of};
 use crate::http::openapi::schemas::{gpu_count, pids};
-use domain::plugin::{Plugin, READ_ONLY_FIELDS, Registration, RemoteResource};
+use domain::plugin::{READ_ONLY_FIELDS, Registration, RemoteResource};
 
 const REMOTE: &str = "Its remote resource; null for none. Runtime field: kept if absent.";
 
 pub(super) const REGISTRATION: RequestDocument = RequestDocument {
     name: "PluginRegistration",
     help: "A registration: the descriptive fields, and the runtime fields that the client names.\n\nIf the plugin exists, the \
-           registry keeps runtime fields that are absent here: it must not forget a resource that may still run. To release \
-           a resource, name its field (`\"spawned_pids\": []`, `\"remote_resource\": null`).",
-    fields: Plugin::FIELDS,
+           registry keeps runtime fields that are absent here. A resource that it no longer names, and that may still run \
+           or bill, is left behind: it stays listed until a client releases it by name, or until it is seen gone.",
+    fields: Registration::FIELDS,
     ignored: READ_ONLY_FIELDS,
     required: &["name", "category", "title", "config_schema"],
     properties: || {

@@ -233,12 +233,23 @@ fn limits(place: &str, one: &Value, other: &Value) -> Vec<String> {
         }
     }
     for name in ["pattern", "propertyNames"] {
-        let is_kept = one[name] == other[name] || (name == "propertyNames" && names_fit(one, &other[name]));
+        let is_kept = one[name] == other[name]
+            || (name == "propertyNames" && names_fit(one, &other[name]))
+            || (name == "pattern" && has_alternatives(&other[name], &one[name]));
         if !other[name].is_null() && !is_kept && one["enum"].is_null() {
             found.push(format!("{place}: {name} is {}", other[name]));
         }
     }
     found
+}
+
+/// Whether one pattern `^(a|b|…)$` has every alternative of the other.
+fn has_alternatives(one: &Value, other: &Value) -> bool {
+    let alternatives = |pattern: &Value| {
+        let inner = pattern.as_str()?.strip_prefix("^(")?.strip_suffix(")$")?;
+        Some(inner.split('|').map(str::to_owned).collect::<BTreeSet<_>>())
+    };
+    matches!((alternatives(one), alternatives(other)), (Some(one), Some(other)) if one.is_superset(&other))
 }
 
 /// Whether the names of all fields of an object fit: those that it lists, and those that fit its patterns. Names are compared

@@ -1,11 +1,12 @@
 //! fields.md: the values that fields take, and the fields of every document.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::markdown::{Page, code, codes, prose, sentence};
 use super::schema::Schemas;
 use domain::access::{Permission, Role};
-use domain::plugin::{ExecutionMode, RemoteResource};
+use domain::plugin::remote_status::STATUS_WORDS;
+use domain::plugin::{ExecutionMode, StatusClass};
 use plugin_registry::http::operations::OPERATIONS;
 
 const ABOUT: &str = "All documents that the API takes and gives, and the values of their fields.
@@ -63,25 +64,21 @@ fn write_statuses(page: &mut Page) {
     page.heading(3, "Status of a remote resource");
     page.paragraph(
         "`status` of [RemoteResource](#remoteresource) takes any string, and the registry keeps it as sent. \
-         It compares the exact word, upper and lower case included:",
+         These words have a meaning. Case, blanks, `-` and `_` do not matter: `InService` is `in service`.",
     );
-    let statuses = [
-        ("provisioning", "The provider prepares it."),
-        ("running", "It runs."),
-        ("stopping", "The provider stops it."),
-        ("stopped", "It is stopped."),
-        ("unknown", "The application does not know; the default."),
-        ("anything else", "A word of the provider."),
-    ];
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let row = |(status, text): (&str, &str)| {
-        let remote = RemoteResource::read(json!({"provider": "aws", "status": status}), "").unwrap();
-        let shown = if status.contains(' ') { status.to_owned() } else { code(status) };
-        vec![shown, text.to_owned(), yes(remote.is_running()), yes(remote.is_billable())]
+    let row = |(class, words): &(StatusClass, &[&str])| {
+        let words: Vec<_> = words.iter().map(|word| code(word)).collect();
+        vec![code(class.as_str()), words.join(", "), yes(class.surely_bills())]
     };
-    page.table(&["status", "meaning", "the plugin is active", "billable"], &statuses.map(row));
+    let mut rows: Vec<_> = STATUS_WORDS.iter().map(row).collect();
+    let other = "any other word, `unknown` and `failed` included";
+    let may =
+        "if it has an `instance_id`, `job_id`, `endpoint_url` or `ssh_host`; then it costs from nothing to the price";
+    rows.push(vec![code(StatusClass::Unknown.as_str()), other.to_owned(), may.to_owned()]);
+    page.table(&["status_class", "words", "billable"], &rows);
     page.paragraph(
-        "A plugin is active while it holds a process, a container, or a remote resource with the status `running`. \
+        "A plugin is active while it holds a process, a container, or a remote resource whose status is exactly `running`. \
          Costs count while a remote resource is billable.",
     );
 }

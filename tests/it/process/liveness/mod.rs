@@ -24,7 +24,7 @@ fn prober() -> Prober {
 /// A process that a plugin holds, before its first observation.
 fn held(pid: u32) -> HeldOnHost {
     let id = pid.to_string().into();
-    let key = ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id };
+    let key = ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id, host: None };
     HeldOnHost { key, identity: None }
 }
 

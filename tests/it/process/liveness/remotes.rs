@@ -25,7 +25,8 @@ fn target(document: Value) -> Target {
     let mut document = document;
     document["provider"] = document.get("provider").cloned().unwrap_or(json!("custom"));
     let resource = RemoteResource::read(document, "").unwrap();
-    let key = ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Remote, id: "r".into() };
+    let key =
+        ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Remote, id: "r".into(), host: None };
     Target { key, resource, health_path: None }
 }
 

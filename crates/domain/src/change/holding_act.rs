@@ -1,0 +1,84 @@
+//! What a change does to holdings, apart from the plugin's document.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{FindingKind, Slot};
+use crate::wire_names;
+
+/// What a change does to holdings of one plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum HoldingAct {
+    /// The change before left them behind: the document no longer names them.
+    LeftBehind {
+        /// The resources.
+        slots: Arc<[Slot]>,
+    },
+    /// They were seen gone, and are held no longer; or the plugin holds too much.
+    Ended {
+        /// The resources.
+        slots: Arc<[Slot]>,
+        /// Why, for people.
+        reason: EndReason,
+    },
+    /// A client released them by name.
+    Released {
+        /// The resources.
+        slots: Arc<[Slot]>,
+    },
+    /// The time until which they are meant to be held is near.
+    ExpiresSoon {
+        /// The resources.
+        slots: Arc<[Slot]>,
+    },
+    /// A client set or removed the time until which one is meant to be held.
+    ExpirySet {
+        /// The resource.
+        slot: Slot,
+        /// The time; `None` for no end.
+        expires_at: Option<Timestamp>,
+    },
+    /// A client acknowledged the finding of one.
+    Acknowledged {
+        /// The resource.
+        slot: Slot,
+        /// The finding.
+        finding: FindingKind,
+        /// The reason, for people.
+        reason: Box<str>,
+        /// When the acknowledgement ends.
+        until: Timestamp,
+    },
+    /// Acknowledgements ended.
+    Unacknowledged {
+        /// The resources.
+        slots: Arc<[Slot]>,
+    },
+}
+
+wire_names! {
+    /// Why a plugin holds a resource no longer.
+    EndReason {
+        /// It was seen gone, or its name belongs to another resource.
+        SeenGone = "seen_gone",
+        /// The plugin left too much behind, and no agent sees this one any longer.
+        TooMany = "too_many",
+    }
+}
+
+impl HoldingAct {
+    /// The resources.
+    pub fn slots(&self) -> &[Slot] {
+        match self {
+            HoldingAct::LeftBehind { slots }
+            | HoldingAct::Ended { slots, .. }
+            | HoldingAct::Released { slots }
+            | HoldingAct::ExpiresSoon { slots }
+            | HoldingAct::Unacknowledged { slots } => slots,
+            HoldingAct::ExpirySet { slot, .. } | HoldingAct::Acknowledged { slot, .. } => std::slice::from_ref(slot),
+        }
+    }
+}
