@@ -102,6 +102,7 @@ wire_names! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "`wire_names!` gives the type's variants no attributes")]
 impl Default for OnGone {
     fn default() -> OnGone {
         OnGone::Mark

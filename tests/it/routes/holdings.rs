@@ -297,6 +297,7 @@ async fn a_plugin_on_another_host_leaves_its_processes_on_the_former_one() {
     let told = passage.report("one", json!([process("c_a", 7, "gone")])).await;
     assert_eq!(told["accepted"], 1, "{told}");
     passage.report("two", json!([process("c_a", 7, "alive")])).await;
+    passage.pass(1).await;
     passage.report("one", json!([process("c_a", 7, "gone")])).await;
     passage.pass(15).await;
     assert_eq!(passage.row("pid=7").await["host"], "two");

@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    fn with(fields: Value) -> RemoteResource {
+    fn with(fields: &Value) -> RemoteResource {
         let mut document = json!({"provider": "aws"});
         document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         RemoteResource::read(document, "").unwrap()
@@ -233,9 +233,9 @@ mod tests {
 
     #[test]
     fn only_running_is_active_but_every_word_without_a_meaning_bills_once_something_is_rented() {
-        let status = |status: &str| with(json!({"status": status}));
+        let status = |status: &str| with(&json!({"status": status}));
         assert!(status("running").is_running() && !status("Running").is_running());
-        let rented = |status: &str| with(json!({"status": status, "job_id": "j"}));
+        let rented = |status: &str| with(&json!({"status": status, "job_id": "j"}));
         for (word, alone, with_id) in [
             ("running", true, true),
             ("RUNNING", true, true),
@@ -263,7 +263,7 @@ mod tests {
             (json!({"instance_id": "i-1", "job_id": "j"}), json!({"instance_id": "i-2", "job_id": "j"}), false),
             (json!({"instance_id": "i-1"}), json!({"instance_id": "i-1", "provider": "gcp"}), false),
         ] {
-            assert_eq!(with(one.clone()).is_same(&with(other.clone())), same, "{one} {other}");
+            assert_eq!(with(&one).is_same(&with(&other)), same, "{one} {other}");
         }
     }
 }

@@ -13,6 +13,7 @@ use super::claim::{Claim, Expiry, LeftBehind, Origin};
 use super::document::Record;
 use super::finding::Finding;
 use super::holdings::{Facts, Holding, Holdings};
+use super::observation::Observation;
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
 use crate::lease::LeaseId;
 use crate::plugin::pids::MAX_PIDS;
@@ -75,6 +76,7 @@ impl NamedPids {
 }
 
 impl Unnamed {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_left(&self) -> bool {
         *self == Unnamed::Left
     }
@@ -300,7 +302,7 @@ impl Heirs<'_> {
         let ended = held.observation().is_some_and(|seen| seen.state.is_end());
         self.naming.unnamed == Unnamed::Left
             && !ended
-            && (held.is_billable() || held.observation().is_some_and(|seen| seen.may_live()))
+            && (held.is_billable() || held.observation().is_some_and(Observation::may_live))
     }
 
     /// The name of a resource that the document does not name, within the plugin as it is now.

@@ -173,7 +173,7 @@ fn indexes_are_a_full_scan(state: &State) -> Result<(), TestCaseError> {
     };
     scan(IndexKey::Observed, &|record| {
         let shown: Value = serde_json::from_slice(&record.json).unwrap();
-        !shown["observed"].is_null()
+        shown.get("observed").is_some_and(|observed| !observed.is_null())
     });
     scan(IndexKey::Verified, &|record| states(record).contains(&ObservedState::Alive));
     for kind in FindingKind::ALL {
