@@ -15,6 +15,7 @@ use super::prober::{HeldOnHost, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
 use crate::registry::Registry;
+use domain::host::HostNames;
 use domain::index::IndexKey;
 use domain::record::resource::holdings_of;
 use domain::record::{Record, ReportedObservation, ResourceKey, ResourceKind};
@@ -26,6 +27,7 @@ const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 pub struct LocalAgent {
     registry: Registry,
     host: String,
+    names: HostNames,
     unnamed: bool,
     by: String,
     prober: Prober,
@@ -41,12 +43,15 @@ enum ProbeSummary {
 }
 
 impl LocalAgent {
-    /// A sweep over the resources of `host` and, if `unnamed`, of plugins that name no host.
+    /// A sweep over the resources of `host`, by all names that the registry knows for it, and, if `unnamed`, of plugins
+    /// that name no host.
     pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> LocalAgent {
         let by = agent_name(&host).replacen("agent", "registry", 1);
+        let names = HostNames::of([&*host]).with_names_of(registry.own_host());
         LocalAgent {
             registry,
             host,
+            names,
             unnamed,
             by,
             prober: Prober::new(engine, REFRESH),
@@ -96,21 +101,24 @@ impl LocalAgent {
 
     fn held(&self) -> Vec<HeldOnHost> {
         let snapshot = self.registry.snapshot();
-        let index = if self.unnamed { IndexKey::Holding } else { IndexKey::Host(self.host.as_str().into()) };
-        let records = snapshot.state.having(&index).into_iter().flat_map(|records| records.iter());
+        let indexes: Vec<IndexKey> =
+            if self.unnamed { vec![IndexKey::Holding] } else { self.names.iter().map(IndexKey::host).collect() };
+        let records =
+            indexes.iter().filter_map(|index| snapshot.state.having(index)).flat_map(|records| records.iter());
         records.flat_map(|(_, record)| self.held_of(record)).collect()
     }
 
     fn held_of(&self, record: &Arc<Record>) -> Vec<HeldOnHost> {
         let here = match record.plugin.host.as_deref() {
-            Some(host) => host == self.host,
+            Some(host) => self.names.contains(host),
             None => self.unnamed,
         };
         let held = holdings_of(&record.plugin).filter(|held| here && held.kind() != ResourceKind::Remote);
         held.filter_map(|held| {
             let key = ResourceKey { plugin: record.unique_id.clone(), kind: held.kind(), id: held.id()?.into() };
             let seen = record.facts_of(held).and_then(|facts| facts.observation.as_ref());
-            Some(HeldOnHost { key, identity: seen.and_then(|seen| seen.identity.clone()) })
+            let (identity, parent) = seen.map(|seen| (seen.identity.clone(), seen.parent.clone())).unwrap_or_default();
+            Some(HeldOnHost { key, identity, parent })
         })
         .collect()
     }

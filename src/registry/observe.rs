@@ -12,6 +12,7 @@ use domain::Revision;
 use domain::command::observation_rules::{read, transition};
 use domain::command::request::ProbeResult;
 use domain::command::{Caller, Command, Refusal, Request, authorization};
+use domain::host;
 use domain::plugin::UniqueId;
 use domain::query::Resource;
 use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKind};
@@ -69,6 +70,9 @@ impl Registry {
             authorization::require_host(principal, host)?;
         }
         let now = self.clock().now();
+        // Two agents that spell the host differently report for the same one.
+        let host = host::normal_of(host);
+        let host = host.as_deref();
         if let Some(host) = host
             && let Some((by, at)) = self.heartbeats().other_agent(host, by, now)
         {
@@ -79,7 +83,7 @@ impl Registry {
         let mut seen = ReportResult::default();
         let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
-            let ReportedObservation { key, state, at, detail, identity } = sighting;
+            let ReportedObservation { key, state, at, detail, identity, parent, abandoned } = sighting;
             let slot = key.slot();
             let Some(record) = snapshot.state.plugin(key.plugin.as_str()).filter(|record| record.holds(&slot)) else {
                 seen.ignored.push((index, format!("no plugin holds {key}")));
@@ -92,8 +96,12 @@ impl Registry {
             // An observation cannot be from the future, nor from before the plugin was registered.
             let at = at.max(record.created_at).min(now);
             let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
-            let look = ProbeResult { slot, state, at, detail, identity, last_alive };
-            let elsewhere = record.plugin.host.as_deref().filter(|claimed| host.is_some_and(|host| host != *claimed));
+            let look = ProbeResult { slot, state, at, detail, identity, parent, abandoned, last_alive };
+            let elsewhere = record
+                .plugin
+                .host
+                .as_deref()
+                .filter(|claimed| host.is_some_and(|host| !self.own_host().are_same(host, claimed)));
             if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
                 seen.ignored.push((index, format!("{key} is on the host {claimed}")));
                 continue;

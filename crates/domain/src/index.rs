@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
+use crate::host;
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId, container_id};
 use crate::record::resource::is_short_id;
 use crate::record::{FindingKind, Record};
 
@@ -34,13 +35,13 @@ pub enum IndexKey {
     Mode(ExecutionMode),
     /// Rents from this provider.
     Provider(Provider),
-    /// Is on this host.
+    /// Is on this host, in normal form: see [`IndexKey::host`].
     Host(Box<str>),
     /// Is held by this lease.
     Lease(Box<str>),
     /// Holds this process.
     Pid(Pid),
-    /// Holds this container.
+    /// Holds this container, in normal form: see [`IndexKey::container`].
     Container(Box<str>),
     /// Rents this instance.
     Instance(Box<str>),
@@ -54,6 +55,18 @@ pub enum IndexKey {
     Observed,
     /// Holds a resource that was seen alive.
     Verified,
+}
+
+impl IndexKey {
+    /// On the host of this name.
+    pub fn host(name: &str) -> IndexKey {
+        IndexKey::Host(host::normal(name).into())
+    }
+
+    /// Holds the container of this id or name.
+    pub fn container(id: &str) -> IndexKey {
+        IndexKey::Container(container_id::normal(id).into())
+    }
 }
 
 /// All indexes, in one ordered map.
@@ -82,6 +95,7 @@ impl Indexes {
 
     /// The records that hold a container of this id. Either id may be a prefix of the other.
     pub fn containers(&self, id: &str) -> Cow<'_, Records> {
+        let id = &*container_id::normal(id);
         let claimed = |id: &str| IndexKey::Container(id.into());
         let seen = |id: &str| IndexKey::SeenContainer(id.into());
         let mut all = self.get(&claimed(id)).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
@@ -144,9 +158,9 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
     ];
     keys.extend(flags.into_iter().filter(|(has, _)| *has).map(|(_, key)| key));
     keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
-    keys.extend(plugin.host.as_deref().map(|host| IndexKey::Host(host.into())));
+    keys.extend(plugin.host.as_deref().map(IndexKey::host));
     keys.extend(plugin.lease_id.as_deref().map(|lease| IndexKey::Lease(lease.into())));
-    keys.extend(plugin.container().map(|id| IndexKey::Container(id.into())));
+    keys.extend(plugin.container().map(IndexKey::container));
     if let Some(remote) = &plugin.remote_resource {
         keys.insert(IndexKey::Provider(remote.provider));
         keys.extend(remote.instance_id.as_deref().map(|id| IndexKey::Instance(id.into())));

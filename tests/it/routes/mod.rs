@@ -10,6 +10,7 @@ mod event_stream;
 mod events;
 mod findings;
 mod health;
+mod hosts;
 mod idempotency;
 mod leases;
 mod log_level;

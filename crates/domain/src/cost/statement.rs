@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::version::{Extent, Window, is_unpriced, rate_now, spend};
+use crate::host;
 use crate::money::{MicroUsd, Rate, Spend};
 use crate::plugin::PluginKey;
 use crate::record::Record;
@@ -49,7 +50,7 @@ impl GroupBy {
             GroupBy::Category => Some(plugin.category.to_string()),
             GroupBy::Provider => remote.map(|remote| remote.provider.as_str().to_owned()),
             GroupBy::GpuType => remote.and_then(|remote| remote.gpu_type.clone()),
-            GroupBy::Host => plugin.host.clone(),
+            GroupBy::Host => host::normal_of(plugin.host.as_deref()).map(Into::into),
             GroupBy::Label(key) => plugin.labels.get(key).map(str::to_owned),
         }
     }

@@ -8,7 +8,9 @@ use crate::lease::LeaseState;
 use crate::money::MicroUsd;
 use crate::plugin::{FreeJson, UniqueId};
 use crate::record::finding::next_step;
-use crate::record::{FindingKind, Holder, Holding, Observation, ObservedState, Record, ResourceKey, ResourceKind};
+use crate::record::{
+    Abandoned, FindingKind, Holder, Holding, Observation, ObservedState, Record, ResourceKey, ResourceKind,
+};
 use crate::state::State;
 use crate::wire_names;
 
@@ -81,6 +83,13 @@ pub struct ObservedRow {
     /// The identity at the first observation. It distinguishes the resource from a later one of the same name.
     #[schema(value_type = Option<Object>, required)]
     pub identity: Option<FreeJson>,
+    /// The parent of a process at its first observation: process id, start time, command and ancestors. Null for other
+    /// resources, and if no probe could see the parent.
+    #[schema(value_type = Option<Object>, required)]
+    pub parent: Option<FreeJson>,
+    /// Evidence that the parent of a process has ended; null if it has not, and if no probe can tell.
+    #[schema(required)]
+    pub abandoned: Option<Abandoned>,
 }
 
 /// The lease that a plugin names.
@@ -167,6 +176,8 @@ impl ObservedRow {
             by: seen.by.to_string(),
             detail: seen.detail.as_deref().map(str::to_owned),
             identity: seen.identity.clone(),
+            parent: seen.parent.clone(),
+            abandoned: seen.abandoned.clone(),
         }
     }
 }

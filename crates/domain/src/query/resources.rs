@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
+use crate::host::HostNames;
 use crate::index::{IndexKey, Records};
-use crate::plugin::{Pid, RemoteResource, UniqueId};
+use crate::plugin::{Pid, RemoteResource, UniqueId, container_id};
 use crate::record::resource::{holdings_of, is_short_id};
 use crate::record::{FindingKind, Holding, ObservedState, Record, ResourceKind};
 use crate::state::State;
@@ -17,8 +18,8 @@ use crate::state::State;
 pub struct ResourceQuery {
     /// Of this kind.
     pub kind: Option<ResourceKind>,
-    /// On this host.
-    pub host: Option<String>,
+    /// On the host of these names.
+    pub host: Option<HostNames>,
     /// This process.
     pub pid: Option<Pid>,
     /// This container.
@@ -113,8 +114,18 @@ impl ResourceQuery {
         if self.verified == Some(true) {
             return having(IndexKey::Verified);
         }
-        if let Some(host) = &self.host {
-            return having(IndexKey::Host(host.as_str().into()));
+        if let Some(names) = &self.host {
+            let mut found: Cow<'a, Records> = Cow::Owned(Records::default());
+            for records in names.iter().filter_map(|name| state.having(&IndexKey::host(name))) {
+                if found.is_empty() {
+                    found = Cow::Borrowed(records);
+                    continue;
+                }
+                for (id, record) in records.iter() {
+                    found.to_mut().insert_mut(id.clone(), Arc::clone(record));
+                }
+            }
+            return found;
         }
         having(IndexKey::Holding)
     }
@@ -151,7 +162,7 @@ impl ResourceQuery {
         }
         let host = if held.kind() == ResourceKind::Remote { None } else { record.plugin.host.as_deref() };
         let doubt = match (&self.host, host) {
-            (Some(wanted), Some(host)) if wanted == host => false,
+            (Some(wanted), Some(host)) if wanted.contains(host) => false,
             (None, _) => false,
             // A plugin without a host may be on the requested one.
             (Some(_), None) if self.is_look_up() && held.kind() != ResourceKind::Remote => true,
@@ -187,6 +198,7 @@ impl ResourceQuery {
 
 /// Whether two ids name one container: one may be a prefix of the other, if it is long enough.
 fn is_same_container(one: &str, other: &str) -> bool {
+    let (one, other) = (&*container_id::normal(one), &*container_id::normal(other));
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     short == long || (is_short_id(short) && long.starts_with(short))
 }

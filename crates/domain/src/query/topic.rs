@@ -1,5 +1,6 @@
 //! Topics: kinds of changes that a watcher can subscribe to.
 
+use crate::host;
 use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
 use crate::record::Record;
 
@@ -20,7 +21,7 @@ pub enum Topic {
     Mode(ExecutionMode),
     /// Of plugins whose remote resource is from this provider.
     Provider(Provider),
-    /// Of plugins on this host.
+    /// Of plugins on this host, in normal form: see [`Topic::host`].
     Host(Box<str>),
     /// Of plugins that name this lease.
     Lease(Box<str>),
@@ -29,6 +30,11 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Of plugins on the host of this name.
+    pub fn host(name: &str) -> Topic {
+        Topic::Host(host::normal(name).into())
+    }
+
     /// The topics of a record.
     pub fn of(record: &Record) -> Vec<Topic> {
         let plugin = &record.plugin;
@@ -40,7 +46,7 @@ impl Topic {
         topics.extend(plugin.has_active_resources().then_some(Topic::Active));
         topics.extend(plugin.is_billable().then_some(Topic::Billable));
         topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
-        topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
+        topics.extend(plugin.host.as_deref().map(Topic::host));
         topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
         topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
         topics

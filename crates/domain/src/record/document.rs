@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::observation::{Facts, ObservedResources};
 use super::observed_document::ObservedDocument;
 use super::resource::{Holding, ResourceKind, Slot, holdings_of};
-use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId};
+use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, UniqueId, container_id};
 use crate::revision::Revision;
 
 /// A plugin with its registry data.
@@ -74,7 +74,9 @@ impl Record {
                 let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
                 pid.is_some_and(|pid| self.plugin.spawned_pids.contains(pid))
             }
-            ResourceKind::Container => self.plugin.container() == Some(&slot.id),
+            ResourceKind::Container => {
+                self.plugin.container().is_some_and(|id| container_id::normal(id) == container_id::normal(&slot.id))
+            }
             ResourceKind::Remote => holdings_of(&self.plugin).any(|held| held.slot() == *slot),
         }
     }

@@ -90,7 +90,10 @@ pub fn next_step(finding: FindingKind, slot: &Slot, plugin: &str, host: Option<&
             format!("check at the provider whether {id} runs, or enable the remote probes")
         }
         (FindingKind::Unverified, _) => {
-            format!("run `plugin-registry agent` {place}, or check there by hand; until then treat it as running")
+            format!(
+                "run `plugin-registry doctor` {place}: it says how a probe can see it; or check there by hand; until then \
+                 treat it as running"
+            )
         }
     }
 }

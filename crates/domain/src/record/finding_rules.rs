@@ -81,10 +81,23 @@ impl Case<'_> {
             }
             return self.after_grace(FindingKind::Orphan, lease.since, now);
         }
+        if let Some(since) = self.abandoned(alive) {
+            if self.looks.sightings < SIGHTINGS && !self.stands(FindingKind::Orphan) {
+                return Judgement::Wait(None);
+            }
+            return self.after_grace(FindingKind::Orphan, since, now);
+        }
         match seen {
             Some(seen) if !alive && self.held.may_run() => self.after_grace(FindingKind::Unverified, seen.since, now),
             _ => Judgement::Nothing,
         }
+    }
+
+    /// Since when no process looks after a process without a lease. A probe that cannot see the process ends no finding.
+    fn abandoned(&self, alive: bool) -> Option<Timestamp> {
+        let seen = self.facts.and_then(|facts| facts.observation.as_ref())?;
+        let is_unheld = matches!(self.holder, Holder::None) && (alive || self.stands(FindingKind::Orphan));
+        seen.abandoned.as_ref().filter(|_| is_unheld).map(|abandoned| abandoned.since)
     }
 
     fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Judgement {
@@ -139,7 +152,9 @@ impl Case<'_> {
                 format!("its holder {holder}{host} has been {state} since {}{last}", lease.since)
             }
         };
-        format!("{claim}; {seen}; {holder}")
+        let abandoned = self.facts.and_then(|facts| facts.observation.as_ref()?.abandoned.as_ref());
+        let abandoned = abandoned.map(|why| format!("; {}, first seen so at {}", why.evidence, why.since));
+        format!("{claim}; {seen}; {holder}{}", abandoned.unwrap_or_default())
     }
 }
 
@@ -167,7 +182,7 @@ mod tests {
     use super::*;
     use crate::lease::{Lease, LeaseId, LeaseTerms};
     use crate::plugin::Registration;
-    use crate::record::observation::ObservedResources;
+    use crate::record::observation::{Abandoned, ObservedResources};
     use crate::revision::Revision;
 
     /// Seconds since the lease was granted.
@@ -176,7 +191,17 @@ mod tests {
     }
 
     fn observation(state: ObservedState, since: i64) -> Observation {
-        Observation { state, since: at(since), by: "agent".into(), detail: None, identity: None, last_alive: None }
+        let by = "agent".into();
+        Observation {
+            state,
+            since: at(since),
+            by,
+            detail: None,
+            identity: None,
+            last_alive: None,
+            parent: None,
+            abandoned: None,
+        }
     }
 
     fn record(status: &str) -> Record {
@@ -218,6 +243,60 @@ mod tests {
             }
             Judgement::Nothing => Ok(None),
             Judgement::Wait(_) => Err(NotYet),
+        }
+    }
+
+    /// The finding at second 100 of a process without a lease, that was handed to another process at second `since`.
+    fn of_abandoned(
+        state: ObservedState,
+        since: Option<i64>,
+        sightings: u32,
+        holder: Holder<'_>,
+        raised: Option<FindingKind>,
+    ) -> Result<Option<Finding>, NotYet> {
+        let body = json!({"name": "n", "category": "c", "title": "T", "config_schema": {}, "spawned_pids": [7]});
+        let plugin = Registration::read(body).unwrap().applied_to(None);
+        let record = Record::observed(plugin.into(), None, Revision(1), (at(0), at(0)), ObservedResources::default());
+        let held = holdings_of(&record.plugin).next().unwrap();
+        let evidence: Box<str> = "its parent 4711 `python app.py` has ended".into();
+        let mut seen = observation(state, 50);
+        seen.abandoned = since.map(|since| Abandoned { since: at(since), evidence });
+        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
+        let facts = Facts { observation: Some(seen), finding };
+        let looks = Looks { sightings, last: Some(at(99)) };
+        match (Case { record: &record, held, facts: Some(&facts), looks, holder }).judge(at(100)) {
+            Judgement::Found(finding) => Ok(Some(finding)),
+            Judgement::Nothing => Ok(None),
+            Judgement::Wait(_) => Err(NotYet),
+        }
+    }
+
+    #[test]
+    fn a_process_without_a_lease_is_an_orphan_once_its_parent_has_ended() {
+        use FindingKind::{Orphan, Unverified};
+        use ObservedState::{Alive, Unknown};
+        let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30 };
+        let lease = Lease::granted(LeaseId::named("one"), &terms, at(0), Revision(1));
+        let (none, active) = (Holder::None, Holder::Lease(&lease, at(99)));
+        for (state, since, sightings, holder, raised, expected) in [
+            (Alive, Some(90), 2, none, None, Ok(Some(Orphan))),
+            (Alive, Some(91), 2, none, None, Err(NotYet)),
+            (Alive, Some(50), 1, none, None, Err(NotYet)),
+            // After a restart of the registry.
+            (Alive, Some(50), 0, none, Some(Orphan), Ok(Some(Orphan))),
+            (Unknown, Some(50), 1, none, Some(Orphan), Ok(Some(Orphan))),
+            (Unknown, Some(50), 1, none, None, Ok(Some(Unverified))),
+            (Alive, None, 2, none, Some(Orphan), Ok(None)),
+            // The application renews its lease, so it looks after the process.
+            (Alive, Some(50), 2, active, None, Ok(None)),
+            (Alive, Some(50), 2, Holder::Unknown, None, Ok(None)),
+        ] {
+            let found = of_abandoned(state, since, sightings, holder, raised);
+            let kind = found.clone().map(|found| found.map(|finding| finding.finding));
+            assert_eq!(kind, expected, "{state:?}, since {since:?}, seen {sightings} times, {holder:?}, {raised:?}");
+            if let (Ok(Some(finding)), None, Alive) = (found, raised, state) {
+                assert!(finding.evidence.contains("its parent 4711 `python app.py` has ended"), "{finding:?}");
+            }
         }
     }
 

@@ -23,5 +23,5 @@ pub use self::resource::Holding;
 pub use document::{PluginDocument, Record};
 pub use finding::{Finding, FindingKind, Looks};
 pub use holder::Holder;
-pub use observation::{Facts, Observation, ObservedState, ResourceKey};
+pub use observation::{Abandoned, Facts, Observation, ObservedState, ResourceKey};
 pub use resource::{ResourceKind, Slot};

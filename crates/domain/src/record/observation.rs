@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::finding::Finding;
 use super::resource::slots_of;
 pub use super::resource::{ResourceKind, Slot};
-use crate::plugin::{FreeJson, Plugin, UniqueId};
+use crate::host;
+use crate::plugin::{FreeJson, Plugin, UniqueId, container_id};
 use crate::wire_names;
 
 /// The key of a resource, as its plugin names it.
@@ -24,7 +26,7 @@ pub struct ResourceKey {
     pub plugin: UniqueId,
     /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id, or the container id as the plugin sent it. For a remote resource, the first present of instance
+    /// The process id, or the container id in normal form. For a remote resource, the first present of instance
     /// id, job id, endpoint and SSH host.
     pub id: Box<str>,
 }
@@ -80,6 +82,10 @@ pub struct ReportedObservation {
     /// The identity, which distinguishes the resource from a later one of the same name; a JSON object defined by the
     /// probe.
     pub identity: Option<FreeJson>,
+    /// The parent of a process when the probe first saw the process; a JSON object defined by the probe.
+    pub parent: Option<FreeJson>,
+    /// Why no process looks after this one, in words: its parent has ended, and it was handed to another process.
+    pub abandoned: Option<Box<str>>,
 }
 
 /// The newest transition of a resource.
@@ -98,6 +104,23 @@ pub struct Observation {
     /// When it was last seen alive; `None` while it is alive, or if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_alive: Option<Timestamp>,
+    /// The parent of a process at the first observation that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<FreeJson>,
+    /// Why no process looks after this one; `None` once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<Abandoned>,
+}
+
+/// A process whose parent has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Abandoned {
+    /// When a probe first saw it.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The evidence, in words: which parent has ended, and which process adopted the resource.
+    #[schema(value_type = String)]
+    pub evidence: Box<str>,
 }
 
 /// A transition of one resource of a plugin.
@@ -136,9 +159,15 @@ impl Facts {
 pub struct ObservedResources(Arc<BTreeMap<Slot, Facts>>);
 
 impl ObservedResources {
-    /// The facts from a store.
+    /// The facts from a store. Earlier versions kept the ids of containers as they were sent.
     pub fn restore(facts: impl IntoIterator<Item = (Slot, Facts)>) -> ObservedResources {
-        ObservedResources(Arc::new(facts.into_iter().collect()))
+        let normal = |(mut slot, facts): (Slot, Facts)| {
+            if slot.kind == ResourceKind::Container {
+                slot.id = container_id::normal(&slot.id).into();
+            }
+            (slot, facts)
+        };
+        ObservedResources(Arc::new(facts.into_iter().map(normal).collect()))
     }
 
     /// A JSON array for the store; `None` if there are no facts.
@@ -204,7 +233,7 @@ impl ObservedResources {
         if self.is_empty() {
             return self.clone();
         }
-        let moved = before.host != after.host;
+        let moved = host::normal_of(before.host.as_deref()) != host::normal_of(after.host.as_deref());
         let held: std::collections::BTreeSet<_> = slots_of(after).collect();
         let stays = |slot: &Slot| held.contains(slot) && !(moved && slot.kind != ResourceKind::Remote);
         if self.0.keys().all(stays) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::{Pid, Plugin, RemoteResource};
+use crate::plugin::{Pid, Plugin, RemoteResource, container_id};
 use crate::wire_names;
 
 wire_names! {
@@ -22,8 +22,8 @@ wire_names! {
 pub struct Slot {
     /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
-    /// and SSH host; empty if it has none.
+    /// The process id, or the container id in normal form. For a remote resource, the first present of instance id, job
+    /// id, endpoint and SSH host; empty if it has none.
     pub id: Box<str>,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Holding<'a> {
     pub fn id(self) -> Option<String> {
         match self {
             Holding::Process(pid) => Some(pid.to_string()),
-            Holding::Container(id) => Some(id.to_owned()),
+            Holding::Container(id) => Some(container_id::normal(id).into_owned()),
             Holding::Remote(remote) => {
                 let ids = [&remote.instance_id, &remote.job_id, &remote.endpoint_url, &remote.ssh_host];
                 ids.into_iter().flatten().next().cloned()
