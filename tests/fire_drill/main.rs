@@ -4,6 +4,7 @@
 //! gone, and no stranger is named. With the real binary, in real time: about a minute.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the log of CI keeps the measured time")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -149,7 +150,7 @@ fn is_well(rows: &[Value], pid: u64) -> bool {
 }
 
 fn http() -> reqwest::Client {
-    let tls = trusting_no_server().expect("TLS");
+    let tls = trusting_no_server().unwrap();
     reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap()
 }
 
@@ -158,7 +159,8 @@ async fn first_event(witness: &Witness, kind: &str, subject: &str) -> Timestamp 
     let answer = witness.http.get(format!("{}/events?kind={kind}", witness.server)).send().await.unwrap();
     let page: Value = answer.json().await.unwrap();
     let first = page["items"].as_array().unwrap().iter().find(|event| event["subject"] == subject);
-    first.unwrap_or_else(|| panic!("{kind} of {subject}: {page}"))["time"].as_str().unwrap().parse().unwrap()
+    assert!(first.is_some(), "{kind} of {subject}: {page}");
+    first.unwrap()["time"].as_str().unwrap().parse().unwrap()
 }
 
 /// Runs a test again as the first process of a pid namespace, which then gets all orphans: a program that runs the tests

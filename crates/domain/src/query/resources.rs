@@ -121,7 +121,7 @@ impl ResourceQuery {
                     found = Cow::Borrowed(records);
                     continue;
                 }
-                for (id, record) in records.iter() {
+                for (id, record) in records {
                     found.to_mut().insert_mut(id.clone(), Arc::clone(record));
                 }
             }
