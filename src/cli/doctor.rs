@@ -39,7 +39,7 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let text = runtime.block_on(async {
         let points = visibility::look_around(&args.docker).await;
         let held: Vec<HeldOnHost> =
-            args.look_at.iter().map(|key| HeldOnHost { key: key.clone(), identity: None }).collect();
+            args.look_at.iter().map(|key| HeldOnHost { key: key.clone(), identity: None, parent: None }).collect();
         let sightings = Prober::new(&args.docker, SignedDuration::ZERO).sweep(&held, SystemClock.now()).await;
         if args.json {
             let seen: Vec<_> = sightings.iter().map(crate::client::ReportedSighting::from).collect();

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::liveness::container::DEFAULT_ENGINE;
-use crate::liveness::host::this_host;
+use crate::liveness::host::{names_of, this_host};
 use crate::liveness::local_agent::{LocalAgent, RemoteSweep};
 use crate::liveness::provider::Providers;
 use crate::liveness::remote::{RemoteProber, RemoteSettings};
@@ -73,8 +73,9 @@ impl ProbeArgs {
     ) -> TaskTracker {
         let tasks = TaskTracker::new();
         let interval = Duration::from_secs(self.probe_interval);
+        let host = self.host.clone().unwrap_or_else(this_host);
+        registry.name_own_host(names_of(&host));
         if self.probe_own_host {
-            let host = self.host.clone().unwrap_or_else(this_host);
             info!(host, unnamed, "looking at the processes and containers of this host");
             let own = LocalAgent::new(registry.clone(), host, unnamed, &self.docker);
             tasks.spawn(own.timed_by(sight.passes()).run(interval, stop.clone()));

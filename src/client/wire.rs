@@ -58,6 +58,12 @@ pub struct ReportedSighting {
     pub detail: Option<String>,
     /// The identity that tells the resource from a later one with the same id.
     pub identity: Option<FreeJson>,
+    /// The parent of a process, until the registry knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<FreeJson>,
+    /// Evidence that the parent of a process has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<String>,
     /// When the probe ran.
     pub at: Timestamp,
 }
@@ -71,6 +77,8 @@ impl From<&ReportedObservation> for ReportedSighting {
             state: sighting.state,
             detail: sighting.detail.as_deref().map(str::to_owned),
             identity: sighting.identity.clone(),
+            parent: sighting.parent.clone(),
+            abandoned: sighting.abandoned.as_deref().map(str::to_owned),
             at: sighting.at,
         }
     }
@@ -115,6 +123,9 @@ pub struct Observed {
     /// The identity that tells the resource from a later one with the same id.
     #[serde(default)]
     pub identity: Option<FreeJson>,
+    /// The parent of a process at its first observation.
+    #[serde(default)]
+    pub parent: Option<FreeJson>,
 }
 
 #[derive(Debug, Deserialize)]

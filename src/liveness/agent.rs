@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -17,8 +17,8 @@ use crate::clock::Clock;
 use domain::plugin::UniqueId;
 use domain::record::{ReportedObservation, ResourceKey};
 
-/// How many observations one request carries: each has some 200 bytes, and a body may have 1 MiB.
-const BATCH: usize = 1_000;
+/// How many observations one request carries: each has some 500 bytes with its parent, and a body may have 1 MiB.
+const BATCH: usize = 500;
 
 /// How an agent works.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Agent<C> {
     held: Vec<HeldOnHost>,
     tag: ListTag,
     outbox: BTreeMap<ResourceKey, ReportedObservation>,
+    /// The last report.
+    reported: Option<Timestamp>,
     standing: Standing,
 }
 
@@ -63,7 +65,8 @@ impl<C: Clock> Agent<C> {
     pub fn new(client: Client, clock: C, settings: AgentSettings) -> Agent<C> {
         let prober = Prober::new(&settings.engine, settings.refresh);
         let (held, tag, outbox) = (Vec::new(), ListTag::default(), BTreeMap::new());
-        Agent { client, clock, settings, prober, held, tag, outbox, standing: Standing::New }
+        let (reported, standing) = (None, Standing::New);
+        Agent { client, clock, settings, prober, held, tag, outbox, reported, standing }
     }
 
     /// Sweeps and reports until `stop`.
@@ -100,14 +103,21 @@ impl<C: Clock> Agent<C> {
         self.send().await;
     }
 
+    /// Whether the agent has reported nothing for so long that it must say that it looks at its host.
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.reported.is_none_or(|last| now < last || now.duration_since(last) > self.settings.refresh)
+    }
+
     async fn send(&mut self) {
-        while !self.outbox.is_empty() {
+        let now = self.clock.now();
+        while !self.outbox.is_empty() || self.is_silent(now) {
             let batch: Vec<ResourceKey> = self.outbox.keys().take(BATCH).cloned().collect();
             let sightings = batch.iter().filter_map(|key| self.outbox.get(key));
             let observations: Vec<ReportedSighting> = sightings.map(ReportedSighting::from).collect();
             let (by, host) = (self.settings.by.clone(), Some(self.settings.host.clone()));
             match self.client.observe(&Report { by, host, at: self.clock.now(), observations }).await {
                 Ok(accepted) => {
+                    self.reported = Some(now);
                     self.stands(Standing::Welcome);
                     for ignored in &accepted.ignored {
                         debug!(index = ignored.index, "the registry ignored an observation: {}", ignored.detail);
@@ -128,6 +138,7 @@ impl<C: Clock> Agent<C> {
                 }
                 // The registry would refuse them again, and they would block all later observations.
                 Err(error) => {
+                    self.reported = Some(now);
                     error!(sightings = batch.len(), "the registry refused observations, which are dropped: {error}");
                 }
             }
@@ -163,5 +174,6 @@ impl<C: Clock> Agent<C> {
 fn held(row: ResourceRow) -> Option<HeldOnHost> {
     let key =
         ResourceKey { plugin: UniqueId::from_client(&row.plugin), kind: row.kind, id: row.id?.into(), host: None };
-    Some(HeldOnHost { key, identity: row.observed.and_then(|observed| observed.identity) })
+    let observed = row.observed.unwrap_or_default();
+    Some(HeldOnHost { key, identity: observed.identity, parent: observed.parent })
 }

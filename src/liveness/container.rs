@@ -2,26 +2,21 @@
 //!
 //! If the engine does not answer, its containers are unknown, never gone.
 
-use std::time::Duration;
-
-use bollard::Docker;
-use bollard::errors::Error;
-use bollard::models::{ContainerState, ContainerSummary, ContainerSummaryStateEnum as Claimed};
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{ContainerEnd, Engine, ListedContainer};
 use domain::plugin::FreeJson;
+use domain::plugin::container_id::{is_id, normal, without_prefix};
 use domain::record::ObservedState;
 
 /// The default address of the engine.
 pub const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
 
-/// The timeout of one call in seconds. A busy engine takes seconds to list many containers.
-const PATIENCE: u64 = 10;
-
-/// The length of a full id in hexadecimal digits, and the minimum for a short one.
-const FULL: usize = 64;
+/// The length of a short id, in hexadecimal digits.
 const SHORT: usize = 12;
+
+/// The longest word for a state that is repeated, in characters.
+const MAX_WORD: usize = 64;
 
 /// The identity of a container: its full id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +53,7 @@ impl ContainerVisibility {
         ContainerVisibility { state, detail: Some(detail.into()), identity: None }
     }
 
-    fn of(self, container: &Container) -> ContainerVisibility {
+    fn of(self, container: &ListedContainer) -> ContainerVisibility {
         ContainerVisibility { identity: Some(ContainerIdentity { container_id: container.id.clone() }), ..self }
     }
 }
@@ -72,16 +67,8 @@ pub struct ContainerProbe {
 /// All containers of an engine at one moment, running or not.
 #[derive(Debug)]
 pub struct Containers {
-    engine: Docker,
-    all: Vec<Container>,
-}
-
-/// One container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Container {
-    id: Box<str>,
-    names: Vec<Box<str>>,
-    claimed: Option<Claimed>,
+    engine: Engine,
+    all: Vec<ListedContainer>,
 }
 
 impl ContainerProbe {
@@ -101,71 +88,26 @@ impl ContainerProbe {
     ///
     /// Why the call failed, for people.
     pub async fn look_at_all(&self) -> Result<Containers, String> {
-        let engine = self.connect().await?;
-        let options = ListContainersOptionsBuilder::new().all(true).build();
-        let listed = engine.list_containers(Some(options)).await.map_err(|error| self.reason(&error))?;
-        Ok(Containers { engine, all: listed.into_iter().filter_map(Container::read).collect() })
+        let engine = Engine::connect(&self.engine).await?;
+        Ok(Containers { all: engine.containers().await?, engine })
     }
 
-    /// The version of the engine.
+    /// The version of the engine, which then can list its containers.
     ///
     /// # Errors
     ///
-    /// Why the call failed, for people.
+    /// Why a call failed, for people.
     pub async fn version(&self) -> Result<String, String> {
-        let engine = self.connect().await?;
-        let version = engine.version().await.map_err(|error| self.reason(&error))?;
-        Ok(version.version.unwrap_or_else(|| "of unknown version".into()))
-    }
-
-    async fn connect(&self) -> Result<Docker, String> {
-        let version = bollard::API_DEFAULT_VERSION;
-        let connected = match self.engine.strip_prefix("unix://") {
-            Some(path) => Docker::connect_with_unix(path, PATIENCE, version),
-            None if self.engine.starts_with("tcp://") || self.engine.starts_with("http://") => {
-                Docker::connect_with_http(&self.engine, PATIENCE, version)
-            }
-            None => return Err(format!("{}: the address must begin with unix:// or tcp://", self.engine)),
-        };
-        let docker = connected.map_err(|error| self.reason(&error))?;
-        let negotiated = tokio::time::timeout(Duration::from_secs(PATIENCE), docker.negotiate_version()).await;
-        let negotiated = negotiated.map_err(|_| format!("the engine at {} does not answer in time", self.engine))?;
-        negotiated.map_err(|error| self.reason(&error))
-    }
-
-    fn reason(&self, error: &Error) -> String {
-        let mut reason = format!("cannot query the engine at {}: {error}", self.engine);
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            let told = error.to_string();
-            if !reason.contains(&told) {
-                reason.push_str(": ");
-                reason.push_str(&told);
-            }
-            cause = error.source();
-        }
-        reason
-    }
-}
-
-impl Container {
-    fn read(summary: ContainerSummary) -> Option<Container> {
-        let names = summary.names.unwrap_or_default();
-        Some(Container {
-            id: summary.id?.into(),
-            // The engine prefixes names with a slash.
-            names: names.iter().map(|name| name.trim_start_matches('/').into()).collect(),
-            claimed: summary.state,
-        })
+        Ok(self.look_at_all().await?.engine.version)
     }
 }
 
 /// The container that a plugin's claim means.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant<'a> {
-    One(&'a Container),
+    One(&'a ListedContainer),
     /// The name now belongs to another container.
-    Another(&'a Container),
+    Another(&'a ListedContainer),
     Ambiguous(usize),
     None,
     /// No container has this name, and the claim is not an id.
@@ -191,29 +133,29 @@ impl Containers {
                 return ContainerVisibility::new(ObservedState::Unknown, detail);
             }
         };
-        let sight = match container.claimed {
-            Some(Claimed::EXITED | Claimed::DEAD) => self.how_it_ended(container).await,
-            claimed => while_it_is_there(claimed),
+        let sight = match container.state.as_deref() {
+            Some("exited" | "dead") => self.how_it_ended(container).await,
+            state => while_it_is_there(state),
         };
         sight.of(container)
     }
 
-    async fn how_it_ended(&self, container: &Container) -> ContainerVisibility {
-        match self.engine.inspect_container(&container.id, None).await {
-            Ok(found) => ended(&found.state.unwrap_or_default()),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
-                ContainerVisibility::new(ObservedState::Gone, "exited and removed")
-            }
+    async fn how_it_ended(&self, container: &ListedContainer) -> ContainerVisibility {
+        match self.engine.how_it_ended(container).await {
+            Ok(Some(end)) => ended(&end),
+            Ok(None) => ContainerVisibility::new(ObservedState::Gone, "exited and removed"),
             // The list said that the container has exited; only the details are missing.
             Err(_) => ContainerVisibility::new(ObservedState::Gone, "exited"),
         }
     }
 }
 
-fn meant<'a>(all: &'a [Container], claimed: &str, known: Option<&ContainerIdentity>) -> Meant<'a> {
-    if is_id(claimed) {
+fn meant<'a>(all: &'a [ListedContainer], claimed: &str, known: Option<&ContainerIdentity>) -> Meant<'a> {
+    let id = normal(claimed);
+    let claimed_id = is_id(&id);
+    if claimed_id {
         // A known full id is more precise than the claimed prefix.
-        let wanted = known.map(|known| &*known.container_id).filter(|id| id.starts_with(claimed)).unwrap_or(claimed);
+        let wanted = known.map(|known| &*known.container_id).filter(|known| known.starts_with(&*id)).unwrap_or(&id);
         let mut found = all.iter().filter(|container| container.id.starts_with(wanted));
         match (found.next(), found.count()) {
             (None, _) => {}
@@ -221,56 +163,58 @@ fn meant<'a>(all: &'a [Container], claimed: &str, known: Option<&ContainerIdenti
             (Some(_), more) => return Meant::Ambiguous(more + 1),
         }
     }
-    // Twelve hexadecimal digits may also be a name.
+    // Twelve hexadecimal digits may also be a name, whose letters keep their case.
+    let claimed = without_prefix(claimed);
     match (all.iter().find(|container| container.names.iter().any(|name| **name == *claimed)), known) {
-        (Some(one), Some(known)) if one.id != known.container_id && !is_id(claimed) => Meant::Another(one),
-        (Some(one), _) if !is_id(claimed) || known.is_none() => Meant::One(one),
-        (None, Some(known)) if !is_id(claimed) => match all.iter().find(|container| container.id == known.container_id)
-        {
+        (Some(one), Some(known)) if one.id != known.container_id && !claimed_id => Meant::Another(one),
+        (Some(one), _) if !claimed_id || known.is_none() => Meant::One(one),
+        (None, Some(known)) if !claimed_id => match all.iter().find(|container| container.id == known.container_id) {
             // The container was renamed.
             Some(one) => Meant::One(one),
             None => Meant::None,
         },
-        (None, None) if !is_id(claimed) => Meant::NoSuchName,
+        (None, None) if !claimed_id => Meant::NoSuchName,
         _ => Meant::None,
     }
-}
-
-fn is_id(claimed: &str) -> bool {
-    (SHORT..=FULL).contains(&claimed.len()) && claimed.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
-fn while_it_is_there(claimed: Option<Claimed>) -> ContainerVisibility {
+/// What a state of the list means, in the words of the Docker Engine API.
+fn while_it_is_there(state: Option<&str>) -> ContainerVisibility {
     let alive = |detail: Option<&str>| ContainerVisibility {
         state: ObservedState::Alive,
         detail: detail.map(str::to_owned),
         identity: None,
     };
-    match claimed {
-        Some(Claimed::RUNNING) => alive(None),
-        Some(Claimed::PAUSED) => alive(Some("paused: keeps its memory and its GPU")),
-        Some(Claimed::RESTARTING) => alive(Some("restarting")),
-        Some(Claimed::STOPPING) => alive(Some("stopping")),
-        Some(Claimed::CREATED) => alive(Some("created, not started yet")),
-        Some(Claimed::REMOVING) => alive(Some("being removed")),
-        Some(Claimed::EXITED | Claimed::DEAD) => ContainerVisibility::new(ObservedState::Gone, "exited"),
-        Some(Claimed::EMPTY) | None => ContainerVisibility::new(ObservedState::Unknown, "the engine reports no state"),
+    match state {
+        Some("running") => alive(None),
+        Some("paused") => alive(Some("paused: keeps its memory and its GPU")),
+        Some("restarting") => alive(Some("restarting")),
+        Some("stopping") => alive(Some("stopping")),
+        Some("created") => alive(Some("created, not started yet")),
+        Some("removing") => alive(Some("being removed")),
+        Some("exited" | "dead") => ContainerVisibility::new(ObservedState::Gone, "exited"),
+        Some(word) => {
+            let word: String = word.chars().take(MAX_WORD).collect();
+            let detail = format!("the engine calls its state `{word}`, which is not a word of the Docker Engine API");
+            ContainerVisibility::new(ObservedState::Unknown, detail)
+        }
+        None => ContainerVisibility::new(ObservedState::Unknown, "the engine reports no state"),
     }
 }
 
-fn ended(state: &ContainerState) -> ContainerVisibility {
-    let mut detail = match state.exit_code {
+fn ended(end: &ContainerEnd) -> ContainerVisibility {
+    let mut detail = match end.exit_code {
         Some(code) => format!("exited with code {code}"),
         None => "exited".to_owned(),
     };
-    if state.oom_killed == Some(true) {
+    if end.oom_killed == Some(true) {
         detail.push_str(", killed when memory ran out");
     }
-    if let Some(at) = state.finished_at.as_deref().filter(|at| !at.is_empty()) {
+    if let Some(at) = end.finished_at.as_deref().filter(|at| !at.is_empty()) {
         detail.push_str(" at ");
         detail.push_str(at);
     }
@@ -283,13 +227,13 @@ mod tests {
 
     use super::*;
 
-    fn container(id: char, name: &str) -> Container {
+    fn container(id: char, name: &str) -> ListedContainer {
         // The ids differ only in their last digit.
         let id = format!("{}{id}", "0123456789ab".repeat(6).get(..63).unwrap());
-        Container { id: id.into(), names: vec![name.into()], claimed: Some(Claimed::RUNNING) }
+        ListedContainer { id: id.into(), names: vec![name.into()], state: Some("running".into()) }
     }
 
-    fn identity(container: &Container) -> ContainerIdentity {
+    fn identity(container: &ListedContainer) -> ContainerIdentity {
         ContainerIdentity { container_id: container.id.clone() }
     }
 
@@ -303,6 +247,21 @@ mod tests {
         assert_eq!(meant(&all, "0123456789ab", Some(&identity(&all[1]))), Meant::One(&all[1]));
         assert_eq!(meant(&all[..1], "0123456789ab", Some(&identity(&all[1]))), Meant::None);
         assert_eq!(meant(&all, "ffffffffffff", None), Meant::None);
+    }
+
+    #[test]
+    fn a_container_was_not_found_by_its_id_with_a_scheme_or_in_capitals() {
+        let all = [container('1', "web")];
+        for claimed in ["0123456789AB", "docker://0123456789ab", "containerd://0123456789AB", "cri-o://0123456789ab"] {
+            assert_eq!(meant(&all, claimed, None), Meant::One(&all[0]), "{claimed}");
+        }
+        for claimed in ["web", "/web", "podman://web"] {
+            assert_eq!(meant(&all, claimed, None), Meant::One(&all[0]), "{claimed}");
+        }
+        // Names are compared with their case, even if they look like ids.
+        let capitals = [container('1', "ABCDEFABCDEF")];
+        assert_eq!(meant(&capitals, "/ABCDEFABCDEF", None), Meant::One(&capitals[0]));
+        assert_eq!(meant(&all, "Web", None), Meant::NoSuchName);
     }
 
     #[test]
@@ -320,21 +279,22 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Some(Claimed::RUNNING), ObservedState::Alive)]
-    #[case(Some(Claimed::PAUSED), ObservedState::Alive)]
-    #[case(Some(Claimed::RESTARTING), ObservedState::Alive)]
-    #[case(Some(Claimed::CREATED), ObservedState::Alive)]
-    #[case(Some(Claimed::REMOVING), ObservedState::Alive)]
-    #[case(Some(Claimed::EXITED), ObservedState::Gone)]
+    #[case(Some("running"), ObservedState::Alive)]
+    #[case(Some("paused"), ObservedState::Alive)]
+    #[case(Some("restarting"), ObservedState::Alive)]
+    #[case(Some("created"), ObservedState::Alive)]
+    #[case(Some("removing"), ObservedState::Alive)]
+    #[case(Some("exited"), ObservedState::Gone)]
+    #[case(Some("stopped"), ObservedState::Unknown)]
     #[case(None, ObservedState::Unknown)]
-    fn only_exited_containers_are_gone(#[case] claimed: Option<Claimed>, #[case] state: ObservedState) {
-        assert_eq!(while_it_is_there(claimed).state, state);
+    fn only_exited_containers_are_gone(#[case] word: Option<&str>, #[case] state: ObservedState) {
+        assert_eq!(while_it_is_there(word).state, state);
     }
 
     #[test]
     fn the_detail_names_exit_code_and_out_of_memory() {
-        let state = ContainerState { exit_code: Some(137), oom_killed: Some(true), ..ContainerState::default() };
-        assert_eq!(ended(&state).detail.as_deref(), Some("exited with code 137, killed when memory ran out"));
+        let end = ContainerEnd { exit_code: Some(137), oom_killed: Some(true), ..ContainerEnd::default() };
+        assert_eq!(ended(&end).detail.as_deref(), Some("exited with code 137, killed when memory ran out"));
     }
 
     #[tokio::test]

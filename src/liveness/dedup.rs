@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use domain::plugin::FreeJson;
 use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
-/// How often a state other than alive is reported before it is only refreshed: findings need two observations.
+/// How often a state is reported before it is only refreshed: findings need two observations, and an orphan one of a
+/// process that is alive. The second report costs no revision.
 const CONFIRMATIONS: u32 = 2;
 
 /// What was reported.
@@ -22,6 +23,8 @@ struct Reported {
     state: ObservedState,
     headline: Option<Box<str>>,
     identity: Option<FreeJson>,
+    parent: Option<FreeJson>,
+    abandoned: Option<Box<str>>,
     at: Timestamp,
     times: u32,
 }
@@ -41,27 +44,36 @@ impl ReportDedup {
         ReportDedup { told: HashMap::new(), refresh }
     }
 
-    /// Returns the observation if it is worth a report: the state has changed, a state other than alive
-    /// needs confirmation, or the last report grows stale.
+    /// Returns the observation if it is worth a report: the state has changed or needs confirmation, or the last report
+    /// grows stale.
     pub fn news(&mut self, seen: LastReport) -> Option<ReportedObservation> {
         let LastReport { sighting, headline } = seen;
         let times = match self.told.get(&sighting.key) {
-            Some(told) if told.state == sighting.state && told.headline == headline => {
+            Some(told)
+                if told.state == sighting.state
+                    && told.headline == headline
+                    && told.abandoned == sighting.abandoned =>
+            {
                 // A clock that was set back must not stop reports.
                 let fresh = told.at <= sighting.at && sighting.at.duration_since(told.at) < self.refresh;
-                if fresh && (sighting.state == ObservedState::Alive || told.times >= CONFIRMATIONS) {
+                if fresh && told.times >= CONFIRMATIONS {
                     return None;
                 }
                 told.times
             }
+            // Another detail of the same state: the registry goes on counting.
+            Some(told) if told.state == sighting.state => told.times,
             _ => 0,
         };
-        // Keep the identity: a gone or hidden resource had one.
-        let known = self.told.remove(&sighting.key).and_then(|told| told.identity);
+        // Keep the identity and the parent: a gone or hidden resource had one.
+        let known = self.told.remove(&sighting.key).map(|told| (told.identity, told.parent));
+        let (identity, parent) = known.unwrap_or_default();
         let told = Reported {
             state: sighting.state,
             headline,
-            identity: sighting.identity.clone().or(known),
+            identity: sighting.identity.clone().or(identity),
+            parent: sighting.parent.clone().or(parent),
+            abandoned: sighting.abandoned.clone(),
             at: sighting.at,
             times: times.saturating_add(1),
         };
@@ -74,16 +86,28 @@ impl ReportDedup {
         self.told.get(key)?.identity.as_ref()
     }
 
+    /// The parent of a process at the first look.
+    pub fn parent(&self, key: &ResourceKey) -> Option<&FreeJson> {
+        self.told.get(key)?.parent.as_ref()
+    }
+
+    /// Why no process looks after a process, as last reported.
+    pub fn abandoned(&self, key: &ResourceKey) -> Option<&str> {
+        self.told.get(key)?.abandoned.as_deref()
+    }
+
     /// Forgets resources that no plugin holds: if one is held again, it is a new one.
     pub fn forget_all_but<'a>(&mut self, held: impl Iterator<Item = &'a ResourceKey>) {
         let held: HashSet<&ResourceKey> = held.collect();
         self.told.retain(|key, _| held.contains(key));
     }
 
-    /// Forgets what was reported but keeps the identities: for a registry that has lost its observations.
+    /// Forgets what was reported but keeps the identities: for a registry that has lost its observations. It may have
+    /// lost its counts, too, so that each state is confirmed again.
     pub fn resend_all(&mut self) {
         for told in self.told.values_mut() {
             told.at = Timestamp::MIN;
+            told.times = 0;
         }
     }
 }
@@ -104,22 +128,32 @@ mod tests {
 
     fn seen(second: i64, state: ObservedState, headline: &str) -> LastReport {
         let identity = (state == ObservedState::Alive).then(FreeJson::empty_object);
-        let sighting = ReportedObservation { key: key(), state, at: at(second), detail: None, identity };
+        let (key, at) = (key(), at(second));
+        let sighting = ReportedObservation { key, state, at, detail: None, identity, parent: None, abandoned: None };
         LastReport { sighting, headline: Some(headline.into()) }
     }
 
     #[test]
-    fn an_unchanged_observation_is_reported_again_when_stale() {
+    fn an_unchanged_observation_is_confirmed_and_then_reported_again_when_stale() {
         let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         let told = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Alive, "")).is_some();
-        let times: Vec<i64> = (0..100).filter(|second| told(&mut memory, *second)).collect();
-        assert_eq!(times, [0, 30, 60, 90]);
+        let times: Vec<i64> = (0..20).map(|look| look * 5).filter(|second| told(&mut memory, *second)).collect();
+        assert_eq!(times, [0, 5, 35, 65, 95]);
         assert!(memory.news(seen(99, ObservedState::Alive, "stopped")).is_some(), "the headline has changed");
         assert!(memory.news(seen(5, ObservedState::Alive, "stopped")).is_some(), "the clock was set back");
     }
 
     #[test]
-    fn a_state_other_than_alive_is_reported_twice() {
+    fn a_registry_that_lost_its_counts_gets_two_reports_again() {
+        let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
+        let told = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Alive, "")).is_some();
+        assert_eq!([0, 5, 10].map(|second| told(&mut memory, second)), [true, true, false]);
+        memory.resend_all();
+        assert_eq!([15, 20, 25].map(|second| told(&mut memory, second)), [true, true, false]);
+    }
+
+    #[test]
+    fn another_state_is_reported_twice() {
         let mut memory = ReportDedup::new(SignedDuration::from_secs(30));
         assert!(memory.news(seen(0, ObservedState::Alive, "")).is_some());
         let gone = |memory: &mut ReportDedup, second| memory.news(seen(second, ObservedState::Gone, "")).is_some();

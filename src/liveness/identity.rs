@@ -1,5 +1,7 @@
 //! Tells a process from a later process with the same process id.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use domain::plugin::{FreeJson, Pid};
@@ -34,6 +36,21 @@ impl ProcessIdentity {
     }
 }
 
+/// How long this boot must last before the processes of an earlier one are gone for certain. Within that time, another
+/// machine with a copied machine id may still report its processes.
+pub const SETTLED_BOOT: Duration = Duration::from_mins(10);
+
+/// What a probe can say about a process before it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgeable {
+    /// What the probe sees decides.
+    Here,
+    /// The process ended with an earlier boot of this machine.
+    EndedWithItsBoot,
+    /// The probe cannot tell, for this reason.
+    Unknown(&'static str),
+}
+
 /// Where a probe runs, which decides what a process id means to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standpoint {
@@ -46,16 +63,23 @@ pub struct Standpoint {
 }
 
 impl Standpoint {
-    /// Why this standpoint cannot judge a process that was seen from another; `None` if it can.
-    pub fn cannot_judge(&self, known: &ProcessIdentity) -> Option<&'static str> {
+    /// Whether this standpoint can judge a process that was seen from another, `up` after the machine has booted.
+    pub fn judges(&self, known: &ProcessIdentity, up: Option<Duration>) -> Judgeable {
         if known.machine_id != self.machine_id {
-            return Some("it was last seen on another machine");
+            return Judgeable::Unknown("it was last seen on another machine");
         }
         if known.boot_id != self.boot_id {
-            // A copied machine id would make another machine look like this one after a restart.
-            return Some("it was last seen before this machine booted");
+            // Without a machine id, every machine would look like this one.
+            return if !self.machine_id.is_empty() && up.is_some_and(|up| up >= SETTLED_BOOT) {
+                Judgeable::EndedWithItsBoot
+            } else {
+                Judgeable::Unknown("it was last seen before this machine booted")
+            };
         }
-        (known.pid_namespace != self.pid_namespace).then_some("it was last seen in another pid namespace")
+        if known.pid_namespace != self.pid_namespace {
+            return Judgeable::Unknown("it was last seen in another pid namespace");
+        }
+        Judgeable::Here
     }
 
     /// Returns true if and only if this process is in the machine's initial pid namespace, not in a container's.
@@ -91,13 +115,28 @@ mod tests {
     fn only_identities_from_the_same_standpoint_are_judged() {
         let here = Standpoint { machine_id: "m".into(), boot_id: "b".into(), pid_namespace: 7 };
         let known = here.identity(1, 2);
-        assert_eq!(here.cannot_judge(&known), None);
+        let up = Some(Duration::from_secs(599));
+        assert_eq!(here.judges(&known, up), Judgeable::Here);
         for other in [
             ProcessIdentity { machine_id: "x".into(), ..known.clone() },
             ProcessIdentity { boot_id: "x".into(), ..known.clone() },
             ProcessIdentity { pid_namespace: 8, ..known.clone() },
         ] {
-            assert!(here.cannot_judge(&other).is_some(), "{other:?}");
+            assert!(matches!(here.judges(&other, up), Judgeable::Unknown(_)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_process_of_an_earlier_boot_was_unknown_for_ever() {
+        let here = Standpoint { machine_id: "m".into(), boot_id: "b".into(), pid_namespace: 7 };
+        let earlier = ProcessIdentity { boot_id: "a".into(), pid_namespace: 8, ..here.identity(1, 2) };
+        assert_eq!(here.judges(&earlier, Some(Duration::from_mins(10))), Judgeable::EndedWithItsBoot);
+        for up in [None, Some(Duration::from_secs(599))] {
+            assert!(matches!(here.judges(&earlier, up), Judgeable::Unknown(_)), "{up:?}");
+        }
+        // Every machine without a machine id looks like this one.
+        let unnamed = Standpoint { machine_id: "".into(), ..here };
+        let earlier = ProcessIdentity { machine_id: "".into(), ..earlier };
+        assert!(matches!(unnamed.judges(&earlier, Some(Duration::from_hours(1))), Judgeable::Unknown(_)));
     }
 }

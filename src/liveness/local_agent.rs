@@ -16,6 +16,7 @@ use super::prober::{HeldOnHost, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
 use crate::registry::Registry;
+use domain::host::HostNames;
 use domain::index::IndexKey;
 use domain::record::{Holding, Record, ReportedObservation, ResourceKey, ResourceKind, ResourceRef};
 
@@ -26,6 +27,7 @@ const REFRESH: SignedDuration = SignedDuration::from_secs(30);
 pub struct LocalAgent {
     registry: Registry,
     host: String,
+    names: HostNames,
     unnamed: bool,
     by: String,
     prober: Prober,
@@ -41,12 +43,15 @@ enum ProbeSummary {
 }
 
 impl LocalAgent {
-    /// A sweep over the resources of `host` and, if `unnamed`, of plugins that name no host.
+    /// A sweep over the resources of `host`, by all names that the registry knows for it, and, if `unnamed`, of plugins
+    /// that name no host.
     pub fn new(registry: Registry, host: String, unnamed: bool, engine: &str) -> LocalAgent {
         let by = agent_name(&host).replacen("agent", "registry", 1);
+        let names = HostNames::of([&*host]).with_names_of(registry.own_host());
         LocalAgent {
             registry,
             host,
+            names,
             unnamed,
             by,
             prober: Prober::new(engine, REFRESH),
@@ -96,12 +101,14 @@ impl LocalAgent {
 
     fn held(&self) -> Vec<HeldOnHost> {
         let snapshot = self.registry.snapshot();
-        let here: &[IndexKey] = if self.unnamed {
-            &[IndexKey::Holding]
+        let indexes: Vec<IndexKey> = if self.unnamed {
+            vec![IndexKey::Holding]
         } else {
-            &[IndexKey::Host(self.host.as_str().into()), IndexKey::LeftOn(self.host.as_str().into())]
+            self.names.iter().flat_map(|name| [IndexKey::host(name), IndexKey::left_on(name)]).collect()
         };
-        let records = here.iter().filter_map(|index| snapshot.state.having(index)).flat_map(|records| records.values());
+        let records =
+            indexes.iter().filter_map(|index| snapshot.state.having(index)).flat_map(|records| records.values());
+        // A plugin may have moved from one name of this host to another.
         let held: BTreeMap<ResourceKey, HeldOnHost> =
             records.flat_map(|record| self.held_of(record)).map(|held| (held.key.clone(), held)).collect();
         held.into_values().collect()
@@ -109,13 +116,15 @@ impl LocalAgent {
 
     fn held_of(&self, record: &Arc<Record>) -> Vec<HeldOnHost> {
         let is_here = |held: &Holding<'_>| match held.host {
-            Some(host) => host == self.host,
+            Some(host) => self.names.contains(host),
             None => self.unnamed,
         };
         let held = record.held().filter(|held| held.slot.kind != ResourceKind::Remote && is_here(held));
-        held.map(|held| HeldOnHost {
-            key: ResourceKey::of(&record.unique_id, &held.slot),
-            identity: held.observation().and_then(|seen| seen.identity.clone()),
+        held.map(|held| {
+            let key = ResourceKey::of(&record.unique_id, &held.slot);
+            let seen = held.observation();
+            let (identity, parent) = seen.map(|seen| (seen.identity.clone(), seen.parent.clone())).unwrap_or_default();
+            HeldOnHost { key, identity, parent }
         })
         .collect()
     }

@@ -10,8 +10,10 @@ use tracing::warn;
 use super::container::{ContainerIdentity, ContainerProbe, Containers};
 use super::dedup::{LastReport, ReportDedup};
 use super::identity::ProcessIdentity;
+use super::parentage::{Describe, Parent, SweepDescriptions};
 use super::process::{ProcessProbe, ProcessProbeResult, ProcessVisibility};
 use super::process_tree::{Descendant, ProcessTable, control_group, in_words};
+use super::stat::Stat;
 use domain::plugin::{FreeJson, Pid};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
@@ -28,6 +30,8 @@ pub struct HeldOnHost {
     pub key: ResourceKey,
     /// The identity that the registry knows; `None` before the first observation.
     pub identity: Option<FreeJson>,
+    /// The parent of a process that the registry knows; `None` before the first observation.
+    pub parent: Option<FreeJson>,
 }
 
 /// Probes the processes and containers of this host.
@@ -68,9 +72,23 @@ impl Prober {
         held.identity.clone().or_else(|| self.memory.identity(&held.key).cloned())
     }
 
+    fn wanted(&self, held: &HeldOnHost) -> Option<Wanted> {
+        let known = self.known(held).as_ref().and_then(ProcessIdentity::from_json);
+        let parent = [held.parent.as_ref(), self.memory.parent(&held.key)];
+        let parent = parent.into_iter().flatten().find_map(Parent::from_json);
+        Some(Wanted {
+            pid: held.key.id.parse().ok()?,
+            key: held.key.clone(),
+            known,
+            is_parent_new: held.parent.is_none(),
+            parent,
+            abandoned: self.memory.abandoned(&held.key).map(Into::into),
+        })
+    }
+
     async fn sweep_processes(&mut self, held: &[HeldOnHost], now: Timestamp) -> Vec<LastReport> {
         let of_processes = held.iter().filter(|held| held.key.kind == ResourceKind::Process);
-        let wanted: Vec<Wanted> = of_processes.filter_map(|held| Wanted::of(held, self.known(held).as_ref())).collect();
+        let wanted: Vec<Wanted> = of_processes.filter_map(|held| self.wanted(held)).collect();
         if wanted.is_empty() {
             self.families.clear();
             return Vec::new();
@@ -130,6 +148,8 @@ impl Prober {
             at: now,
             detail: detail.clone(),
             identity,
+            parent: None,
+            abandoned: None,
         };
         LastReport { sighting, headline: detail }
     }
@@ -140,12 +160,30 @@ struct Wanted {
     key: ResourceKey,
     pid: Pid,
     known: Option<ProcessIdentity>,
+    parent: Option<Parent>,
+    /// Whether the registry does not know the parent yet.
+    is_parent_new: bool,
+    /// Why no process looks after it, as reported before: this stays true.
+    abandoned: Option<Box<str>>,
 }
 
-impl Wanted {
-    fn of(held: &HeldOnHost, known: Option<&FreeJson>) -> Option<Wanted> {
-        let known = known.and_then(ProcessIdentity::from_json);
-        Some(Wanted { key: held.key.clone(), pid: held.key.id.parse().ok()?, known })
+/// The parentage of a process, for a report.
+#[derive(Default)]
+struct Parentage {
+    parent: Option<FreeJson>,
+    abandoned: Option<Box<str>>,
+}
+
+impl Parentage {
+    /// The parentage of a wanted process that is alive, with the line `stat`.
+    fn of(wanted: &Wanted, table: &ProcessTable, stat: &Stat, describe: &mut impl Describe) -> Parentage {
+        let abandoned = wanted.abandoned.clone();
+        let Some(parent) = &wanted.parent else {
+            let parent = Parent::at_first_sight(table, stat, describe).map(|parent| parent.to_json());
+            return Parentage { parent, abandoned };
+        };
+        let abandoned = abandoned.or_else(|| parent.abandoned(table, stat, describe).map(bounded));
+        Parentage { parent: wanted.is_parent_new.then(|| parent.to_json()), abandoned }
     }
 }
 
@@ -163,27 +201,37 @@ fn look_at(
     });
     let mut families = ProcessTrees::new();
     let mut seen = Vec::with_capacity(wanted.len());
-    for Wanted { key, pid, known } in wanted {
+    let mut describe = SweepDescriptions::default();
+    for wanted in wanted {
+        let pid = wanted.pid;
         let look = table.get(pid).map_or_else(|| probe.look(pid), |stat| ProcessProbeResult::There(*stat));
-        let sight = probe.judge(pid, look, known.as_ref());
+        let sight = probe.judge(pid, look, wanted.known.as_ref());
+        let parentage = match look {
+            ProcessProbeResult::There(stat) if sight.state == ObservedState::Alive => {
+                Parentage::of(&wanted, &table, &stat, &mut describe.of(probe))
+            }
+            _ => Parentage::default(),
+        };
         let family = match sight.state {
             ObservedState::Alive => family(&table, pid),
+            // With its boot, the whole family has ended: what has their numbers now are strangers.
+            ObservedState::Gone if !probe.is_of_this_boot(wanted.known.as_ref()) => Vec::new(),
             // The former family, as far as it still runs, and the rest of the session.
             ObservedState::Gone => {
-                let mut left = before.get(&key).map(|family| table.still_running(family)).unwrap_or_default();
+                let mut left = before.get(&wanted.key).map(|family| table.still_running(family)).unwrap_or_default();
                 left.extend(
                     table
                         .relatives(pid)
                         .into_iter()
-                        .filter(|one| known.is_some() && !left.contains(one))
+                        .filter(|one| wanted.known.is_some() && !left.contains(one))
                         .collect::<Vec<_>>(),
                 );
                 left
             }
             _ => Vec::new(),
         };
-        seen.push(described(&key, sight, &family, now));
-        families.insert(key, family);
+        seen.push(described(&wanted.key, sight, parentage, &family, now));
+        families.insert(wanted.key, family);
     }
     (seen, families)
 }
@@ -202,7 +250,13 @@ fn family(table: &ProcessTable, pid: Pid) -> Vec<Descendant> {
     family
 }
 
-fn described(key: &ResourceKey, sight: ProcessVisibility, family: &[Descendant], now: Timestamp) -> LastReport {
+fn described(
+    key: &ResourceKey,
+    sight: ProcessVisibility,
+    parentage: Parentage,
+    family: &[Descendant],
+    now: Timestamp,
+) -> LastReport {
     let words = in_words(family);
     let join = |detail: Option<&str>, words: &str| match detail {
         Some(detail) => format!("{detail}; {words}"),
@@ -221,8 +275,9 @@ fn described(key: &ResourceKey, sight: ProcessVisibility, family: &[Descendant],
         (_, None) => (sight.detail.clone(), sight.detail),
     };
     let identity = sight.identity.map(|identity| identity.to_json());
-    let sighting =
-        ReportedObservation { key: key.clone(), state: sight.state, at: now, detail: detail.map(bounded), identity };
+    let Parentage { parent, abandoned } = parentage;
+    let (key, detail) = (key.clone(), detail.map(bounded));
+    let sighting = ReportedObservation { key, state: sight.state, at: now, detail, identity, parent, abandoned };
     LastReport { sighting, headline: headline.map(bounded) }
 }
 
@@ -234,6 +289,8 @@ fn unknown(held: &HeldOnHost, now: Timestamp, why: &str) -> LastReport {
         at: now,
         detail: detail.clone(),
         identity: None,
+        parent: None,
+        abandoned: None,
     };
     LastReport { sighting, headline: detail }
 }

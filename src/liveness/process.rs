@@ -7,13 +7,15 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
 use std::{fs, io};
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::test_kill_process;
 
-use super::identity::{ProcessIdentity, Standpoint};
+use super::identity::{Judgeable, ProcessIdentity, Standpoint};
+use super::process_description::{Description, command};
 use super::process_tree::ProcessTable;
 use super::stat::Stat;
 use crate::failpoints;
@@ -114,18 +116,48 @@ impl ProcessProbe {
 
     /// What `look` says about the process `pid` that a plugin holds; `known` is its identity, once seen.
     pub fn judge(&self, pid: Pid, look: ProcessProbeResult, known: Option<&ProcessIdentity>) -> ProcessVisibility {
-        judge(&self.standpoint, pid, look, known)
+        // Only a process of an earlier boot needs the time, and there are few.
+        let up = if self.is_of_this_boot(known) { None } else { uptime() };
+        judge(&self.standpoint, up, pid, look, known)
+    }
+
+    /// Returns true if and only if the process, once seen, was not seen in another boot.
+    pub fn is_of_this_boot(&self, known: Option<&ProcessIdentity>) -> bool {
+        known.is_none_or(|known| known.boot_id == self.standpoint.boot_id)
+    }
+
+    /// Describes the process that has this id and started at this time; `None` if it has ended or is hidden.
+    pub fn describe(&mut self, pid: Pid, start_ticks: u64) -> Option<Description> {
+        let name = String::from_utf8_lossy(self.read(pid, "comm").ok()?).trim_end().to_owned();
+        let is_init = pid == 1 || is_first_of_its_namespace(self.read(pid, "status").ok()?);
+        let command = command(self.read(pid, "cmdline").ok()?, &name);
+        // Another process may have got the id between the reads.
+        let is_same = self.stat(pid).ok()??.start_ticks == start_ticks;
+        is_same.then_some(Description { command, name, is_init })
     }
 
     fn stat(&mut self, pid: Pid) -> Result<Option<Stat>, Errno> {
+        // The kernel returns the whole line in one read if the buffer has room.
+        Ok(Stat::parse(self.read(pid, "stat")?))
+    }
+
+    /// The beginning of a file of /proc/PID.
+    fn read(&mut self, pid: Pid, name: &str) -> Result<&[u8], Errno> {
         self.path.clear();
         // Writing to a String cannot fail.
-        let _written = write!(self.path, "{pid}/stat");
+        let _written = write!(self.path, "{pid}/{name}");
         let file = openat(&self.proc, self.path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        // The kernel returns the whole line in one read if the buffer has room.
         let length = rustix::io::read(&file, &mut self.line[..])?;
-        Ok(self.line.get(..length).and_then(Stat::parse))
+        Ok(self.line.get(..length).unwrap_or_default())
     }
+}
+
+/// Whether a process is the first one of its pid namespace: the innermost number in the line `NSpid` of
+/// /proc/PID/status (proc_pid_status(5)) is 1.
+fn is_first_of_its_namespace(status: &[u8]) -> bool {
+    let status = String::from_utf8_lossy(status);
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().next_back() == Some("1"))
 }
 
 /// The standpoint of this process.
@@ -139,6 +171,12 @@ fn standpoint() -> io::Result<Standpoint> {
     Ok(Standpoint { machine_id, boot_id: line("/proc/sys/kernel/random/boot_id")?, pid_namespace })
 }
 
+/// How long this machine has been up (proc_uptime(5)); `None` if /proc does not tell.
+fn uptime() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(text.split(' ').next()?.parse().ok()?).ok()
+}
+
 /// Whether a process or thread has this number, visible or not.
 fn exists(pid: Pid) -> Result<bool, Errno> {
     // Linux allocates process ids up to 4194304, so a larger number has no process.
@@ -150,10 +188,25 @@ fn exists(pid: Pid) -> Result<bool, Errno> {
     }
 }
 
-fn judge(from: &Standpoint, pid: Pid, look: ProcessProbeResult, known: Option<&ProcessIdentity>) -> ProcessVisibility {
+fn judge(
+    from: &Standpoint,
+    up: Option<Duration>,
+    pid: Pid,
+    look: ProcessProbeResult,
+    known: Option<&ProcessIdentity>,
+) -> ProcessVisibility {
     let sight = |state, detail: &str| ProcessVisibility { state, detail: Some(detail.to_owned()), identity: None };
-    if let Some(why) = known.and_then(|known| from.cannot_judge(known)) {
-        return sight(ObservedState::Unknown, why);
+    match known.map_or(Judgeable::Here, |known| from.judges(known, up)) {
+        Judgeable::Here => {}
+        // The application may have started anew and claimed the same number: then a process of this boot has it.
+        Judgeable::EndedWithItsBoot => match look {
+            ProcessProbeResult::There(stat) if !stat.has_ended() => {
+                let detail = "its machine has restarted, and its process id now belongs to another process";
+                return sight(ObservedState::Reused, detail);
+            }
+            _ => return sight(ObservedState::Gone, "its machine has restarted"),
+        },
+        Judgeable::Unknown(why) => return sight(ObservedState::Unknown, why),
     }
     match look {
         ProcessProbeResult::Hidden(why) => sight(ObservedState::Unknown, why),
@@ -215,7 +268,7 @@ mod tests {
         #[case] state: ObservedState,
     ) {
         let known = ticks.map(|ticks| here().identity(42, ticks));
-        let sight = judge(&here(), 42, look, known.as_ref());
+        let sight = judge(&here(), None, 42, look, known.as_ref());
         assert_eq!(sight.state, state);
         // Only a running process that is the expected one gets an identity.
         assert_eq!(sight.identity, (state == ObservedState::Alive).then(|| here().identity(42, 100)));
@@ -227,16 +280,32 @@ mod tests {
     #[case::zombie(ProcessProbeResult::There(zombie()))]
     fn a_process_seen_from_another_standpoint_is_unknown(#[case] look: ProcessProbeResult) {
         let elsewhere = Standpoint { boot_id: "x".into(), ..here() };
-        let sight = judge(&here(), 42, look, Some(&elsewhere.identity(42, 100)));
+        let sight = judge(&here(), None, 42, look, Some(&elsewhere.identity(42, 100)));
         assert_eq!((sight.state, sight.identity), (ObservedState::Unknown, None));
+    }
+
+    #[test]
+    fn a_process_of_an_earlier_boot_has_ended_once_the_machine_is_up_for_ten_minutes() {
+        let earlier = Standpoint { boot_id: "a".into(), ..here() }.identity(42, 100);
+        let look = |minutes, look| judge(&here(), Some(Duration::from_mins(minutes)), 42, look, Some(&earlier));
+        assert_eq!(look(9, ProcessProbeResult::NotThere).state, ObservedState::Unknown);
+        for seen in
+            [ProcessProbeResult::NotThere, ProcessProbeResult::Hidden("why"), ProcessProbeResult::There(zombie())]
+        {
+            let gone = look(10, seen);
+            assert_eq!((gone.state, gone.detail.as_deref()), (ObservedState::Gone, Some("its machine has restarted")));
+        }
+        // The same start tick in another boot is another process.
+        assert_eq!(look(10, ProcessProbeResult::There(STAT)).state, ObservedState::Reused);
+        assert!(uptime().is_some());
     }
 
     #[test]
     fn a_process_that_a_container_never_saw_is_unknown_and_not_gone() {
         let container = Standpoint { pid_namespace: 4_026_532_000, ..here() };
-        assert_eq!(judge(&container, 42, ProcessProbeResult::NotThere, None).state, ObservedState::Unknown);
+        assert_eq!(judge(&container, None, 42, ProcessProbeResult::NotThere, None).state, ObservedState::Unknown);
         let known = container.identity(42, 100);
-        assert_eq!(judge(&container, 42, ProcessProbeResult::NotThere, Some(&known)).state, ObservedState::Gone);
+        assert_eq!(judge(&container, None, 42, ProcessProbeResult::NotThere, Some(&known)).state, ObservedState::Gone);
     }
 
     #[test]

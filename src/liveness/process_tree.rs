@@ -40,6 +40,11 @@ impl ProcessTable {
         self.processes.get(&pid)
     }
 
+    /// Returns true if and only if the process with this start time runs.
+    pub fn is_running(&self, pid: Pid, start_ticks: u64) -> bool {
+        self.running(pid) == Some(Descendant { pid, start_ticks })
+    }
+
     /// The running processes that belong to `pid`: its descendants, and the members of the session that it
     /// leads. Sessions of other leaders do not count, or every plugin would own its login shell's session.
     ///

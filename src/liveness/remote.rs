@@ -133,8 +133,15 @@ impl RemoteProber {
             let at = self.settings.pace.next(failures, now, chance());
             self.turns.insert(target.key.clone(), ProbeTurn { failures, at });
             let detail: Option<Box<str>> = Some(detail.chars().take(1024).collect::<String>().into());
-            let sighting =
-                ReportedObservation { key: target.key.clone(), state, at: now, detail: detail.clone(), identity: None };
+            let sighting = ReportedObservation {
+                key: target.key.clone(),
+                state,
+                at: now,
+                detail: detail.clone(),
+                identity: None,
+                parent: None,
+                abandoned: None,
+            };
             news.extend(self.memory.news(LastReport { sighting, headline: detail }));
         }
         news

@@ -3,6 +3,7 @@
 //! The client follows no redirects, uses no proxy, and never retries a request that a server may have received. The
 //! caller provides the TLS configuration, so a client for http works on systems without certificates.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +70,12 @@ impl HttpClient {
     ///
     /// When reqwest refuses the settings.
     pub fn new(settings: HttpSettings, tls: ClientConfig) -> Result<HttpClient, String> {
+        HttpClient::of(settings, HttpClient::builder(settings, tls))
+    }
+
+    fn builder(settings: HttpSettings, tls: ClientConfig) -> reqwest::ClientBuilder {
         let HttpSettings { address_policy, connect_time, idle_time, idle_connections } = settings;
-        let http = reqwest::Client::builder()
+        reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(address_policy))
             .redirect(reqwest::redirect::Policy::none())
@@ -80,9 +85,32 @@ impl HttpClient {
             .connect_timeout(connect_time)
             .pool_idle_timeout(idle_time)
             .pool_max_idle_per_host(idle_connections)
-            .build()
-            .map_err(|error| format!("cannot set up the HTTP client: {}", Cause::of(error)))?;
-        Ok(HttpClient { http, address_policy })
+    }
+
+    fn of(settings: HttpSettings, builder: reqwest::ClientBuilder) -> Result<HttpClient, String> {
+        let failed = |error| format!("cannot set up the HTTP client: {}", Cause::of(error));
+        Ok(HttpClient { http: builder.build().map_err(failed)?, address_policy: settings.address_policy })
+    }
+
+    /// A client for http requests to the server of a Unix socket. The host in URLs has no meaning.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be set up.
+    pub fn for_socket(path: &Path) -> Result<HttpClient, String> {
+        let settings = HttpSettings::for_one_server();
+        let tls = tls::trusting_no_server().map_err(|error| error.to_string())?;
+        HttpClient::of(settings, HttpClient::builder(settings, tls).unix_socket(path))
+    }
+
+    /// A client for http requests to one server, without TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be set up.
+    pub fn for_plain_http() -> Result<HttpClient, String> {
+        let tls = tls::trusting_no_server().map_err(|error| error.to_string())?;
+        HttpClient::new(HttpSettings::for_one_server(), tls)
     }
 
     /// A client for requests to many hosts, which trusts the system's certificate authorities.

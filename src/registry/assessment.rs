@@ -194,6 +194,8 @@ fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) 
         at: now,
         detail: Some(detail.into()),
         identity: None,
+        parent: None,
+        abandoned: None,
         last_alive: None,
     }
 }

@@ -1,6 +1,6 @@
 //! The handle of the registry for the rest of the program.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use domain::command::quota::Quotas;
 use domain::command::schema_check::SchemaCheck;
 use domain::command::schema_question::CheckedSchema;
 use domain::command::{Outcome, Refusal, Request};
+use domain::host::{HostNames, LOCALHOST};
 
 /// The maximum number of commands that wait for the writer. The registry refuses further ones.
 const QUEUE: usize = 4096;
@@ -48,6 +49,7 @@ struct Inner {
     heartbeat_store: Arc<dyn HeartbeatStore>,
     tokens: Arc<dyn TokenStore>,
     heartbeats: Heartbeats,
+    own_host: OnceLock<HostNames>,
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
     readers: Arc<Semaphore>,
@@ -144,6 +146,7 @@ impl Registry {
             heartbeat_store,
             tokens,
             heartbeats,
+            own_host: OnceLock::new(),
             clock,
             health,
             readers,
@@ -207,6 +210,18 @@ impl Registry {
     /// The heartbeats shared with other processes on the same store. Its methods wait for a disk.
     pub(super) fn heartbeat_store(&self) -> &Arc<dyn HeartbeatStore> {
         &self.0.heartbeat_store
+    }
+
+    /// The names of the registry's own host: `localhost` and its like, and those of [`Registry::name_own_host`].
+    pub fn own_host(&self) -> &HostNames {
+        static UNNAMED: LazyLock<HostNames> = LazyLock::new(|| HostNames::of([LOCALHOST]));
+        self.0.own_host.get().unwrap_or(&UNNAMED)
+    }
+
+    /// Names the registry's own host. Only the first call has an effect.
+    pub fn name_own_host(&self, names: HostNames) {
+        // A second call is a mistake of this program, and the first names stay right.
+        let _first = self.0.own_host.set(names);
     }
 
     /// The heartbeats of leases, resources and agents.

@@ -4,7 +4,7 @@
 //! process gives every lease and resource time ([`Heartbeats::listening`]). Heartbeats of other processes on the same
 //! store come through a [`crate::store::heartbeats::HeartbeatStore`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -186,6 +186,14 @@ impl Heartbeats {
         let others = agents.iter().filter(|((of, who), _)| of.as_deref() == Some(host) && **who != *by);
         let heard = others.filter_map(|((_, who), heard)| Some((who.clone(), heard.here.max(heard.elsewhere)?)));
         heard.filter(|(_, at)| now.duration_since(*at) < AGENT_FRESH).max_by_key(|(_, at)| *at)
+    }
+
+    /// The hosts whose agents reported lately.
+    pub fn hosts(&self, now: Timestamp) -> BTreeSet<Box<str>> {
+        let agents = lock(&self.agents);
+        let fresh =
+            |heard: &AgentHeard| heard.here.max(heard.elsewhere).is_some_and(|at| now.duration_since(at) < AGENT_FRESH);
+        agents.iter().filter(|(_, heard)| fresh(heard)).filter_map(|((host, _), _)| host.clone()).collect()
     }
 
     /// When a resource that `by` observed in a state was last observed so, or may have been.

@@ -12,9 +12,10 @@ use domain::Revision;
 use domain::command::observation_rules::{read, transition};
 use domain::command::request::ProbeResult;
 use domain::command::{Caller, Command, Refusal, Request, authorization};
+use domain::host;
 use domain::plugin::UniqueId;
 use domain::query::Resource;
-use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKey, ResourceKind};
+use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKey, ResourceKind, Slot};
 
 /// The result of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +70,9 @@ impl Registry {
             authorization::require_host(principal, host)?;
         }
         let now = self.clock().now();
+        // Two agents that spell the host differently report for the same one.
+        let host = host::normal_of(host);
+        let host = host.as_deref();
         if let Some(host) = host
             && let Some((by, at)) = self.heartbeats().other_agent(host, by, now)
         {
@@ -79,12 +83,16 @@ impl Registry {
         let mut seen = ReportResult::default();
         let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
-            let ReportedObservation { mut key, state, at, detail, identity } = sighting;
+            let ReportedObservation { mut key, state, at, detail, identity, parent, abandoned } = sighting;
             let record = snapshot.state.plugin(key.plugin.as_str());
             // A host may have what the plugin left behind there, beside what it holds on another one.
-            let left_there = ResourceKey { host: host.map(Into::into), ..key.clone() };
-            if record.is_some_and(|record| record.holds(&left_there.slot())) {
-                key = left_there;
+            let is_here = |there: &str| host.is_some_and(|host| self.own_host().are_same(host, there));
+            let is_meant =
+                |slot: &Slot| (slot.kind, &slot.id) == (key.kind, &key.id) && slot.host.as_deref().is_some_and(is_here);
+            let left_there =
+                record.and_then(|record| record.holdings.left().map(|(slot, _)| slot).find(|slot| is_meant(slot)));
+            if let Some(slot) = left_there {
+                key = ResourceKey::of(&key.plugin, slot);
             }
             let slot = key.slot();
             let Some(record) = record.filter(|record| record.holds(&slot)) else {
@@ -98,9 +106,9 @@ impl Registry {
             // An observation cannot be from the future, nor from before the plugin was registered.
             let at = at.max(record.created_at).min(now);
             let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
-            let look = ProbeResult { slot, state, at, detail, identity, last_alive };
+            let look = ProbeResult { slot, state, at, detail, identity, parent, abandoned, last_alive };
             let place = look.slot.host.as_deref().or(record.plugin.host.as_deref());
-            let elsewhere = place.filter(|claimed| host.is_some_and(|host| host != *claimed));
+            let elsewhere = place.filter(|claimed| host.is_some_and(|host| !self.own_host().are_same(host, claimed)));
             if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
                 seen.ignored.push((index, format!("{key} is on the host {claimed}")));
                 continue;

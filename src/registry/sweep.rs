@@ -19,6 +19,7 @@ use super::submit_error::SubmitError;
 use crate::store::StoreError;
 use crate::store::heartbeats::Heartbeat;
 use domain::command::{Command, Request, lease_rules};
+use domain::host;
 use domain::index::IndexKey;
 use domain::lease::{FORGOTTEN_AFTER, OnGone};
 use domain::self_preservation::{LeaseCount, SelfPreservation};
@@ -170,10 +171,10 @@ impl Sweeper {
         }
         let mut counts: BTreeMap<Option<Box<str>>, LeaseCount> = BTreeMap::new();
         for lease in active() {
-            counts.entry(lease.host.clone()).or_default().active += 1;
+            counts.entry(host::normal_of(lease.host.as_deref())).or_default().active += 1;
         }
         for lease in &due {
-            counts.entry(lease.host.clone()).or_default().due += 1;
+            counts.entry(host::normal_of(lease.host.as_deref())).or_default().due += 1;
         }
         let self_preservation = heartbeats.self_preservation().at(now, &counts);
         heartbeats.brake(self_preservation.clone());

@@ -214,7 +214,7 @@ impl PublisherState {
             }
             if let Some(lease) = transition.lease() {
                 topics.push(Topic::Lease(lease.id.as_str().into()));
-                topics.extend(lease.host.as_deref().map(|host| Topic::Host(host.into())));
+                topics.extend(lease.host.as_deref().map(Topic::host));
             }
             // A change is filed once under a topic that it had before and has after.
             topics.sort_unstable();

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId};
+use crate::host;
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId, container_id};
 use crate::record::resource::is_short_id;
 use crate::record::{Facts, FindingKind, Record, finding_rules};
 
@@ -34,7 +35,7 @@ pub enum IndexKey {
     Mode(ExecutionMode),
     /// Rents from this provider.
     Provider(Provider),
-    /// Is on this host.
+    /// Is on this host, in normal form: see [`IndexKey::host`].
     Host(Box<str>),
     /// Left something behind on this host.
     LeftOn(Box<str>),
@@ -44,7 +45,7 @@ pub enum IndexKey {
     Claim(Box<str>),
     /// Holds this process.
     Pid(Pid),
-    /// Holds this container.
+    /// Holds this container, in normal form: see [`IndexKey::container`].
     Container(Box<str>),
     /// Rents this instance.
     Instance(Box<str>),
@@ -64,6 +65,23 @@ pub enum IndexKey {
     Observed,
     /// Holds a resource that was seen alive.
     Verified,
+}
+
+impl IndexKey {
+    /// On the host of this name.
+    pub fn host(name: &str) -> IndexKey {
+        IndexKey::Host(host::normal(name).into())
+    }
+
+    /// Left something behind on the host of this name.
+    pub fn left_on(name: &str) -> IndexKey {
+        IndexKey::LeftOn(host::normal(name).into())
+    }
+
+    /// Holds the container of this id or name.
+    pub fn container(id: &str) -> IndexKey {
+        IndexKey::Container(container_id::normal(id).into())
+    }
 }
 
 /// All indexes, in one ordered map.
@@ -92,6 +110,7 @@ impl Indexes {
 
     /// The records that hold a container of this id. Either id may be a prefix of the other.
     pub fn containers(&self, id: &str) -> Cow<'_, Records> {
+        let id = &*container_id::normal(id);
         let claimed = |id: &str| IndexKey::Container(id.into());
         let seen = |id: &str| IndexKey::SeenContainer(id.into());
         let mut all = self.get(&claimed(id)).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
@@ -155,11 +174,11 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
         (record.holdings.has_expiry(), IndexKey::Expiring),
     ];
     keys.extend(flags.into_iter().filter(|(has, _)| *has).map(|(_, key)| key));
-    keys.extend(plugin.host.as_deref().map(|host| IndexKey::Host(host.into())));
+    keys.extend(plugin.host.as_deref().map(IndexKey::host));
     keys.extend(plugin.lease_id.as_deref().map(|lease| IndexKey::Lease(lease.into())));
     keys.extend(record.holdings.leases().map(|lease| IndexKey::Claim(lease.as_str().into())));
     keys.extend(plugin.spawned_pids.iter().map(IndexKey::Pid));
-    keys.extend(plugin.container().map(|id| IndexKey::Container(id.into())));
+    keys.extend(plugin.container().map(IndexKey::container));
     if let Some(remote) = &plugin.remote_resource {
         keys.insert(IndexKey::Provider(remote.provider));
         keys.extend(remote.instance_id.as_deref().map(|id| IndexKey::Instance(id.into())));
@@ -167,7 +186,7 @@ fn keys_of(record: &Record) -> BTreeSet<IndexKey> {
         keys.extend(endpoints.into_iter().flatten().map(|place| IndexKey::Endpoint(place.as_str().into())));
     }
     for held in record.held() {
-        keys.extend(held.slot.host.clone().map(IndexKey::LeftOn));
+        keys.extend(held.slot.host.as_deref().map(IndexKey::left_on));
         keys.extend(finding_rules::shown(&held).map(IndexKey::Finding));
         keys.extend(finding_rules::open(&held).map(IndexKey::OpenFinding));
         keys.extend(held.facts.and_then(Facts::container_id).map(|id| IndexKey::SeenContainer(id.into())));

@@ -13,6 +13,7 @@
 //!
 //! | folder or file | idea |
 //! |---|---|
+//! | [`host`] | the names of hosts, and when two mean the same |
 //! | [`plugin`] | the vocabulary: strict JSON, names, plugins |
 //! | [`access`] | access control: roles, scopes, principals, tokens |
 //! | [`revision`], [`money`] | positions in the history; amounts in whole millionths of a dollar |
@@ -29,6 +30,7 @@ pub mod access;
 pub mod change;
 pub mod command;
 pub mod cost;
+pub mod host;
 pub mod index;
 pub mod lease;
 pub mod money;

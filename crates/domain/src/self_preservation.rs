@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::host;
+
 /// The maximum time that leases are held.
 pub const MAX_HOLD: SignedDuration = SignedDuration::from_mins(15);
 
@@ -20,7 +22,7 @@ pub struct LeaseCount {
     pub due: usize,
 }
 
-/// The hosts whose leases are held, and since when. Leases without a host count as one host.
+/// The hosts whose leases are held, by their names in normal form, and since when. Leases without a host count as one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelfPreservation(BTreeMap<Option<Box<str>>, Timestamp>);
 
@@ -38,7 +40,7 @@ impl SelfPreservation {
         if self.0.is_empty() {
             return None;
         }
-        let until = self.0.get(&host.map(Into::into))?.saturating_add(MAX_HOLD).unwrap_or(Timestamp::MAX);
+        let until = self.0.get(&host::normal_of(host))?.saturating_add(MAX_HOLD).unwrap_or(Timestamp::MAX);
         (until > now).then_some(until)
     }
 }

@@ -11,8 +11,8 @@ use crate::http::extract::path::{PidPath, PluginPath};
 use crate::http::extract::write::Write;
 use crate::http::problem::Problem;
 use domain::command::Command;
-use domain::plugin::read::{ObjectReader, nullable, string};
-use domain::plugin::{Invalid, Pids, RemoteResource};
+use domain::plugin::read::{ObjectReader, nullable};
+use domain::plugin::{Invalid, Pids, RemoteResource, container_id};
 use domain::record::PluginDocument;
 
 /// The field that [`pids_of`] takes.
@@ -28,7 +28,7 @@ pub(crate) fn pids_of(body: Value) -> Result<Pids, Invalid> {
 
 /// Reads the id of a container; `None` for no container.
 pub(crate) fn container_of(body: Value) -> Result<Option<String>, Invalid> {
-    only_field(body, CONTAINER_FIELD, nullable(string))
+    only_field(body, CONTAINER_FIELD, nullable(container_id::read))
 }
 
 /// Reads an object with one required field.

@@ -177,7 +177,7 @@ pub(crate) async fn release_resources(mut write: Write, JsonBody(body): JsonBody
 async fn release(write: &Write, plugin: &UniqueId, slot: Slot, dry_run: bool) -> Result<Option<Revision>, Problem> {
     let record = write.snapshot().state.plugin(plugin.as_str());
     let record = record.ok_or_else(|| Refusal::NotFound(plugin.clone()))?;
-    let slot = on_its_host(&record.plugin, slot);
+    let slot = record.named(slot);
     if !record.holds(&slot) {
         return Err(Refusal::NotHeld { id: plugin.clone(), slot }.into());
     }
@@ -186,12 +186,6 @@ async fn release(write: &Write, plugin: &UniqueId, slot: Slot, dry_run: bool) ->
     }
     let outcome = write.submit_one(Command::Release { id: plugin.clone(), slots: vec![slot] }).await?;
     Ok(outcome.record.map(|record| record.revision))
-}
-
-/// The slot of a resource whose host a client names. The plugin's present host needs no name.
-fn on_its_host(plugin: &domain::plugin::Plugin, slot: Slot) -> Slot {
-    let host = slot.host.filter(|host| plugin.host.as_deref() != Some(host));
-    Slot { host, ..slot }
 }
 
 /// Set until when a resource is meant to be held.
@@ -261,5 +255,5 @@ fn named_slot(write: &mut Write, plugin: &UniqueId, slot: Slot) -> Result<Slot, 
     let host = write.take_params(&names(HELD_ON))?.single("host")?.map(Into::into);
     let slot = Slot { host, ..slot };
     let record = write.snapshot().state.plugin(plugin.as_str());
-    Ok(record.map_or_else(|| slot.clone(), |record| on_its_host(&record.plugin, slot.clone())))
+    Ok(record.map_or_else(|| slot.clone(), |record| record.named(slot.clone())))
 }

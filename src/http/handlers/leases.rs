@@ -26,6 +26,7 @@ use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::{Api, Shared};
 use domain::command::{Command, Outcome, Refusal};
+use domain::host;
 use domain::index::IndexKey;
 use domain::lease::{DEFAULT_TTL, MAX_TTL, MIN_TTL, OnGone};
 use domain::plugin::read::{ObjectReader, integer, nullable, one_of, string};
@@ -200,7 +201,8 @@ pub(crate) async fn list_leases(
     };
     let leases = now.state.leases().range((from, Bound::Unbounded)).map(|(_, lease)| lease);
     let wanted = leases.filter(|lease| {
-        state.is_none_or(|state| lease.state == state) && host.is_none_or(|host| lease.host.as_deref() == Some(host))
+        state.is_none_or(|state| lease.state == state)
+            && host.is_none_or(|host| lease.host.as_deref().is_some_and(|of| host::is_same(of, host)))
     });
     let mut found: Vec<_> = wanted.take(limit.saturating_add(1)).collect();
     let more = found.len() > limit;

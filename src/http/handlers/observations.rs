@@ -16,7 +16,7 @@ use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
-use domain::plugin::{FreeJson, Invalid, UniqueId};
+use domain::plugin::{FreeJson, Invalid, UniqueId, container_id};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// The most observations in a report.
@@ -28,14 +28,15 @@ pub(crate) const MAX_DETAIL: usize = 1024;
 /// The longest id of a resource, in characters.
 pub(crate) const MAX_ID: usize = 4096;
 
-/// The largest identity, in bytes.
+/// The largest identity, and the largest parent, in bytes.
 const MAX_IDENTITY: usize = 4096;
 
 /// The fields of a report.
 pub(crate) const REPORT_FIELDS: &[&str] = &["by", "host", "at", "observations"];
 
 /// The fields of an observation.
-pub(crate) const OBSERVATION_FIELDS: &[&str] = &["kind", "plugin", "id", "state", "detail", "identity", "at"];
+pub(crate) const OBSERVATION_FIELDS: &[&str] =
+    &["kind", "plugin", "id", "state", "detail", "identity", "parent", "abandoned", "at"];
 
 /// The result of a report.
 #[derive(Serialize, ToSchema)]
@@ -143,17 +144,20 @@ pub(crate) fn sighting(
     let id = fields.required("id", |value, at| bounded(value, at, MAX_ID));
     let state = fields.required("state", one_of(ObservedState::NAMES, ObservedState::from_name));
     let detail = fields.optional("detail", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
-    let identity = fields.optional("identity", nullable(|value, at| identity(&value, at))).flatten();
+    let mut object = |field| fields.optional(field, nullable(|value, at| small_object(&value, at))).flatten();
+    let (identity, parent) = (object("identity"), object("parent"));
+    let abandoned = fields.optional("abandoned", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
     let at = fields.optional("at", time).unwrap_or(at);
     fields.finish()?;
     // `finish` has refused a document without these fields.
     let (Some(kind), Some(plugin), Some(id), Some(state)) = (kind, plugin, id, state) else {
         return Err(Invalid::at(pointer, "kind, plugin, id and state are required"));
     };
+    let id = if kind == ResourceKind::Container { container_id::normal(&id).into() } else { id };
     let key = ResourceKey { plugin: UniqueId::from_client(&plugin), kind, id, host: None };
     // An overflow means that the time is useless, so the observation counts as older than all others.
     let at = at.checked_add(skew).unwrap_or(Timestamp::MIN);
-    Ok(ReportedObservation { key, state, at: whole_micros(at), detail, identity })
+    Ok(ReportedObservation { key, state, at: whole_micros(at), detail, identity, parent, abandoned })
 }
 
 /// The store keeps microseconds.
@@ -169,15 +173,15 @@ fn bounded(value: Value, pointer: &str, most: usize) -> Result<Box<str>, Invalid
     Ok(text.into())
 }
 
-fn identity(value: &Value, pointer: &str) -> Result<FreeJson, Invalid> {
+fn small_object(value: &Value, pointer: &str) -> Result<FreeJson, Invalid> {
     if !value.is_object() {
         return Err(Invalid::at(pointer, format!("must be an object or null, not {}", kind_of(value))));
     }
-    let identity = FreeJson::from(value);
-    if identity.as_str().len() > MAX_IDENTITY {
+    let object = FreeJson::from(value);
+    if object.as_str().len() > MAX_IDENTITY {
         return Err(Invalid::at(pointer, format!("must not be larger than {MAX_IDENTITY} bytes")));
     }
-    Ok(identity)
+    Ok(object)
 }
 
 fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {

@@ -66,6 +66,7 @@ pub(crate) async fn list_plugins(
 ) -> Result<Response, Problem> {
     let view = ReadOptions::take(&mut params)?;
     let mut list = PluginList::read(params, &now.store)?;
+    list.query = list.query.with_names_of(api.registry.own_host());
     let seen = view.of(&api, now.0, &list.query).await?;
     let snapshot = Arc::clone(&seen.snapshot);
     let lines = prefers(&headers, &[JSON, NDJSON], NDJSON);

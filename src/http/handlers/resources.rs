@@ -17,6 +17,7 @@ use crate::http::query::params::Params;
 use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::state::{LONG_SCAN, Shared};
+use crate::liveness::next_step::ProbedHosts;
 use domain::command::Precondition;
 use domain::query::{Resource, ResourceQuery, resources};
 use domain::{Revision, Snapshot};
@@ -53,13 +54,18 @@ pub(crate) async fn list_resources(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let view = ReadOptions::take(&mut params)?;
-    let ResourceList { query, list } = ResourceList::read(params, &now.store)?;
+    let ResourceList { mut query, list } = ResourceList::read(params, &now.store)?;
+    query.host = query.host.map(|names| names.with_names_of(api.registry.own_host()));
     let seen = view.of(&api, now.0, &query).await?;
     let snapshot = &seen.snapshot;
     let mut page = page_of(snapshot, query).await?;
     if seen.is_present() {
         api.registry.freshen(&mut page.items);
     }
+    // The next step is always of today.
+    let agents = api.registry.heartbeats().hosts(api.registry.clock().now());
+    let (own, sight) = (api.registry.own_host(), api.sight.points());
+    ProbedHosts { own, sight: &sight, agents: &agents }.advise(&mut page.items);
     let next = page.next.map(|next| Cursor::write(&snapshot.store, &list, (next.unique_id.to_string(), next.row)));
     let link = next.as_ref().and_then(|next| json::next_page(uri.query(), next));
     let body = ResourcePage { items: page.items, next_cursor: next, revision: snapshot.state.revision() };

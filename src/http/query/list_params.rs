@@ -11,6 +11,7 @@ use super::params::{Params, bad};
 use crate::http::problem::Problem;
 use crate::http::query::parameter::{Parameter, Values};
 use domain::change::ChangeKind;
+use domain::host::HostNames;
 use domain::plugin::read::unknown_name;
 use domain::plugin::{ExecutionMode, Pid, Provider, StatusClass};
 use domain::query::resources::RowPosition;
@@ -266,7 +267,7 @@ impl ResourceList {
                 .single("kind")?
                 .map(|name| named("kind", name, ResourceKind::NAMES, ResourceKind::from_name))
                 .transpose()?,
-            host: text("host")?,
+            host: params.single("host")?.map(|host| HostNames::of([host])),
             pid: params.single("pid")?.map(pid_of).transpose()?,
             container_id: text("container_id")?,
             instance_id: text("instance_id")?,

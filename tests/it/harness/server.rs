@@ -18,6 +18,7 @@ use plugin_registry::clock::{Clock, SystemClock};
 use plugin_registry::http::middleware::host_check::AllowedHosts;
 use plugin_registry::http::middleware::load_shedding::LoadShedder;
 use plugin_registry::http::state::{Access, Api, Limits};
+use plugin_registry::liveness::visibility::Visibility;
 use plugin_registry::registry::budget_monitor::BudgetMonitor;
 use plugin_registry::registry::{Registry, budget_monitor};
 use plugin_registry::server::settings::ServerSettings;
@@ -37,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) tokens: Tokens,
     /// Its webhooks, for tests that wait for them.
     pub(crate) webhooks: Deliveries,
+    /// What it sees of its host, for tests that look around.
+    pub(crate) sight: Visibility,
     budgets: BudgetMonitor,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -103,6 +106,7 @@ impl Setup {
         let access = Access { tokens: tokens.clone(), names: self.names };
         let (limits, gate) = (self.limits, Arc::new(self.gate));
         let api = Api { limits, access, gate, ..Api::new(registry.clone(), webhooks.clone()) };
+        let sight = api.sight.clone();
         let (stop, stopped) = oneshot::channel();
         // A dropped sender also stops the server, so a failed test leaves no server behind.
         let shutdown = async { drop(stopped.await) };
@@ -110,7 +114,7 @@ impl Setup {
             Some(tls) => tokio::spawn(server::run_tls(listener, api, self.settings, tls, shutdown)),
             None => tokio::spawn(server::run(listener, api, self.settings, shutdown)),
         };
-        Server { address, registry, tokens, webhooks, budgets, stop, task, folder: None, _store: None }
+        Server { address, registry, tokens, webhooks, sight, budgets, stop, task, folder: None, _store: None }
     }
 }
 

@@ -180,8 +180,15 @@ impl World {
                     id: pid.to_string().into(),
                     host: None,
                 };
-                let look =
-                    ReportedObservation { key, state: *state, at: self.clock.now(), detail: None, identity: None };
+                let look = ReportedObservation {
+                    key,
+                    state: *state,
+                    at: self.clock.now(),
+                    detail: None,
+                    identity: None,
+                    parent: None,
+                    abandoned: None,
+                };
                 let seen = self.registry.observe("agent", Some("h"), vec![look]).await.unwrap();
                 if seen.accepted == 1 {
                     self.seen.entry(*pid).or_default().push(*state);

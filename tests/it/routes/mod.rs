@@ -11,6 +11,7 @@ mod events;
 mod findings;
 mod health;
 mod holdings;
+mod hosts;
 mod idempotency;
 mod leases;
 mod log_level;

@@ -187,3 +187,92 @@ async fn observations_survive_a_restart() {
     assert_eq!(passage.client.get("/plugins/c_a").answers(200).await.json(), before);
     assert_eq!(passage.row("pid=7").await["observed"]["state"], "gone");
 }
+
+/// A process of an application without a lease, as an agent reports it.
+fn child(pid: u32, parent: u32, abandoned: Option<&str>) -> Value {
+    let mut seen = process("c_a", pid, "alive");
+    seen["parent"] = json!({"pid": parent, "start_ticks": 9, "command": "python app.py"});
+    seen["abandoned"] = json!(abandoned);
+    seen
+}
+
+#[tokio::test]
+async fn the_parent_at_first_sight_is_kept_and_its_end_is_news() {
+    const EVIDENCE: &str = "its parent 4711 `python app.py` has ended; it was handed to process 1 `systemd`";
+    let mut passage = with_one().await;
+    passage.report("h", json!([child(7, 4711, None)])).await;
+    passage.pass(5).await;
+    passage.report("h", json!([child(7, 1, None)])).await;
+    let row = passage.row("pid=7").await;
+    assert_eq!((&row["observed"]["parent"]["pid"], &row["observed"]["abandoned"]), (&json!(4711), &Value::Null));
+    assert_eq!(passage.kinds().await.len(), 2, "the first parent stays");
+    passage.pass(60).await;
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "its parent runs");
+    let at = passage.now();
+    passage.report("h", json!([child(7, 1, Some(EVIDENCE))])).await;
+    passage.pass(9).await;
+    let row = passage.row("pid=7").await;
+    assert_eq!(row["observed"]["abandoned"], json!({"since": at.to_string(), "evidence": EVIDENCE}));
+    assert_eq!(row["finding"], Value::Null, "a finding takes ten seconds");
+    passage.pass(2).await;
+    let row = passage.row("finding=orphan").await;
+    assert!(text(&row["evidence"]["text"]).contains(EVIDENCE), "{row}");
+    assert_eq!((&row["id"], &row["lease"]), (&json!("7"), &Value::Null));
+    // The same again is no news.
+    let kinds = passage.kinds().await;
+    passage.report("h", json!([child(7, 1, Some(EVIDENCE))])).await;
+    assert_eq!(passage.kinds().await, kinds);
+    // A mistake of the agent.
+    passage.report("h", json!([child(7, 1, None)])).await;
+    passage.settle().await;
+    let row = passage.row("pid=7").await;
+    assert_eq!((&row["finding"], &row["observed"]["abandoned"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn an_abandoned_process_with_a_lease_is_judged_by_its_lease() {
+    let mut passage = SimulatedServer::start().await;
+    let lease = passage.lease("app", Some("h"), 3600).await;
+    passage.client.register(&holding("a", "h", &[7], Some(&lease))).await;
+    for _ in 0..3 {
+        passage.report("h", json!([child(7, 4711, Some("its parent has ended"))])).await;
+        passage.pass(20).await;
+    }
+    assert_eq!(passage.row("pid=7").await["finding"], Value::Null, "its application renews its lease");
+}
+
+#[tokio::test]
+async fn an_orphan_by_parentage_stays_one_over_a_restart() {
+    let store = Durable::fresh();
+    let clock = new_clock();
+    let mut passage = SimulatedServer::at(&store, &clock, OnGone::Mark).await;
+    passage.client.register(&holding("a", "h", &[7], None)).await;
+    for _ in 0..2 {
+        passage.report("h", json!([child(7, 4711, Some("its parent has ended"))])).await;
+        passage.pass(6).await;
+    }
+    let before = passage.row("finding=orphan").await;
+    passage.server.stop().await;
+    let mut passage = SimulatedServer::at(&store, &clock, OnGone::Mark).await;
+    passage.pass(5).await;
+    let after = passage.row("finding=orphan").await;
+    assert_eq!(after["observed"]["parent"], before["observed"]["parent"]);
+    assert_eq!(after["observed"]["abandoned"], before["observed"]["abandoned"]);
+}
+
+#[tokio::test]
+async fn a_parent_that_is_no_object_or_too_large_is_refused() {
+    let passage = with_one().await;
+    for (field, value) in [
+        ("parent", json!([1])),
+        ("parent", json!({"command": "x".repeat(4096)})),
+        ("abandoned", json!("x".repeat(1025))),
+        ("abandoned", json!(true)),
+    ] {
+        let mut seen = process("c_a", 7, "alive");
+        seen[field] = value;
+        let body = json!({"by": "agent@h", "host": "h", "observations": [seen]});
+        let problem = passage.client.post("/observations", &body).refused(422).await;
+        assert_eq!(problem.pointers(), [format!("/observations/0/{field}")]);
+    }
+}

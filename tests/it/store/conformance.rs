@@ -141,6 +141,8 @@ fn observed_and_found(machine: &mut Machine) {
         at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
         detail: (state == ObservedState::Gone).then(|| "exit code 137".into()),
         identity: Some(FreeJson::from(&json!({"start_ticks": pid, "boot_id": "b"}))),
+        parent: None,
+        abandoned: None,
         last_alive: None,
     };
     let observe = |sightings: Vec<ProbeResult>| Command::Observe { id: trainer.clone(), by: "agent".into(), sightings };

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::host;
 use crate::plugin::read::{ObjectReader, kind_of, pointer_push, string};
 use crate::plugin::{Invalid, Labels, Name, Plugin};
 
@@ -62,7 +63,7 @@ impl Scope {
 
     /// Returns true if and only if the scope may contain plugins on this host.
     pub fn contains_host(&self, host: Option<&str>) -> bool {
-        self.hosts.is_empty() || host.is_some_and(|host| self.hosts.iter().any(|one| **one == *host))
+        self.hosts.is_empty() || host.is_some_and(|host| self.hosts.iter().any(|one| host::is_same(one, host)))
     }
 
     fn contains_labels(&self, labels: &Labels) -> bool {

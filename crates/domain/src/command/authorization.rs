@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::request::Command;
 use crate::access::{Permission, Principal, Role};
 use crate::change::Event;
+use crate::host;
 use crate::lease::{Lease, LeaseState};
 use crate::plugin::{Plugin, UniqueId};
 use crate::state::State;
@@ -77,7 +78,8 @@ impl Right<'_> {
             Right::ByScope(principal) if is_in_scope(principal, after) => Ok(()),
             Right::ByScope(principal) => Err(Refusal::Forbidden(outside(principal, "the changed plugin"))),
             Right::ByLease(principal, state, before) => {
-                let stays = before.host == after.host && before.labels == after.labels;
+                let stays = host::normal_of(before.host.as_deref()) == host::normal_of(after.host.as_deref())
+                    && before.labels == after.labels;
                 if stays && (carries_own_lease(principal, state, after) || is_in_scope(principal, after)) {
                     return Ok(());
                 }

@@ -10,7 +10,9 @@ use super::request::{BasedOn, ProbeResult};
 use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct};
 use crate::plugin::{FreeJson, Plugin, UniqueId};
 use crate::record::observation::ObservationChange;
-use crate::record::{Facts, FindingChange, Holding, Naming, Observation, ObservedState, Record, ResourceRef, Slot};
+use crate::record::{
+    Abandoned, Facts, FindingChange, Holding, Naming, Observation, ObservedState, Record, ResourceRef, Slot,
+};
 use crate::state::State;
 
 fn nothing(id: &UniqueId) -> Decision {
@@ -45,9 +47,17 @@ pub(crate) fn observe(state: &State, id: &UniqueId, by: &str, looks: &[ProbeResu
 pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Observation> {
     let known = record.holdings.get(&look.slot).and_then(|facts| facts.observation.as_ref());
     let state = read(known, look);
+    let abandoned = abandoned(known, look, state);
     match known {
         Some(known) if look.at < known.since => None,
-        Some(known) if known.state == state && (known.identity.is_some() || look.identity.is_none()) => None,
+        Some(known)
+            if known.state == state
+                && known.abandoned == abandoned
+                && (known.identity.is_some() || look.identity.is_none())
+                && (known.parent.is_some() || look.parent.is_none()) =>
+        {
+            None
+        }
         known => Some(Observation {
             state,
             since: known.filter(|known| known.state == state).map_or(look.at, |known| known.since),
@@ -56,7 +66,23 @@ pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Obser
             // The first probe sets the identity; later probes never change it.
             identity: known.and_then(|known| known.identity.clone()).or_else(|| look.identity.clone()),
             last_alive: last_alive(known, look).filter(|_| state != ObservedState::Alive),
+            // As the identity.
+            parent: known.and_then(|known| known.parent.clone()).or_else(|| look.parent.clone()),
+            abandoned,
         }),
+    }
+}
+
+/// Whether no process looks after a process, after a probe result. Only a probe that sees the process alive can tell.
+fn abandoned(known: Option<&Observation>, look: &ProbeResult, state: ObservedState) -> Option<Abandoned> {
+    let before = known.and_then(|known| known.abandoned.clone());
+    match state {
+        ObservedState::Alive => {
+            let evidence = look.abandoned.clone()?;
+            Some(before.unwrap_or(Abandoned { since: look.at, evidence }))
+        }
+        ObservedState::Unknown | ObservedState::Unreachable => before,
+        ObservedState::Gone | ObservedState::Reused => None,
     }
 }
 

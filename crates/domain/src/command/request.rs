@@ -148,6 +148,10 @@ pub struct ProbeResult {
     pub detail: Option<Box<str>>,
     /// The identity, which distinguishes this resource from a later one of the same name.
     pub identity: Option<FreeJson>,
+    /// The parent of a process when the probe first saw the process.
+    pub parent: Option<FreeJson>,
+    /// Why no process looks after this one, in words.
+    pub abandoned: Option<Box<str>>,
     /// The last time before this probe at which the resource was seen alive, if known.
     pub last_alive: Option<Timestamp>,
 }

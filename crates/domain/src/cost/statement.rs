@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::version::{Rented, Window, rented};
+use crate::host;
 use crate::money::{MicroUsd, Rate, Spend};
 use crate::plugin::PluginKey;
 use crate::record::Record;
@@ -54,7 +55,7 @@ impl GroupBy {
             GroupBy::Provider => Some(remote.provider.as_str().to_owned()),
             GroupBy::GpuType => remote.gpu_type.clone(),
             GroupBy::StatusClass => Some(remote.status_class().as_str().to_owned()),
-            GroupBy::Host => plugin.host.clone(),
+            GroupBy::Host => host::normal_of(plugin.host.as_deref()).map(Into::into),
             GroupBy::Label(key) => plugin.labels.get(key).map(str::to_owned),
         }
     }

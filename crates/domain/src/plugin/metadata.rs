@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::container_id;
 use super::execution_mode::ExecutionMode;
 use super::identity::{Name, PluginKey, UniqueId};
 use super::json::FreeJson;
@@ -96,9 +97,9 @@ impl Plugin {
         self.key().unique_id()
     }
 
-    /// The container id; `None` if it is empty.
+    /// The container id as the client sent it; `None` if it names no container.
     pub fn container(&self) -> Option<&str> {
-        self.container_id.as_deref().filter(|id| !id.is_empty())
+        self.container_id.as_deref().filter(|id| !container_id::without_prefix(id).is_empty())
     }
 
     /// Returns true if and only if the plugin holds a process, a container or a running remote resource.

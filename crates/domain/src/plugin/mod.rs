@@ -9,12 +9,14 @@
 //! | [`read`] | reading a JSON object field by field; every mistake has its JSON Pointer |
 //! | [`identity`] | [`Name`], [`PluginKey`], [`UniqueId`] |
 //! | [`execution_mode`], [`remote`], [`remote_status`], [`pids`], [`labels`] | the parts of a plugin |
+//! | [`container_id`] | the forms in which applications write the id of a container |
 //! | [`metadata`] | [`Plugin`]: the whole, with derived properties |
 //! | [`registration`] | [`Registration`]: the document that a client sends |
 //! | [`schema`] | JSON Schema: checking schemas and configurations |
 //! | [`secrets`] | the secret values of a configuration |
 //! | [`merge_patch`] | RFC 7396 |
 
+pub mod container_id;
 pub mod execution_mode;
 pub mod identity;
 pub mod json;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::container_id;
 use super::execution_mode::ExecutionMode;
 use super::identity::{Name, PluginKey};
 use super::json::FreeJson;
@@ -58,7 +59,8 @@ pub struct Registration {
     /// The process ids of its child processes: a set. Runtime field: kept if absent.
     #[schema(nullable = false, value_type = Option<Vec<u32>>)]
     pub spawned_pids: Option<Pids>,
-    /// The id of its container; null for none. Runtime field: kept if absent.
+    /// The id or name of its container, without white space, such as `4c01db0b339c`, `web`, or
+    /// `docker://4c01db0b339c`; null for none. Runtime field: kept if absent.
     #[schema(nullable, value_type = Option<String>)]
     pub container_id: Option<Option<String>>,
     /// Its remote resource; null for none. Runtime field: kept if absent.
@@ -114,7 +116,8 @@ impl Registration {
         let config_schema = fields.required("config_schema", free_object);
         let mut text = |field| fields.optional(field, nullable(string));
         let (description, version, conda_env_name) = (text("description"), text("version"), text("conda_env_name"));
-        let (container_id, host, lease_id) = (text("container_id"), text("host"), text("lease_id"));
+        let (host, lease_id) = (text("host"), text("lease_id"));
+        let container_id = fields.optional("container_id", nullable(container_id::read));
         let execution_mode = fields.optional("execution_mode", one_of(ExecutionMode::NAMES, ExecutionMode::from_name));
         let mut flag = |field| fields.optional(field, boolean);
         let is_configured = flag("is_configured");

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, StatusClass, UniqueId};
+use crate::host::{self, HostNames};
+use crate::plugin::{ExecutionMode, Name, Pid, Plugin, Provider, StatusClass, UniqueId, container_id};
 use crate::record::{FindingKind, Record, finding_rules};
 
 /// One filter. If it has several values, one match is enough.
@@ -56,6 +57,18 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// This filter; a filter by host then takes all names of the host `own` for one of them.
+    #[must_use]
+    pub fn with_names_of(self, own: &HostNames) -> Filter {
+        match self {
+            Filter::Host(hosts) => {
+                let names = HostNames::of(hosts.iter().map(String::as_str)).with_names_of(own);
+                Filter::Host(names.iter().map(str::to_owned).collect())
+            }
+            other => other,
+        }
+    }
+
     /// Returns true if and only if the filter accepts `record`.
     pub fn accepts(&self, record: &Record) -> bool {
         let plugin: &Plugin = &record.plugin;
@@ -74,11 +87,16 @@ impl Filter {
             Filter::StatusClass(classes) => remote.is_some_and(|remote| classes.contains(&remote.status_class())),
             Filter::Status(statuses) => among(statuses, remote.map(|remote| remote.status.as_str())),
             Filter::GpuType(types) => among(types, remote.and_then(|remote| remote.gpu_type.as_deref())),
-            Filter::Host(hosts) => among(hosts, plugin.host.as_deref()),
+            Filter::Host(hosts) => {
+                plugin.host.as_deref().is_some_and(|host| hosts.iter().any(|wanted| host::is_same(wanted, host)))
+            }
             Filter::Lease(leases) => among(leases, plugin.lease_id.as_deref()),
             Filter::Label { key, values } => among(values, plugin.labels.get(key)),
             Filter::Pid(pids) => pids.iter().any(|pid| plugin.spawned_pids.contains(*pid)),
-            Filter::Container(ids) => among(ids, plugin.container()),
+            Filter::Container(ids) => plugin
+                .container()
+                .map(container_id::normal)
+                .is_some_and(|container| ids.iter().any(|wanted| container_id::normal(wanted) == container)),
             Filter::Text(parts) => mentions(plugin, &record.unique_id, parts),
             Filter::UpdatedSince(time) => record.updated_at >= *time,
             Filter::Finding(kinds) => finding_rules::open_of(record).any(|kind| kinds.contains(&kind)),

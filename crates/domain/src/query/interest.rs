@@ -46,8 +46,10 @@ impl Interest for ListQuery {
 impl Interest for ResourceQuery {
     fn topic(&self) -> Topic {
         // A look-up also finds plugins without a host, because they may be on the requested one.
-        let host = self.host.as_deref().filter(|_| !self.is_look_up());
-        host.map_or(Topic::Everything, |host| Topic::Host(host.into()))
+        match self.host.as_ref().map(|names| names.iter().collect::<Vec<_>>()).as_deref() {
+            Some([name]) if !self.is_look_up() => Topic::host(name),
+            _ => Topic::Everything,
+        }
     }
 
     fn is_affected_by(&self, transition: &Transition) -> bool {
@@ -120,7 +122,10 @@ impl Filter {
                 [provider] => Some(Topic::Provider(*provider)),
                 _ => None,
             },
-            Filter::Host(hosts) => only(hosts).map(Topic::Host),
+            Filter::Host(hosts) => match hosts.as_slice() {
+                [host] => Some(Topic::host(host)),
+                _ => None,
+            },
             Filter::Lease(leases) => only(leases).map(Topic::Lease),
             Filter::Label { key, values } => only(values).map(|value| Topic::Label(key.as_str().into(), value)),
             _ => None,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::sort::{Position, Sort, SortField};
+use crate::host::HostNames;
 use crate::index::{IndexKey, Records};
 use crate::record::Record;
 use crate::state::State;
@@ -25,6 +26,15 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// The position after which the items start.
     pub after: Option<Position>,
+}
+
+impl ListQuery {
+    /// This query; a filter by host then takes all names of the host `own` for one of them.
+    #[must_use]
+    pub fn with_names_of(self, own: &HostNames) -> ListQuery {
+        let filters = self.filters.into_iter().map(|filter| filter.with_names_of(own)).collect();
+        ListQuery { filters, ..self }
+    }
 }
 
 /// A page of a list.
@@ -159,11 +169,11 @@ impl Filter {
             Filter::Category(names) => names.iter().cloned().map(IndexKey::Category).collect(),
             Filter::ExecutionMode(modes) => modes.iter().copied().map(IndexKey::Mode).collect(),
             Filter::Provider(providers) => providers.iter().copied().map(IndexKey::Provider).collect(),
-            Filter::Host(hosts) => hosts.iter().map(|host| IndexKey::Host(host.as_str().into())).collect(),
+            Filter::Host(hosts) => hosts.iter().map(|host| IndexKey::host(host)).collect(),
             Filter::Lease(leases) => leases.iter().map(|lease| IndexKey::Lease(lease.as_str().into())).collect(),
             // A plugin may hold several of the requested processes, and must be listed once.
             Filter::Pid(pids) if pids.len() == 1 => pids.iter().copied().map(IndexKey::Pid).collect(),
-            Filter::Container(ids) => ids.iter().map(|id| IndexKey::Container(id.as_str().into())).collect(),
+            Filter::Container(ids) => ids.iter().map(|id| IndexKey::container(id)).collect(),
             Filter::Verified(true) => vec![IndexKey::Verified],
             // The same holds for findings.
             Filter::Finding(kinds) if kinds.len() == 1 => kinds.iter().copied().map(IndexKey::OpenFinding).collect(),

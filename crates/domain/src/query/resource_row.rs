@@ -9,8 +9,8 @@ use crate::money::MicroUsd;
 use crate::plugin::{FreeJson, UniqueId};
 use crate::record::next_step::{NextRequest, NextStep, next_step};
 use crate::record::{
-    Acknowledgement, ClaimState, FindingKind, Holder, Holding, Observation, ObservedState, Origin, Record, ResourceKey,
-    ResourceKind, finding_rules,
+    Abandoned, Acknowledgement, ClaimState, FindingKind, Holder, Holding, Observation, ObservedState, Origin, Record,
+    ResourceKey, ResourceKind, finding_rules,
 };
 use crate::state::State;
 use crate::wire_names;
@@ -139,6 +139,13 @@ pub struct ObservedRow {
     /// The identity at the first observation. It distinguishes the resource from a later one of the same name.
     #[schema(value_type = Option<Object>, required)]
     pub identity: Option<FreeJson>,
+    /// The parent of a process at its first observation: process id, start time, command and ancestors. Null for other
+    /// resources, and if no probe could see the parent.
+    #[schema(value_type = Option<Object>, required)]
+    pub parent: Option<FreeJson>,
+    /// Evidence that the parent of a process has ended; null if it has not, and if no probe can tell.
+    #[schema(required)]
+    pub abandoned: Option<Abandoned>,
 }
 
 /// The lease that a plugin names.
@@ -259,6 +266,8 @@ impl ObservedRow {
             by: seen.by.to_string(),
             detail: seen.detail.as_deref().map(str::to_owned),
             identity: seen.identity.clone(),
+            parent: seen.parent.clone(),
+            abandoned: seen.abandoned.clone(),
         }
     }
 }

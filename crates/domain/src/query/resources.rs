@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
+use crate::host::HostNames;
 use crate::index::{IndexKey, Records};
-use crate::plugin::{Pid, RemoteResource, UniqueId};
+use crate::plugin::{Pid, RemoteResource, UniqueId, container_id};
 use crate::record::resource::is_short_id;
 use crate::record::{
     ClaimState, Facts, FindingKind, Holding, ObservedState, Record, ResourceKind, ResourceRef, finding_rules,
@@ -19,8 +20,8 @@ use crate::state::State;
 pub struct ResourceQuery {
     /// Of this kind.
     pub kind: Option<ResourceKind>,
-    /// On this host.
-    pub host: Option<String>,
+    /// On the host of these names.
+    pub host: Option<HostNames>,
     /// This process.
     pub pid: Option<Pid>,
     /// This container.
@@ -136,9 +137,9 @@ impl ResourceQuery {
         if let Some(lease) = &self.lease_id {
             return having(IndexKey::Claim(lease.as_str().into()));
         }
-        if let Some(host) = &self.host {
-            let on = having(IndexKey::Host(host.as_str().into()));
-            return both(on, having(IndexKey::LeftOn(host.as_str().into())));
+        if let Some(names) = &self.host {
+            let keys = names.iter().flat_map(|name| [IndexKey::host(name), IndexKey::left_on(name)]);
+            return keys.map(having).reduce(both).unwrap_or_else(|| Cow::Owned(Records::default()));
         }
         if self.billable == Some(true) {
             return having(IndexKey::Billable);
@@ -186,7 +187,7 @@ impl ResourceQuery {
             return None;
         }
         let doubt = match (&self.host, held.host) {
-            (Some(wanted), Some(host)) if wanted == host => false,
+            (Some(wanted), Some(host)) if wanted.contains(host) => false,
             (None, _) => false,
             // A plugin without a host may be on the requested one.
             (Some(_), None) if self.is_look_up() && held.slot.kind != ResourceKind::Remote => true,
@@ -231,6 +232,7 @@ fn both<'a>(one: Cow<'a, Records>, other: Cow<'a, Records>) -> Cow<'a, Records> 
 
 /// Whether two ids name one container: one may be a prefix of the other, if it is long enough.
 fn is_same_container(one: &str, other: &str) -> bool {
+    let (one, other) = (&*container_id::normal(one), &*container_id::normal(other));
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     short == long || (is_short_id(short) && long.starts_with(short))
 }

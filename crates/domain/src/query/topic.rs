@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::host;
 use crate::plugin::{ExecutionMode, Name, Provider, UniqueId};
 use crate::record::Record;
 
@@ -22,7 +23,7 @@ pub enum Topic {
     Mode(ExecutionMode),
     /// Of plugins whose remote resource is from this provider.
     Provider(Provider),
-    /// Of plugins on this host, or that left something behind there.
+    /// Of plugins on this host, or that left something behind there, in normal form: see [`Topic::host`].
     Host(Box<str>),
     /// Of plugins that name this lease.
     Lease(Box<str>),
@@ -31,6 +32,11 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Of plugins on the host of this name.
+    pub fn host(name: &str) -> Topic {
+        Topic::Host(host::normal(name).into())
+    }
+
     /// The topics of a record.
     pub fn of(record: &Record) -> Vec<Topic> {
         let plugin = &record.plugin;
@@ -42,9 +48,9 @@ impl Topic {
         topics.extend(plugin.has_active_resources().then_some(Topic::Active));
         topics.extend(record.is_billable().then_some(Topic::Billable));
         topics.extend(plugin.remote_resource.as_ref().map(|remote| Topic::Provider(remote.provider)));
-        topics.extend(plugin.host.as_deref().map(|host| Topic::Host(host.into())));
-        let left_on: BTreeSet<_> = record.holdings.left().filter_map(|(slot, _)| slot.host.clone()).collect();
-        topics.extend(left_on.into_iter().map(Topic::Host));
+        topics.extend(plugin.host.as_deref().map(Topic::host));
+        let left_on: BTreeSet<_> = record.holdings.left().filter_map(|(slot, _)| slot.host.as_deref()).collect();
+        topics.extend(left_on.into_iter().map(Topic::host));
         topics.extend(plugin.lease_id.as_deref().map(|lease| Topic::Lease(lease.into())));
         topics.extend(plugin.labels.iter().map(|(key, value)| Topic::Label(key.into(), value.into())));
         topics

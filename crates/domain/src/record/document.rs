@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use super::holdings::{Holding, Holdings};
 use super::observed_document::ObservedDocument;
 use super::resource::{ResourceKind, Slot};
-use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, StatusClass, UniqueId};
+use crate::host;
+use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, StatusClass, UniqueId, container_id};
 use crate::revision::Revision;
 
 /// A plugin with its registry data.
@@ -80,6 +81,21 @@ impl Record {
         is_left || (slot.host.is_none() && is_named(&self.plugin, slot))
     }
 
+    /// The slot that a client means who names the host of a resource. The plugin's present host needs no name.
+    #[must_use]
+    pub fn named(&self, slot: Slot) -> Slot {
+        let Some(wanted) = slot.host.as_deref() else { return slot };
+        let is_present = self.plugin.host.as_deref().is_some_and(|own| host::is_same(own, wanted));
+        let left = self.holdings.left().map(|(left, _)| left);
+        let mut there = left.filter(|left| (left.kind, &left.id) == (slot.kind, &slot.id));
+        let left = there.find(|left| left.host.as_deref().is_some_and(|host| host::is_same(host, wanted)));
+        match left {
+            _ if is_present => Slot { host: None, ..slot },
+            Some(left) => left.clone(),
+            None => slot,
+        }
+    }
+
     /// Returns true if and only if the plugin holds anything, in any state.
     pub fn holds_anything(&self) -> bool {
         self.plugin.holds_anything() || self.holdings.left().next().is_some()
@@ -110,7 +126,9 @@ fn is_named(plugin: &Plugin, slot: &Slot) -> bool {
             let pid = slot.id.parse::<Pid>().ok().filter(|pid| *slot.id == *pid.to_string());
             pid.is_some_and(|pid| plugin.spawned_pids.contains(pid))
         }
-        ResourceKind::Container => plugin.container() == Some(&slot.id),
+        ResourceKind::Container => {
+            plugin.container().is_some_and(|id| container_id::normal(id) == container_id::normal(&slot.id))
+        }
         ResourceKind::Remote => {
             plugin.remote_resource.as_ref().is_some_and(|remote| remote.id().unwrap_or_default() == &*slot.id)
         }

@@ -84,7 +84,7 @@ impl Case<'_> {
     /// The resource was not seen to have ended.
     fn standing(&self, seen: Option<&Observation>, now: Timestamp) -> Judgement {
         let alive = seen.is_some_and(|seen| seen.state == ObservedState::Alive);
-        if let Some(since) = self.orphaned_since().filter(|_| alive || self.held.may_run()) {
+        if let Some(since) = self.orphaned_since(alive).filter(|_| alive || self.held.may_run()) {
             if alive && self.looks.sightings < SIGHTINGS && !self.stands(FindingKind::Orphan) {
                 return Judgement::Wait(None);
             }
@@ -101,12 +101,19 @@ impl Case<'_> {
     }
 
     /// Since when nothing that is known to live has held the resource.
-    fn orphaned_since(&self) -> Option<Timestamp> {
+    fn orphaned_since(&self, alive: bool) -> Option<Timestamp> {
         let lost = match self.holder {
             Holder::Lease(lease, _) if lease.state == LeaseState::Lost => Some(lease.since),
-            Holder::None | Holder::Unknown | Holder::Lease(..) => None,
+            Holder::None => self.abandoned_since(alive),
+            Holder::Unknown | Holder::Lease(..) => None,
         };
         [lost, self.held.left().map(|left| left.at)].into_iter().flatten().min()
+    }
+
+    /// Since when no process looks after a process without a lease. A probe that cannot see the process ends no finding.
+    fn abandoned_since(&self, alive: bool) -> Option<Timestamp> {
+        let abandoned = self.held.observation()?.abandoned.as_ref();
+        abandoned.filter(|_| alive || self.stands(FindingKind::Orphan)).map(|abandoned| abandoned.since)
     }
 
     fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Judgement {
@@ -168,8 +175,10 @@ impl Case<'_> {
                 format!("its holder {holder}{host} has been {state} since {}{last}", lease.since)
             }
         };
+        let abandoned = self.held.observation().and_then(|seen| seen.abandoned.as_ref());
+        let abandoned = abandoned.map(|why| format!("; {}, first seen so at {}", why.evidence, why.since));
         let expiry = self.held.claim.expiry.map(|expiry| format!("; it is meant to be held until {}", expiry.at));
-        format!("{claim}; {seen}; {holder}{}", expiry.unwrap_or_default())
+        format!("{claim}; {seen}; {holder}{}{}", abandoned.unwrap_or_default(), expiry.unwrap_or_default())
     }
 }
 
@@ -202,6 +211,7 @@ mod tests {
     use crate::lease::{Lease, LeaseId, LeaseTerms};
     use crate::plugin::Registration;
     use crate::record::holdings::{Fact, Holdings};
+    use crate::record::observation::Abandoned;
     use crate::revision::Revision;
 
     /// Seconds since the lease was granted.
@@ -210,7 +220,17 @@ mod tests {
     }
 
     fn observation(state: ObservedState, since: i64) -> Observation {
-        Observation { state, since: at(since), by: "agent".into(), detail: None, identity: None, last_alive: None }
+        let by = "agent".into();
+        Observation {
+            state,
+            since: at(since),
+            by,
+            detail: None,
+            identity: None,
+            last_alive: None,
+            parent: None,
+            abandoned: None,
+        }
     }
 
     fn record(status: &str) -> Record {
@@ -255,6 +275,61 @@ mod tests {
             }
             Judgement::Nothing | Judgement::Ended => Ok(None),
             Judgement::Wait(_) => Err(NotYet),
+        }
+    }
+
+    /// The finding at second 100 of a process without a lease, that was handed to another process at second `since`.
+    fn of_abandoned(
+        state: ObservedState,
+        since: Option<i64>,
+        sightings: u32,
+        holder: Holder<'_>,
+        raised: Option<FindingKind>,
+    ) -> Result<Option<Finding>, NotYet> {
+        let body = json!({"name": "n", "category": "c", "title": "T", "config_schema": {}, "spawned_pids": [7]});
+        let plugin = Registration::read(body).unwrap().applied_to(None);
+        let mut record = Record::holding(plugin.into(), None, Revision(1), (at(0), at(0)), Holdings::default());
+        let slot = record.held().next().unwrap().slot;
+        let evidence: Box<str> = "its parent 4711 `python app.py` has ended".into();
+        let mut seen = observation(state, 50);
+        seen.abandoned = since.map(|since| Abandoned { since: at(since), evidence });
+        let finding = raised.map(|finding| Finding { finding, since: at(1), evidence: "as it was".into(), cost: None });
+        record.holdings = record.holdings.with([(&slot, Fact::Seen(&seen)), (&slot, Fact::Found(finding.as_ref()))]);
+        let held = record.held().next().unwrap();
+        let looks = Looks { sightings, last: Some(at(99)) };
+        match (Case { record: &record, held: &held, looks, holder }).judge(at(100)) {
+            Judgement::Found(finding) => Ok(Some(finding)),
+            Judgement::Nothing | Judgement::Ended => Ok(None),
+            Judgement::Wait(_) => Err(NotYet),
+        }
+    }
+
+    #[test]
+    fn a_process_without_a_lease_is_an_orphan_once_its_parent_has_ended() {
+        use FindingKind::{Orphan, Unverified};
+        use ObservedState::{Alive, Unknown};
+        let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
+        let lease = Lease::granted(LeaseId::named("one"), &terms, at(0), Revision(1));
+        let (none, active) = (Holder::None, Holder::Lease(&lease, at(99)));
+        for (state, since, sightings, holder, raised, expected) in [
+            (Alive, Some(90), 2, none, None, Ok(Some(Orphan))),
+            (Alive, Some(91), 2, none, None, Err(NotYet)),
+            (Alive, Some(50), 1, none, None, Err(NotYet)),
+            // After a restart of the registry.
+            (Alive, Some(50), 0, none, Some(Orphan), Ok(Some(Orphan))),
+            (Unknown, Some(50), 1, none, Some(Orphan), Ok(Some(Orphan))),
+            (Unknown, Some(50), 1, none, None, Ok(Some(Unverified))),
+            (Alive, None, 2, none, Some(Orphan), Ok(None)),
+            // The application renews its lease, so it looks after the process.
+            (Alive, Some(50), 2, active, None, Ok(None)),
+            (Alive, Some(50), 2, Holder::Unknown, None, Ok(None)),
+        ] {
+            let found = of_abandoned(state, since, sightings, holder, raised);
+            let kind = found.clone().map(|found| found.map(|finding| finding.finding));
+            assert_eq!(kind, expected, "{state:?}, since {since:?}, seen {sightings} times, {holder:?}, {raised:?}");
+            if let (Ok(Some(finding)), None, Alive) = (found, raised, state) {
+                assert!(finding.evidence.contains("its parent 4711 `python app.py` has ended"), "{finding:?}");
+            }
         }
     }
 

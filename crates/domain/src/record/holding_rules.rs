@@ -15,6 +15,7 @@ use super::finding::Finding;
 use super::holdings::{Facts, Holding, Holdings};
 use super::observation::Observation;
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
+use crate::host;
 use crate::lease::LeaseId;
 use crate::plugin::pids::MAX_PIDS;
 use crate::plugin::{Pids, Plugin};
@@ -187,7 +188,7 @@ pub(crate) fn reclaims(before: &Record, plugin: &Plugin, naming: &Naming) -> boo
 /// Whether a plugin changed its host. A plugin that names its first host, or none any longer, stays where it is.
 fn is_moved(before: &Plugin, after: &Plugin) -> bool {
     match (&before.host, &after.host) {
-        (Some(one), Some(other)) => one != other,
+        (Some(one), Some(other)) => !host::is_same(one, other),
         _ => false,
     }
 }
@@ -264,7 +265,7 @@ impl Heirs<'_> {
         }
         if moved {
             let returned = Slot { host: self.plugin.host.as_deref().map(Into::into), ..slot.clone() };
-            return old.get(&returned);
+            return old.get(&self.before.named(returned));
         }
         old.get(slot)
     }
@@ -291,7 +292,7 @@ impl Heirs<'_> {
             facts.acknowledgement = None;
             if let Some(seen) = facts.observation.as_mut().filter(|_| held.slot.kind == ResourceKind::Process) {
                 // The new lease may mean a new process with the same number: the next look tells.
-                seen.identity = None;
+                (seen.identity, seen.parent, seen.abandoned) = (None, None, None);
             }
         }
         facts
@@ -307,7 +308,7 @@ impl Heirs<'_> {
 
     /// The name of a resource that the document does not name, within the plugin as it is now.
     fn relocated(&self, slot: &Slot, held: &Holding<'_>) -> Slot {
-        let host = held.host.filter(|host| self.plugin.host.as_deref().is_some_and(|now| now != *host));
+        let host = held.host.filter(|host| self.plugin.host.as_deref().is_some_and(|now| !host::is_same(now, host)));
         Slot { host: host.map(Into::into), ..slot.clone() }
     }
 

@@ -14,8 +14,9 @@ use super::claim::{Acknowledgement, Claim, ClaimState, LeftBehind, Origin};
 use super::finding::{Finding, FindingKind};
 use super::observation::{Observation, ObservedState};
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
+use crate::host;
 use crate::lease::LeaseId;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, container_id};
 
 /// Everything known about one resource beside the plugin's document.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -289,7 +290,7 @@ impl Holdings {
     /// the facts of a resource are dropped if the plugin releases it or changes its host.
     #[must_use]
     pub(crate) fn kept_for(&self, before: &Plugin, after: &Plugin) -> Holdings {
-        let moved = before.host != after.host;
+        let moved = host::normal_of(before.host.as_deref()) != host::normal_of(after.host.as_deref());
         let held: std::collections::BTreeSet<_> = resources_of(after).map(ResourceRef::slot).collect();
         let stays = |slot: &Slot| held.contains(slot) && !(moved && slot.kind != ResourceKind::Remote);
         let kept = self.facts().filter(|(slot, _)| stays(slot)).map(|(slot, facts)| (slot.clone(), facts.clone()));
@@ -328,7 +329,9 @@ impl Holdings {
         let Some(text) = text else { return Ok(Holdings::default()) };
         if text.starts_with('[') {
             let facts: Vec<(Slot, OwnFactsText)> = serde_json::from_str(text)?;
-            return Ok(Holdings::presumed(facts.into_iter().map(|(slot, facts)| (slot, facts.facts(&[]))).collect()));
+            return Ok(Holdings::presumed(
+                facts.into_iter().map(|(slot, facts)| (normal(slot), facts.facts(&[]))).collect(),
+            ));
         }
         let OwnHoldingsText { claims, facts } = serde_json::from_str(text)?;
         let claims: Vec<_> = claims.into_iter().map(Arc::new).collect();
@@ -337,6 +340,14 @@ impl Holdings {
         };
         let facts = facts.into_iter().map(|(slot, facts)| (slot, facts.facts(&claims))).collect();
         Ok(Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts }))))
+    }
+}
+
+/// The slot of a resource in a store that keeps the ids of containers as they were sent.
+fn normal(slot: Slot) -> Slot {
+    match slot.kind {
+        ResourceKind::Container => Slot { id: container_id::normal(&slot.id).into(), ..slot },
+        ResourceKind::Process | ResourceKind::Remote => slot,
     }
 }
 

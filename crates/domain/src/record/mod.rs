@@ -33,5 +33,5 @@ pub use claim::{Acknowledgement, Claim, ClaimState, Expiry, LeftBehind, Origin};
 pub use document::{PluginDocument, Record};
 pub use finding::{Finding, FindingKind, Looks};
 pub use holder::Holder;
-pub use observation::{Observation, ObservedState, ResourceKey};
+pub use observation::{Abandoned, Observation, ObservedState, ResourceKey};
 pub use resource::{ResourceKind, Slot};

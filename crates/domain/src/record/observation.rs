@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use super::resource::{ResourceKind, Slot};
 use crate::plugin::{FreeJson, UniqueId};
@@ -20,7 +21,7 @@ pub struct ResourceKey {
     pub plugin: UniqueId,
     /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id, or the container id as the plugin sent it. For a remote resource, the first present of instance
+    /// The process id, or the container id in normal form. For a remote resource, the first present of instance
     /// id, job id, endpoint and SSH host.
     pub id: Box<str>,
     /// The host where the plugin left it behind; `None` if it is on the plugin's present host.
@@ -96,6 +97,10 @@ pub struct ReportedObservation {
     /// The identity, which distinguishes the resource from a later one of the same name; a JSON object defined by the
     /// probe.
     pub identity: Option<FreeJson>,
+    /// The parent of a process when the probe first saw the process; a JSON object defined by the probe.
+    pub parent: Option<FreeJson>,
+    /// Why no process looks after this one, in words: its parent has ended, and it was handed to another process.
+    pub abandoned: Option<Box<str>>,
 }
 
 /// The newest transition of a resource.
@@ -114,6 +119,23 @@ pub struct Observation {
     /// When it was last seen alive; `None` while it is alive, or if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_alive: Option<Timestamp>,
+    /// The parent of a process at the first observation that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<FreeJson>,
+    /// Why no process looks after this one; `None` once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<Abandoned>,
+}
+
+/// A process whose parent has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Abandoned {
+    /// When a probe first saw it.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The evidence, in words: which parent has ended, and which process adopted the resource.
+    #[schema(value_type = String)]
+    pub evidence: Box<str>,
 }
 
 /// A transition of one resource of a plugin.

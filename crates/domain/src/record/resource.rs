@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::{Pid, Plugin, RemoteResource};
+use crate::plugin::{Pid, Plugin, RemoteResource, container_id};
 use crate::wire_names;
 
 wire_names! {
@@ -22,8 +22,8 @@ wire_names! {
 pub struct Slot {
     /// The kind of resource.
     pub kind: ResourceKind,
-    /// The process id or the container id. For a remote resource, the first present of instance id, job id, endpoint
-    /// and SSH host; empty if it has none.
+    /// The process id, or the container id in normal form. For a remote resource, the first present of instance id, job
+    /// id, endpoint and SSH host; empty if it has none.
     pub id: Box<str>,
     /// The host where the plugin left the resource behind; `None` if it is on the plugin's present host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ impl<'a> ResourceRef<'a> {
     pub fn id(self) -> Option<String> {
         match self {
             ResourceRef::Process(pid) => Some(pid.to_string()),
-            ResourceRef::Container(id) => Some(id.to_owned()),
+            ResourceRef::Container(id) => Some(container_id::normal(id).into_owned()),
             ResourceRef::Remote(remote) => remote.id().map(str::to_owned),
         }
     }

@@ -25,17 +25,22 @@ fn actor(name: &str, role: Role, scope: Value, owns: fn(&Plugin) -> bool) -> Act
     Actor { principal: Principal { name: name.into(), role, scope, token }, owns }
 }
 
+/// The host of a plugin, as scopes compare it.
+fn host(plugin: &Plugin) -> Option<String> {
+    plugin.host.as_ref().map(|host| host.trim().to_lowercase())
+}
+
 fn actors() -> Vec<Actor> {
     vec![
         actor("all", Role::Reporter, json!({}), |_| true),
-        actor("host", Role::Reporter, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
+        actor("host", Role::Reporter, json!({"hosts": ["x"]}), |plugin| host(plugin).as_deref() == Some("x")),
         actor("category", Role::Reporter, json!({"categories": ["a"]}), |plugin| plugin.category.as_str() == "a"),
         actor("label", Role::Reporter, json!({"labels": {"a": ["1", "3"]}}), |plugin| {
             plugin.labels.get("a") == Some("1")
         }),
         actor("nothing", Role::Reporter, json!({"hosts": ["nowhere"]}), |_| false),
         actor("viewer", Role::Viewer, json!({}), |_| false),
-        actor("agent", Role::Agent, json!({"hosts": ["x"]}), |plugin| plugin.host.as_deref() == Some("x")),
+        actor("agent", Role::Agent, json!({"hosts": ["x"]}), |plugin| host(plugin).as_deref() == Some("x")),
         actor("admin", Role::Admin, json!({}), |_| true),
     ]
 }
@@ -63,7 +68,7 @@ fn complaint(actor: &Actor, before: &State, after: &State, event: &Event) -> Opt
                 (Some(old), None) => (actor.owns)(old) || lease(before, old),
                 (Some(old), Some(new)) if (actor.owns)(old) => (actor.owns)(new),
                 (Some(old), Some(new)) => {
-                    let stays = old.host == new.host && old.labels == new.labels;
+                    let stays = host(old) == host(new) && old.labels == new.labels;
                     lease(before, old) && stays && lease(after, new)
                 }
                 (None, None) => false,

@@ -44,10 +44,10 @@ fn fields() -> impl Strategy<Value = Map<String, Value>> {
         field("spawned_pids", vec![json!([]), json!([1, 2]), json!([2]), json!([4_294_967_295_u32, 1])]),
     );
     let second = (
-        field("container_id", texts()),
+        field("container_id", vec![json!(""), json!("x"), json!("/x"), json!("docker://x"), Value::Null]),
         field("conda_env_name", texts()),
         field("remote_resource", nullable_remotes),
-        field("host", texts()),
+        field("host", vec![json!(""), json!("x"), json!(" X"), json!("Ä y"), json!("ä y"), Value::Null]),
         field("labels", vec![json!({}), json!({"a": "1"}), json!({"b": "", "a": "2"})]),
         field("lease_id", texts()),
         field("manages_child_processes", vec![json!(true), json!(false)]),
@@ -134,13 +134,18 @@ fn slots() -> impl Strategy<Value = Slot> {
 fn looks() -> impl Strategy<Value = ProbeResult> {
     let identity = prop::option::of(select(vec![json!({"start_ticks": 1}), json!({"start_ticks": 2})]));
     let detail = prop::option::of(Just("exit code 1"));
-    (slots(), select(ObservedState::ALL.to_vec()), 0_i64..20, identity, detail).prop_map(
-        |(slot, state, second, identity, detail)| ProbeResult {
+    let parent = prop::option::of(select(vec![json!({"pid": 1}), json!({"pid": 2})]));
+    let abandoned = prop::option::of(Just("its parent has ended"));
+    let of_process = (identity, parent, abandoned);
+    (slots(), select(ObservedState::ALL.to_vec()), 0_i64..20, of_process, detail).prop_map(
+        |(slot, state, second, (identity, parent, abandoned), detail)| ProbeResult {
             slot,
             state,
             at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
             detail: detail.map(Into::into),
             identity: identity.map(|identity| FreeJson::from(&identity)),
+            parent: parent.map(|parent| FreeJson::from(&parent)),
+            abandoned: abandoned.map(Into::into),
             last_alive: None,
         },
     )
@@ -212,7 +217,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
         1 => (ids(), pids()).prop_map(|(id, pids)| Command::SetPids { id, pids }),
         1 => (ids(), pids()).prop_map(|(id, pids)| Command::AddPids { id, pids }),
         1 => (ids(), 1_u32..6).prop_map(|(id, pid)| Command::RemovePid { id, pid }),
-        1 => (ids(), prop::option::of(select(vec!["", "c1", "c2"]))).prop_map(|(id, container)| {
+        1 => (ids(), prop::option::of(select(vec!["", "c1", "/c1", "c2"]))).prop_map(|(id, container)| {
             Command::SetContainer { id, container_id: container.map(str::to_owned) }
         }),
         1 => (ids(), remote).prop_map(|(id, remote)| Command::SetRemote { id, remote }),

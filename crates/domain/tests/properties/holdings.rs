@@ -11,6 +11,7 @@ use crate::commands::requests;
 use crate::machine::Machine;
 use domain::command::Command;
 use domain::command::request::ProbeResult;
+use domain::host::HostNames;
 use domain::plugin::{Pid, Pids, Registration, UniqueId};
 use domain::query::ResourceQuery;
 use domain::record::{ClaimState, ObservedState, Record, ResourceKind, Slot};
@@ -128,6 +129,8 @@ impl Life {
             at: Timestamp::from_second(1_800_000_000 + self.second).unwrap(),
             detail: None,
             identity: None,
+            parent: None,
+            abandoned: None,
             last_alive: None,
         };
         let id = UniqueId::from_client("a_b");
@@ -234,7 +237,8 @@ fn a_process_on_the_former_host_stays_beside_one_of_the_same_number() {
     life.seen(ResourceKind::Process, "7", ObservedState::Alive);
     life.register(json!({"host": "h2", "spawned_pids": [7]}));
     assert_eq!(life.held(), [held("7", false, None), held("7", true, None)]);
-    let page = ResourceQuery { limit: 9, host: Some("h1".into()), ..ResourceQuery::default() }.run(&life.machine.state);
+    let page = ResourceQuery { limit: 9, host: Some(HostNames::of(["h1"])), ..ResourceQuery::default() }
+        .run(&life.machine.state);
     assert_eq!(page.items.len(), 1, "an agent on the former host finds it");
 }
 

@@ -8,6 +8,7 @@ use crate::commands::{registrations, requests};
 use crate::machine::Machine;
 use domain::State;
 use domain::command::Command;
+use domain::host::HostNames;
 use domain::plugin::{ExecutionMode, Name, Provider};
 use domain::query::resource_row::Certainty;
 use domain::query::sort::SortField;
@@ -48,11 +49,11 @@ fn filters() -> impl Strategy<Value = Filter> {
         subsequence(Provider::ALL.to_vec(), 0..5).prop_map(Filter::Provider),
         texts(&["running", "stopped", "provisioning", ""]).prop_map(Filter::Status),
         texts(&["A100", "V100"]).prop_map(Filter::GpuType),
-        texts(&["", "x", "Ä y", "?"]).prop_map(Filter::Host),
+        texts(&["", "X", "x ", "Ä y", "?"]).prop_map(Filter::Host),
         texts(&["", "x", "Ä y", "?"]).prop_map(Filter::Lease),
         texts(&["", "1", "2"]).prop_map(|values| Filter::Label { key: "a".into(), values }),
         prop::collection::vec(1_u32..4, 0..3).prop_map(Filter::Pid),
-        texts(&["", "x", "c1", "c2"]).prop_map(Filter::Container),
+        texts(&["", "x", "/c1", "podman://c2"]).prop_map(Filter::Container),
         texts(&["", "t", "ÜB", "a_b", "zzz"]).prop_map(Filter::Text),
         (1_799_999_999_i64..1_800_000_020)
             .prop_map(|second| Filter::UpdatedSince(jiff::Timestamp::from_second(second).unwrap())),
@@ -149,7 +150,7 @@ proptest! {
         prop_assert_eq!(everything.items.len(), count);
         let mut query = ResourceQuery {
             kind,
-            host: host.map(str::to_owned),
+            host: host.map(|host| HostNames::of([host])),
             pid,
             container_id: container.map(str::to_owned),
             instance_id: instance.map(str::to_owned),
@@ -157,6 +158,7 @@ proptest! {
             ..ResourceQuery::default()
         };
         let is_look_up = query.is_look_up();
+        let is_same_host = |one: &str, other: &str| one.trim().to_lowercase() == other.trim().to_lowercase();
         let may_be_there = |row: &Resource| is_look_up && row.host.is_none() && row.kind != ResourceKind::Remote;
         let instance_of = |row: &Resource| {
             let record = state.plugin(row.plugin.as_str()).unwrap();
@@ -169,7 +171,7 @@ proptest! {
         let expected: Vec<_> = everything.items.into_iter().filter(|row| {
             let is = |wanted: ResourceKind, id: Option<String>| id.is_none_or(|id| row.kind == wanted && row.id == Some(id));
             kind.is_none_or(|kind| row.kind == kind)
-                && host.is_none_or(|host| row.host.as_deref() == Some(host) || may_be_there(row))
+                && host.is_none_or(|host| row.host.as_deref().is_some_and(|of| is_same_host(of, host)) || may_be_there(row))
                 && is(ResourceKind::Process, pid.map(|pid| pid.to_string()))
                 && is(ResourceKind::Container, container.map(str::to_owned))
                 && instance.is_none_or(|instance| instance_of(row).as_deref() == Some(instance))

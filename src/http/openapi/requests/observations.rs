@@ -62,6 +62,14 @@ pub(super) const OBSERVATION: RequestDocument = RequestDocument {
             "identity": {
                 "type": ["object", "null"], "description": "Properties that distinguish the resource from another resource with the same id.",
             },
+            "parent": {
+                "type": ["object", "null"], "description": "The parent of a process when the agent first saw the process. The registry keeps the first one.",
+            },
+            "abandoned": {
+                "type": ["string", "null"], "maxLength": MAX_DETAIL,
+                "examples": ["its parent 4711 `python app.py` has ended; it was handed to process 1 `systemd`"],
+                "description": "Evidence that the parent of a process has ended, in each observation for which that is true.",
+            },
             "at": {
                 "type": "string", "format": "date-time",
                 "description": "The time of the observation by the agent's clock; the default is the time of the report.",

@@ -79,7 +79,12 @@ pub(super) const CONTAINER_ID: RequestDocument = RequestDocument {
     fields: &[CONTAINER_FIELD],
     ignored: &[],
     required: &[CONTAINER_FIELD],
-    properties: || json!({CONTAINER_FIELD: {"type": ["string", "null"], "description": "The container's id; null clears the id."}}),
+    properties: || {
+        json!({CONTAINER_FIELD: {
+            "type": ["string", "null"],
+            "description": "The id or name of the container, without white space, such as `4c01db0b339c`, `web`, or `docker://4c01db0b339c`; null clears the id.",
+        }})
+    },
     is_closed: true,
     read: |body| container_of(body).map(drop),
     patch: None,

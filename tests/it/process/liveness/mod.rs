@@ -2,8 +2,11 @@
 //!
 //! Some tests need a world of their own (a pid namespace, another user): see [`world`].
 
+mod containers;
+mod parentage;
 mod processes;
 mod remotes;
+mod sightings;
 pub(crate) mod world;
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +28,7 @@ fn prober() -> Prober {
 fn held(pid: u32) -> HeldOnHost {
     let id = pid.to_string().into();
     let key = ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Process, id, host: None };
-    HeldOnHost { key, identity: None }
+    HeldOnHost { key, identity: None, parent: None }
 }
 
 /// Second number `second` of a test.
