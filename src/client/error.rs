@@ -121,7 +121,7 @@ mod tests {
             br#"{"detail":"/name: must not be empty","errors":[{"pointer":"/name","detail":"must not be empty"}]}"#;
         assert_eq!(refused(422, one).to_string(), "the registry has answered 422: /name: must not be empty");
         let two =
-            br#"{"detail":"x (and 1 more)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
+            br#"{"detail":"x (and 1 more error)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
         assert_eq!(refused(422, two).to_string(), "the registry has answered 422: /a: x; /b: y");
     }
 

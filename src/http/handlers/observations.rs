@@ -16,7 +16,7 @@ use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
-use domain::plugin::{FreeJson, Invalid, UniqueId};
+use domain::plugin::{FreeJson, Invalid, UniqueId, time};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// The most observations in a report.
@@ -94,7 +94,7 @@ pub(crate) fn read(body: Value, now: Timestamp) -> Result<Report, Invalid> {
     let mut fields = ObjectReader::new(body, "", REPORT_FIELDS, &[])?;
     let by = fields.required("by", text);
     let host = fields.optional("host", nullable(text)).flatten();
-    let at = fields.optional("at", time);
+    let at = fields.optional("at", read_time);
     // A wrong clock still measures correctly how long ago an observation was made.
     let skew = at.map_or(SignedDuration::ZERO, |at| now.duration_since(at));
     let sightings =
@@ -144,7 +144,7 @@ pub(crate) fn sighting(
     let state = fields.required("state", one_of(ObservedState::NAMES, ObservedState::from_name));
     let detail = fields.optional("detail", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
     let identity = fields.optional("identity", nullable(|value, at| identity(&value, at))).flatten();
-    let at = fields.optional("at", time).unwrap_or(at);
+    let at = fields.optional("at", read_time).unwrap_or(at);
     fields.finish()?;
     // `finish` has refused a document without these fields.
     let (Some(kind), Some(plugin), Some(id), Some(state)) = (kind, plugin, id, state) else {
@@ -158,7 +158,7 @@ pub(crate) fn sighting(
 
 /// The store keeps microseconds.
 fn whole_micros(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(Timestamp::MIN)
 }
 
 fn bounded(value: Value, pointer: &str, most: usize) -> Result<Box<str>, Invalid> {
@@ -180,7 +180,7 @@ fn identity(value: &Value, pointer: &str) -> Result<FreeJson, Invalid> {
     Ok(identity)
 }
 
-fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
+fn read_time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
     let wrong = || Invalid::at(pointer, "must be a time such as 2026-11-21T08:30:00Z (RFC 3339)");
-    string(value, pointer)?.parse().map_err(|_| wrong())
+    time::parse(&string(value, pointer)?).ok_or_else(wrong)
 }

@@ -1,6 +1,7 @@
 //! The decoded query of a request. Unknown parameters are refused.
 //!
-//! `a=1,2` and `a=1&a=2` mean the same: either value matches. Clients write a comma within a value as `%2C`.
+//! `a=1,2`, `a=1%2C2` and `a=1&a=2` mean the same: either value matches. Many clients encode every comma, so an encoded
+//! comma separates values, too. A comma within a value is written `\,`.
 
 use percent_encoding::percent_decode_str;
 
@@ -28,7 +29,7 @@ impl Params {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
-            let values = value.split(',').map(decode).collect::<Result<Vec<_>, _>>()?;
+            let values = values_of(&decode(value)?);
             match params.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, known)) => known.extend(values),
                 None => params.push((name, values)),
@@ -93,7 +94,9 @@ impl Params {
         match self.iter().find(|(known, _)| *known == name) {
             None => Ok(None),
             Some((_, [value])) => Ok(Some(value)),
-            Some(_) => Err(bad(format!("`{name}` takes one value; send it once"))),
+            Some(_) => {
+                Err(bad(format!("`{name}` takes one value; send it once, and write a comma within the value as `\\,`")))
+            }
         }
     }
 
@@ -133,6 +136,24 @@ pub fn bad(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(Kind::BadParameter, detail)
 }
 
+/// The values of a decoded text, between the commas that have no backslash before them.
+fn values_of(text: &str) -> Vec<String> {
+    let (mut values, mut value, mut rest) = (Vec::new(), String::new(), text);
+    while let Some((before, after)) = rest.split_once(',') {
+        if let Some(before) = before.strip_suffix('\\') {
+            value.push_str(before);
+            value.push(',');
+        } else {
+            value.push_str(before);
+            values.push(std::mem::take(&mut value));
+        }
+        rest = after;
+    }
+    value.push_str(rest);
+    values.push(value);
+    values
+}
+
 fn decode(text: &str) -> Result<String, Problem> {
     let mut rest = text;
     while let Some((_, escape)) = rest.split_once('%') {
@@ -155,11 +176,33 @@ mod tests {
 
     #[test]
     fn repeated_and_comma_separated_values_are_the_same() {
-        let params = Params::parse("a=1,2&b=x%2Cy+z&a=3").unwrap();
-        assert_eq!(
-            params.0,
-            [("a".into(), vec!["1".into(), "2".into(), "3".into()]), ("b".into(), vec!["x,y z".into()])]
-        );
+        let values = |query: &str| {
+            let params = Params::parse(query).unwrap();
+            params.iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect::<Vec<_>>()
+        };
+        let expected = [("a", &["1", "2", "3"][..]), ("b", &["x,y z"])];
+        let expected: Vec<_> = expected
+            .map(|(name, values)| (name.to_owned(), values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>()))
+            .into();
+        for query in ["a=1,2&b=x\\,y+z&a=3", "a=1%2C2&b=x%5C%2Cy%20z&a=3", "a=1%2c2,3&b=x%5c,y+z"] {
+            assert_eq!(values(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn only_a_comma_can_be_escaped() {
+        for (text, expected) in [
+            ("", &[""][..]),
+            (",", &["", ""]),
+            ("a,", &["a", ""]),
+            ("\\,", &[","]),
+            ("a\\", &["a\\"]),
+            ("a\\b,c", &["a\\b", "c"]),
+            ("a\\\\,b", &["a\\,b"]),
+            ("\\,\\,,b", &[",,", "b"]),
+        ] {
+            assert_eq!(values_of(text), expected, "{text}");
+        }
     }
 
     #[test]

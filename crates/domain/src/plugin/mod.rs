@@ -14,6 +14,7 @@
 //! | [`schema`] | JSON Schema: checking schemas and configurations |
 //! | [`secrets`] | the secret values of a configuration |
 //! | [`merge_patch`] | RFC 7396 |
+//! | [`time`] | times as clients write them |
 
 pub mod execution_mode;
 pub mod identity;
@@ -27,6 +28,7 @@ pub mod registration;
 pub mod remote;
 pub mod schema;
 pub mod secrets;
+pub mod time;
 
 pub(crate) mod wire_names;
 
