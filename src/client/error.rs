@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::tls_advice;
 use crate::net::RequestError;
+use crate::net::tls_advice::{self, SetBy};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum ClientError {
     #[error("{0}")]
     Security(String),
     /// No response arrived.
-    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source))]
+    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source, SetBy::Flags))]
     Unreachable {
         /// The address of the registry.
         server: String,
