@@ -27,8 +27,8 @@ impl FromRequestParts<Shared> for Precondition {
 pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     if let Some(weak) = only_weak(headers) {
         let detail = format!(
-            "If-Match has the weak tag W/{weak}, which never matches (RFC 9110 section 13.1.1); send {weak} without W/, \
-             which a proxy may have added when it compressed the response"
+            "If-Match has the weak tag W/{weak}, which never matches (RFC 9110 section 13.1.1); send a plugin's tag \
+             without W/, which a proxy may have added when it compressed the response"
         );
         return Err(Problem::new(Kind::PreconditionFailed, detail));
     }

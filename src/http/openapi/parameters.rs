@@ -77,8 +77,6 @@ fn query_parameter(parameter: &Parameter) -> Value {
         });
     }
     let text = json!({"type": "string"});
-    // A comma without a backslash would separate two values.
-    let one_text = json!({"type": "string", "pattern": r"^([^,]|\\,)*$"});
     let schema = match parameter.values {
         Values::Flag => json!({"type": "boolean"}),
         Values::Texts => several(text),
@@ -86,7 +84,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Names(names) => several(json!({"type": "string", "enum": names})),
         Values::Pids => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
         Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
-        Values::Text => one_text,
+        Values::Text => text,
         Values::Time => json!({"type": "string", "format": "date-time"}),
         Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}),
         Values::EventId => event_id(),

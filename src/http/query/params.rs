@@ -1,7 +1,8 @@
 //! The decoded query of a request. Unknown parameters are refused.
 //!
 //! `a=1,2`, `a=1%2C2` and `a=1&a=2` mean the same: either value matches. Many clients encode every comma, so an encoded
-//! comma separates values, too. A comma within a value is written `\,`.
+//! comma separates values, too. A comma within a value is written `\,`. A parameter of one value takes all commas as they
+//! are: there is nothing to separate.
 
 use percent_encoding::percent_decode_str;
 
@@ -16,7 +17,16 @@ const MAX_VALUES: usize = 1_000;
 
 /// The decoded parameters of a request, in the order of the query.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, Vec<String>)>);
+pub struct Params(Vec<SentParameter>);
+
+/// A parameter as sent.
+#[derive(Debug, PartialEq, Eq)]
+struct SentParameter {
+    name: String,
+    values: Vec<String>,
+    /// The values as one, if the parameter was sent once and its text has commas.
+    whole: Option<String>,
+}
 
 impl Params {
     /// Reads a query.
@@ -25,16 +35,22 @@ impl Params {
     ///
     /// 400 when an escape is malformed or not UTF-8, or the query has too many parameters.
     pub fn parse(query: &str) -> Result<Params, Problem> {
-        let mut params: Vec<(String, Vec<String>)> = Vec::new();
+        let mut params: Vec<SentParameter> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
             let values = values_of(&decode(value)?);
-            match params.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => known.extend(values),
-                None => params.push((name, values)),
+            match params.iter_mut().find(|known| known.name == name) {
+                Some(known) => {
+                    known.values.extend(values);
+                    known.whole = None;
+                }
+                None => {
+                    let whole = (values.len() > 1).then(|| values.join(","));
+                    params.push(SentParameter { name, values, whole });
+                }
             }
-            if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
+            if params.len() > MAX_PARAMETERS || params.iter().any(|known| known.values.len() > MAX_VALUES) {
                 return Err(bad(format!(
                     "a query may have at most {MAX_PARAMETERS} parameters with {MAX_VALUES} values each"
                 )));
@@ -56,13 +72,13 @@ impl Params {
                 None => name == *known,
             })
         };
-        match self.0.iter().find(|(name, _)| !is_known(name)) {
+        match self.0.iter().map(|sent| &sent.name).find(|name| !is_known(name)) {
             None => Ok(self),
-            Some((name, _)) if known.is_empty() => Err(bad(format!(
+            Some(name) if known.is_empty() => Err(bad(format!(
                 "unknown query parameter `{}`; this path takes none",
                 name.chars().take(64).collect::<String>()
             ))),
-            Some((name, _)) => Err(bad(unknown_name("query parameter", name, known))),
+            Some(name) => Err(bad(unknown_name("query parameter", name, known))),
         }
     }
 
@@ -70,7 +86,7 @@ impl Params {
     #[must_use]
     pub fn split_off(&mut self, wanted: &[&str]) -> Params {
         let (taken, rest) =
-            std::mem::take(&mut self.0).into_iter().partition(|(name, _)| wanted.contains(&name.as_str()));
+            std::mem::take(&mut self.0).into_iter().partition(|sent| wanted.contains(&sent.name.as_str()));
         self.0 = rest;
         Params(taken)
     }
@@ -82,21 +98,19 @@ impl Params {
 
     /// All parameters.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.0.iter().map(|sent| (sent.name.as_str(), sent.values.as_slice()))
     }
 
-    /// The only value of a parameter.
+    /// The only value of a parameter, with its commas.
     ///
     /// # Errors
     ///
-    /// 400 when the parameter has several values.
+    /// 400 when the parameter was sent several times.
     pub fn single(&self, name: &str) -> Result<Option<&str>, Problem> {
-        match self.iter().find(|(known, _)| *known == name) {
-            None => Ok(None),
-            Some((_, [value])) => Ok(Some(value)),
-            Some(_) => {
-                Err(bad(format!("`{name}` takes one value; send it once, and write a comma within the value as `\\,`")))
-            }
+        let Some(sent) = self.0.iter().find(|sent| sent.name == name) else { return Ok(None) };
+        match (sent.values.as_slice(), &sent.whole) {
+            ([value], _) | (_, Some(value)) => Ok(Some(value)),
+            _ => Err(bad(format!("`{name}` takes one value; send it once"))),
         }
     }
 
@@ -187,6 +201,14 @@ mod tests {
         for query in ["a=1,2&b=x\\,y+z&a=3", "a=1%2C2&b=x%5C%2Cy%20z&a=3", "a=1%2c2,3&b=x%5c,y+z"] {
             assert_eq!(values(query), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn a_parameter_of_one_value_keeps_its_commas() {
+        let params = Params::parse("a=1%2C2\\,3&b=1&b=2&c=4").unwrap();
+        assert_eq!(params.single("a").unwrap(), Some("1,2,3"));
+        assert!(params.single("b").is_err());
+        assert_eq!((params.single("c").unwrap(), params.single("d").unwrap()), (Some("4"), None));
     }
 
     #[test]
