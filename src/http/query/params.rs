@@ -1,8 +1,8 @@
 //! The decoded query of a request. Unknown parameters are refused.
 //!
 //! `a=1,2`, `a=1%2C2` and `a=1&a=2` mean the same: either value matches. Many clients encode every comma, so an encoded
-//! comma separates values, too. A comma within a value is written `\,`. A parameter of one value takes all commas as they
-//! are: there is nothing to separate.
+//! comma separates values, too. A comma within a value is written `\,`. Where a parameter takes one value, an encoded comma
+//! belongs to the value, as in version 0.1.0.
 
 use percent_encoding::percent_decode_str;
 
@@ -24,7 +24,7 @@ pub struct Params(Vec<SentParameter>);
 struct SentParameter {
     name: String,
     values: Vec<String>,
-    /// The values as one, if the parameter was sent once and its text has commas.
+    /// The values as one, if the parameter was sent once and without a comma that separates.
     whole: Option<String>,
 }
 
@@ -39,14 +39,17 @@ impl Params {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
-            let values = values_of(&decode(value)?);
+            let pieces = value.split(',').map(decode).collect::<Result<Vec<_>, _>>()?;
+            let before_commas = pieces.split_last().map_or([].as_slice(), |(_, before)| before);
+            let is_one = before_commas.iter().all(|piece| piece.ends_with('\\'));
+            let values = values_of(&pieces.join(","));
             match params.iter_mut().find(|known| known.name == name) {
                 Some(known) => {
                     known.values.extend(values);
                     known.whole = None;
                 }
                 None => {
-                    let whole = (values.len() > 1).then(|| values.join(","));
+                    let whole = (is_one && values.len() > 1).then(|| values.join(","));
                     params.push(SentParameter { name, values, whole });
                 }
             }
@@ -101,16 +104,16 @@ impl Params {
         self.0.iter().map(|sent| (sent.name.as_str(), sent.values.as_slice()))
     }
 
-    /// The only value of a parameter, with its commas.
+    /// The only value of a parameter. An encoded comma belongs to it.
     ///
     /// # Errors
     ///
-    /// 400 when the parameter was sent several times.
+    /// 400 when the parameter has several values.
     pub fn single(&self, name: &str) -> Result<Option<&str>, Problem> {
         let Some(sent) = self.0.iter().find(|sent| sent.name == name) else { return Ok(None) };
         match (sent.values.as_slice(), &sent.whole) {
             ([value], _) | (_, Some(value)) => Ok(Some(value)),
-            _ => Err(bad(format!("`{name}` takes one value; send it once"))),
+            _ => Err(bad(format!("`{name}` takes one value; send it once, and a comma within the value as `\\,`"))),
         }
     }
 
@@ -204,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_of_one_value_keeps_its_commas() {
-        let params = Params::parse("a=1%2C2\\,3&b=1&b=2&c=4").unwrap();
-        assert_eq!(params.single("a").unwrap(), Some("1,2,3"));
-        assert!(params.single("b").is_err());
-        assert_eq!((params.single("c").unwrap(), params.single("d").unwrap()), (Some("4"), None));
+    fn a_parameter_of_one_value_keeps_its_encoded_commas() {
+        let params = Params::parse("a=1%2C2\\,3%5C,4&b=1&b=2%2C3&c=1,2%2C3&d=4").unwrap();
+        assert_eq!(params.single("a").unwrap(), Some("1,2,3,4"));
+        assert!(params.single("b").is_err() && params.single("c").is_err());
+        assert_eq!((params.single("d").unwrap(), params.single("e").unwrap()), (Some("4"), None));
     }
 
     #[test]
