@@ -13,7 +13,7 @@ use url::Url;
 
 use super::connection::IdentityArgs;
 use super::listen::ListenAddress;
-use crate::client::tls_advice;
+use crate::net::tls_advice::{self, SetBy};
 use crate::net::{HttpClient, Trust};
 
 /// The longest answer that is read, in bytes.
@@ -70,7 +70,7 @@ async fn ask(args: &HealthArgs, address: SocketAddr) -> anyhow::Result<()> {
             "{address} answers, but not in HTTP; if the registry serves TLS there, give its certificate with --tls-cert"
         ),
         Err(error) => {
-            let advice = tls_advice::hint(&error);
+            let advice = tls_advice::hint(&error, SetBy::Flags);
             return Err(error).with_context(|| format!("no answer from {address}{advice}"));
         }
     };

@@ -13,6 +13,7 @@ use crate::access::TokenText;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::{Addition, Journal, StoreUrl, TokenStore};
 use domain::access::{Role, Token, TokenId, TokenTerms};
+use domain::plugin::time;
 
 /// Who is said to have made a token here.
 const MAKER: &str = "command line";
@@ -226,7 +227,7 @@ impl TermsArgs {
 
 /// A time, or a number of days or hours from now.
 fn end_of(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    if let Ok(time) = text.parse() {
+    if let Some(time) = time::parse(text) {
         return Ok(time);
     }
     let number = |unit| text.strip_suffix(unit).and_then(|number: &str| number.parse::<u32>().ok());

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::tls_advice;
 use crate::net::RequestError;
+use crate::net::tls_advice::{self, SetBy};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum ClientError {
     #[error("{0}")]
     Security(String),
     /// No response arrived.
-    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source))]
+    #[error("the registry at {server} cannot be reached{}", tls_advice::hint(source, SetBy::Flags))]
     Unreachable {
         /// The address of the registry.
         server: String,
@@ -121,7 +121,7 @@ mod tests {
             br#"{"detail":"/name: must not be empty","errors":[{"pointer":"/name","detail":"must not be empty"}]}"#;
         assert_eq!(refused(422, one).to_string(), "the registry has answered 422: /name: must not be empty");
         let two =
-            br#"{"detail":"x (and 1 more)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
+            br#"{"detail":"x (and 1 more error)","errors":[{"pointer":"/a","detail":"x"},{"pointer":"/b","detail":"y"}]}"#;
         assert_eq!(refused(422, two).to_string(), "the registry has answered 422: /a: x; /b: y");
     }
 

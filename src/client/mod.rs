@@ -7,12 +7,10 @@
 //! |---|---|
 //! | [`wire`] | the documents that are sent and received |
 //! | [`backup`] | streams a backup |
-//! | [`tls_advice`] | remedies for a failed TLS connection |
 //! | [`error`] | [`ClientError`]: how a call fails, with the registry's own words |
 
 pub mod backup;
 pub mod error;
-pub mod tls_advice;
 pub mod wire;
 
 use std::time::Duration;

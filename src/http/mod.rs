@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`mod@router`] | all routes on one page |
 //! | [`operations`] | the facts about every route: permission, parameters, media types, and so on |
+//! | [`trailing_slash`] | one form of every path |
 //! | [`state`] | the state that all handlers share |
 //! | [`middleware`] | the layers around every handler |
 //! | [`extract`] | extractors: the parts of a request that handlers use |
@@ -31,6 +32,7 @@ pub mod query;
 pub mod reply;
 pub mod router;
 pub mod state;
+pub mod trailing_slash;
 
 pub use self::middleware::load_shedding::LoadShedder;
 pub use self::state::{BackupAccess, Exposure};

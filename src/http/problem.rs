@@ -237,6 +237,15 @@ impl Problem {
         self
     }
 
+    /// Appends advice to the detail if the detail meets a condition.
+    #[must_use]
+    pub fn advise(mut self, applies: impl Fn(&str) -> bool, advice: &str) -> Problem {
+        if applies(&self.detail) {
+            self.detail = format!("{}; {advice}", self.detail).into();
+        }
+        self
+    }
+
     /// Adds `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Problem {

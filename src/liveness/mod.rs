@@ -14,7 +14,7 @@
 //! | [`engine`] | the Docker Engine API |
 //! | [`container`] | containers, by the Docker Engine API |
 //! | [`remote`], [`backoff`] | remote resources: by HTTP and TCP, and the interval between probes |
-//! | [`provider`] | remote resources: by the API of their provider |
+//! | [`provider`], [`status_table`] | remote resources: by the API of their provider; what its statuses mean |
 //! | [`dedup`] | drops observations that the registry already has |
 //! | [`prober`] | [`Prober`]: the sweep over the resources of one host |
 //! | [`local_agent`] | the sweep over the registry's own host, and over remote resources |
@@ -40,6 +40,7 @@ pub mod process_tree;
 pub mod provider;
 pub mod remote;
 pub mod stat;
+pub mod status_table;
 pub mod visibility;
 
 pub use self::prober::HeldOnHost;

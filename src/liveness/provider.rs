@@ -13,12 +13,16 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use domain::plugin::{Provider, RemoteResource};
+use super::status_table::{Meaning, StatusTable, words_of};
+use domain::plugin::{Labels, Provider, RemoteResource};
 use domain::record::ObservedState;
 
-/// The configured APIs, by provider.
+/// How many words of a response an observation repeats.
+const SHOWN_WORDS: usize = 5;
+
+/// The configured APIs, by provider; of each provider, those with conditions come first.
 #[derive(Debug, Default)]
-pub struct Providers(BTreeMap<Provider, ProviderApi>);
+pub struct Providers(BTreeMap<Provider, Vec<ProviderApi>>);
 
 /// How to call one provider's API.
 #[derive(Debug, Deserialize)]
@@ -26,12 +30,17 @@ pub struct Providers(BTreeMap<Provider, ProviderApi>);
 pub struct ProviderApi {
     /// The provider.
     provider: Provider,
+    /// Only for resources of this name: the label `provider` of the plugin, or `provider` in the resource's `metadata`.
+    name: Option<String>,
+    /// Only for plugins that have all these labels.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     /// The URL, with `{instance_id}`, `{job_id}` or `{region}` in its path or query.
     url: String,
     /// The JSONPath (RFC 9535) of the status in the response.
     status: JsonPath,
     /// The meaning of each status; a status that is not listed is unknown.
-    states: BTreeMap<String, Meaning>,
+    states: StatusTable,
     /// The meaning of 404. Some providers delete ended resources, others answer 404 to a wrong credential.
     #[serde(default)]
     missing: Meaning,
@@ -43,16 +52,6 @@ pub struct ProviderApi {
     prefix: String,
     /// The source of the credential.
     credential: Option<Credential>,
-}
-
-/// The meaning of a provider's status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Meaning {
-    Alive,
-    Gone,
-    #[default]
-    Unknown,
 }
 
 /// The source of a credential.
@@ -84,6 +83,23 @@ fn authorization() -> String {
     "authorization".to_owned()
 }
 
+/// What identifies a resource's API.
+#[derive(Debug, Clone, Copy)]
+pub struct Rented<'a> {
+    /// The plugin's document of the resource.
+    pub resource: &'a RemoteResource,
+    /// The labels of the plugin.
+    pub labels: &'a Labels,
+}
+
+impl Rented<'_> {
+    fn is_of(&self, name: &str) -> bool {
+        let metadata = self.resource.metadata.to_value();
+        let said = metadata.get("provider").and_then(Value::as_str);
+        said.or_else(|| self.labels.get("provider")).is_some_and(|said| said == name)
+    }
+}
+
 impl Providers {
     /// Parses the settings: TOML, or JSON if they begin with `{`.
     ///
@@ -96,24 +112,45 @@ impl Providers {
         } else {
             toml::from_str(text).map_err(|error| error.to_string())?
         };
-        let mut apis = BTreeMap::new();
+        let mut providers: BTreeMap<Provider, Vec<ProviderApi>> = BTreeMap::new();
         for api in settings.provider {
-            let provider = api.provider.as_str();
-            api.check().map_err(|why| format!("provider {provider}: {why}"))?;
-            if apis.insert(api.provider, api).is_some() {
-                return Err(format!("provider {provider} is configured twice"));
+            let called = api.called();
+            api.check().map_err(|why| format!("provider {called}: {why}"))?;
+            let apis = providers.entry(api.provider).or_default();
+            if apis.iter().any(|other| (&other.name, &other.labels) == (&api.name, &api.labels)) {
+                return Err(format!(
+                    "provider {called} is configured twice; give each of its APIs another `name`, or other `labels`"
+                ));
             }
+            apis.push(api);
         }
-        Ok(Providers(apis))
+        for apis in providers.values_mut() {
+            apis.sort_by_key(ProviderApi::is_unconditional);
+        }
+        Ok(Providers(providers))
     }
 
-    /// The API of a resource's provider, if the operator has configured it.
-    pub fn of(&self, resource: &RemoteResource) -> Option<&ProviderApi> {
-        self.0.get(&resource.provider)
+    /// The API for a resource, if the operator has configured one: the first whose conditions the resource meets.
+    pub fn of(&self, rented: Rented<'_>) -> Option<&ProviderApi> {
+        self.0.get(&rented.resource.provider)?.iter().find(|api| api.is_for(rented))
     }
 }
 
 impl ProviderApi {
+    /// The name of the API in messages.
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.provider.as_str())
+    }
+
+    fn is_unconditional(&self) -> bool {
+        self.name.is_none() && self.labels.is_empty()
+    }
+
+    fn is_for(&self, rented: Rented<'_>) -> bool {
+        self.name.as_deref().is_none_or(|name| rented.is_of(name))
+            && self.labels.iter().all(|(key, value)| rented.labels.get(key) == Some(value))
+    }
+
     fn check(&self) -> Result<(), String> {
         let url = Url::parse(&self.url).map_err(|error| format!("the url is invalid: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -176,7 +213,7 @@ impl ProviderApi {
 
     /// The state that a response means, with the reason.
     pub fn judge(&self, status: u16, body: &[u8]) -> (ObservedState, String) {
-        let provider = self.provider.as_str();
+        let provider = self.called();
         if status == 404 {
             return (self.missing.state(), format!("{provider} answers 404: no such resource"));
         }
@@ -186,12 +223,14 @@ impl ProviderApi {
         let Ok(answer) = serde_json::from_slice::<Value>(body) else {
             return (ObservedState::Unknown, format!("the response of {provider} is not JSON"));
         };
-        let found = self.status.query(&answer).at_most_one();
-        let Some(word) = found.ok().flatten().and_then(Value::as_str) else {
+        let found = self.status.query(&answer).all();
+        let words: Vec<String> = found.into_iter().flat_map(words_of).collect();
+        if words.is_empty() {
             return (ObservedState::Unknown, format!("the response of {provider} has no status at {}", self.status));
-        };
-        let meaning = self.states.get(word).copied().unwrap_or_default();
-        (meaning.state(), format!("{provider} reports `{}`", word.chars().take(100).collect::<String>()))
+        }
+        let shown = words.iter().take(SHOWN_WORDS).map(|word| word.chars().take(100).collect());
+        let shown: Vec<String> = shown.map(|word: String| format!("`{word}`")).collect();
+        (self.states.of_all(&words).state(), format!("{provider} reports {}", shown.join(", ")))
     }
 }
 
@@ -215,16 +254,6 @@ fn holds_dot_segment(text: &str) -> bool {
             return false;
         }
         text = decoded;
-    }
-}
-
-impl Meaning {
-    fn state(self) -> ObservedState {
-        match self {
-            Meaning::Alive => ObservedState::Alive,
-            Meaning::Gone => ObservedState::Gone,
-            Meaning::Unknown => ObservedState::Unknown,
-        }
     }
 }
 
@@ -256,6 +285,8 @@ mod tests {
         missing = "gone"
         [provider.states]
         active = "alive"
+        16 = "alive"
+        true = "alive"
         terminated = "gone"
     "#;
 
@@ -264,10 +295,15 @@ mod tests {
         RemoteResource::read(document, "").unwrap()
     }
 
+    /// The API for a resource of a plugin without labels.
+    fn api<'a>(providers: &'a Providers, resource: &RemoteResource) -> &'a ProviderApi {
+        providers.of(Rented { resource, labels: &Labels::default() }).unwrap()
+    }
+
     #[test]
     fn ids_are_encoded_and_never_choose_the_host() {
         let providers = Providers::read(&LAMBDA.replace("credential =", "#")).unwrap();
-        let api = providers.of(&resource(None)).unwrap();
+        let api = api(&providers, &resource(None));
         let request = api.request(&resource(Some("a.b..c/d?e#f@evil"))).unwrap().unwrap();
         let encoded = "a%2Eb%2E%2Ec%2Fd%3Fe%23f%40evil";
         assert_eq!(request.url.as_str(), format!("https://api.example/v1/us%2Fwest/instances/{encoded}?full=1"));
@@ -303,7 +339,7 @@ mod tests {
     ) {
         let text = LAMBDA.replace("v1/{region}/instances/{instance_id}", path).replace("credential =", "#");
         let providers = Providers::read(&text).unwrap();
-        let api = providers.of(&resource(None)).unwrap();
+        let api = api(&providers, &resource(None));
         assert!(api.request(&resource(Some(id))).is_err(), "{id} in {path}");
         let document = json!({"provider": "lambda_labs", "instance_id": "i", "region": id});
         let region = RemoteResource::read(document, "").unwrap();
@@ -320,15 +356,15 @@ mod tests {
         let providers = Providers::read(&text).unwrap();
         let document = json!({"provider": "lambda_labs", "instance_id": id, "region": "."});
         let resource = RemoteResource::read(document, "").unwrap();
-        assert!(providers.of(&resource).unwrap().request(&resource).is_err(), "{id} in {path}");
+        assert!(api(&providers, &resource).request(&resource).is_err(), "{id} in {path}");
     }
 
     #[test]
     fn dots_in_the_query_ask_for_nothing_else() {
         let text =
             LAMBDA.replace("instances/{instance_id}?full=1", "instances?q={instance_id}").replace("credential =", "#");
-        let api = Providers::read(&text).unwrap();
-        let request = api.of(&resource(None)).unwrap().request(&resource(Some(".."))).unwrap().unwrap();
+        let providers = Providers::read(&text).unwrap();
+        let request = api(&providers, &resource(None)).request(&resource(Some(".."))).unwrap().unwrap();
         assert_eq!(request.url.as_str(), "https://api.example/v1/us%2Fwest/instances?q=%2E%2E");
     }
 
@@ -337,7 +373,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = LAMBDA.replace("/nonexistent", &file.path().display().to_string());
         let providers = Providers::read(&text).unwrap();
-        let api = providers.of(&resource(None)).unwrap();
+        let api = api(&providers, &resource(None));
         assert!(api.request(&resource(Some("1"))).is_err(), "the file is empty");
         std::fs::write(file.path(), "s3cret\n").unwrap();
         let request = api.request(&resource(Some("1"))).unwrap().unwrap();
@@ -349,7 +385,14 @@ mod tests {
     #[case(200, r#"{"data":{"status":"active"}}"#, ObservedState::Alive)]
     #[case(200, r#"{"data":{"status":"terminated"}}"#, ObservedState::Gone)]
     #[case(200, r#"{"data":{"status":"unhealthy"}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{"status":16}}"#, ObservedState::Alive)]
+    #[case(200, r#"{"data":{"status":true}}"#, ObservedState::Alive)]
     #[case(200, r#"{"data":{"status":1}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{"status":null}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{"status":["terminated","terminated"]}}"#, ObservedState::Gone)]
+    #[case(200, r#"{"data":{"status":["terminated","active"]}}"#, ObservedState::Alive)]
+    #[case(200, r#"{"data":{"status":["terminated","unhealthy"]}}"#, ObservedState::Unknown)]
+    #[case(200, r#"{"data":{"status":[]}}"#, ObservedState::Unknown)]
     #[case(200, r#"{"data":{}}"#, ObservedState::Unknown)]
     #[case(200, "<html>", ObservedState::Unknown)]
     #[case(404, "", ObservedState::Gone)]
@@ -357,7 +400,7 @@ mod tests {
     #[case(500, "", ObservedState::Unknown)]
     fn responses_become_states(#[case] status: u16, #[case] body: &str, #[case] state: ObservedState) {
         let providers = Providers::read(LAMBDA).unwrap();
-        assert_eq!(providers.of(&resource(None)).unwrap().judge(status, body.as_bytes()).0, state);
+        assert_eq!(api(&providers, &resource(None)).judge(status, body.as_bytes()).0, state);
     }
 
     #[rstest]
@@ -372,6 +415,45 @@ mod tests {
         let text = LAMBDA.replace("https://api.example/v1/{region}/instances/{instance_id}?full=1", url);
         let refused = Providers::read(&text).unwrap_err();
         assert!(refused.contains(told), "{refused}");
+    }
+
+    #[test]
+    fn one_provider_had_one_api_although_custom_stands_for_many() {
+        let entry = |condition: &str, host: &str| {
+            format!(
+                "[[provider]]\nprovider = 'custom'\n{condition}\nurl = 'http://{host}/{{instance_id}}'\nstatus = '$.s'\nstates = {{}}\n"
+            )
+        };
+        let text = [
+            entry("", "any"),
+            entry("name = 'hetzner'", "hetzner"),
+            entry("labels = { cloud = 'own', zone = 'a' }", "own"),
+        ];
+        let providers = Providers::read(&text.concat()).unwrap();
+        let host_of = |metadata: Value, labels: Value| {
+            let document = json!({"provider": "custom", "instance_id": "i", "metadata": metadata});
+            let plugin = json!({"name": "n", "category": "c", "title": "T", "config_schema": {}, "labels": labels});
+            let plugin = domain::plugin::Registration::read(plugin).unwrap();
+            let resource = RemoteResource::read(document, "").unwrap();
+            let api = providers.of(Rented { resource: &resource, labels: &plugin.labels }).unwrap();
+            api.request(&resource).unwrap().unwrap().url.host_str().unwrap().to_owned()
+        };
+        for (metadata, labels, host) in [
+            (json!({"provider": "hetzner"}), json!({}), "hetzner"),
+            (json!({}), json!({"provider": "hetzner"}), "hetzner"),
+            (json!({"provider": "scaleway"}), json!({"provider": "hetzner"}), "any"),
+            (json!({}), json!({"cloud": "own", "zone": "a", "team": "x"}), "own"),
+            (json!({}), json!({"cloud": "own"}), "any"),
+            (json!({"provider": 1}), json!({}), "any"),
+        ] {
+            assert_eq!(host_of(metadata.clone(), labels.clone()), host, "{metadata} {labels}");
+        }
+        let twice = entry("name = 'hetzner'", "a") + &entry("name = 'hetzner'", "b");
+        let refused = Providers::read(&twice).unwrap_err();
+        assert!(refused.contains("hetzner is configured twice") && refused.contains("`labels`"), "{refused}");
+        let alone = Providers::read(&entry("name = 'hetzner'", "a")).unwrap();
+        let resource = RemoteResource::read(json!({"provider": "custom"}), "").unwrap();
+        assert!(alone.of(Rented { resource: &resource, labels: &Labels::default() }).is_none());
     }
 
     #[test]

@@ -17,11 +17,11 @@ use url::Url;
 
 use super::backoff::Backoff;
 use super::dedup::{LastReport, ReportDedup};
-use super::provider::Providers;
+use super::provider::{Providers, Rented};
 use crate::net::address_policy::ResolveError;
 use crate::net::http_client::whole;
 use crate::net::{AddressPolicy, Forbidden, HttpClient, RequestError, target_url};
-use domain::plugin::{Plugin, RemoteResource};
+use domain::plugin::{Labels, Plugin, RemoteResource};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey};
 
 /// How many bytes of a provider's response are read.
@@ -63,6 +63,8 @@ pub struct Target {
     pub resource: RemoteResource,
     /// The path to request at the endpoint, if it is not the endpoint itself.
     pub health_path: Option<String>,
+    /// The labels of the plugin.
+    pub labels: Labels,
 }
 
 impl Target {
@@ -71,7 +73,7 @@ impl Target {
         let metadata = resource.metadata.to_value();
         let said = metadata.get("health_path").and_then(serde_json::Value::as_str).map(str::to_owned);
         let health_path = said.or_else(|| plugin.labels.get("health_path").map(str::to_owned));
-        Target { key, resource: resource.clone(), health_path }
+        Target { key, resource: resource.clone(), health_path, labels: plugin.labels.clone() }
     }
 }
 
@@ -150,7 +152,7 @@ impl RemoteProber {
     /// Asks the provider first, then the endpoint, then SSH: the first definite answer wins.
     async fn probe(&self, target: &Target) -> ProbeAnswer {
         let mut answers = Vec::new();
-        match self.ask_provider(&target.resource).await {
+        match self.ask_provider(target).await {
             Some(answer @ (ObservedState::Alive | ObservedState::Gone, _)) => return answer,
             Some(answer) => answers.push(answer),
             None => {}
@@ -172,8 +174,9 @@ impl RemoteProber {
         together(answers)
     }
 
-    async fn ask_provider(&self, resource: &RemoteResource) -> Option<ProbeAnswer> {
-        let api = self.providers.of(resource)?;
+    async fn ask_provider(&self, target: &Target) -> Option<ProbeAnswer> {
+        let resource = &target.resource;
+        let api = self.providers.of(Rented { resource, labels: &target.labels })?;
         let request = match api.request(resource) {
             Ok(request) => request?,
             Err(why) => return Some((ObservedState::Unknown, why)),
@@ -182,7 +185,7 @@ impl RemoteProber {
         let answered = get(&self.operators, &request.url, header, self.settings.timeout).await;
         Some(match answered {
             Ok((status, body)) => api.judge(status, &body),
-            Err(why) => (ObservedState::Unknown, format!("cannot query {}: {why}", resource.provider.as_str())),
+            Err(why) => (ObservedState::Unknown, format!("cannot query {}: {why}", api.called())),
         })
     }
 

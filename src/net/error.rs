@@ -5,8 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::address_policy::Forbidden;
+use super::tls_advice::{self, SetBy};
 
-/// The longest [`RequestError::reason`], in characters.
+/// The longest [`RequestError::reason`] without its remedy, in characters.
 const MAX_REASON: usize = 500;
 
 /// Why a request has no response, or only an incomplete response.
@@ -41,8 +42,8 @@ impl RequestError {
         }
     }
 
-    /// The reason in one line: the error with its causes, without repetitions. The reason never has the URL, which may
-    /// have a secret.
+    /// The reason in one line: the error with its causes, without repetitions, and the remedy for an error of TLS in a
+    /// request of the registry itself. The reason never has the URL, which may have a secret.
     pub fn reason(&self) -> String {
         let mut cause: &(dyn Error + 'static) = match self {
             RequestError::Invalid(cause) | RequestError::Connection(cause) | RequestError::Body(cause) => cause,
@@ -56,7 +57,9 @@ impl RequestError {
             }
             cause = source;
         }
-        parts.join(": ").chars().take(MAX_REASON).collect()
+        let mut reason: String = parts.join(": ").chars().take(MAX_REASON).collect();
+        reason.push_str(&tls_advice::hint(self, SetBy::System));
+        reason
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`target_url`] | strict parsing of the URLs that users configure |
 //! | [`tls`] | [`Security`]: the trusted servers, and the client certificate |
 //! | [`error`] | [`RequestError`]: why a request has no response |
+//! | [`tls_advice`] | remedies for a failed TLS connection |
 
 pub mod address_policy;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod http_client;
 pub mod special_addresses;
 pub mod target_url;
 pub mod tls;
+pub mod tls_advice;
 
 pub use address_policy::{AddressPolicy, Forbidden};
 pub use error::RequestError;

@@ -29,6 +29,7 @@ use crate::http::middleware::stack::AmbiguousLength;
 use crate::http::problem::{Kind, Problem};
 use crate::http::reply::refusal::Refusals;
 use crate::http::state::Shared;
+use crate::http::trailing_slash;
 use crate::server::failure::Failure;
 use crate::server::settings::MAX_HEADER_BYTES;
 
@@ -169,6 +170,7 @@ pub(crate) async fn answer(
         request.extensions_mut().insert(AmbiguousLength);
     }
     request.extensions_mut().insert(peer);
+    trailing_slash::remove(request.uri_mut());
     // A router is always ready and never fails.
     let response = router.oneshot(request.map(axum::body::Body::new)).await.into_response();
     Ok(response.map(|body| Tracked { body, exchange }))

@@ -31,6 +31,7 @@ use super::settings::{MAX_HEADER_BYTES, ServerSettings};
 use super::streams::{BodyPieces, Streams, Verdict};
 use crate::http::middleware::client_ip::ClientIp;
 use crate::http::middleware::stack::OversizedHeader;
+use crate::http::trailing_slash;
 
 /// How often the server pings a waiting client, and how long the client has to answer the ping.
 const PING: Duration = Duration::from_secs(20);
@@ -137,6 +138,7 @@ async fn answer(
     if is_too_large(request.headers()) {
         request.extensions_mut().insert(OversizedHeader);
     }
+    trailing_slash::remove(request.uri_mut());
     // A router is always ready and never fails.
     let mut response = router.oneshot(request.map(Body::new)).await.into_response();
     // HTTP/2 forbids this field (RFC 9113 section 8.2.2).

@@ -12,7 +12,7 @@ use crate::store::webhooks::DeliveryProgress;
 use crate::store::{KeptWebhook, StoreError};
 use domain::Revision;
 use domain::change::{ChangeKind, Transition};
-use domain::plugin::read::{ObjectReader, boolean, kind_of, nullable, one_of, pointer_push, string};
+use domain::plugin::read::{ObjectReader, boolean, both, kind_of, nullable, one_of, pointer_push, string};
 use domain::plugin::{Invalid, merge_patch};
 use domain::query::Filters;
 
@@ -143,12 +143,14 @@ impl Webhook {
         address_policy: AddressPolicy,
         now: Timestamp,
     ) -> Result<(Webhook, Option<Revision>), Invalid> {
-        if patch.get("secret").is_some_and(Value::is_null) {
-            return Err(Invalid::at("/secret", "cannot be removed; send another secret"));
-        }
+        let kept = match patch.get("secret") {
+            Some(Value::Null) => Err(Invalid::at("/secret", "cannot be removed; send another secret")),
+            _ => Ok(()),
+        };
         let mut document = serde_json::to_value(self.document()).unwrap_or_default();
         merge_patch::merge(&mut document, Value::Object(patch));
-        let Draft { url, description, filters, kinds, enabled, secret, after } = Draft::read(document, address_policy)?;
+        let Draft { url, description, filters, kinds, enabled, secret, after } =
+            both(kept, Draft::read(document, address_policy))?;
         let secret = secret.unwrap_or_else(|| self.secret.clone());
         let (id, created_at) = (self.id.clone(), self.created_at);
         let webhook = Webhook { id, url, description, filters, kinds, enabled, secret, created_at, updated_at: now };

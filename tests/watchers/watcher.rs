@@ -193,13 +193,13 @@ impl Watcher {
         }
     }
 
-    /// Takes a block of the stream: an event, or a comment.
+    /// Takes a block of the stream: an event, perhaps after comments.
     fn receive(&mut self, block: &[u8]) {
         let block = str::from_utf8(block).expect("a stream of events is UTF-8");
         let id = block.lines().find_map(|line| line.strip_prefix("id: "));
         let Some(id) = id else { return };
         self.last_event_id = Some(id.to_owned());
-        if block.lines().any(|line| line.starts_with("data: ")) {
+        if block.lines().any(|line| matches!(line, "event: change" | "event: removal")) {
             let revision = id.rsplit('-').next().and_then(|revision| revision.parse().ok());
             self.seen.push(revision.expect("an id ends with its revision"));
         }

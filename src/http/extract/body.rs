@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -68,18 +68,30 @@ impl FromRequest<Shared> for NoBody {
         if bytes.is_empty() {
             return Ok(NoBody);
         }
-        typed?;
-        ObjectReader::new(json::parse(&bytes)?, "", &[], &[])?.finish()?;
-        Ok(NoBody)
+        let read = || {
+            typed?;
+            ObjectReader::new(json::parse(&bytes)?, "", &[], &[])?.finish()?;
+            Ok(NoBody)
+        };
+        read().map_err(|problem: Problem| problem.advise(|_| true, "send no body, because the path says everything"))
     }
 }
 
-/// Returns true if and only if a body's `charset` is UTF-8 or absent.
-fn is_utf8(headers: &HeaderMap) -> bool {
+/// The `charset` of a body, if it is not UTF-8. Many clients write `utf8`.
+fn other_charset(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let charset = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    charset.is_none_or(|(_, value)| value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"))
+    let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    let charset = charset.trim().trim_matches('"');
+    let is_utf8 = charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8");
+    (!is_utf8).then_some(charset)
+}
+
+/// The coding of a body, if there is one. `identity` means none (RFC 9110 section 12.5.3).
+fn content_coding(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("unreadable"));
+    let mut codings = lines.flat_map(|line| line.split(',')).map(str::trim);
+    codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
 }
 
 /// Refuses a body of another media type, or in another encoding than UTF-8.
@@ -94,11 +106,11 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
         Some(sent) => return refuse(format!("the body is {sent}; send {}", taken.join(" or "))),
         None => return refuse(format!("the header field Content-Type is missing; send {}", taken.join(" or "))),
     }
-    if !is_utf8(headers) {
-        return refuse("the charset of the body must be UTF-8".into());
+    if let Some(charset) = other_charset(headers) {
+        return refuse(format!("the charset of the body is {charset}; send UTF-8"));
     }
-    if headers.contains_key(hyper::header::CONTENT_ENCODING) {
-        return refuse("the body is compressed; send it without Content-Encoding".into());
+    if let Some(coding) = content_coding(headers) {
+        return refuse(format!("the body is encoded as {coding}; send it without Content-Encoding"));
     }
     Ok(())
 }

@@ -23,14 +23,28 @@ impl FromRequestParts<Shared> for Precondition {
 ///
 /// # Errors
 ///
-/// 400 when a field is neither a list of entity tags nor `*`.
+/// 400 when a field is neither a list of entity tags nor `*`; 412 when If-Match has weak tags only.
 pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    if let Some(weak) = only_weak(headers) {
+        let detail = format!(
+            "If-Match has the weak tag W/{weak}, which never matches (RFC 9110 section 13.1.1); send a plugin's tag \
+             without W/, which a proxy may have added when it compressed the response"
+        );
+        return Err(Problem::new(Kind::PreconditionFailed, detail));
+    }
     Ok(Precondition {
         // If-Match compares strongly (section 13.1.1): a weak tag matches nothing.
         if_match: condition(headers, &IF_MATCH, |(weak, tag)| (!weak).then_some(tag))?,
         // If-None-Match compares weakly (section 13.1.2).
         if_none_match: condition(headers, &IF_NONE_MATCH, |(_, tag)| Some(tag))?,
     })
+}
+
+/// A tag of an If-Match whose tags are all weak.
+fn only_weak(headers: &HeaderMap) -> Option<String> {
+    let texts = headers.get_all(IF_MATCH).iter().map(|line| line.to_str().ok()).collect::<Option<Vec<_>>>()?;
+    let tags = entity_tags(&texts.join(","))?;
+    tags.iter().all(|(weak, _)| *weak).then(|| tags.into_iter().next().map(|(_, tag)| tag))?
 }
 
 fn condition(

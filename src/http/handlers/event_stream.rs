@@ -2,6 +2,9 @@
 //!
 //! A stream has no queue, only a position. It reads the following changes from its topic, or from the journal when the
 //! position is in the past.
+//!
+//! Every block has data. The standard discards a block without data, but many clients pass it on as an empty message.
+//! So a comment is a single line, without the blank line that ends a block.
 
 use std::time::Duration;
 
@@ -15,9 +18,9 @@ use tokio::time::Instant;
 use crate::access::Tokens;
 use crate::http::media_type::EVENT_STREAM;
 use crate::http::middleware::limiter::Permit;
-use crate::http::problem::{Kind, Problem};
-use crate::http::query::event_params::{EventList, EventScope};
-use crate::http::query::params::revision_of;
+use crate::http::problem::Problem;
+use crate::http::query::event_params::{EventList, EventScope, last_event};
+use crate::http::query::params::bad;
 use crate::http::state::Api;
 use crate::registry::Registry;
 use crate::registry::journal_cache::JournalChunk;
@@ -31,6 +34,9 @@ use domain::{Revision, Snapshot, StoreId};
 
 /// The last event that the client received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The delay before a client reconnects, in milliseconds.
+const RETRY: u64 = 3_000;
 
 /// How many changes a stream takes at a time, which bounds the memory of a client that stops reading.
 const AT_A_TIME: usize = 64;
@@ -49,12 +55,16 @@ pub async fn open(
 ) -> Result<Response, Problem> {
     events.require_live()?;
     let place = api.gate.watch()?;
-    let begin = match headers.get(LAST_EVENT_ID) {
-        Some(id) => Some(last_event(id.to_str().unwrap_or_default(), &now.store)?),
+    let begin = match headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
+        Some(id) => {
+            let id = id.to_str().map_err(|_| bad("`Last-Event-ID` must be the `id` of an event"))?;
+            Some(last_event("Last-Event-ID", id, &now.store)?)
+        }
         None => events.begin,
     };
     let subscription = api.registry.topics().follow(&events.topic());
-    let position = begin.unwrap_or(now.state.revision());
+    let head = now.state.revision();
+    let position = begin.unwrap_or(head);
     if matches!(subscription.news(position, 0), Updates::Compacted(_)) {
         let nothing = ChangeRange { after: position, limit: 0, ..ChangeRange::default() };
         require_kept(position, api.registry.changes(nothing).await?.compact_revision)?;
@@ -65,8 +75,20 @@ pub async fn open(
     let heartbeat = Instant::now() + interval;
     let stage = StreamStage::Opening;
     let pass = Pass { tokens: api.access.tokens.clone(), watcher };
-    let stream =
-        Stream { registry, pass, store, events, subscription, position, interval, heartbeat, stage, _place: place };
+    let stream = Stream {
+        registry,
+        pass,
+        store,
+        events,
+        subscription,
+        head,
+        position,
+        sent_id: position,
+        interval,
+        heartbeat,
+        stage,
+        _place: place,
+    };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), stream))
@@ -78,18 +100,6 @@ pub async fn open(
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(body)).into_response())
-}
-
-/// Parses a `Last-Event-ID`: `<store>-<revision>`, or a revision without the store.
-fn last_event(id: &str, store: &StoreId) -> Result<Revision, Problem> {
-    match id.rsplit_once('-') {
-        Some((of, _)) if of != store.as_str() => {
-            let detail = "the event is from another store, or from before a restore; list again, and open a new stream";
-            Err(Problem::new(Kind::Gone, detail))
-        }
-        Some((_, revision)) => revision_of("Last-Event-ID", revision),
-        None => revision_of("Last-Event-ID", id),
-    }
 }
 
 /// The watcher's permission, which may end before the stream ends.
@@ -111,8 +121,12 @@ struct Stream {
     store: StoreId,
     events: EventList,
     subscription: Subscription,
+    /// The newest revision when the stream was opened.
+    head: Revision,
     /// The stream has sent all changes up to here.
     position: Revision,
+    /// The last id that the stream has sent: a client that reconnects continues after it.
+    sent_id: Revision,
     /// See [`crate::http::state::Limits::heartbeat`].
     interval: Duration,
     heartbeat: Instant,
@@ -138,9 +152,7 @@ impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         if self.stage == StreamStage::Opening {
             self.stage = StreamStage::Past;
-            // A first piece makes proxies forward the header at once. `retry` is the delay before the client
-            // reconnects, in milliseconds.
-            return Some(Bytes::from_static(b": watching\nretry: 3000\n\n"));
+            return Some(self.hello());
         }
         while self.stage != StreamStage::Ended {
             if !self.pass.holds(&self.registry) {
@@ -199,7 +211,8 @@ impl Stream {
         };
         match read {
             Ok(chunk) => {
-                let news = chunk.transitions.iter().filter(|transition| transition.change.revision > self.position);
+                let position = self.position;
+                let news = chunk.transitions.iter().filter(|transition| transition.change.revision > position);
                 let piece = self.frames(news.map(|transition| &**transition));
                 self.position = chunk.reached;
                 piece
@@ -220,18 +233,36 @@ impl Stream {
         Ok(JournalChunk { transitions: page.transitions.into(), reached })
     }
 
+    /// The first piece, which makes proxies forward the header at once. Its id lets a client that is cut off before the
+    /// first change continue where it began.
+    fn hello(&self) -> Bytes {
+        let data = serde_json::json!({
+            "store": self.store, "revision": self.head, "version": env!("CARGO_PKG_VERSION"),
+        });
+        format!("id: {}-{}\nevent: hello\ndata: {data}\nretry: {RETRY}\n\n", self.store, self.position).into()
+    }
+
     /// Waits for changes, and sends a heartbeat when none arrive.
     async fn wait(&mut self) -> BytesMut {
         match tokio::time::timeout_at(self.heartbeat, self.subscription.wait()).await {
             Ok(true) => BytesMut::new(),
             Ok(false) => {
                 self.stage = StreamStage::Ended;
-                BytesMut::from(": the service is stopping\n\n")
+                BytesMut::from(": the service is stopping\n")
             }
-            // A block without data is not an event, but browsers store its id. A reconnecting client so skips changes
-            // that do not match.
-            Err(_) => BytesMut::from(format!(": heartbeat\nid: {}-{}\n\n", self.store, self.position).as_bytes()),
+            Err(_) => self.heartbeat(),
         }
+    }
+
+    /// A comment; or a bookmark if the stream has passed changes that do not match. A client that reconnects then skips
+    /// these changes, and its id is not compacted while the stream is open.
+    fn heartbeat(&mut self) -> BytesMut {
+        if self.sent_id == self.position {
+            return BytesMut::from(": heartbeat\n");
+        }
+        self.sent_id = self.position;
+        let data = serde_json::json!({"revision": self.position});
+        BytesMut::from(format!("id: {}-{}\nevent: bookmark\ndata: {data}\n\n", self.store, self.position).as_bytes())
     }
 
     /// The last event of a stream that the server ends early.
@@ -241,7 +272,7 @@ impl Stream {
         BytesMut::from(format!("event: cut_off\ndata: {data}\n\n").as_bytes())
     }
 
-    fn frames<'a>(&self, transitions: impl Iterator<Item = &'a Transition>) -> BytesMut {
+    fn frames<'a>(&mut self, transitions: impl Iterator<Item = &'a Transition>) -> BytesMut {
         let mut piece = BytesMut::new();
         for transition in transitions {
             let name = match self.events.sight(transition) {
@@ -249,7 +280,8 @@ impl Stream {
                 EventScope::Change => "change",
                 EventScope::Removal => "removal",
             };
-            let head = format!("id: {}-{}\nevent: {name}\ndata: ", self.store, transition.change.revision);
+            self.sent_id = transition.change.revision;
+            let head = format!("id: {}-{}\nevent: {name}\ndata: ", self.store, self.sent_id);
             let json = transition.json(&self.store);
             piece.reserve(head.len() + json.len() + 2);
             piece.put_slice(head.as_bytes());

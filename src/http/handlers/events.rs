@@ -57,11 +57,15 @@ pub(crate) struct EventPage<'a> {
 /// change.
 ///
 /// With `Accept: text/event-stream`, the reply is a live stream. The stream starts after `after` or after the header
-/// field `Last-Event-ID`, and has no gap between past and new events. `event: change` has a plugin that matches the
-/// filters; `event: removal` has a plugin that no longer matches. `event: cut_off` ends the stream of a slow reader,
-/// which may reconnect with `Last-Event-ID`. The server sends a comment every 15 s.
+/// field `Last-Event-ID`, and has no gap between past and new events. Every message has an `event` name and JSON data:
+///
+/// - `hello` is the first message, with the `store`, its newest `revision` and the server's `version`.
+/// - `change` has a plugin that matches the filters; `removal` has a plugin that no longer matches.
+/// - `bookmark` has a `revision`: no change up to it is still to come. A client that reconnects continues there.
+/// - `cut_off` ends the stream of a slow reader, which may reconnect with `Last-Event-ID`.
+///
+/// The server sends a comment or a bookmark every 15 s.
 #[utoipa::path(get, path = "/events", tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that the client received; a live stream continues after it.")),
     responses(
         (status = OK, description = "The events", content((EventPage = "application/json"), (String = "text/event-stream"))),
         (status = GONE, description = "The revision was compacted, or belongs to another store"),

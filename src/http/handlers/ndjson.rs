@@ -26,7 +26,7 @@ use crate::registry::submit_error::SubmitError;
 use domain::Revision;
 use domain::command::answer::Answer;
 use domain::command::{Command, Outcome, Precondition};
-use domain::plugin::{Registration, json};
+use domain::plugin::{Invalid, Registration, json};
 
 /// The most lines in a request.
 const MAX_LINES: usize = 100_000;
@@ -118,7 +118,11 @@ fn kept(outcome: &Outcome) -> Answer {
 }
 
 fn registration(text: &[u8]) -> Result<Registration, Problem> {
-    Ok(Registration::read(json::parse(text)?)?)
+    let document = json::parse(text)?;
+    if document.is_array() {
+        return Err(Invalid::at("", "must be an object, not an array; send one plugin in each line").into());
+    }
+    Ok(Registration::read(document)?)
 }
 
 /// The results of the lines, in order.

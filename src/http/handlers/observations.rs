@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
-use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
+use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string, time};
 use domain::plugin::{FreeJson, Invalid, UniqueId, container_id};
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
@@ -162,7 +162,7 @@ pub(crate) fn sighting(
 
 /// The store keeps microseconds.
 fn whole_micros(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(Timestamp::MIN)
 }
 
 fn bounded(value: Value, pointer: &str, most: usize) -> Result<Box<str>, Invalid> {
@@ -182,9 +182,4 @@ fn small_object(value: &Value, pointer: &str) -> Result<FreeJson, Invalid> {
         return Err(Invalid::at(pointer, format!("must not be larger than {MAX_IDENTITY} bytes")));
     }
     Ok(object)
-}
-
-fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
-    let wrong = || Invalid::at(pointer, "must be a time such as 2026-11-21T08:30:00Z (RFC 3339)");
-    string(value, pointer)?.parse().map_err(|_| wrong())
 }

@@ -26,10 +26,13 @@ use crate::http::reply::json;
 use crate::http::reply::list::ListBody;
 use crate::http::state::{LONG_SCAN, Shared};
 use domain::command::{Command, Precondition, Refusal};
-use domain::plugin::Registration;
+use domain::plugin::{Invalid, Registration, json as json_text, registration};
 use domain::query::Listing;
 use domain::record::PluginDocument;
 use domain::{Revision, Snapshot};
+
+/// How to register many plugins, for a client that sends them in another way.
+const AS_LINES: &str = "to register many plugins, send one in each line as application/x-ndjson";
 
 /// A page of plugins. The type describes the reply, which is built from serialised JSON.
 #[derive(Serialize, ToSchema)]
@@ -49,8 +52,9 @@ pub(crate) struct PluginPage<'a> {
 
 /// List plugins.
 ///
-/// A plugin must match all filters. A filter with several values, repeated or comma-separated, matches any of them. As
-/// `application/x-ndjson`, the reply has a plugin in each line, and all plugins unless `limit` is sent.
+/// A plugin must match all filters. A filter with several values, repeated or comma-separated, matches any of them; both
+/// `,` and `%2C` separate values, and a comma within a value is written `\,`. As `application/x-ndjson`, the reply has a
+/// plugin in each line, and all plugins unless `limit` is sent.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
     (status = OK, description = "The plugins", content((PluginPage = "application/json"), (String = "application/x-ndjson"))),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
@@ -129,7 +133,12 @@ pub(crate) async fn register_plugin(
     if media_type(request.headers()).as_deref() == Some(NDJSON) {
         return ndjson::register_many(&api, write, request).await;
     }
-    let JsonBody::<0>(body) = JsonBody::from_request(request, &api).await?;
+    let JsonBody::<0>(body) = JsonBody::from_request(request, &api)
+        .await
+        .map_err(|problem| problem.advise(|detail| detail.contains(json_text::MORE_FOLLOWS), AS_LINES))?;
+    if body.is_array() {
+        return Err(Invalid::at("", format!("must be an object, not an array; {AS_LINES}")).into());
+    }
     write.run(Command::Register(Box::new(Registration::read(body)?))).await
 }
 
@@ -181,8 +190,9 @@ pub(crate) async fn replace_plugin(
 pub(crate) async fn patch_plugin(
     PluginPath(id): PluginPath,
     write: Write,
-    PatchBody(patch): PatchBody,
+    PatchBody(mut patch): PatchBody,
 ) -> Result<Response, Problem> {
+    registration::drop_null_dataclass(&mut patch);
     write.run(Command::Patch { id, patch }).await
 }
 

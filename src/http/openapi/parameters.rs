@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::extract::idempotency::MAX_KEY;
+use crate::http::media_type::EVENT_STREAM;
 use crate::http::operations::{Idempotency, Operation};
 use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, Parameter, Values};
@@ -30,6 +31,9 @@ pub(crate) fn complete(operation: &Operation, described: &mut Value) {
         let help =
             "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
+    }
+    if operation.media_types.contains(&EVENT_STREAM) {
+        parameters.push(last_event_id());
     }
     parameters.push(request_id());
     described["parameters"] = parameters.into();
@@ -89,6 +93,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Text => text,
         Values::Time => json!({"type": "string", "format": "date-time"}),
         Values::Revision => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}),
+        Values::EventId => event_id(),
         Values::Moment => json!({"anyOf": [
             {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
@@ -110,6 +115,17 @@ fn query_parameter(parameter: &Parameter) -> Value {
         described["explode"] = true.into();
     }
     described
+}
+
+/// The `id` of an event in a live stream; empty is the same as absent.
+fn event_id() -> Value {
+    json!({"type": "string", "pattern": "^(([0-9a-f]{32}-)?[0-9]{1,18})?$"})
+}
+
+/// The last event that the client of a live stream received.
+fn last_event_id() -> Value {
+    let help = "The `id` of the last event that the client received: a live stream continues after it.";
+    json!({"name": "Last-Event-ID", "in": "header", "description": help, "schema": event_id()})
 }
 
 /// The name that a client gives to a request.

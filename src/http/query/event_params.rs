@@ -5,7 +5,7 @@ use super::list_params::{
     DEFAULT_LIMIT, EVENT_LIST, PLUGIN_FILTERS, VERSION_LIST, all, digest, filter, limit_of, named, names, time_of,
 };
 use super::params::{Params, bad, revision_of};
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use domain::change::history::ChangeRange;
 use domain::change::{ChangeKind, Transition};
 use domain::plugin::UniqueId;
@@ -40,7 +40,10 @@ impl EventList {
         let mut events = EventList::of(&params, store, false)?;
         let revision = |name| params.single(name)?.map(|value| revision_of(name, value)).transpose();
         let time = |name| params.single(name)?.map(|value| time_of(name, &[value.to_owned()])).transpose();
-        if let Some(after) = revision("after")? {
+        let received = params.single(LAST_EVENT_ID)?.filter(|id| !id.is_empty());
+        let received = received.map(|id| last_event(LAST_EVENT_ID, id, store)).transpose()?;
+        // A client reconnects to the same URL, so its last event overrides `after`.
+        if let Some(after) = received.or(revision("after")?) {
             events.range.after = events.range.after.max(after);
             events.begin.get_or_insert(after);
         }
@@ -137,6 +140,27 @@ impl EventList {
             (Some(true), _) => EventScope::Removal,
             _ => EventScope::Hidden,
         }
+    }
+}
+
+/// The parameter in which a client without access to the header field `Last-Event-ID` names its last event. Polyfills of
+/// `EventSource` send this name.
+pub const LAST_EVENT_ID: &str = "lastEventId";
+
+/// Parses the id of an event in the header field or parameter `name`: `<store>-<revision>`, or a revision without the
+/// store.
+///
+/// # Errors
+///
+/// 400 for another text, 410 for an event of another store.
+pub fn last_event(name: &str, id: &str, store: &StoreId) -> Result<Revision, Problem> {
+    match id.rsplit_once('-') {
+        Some((of, _)) if of != store.as_str() => {
+            let detail = "the event is from another store, or from before a restore; list again, and open a new stream";
+            Err(Problem::new(Kind::Gone, detail))
+        }
+        Some((_, revision)) => revision_of(name, revision),
+        None => revision_of(name, id),
     }
 }
 

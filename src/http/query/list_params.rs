@@ -132,6 +132,12 @@ pub const EVENT_LIST: &[Parameter] = &[
         Values::Revision,
         "Changes after this revision; by default all changes in the journal, or only new changes in a live stream.",
     ),
+    parameter(
+        "lastEventId",
+        Values::EventId,
+        "The header field `Last-Event-ID` as a parameter, for clients that cannot send the field. The field overrides \
+         the parameter, and both override `after`.",
+    ),
     parameter("until", Values::Revision, "Changes up to and including this revision."),
     parameter("from", Values::Time, "Changes made at or after this time."),
     parameter("to", Values::Time, "Changes made before this time."),

@@ -38,6 +38,8 @@ pub enum Values {
     Time,
     /// A revision.
     Revision,
+    /// The `id` of an event in a live stream.
+    EventId,
     /// A revision, or a time (RFC 3339).
     Moment,
     /// A duration.

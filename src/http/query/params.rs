@@ -1,6 +1,8 @@
 //! The decoded query of a request. Unknown parameters are refused.
 //!
-//! `a=1,2` and `a=1&a=2` mean the same: either value matches. Clients write a comma within a value as `%2C`.
+//! `a=1,2`, `a=1%2C2` and `a=1&a=2` mean the same: either value matches. Many clients encode every comma, so an encoded
+//! comma separates values, too. A comma within a value is written `\,`. Where a parameter takes one value, an encoded comma
+//! belongs to the value, as in version 0.1.0.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,7 +17,16 @@ const MAX_VALUES: usize = 1_000;
 
 /// The decoded parameters of a request, in the order of the query.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, Vec<String>)>);
+pub struct Params(Vec<SentParameter>);
+
+/// A parameter as sent.
+#[derive(Debug, PartialEq, Eq)]
+struct SentParameter {
+    name: String,
+    values: Vec<String>,
+    /// The values as one, if the parameter was sent once and without a comma that separates.
+    whole: Option<String>,
+}
 
 impl Params {
     /// Reads a query.
@@ -24,16 +35,25 @@ impl Params {
     ///
     /// 400 when an escape is malformed or not UTF-8, or the query has too many parameters.
     pub fn parse(query: &str) -> Result<Params, Problem> {
-        let mut params: Vec<(String, Vec<String>)> = Vec::new();
+        let mut params: Vec<SentParameter> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
-            let values = value.split(',').map(decode).collect::<Result<Vec<_>, _>>()?;
-            match params.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => known.extend(values),
-                None => params.push((name, values)),
+            let pieces = value.split(',').map(decode).collect::<Result<Vec<_>, _>>()?;
+            let before_commas = pieces.split_last().map_or([].as_slice(), |(_, before)| before);
+            let is_one = before_commas.iter().all(|piece| piece.ends_with('\\'));
+            let values = values_of(&pieces.join(","));
+            match params.iter_mut().find(|known| known.name == name) {
+                Some(known) => {
+                    known.values.extend(values);
+                    known.whole = None;
+                }
+                None => {
+                    let whole = (is_one && values.len() > 1).then(|| values.join(","));
+                    params.push(SentParameter { name, values, whole });
+                }
             }
-            if params.len() > MAX_PARAMETERS || params.iter().any(|(_, values)| values.len() > MAX_VALUES) {
+            if params.len() > MAX_PARAMETERS || params.iter().any(|known| known.values.len() > MAX_VALUES) {
                 return Err(bad(format!(
                     "a query may have at most {MAX_PARAMETERS} parameters with {MAX_VALUES} values each"
                 )));
@@ -55,13 +75,13 @@ impl Params {
                 None => name == *known,
             })
         };
-        match self.0.iter().find(|(name, _)| !is_known(name)) {
+        match self.0.iter().map(|sent| &sent.name).find(|name| !is_known(name)) {
             None => Ok(self),
-            Some((name, _)) if known.is_empty() => Err(bad(format!(
+            Some(name) if known.is_empty() => Err(bad(format!(
                 "unknown query parameter `{}`; this path takes none",
                 name.chars().take(64).collect::<String>()
             ))),
-            Some((name, _)) => Err(bad(unknown_name("query parameter", name, known))),
+            Some(name) => Err(bad(unknown_name("query parameter", name, known))),
         }
     }
 
@@ -69,7 +89,7 @@ impl Params {
     #[must_use]
     pub fn split_off(&mut self, wanted: &[&str]) -> Params {
         let (taken, rest) =
-            std::mem::take(&mut self.0).into_iter().partition(|(name, _)| wanted.contains(&name.as_str()));
+            std::mem::take(&mut self.0).into_iter().partition(|sent| wanted.contains(&sent.name.as_str()));
         self.0 = rest;
         Params(taken)
     }
@@ -81,19 +101,19 @@ impl Params {
 
     /// All parameters.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.0.iter().map(|sent| (sent.name.as_str(), sent.values.as_slice()))
     }
 
-    /// The only value of a parameter.
+    /// The only value of a parameter. An encoded comma belongs to it.
     ///
     /// # Errors
     ///
     /// 400 when the parameter has several values.
     pub fn single(&self, name: &str) -> Result<Option<&str>, Problem> {
-        match self.iter().find(|(known, _)| *known == name) {
-            None => Ok(None),
-            Some((_, [value])) => Ok(Some(value)),
-            Some(_) => Err(bad(format!("`{name}` takes one value; send it once"))),
+        let Some(sent) = self.0.iter().find(|sent| sent.name == name) else { return Ok(None) };
+        match (sent.values.as_slice(), &sent.whole) {
+            ([value], _) | (_, Some(value)) => Ok(Some(value)),
+            _ => Err(bad(format!("`{name}` takes one value; send it once, and a comma within the value as `\\,`"))),
         }
     }
 
@@ -133,6 +153,24 @@ pub fn bad(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(Kind::BadParameter, detail)
 }
 
+/// The values of a decoded text, between the commas that have no backslash before them.
+fn values_of(text: &str) -> Vec<String> {
+    let (mut values, mut value, mut rest) = (Vec::new(), String::new(), text);
+    while let Some((before, after)) = rest.split_once(',') {
+        if let Some(before) = before.strip_suffix('\\') {
+            value.push_str(before);
+            value.push(',');
+        } else {
+            value.push_str(before);
+            values.push(std::mem::take(&mut value));
+        }
+        rest = after;
+    }
+    value.push_str(rest);
+    values.push(value);
+    values
+}
+
 fn decode(text: &str) -> Result<String, Problem> {
     let mut rest = text;
     while let Some((_, escape)) = rest.split_once('%') {
@@ -155,11 +193,41 @@ mod tests {
 
     #[test]
     fn repeated_and_comma_separated_values_are_the_same() {
-        let params = Params::parse("a=1,2&b=x%2Cy+z&a=3").unwrap();
-        assert_eq!(
-            params.0,
-            [("a".into(), vec!["1".into(), "2".into(), "3".into()]), ("b".into(), vec!["x,y z".into()])]
-        );
+        let values = |query: &str| {
+            let params = Params::parse(query).unwrap();
+            params.iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect::<Vec<_>>()
+        };
+        let expected = [("a", &["1", "2", "3"][..]), ("b", &["x,y z"])];
+        let expected: Vec<_> = expected
+            .map(|(name, values)| (name.to_owned(), values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>()))
+            .into();
+        for query in ["a=1,2&b=x\\,y+z&a=3", "a=1%2C2&b=x%5C%2Cy%20z&a=3", "a=1%2c2,3&b=x%5c,y+z"] {
+            assert_eq!(values(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_one_value_keeps_its_encoded_commas() {
+        let params = Params::parse("a=1%2C2\\,3%5C,4&b=1&b=2%2C3&c=1,2%2C3&d=4").unwrap();
+        assert_eq!(params.single("a").unwrap(), Some("1,2,3,4"));
+        assert!(params.single("b").is_err() && params.single("c").is_err());
+        assert_eq!((params.single("d").unwrap(), params.single("e").unwrap()), (Some("4"), None));
+    }
+
+    #[test]
+    fn only_a_comma_can_be_escaped() {
+        for (text, expected) in [
+            ("", &[""][..]),
+            (",", &["", ""]),
+            ("a,", &["a", ""]),
+            ("\\,", &[","]),
+            ("a\\", &["a\\"]),
+            ("a\\b,c", &["a\\b", "c"]),
+            ("a\\\\,b", &["a\\,b"]),
+            ("\\,\\,,b", &[",,", "b"]),
+        ] {
+            assert_eq!(values_of(text), expected, "{text}");
+        }
     }
 
     #[test]

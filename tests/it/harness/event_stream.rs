@@ -9,6 +9,8 @@ use super::within_patience;
 pub(crate) struct EventStream {
     response: reqwest::Response,
     buffer: BytesMut,
+    /// The data of the first message.
+    pub(crate) hello: Option<Value>,
     /// The `id` that a reconnecting client would send.
     pub(crate) last_event_id: Option<String>,
 }
@@ -30,15 +32,26 @@ impl EventStream {
         assert_eq!(header("vary").as_deref(), Some("accept"));
         assert!(header("content-encoding").is_none() && header("content-length").is_none());
         assert!(header("registry-revision").is_some() && header("registry-store").is_some());
-        EventStream { response, buffer: BytesMut::new(), last_event_id: None }
+        EventStream { response, buffer: BytesMut::new(), hello: None, last_event_id: None }
     }
 
-    /// The next block, which may be a comment; `None` at the end of the stream.
+    /// The next block with data, or the next comment line; `None` at the end of the stream.
     pub(crate) async fn block(&mut self) -> Option<String> {
         loop {
-            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
-                let block = self.buffer.split_to(end + 2);
-                return Some(String::from_utf8(block.to_vec()).expect("a stream of events is UTF-8"));
+            let end: &[u8] = if self.buffer.starts_with(b":") { b"\n" } else { b"\n\n" };
+            if let Some(place) = self.buffer.windows(end.len()).position(|piece| piece == end) {
+                let block = self.buffer.split_to(place + end.len());
+                let block = String::from_utf8(block.to_vec()).expect("a stream of events is UTF-8");
+                let has_data = block.lines().any(|line| line.starts_with("data: "));
+                assert!(has_data || block.starts_with(':'), "clients receive an empty message: {block:?}");
+                let is_hello = block.contains("event: hello\n");
+                assert_eq!(is_hello, self.hello.is_none(), "hello is the first message, and comes once: {block:?}");
+                if let Some(data) = block.lines().find_map(|line| line.strip_prefix("data: ")).filter(|_| is_hello) {
+                    self.hello = Some(serde_json::from_str(data).expect("data is JSON"));
+                }
+                let id = block.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned);
+                self.last_event_id = id.or(self.last_event_id.take());
+                return Some(block);
             }
             match within_patience("an event", self.response.chunk()).await {
                 Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
@@ -51,7 +64,7 @@ impl EventStream {
         }
     }
 
-    /// The next event; `None` at the end of the stream.
+    /// The next event that is neither the first message nor a bookmark; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Received> {
         loop {
             let block = self.block().await?;
@@ -65,8 +78,7 @@ impl EventStream {
                     (other, _) => panic!("an unknown field {other}"),
                 }
             }
-            self.last_event_id = id.clone().or(self.last_event_id.take());
-            if let Some(data) = data {
+            if let Some(data) = data.filter(|_| !matches!(&*event, "hello" | "bookmark")) {
                 return Some(Received { id, event, data });
             }
         }

@@ -16,6 +16,7 @@ mod request_id;
 mod security_headers;
 mod shedding;
 mod snapshots;
+mod spellings;
 mod tls;
 mod traces;
 mod vectors;

@@ -117,6 +117,8 @@ async fn a_compressed_body_is_refused() {
 #[rstest]
 #[case("application/json; charset=utf-8")]
 #[case("Application/JSON;charset=\"UTF-8\"")]
+#[case("application/json; charset=utf8")]
+#[case("application/json;charset=UTF8")]
 #[tokio::test]
 async fn parameters_and_case_of_the_type_do_not_matter(#[case] media_type: &str) {
     let server = Server::in_memory().await;

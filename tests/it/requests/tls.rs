@@ -4,9 +4,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use reqwest::Method;
 use rustix::process::Signal;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -306,4 +308,35 @@ async fn what_to_do_about_a_certificate_was_not_said() {
     let said = told(&daemon, None).await;
     assert!(said.contains("write the address with http://"), "{said}");
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_to_do_about_a_certificate_was_not_said_of_a_webhook() {
+    let (authority, home) = (Authority::new(), TempDir::new().unwrap());
+    let signed = authority.sign("target");
+    let flags = ["--tls-cert", signed.certificate.to_str().unwrap(), "--tls-key", signed.key.to_str().unwrap()];
+    let target = Daemon::start_with(&home.path().join("target.db"), &flags).await;
+    let url = format!("https://127.0.0.1:{}/plugins", target.address.port());
+    let tried = async |authorities: Option<&Path>| {
+        let store = format!("sqlite:{}", home.path().join("registry.db").display());
+        let mut command = binary();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--webhooks-allow-private", "--store", &store]);
+        if let Some(authorities) = authorities {
+            command.env("SSL_CERT_FILE", authorities);
+        }
+        let daemon = Daemon::spawn(command).await;
+        let client = daemon.client();
+        let hook = client.post("/webhooks", &json!({"url": url})).answers(201).await.json();
+        let path = format!("/webhooks/{}/test", hook["id"].as_str().unwrap());
+        let tested = client.request(Method::POST, &path).answers(200).await.json();
+        daemon.stop().await;
+        tested
+    };
+    let tested = tried(None).await;
+    let error = tested["error"].as_str().unwrap();
+    assert!(error.contains("UnknownIssuer") && error.contains("SSL_CERT_FILE") && !error.contains("--"), "{error}");
+    // With the remedy, the target answers, although not with 2xx: it is no receiver of webhooks.
+    let tested = tried(Some(&authority.file())).await;
+    assert!(tested["status"].is_number(), "{tested}");
+    target.stop().await;
 }

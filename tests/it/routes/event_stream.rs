@@ -37,12 +37,14 @@ async fn a_stream_delivers_changes_as_they_happen() {
     let client = server.client();
     client.register(&named("c", "before")).await;
     let mut stream = client.watch("/events").await;
+    let store = client.get("/stats").answers(200).await.store().to_owned();
     let opening = stream.block().await.unwrap();
-    assert!(opening.starts_with(": "), "a proxy sends the header on with the first bytes: {opening:?}");
-    assert!(opening.contains("retry: "), "{opening:?}");
+    assert!(opening.starts_with(&format!("id: {store}-1\nevent: hello\ndata: ")), "{opening:?}");
+    assert!(opening.ends_with("\nretry: 3000\n\n"), "{opening:?}");
+    let hello = json!({"store": store, "revision": 1, "version": env!("CARGO_PKG_VERSION")});
+    assert_eq!(stream.hello, Some(hello));
     client.register(&minimal()).await;
     let event = stream.next().await.unwrap();
-    let store = client.get("/stats").answers(200).await.store().to_owned();
     assert_eq!(
         (event.id.clone(), &*event.event),
         (Some(format!("{store}-2")), "change"),
@@ -89,8 +91,57 @@ async fn last_event_id_overrides_the_query() {
     }
 }
 
+#[tokio::test]
+async fn event_source_polyfill_got_400_for_its_parameter_and_clients_for_an_empty_id() {
+    let server = Server::start().await;
+    let client = server.client();
+    register_some(&client, 0, 4).await;
+    let store = client.get("/stats").answers(200).await.store().to_owned();
+    for (path, header, first) in [
+        (format!("/events?lastEventId={store}-2"), None, 3),
+        ("/events?after=0&lastEventId=2".to_owned(), None, 3),
+        // A URL with the parameter in a browser, which sends the field when it reconnects.
+        ("/events?lastEventId=1".to_owned(), Some("2"), 3),
+        ("/events?after=2&lastEventId=".to_owned(), None, 3),
+        ("/events?lastEventId=2".to_owned(), Some(""), 3),
+        ("/events?after=2".to_owned(), Some(""), 3),
+    ] {
+        let call = header.into_iter().fold(client.get(&path), |call, id| call.header("last-event-id", id));
+        let mut stream = call.opens().await;
+        assert_eq!(stream.told(1).await, [change(first)], "{path} {header:?}");
+    }
+    let listed = client.get(&format!("/events?lastEventId={store}-3")).answers(200).await.items();
+    assert_eq!(listed.len(), 1, "a list continues there, too: {listed:?}");
+    let live = |query: &str| client.get(&format!("/events?{query}")).header("accept", "text/event-stream");
+    assert!(live("lastEventId=x").refused(400).await.detail().contains("`lastEventId`"));
+    assert_eq!(live(&format!("lastEventId={}-1", "0".repeat(32))).refused(410).await.kind(), "other-store");
+    assert_eq!(
+        client
+            .get("/events")
+            .header("last-event-id", [0xff])
+            .header("accept", "text/event-stream")
+            .refused(400)
+            .await
+            .kind(),
+        "bad-parameter"
+    );
+}
+
+#[tokio::test]
+async fn a_change_between_a_cut_and_the_reconnection_was_missed_before_the_first_event() {
+    let server = Server::start().await;
+    let client = server.client();
+    register_some(&client, 0, 2).await;
+    let mut stream = client.watch("/events").await;
+    stream.block().await.unwrap();
+    let id = stream.last_event_id.clone().expect("the first message has an id");
+    drop(stream);
+    register_some(&client, 2, 3).await;
+    let mut again = client.get("/events").header("last-event-id", &id).opens().await;
+    assert_eq!(again.told(1).await, [change(3)]);
+}
+
 #[rstest]
-#[case::empty("")]
 #[case::text("abc")]
 #[case::negative("-1")]
 #[case::plus("+1")]
@@ -318,9 +369,10 @@ impl Unread {
     }
 }
 
-/// The revisions in a text of events.
+/// The revisions of the changes in a text of events.
 fn told(text: &str) -> Vec<u64> {
-    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    let blocks = text.split("\n\n").filter(|block| !block.contains("event: hello"));
+    let ids = blocks.filter_map(|block| block.lines().find_map(|line| line.strip_prefix("id: ")));
     ids.map(|id| id.rsplit('-').next().unwrap().parse().unwrap()).collect()
 }
 
@@ -387,7 +439,7 @@ async fn a_reader_that_stops_reading_is_disconnected_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn an_idle_stream_sends_keep_alive_comments() {
+async fn an_idle_stream_sends_comments_and_bookmarks_but_no_empty_message() {
     assert_eq!(Limits::default().heartbeat, Duration::from_secs(15));
     let limits = Limits { heartbeat: Duration::from_millis(10), ..Limits::default() };
     let server = Setup { limits, ..Setup::in_memory() }.start().await;
@@ -397,12 +449,13 @@ async fn an_idle_stream_sends_keep_alive_comments() {
     let mut stream = client.watch("/events?category=other").await;
     stream.block().await.unwrap();
     for _ in 0..3 {
-        // Without data, a browser dispatches no event but keeps the id.
-        assert_eq!(stream.block().await.unwrap(), format!(": heartbeat\nid: {store}-1\n\n"));
+        assert_eq!(stream.block().await.unwrap(), ": heartbeat\n");
     }
     client.register(&named("c", "2")).await;
-    let moved_on = async { while stream.block().await.unwrap() != format!(": heartbeat\nid: {store}-2\n\n") {} };
+    let bookmark = format!("id: {store}-2\nevent: bookmark\ndata: {{\"revision\":2}}\n\n");
+    let moved_on = async { while stream.block().await.unwrap() != bookmark {} };
     within_patience("a reconnecting client skips other changes", moved_on).await;
+    assert_eq!(stream.block().await.unwrap(), ": heartbeat\n");
     client.register(&named("other", "3")).await;
     assert_eq!(stream.told(1).await, [change(3)]);
 }

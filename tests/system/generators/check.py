@@ -5,7 +5,6 @@ Starts the binary that is named on the command line. The generators are installe
 package-lock.json and requirements.txt beside this file name.
 """
 
-import hashlib
 import os
 import shutil
 import signal
@@ -15,38 +14,20 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from packages import install_npm, install_pypi, run  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[2] / "target/generators"
 NODE, VENV = WORK / "node", WORK / "venv"
-
-
-def run(*command, **settings):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **settings)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout}")
-    return done.stdout
-
-
-def install(name, lock, commands):
-    """Installs what a lock names, unless it is installed already."""
-    stamp, wanted = WORK / f"{name}.installed", hashlib.sha256((HERE / lock).read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    for command in commands:
-        run(*command)
-    stamp.write_text(wanted)
 
 
 def install_all():
     NODE.mkdir(parents=True, exist_ok=True)
     for file in ("package.json", "package-lock.json", "tsconfig.json", "client.ts"):
         shutil.copy(HERE / file, NODE)
-    install("node", "package-lock.json", [("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", NODE)])
-    pip = (VENV / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
-    install("venv", "requirements.txt", [
-        (sys.executable, "-m", "venv", "--clear", VENV),
-        (*pip, "--requirement", HERE / "requirements.txt"),
-    ])
+    install_npm(NODE, HERE / "package-lock.json")
+    install_pypi(VENV, HERE / "requirements.txt")
 
 
 def try_typescript(description, url):

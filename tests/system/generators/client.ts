@@ -99,6 +99,50 @@ data(await client.GET("/costs"));
 data(await client.GET("/categories"));
 data(await client.GET("/stats"));
 
+// What an application does: it registers what it holds under a lease, keeps that true, and takes it back.
+const active = async (): Promise<string[]> => {
+    const query = { active: true, category: ["job"] };
+    return data(await client.GET("/plugins", { params: { query } })).items.map((plugin) => plugin.unique_id);
+};
+const path = { id: "job_typed" };
+const held = data(await client.POST("/leases", { body: { holder: "job", host: "gpu-1", ttl_seconds: 60 } }));
+const created = await client.POST("/plugins", {
+    body: { ...registration, category: "job", host: "gpu-1", lease_id: held.lease_id, remote_resource: null },
+});
+assert.deepEqual([created.response.status, created.response.headers.get("location")], [201, "/plugins/job_typed"]);
+assert.deepEqual([data(created).has_active_resources, await active()], [false, []]);
+
+const pids = (spawned_pids: number[]) => ({ params: { path }, body: { spawned_pids } });
+data(await client.PUT("/plugins/{id}/spawned_pids", pids([41, 42])));
+assert.deepEqual(await active(), ["job_typed"]);
+data(await client.POST("/plugins/{id}/spawned_pids", pids([43])));
+const fewer = data(await client.DELETE("/plugins/{id}/spawned_pids/{pid}", { params: { path: { ...path, pid: 41 } } }));
+assert.deepEqual(fewer.spawned_pids, [42, 43]);
+data(await client.PUT("/plugins/{id}/container_id", { params: { path }, body: { container_id: "f00dfeedbabe" } }));
+const rented = data(await client.PUT("/plugins/{id}/remote_resource", {
+    params: { path }, body: { provider: "aws", instance_id: "i-1", status: "provisioning" },
+}));
+assert.deepEqual([rented.billable, rented.remote_resource?.ssh_port], [true, 22]);
+const running = data(await client.PATCH("/plugins/{id}/remote_resource", { params: { path }, body: { status: "running" } }));
+assert.equal(running.remote_resource?.status, "running");
+
+const tag = (await client.GET("/plugins/{id}", { params: { path } })).response.headers.get("etag");
+assert(tag);
+const change = { params: { path, header: { "If-Match": tag } }, body: { description: "busy" } };
+assert.equal(data(await client.PATCH("/plugins/{id}", change)).description, "busy");
+const outdated = await client.PATCH("/plugins/{id}", change);
+assert.deepEqual([outdated.response.status, outdated.error?.status], [412, 412]);
+
+const stillHeld = await client.DELETE("/plugins/{id}", { params: { path } });
+assert.equal(stillHeld.response.status, 409);
+const renewed = data(await client.PUT("/leases/{lease_id}", { params: { path: { lease_id: held.lease_id } } }));
+assert.deepEqual(renewed.plugins, ["job_typed"]);
+const removed = await client.DELETE("/plugins/{id}", { params: { path, query: { force: true } } });
+assert.equal(removed.response.status, 204);
+const released = await client.DELETE("/leases/{lease_id}", { params: { path: { lease_id: held.lease_id } } });
+assert.equal(released.response.status, 204);
+assert.deepEqual([(await client.GET("/plugins/{id}", { params: { path } })).response.status, await active()], [404, []]);
+
 const refused = await client.POST("/plugins", { body: { ...registration, name: " " } });
 assert.equal(refused.error?.errors?.[0]?.pointer, "/name");
 console.log("the client of openapi-typescript and openapi-fetch works");

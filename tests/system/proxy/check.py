@@ -41,18 +41,22 @@ def request(port, method, path, body=None, **headers):
     return connection.getresponse()
 
 
+def next_event(stream):
+    while not (line := stream.readline()).startswith(b"data: "):
+        assert line, "the stream has ended"
+    return json.loads(line[6:])
+
+
 def check(port):
     plugin = {"category": "c", "name": "n", "title": "T", "config_schema": {}}
     assert request(port, "POST", "/plugins", plugin).status == 201
     stream = request(port, "GET", "/events?after=1", Accept="text/event-stream")
     assert stream.status == 200 and stream.getheader("Content-Encoding") is None, stream.headers
-    assert stream.readline() == b": watching\n"
+    assert next_event(stream).keys() == {"store", "revision", "version"}
     for pid in (1, 2, 3):
         path = "/plugins/c_n/spawned_pids"
         assert request(port, "PUT", path, {"spawned_pids": [pid]}).status == 200
-        while not (line := stream.readline()).startswith(b"data: "):
-            assert line, "the stream has ended"
-        event = json.loads(line[6:])
+        event = next_event(stream)
         assert event["data"]["plugin"]["spawned_pids"] == [pid], event
     poll = request(port, "GET", "/plugins?active=true&since=4&wait=0s")
     assert poll.status == 304, poll.status

@@ -11,7 +11,7 @@ use super::role::Role;
 use super::scope::Scope;
 use super::token_id::TokenId;
 use crate::plugin::read::{ObjectReader, nullable, one_of, string};
-use crate::plugin::{Invalid, Name};
+use crate::plugin::{Invalid, Name, time};
 
 /// The maximum number of tokens in force.
 pub const MAX_TOKENS: usize = 1000;
@@ -72,7 +72,7 @@ impl TokenTerms {
         let name = fields.required("name", Name::read);
         let role = fields.required("role", one_of(Role::NAMES, Role::from_name));
         let scope = fields.optional("scope", nullable(Scope::read)).flatten().flatten();
-        let expires_at = fields.optional("expires_at", nullable(time)).flatten();
+        let expires_at = fields.optional("expires_at", nullable(read_time)).flatten();
         Some(TokenTerms { name: name?, role: role?, scope: scope.map(Arc::new), expires_at })
     }
 
@@ -125,9 +125,9 @@ impl Token {
     }
 }
 
-fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
+fn read_time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
     let wrong = || Invalid::at(pointer, "must be a time such as 2027-01-31T00:00:00Z (RFC 3339)");
-    let time: Timestamp = string(value, pointer)?.parse().map_err(|_| wrong())?;
+    let time = time::parse(&string(value, pointer)?).ok_or_else(wrong)?;
     // To the precision that the store keeps.
     Timestamp::from_microsecond(time.as_microsecond()).map_err(|_| wrong())
 }

@@ -14,7 +14,7 @@ use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct};
 use crate::cost::budget::MAX_BUDGETS;
 use crate::cost::{Account, Budget, BudgetEvent, Reached};
 use crate::plugin::pids::MAX_PIDS;
-use crate::plugin::read::{nullable, refuse_unknown, time};
+use crate::plugin::read::{both, nullable, refuse_unknown, time};
 use crate::plugin::{
     FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
 };
@@ -153,7 +153,7 @@ impl Rules<'_> {
 
     fn patch(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        refuse_unknown(patch.keys(), "", Registration::FIELDS, READ_ONLY_FIELDS)?;
+        let unknown = refuse_unknown(patch.keys(), "", Registration::FIELDS, READ_ONLY_FIELDS);
         let until = patch.get("expires_at").map(|value| nullable(time)(value.clone(), "/expires_at")).transpose()?;
         for (field, standing) in [("name", &current.plugin.name), ("category", &current.plugin.category)] {
             if patch.get(field).is_some_and(|value| value.as_str() != Some(standing.as_str())) {
@@ -167,7 +167,7 @@ impl Rules<'_> {
             fields.shift_remove("expires_at");
         }
         // The merged document is complete: a missing field was cleared by the patch.
-        let mut plugin = Registration::read(document)?.applied_to(None);
+        let mut plugin = both(unknown, Registration::read(document))?.applied_to(None);
         if !patch.contains_key("is_configured") {
             plugin.is_configured &= self.config_still_obeys(Some(current), &plugin)?;
         }
@@ -185,13 +185,13 @@ impl Rules<'_> {
 
     fn patch_remote(&self, id: &UniqueId, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
         let current = self.standing(id)?;
-        refuse_unknown(patch.keys(), "", RemoteResource::FIELDS, &[])?;
+        let unknown = refuse_unknown(patch.keys(), "", RemoteResource::FIELDS, &[]);
         let mut document = match &current.plugin.remote_resource {
             Some(remote) => as_value(remote)?,
             None => Value::Object(Map::new()),
         };
         merge_patch::merge(&mut document, Value::Object(patch.clone()));
-        let remote = RemoteResource::read(document, "")?;
+        let remote = both(unknown, RemoteResource::read(document, ""))?;
         let mut plugin = (*current.plugin).clone();
         plugin.remote_resource = Some(remote);
         check_size(&plugin)?;

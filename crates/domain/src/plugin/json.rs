@@ -18,6 +18,9 @@ use serde_json::{Map, Number, Value};
 use super::read::FieldError;
 use bounded_schema::pointer_push;
 
+/// What an error says if anything follows the document.
+pub const MORE_FOLLOWS: &str = "more text follows the JSON document";
+
 /// The maximum nesting of arrays and objects in a document.
 pub const MAX_DEPTH: usize = 128;
 
@@ -60,6 +63,9 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(JsonError { detail: "the body is empty; send a JSON document".into(), pointer: None });
     }
+    if let Some(detail) = other_encoding(text) {
+        return Err(JsonError { detail: detail.into(), pointer: None });
+    }
     if has_raw_control_in_string(text) {
         return Err(JsonError {
             detail: "not valid JSON: a string contains a control character; escape it".into(),
@@ -71,11 +77,30 @@ pub fn parse_nested(text: &[u8], outer: usize) -> Result<Value, JsonError> {
     // The exact count below names the place; serde_json's limit is one less.
     deserializer.disable_recursion_limit();
     let place = JsonPlace { pointer: &mut String::new(), depth: outer, refused: &mut refused };
-    let parsed = place.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    match (parsed, refused) {
-        (Ok(value), _) => Ok(value),
-        (Err(_), Some(refused)) => Err(refused),
-        (Err(error), None) => Err(JsonError { detail: format!("not valid JSON: {error}"), pointer: None }),
+    let parsed = place.deserialize(&mut deserializer);
+    let is_whole = parsed.is_ok();
+    let detail = match (parsed.and_then(|value| deserializer.end().map(|()| value)), refused) {
+        (Ok(value), _) => return Ok(value),
+        (Err(_), Some(refused)) => return Err(refused),
+        (Err(_), None) if std::str::from_utf8(text).is_err() => "the body is not UTF-8; send UTF-8".to_owned(),
+        (Err(error), None) if is_whole => {
+            format!("not valid JSON: {MORE_FOLLOWS} at line {} column {}", error.line(), error.column())
+        }
+        (Err(error), None) => format!("not valid JSON: {error}"),
+    };
+    Err(JsonError { detail, pointer: None })
+}
+
+/// The encoding of a text that is not the UTF-8 of RFC 8259 section 8.1, and what to do. Editors and shells of Windows
+/// write these encodings.
+fn other_encoding(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Some("the body begins with a byte order mark (BOM); send UTF-8 without it"),
+        // JSON begins with an ASCII character, which has a zero byte beside it in UTF-16 and UTF-32.
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, ..] | [0, _, ..] => {
+            Some("the body is UTF-16 or UTF-32; send UTF-8")
+        }
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`schema`] | JSON Schema: checking schemas and configurations |
 //! | [`secrets`] | the secret values of a configuration |
 //! | [`merge_patch`] | RFC 7396 |
+//! | [`time`] | times as clients write them |
 
 pub mod container_id;
 pub mod execution_mode;
@@ -30,6 +31,7 @@ pub mod remote;
 pub mod remote_status;
 pub mod schema;
 pub mod secrets;
+pub mod time;
 
 pub(crate) mod wire_names;
 

@@ -36,7 +36,27 @@ impl Invalid {
             [] => "the document is not valid".into(),
             [FieldError { pointer, detail }] if pointer.is_empty() => detail.clone(),
             [FieldError { pointer, detail }] => format!("{pointer}: {detail}"),
-            [first, rest @ ..] => format!("{}: {} (and {} more)", first.pointer, first.detail, rest.len()),
+            [first, rest @ ..] => {
+                let errors = if rest.len() == 1 { "error" } else { "errors" };
+                format!("{}: {} (and {} more {errors})", first.pointer, first.detail, rest.len())
+            }
+        }
+    }
+}
+
+/// The result of two checks of one document, with the mistakes of both.
+///
+/// # Errors
+///
+/// If one of them failed.
+pub fn both<T>(one: Result<(), Invalid>, other: Result<T, Invalid>) -> Result<T, Invalid> {
+    match (one, other) {
+        (Ok(()), other) => other,
+        (Err(invalid), Ok(_)) => Err(invalid),
+        (Err(Invalid(mut errors)), Err(Invalid(more))) => {
+            let new: Vec<_> = more.into_iter().filter(|error| !errors.contains(error)).collect();
+            errors.extend(new);
+            Err(Invalid(errors))
         }
     }
 }
@@ -138,6 +158,7 @@ pub fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(likeness, _)| *likeness > 0.7);
     match nearest {
+        None if known.is_empty() => format!("unknown {what} `{shown}`; leave it out"),
         Some((_, nearest)) => format!("unknown {what} `{shown}`; did you mean `{nearest}`?"),
         None => format!("unknown {what} `{shown}`; use one of {}", known.join(", ")),
     }
@@ -161,8 +182,8 @@ pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
 ///
 /// If the value is not a time (RFC 3339).
 pub fn time(value: Value, pointer: &str) -> Result<Timestamp, Invalid> {
-    let read: Option<Timestamp> = string(value, pointer)?.parse().ok();
-    let whole = read.and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
+    let whole = super::time::parse(&string(value, pointer)?)
+        .and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
     whole.ok_or_else(|| Invalid::at(pointer, "must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
 }
 
@@ -253,6 +274,25 @@ mod tests {
                 "/b is required",
             ]
         );
+    }
+
+    #[test]
+    fn the_summary_said_and_1_more_but_not_of_what() {
+        let error = |pointer: &str| FieldError { pointer: pointer.into(), detail: "is required".into() };
+        let summary = |pointers: &[&str]| Invalid(pointers.iter().map(|at| error(at)).collect()).to_string();
+        assert_eq!(summary(&["/a"]), "/a: is required");
+        assert_eq!(summary(&["/a", "/b"]), "/a: is required (and 1 more error)");
+        assert_eq!(summary(&["/a", "/b", "/c"]), "/a: is required (and 2 more errors)");
+    }
+
+    #[test]
+    fn two_checks_name_each_mistake_once() {
+        let invalid = |pointers: &[&str]| {
+            Invalid(pointers.iter().map(|at| FieldError { pointer: (*at).into(), detail: "is wrong".into() }).collect())
+        };
+        assert_eq!(both(Ok(()), Ok(1)), Ok(1));
+        assert_eq!(both(Err(invalid(&["/a"])), Ok(1)), Err(invalid(&["/a"])));
+        assert_eq!(both::<()>(Err(invalid(&["/a"])), Err(invalid(&["/a", "/b"]))), Err(invalid(&["/a", "/b"])));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The document that a client sends to register a plugin.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::container_id;
@@ -108,7 +108,10 @@ impl Registration {
     /// # Errors
     ///
     /// Every field that is missing, unknown or wrong.
-    pub fn read(value: Value) -> Result<Registration, Invalid> {
+    pub fn read(mut value: Value) -> Result<Registration, Invalid> {
+        if let Value::Object(fields) = &mut value {
+            drop_null_dataclass(fields);
+        }
         let mut fields = ObjectReader::new(value, "", Registration::FIELDS, READ_ONLY_FIELDS)?;
         let name = fields.required("name", Name::read);
         let category = fields.required("category", Name::read);
@@ -184,6 +187,17 @@ impl Registration {
     }
 }
 
+/// Removes `config_dataclass` if it is null.
+///
+/// The source model has this field, and applications send the whole model. A class cannot be sent, so any other value
+/// stays, and is refused as an unknown field.
+pub fn drop_null_dataclass(fields: &mut Map<String, Value>) {
+    const FIELD: &str = "config_dataclass";
+    if fields.get(FIELD).is_some_and(Value::is_null) {
+        fields.shift_remove(FIELD);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -218,6 +232,17 @@ mod tests {
             body[field] = json!({"whatever": 1});
         }
         assert!(Registration::read(body).is_ok());
+    }
+
+    #[test]
+    fn the_null_config_dataclass_of_the_source_model_was_refused() {
+        let mut body = minimal();
+        body["config_dataclass"] = Value::Null;
+        assert!(Registration::read(body.clone()).is_ok());
+        body["config_dataclass"] = json!("pkg.Config");
+        let Invalid(errors) = Registration::read(body).unwrap_err();
+        assert_eq!(errors[0].pointer, "/config_dataclass");
+        assert_eq!(errors[0].detail, "unknown field `config_dataclass`; did you mean `config_schema`?");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl RemoteResource {
     /// Every field that is missing, unknown or wrong.
     pub fn read(value: Value, pointer: &str) -> Result<RemoteResource, Invalid> {
         let mut fields = ObjectReader::new(value, pointer, RemoteResource::FIELDS, &[])?;
-        let provider = fields.required("provider", one_of(Provider::NAMES, Provider::from_name));
+        let provider = fields.required("provider", provider);
         let mut text = |field| fields.optional(field, nullable(string)).flatten();
         let (region, instance_id, job_id) = (text("region"), text("instance_id"), text("job_id"));
         let (endpoint_url, ssh_host) = (text("endpoint_url"), text("ssh_host"));
@@ -169,6 +169,16 @@ impl RemoteResource {
         let both = self.ids().into_iter().zip(later.ids()).find_map(|(one, other)| Some((one?, other?)));
         both.is_some_and(|(one, other)| one == other && self.provider == later.provider)
     }
+}
+
+fn provider(value: Value, pointer: &str) -> Result<Provider, Invalid> {
+    let known = one_of(Provider::NAMES, Provider::from_name);
+    known(value, pointer).map_err(|Invalid(mut errors)| {
+        for error in &mut errors {
+            error.detail.push_str("; send `custom` for any other provider, and its name in a label or in `metadata`");
+        }
+        Invalid(errors)
+    })
 }
 
 fn port(value: &Value, pointer: &str) -> Result<u16, Invalid> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::filter::Filter;
-use crate::plugin::{ExecutionMode, Name, Pid, Provider, StatusClass};
+use crate::plugin::{ExecutionMode, Name, Pid, Provider, StatusClass, time};
 use crate::record::FindingKind;
 
 /// The names of all filters, except `label.<key>`.
@@ -52,7 +52,10 @@ impl Filter {
             "execution_mode" => {
                 Filter::ExecutionMode(all(name, values, ExecutionMode::NAMES, ExecutionMode::from_name)?)
             }
-            "provider" => Filter::Provider(all(name, values, Provider::NAMES, Provider::from_name)?),
+            "provider" => {
+                let providers = all(name, values, Provider::NAMES, Provider::from_name);
+                Filter::Provider(providers.map_err(|detail| format!("{detail}; any other provider is `custom`"))?)
+            }
             "status" => Filter::Status(texts()),
             "status_class" => Filter::StatusClass(all(name, values, StatusClass::NAMES, StatusClass::from_name)?),
             "gpu_type" => Filter::GpuType(texts()),
@@ -134,8 +137,6 @@ pub fn flag_of(name: &str, value: &str) -> Result<bool, String> {
 pub fn time_of(name: &str, values: &[String]) -> Result<Timestamp, String> {
     let [value] = values else { return Err(format!("`{name}` takes one value")) };
     // The server decodes an unencoded `+` of an offset to a space.
-    value
-        .replace(' ', "+")
-        .parse()
-        .map_err(|_| format!("`{name}` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
+    time::parse(&value.replace(' ', "+"))
+        .ok_or_else(|| format!("`{name}` must be a time such as 2026-11-21T08:30:00Z (RFC 3339)"))
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{at, only};
 use crate::harness::receiver::{Answer, Receiver};
-use domain::plugin::{RemoteResource, UniqueId};
+use domain::plugin::{Labels, RemoteResource, UniqueId};
 use domain::record::ObservedState::{Alive, Gone, Unknown, Unreachable};
 use domain::record::{ObservedState, ResourceKey, ResourceKind};
 use plugin_registry::liveness::backoff::Backoff;
@@ -27,7 +27,7 @@ fn target(document: Value) -> Target {
     let resource = RemoteResource::read(document, "").unwrap();
     let key =
         ResourceKey { plugin: UniqueId::from_client("c_n"), kind: ResourceKind::Remote, id: "r".into(), host: None };
-    Target { key, resource, health_path: None }
+    Target { key, resource, health_path: None, labels: Labels::default() }
 }
 
 fn prober(address_policy: AddressPolicy, providers: &str) -> RemoteProber {
