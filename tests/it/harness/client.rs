@@ -252,6 +252,24 @@ impl Reply {
         str::from_utf8(&self.body).unwrap_or("(no text)")
     }
 
+    /// The body without the next steps of findings: they tell at which hosts probes look now.
+    pub(crate) fn text_without_next_steps(&self) -> String {
+        const FIELD: &str = "\"next_step\":\"";
+        let mut parts = self.text().split(FIELD);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let mut is_escaped = false;
+            let end = part.find(|c| {
+                let is_end = c == '"' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                is_end
+            });
+            text.push_str(FIELD);
+            text.push_str(&part[end.expect("the end of a text")..]);
+        }
+        text
+    }
+
     /// The JSON body, with exact numbers and any nesting.
     pub(crate) fn json(&self) -> Value {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);

@@ -77,7 +77,7 @@ pub(crate) async fn answers(client: &Client, paths: &[&str]) -> Vec<(String, Opt
     for path in paths {
         let reply = client.get(path).send().await;
         let without = |text: &str| text.replace(reply.store(), "<store>");
-        answers.push((without(reply.text()), reply.header("etag").map(without)));
+        answers.push((without(&reply.text_without_next_steps()), reply.header("etag").map(without)));
     }
     answers
 }
