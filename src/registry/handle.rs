@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
+use super::fair_pool::{FairPool, WorkCaller};
 use super::freshness::Freshness;
 use super::heartbeats::Heartbeats;
 use super::journal_cache::JournalCache;
@@ -27,7 +28,7 @@ use domain::Snapshot;
 use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
 use domain::command::schema_check::SchemaCheck;
-use domain::command::schema_question::CheckedSchema;
+use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
 use domain::command::{Outcome, Refusal, Request};
 
 /// The maximum number of commands that wait for the writer. The registry refuses further ones.
@@ -54,6 +55,8 @@ struct Inner {
     backups: Arc<Semaphore>,
     journal_cache: JournalCache,
     prechecks: Prechecks,
+    scans: FairPool,
+    checks: FairPool,
     freshness: Arc<Freshness>,
     measures: RegistryMetrics,
     places: Arc<Semaphore>,
@@ -150,6 +153,8 @@ impl Registry {
             backups,
             journal_cache,
             prechecks: Prechecks::new(),
+            scans: FairPool::new("scan"),
+            checks: FairPool::new("check"),
             freshness,
             measures,
             places,
@@ -187,6 +192,17 @@ impl Registry {
     /// The permits for reading the history.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
+    }
+
+    /// The threads for long reads of clients.
+    pub fn scans(&self) -> &FairPool {
+        &self.0.scans
+    }
+
+    /// The threads for long checks of what clients send. They are apart from the scans, so that no reader delays a
+    /// write.
+    pub fn checks(&self) -> &FairPool {
+        &self.0.checks
     }
 
     /// The permits for backups.
@@ -280,7 +296,7 @@ impl Registry {
         let checked = match SchemaCheck::of(&request.command, &self.snapshot().state) {
             SchemaCheck::Nothing => None,
             SchemaCheck::Known(checked) => Some(checked),
-            SchemaCheck::Ask(question) => match self.0.prechecks.check(question).await {
+            SchemaCheck::Ask(question) => match self.precheck(&request, question).await {
                 Ok(checked) => Some(checked),
                 // A retry may be of a request whose check succeeded then; the writer has the stored response.
                 Err(_) if request.attempt.is_some() => None,
@@ -289,6 +305,11 @@ impl Registry {
         };
         let answered = self.send(Arc::clone(&request), checked).await?;
         Ok(Pending { registry: self.clone(), request, answered })
+    }
+
+    async fn precheck(&self, request: &Request, question: SchemaQuestion) -> Result<CheckedSchema, SubmitError> {
+        let name = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
+        self.0.prechecks.check(&self.0.checks, name.map_or(WorkCaller::Unknown, WorkCaller::Named), question).await
     }
 
     async fn send(
@@ -310,6 +331,15 @@ impl Registry {
     /// Accepts no more commands, finishes the queued ones, and closes the store.
     pub async fn close(&self) {
         self.0.places.close();
+        let pools = self.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            // A read that goes on would keep the store from being closed cleanly.
+            pools.0.scans.close();
+            pools.0.checks.close();
+        });
+        if closing.await.is_err() {
+            tracing::error!("closing the threads for long work panicked");
+        }
         // Sending fails if the writer has already ended.
         drop(self.0.queue.send(WriterMessage::Stop));
         let Some(thread) = self.0.thread.lock().await.take() else { return };
@@ -340,7 +370,7 @@ impl Pending {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
                 // The schema or the configuration changed after the check: check the new ones, and retry.
                 Err(SubmitError::Refused(Refusal::NotChecked(question))) => {
-                    let checked = self.registry.0.prechecks.check(question).await?;
+                    let checked = self.registry.precheck(&self.request, question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(checked)).await?;
                 }
                 answer => return answer,

@@ -16,6 +16,7 @@
 //! | [`watch`] | topics and subscriptions |
 //! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one reader and for many |
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
+//! | [`fair_pool`] | threads for the long work of clients, shared fairly |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
 //! | [`observe`] | reports of probes and agents |
 //! | [`sweep`], [`assessment`], [`on_gone`] | the effects of passing time |
@@ -25,6 +26,7 @@
 pub mod backup;
 pub mod budget_monitor;
 pub mod costs;
+pub mod fair_pool;
 pub mod freshness;
 pub mod health;
 pub mod heartbeats;

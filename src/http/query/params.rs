@@ -14,7 +14,7 @@ const MAX_PARAMETERS: usize = 100;
 const MAX_VALUES: usize = 1_000;
 
 /// The decoded parameters of a request, in the order of the query.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Vec<String>)>);
 
 impl Params {

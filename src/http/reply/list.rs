@@ -17,6 +17,10 @@ use domain::record::Record;
 /// The least size of a piece, in bytes; only the last piece may be smaller.
 const PIECE: usize = 128 * 1024;
 
+/// How many bytes of documents a piece reads at most. Selecting fields reads whole documents and sends little of them,
+/// so this bounds the time for a piece.
+const READ: usize = 256 * 1024;
+
 /// Items between a beginning and an end.
 pub struct ListBody {
     begin: Bytes,
@@ -27,6 +31,8 @@ pub struct ListBody {
     state: ListProgress,
     /// How many bytes remain, if the length is known.
     remaining: Option<u64>,
+    /// Whether other tasks run before the next piece is made.
+    rests: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -58,6 +64,7 @@ impl ListBody {
             fields,
             state: ListProgress::Begin,
             remaining: known,
+            rests: false,
         };
         axum::body::Body::new(body.map_err(|never| match never {}))
     }
@@ -76,20 +83,23 @@ impl ListBody {
         let mut piece = BytesMut::with_capacity(
             self.remaining.map_or(PIECE, |bytes| PIECE.min(usize::try_from(bytes).unwrap_or(PIECE))),
         );
+        let mut read = 0;
         if self.state == ListProgress::Begin {
             piece.put_slice(&self.begin);
             if let Some(first) = self.items.next() {
+                read += first.json.len();
                 self.put(&mut piece, &first);
             }
             self.state = ListProgress::Items;
         }
-        while piece.len() < PIECE {
+        while piece.len() < PIECE && read < READ {
             let Some(item) = self.items.next() else {
                 piece.put_slice(&self.end);
                 self.state = ListProgress::Done;
                 break;
             };
             piece.put_slice(self.separator);
+            read += item.json.len();
             self.put(&mut piece, &item);
         }
         Some(piece.freeze())
@@ -102,9 +112,14 @@ impl Body for ListBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if std::mem::take(&mut self.rests) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let piece = self.next_piece();
+        self.rests = self.fields.is_some();
         if let (Some(piece), Some(remaining)) = (&piece, &mut self.remaining) {
             *remaining = remaining.saturating_sub(piece.len() as u64);
         }

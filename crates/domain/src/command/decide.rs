@@ -46,6 +46,26 @@ pub fn decide(
     Ok(decision)
 }
 
+/// Refuses to repeat the response to an earlier attempt of a request, if its principal may no longer do the request. A
+/// request that breaks another rule by now is repeated: it was done before.
+///
+/// # Errors
+///
+/// If the principal has no right to do the command any longer.
+pub fn require_right_to_repeat(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    checked: Option<&CheckedSchema>,
+) -> Result<(), Refusal> {
+    let Some(principal) = &request.principal else { return Ok(()) };
+    let right = authorization::right_to(principal, state, &request.command)?;
+    match decide_alone(state, store, request, checked) {
+        Ok(decision) => right.allows(&decision),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Decides without authorization.
 fn decide_alone(
     state: &State,
@@ -78,7 +98,10 @@ fn decide_alone(
         Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
         Command::RemoveBudget { id } => rules.remove_budget(id),
         Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
-        Command::GrantLease { id, terms } => lease_rules::grant(state, id, terms),
+        Command::GrantLease { id, terms } => {
+            let token = request.principal.as_ref().and_then(|principal| principal.token.as_ref());
+            lease_rules::grant(state, id, terms, token)
+        }
         Command::RenewLease { id } => lease_rules::renew(state, id),
         Command::ReleaseLease { id } => lease_rules::release(state, id),
         Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),

@@ -189,10 +189,8 @@ impl<'a> Described<'a> {
             && !matches!(self.row.permission, Permission::Public | Permission::Read);
         let mut facts = vec![format!("Roles: {}{}", self.roles(), if scoped { ", within its scope" } else { "" })];
         let mut fields: Vec<_> = self.parameters("header").map(|field| code(field["name"].as_str().unwrap())).collect();
-        if self.row.idempotency == Idempotency::Refused {
-            fields.push(
-                "`Idempotency-Key` is refused, because the registry does not keep the secret in the answer".into(),
-            );
+        if let Idempotency::Refused(why) = self.row.idempotency {
+            fields.push(format!("`Idempotency-Key` is refused: {why}"));
         }
         if !fields.is_empty() {
             facts.push(format!("Header fields: {}", fields.join(", ")));
