@@ -46,7 +46,8 @@ pub(crate) fn display_name_of(body: Value) -> Result<Option<String>, Invalid> {
     let display_name = fields.required("display_name", nullable(string));
     fields.finish()?;
     let display_name = display_name.flatten();
-    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
+    let check = |name: &str| Name::new(name)?.require_visible();
+    if let Some(Err(detail)) = display_name.as_deref().map(check) {
         return Err(Invalid::at("/display_name", detail));
     }
     Ok(display_name)

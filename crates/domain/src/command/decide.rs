@@ -130,6 +130,11 @@ impl Rules<'_> {
             return Err(Refusal::IdTaken { unique_id: id, holder });
         }
         self.check_precondition(current)?;
+        if current.is_none() {
+            for (name, pointer) in [(&registration.name, "/name"), (&registration.category, "/category")] {
+                name.require_visible().map_err(|detail| Invalid::at(pointer, detail))?;
+            }
+        }
         let mut plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
         if registration.is_configured.is_none() {
             plugin.is_configured &= self.config_still_obeys(current, &plugin)?;
