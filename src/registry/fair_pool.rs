@@ -323,7 +323,9 @@ impl Inner {
             // Until the thread takes its work, it counts as one that waits for it.
             schedule.idle_threads += 1;
         }
-        self.granted.notify_all();
+        if !schedule.starting.is_empty() {
+            self.granted.notify_all();
+        }
     }
 
     /// Gives free turns to the callers in their order: first to work that has begun.

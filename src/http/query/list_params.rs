@@ -50,11 +50,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("label.", Values::Texts, "The value of a label: `label.team=speech`."),
     parameter("pid", Values::Pids, "A process that the plugin holds."),
     parameter("container_id", Values::Texts, "The container that the plugin holds."),
-    parameter(
-        "q",
-        Values::Parts,
-        "A part of the plugin's id, title or description; case does not matter. At most 16 values.",
-    ),
+    parameter("q", Values::Parts, "A part of the plugin's id, title or description; case does not matter."),
     parameter("updated_since", Values::Time, "Plugins that changed at or after this time."),
     parameter("finding", Values::Names(FindingKind::NAMES), "A finding about a resource that the plugin holds."),
     parameter("verified", Values::Flag, "Whether a probe or an agent has seen a resource of the plugin alive."),

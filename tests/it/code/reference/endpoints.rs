@@ -230,7 +230,8 @@ fn is_common(common: &Errors<'_>, status: &str, answer: &Value) -> bool {
 /// Several values of one parameter are a list.
 fn parameter_values(schemas: &Schemas<'_>, schema: &Value) -> String {
     if schema["type"] == "array" {
-        return format!("list of {}", schemas.values(&schema["items"]));
+        let most = schema["maxItems"].as_u64().map(|most| format!("at most {most} ")).unwrap_or_default();
+        return format!("list of {most}{}", schemas.values(&schema["items"]));
     }
     if schema.get("propertyNames").is_some() {
         return schemas.values(&schema["additionalProperties"]);
