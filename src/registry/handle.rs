@@ -8,11 +8,12 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
+use super::bounded_history::BoundedHistory;
 use super::fair_pool::{FairPool, WorkCaller};
 use super::freshness::Freshness;
 use super::heartbeats::Heartbeats;
 use super::journal_cache::JournalCache;
-use super::limits::READERS;
+use super::limits::{READERS, SCAN_READERS};
 use super::metrics::RegistryMetrics;
 use super::prechecks::Prechecks;
 use super::queue::{Submission, WriterMessage};
@@ -45,6 +46,7 @@ struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
     topics: Arc<EventPublisher>,
     history: Arc<dyn History>,
+    scanned_history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
     heartbeat_store: Arc<dyn HeartbeatStore>,
     tokens: Arc<dyn TokenStore>,
@@ -139,10 +141,12 @@ impl Registry {
         let readers = Arc::new(Semaphore::new(READERS));
         let backups = Arc::new(Semaphore::new(super::limits::AT_A_TIME));
         let journal_cache = JournalCache::new();
+        let scanned_history = Arc::new(BoundedHistory::new(Arc::clone(&history), SCAN_READERS));
         let inner = Inner {
             published,
             topics,
             history,
+            scanned_history,
             webhooks,
             heartbeat_store,
             tokens,
@@ -182,6 +186,11 @@ impl Registry {
     /// The history. It waits for a disk: [`super::journal_reader`] calls it on blocking threads.
     pub(super) fn history(&self) -> &Arc<dyn History> {
         &self.0.history
+    }
+
+    /// The history for long reads of clients, on the threads of [`Registry::scans`].
+    pub(super) fn scanned_history(&self) -> &Arc<dyn History> {
+        &self.0.scanned_history
     }
 
     /// The cached parts of the journal.

@@ -88,7 +88,7 @@ impl Registry {
         caller: WorkCaller,
         work: impl FnOnce(&dyn History, &Turn<'_>) -> Result<T, ScanEnd> + Send + 'static,
     ) -> Result<T, JournalReadError> {
-        let history = Arc::clone(self.history());
+        let history = Arc::clone(self.scanned_history());
         let scanned = self.scans().run(caller, move |turn| match work(&*history, turn) {
             Ok(found) => Ok(Ok(found)),
             Err(ScanEnd::Failed(error)) => Ok(Err(error)),

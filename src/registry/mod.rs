@@ -16,7 +16,7 @@
 //! | [`watch`] | topics and subscriptions |
 //! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one reader and for many |
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
-//! | [`fair_pool`] | threads for the long work of clients, shared fairly |
+//! | [`fair_pool`], [`bounded_history`] | threads for the long work of clients, shared fairly; their reads of the journal |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
 //! | [`observe`] | reports of probes and agents |
 //! | [`sweep`], [`assessment`], [`on_gone`] | the effects of passing time |
@@ -43,6 +43,7 @@ pub mod watch;
 pub mod writer;
 
 mod assessment;
+mod bounded_history;
 mod handle;
 mod leases;
 mod limits;

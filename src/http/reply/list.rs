@@ -141,3 +141,44 @@ fn projected(json: &[u8], fields: &[&str]) -> Vec<u8> {
     let wanted: IndexMap<_, _> = document.into_iter().filter(|(name, _)| fields.contains(name)).collect();
     serde_json::to_vec(&wanted).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use domain::Revision;
+    use domain::plugin::Registration;
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Selecting fields read all documents of a list at once, if little of each was sent.
+    #[test]
+    fn selecting_fields_of_long_documents_lets_other_tasks_run() {
+        let long = "x".repeat(READ / 2);
+        let record = |name: usize| {
+            let document = json!({
+                "name": name.to_string(), "category": "c", "title": "T", "config_schema": {}, "description": long,
+            });
+            let plugin = Registration::read(document).unwrap().applied_to(None);
+            let at = Timestamp::UNIX_EPOCH;
+            Arc::new(Record::new(Arc::new(plugin), None, Revision(1), at, at))
+        };
+        let items: Vec<_> = (0..6).map(record).collect();
+        let mut body =
+            ListBody::of(Bytes::from_static(b"["), items, b",", Bytes::from_static(b"]"), Some(vec!["name"]));
+        let mut context = Context::from_waker(Waker::noop());
+        let (mut text, mut rests) = (Vec::new(), 0);
+        loop {
+            match Pin::new(&mut body).poll_frame(&mut context) {
+                Poll::Ready(Some(frame)) => text.extend(frame.unwrap().into_data().unwrap()),
+                Poll::Ready(None) => break,
+                Poll::Pending => rests += 1,
+            }
+        }
+        let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(text.as_array().unwrap().len(), 6);
+        assert!(rests >= 3, "it read {READ} bytes at a time, and rested {rests} times");
+    }
+}

@@ -17,16 +17,18 @@ use domain::change::history::ChangeRange;
 use domain::change::retention::Retention;
 use domain::change::{Change, ChangeKind, Transition};
 use domain::command::Request;
+use domain::query::Pace;
 use domain::{Revision, State};
 use plugin_registry::clock::ManualClock;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Batch, Journal, ReadToEnd};
+use plugin_registry::store::{Batch, Journal, ReadToEnd, StoreError};
 
 on_every_journal! {
     what_is_kept_is_told_as_if_nothing_had_been_forgotten,
     nothing_beyond_the_head_is_forgotten,
     what_stands_since_before_the_horizon_is_no_event,
+    a_read_of_the_journal_could_not_be_stopped,
     any_history_forgotten_in_any_steps_is_told_as_it_was,
 }
 
@@ -149,6 +151,31 @@ fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
     let page = journal.history().read(&ChangeRange { limit: 2, ..ChangeRange::default() }, &ReadToEnd).unwrap();
     let revisions: Vec<_> = page.transitions.iter().map(|transition| transition.change.revision.0).collect();
     assert_eq!((page.compact_revision, revisions), (Revision(HISTORY as u64 - 1), vec![HISTORY as u64]));
+}
+
+/// A pace that stops a read before its first change.
+struct AtOnce;
+
+impl Pace for AtOnce {
+    type Stop = StoreError;
+
+    fn step(&self, _bytes: usize) -> Result<(), StoreError> {
+        Err(StoreError::Stopped)
+    }
+}
+
+/// The bug: a look at the past went on after its client had left.
+fn a_read_of_the_journal_could_not_be_stopped(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 16);
+    let reader = journal.history();
+    for _ in 0..8 {
+        assert!(matches!(reader.rewind(Revision(0), &AtOnce), Err(StoreError::Stopped)));
+    }
+    // No connection is left within a transaction, which would keep the journal from being compacted.
+    assert!(!reader.rewind(Revision(0), &ReadToEnd).unwrap().plugins.is_empty());
+    assert_eq!(journal.compact(Revision(HISTORY as u64), 100).unwrap(), Revision(HISTORY as u64));
 }
 
 /// A step in a journal's life.
