@@ -9,6 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -42,7 +43,7 @@ use domain::lease::OnGone;
 /// Files that are no connections: the store's, the log's, the listener.
 const OTHER_FILES: u64 = 64;
 
-/// How many long lists, checks of schemas and looks at the past are worked on at a time; others wait.
+/// How many operations on the store or on files are worked on at a time, of each runtime; others wait.
 const BLOCKING_THREADS: usize = 32;
 
 /// The flags of `serve`.
@@ -119,21 +120,20 @@ impl ServeArgs {
 /// If a file or an address is unusable, or the store cannot be opened.
 pub fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (_log, log_level) = logging::start(args.log_format, &args.log_level)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
+    let runtime = runtime(&mut Builder::new_multi_thread())?;
+    // Requests do not run here, so however many there are, tokens are refreshed, leases end and webhooks are delivered.
+    let own = runtime_of_registry()?;
     // All other checks come before the store is opened, so a failed start creates no store.
     let prepared = runtime.block_on(async { Prepared::new(&args, log_level) })?;
     let journal = args.store.open().with_context(|| format!("the store {} cannot be opened", args.store))?;
     let presence = announce(&args.store);
     let registry = Registry::start_within(journal, Arc::new(SystemClock), args.journal_keep, args.limits.quotas())
         .with_context(|| format!("the store {} cannot be read", args.store))?;
-    let served = runtime.block_on(serve_registry(args, registry, prepared));
+    let served = runtime.block_on(serve_registry(args, registry, prepared, own.handle()));
     drop(presence);
     // All is closed. A name that is being resolved for a webhook must not hold up the end.
     runtime.shutdown_background();
+    own.shutdown_background();
     served
 }
 
@@ -187,7 +187,7 @@ fn announce(store: &StoreUrl) -> Option<Presence> {
     }
 }
 
-async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared) -> anyhow::Result<()> {
+async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared, own: &Handle) -> anyhow::Result<()> {
     let Prepared { tls, gate, providers, traces, log_level, stop, addresses, of_metrics } = prepared;
     let settings = ServerSettings {
         max_connections: bounded_by_files(args.max_connections),
@@ -205,8 +205,10 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared)
         drop(writeln!(std::io::stdout(), "plugin-registry is listening on {scheme}://{address}"));
     }
     let is_local = addresses.iter().all(|address| address.ip().is_loopback());
-    let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
-    let budgets = BudgetMonitor::start(registry.clone(), budget_monitor::LOOK);
+    let (webhooks, budgets) = within(own, || {
+        let webhooks = Deliveries::start(registry.clone(), Arc::new(SystemClock), args.webhooks());
+        (webhooks, BudgetMonitor::start(registry.clone(), budget_monitor::LOOK))
+    });
     let sight = Visibility::default();
     let tokens = access.tokens.clone();
     // Without tokens every client is anonymous, so only this machine may fetch a backup, which holds secrets.
@@ -222,10 +224,10 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared)
     };
     let (api, metrics) = metrics::serve(of_metrics, api, settings)?;
     let sweeping = CancellationToken::new();
-    let tokens = tokio::spawn(tokens.run(|| SystemClock.now(), sweeping.clone().cancelled_owned()));
+    let tokens = own.spawn(tokens.run(|| SystemClock.now(), sweeping.clone().cancelled_owned()));
     let sweeper = Sweeper::new(registry.clone(), args.on_gone).run(sweeping.clone().cancelled_owned());
-    let sweeper = tokio::spawn(sweeper);
-    let probes = args.probes.start(&registry, &sight, providers, is_local, &sweeping);
+    let sweeper = own.spawn(sweeper);
+    let probes = within(own, || args.probes.start(&registry, &sight, providers, is_local, &sweeping));
     sd_notify::tell_ready();
     let stop = async {
         stop.await;
@@ -233,7 +235,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared)
     };
     match tls {
         Some(tls) => {
-            tls::keep_fresh(tls.clone(), sweeping.clone())?;
+            within(own, || tls::keep_fresh(tls.clone(), sweeping.clone()))?;
             server::run_tls(listeners, api, settings, tls, stop).await;
         }
         None => server::run(listeners, api, settings, stop).await,
@@ -254,6 +256,22 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared)
     otlp::stop(&traces, settings.shutdown_grace).await;
     info!("stopped; the store is closed");
     Ok(())
+}
+
+/// A runtime for requests.
+fn runtime(builder: &mut Builder) -> anyhow::Result<Runtime> {
+    builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build().context("the runtime cannot be started")
+}
+
+/// A runtime for the registry's own work, on one thread.
+fn runtime_of_registry() -> anyhow::Result<Runtime> {
+    runtime(Builder::new_multi_thread().worker_threads(1).thread_name("registry"))
+}
+
+/// Starts tasks on a runtime.
+fn within<T>(runtime: &Handle, start: impl FnOnce() -> T) -> T {
+    let _entered = runtime.enter();
+    start()
 }
 
 /// Raises the soft limit of open files to the hard one, and returns how many connections fit.

@@ -14,11 +14,13 @@
 //! | [`query`] | query parameters, from tables that the OpenAPI description also uses |
 //! | [`handlers`] | the handlers, one file for each resource |
 //! | [`reply`] | replies that handlers share |
+//! | [`cost_answers`] | answers about costs, which equal questions share |
 //! | [`problem`] | errors |
 //! | [`headers`], [`media_type`] | names of header fields and of media types |
 //! | [`metrics`] | the metrics that `/metrics` exports |
 //! | [`openapi`] | the OpenAPI description of the API |
 
+pub mod cost_answers;
 pub mod extract;
 pub mod handlers;
 pub mod headers;

@@ -53,11 +53,26 @@ pub struct Operation {
 pub enum Idempotency {
     /// A repeat is answered as the first request was.
     Honoured,
-    /// The request is refused: its answer has a secret, which is not kept.
-    Refused,
-    /// The key is not looked at: the operation changes nothing, or may be repeated as it is.
+    /// A request with a key is refused for this reason, which says what to do instead.
+    Refused(&'static str),
+    /// The key is not looked at: the operation changes nothing.
     Ignored,
 }
+
+/// The answer has a secret.
+const HAS_SECRET: Idempotency = Idempotency::Refused(
+    "the reply has a secret, which is not stored; if no reply arrives, check whether the change was made",
+);
+
+/// The change is not part of the history, so the reply is not stored with it.
+const IS_REPEATABLE: Idempotency = Idempotency::Refused(
+    "the registry stores no reply of this operation; send the request again as it is, which changes nothing more",
+);
+
+/// As before, and a repetition has an effect of its own.
+const SENDS_AGAIN: Idempotency = Idempotency::Refused(
+    "the registry stores no reply of this operation; each request sends a message, also a repeated one",
+);
 
 /// The body of a request. A schema is named as in [`super::openapi::requests`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,27 +139,30 @@ pub const OPERATIONS: &[Operation] = &[
     get("/leases").query(&[LEASE_LIST]),
     post("/leases", Permission::Write).json("LeaseRequest"),
     get("/leases/{lease_id}"),
-    put("/leases/{lease_id}", Permission::Write).optional_json("EmptyObject").without_key().routine(),
-    delete("/leases/{lease_id}", Permission::Write).without_key(),
-    post("/observations", Permission::Observe).json("ObservationReport").without_key(),
+    put("/leases/{lease_id}", Permission::Write).optional_json("EmptyObject").refusing_key(IS_REPEATABLE).routine(),
+    delete("/leases/{lease_id}", Permission::Write),
+    post("/observations", Permission::Observe).json("ObservationReport").refusing_key(IS_REPEATABLE),
     // The URLs of webhooks may be secrets.
     get("/webhooks").allows(Permission::Administer).secret(),
-    post("/webhooks", Permission::Administer).json("WebhookRequest").refusing_key().secret(),
+    post("/webhooks", Permission::Administer).json("WebhookRequest").refusing_key(HAS_SECRET).secret(),
     get("/webhooks/{webhook_id}").allows(Permission::Administer).secret(),
-    patch("/webhooks/{webhook_id}", Permission::Administer).merge_patch("WebhookPatch").without_key().secret(),
-    delete("/webhooks/{webhook_id}", Permission::Administer).without_key().secret(),
-    post("/webhooks/{webhook_id}/test", Permission::Administer).without_key().secret(),
+    patch("/webhooks/{webhook_id}", Permission::Administer)
+        .merge_patch("WebhookPatch")
+        .refusing_key(IS_REPEATABLE)
+        .secret(),
+    delete("/webhooks/{webhook_id}", Permission::Administer).refusing_key(IS_REPEATABLE).secret(),
+    post("/webhooks/{webhook_id}/test", Permission::Administer).refusing_key(SENDS_AGAIN).secret(),
     get("/tokens").allows(Permission::Administer).secret(),
-    post("/tokens", Permission::Administer).json("TokenRequest").refusing_key().secret(),
+    post("/tokens", Permission::Administer).json("TokenRequest").refusing_key(HAS_SECRET).secret(),
     get("/tokens/{token_id}").allows(Permission::Administer).secret(),
-    delete("/tokens/{token_id}", Permission::Administer).without_key().secret(),
+    delete("/tokens/{token_id}", Permission::Administer).refusing_key(IS_REPEATABLE).secret(),
     get("/stats").query(&[READ_OPTIONS]).conditional(),
     get("/backup").allows(Permission::Administer).answers(&[NDJSON]),
     get("/healthz").allows(Permission::Public).of_service().routine().always_admitted(),
     get("/readyz").allows(Permission::Public).of_service().routine().always_admitted(),
     get("/metrics").of_service().routine().answers(&[OPEN_METRICS, PLAIN_TEXT]),
     get("/log-level").allows(Permission::Administer).of_service(),
-    put("/log-level", Permission::Administer).json("LevelRequest").of_service().without_key(),
+    put("/log-level", Permission::Administer).json("LevelRequest").of_service().refusing_key(IS_REPEATABLE),
     get("/openapi.json").allows(Permission::Public).of_service(),
 ];
 
@@ -215,8 +233,8 @@ impl Operation {
         Operation { idempotency: Idempotency::Ignored, ..self }
     }
 
-    const fn refusing_key(self) -> Operation {
-        Operation { idempotency: Idempotency::Refused, ..self }
+    const fn refusing_key(self, idempotency: Idempotency) -> Operation {
+        Operation { idempotency, ..self }
     }
 
     const fn any_json(self) -> Operation {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::middleware::security_headers;
+use crate::registry::fair_pool::WorkError;
 use crate::registry::journal_error::JournalReadError;
 use crate::registry::submit_error::SubmitError;
 use domain::command::Refusal;
@@ -364,8 +365,23 @@ impl From<JournalReadError> for Problem {
         let kind = match error {
             JournalReadError::Compacted { .. } => Kind::Compacted,
             JournalReadError::Unreadable => Kind::Unavailable,
+            JournalReadError::Work(error) => return error.into(),
         };
         Problem::new(kind, error.to_string())
+    }
+}
+
+/// When a client should retry after the queue of long reads was full.
+const QUEUE_PAUSE: Duration = Duration::from_secs(2);
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Problem {
+        match error {
+            WorkError::Full => Problem::new(Kind::Unavailable, error.to_string()).with_retry_after(QUEUE_PAUSE),
+            WorkError::Failed => {
+                Problem::new(Kind::Internal, "the request failed with an internal error; the log has the cause")
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cost_answers::CostAnswers;
 use super::middleware::host_check::AllowedHosts;
 use super::middleware::load_shedding::LoadShedder;
 use crate::access::Tokens;
@@ -32,6 +33,8 @@ pub struct Api {
     pub requests: Requests,
     /// Admission of requests under load.
     pub gate: Arc<LoadShedder>,
+    /// Answers about costs, which equal questions share.
+    pub costs: CostAnswers,
     /// The exporter of traces.
     pub traces: Traces,
     /// The log level.
@@ -85,6 +88,7 @@ impl Api {
             backups: BackupAccess::Given,
             limits: Limits::default(),
             requests: Requests::default(),
+            costs: CostAnswers::default(),
             traces: Traces::default(),
             log_level: LogLevel::default(),
             gate: Arc::default(),
@@ -135,6 +139,6 @@ pub enum BackupAccess {
     ToAdmins,
 }
 
-/// A list that scans more plugins than this number runs on a blocking thread, so that other requests do not wait for
-/// it.
+/// A read that visits more plugins than this number waits for its caller's turn ([`crate::registry::fair_pool`]), so that
+/// neither other requests nor the registry's own work wait for it.
 pub(crate) const LONG_SCAN: usize = 2_000;

@@ -9,12 +9,34 @@
 //! request.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use super::special_addresses::not_public;
+
+/// How many names the system looks up at a time.
+///
+/// A look-up that hangs keeps its blocking thread until the system gives up, also if the caller has gone. Other work on
+/// such threads, such as reading the tokens, must find some that are free.
+static LOOK_UPS: Semaphore = Semaphore::const_new(16);
+
+/// The addresses of a host, which is a name or a literal address.
+async fn look_up(host: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, 0)]);
+    }
+    let permit = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let looking_up = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (host.as_str(), 0).to_socket_addrs().map(Iterator::collect)
+    });
+    looking_up.await.map_err(io::Error::other)?
+}
 
 /// The addresses that the service may connect to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +113,7 @@ impl AddressPolicy {
 
     /// Returns socket addresses, because they keep the scope of a link-local address.
     async fn resolve_host(self, host: &str) -> Result<Vec<SocketAddr>, ResolveError> {
-        let found = tokio::net::lookup_host((host, 0)).await?.map(|mut address| {
+        let found = look_up(host).await?.into_iter().map(|mut address| {
             // The client connects to the unmapped address, so the check must see the same address.
             if let IpAddr::V4(unmapped) = address.ip().to_canonical() {
                 address.set_ip(unmapped.into());
@@ -181,5 +203,17 @@ mod tests {
     async fn a_host_that_is_no_url_is_judged_in_every_spelling_that_the_system_takes(#[case] host: &str) {
         let refused = AddressPolicy::Public.addresses(host).await.unwrap_err();
         assert!(matches!(refused, ResolveError::Forbidden(_)), "{host}: {refused}");
+    }
+
+    #[tokio::test]
+    async fn look_ups_that_hang_took_every_blocking_thread() {
+        let hanging = LOOK_UPS.acquire_many(16).await.unwrap();
+        let waits = |host: &'static str| {
+            tokio::time::timeout(std::time::Duration::from_millis(50), AddressPolicy::Everything.addresses(host))
+        };
+        assert!(waits("localhost").await.is_err(), "it waits for one of the others to end");
+        assert_eq!(waits("127.0.0.1").await.unwrap().unwrap(), [IpAddr::from([127, 0, 0, 1])], "nothing is looked up");
+        drop(hanging);
+        assert!(!AddressPolicy::Everything.addresses("localhost").await.unwrap().is_empty());
     }
 }

@@ -8,10 +8,12 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
+use super::bounded_history::BoundedHistory;
+use super::fair_pool::{FairPool, WorkCaller};
 use super::freshness::Freshness;
 use super::heartbeats::Heartbeats;
 use super::journal_cache::JournalCache;
-use super::limits::READERS;
+use super::limits::{READERS, SCAN_READERS};
 use super::metrics::RegistryMetrics;
 use super::prechecks::Prechecks;
 use super::queue::{Submission, WriterMessage};
@@ -27,7 +29,7 @@ use domain::Snapshot;
 use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
 use domain::command::schema_check::SchemaCheck;
-use domain::command::schema_question::CheckedSchema;
+use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
 use domain::command::{Outcome, Refusal, Request};
 use domain::host::{HostNames, LOCALHOST};
 
@@ -45,6 +47,7 @@ struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
     topics: Arc<EventPublisher>,
     history: Arc<dyn History>,
+    scanned_history: Arc<dyn History>,
     webhooks: Arc<dyn WebhookStore>,
     heartbeat_store: Arc<dyn HeartbeatStore>,
     tokens: Arc<dyn TokenStore>,
@@ -56,6 +59,8 @@ struct Inner {
     backups: Arc<Semaphore>,
     journal_cache: JournalCache,
     prechecks: Prechecks,
+    scans: FairPool,
+    checks: FairPool,
     freshness: Arc<Freshness>,
     measures: RegistryMetrics,
     places: Arc<Semaphore>,
@@ -138,10 +143,12 @@ impl Registry {
         let readers = Arc::new(Semaphore::new(READERS));
         let backups = Arc::new(Semaphore::new(super::limits::AT_A_TIME));
         let journal_cache = JournalCache::new();
+        let scanned_history = Arc::new(BoundedHistory::new(Arc::clone(&history), SCAN_READERS));
         let inner = Inner {
             published,
             topics,
             history,
+            scanned_history,
             webhooks,
             heartbeat_store,
             tokens,
@@ -153,6 +160,8 @@ impl Registry {
             backups,
             journal_cache,
             prechecks: Prechecks::new(),
+            scans: FairPool::new("scan"),
+            checks: FairPool::new("check"),
             freshness,
             measures,
             places,
@@ -182,6 +191,11 @@ impl Registry {
         &self.0.history
     }
 
+    /// The history for long reads of clients, on the threads of [`Registry::scans`].
+    pub(super) fn scanned_history(&self) -> &Arc<dyn History> {
+        &self.0.scanned_history
+    }
+
     /// The cached parts of the journal.
     pub(super) fn journal_cache(&self) -> &JournalCache {
         &self.0.journal_cache
@@ -190,6 +204,17 @@ impl Registry {
     /// The permits for reading the history.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
+    }
+
+    /// The threads for long reads of clients.
+    pub fn scans(&self) -> &FairPool {
+        &self.0.scans
+    }
+
+    /// The threads for long checks of what clients send. They are apart from the scans, so that no reader delays a
+    /// write.
+    pub fn checks(&self) -> &FairPool {
+        &self.0.checks
     }
 
     /// The permits for backups.
@@ -295,7 +320,7 @@ impl Registry {
         let checked = match SchemaCheck::of(&request.command, &self.snapshot().state) {
             SchemaCheck::Nothing => None,
             SchemaCheck::Known(checked) => Some(checked),
-            SchemaCheck::Ask(question) => match self.0.prechecks.check(question).await {
+            SchemaCheck::Ask(question) => match self.precheck(&request, question).await {
                 Ok(checked) => Some(checked),
                 // A retry may be of a request whose check succeeded then; the writer has the stored response.
                 Err(_) if request.attempt.is_some() => None,
@@ -304,6 +329,11 @@ impl Registry {
         };
         let answered = self.send(Arc::clone(&request), checked).await?;
         Ok(Pending { registry: self.clone(), request, answered })
+    }
+
+    async fn precheck(&self, request: &Request, question: SchemaQuestion) -> Result<CheckedSchema, SubmitError> {
+        let name = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
+        self.0.prechecks.check(&self.0.checks, name.map_or(WorkCaller::Unknown, WorkCaller::Named), question).await
     }
 
     async fn send(
@@ -325,6 +355,15 @@ impl Registry {
     /// Accepts no more commands, finishes the queued ones, and closes the store.
     pub async fn close(&self) {
         self.0.places.close();
+        let pools = self.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            // A read that goes on would keep the store from being closed cleanly.
+            pools.0.scans.close();
+            pools.0.checks.close();
+        });
+        if closing.await.is_err() {
+            tracing::error!("closing the threads for long work panicked");
+        }
         // Sending fails if the writer has already ended.
         drop(self.0.queue.send(WriterMessage::Stop));
         let Some(thread) = self.0.thread.lock().await.take() else { return };
@@ -355,7 +394,7 @@ impl Pending {
             match self.answered.await.map_err(|_| SubmitError::Closed)? {
                 // The schema or the configuration changed after the check: check the new ones, and retry.
                 Err(SubmitError::Refused(Refusal::NotChecked(question))) => {
-                    let checked = self.registry.0.prechecks.check(question).await?;
+                    let checked = self.registry.precheck(&self.request, question).await?;
                     self.answered = self.registry.send(Arc::clone(&self.request), Some(checked)).await?;
                 }
                 answer => return answer,

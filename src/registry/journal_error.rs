@@ -1,5 +1,6 @@
 //! Errors of reading the journal.
 
+use super::fair_pool::WorkError;
 use domain::Revision;
 
 /// Why the journal cannot be read.
@@ -16,6 +17,9 @@ pub enum JournalReadError {
     /// The store cannot be read.
     #[error("the journal cannot be read; try again later")]
     Unreadable,
+    /// The read had no turn, or failed.
+    #[error(transparent)]
+    Work(#[from] WorkError),
 }
 
 /// Refuses a revision before the compact revision.

@@ -1,14 +1,18 @@
-//! Reading the journal: on blocking threads, and by a few readers at a time.
+//! Reading the journal.
+//!
+//! Webhooks and live streams read on blocking threads, a few at a time. Long reads of clients take turns with all other
+//! long work: see [`super::fair_pool`].
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::fair_pool::{Stopped, Turn, WorkCaller};
 use super::handle::Registry;
 use super::journal_cache::JournalChunk;
 use super::journal_error::JournalReadError;
 use crate::registry::journal_error::require_kept;
-use crate::store::{History, StoreError};
+use crate::store::{History, ReadToEnd, StoreError};
 use domain::change::history::{ChangePage, ChangeRange};
 use domain::{Revision, Snapshot};
 
@@ -18,37 +22,79 @@ impl Registry {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub async fn changes(&self, mut range: ChangeRange) -> Result<ChangePage, JournalReadError> {
-        // Readers must not see changes that are committed but not yet published.
+    pub async fn changes(&self, range: ChangeRange) -> Result<ChangePage, JournalReadError> {
+        let range = self.published(range);
+        self.reading(move |history| history.read(&range, &ReadToEnd)).await
+    }
+
+    /// As [`Registry::changes`], at the caller's turn. `make` builds the response from the changes there.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or too much work waits.
+    pub async fn changes_for<T: Send + 'static>(
+        &self,
+        caller: WorkCaller,
+        range: ChangeRange,
+        make: impl FnOnce(ChangePage, &Turn<'_>) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<T, JournalReadError> {
+        let range = self.published(range);
+        self.scan_journal(caller, move |history, turn| {
+            let page = history.read(&range, &turn.of_store())?;
+            Ok(make(page, turn)?)
+        })
+        .await
+    }
+
+    /// The part of a range that is published. Readers must not see changes that are committed but not yet published.
+    fn published(&self, range: ChangeRange) -> ChangeRange {
         let head = self.snapshot().state.revision();
-        range.until = Some(range.until.map_or(head, |until| until.min(head)));
-        self.reading(move |history| history.read(&range)).await
+        ChangeRange { until: Some(range.until.map_or(head, |until| until.min(head))), ..range }
     }
 
-    /// The newest revision at or before a time; 0 if there is none.
+    /// The newest revision at or before a time, found at the caller's turn; 0 if there is none.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read.
-    pub async fn revision_at(&self, time: Timestamp) -> Result<Revision, JournalReadError> {
-        Ok(self.reading(move |history| history.revision_at(time)).await?.unwrap_or_default())
+    /// If the store cannot be read, or too much work waits.
+    pub async fn revision_at(&self, caller: WorkCaller, time: Timestamp) -> Result<Revision, JournalReadError> {
+        let found = self.scan_journal(caller, move |history, _| Ok(history.revision_at(time)?)).await?;
+        Ok(found.unwrap_or_default())
     }
 
-    /// The snapshot at a revision before that of `now`.
+    /// The snapshot at a revision before that of `now`, made at the caller's turn.
     ///
     /// # Errors
     ///
-    /// If that revision was compacted, or the store cannot be read.
-    pub async fn as_of(&self, now: Arc<Snapshot>, revision: Revision) -> Result<Arc<Snapshot>, JournalReadError> {
-        let store = now.store.clone();
-        let (compact_revision, state) = self
-            .reading(move |history| {
-                let prior = history.rewind(revision)?;
-                Ok((prior.compact_revision, now.state.rewound(revision, prior)))
-            })
-            .await?;
-        require_kept(revision, compact_revision)?;
-        Ok(Arc::new(Snapshot { store, state }))
+    /// If that revision was compacted, the store cannot be read, or too much work waits.
+    pub async fn as_of(
+        &self,
+        caller: WorkCaller,
+        now: Arc<Snapshot>,
+        revision: Revision,
+    ) -> Result<Arc<Snapshot>, JournalReadError> {
+        self.scan_journal(caller, move |history, turn| {
+            let prior = history.rewind(revision, &turn.of_store())?;
+            require_kept(revision, prior.compact_revision)?;
+            let state = now.state.rewound(revision, prior, turn)?;
+            Ok(Arc::new(Snapshot { store: now.store.clone(), state }))
+        })
+        .await
+    }
+
+    /// Does work that reads the journal, at the caller's turn.
+    pub(super) async fn scan_journal<T: Send + 'static>(
+        &self,
+        caller: WorkCaller,
+        work: impl FnOnce(&dyn History, &Turn<'_>) -> Result<T, ScanEnd> + Send + 'static,
+    ) -> Result<T, JournalReadError> {
+        let history = Arc::clone(self.scanned_history());
+        let scanned = self.scans().run(caller, move |turn| match work(&*history, turn) {
+            Ok(found) => Ok(Ok(found)),
+            Err(ScanEnd::Failed(error)) => Ok(Err(error)),
+            Err(ScanEnd::Stopped) => Err(Stopped),
+        });
+        scanned.await?
     }
 
     async fn reading<T: Send + 'static>(
@@ -63,11 +109,44 @@ impl Registry {
             read(&*history)
         });
         let read = reading.await;
-        read.map_err(|_| JournalReadError::Unreadable)?.map_err(|error| {
-            tracing::warn!(error = error.chain(), "the journal cannot be read");
-            JournalReadError::Unreadable
-        })
+        read.map_err(|_| JournalReadError::Unreadable)?.map_err(|error| unreadable(&error))
     }
+}
+
+/// Why work on the journal ended without a result.
+#[derive(Debug)]
+pub(super) enum ScanEnd {
+    /// Its caller has gone.
+    Stopped,
+    /// The journal does not have the answer, or cannot be read.
+    Failed(JournalReadError),
+}
+
+impl From<Stopped> for ScanEnd {
+    fn from(_: Stopped) -> ScanEnd {
+        ScanEnd::Stopped
+    }
+}
+
+impl From<JournalReadError> for ScanEnd {
+    fn from(error: JournalReadError) -> ScanEnd {
+        ScanEnd::Failed(error)
+    }
+}
+
+impl From<StoreError> for ScanEnd {
+    fn from(error: StoreError) -> ScanEnd {
+        match error {
+            StoreError::Stopped => ScanEnd::Stopped,
+            error => ScanEnd::Failed(unreadable(&error)),
+        }
+    }
+}
+
+/// Logs why the journal cannot be read.
+fn unreadable(error: &StoreError) -> JournalReadError {
+    tracing::warn!(error = error.chain(), "the journal cannot be read");
+    JournalReadError::Unreadable
 }
 
 /// The number of revisions in a chunk.

@@ -16,6 +16,7 @@
 //! | [`watch`] | topics and subscriptions |
 //! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one reader and for many |
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
+//! | [`fair_pool`], [`bounded_history`] | threads for the long work of clients, shared fairly; their reads of the journal |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
 //! | [`observe`] | reports of probes and agents |
 //! | [`sweep`], [`assessment`] | the effects of passing time |
@@ -25,6 +26,7 @@
 pub mod backup;
 pub mod budget_monitor;
 pub mod costs;
+pub mod fair_pool;
 pub mod freshness;
 pub mod health;
 pub mod heartbeats;
@@ -40,6 +42,7 @@ pub mod watch;
 pub mod writer;
 
 mod assessment;
+mod bounded_history;
 mod handle;
 mod leases;
 mod limits;

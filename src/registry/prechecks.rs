@@ -1,11 +1,12 @@
 //! The expensive checks of a command, made before the command reaches the writer.
 //!
-//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the caller's task makes the check
-//! against the current snapshot. The writer only compares texts. It sends a command back ([`Refusal::NotChecked`]) if
+//! Compiling a JSON Schema may take milliseconds, and there is only one writer. So the check is made before, against the
+//! current snapshot, at the caller's turn: see [`super::fair_pool`]. The writer only compares texts. It sends a command back ([`Refusal::NotChecked`]) if
 //! the schema or the configuration changed since the check.
 
 use moka::future::Cache;
 
+use super::fair_pool::{FairPool, WorkCaller, WorkError};
 use crate::registry::submit_error::SubmitError;
 use domain::command::Refusal;
 pub(crate) use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
@@ -29,7 +30,12 @@ impl Prechecks {
     /// # Errors
     ///
     /// The mistakes.
-    pub(super) async fn check(&self, question: SchemaQuestion) -> Result<CheckedSchema, SubmitError> {
+    pub(super) async fn check(
+        &self,
+        pool: &FairPool,
+        caller: WorkCaller,
+        question: SchemaQuestion,
+    ) -> Result<CheckedSchema, SubmitError> {
         if let Some(schema) = question.schema_alone()
             && self.0.get(schema).await.is_some()
         {
@@ -38,7 +44,10 @@ impl Prechecks {
         let checked = if question.is_quick() {
             question.answer()
         } else {
-            tokio::task::spawn_blocking(move || question.answer()).await.map_err(|_| SubmitError::WriterFailed)?
+            pool.run(caller, move |_| Ok(question.answer())).await.map_err(|error| match error {
+                WorkError::Full => SubmitError::Overloaded,
+                WorkError::Failed => SubmitError::WriterFailed,
+            })?
         };
         let checked = checked.map_err(Refusal::from)?;
         self.0.insert(checked.schema.clone(), ()).await;

@@ -32,7 +32,7 @@ use crate::store::{Batch, History, Journal, StoreError};
 use crate::telemetry::Trace;
 use domain::change::retention::Retention;
 use domain::change::{Change, Transition};
-use domain::command::decide::decide;
+use domain::command::decide::{decide, require_right_to_repeat};
 use domain::command::idempotency::{KEPT, KeptAnswer};
 use domain::command::quota::Quotas;
 use domain::command::{Outcome, Refusal};
@@ -323,7 +323,8 @@ impl WriterLoop {
         for Submission { request, checked, traced, .. } in batch {
             let attempt = request.attempt.as_ref();
             if let Some((attempt, first)) = attempt.and_then(|attempt| Some((attempt, known.get(&attempt.key)?))) {
-                answers.push(first.repeat(attempt, snapshot.state.revision()));
+                let right = require_right_to_repeat(&snapshot.state, &snapshot.store, request, checked.as_ref());
+                answers.push(right.and_then(|()| first.repeat(attempt, snapshot.state.revision())));
                 continue;
             }
             let answer = decide(&snapshot.state, &snapshot.store, request, checked.as_ref()).and_then(|decision| {

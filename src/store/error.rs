@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A file of the open store was moved, removed or replaced.
     #[error("{0}")]
     Displaced(String),
+    /// The caller of a long read does not need it any longer.
+    #[error("the read was stopped, because its caller no longer needs it")]
+    Stopped,
     /// The operation fills an empty store, and this store is not empty.
     #[error("the store is not empty")]
     NotEmpty,
@@ -78,6 +81,7 @@ impl StoreError {
             StoreError::Unreachable(_) => StoreError::UNREACHABLE,
             StoreError::Displaced(_) => StoreError::DISPLACED,
             StoreError::Compacted { .. } => "the journal must be read again",
+            StoreError::Stopped => "the read was stopped",
         }
     }
 

@@ -10,7 +10,7 @@ use super::archive::{Auxiliary, Part};
 use super::heartbeats::{HeartbeatStore, MemoryHeartbeats};
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
+use super::{Batch, CHANGE, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore};
 use crate::clock::new_identity;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Step, Transition};
@@ -152,7 +152,7 @@ impl Journal for MemoryJournal {
 }
 
 impl History for MemoryHistory {
-    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+    fn read(&self, range: &ChangeRange, _pace: &ReadPace<'_>) -> Result<ChangePage, StoreError> {
         let kept = lock(&self.kept);
         let found =
             kept.after(range.after.max(kept.compact_revision)).filter(|transition| range.contains(transition)).cloned();
@@ -162,7 +162,7 @@ impl History for MemoryHistory {
         Ok(ChangePage { compact_revision: kept.compact_revision, transitions, is_all })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
+    fn rewind(&self, revision: Revision, pace: &ReadPace<'_>) -> Result<PriorState, StoreError> {
         let kept = lock(&self.kept);
         let mut prior = PriorState { compact_revision: kept.compact_revision, ..PriorState::default() };
         if revision < kept.compact_revision {
@@ -171,6 +171,7 @@ impl History for MemoryHistory {
         let mut plugins = BTreeMap::new();
         let mut leases = BTreeMap::new();
         for transition in kept.after(revision) {
+            pace.step(CHANGE)?;
             // The first change after that revision has the state before it.
             if let Some(id) = transition.records().next().map(|record| record.unique_id.clone()) {
                 plugins.entry(id).or_insert_with(|| transition.before().cloned());

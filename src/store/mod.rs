@@ -45,6 +45,7 @@ use domain::change::{Change, Event, Transition};
 use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
+use domain::query::Pace;
 use domain::record::Record;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
 pub use error::StoreError;
@@ -151,16 +152,16 @@ pub trait History: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be read.
-    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError>;
+    /// If the store cannot be read, or the pace stops the reading.
+    fn read(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<ChangePage, StoreError>;
 
     /// The state at `revision` of everything that changed later. If `revision` was compacted, only the compact revision
     /// in the result is valid.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read.
-    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError>;
+    /// If the store cannot be read, or the pace stops the reading.
+    fn rewind(&self, revision: Revision, pace: &ReadPace<'_>) -> Result<PriorState, StoreError>;
 
     /// The newest revision at or before a time; `None` if it is before the compact revision, or if there is none.
     ///
@@ -176,6 +177,24 @@ pub trait History: Send + Sync + 'static {
     /// If the store cannot be read, was written by another version, or `visit` fails.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
 }
+
+/// The pace of a long read: see [`domain::query::pace`].
+pub type ReadPace<'a> = dyn Pace<Stop = StoreError> + 'a;
+
+/// The pace of a read that nothing stops.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadToEnd;
+
+impl Pace for ReadToEnd {
+    type Stop = StoreError;
+
+    fn step(&self, _bytes: usize) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// What it costs to read one change beside its bytes, in the unit of [`Pace::step`].
+pub(crate) const CHANGE: usize = 4 << 10;
 
 /// The changes of one commit, and the resulting rows.
 #[derive(Debug)]

@@ -108,7 +108,10 @@ impl TryFrom<ChangeRow> for Change {
                     ChangeKind::LeaseRevived => LeaseAct::Revived,
                     ChangeKind::LeaseReleased => LeaseAct::Released,
                     ChangeKind::LeaseForgotten => LeaseAct::Compacted,
-                    _ => LeaseAct::Granted(row.lease()?.ok_or_else(|| damaged("has no lease"))?.terms()),
+                    _ => {
+                        let lease = row.lease()?.ok_or_else(|| damaged("has no lease"))?;
+                        LeaseAct::Granted(lease.terms(), lease.token)
+                    }
                 };
                 Event::Lease { id: LeaseId::named(&row.subject), act }
             }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -103,6 +104,8 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Where deliveries run, whichever request changes a webhook.
+    runtime: Handle,
 }
 
 /// A webhook and its task; a disabled or parked webhook has no task.
@@ -142,6 +145,7 @@ impl Deliveries {
             changing: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
         };
         let deliveries = Deliveries(Arc::new(inner));
         deliveries.0.tasks.spawn(deliveries.clone().hold_leadership());
@@ -397,7 +401,7 @@ impl Deliveries {
         F: Future<Output = Result<T, WebhookError>> + Send,
     {
         let this = self.clone();
-        let changing = tokio::spawn(async move {
+        let changing = self.0.runtime.spawn(async move {
             let held = this.clone();
             let _one_at_a_time = held.0.changing.lock().await;
             if this.0.stop.is_cancelled() {

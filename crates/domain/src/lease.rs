@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access::TokenId;
 use crate::revision::Revision;
 use crate::wire_names;
 
@@ -153,6 +154,9 @@ pub struct Lease {
     pub on_gone: Option<OnGone>,
     /// The name of the principal it was granted to; `None` for leases older than this field.
     pub principal: Option<Arc<str>>,
+    /// The token it was granted to, which owns it; `None` for a principal without a token, and for leases older than
+    /// this field.
+    pub token: Option<TokenId>,
     /// Its state.
     pub state: LeaseState,
     /// When it was granted.
@@ -168,13 +172,25 @@ impl Lease {
     pub(crate) fn granted(id: LeaseId, terms: &LeaseTerms, at: Timestamp, revision: Revision) -> Lease {
         let LeaseTerms { holder, host, ttl_seconds, on_gone } = terms.clone();
         let state = LeaseState::Active;
-        Lease { id, holder, host, ttl_seconds, on_gone, principal: None, state, granted_at: at, since: at, revision }
+        Lease {
+            id,
+            holder,
+            host,
+            ttl_seconds,
+            on_gone,
+            principal: None,
+            token: None,
+            state,
+            granted_at: at,
+            since: at,
+            revision,
+        }
     }
 
-    /// This lease, granted to a principal.
+    /// This lease, granted to a principal with a token.
     #[must_use]
-    pub(crate) fn to(self, principal: Option<Arc<str>>) -> Lease {
-        Lease { principal, ..self }
+    pub(crate) fn to(self, principal: Option<Arc<str>>, token: Option<TokenId>) -> Lease {
+        Lease { principal, token, ..self }
     }
 
     /// The terms that its holder requested.
@@ -204,6 +220,9 @@ pub struct LeaseText {
     /// The name of the principal it was granted to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Arc<str>>,
+    /// The token it was granted to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
     /// Its state.
     pub state: LeaseState,
     /// When it was granted.
@@ -215,24 +234,30 @@ pub struct LeaseText {
 impl From<&Lease> for LeaseText {
     fn from(lease: &Lease) -> LeaseText {
         let (state, granted_at, since) = (lease.state, lease.granted_at, lease.since);
-        LeaseText { terms: lease.terms(), principal: lease.principal.clone(), state, granted_at, since }
+        let (principal, token) = (lease.principal.clone(), lease.token.clone());
+        LeaseText { terms: lease.terms(), principal, token, state, granted_at, since }
     }
 }
 
 impl LeaseText {
+    /// The text for events, which any reader sees. They name the principal, and not its token.
+    pub(crate) fn shown(lease: &Lease) -> LeaseText {
+        LeaseText { token: None, ..LeaseText::from(lease) }
+    }
+
     /// The lease of this id that last changed at `revision`.
     pub fn named(self, id: LeaseId, revision: Revision) -> Lease {
-        let LeaseText { terms, principal, state, granted_at, since } = self;
+        let LeaseText { terms, principal, token, state, granted_at, since } = self;
         let LeaseTerms { holder, host, ttl_seconds, on_gone } = terms;
-        Lease { id, holder, host, ttl_seconds, on_gone, principal, state, granted_at, since, revision }
+        Lease { id, holder, host, ttl_seconds, on_gone, principal, token, state, granted_at, since, revision }
     }
 }
 
 /// A change to a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseAct {
-    /// The registry granted it on these terms.
-    Granted(LeaseTerms),
+    /// The registry granted it on these terms, to the token of this id if the principal had one.
+    Granted(LeaseTerms, Option<TokenId>),
     /// The holder did not renew it in time.
     Expired,
     /// The holder renewed it after it was lost.

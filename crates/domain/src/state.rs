@@ -178,9 +178,9 @@ impl State {
         let before = self.leases.get(id).cloned();
         let turned = |state| before.as_ref().map(|lease| lease.turned(state, change.at, change.revision));
         let after = match act {
-            LeaseAct::Granted(terms) => {
+            LeaseAct::Granted(terms, token) => {
                 let lease = Lease::granted(id.clone(), terms, change.at, change.revision);
-                Some(lease.to(change.principal.clone()))
+                Some(lease.to(change.principal.clone(), token.clone()))
             }
             LeaseAct::Expired => turned(LeaseState::Lost),
             LeaseAct::Revived => turned(LeaseState::Active),

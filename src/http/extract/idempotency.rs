@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use futures_util::FutureExt as _;
@@ -15,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::principal::principal_of;
 use crate::http::headers::REGISTRY_REVISION;
+use crate::http::operations::{Idempotency, Operation};
 use crate::http::problem::{Kind, Problem};
-use crate::http::state::Shared;
 use domain::access::Principal;
 use domain::command::Outcome;
 use domain::command::answer::Answer;
@@ -43,19 +42,17 @@ pub struct IdempotencyKey {
     digest: BodyDigest,
 }
 
-/// Refuses a key where the reply has a secret, because the registry must not store the secret.
-pub struct NoIdempotencyKey;
-
-impl FromRequestParts<Shared> for NoIdempotencyKey {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
-        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
-            let detail = "the reply has a secret, which is not stored: leave Idempotency-Key out, and if no reply \
-                          arrives, check whether the change was made";
-            return Err(Problem::new(Kind::BadRequest, detail));
+/// Refuses a key where the operation does not honour it. Ignoring it would let the client believe that a retry is safe.
+///
+/// # Errors
+///
+/// 400, saying what to do instead.
+pub fn require_no_useless_key(operation: Option<&Operation>, headers: &HeaderMap) -> Result<(), Problem> {
+    match operation.map(|operation| operation.idempotency) {
+        Some(Idempotency::Refused(why)) if headers.contains_key(IDEMPOTENCY_KEY) => {
+            Err(Problem::new(Kind::BadRequest, format!("leave Idempotency-Key out: {why}")))
         }
-        Ok(NoIdempotencyKey)
+        _ => Ok(()),
     }
 }
 
@@ -109,10 +106,13 @@ impl IdempotencyKey {
     }
 }
 
-/// Scopes a key to the token: two tokens may use the same key and never see each other's reply. Keys have no space, so
-/// no client can send a scoped key.
+/// Scopes a key to the token: two tokens may use the same key and never see each other's reply, even if the second got
+/// the name of the first after its revocation. Keys have no space, so no client can send a scoped key.
 fn owned(key: Box<str>, principal: &Principal) -> Box<str> {
-    if principal.token.is_some() { format!("{key} {}", principal.name).into() } else { key }
+    match &principal.token {
+        Some(token) => format!("{key} {token}").into(),
+        None => key,
+    }
 }
 
 /// Reads the key: a structured string (RFC 8941 section 3.3.3), with or without its quotes.

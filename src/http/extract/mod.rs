@@ -9,6 +9,7 @@
 //! | [`negotiate`] | Accept |
 //! | [`principal`] | the caller |
 //! | [`snapshot`] | the snapshot that the request reads |
+//! | [`work_caller`] | whose turn it is when the request takes long |
 //! | [`mod@write`] | the parts that all writes share |
 
 pub mod body;
@@ -19,4 +20,5 @@ pub mod params;
 pub mod path;
 pub mod principal;
 pub mod snapshot;
+pub mod work_caller;
 pub mod write;

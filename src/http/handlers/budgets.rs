@@ -1,5 +1,7 @@
 //! `/budgets`: limits of costs, and how much of them is spent.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
@@ -13,14 +15,16 @@ use crate::clock::new_identity;
 use crate::http::extract::body::{JsonBody, PatchBody};
 use crate::http::extract::path::BudgetPath;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::extract::write::Write;
 use crate::http::problem::Problem;
 use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::{Api, Shared};
+use crate::registry::fair_pool::Turn;
 use domain::command::{Command, Outcome, Refusal};
 use domain::cost::{Account, Budget, Period};
-use domain::query::Filters;
+use domain::query::{Filters, Pace, Unpaced};
 use domain::{MicroUsd, Revision};
 
 /// A budget, and how much of it is spent.
@@ -83,10 +87,16 @@ pub(crate) struct BudgetList<'a> {
 }
 
 impl<'a> BudgetDocument<'a> {
-    fn of(state: &domain::state::State, id: &'a str, account: &'a Account, now: Timestamp) -> BudgetDocument<'a> {
+    fn of<P: Pace>(
+        state: &domain::state::State,
+        id: &'a str,
+        account: &'a Account,
+        now: Timestamp,
+        pace: &P,
+    ) -> Result<BudgetDocument<'a>, P::Stop> {
         let Budget { name, filters, limit, period, thresholds } = &account.budget;
-        let spent = state.spent(account, now);
-        BudgetDocument {
+        let (spent, burn) = state.spent_and_burn(account, now, pace)?;
+        Ok(BudgetDocument {
             id,
             name: name.as_str(),
             filters,
@@ -99,12 +109,12 @@ impl<'a> BudgetDocument<'a> {
             spent: spent.into(),
             // A budget's limit is always greater than zero.
             spent_percent: (spent.high.0.unsigned_abs() * 100).checked_div(limit.0.unsigned_abs()).unwrap_or_default(),
-            burn_usd_per_hour: state.burn(account),
+            burn_usd_per_hour: burn,
             reached_percent: account.reached(now),
             revision: account.revision,
             created_at: account.created_at,
             updated_at: account.updated_at,
-        }
+        })
     }
 }
 
@@ -138,13 +148,23 @@ pub(crate) async fn create_budget(
 #[utoipa::path(get, path = "/budgets", tag = "costs", responses(
     (status = OK, description = "The budgets", body = BudgetList),
 ))]
-pub(crate) async fn list_budgets(State(api): State<Shared>, now: Now, params: Params) -> Result<Response, Problem> {
+pub(crate) async fn list_budgets(
+    State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
+    now: Now,
+    params: Params,
+) -> Result<Response, Problem> {
     params.only(&[])?;
     let at = api.registry.now();
-    let mut accounts: Vec<_> = now.state.ledger().budgets().iter().collect();
-    accounts.sort_by_key(|(_, account)| account.created_at);
-    let items = accounts.into_iter().map(|(id, account)| BudgetDocument::of(&now.state, id, account, at)).collect();
-    Ok(json::json(&BudgetList { items, revision: now.state.revision() }))
+    // Each budget visits all billable plugins.
+    let list = move |turn: &Turn<'_>| {
+        let mut accounts: Vec<_> = now.state.ledger().budgets().iter().collect();
+        accounts.sort_by_key(|(_, account)| account.created_at);
+        let documents = accounts.into_iter().map(|(id, account)| BudgetDocument::of(&now.state, id, account, at, turn));
+        let items = documents.collect::<Result<_, _>>()?;
+        Ok(json::text_of(&BudgetList { items, revision: now.state.revision() }))
+    };
+    Ok(json::json_bytes(api.registry.scans().run(caller, list).await?))
 }
 
 /// Read a budget.
@@ -154,13 +174,16 @@ pub(crate) async fn list_budgets(State(api): State<Shared>, now: Now, params: Pa
 ))]
 pub(crate) async fn read_budget(
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     now: Now,
     BudgetPath(id): BudgetPath,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     let account = now.state.ledger().budgets().get(&id).ok_or_else(|| Refusal::NoBudget(id.clone()))?;
-    Ok(json::json(&BudgetDocument::of(&now.state, &id, account, api.registry.now())))
+    let (account, at) = (Arc::clone(account), api.registry.now());
+    let read = move |turn: &Turn<'_>| Ok(json::text_of(&BudgetDocument::of(&now.state, &id, &account, at, turn)?));
+    Ok(json::json_bytes(api.registry.scans().run(caller, read).await?))
 }
 
 /// Change some fields of a budget.
@@ -196,7 +219,8 @@ pub(crate) async fn remove_budget(BudgetPath(id): BudgetPath, write: Write) -> R
 fn standing(api: &Api, outcome: &Outcome, id: &str) -> Response {
     let document = outcome.state.as_ref().and_then(|state| {
         let account = state.ledger().budgets().get(id)?;
-        Some(json::json(&BudgetDocument::of(state, id, account, api.registry.now())))
+        let Ok(budget) = BudgetDocument::of(state, id, account, api.registry.now(), &Unpaced);
+        Some(json::json(&budget))
     });
     document.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
 }

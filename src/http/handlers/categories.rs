@@ -1,5 +1,8 @@
 //! `/categories`: the categories of plugins, and their display names.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use serde::Serialize;
@@ -9,10 +12,12 @@ use utoipa::ToSchema;
 use crate::http::extract::body::JsonBody;
 use crate::http::extract::path::CategoryPath;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::extract::write::Write;
 use crate::http::problem::Problem;
 use crate::http::query::params::Params;
 use crate::http::reply::json;
+use crate::http::state::{LONG_SCAN, Shared};
 use domain::command::{Command, Outcome, Precondition};
 use domain::plugin::read::{ObjectReader, nullable, string};
 use domain::plugin::{Invalid, Name};
@@ -41,7 +46,8 @@ pub(crate) fn display_name_of(body: Value) -> Result<Option<String>, Invalid> {
     let display_name = fields.required("display_name", nullable(string));
     fields.finish()?;
     let display_name = display_name.flatten();
-    if let Some(Err(detail)) = display_name.as_deref().map(Name::new) {
+    let check = |name: &str| Name::new(name)?.require_visible();
+    if let Some(Err(detail)) = display_name.as_deref().map(check) {
         return Err(Invalid::at("/display_name", detail));
     }
     Ok(display_name)
@@ -52,10 +58,22 @@ pub(crate) fn display_name_of(body: Value) -> Result<Option<String>, Invalid> {
     (status = OK, description = "The categories", body = CategoryList),
     (status = NOT_MODIFIED, description = "Nothing has changed since the given tag"),
 ))]
-pub(crate) async fn list_categories(now: Now, params: Params, precondition: Precondition) -> Result<Response, Problem> {
+pub(crate) async fn list_categories(
+    now: Now,
+    State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
+    params: Params,
+    precondition: Precondition,
+) -> Result<Response, Problem> {
     params.only(&[])?;
-    let list = || CategoryList { items: CategoryView::all(&now.state), revision: now.state.revision() };
-    json::of_snapshot(&now, &precondition, || json::json(&list()))
+    let snapshot = Arc::clone(&now);
+    let is_long = now.state.indexes().categories().nth(LONG_SCAN).is_some();
+    let list = move || {
+        let state = &snapshot.state;
+        json::text_of(&CategoryList { items: CategoryView::all(state), revision: state.revision() })
+    };
+    let text = if is_long { api.registry.scans().run(caller, move |_| Ok(list())).await? } else { list() };
+    json::of_snapshot(&now, &precondition, || json::json_bytes(text))
 }
 
 /// Set the display name of a category.

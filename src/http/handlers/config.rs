@@ -1,5 +1,6 @@
 //! `/plugins/{id}/config`: saved configurations, validated against the plugin's `config_schema`.
 
+use axum::extract::State;
 use axum::response::Response;
 use hyper::header::{CACHE_CONTROL, HeaderValue, VARY};
 use serde::Serialize;
@@ -9,10 +10,13 @@ use crate::http::extract::body::JsonBody;
 use crate::http::extract::path::PluginPath;
 use crate::http::extract::principal::RequestPrincipal;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::extract::write::Write;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
+use crate::http::state::Shared;
+use crate::registry::fair_pool::Turn;
 use domain::command::authorization::may_see_secrets;
 use domain::command::{Command, Precondition, Refusal};
 use domain::plugin::{FieldError, FreeJson, Invalid, schema, secrets};
@@ -37,7 +41,9 @@ pub(crate) struct Verdict {
 ))]
 pub(crate) async fn read_config(
     now: Now,
+    State(api): State<Shared>,
     RequestPrincipal(principal): RequestPrincipal,
+    RequestWorkCaller(caller): RequestWorkCaller,
     PluginPath(id): PluginPath,
     params: Params,
     precondition: Precondition,
@@ -50,11 +56,8 @@ pub(crate) async fn read_config(
         config.as_str().to_owned()
     } else {
         let (config, schema) = (config.clone(), record.plugin.config_schema.clone());
-        tokio::task::spawn_blocking(move || secrets::masked(&config.to_value(), &schema.to_value()).to_string())
-            .await
-            .map_err(|_| {
-            Problem::new(Kind::Internal, "masking the secrets failed with an internal error; the log has the cause")
-        })?
+        let mask = move |_: &Turn<'_>| Ok(secrets::masked(&config.to_value(), &schema.to_value()).to_string());
+        api.registry.checks().run(caller, mask).await?
     };
     let make = || json::json_bytes(text.into());
     let mut response = json::tagged(&now.tag(record.revision), &precondition, &now, make)?;
@@ -94,6 +97,8 @@ pub(crate) async fn delete_config(PluginPath(id): PluginPath, write: Write) -> R
 ))]
 pub(crate) async fn validate_config(
     now: Now,
+    State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     PluginPath(id): PluginPath,
     params: Params,
     JsonBody(config): JsonBody,
@@ -101,9 +106,8 @@ pub(crate) async fn validate_config(
     params.only(&[])?;
     let record = now.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
     let schema = record.plugin.config_schema.to_value();
-    let checked = tokio::task::spawn_blocking(move || schema::check_config(&config, &schema)).await.map_err(|_| {
-        Problem::new(Kind::Internal, "the validation failed with an internal error; the log has the cause")
-    })?;
+    let check = move |_: &Turn<'_>| Ok(schema::check_config(&config, &schema));
+    let checked = api.registry.checks().run(caller, check).await?;
     let errors = checked.err().map(|Invalid(errors)| errors).unwrap_or_default();
     Ok(json::json(&Verdict { valid: errors.is_empty(), errors }))
 }

@@ -8,17 +8,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::cost_answers::{CostAnswer, CostQuestion};
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::headers::revision_header;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::query::list_params::{COST_LIST, PLUGIN_FILTERS, filter, time_of};
 use crate::http::query::parameter::MAX_HOURS;
 use crate::http::query::params::{Params, bad};
 use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
-use crate::http::state::{LONG_SCAN, Shared};
+use crate::http::state::{Api, Shared};
+use crate::registry::fair_pool::{Turn, WorkCaller};
 use domain::cost::{GroupBy, Statement, StatementLine};
-use domain::index::IndexKey;
 use domain::query::CostQuery;
 use domain::query::cost::CostPeriod;
 use domain::query::interest::CountsInterest;
@@ -136,40 +138,71 @@ impl From<Spend> for Range {
 #[utoipa::path(get, path = "/costs", tag = "costs", responses(
     (status = OK, description = "The costs", body = Costs),
 ))]
-pub(crate) async fn read_costs(now: Now, State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub(crate) async fn read_costs(
+    now: Now,
+    State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
+    mut params: Params,
+) -> Result<Response, Problem> {
     if params.single("since")?.is_some() {
         return Err(bad("`since` does not apply to costs, which change all the time; leave it out and poll"));
     }
+    let looked_back_to = params.single("as_of")?.map(str::to_owned);
     let view = ReadOptions::take(&mut params)?;
-    let looks_back = view.looks_back();
+    let asked = params.clone();
     let (query, hours) = read_query(params)?;
-    if looks_back && (query.from.is_some() || query.to.is_some()) {
+    if view.looks_back() && (query.from.is_some() || query.to.is_some()) {
         return Err(bad(
             "`as_of` excludes `from` and `to`; send `as_of` for a past burn rate, or `from` and `to` for past costs",
         ));
     }
-    let snapshot = view.of(&api, now.0, &CountsInterest).await?.snapshot;
-    let at = api.registry.now();
-    let (statement, accrual) = if looks_back {
-        (present(&snapshot, query).await?, None)
+    let ask = CostRequest { api: &api, caller, query, hours };
+    let answer = if let Some(moment) = looked_back_to {
+        let question = CostQuestion::new(&asked, Some(&moment), &now.store, now.state.revision());
+        api.costs.answer(question, api.registry.now(), ask.looking_back(view, now.0)).await?
     } else {
-        let (statement, accrual) = api.registry.costs(&snapshot, &query, at).await?;
-        (statement, Some(accrual))
+        let snapshot = view.of(&api, now.0, &CountsInterest, &ask.caller).await?.snapshot;
+        let question = CostQuestion::new(&asked, None, &snapshot.store, snapshot.state.revision());
+        api.costs.answer(question, api.registry.now(), ask.at_present(snapshot)).await?
     };
-    let mut response = json::json(&document(&statement, accrual, hours, at, &snapshot));
-    let (name, value) = revision_header(snapshot.state.revision());
+    let mut response = json::json_bytes(answer.text);
+    let (name, value) = revision_header(answer.revision);
     response.headers_mut().insert(name, value);
     Ok(response)
 }
 
-async fn present(snapshot: &Arc<Snapshot>, query: CostQuery) -> Result<Statement, Problem> {
-    if snapshot.state.indexes().count(&IndexKey::Billable) <= LONG_SCAN {
-        return Ok(query.present(&snapshot.state));
+/// A question about costs, before it is answered.
+struct CostRequest<'a> {
+    api: &'a Api,
+    caller: WorkCaller,
+    query: CostQuery,
+    hours: Option<MicroUsd>,
+}
+
+impl CostRequest<'_> {
+    /// The present costs and the past spending.
+    async fn at_present(self, snapshot: Arc<Snapshot>) -> Result<CostAnswer, Problem> {
+        let CostRequest { api, caller, query, hours } = self;
+        let at = api.registry.now();
+        let shown = Arc::clone(&snapshot);
+        let make =
+            move |statement: &Statement, accrual| json::text_of(&document(statement, Some(accrual), hours, at, &shown));
+        let text = api.registry.costs(caller, &snapshot, &query, at, make).await?;
+        Ok(CostAnswer::present(text, snapshot.state.revision(), at, api.registry.now()))
     }
-    let snapshot = Arc::clone(snapshot);
-    tokio::task::spawn_blocking(move || query.present(&snapshot.state))
-        .await
-        .map_err(|_| Problem::new(Kind::Internal, "the sum failed with an internal error; the log has the cause"))
+
+    /// The burn rate and the estimate of a past moment.
+    async fn looking_back(self, view: ReadOptions, now: Arc<Snapshot>) -> Result<CostAnswer, Problem> {
+        let CostRequest { api, caller, query, hours } = self;
+        let snapshot = view.of(api, now, &CountsInterest, &caller).await?.snapshot;
+        let (at, revision) = (api.registry.now(), snapshot.state.revision());
+        let sum = move |turn: &Turn<'_>| {
+            let statement = query.standing(&snapshot.state, None, turn)?;
+            Ok(json::text_of(&document(&statement, None, hours, at, &snapshot)))
+        };
+        let text = api.registry.scans().run(caller, sum).await?;
+        Ok(CostAnswer { text, revision, fresh_until: None })
+    }
 }
 
 /// Reads the query, and the hours of the estimate.

@@ -13,17 +13,20 @@ use crate::http::extract::negotiate::prefers;
 use crate::http::extract::path::PluginPath;
 use crate::http::extract::principal::RequestPrincipal;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::media_type::{EVENT_STREAM, JSON};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::query::cursor::Cursor;
 use crate::http::query::event_params::{EventList, EventScope};
 use crate::http::query::params::Params;
 use crate::http::reply::json::next_page;
 use crate::http::state::{Api, Shared};
+use crate::registry::fair_pool::{Stopped, Turn, WorkCaller};
 use crate::registry::journal_error::require_kept;
 use domain::change::cloud_event::CloudEvent;
 use domain::change::history::ChangePage;
 use domain::command::Refusal;
+use domain::query::Pace as _;
 use domain::{Revision, Snapshot, StoreId};
 
 /// How many changes are examined for a page. A page may therefore be short without being the last.
@@ -74,6 +77,7 @@ pub(crate) struct EventPage<'a> {
 pub(crate) async fn list_events(
     State(api): State<Shared>,
     RequestPrincipal(principal): RequestPrincipal,
+    RequestWorkCaller(caller): RequestWorkCaller,
     now: Now,
     uri: Uri,
     headers: HeaderMap,
@@ -83,7 +87,7 @@ pub(crate) async fn list_events(
     let mut response = if prefers(&headers, &[JSON, EVENT_STREAM], EVENT_STREAM) {
         event_stream::open(&api, &now, principal, events, &headers).await?
     } else {
-        let page = page_of(&api, &now, events).await?;
+        let page = page_of(&api, caller, &now, events).await?;
         page.reply(&now, &uri)
     };
     response.headers_mut().insert(VARY, hyper::header::HeaderValue::from_static("accept"));
@@ -100,13 +104,14 @@ pub(crate) async fn list_events(
 ))]
 pub(crate) async fn read_history(
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     now: Now,
     PluginPath(id): PluginPath,
     uri: Uri,
     params: Params,
 ) -> Result<Response, Problem> {
     let events = EventList::versions(params, &id, &now.store)?;
-    let page = page_of(&api, &now, events).await?;
+    let page = page_of(&api, caller, &now, events).await?;
     if page.items == 0 && now.state.plugin(id.as_str()).is_none() {
         return Err(Refusal::NotFound(id).into());
     }
@@ -123,10 +128,11 @@ struct EventPageBody {
 
 impl EventPageBody {
     /// Builds a page of the first events, up to the limit.
-    fn of(page: &ChangePage, events: &EventList, store: &StoreId) -> EventPageBody {
+    fn of(page: &ChangePage, events: &EventList, store: &StoreId, turn: &Turn<'_>) -> Result<EventPageBody, Stopped> {
         let mut text = BytesMut::from("{\"items\":[");
         let (mut items, mut last, mut is_all) = (0, None, page.is_all);
         for transition in &page.transitions {
+            turn.step(transition.bytes())?;
             if items == events.range.limit {
                 is_all = false;
                 break;
@@ -141,7 +147,7 @@ impl EventPageBody {
             }
         }
         let next = last.filter(|_| !is_all).map(|last| Cursor::write(store, &events.list, last.0));
-        EventPageBody { items, text, compact_revision: page.compact_revision, next }
+        Ok(EventPageBody { items, text, compact_revision: page.compact_revision, next })
     }
 
     fn reply(mut self, now: &Snapshot, uri: &Uri) -> Response {
@@ -158,18 +164,18 @@ impl EventPageBody {
     }
 }
 
-async fn page_of(api: &Api, now: &Snapshot, events: EventList) -> Result<EventPageBody, Problem> {
+async fn page_of(api: &Api, caller: WorkCaller, now: &Snapshot, events: EventList) -> Result<EventPageBody, Problem> {
     let wanted = events.range.limit;
     let mut range = events.range.clone();
     range.until = Some(range.until.map_or(now.state.revision(), |until| until.min(now.state.revision())));
     // Without filters, one more change than the limit shows whether there is a next page.
     range.limit = if events.filters.is_empty() { wanted.saturating_add(1) } else { LOOKED_AT };
-    let page = api.registry.changes(range).await?;
-    if events.begin.is_some() {
-        require_kept(events.range.after, page.compact_revision)?;
-    }
     let store = now.store.clone();
-    tokio::task::spawn_blocking(move || EventPageBody::of(&page, &events, &store))
-        .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list failed with an internal error; the log has the cause"))
+    let begin = events.begin.map(|_| events.range.after);
+    let make = move |page: ChangePage, turn: &Turn<'_>| EventPageBody::of(&page, &events, &store, turn);
+    let page = api.registry.changes_for(caller, range, make).await?;
+    if let Some(begin) = begin {
+        require_kept(begin, page.compact_revision)?;
+    }
+    Ok(page)
 }

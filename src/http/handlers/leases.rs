@@ -17,6 +17,7 @@ use crate::http::extract::body::{JsonBody, NoBody};
 use crate::http::extract::path::LeasePath;
 use crate::http::extract::principal::RequestCaller;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::extract::write::Write;
 use crate::http::headers::revision_header;
 use crate::http::problem::Problem;
@@ -24,7 +25,7 @@ use crate::http::query::cursor::Cursor;
 use crate::http::query::list_params::{DEFAULT_LIMIT, LEASE_LIST, digest, limit_of, named, names};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
-use crate::http::state::{Api, Shared};
+use crate::http::state::{Api, LONG_SCAN, Shared};
 use domain::command::{Command, Outcome, Refusal};
 use domain::host;
 use domain::index::IndexKey;
@@ -185,6 +186,7 @@ pub(crate) async fn grant_lease(
 ))]
 pub(crate) async fn list_leases(
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     now: Now,
     uri: Uri,
     params: Params,
@@ -193,25 +195,32 @@ pub(crate) async fn list_leases(
     let list = digest(&params);
     let state = params.single("state")?;
     let state = state.map(|name| named("state", name, LeaseState::NAMES, LeaseState::from_name)).transpose()?;
-    let host = params.single("host")?;
+    let host = params.single("host")?.map(str::to_owned);
     let limit = params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT);
     let from = match params.single("cursor")? {
         Some(cursor) => Bound::Excluded(LeaseId::named(&Cursor::<String>::read(cursor, &now.store, &list)?)),
         None => Bound::Unbounded,
     };
-    let leases = now.state.leases().range((from, Bound::Unbounded)).map(|(_, lease)| lease);
-    let wanted = leases.filter(|lease| {
-        state.is_none_or(|state| lease.state == state)
-            && host.is_none_or(|host| lease.host.as_deref().is_some_and(|of| host::is_same(of, host)))
-    });
-    let mut found: Vec<_> = wanted.take(limit.saturating_add(1)).collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
-    let next = last.map(|last| Cursor::write(&now.store, &list, last.id.to_string()));
+    let is_long = now.state.leases().size() > LONG_SCAN;
+    let scanned = api.clone();
+    let page = move || {
+        let leases = now.state.leases().range((from, Bound::Unbounded)).map(|(_, lease)| lease);
+        let wanted = leases.filter(|lease| {
+            state.is_none_or(|state| lease.state == state)
+                && host.as_ref().is_none_or(|host| lease.host.as_deref().is_some_and(|of| host::is_same(of, host)))
+        });
+        let mut found: Vec<_> = wanted.take(limit.saturating_add(1)).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|last| Cursor::write(&now.store, &list, last.id.to_string()));
+        let items = found.into_iter().map(|lease| LeaseDocument::of(lease, &scanned, &now)).collect();
+        let page = LeasePage { items, next_cursor: next.clone(), revision: now.state.revision() };
+        (json::text_of(&page), next)
+    };
+    let (text, next) = if is_long { api.registry.scans().run(caller, move |_| Ok(page())).await? } else { page() };
     let link = next.as_ref().and_then(|next| json::next_page(uri.query(), next));
-    let items = found.into_iter().map(|lease| LeaseDocument::of(lease, &api, &now)).collect();
-    let mut response = json::json(&LeasePage { items, next_cursor: next, revision: now.state.revision() });
+    let mut response = json::json_bytes(text);
     response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(response)
 }
@@ -259,16 +268,6 @@ pub(crate) async fn renew_lease(
     (status = NO_CONTENT, description = "The lease was released"),
     (status = NOT_FOUND, description = "No lease has this id"),
 ))]
-pub(crate) async fn release_lease(
-    State(api): State<Shared>,
-    LeasePath(id): LeasePath,
-    RequestCaller(asker): RequestCaller,
-    params: Params,
-) -> Result<Response, Problem> {
-    params.only(&[])?;
-    let revision = api.registry.release_lease(&id, asker).await?;
-    let (name, value) = revision_header(revision);
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    response.headers_mut().insert(name, value);
-    Ok(response)
+pub(crate) async fn release_lease(LeasePath(id): LeasePath, write: Write) -> Result<Response, Problem> {
+    write.run_for(Command::ReleaseLease { id }, |_| StatusCode::NO_CONTENT.into_response()).await
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry as Metrics, Unit};
 
 use crate::http::extract::negotiate::prefers;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::media_type::{OPEN_METRICS, PLAIN_TEXT};
 use crate::http::metrics::gauges::Gauges;
 use crate::http::metrics::process::Process;
@@ -36,6 +37,7 @@ const CLASSIC_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 ))]
 pub(crate) async fn read_metrics(
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -47,7 +49,9 @@ pub(crate) async fn read_metrics(
         ));
     }
     let mut text = String::new();
-    encode(&mut text, &gathered(&api)).map_err(|_| Problem::new(Kind::Internal, "serialising the metrics failed"))?;
+    let gauges = Gauges::new(&api, caller).await?;
+    encode(&mut text, &gathered(&api, gauges))
+        .map_err(|_| Problem::new(Kind::Internal, "serialising the metrics failed"))?;
     let is_classic = prefers(&headers, &[OPEN_METRICS, PLAIN_TEXT], PLAIN_TEXT);
     let (media_type, text) =
         if is_classic { (CLASSIC_TEXT, prometheus_text::of(&text)) } else { (OPEN_METRICS_1, text) };
@@ -55,7 +59,7 @@ pub(crate) async fn read_metrics(
 }
 
 /// Collects all metrics.
-fn gathered(api: &Shared) -> Metrics {
+fn gathered(api: &Shared, gauges: Gauges) -> Metrics {
     let mut all = Metrics::default();
     // These metrics have no prefix, because dashboards expect the common names.
     all.register_collector(Box::new(Process));
@@ -66,7 +70,7 @@ fn gathered(api: &Shared) -> Metrics {
     register_looks(metrics, api);
     let help = "Duration of a webhook delivery attempt";
     metrics.register_with_unit("webhook_attempt_duration", help, Unit::Seconds, api.webhooks.measures().time.clone());
-    metrics.register_collector(Box::new(Gauges::new(api)));
+    metrics.register_collector(Box::new(gauges));
     all
 }
 

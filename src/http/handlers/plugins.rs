@@ -15,16 +15,18 @@ use crate::http::extract::body::{JsonBody, PatchBody};
 use crate::http::extract::negotiate::prefers;
 use crate::http::extract::path::PluginPath;
 use crate::http::extract::snapshot::Now;
+use crate::http::extract::work_caller::RequestWorkCaller;
 use crate::http::extract::write::Write;
 use crate::http::media_type::{JSON, NDJSON, media_type};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::query::cursor::{Cursor, ListCursor};
 use crate::http::query::list_params::{DEFAULT_LIMIT, PluginList, REMOVAL, names};
 use crate::http::query::params::Params;
 use crate::http::query::read_options::ReadOptions;
 use crate::http::reply::json;
 use crate::http::reply::list::ListBody;
-use crate::http::state::{LONG_SCAN, Shared};
+use crate::http::state::{Api, LONG_SCAN, Shared};
+use crate::registry::fair_pool::WorkCaller;
 use domain::command::{Command, Precondition, Refusal};
 use domain::plugin::{Invalid, Registration, json as json_text, registration};
 use domain::query::Listing;
@@ -66,18 +68,19 @@ pub(crate) async fn list_plugins(
     uri: Uri,
     headers: HeaderMap,
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let view = ReadOptions::take(&mut params)?;
     let mut list = PluginList::read(params, &now.store)?;
     list.query = list.query.with_names_of(api.registry.own_host());
-    let seen = view.of(&api, now.0, &list.query).await?;
+    let seen = view.of(&api, now.0, &list.query, &caller).await?;
     let snapshot = Arc::clone(&seen.snapshot);
     let lines = prefers(&headers, &[JSON, NDJSON], NDJSON);
     if !lines {
         list.query.limit.get_or_insert(DEFAULT_LIMIT);
     }
-    let page = page_of(&snapshot, &list).await?;
+    let page = page_of(&api, caller, &snapshot, &list).await?;
     let next = page.next.as_ref().map(|next| Cursor::write(&snapshot.store, &list.list, ListCursor::from(next)));
     let make = || {
         if lines { ndjson_list(page, list.fields) } else { json_list(&snapshot, page, next.as_deref(), list.fields) }
@@ -89,15 +92,18 @@ pub(crate) async fn list_plugins(
     Ok(seen.answer(response))
 }
 
-async fn page_of(snapshot: &Arc<Snapshot>, list: &PluginList) -> Result<Listing, Problem> {
+async fn page_of(
+    api: &Api,
+    caller: WorkCaller,
+    snapshot: &Arc<Snapshot>,
+    list: &PluginList,
+) -> Result<Listing, Problem> {
     let plan = list.query.plan(&snapshot.state);
     if plan.cost() <= LONG_SCAN {
         return Ok(plan.run());
     }
     let (snapshot, query) = (Arc::clone(snapshot), list.query.clone());
-    tokio::task::spawn_blocking(move || query.plan(&snapshot.state).run())
-        .await
-        .map_err(|_| Problem::new(Kind::Internal, "the list failed with an internal error; the log has the cause"))
+    Ok(api.registry.scans().run(caller, move |turn| query.plan(&snapshot.state).run_at(turn)).await?)
 }
 
 fn json_list(snapshot: &Snapshot, page: Listing, next: Option<&str>, fields: Option<Vec<&'static str>>) -> Response {
@@ -151,12 +157,13 @@ pub(crate) async fn read_plugin(
     now: Now,
     PluginPath(id): PluginPath,
     State(api): State<Shared>,
+    RequestWorkCaller(caller): RequestWorkCaller,
     mut params: Params,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
     let view = ReadOptions::take(&mut params)?;
     params.only(&[])?;
-    let seen = view.of(&api, now.0, &id).await?;
+    let seen = view.of(&api, now.0, &id, &caller).await?;
     let record = seen.snapshot.state.plugin(id.as_str()).ok_or(Refusal::NotFound(id))?;
     Ok(seen.answer(json::plugin(&seen.snapshot, record, &precondition)?))
 }

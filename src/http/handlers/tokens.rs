@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use crate::access::TokensError;
 use crate::access::keyring::KeyringEntry;
 use crate::http::extract::body::JsonBody;
-use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::TokenPath;
 use crate::http::extract::principal::RequestPrincipal;
 use crate::http::problem::{Kind, Problem};
@@ -111,7 +110,6 @@ impl<'a> TokenDocument<'a> {
 pub(crate) async fn create_token(
     State(api): State<Shared>,
     RequestPrincipal(principal): RequestPrincipal,
-    _: NoIdempotencyKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

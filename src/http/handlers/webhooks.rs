@@ -12,7 +12,6 @@ use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::http::extract::body::{JsonBody, PatchBody};
-use crate::http::extract::idempotency::NoIdempotencyKey;
 use crate::http::extract::path::WebhookPath;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
@@ -173,7 +172,6 @@ impl WebhookState {
 ))]
 pub(crate) async fn create_webhook(
     State(api): State<Shared>,
-    _: NoIdempotencyKey,
     params: Params,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

@@ -11,11 +11,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::time::Instant;
 
 use crate::http::handlers::webhooks::WebhookState;
-use crate::http::state::Shared;
+use crate::http::state::{LONG_SCAN, Shared};
+use crate::registry::fair_pool::{WorkCaller, WorkCounts, WorkError};
 use crate::registry::health::WriterHealth;
+use domain::cost::StatementLine;
 use domain::index::IndexKey;
 use domain::plugin::ExecutionMode;
-use domain::query::CostQuery;
+use domain::query::{CostQuery, Pace, Unpaced};
 use domain::record::FindingKind;
 use domain::{LeaseState, Snapshot};
 
@@ -23,13 +25,31 @@ use domain::{LeaseState, Snapshot};
 pub(crate) struct Gauges {
     api: Shared,
     snapshot: Arc<Snapshot>,
+    /// The present costs of all plugins.
+    costs: StatementLine,
 }
 
 impl Gauges {
-    /// The gauges of the current snapshot.
-    pub fn new(api: &Shared) -> Gauges {
-        Gauges { api: api.clone(), snapshot: api.registry.snapshot() }
+    /// The gauges of the current snapshot. Sums the costs at the caller's turn if that takes long.
+    ///
+    /// # Errors
+    ///
+    /// If too much work waits.
+    pub async fn new(api: &Shared, caller: WorkCaller) -> Result<Gauges, WorkError> {
+        let snapshot = api.registry.snapshot();
+        let costs = if snapshot.state.indexes().count(&IndexKey::Billable) <= LONG_SCAN {
+            let Ok(costs) = present_costs(&snapshot, &Unpaced);
+            costs
+        } else {
+            let snapshot = Arc::clone(&snapshot);
+            api.registry.scans().run(caller, move |turn| present_costs(&snapshot, turn)).await?
+        };
+        Ok(Gauges { api: api.clone(), snapshot, costs })
     }
+}
+
+fn present_costs<P: Pace>(snapshot: &Snapshot, pace: &P) -> Result<StatementLine, P::Stop> {
+    Ok(CostQuery::default().standing(&snapshot.state, None, pace)?.total())
 }
 
 impl fmt::Debug for Gauges {
@@ -46,6 +66,7 @@ impl Collector for Gauges {
         self.tell_costs(&mut writer)?;
         self.tell_leases(&mut writer)?;
         self.tell_webhooks(&mut writer)?;
+        self.tell_work(&mut writer)?;
         self.tell_spans(&mut writer)
     }
 }
@@ -78,7 +99,7 @@ impl Gauges {
 
     fn tell_costs(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
         let state = &self.snapshot.state;
-        let total = CostQuery::default().present(state).total();
+        let total = self.costs;
         let help = "Plugins with a remote resource that the provider may bill";
         writer.gauge("plugins_billable", help, float(state.indexes().count(&IndexKey::Billable)))?;
         let help = "Billable resources without a price, which the burn rate leaves out";
@@ -115,6 +136,14 @@ impl Gauges {
         let lag = delivered.map(|view| self.api.webhooks.lag(view)).max().unwrap_or_default();
         let help = "Changes that the slowest enabled webhook has not delivered yet";
         writer.gauge("webhook_lag_revisions", help, float(lag))
+    }
+
+    fn tell_work(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {
+        let WorkCounts { waiting, begun, done, stopped, refused } = self.api.registry.scans().counts();
+        let states = [("waiting", float(waiting)), ("begun", float(begun))];
+        writer.gauges("long_reads", "Reads that take long, by state", "state", states)?;
+        let outcomes = [("done", done), ("stopped", stopped), ("refused", refused)];
+        writer.counters("long_reads_ended", "Ended reads that took long, by outcome", "outcome", outcomes)
     }
 
     fn tell_spans(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {

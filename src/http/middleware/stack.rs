@@ -23,6 +23,7 @@ use super::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use super::trace::{AnsweredRequest, RequestTrace};
 use super::unused_token::{UnusedToken, UnusedTokens};
 use super::{authorize, compress, consistency};
+use crate::http::extract::idempotency::require_no_useless_key;
 use crate::http::extract::negotiate::require_acceptable;
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
 use crate::http::operations::Operation;
@@ -240,6 +241,7 @@ pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Re
             "the path has a `%` that is not followed by two hexadecimal digits, or escapes that are not UTF-8",
         ));
     }
+    require_no_useless_key(operation, request.headers())?;
     require_acceptable(operation, request.headers())
 }
 

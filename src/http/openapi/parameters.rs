@@ -6,7 +6,7 @@ use crate::http::extract::idempotency::MAX_KEY;
 use crate::http::media_type::EVENT_STREAM;
 use crate::http::operations::{Idempotency, Operation};
 use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, Parameter, Values};
+use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, MAX_PART_CHARS, MAX_PARTS, Parameter, Values};
 use domain::plugin::identity::MAX_NAME_CHARS;
 use domain::query::sort::SortField;
 use domain::record::{PluginDocument, ResourceKind};
@@ -86,6 +86,11 @@ fn query_parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.values {
         Values::Flag => json!({"type": "boolean"}),
         Values::Texts => several(text),
+        Values::Parts => {
+            let mut parts = several(json!({"type": "string", "maxLength": MAX_PART_CHARS}));
+            parts["maxItems"] = MAX_PARTS.into();
+            parts
+        }
         Values::Name(names) => json!({"type": "string", "enum": names}),
         Values::Names(names) => several(json!({"type": "string", "enum": names})),
         Values::Pids => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::cursor::{Cursor, ListCursor};
 use super::params::{Params, bad};
 use crate::http::problem::Problem;
-use crate::http::query::parameter::{Parameter, Values};
+use crate::http::query::parameter::{MAX_PART_CHARS, MAX_PARTS, Parameter, Values};
 use domain::change::ChangeKind;
 use domain::host::HostNames;
 use domain::plugin::read::unknown_name;
@@ -56,7 +56,7 @@ pub const PLUGIN_LIST: &[Parameter] = &[
     parameter("label.", Values::Texts, "The value of a label: `label.team=speech`."),
     parameter("pid", Values::Pids, "A process that the plugin holds."),
     parameter("container_id", Values::Texts, "The container that the plugin holds."),
-    parameter("q", Values::Texts, "A part of the plugin's id, title or description; case does not matter."),
+    parameter("q", Values::Parts, "A part of the plugin's id, title or description; case does not matter."),
     parameter("updated_since", Values::Time, "Plugins that changed at or after this time."),
     parameter(
         "finding",
@@ -316,6 +316,12 @@ pub(crate) fn digest(params: &Params) -> String {
 
 /// The condition of a filter; `None` for an empty filter or a parameter that is not a filter.
 pub(crate) fn filter(name: &str, values: &[String]) -> Result<Option<Filter>, Problem> {
+    let is_long = |value: &String| value.chars().nth(MAX_PART_CHARS).is_some();
+    if name == "q" && (values.len() > MAX_PARTS || values.iter().any(is_long)) {
+        return Err(bad(format!(
+            "`q` takes at most {MAX_PARTS} texts of at most {MAX_PART_CHARS} characters each; send several requests"
+        )));
+    }
     Filter::read(name, values).map_err(bad)
 }
 

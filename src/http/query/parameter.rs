@@ -26,6 +26,8 @@ pub enum Values {
     Flag,
     /// Any text; may be repeated.
     Texts,
+    /// A part of a text; may be repeated up to [`MAX_PARTS`] times.
+    Parts,
     /// One of these.
     Name(&'static [&'static str]),
     /// One of these; may be repeated.
@@ -55,6 +57,12 @@ pub enum Values {
     /// Names of fields.
     Fields,
 }
+
+/// How many texts a search takes: each is compared with all texts of every plugin.
+pub const MAX_PARTS: usize = 16;
+
+/// The longest text of a search, in characters. Names, which are the longest texts that people type, have no more.
+pub const MAX_PART_CHARS: usize = 256;
 
 /// The greatest `hours`: more than a hundred years.
 pub const MAX_HOURS: f64 = 1_000_000.0;

@@ -16,11 +16,11 @@ const MAX_PARAMETERS: usize = 100;
 const MAX_VALUES: usize = 1_000;
 
 /// The decoded parameters of a request, in the order of the query.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params(Vec<SentParameter>);
 
 /// A parameter as sent.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct SentParameter {
     name: String,
     values: Vec<String>,
@@ -43,15 +43,12 @@ impl Params {
             let before_commas = pieces.split_last().map_or([].as_slice(), |(_, before)| before);
             let is_one = before_commas.iter().all(|piece| piece.ends_with('\\'));
             let values = values_of(&pieces.join(","));
-            match params.iter_mut().find(|known| known.name == name) {
-                Some(known) => {
-                    known.values.extend(values);
-                    known.whole = None;
-                }
-                None => {
-                    let whole = (is_one && values.len() > 1).then(|| values.join(","));
-                    params.push(SentParameter { name, values, whole });
-                }
+            if let Some(known) = params.iter_mut().find(|known| known.name == name) {
+                known.values.extend(values);
+                known.whole = None;
+            } else {
+                let whole = (is_one && values.len() > 1).then(|| values.join(","));
+                params.push(SentParameter { name, values, whole });
             }
             if params.len() > MAX_PARAMETERS || params.iter().any(|known| known.values.len() > MAX_VALUES) {
                 return Err(bad(format!(

@@ -19,7 +19,12 @@ use domain::{EntityTag, Snapshot};
 
 /// Any document as JSON.
 pub fn json(document: &impl Serialize) -> Response {
-    json_bytes(serde_json::to_vec(document).unwrap_or_default().into())
+    json_bytes(text_of(document))
+}
+
+/// Any document as the text of a reply.
+pub fn text_of(document: &impl Serialize) -> Bytes {
+    serde_json::to_vec(document).unwrap_or_default().into()
 }
 
 /// A reply of serialised JSON.

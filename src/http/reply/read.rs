@@ -13,6 +13,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::bad;
 use crate::http::query::read_options::{Moment, ReadOptions};
 use crate::http::state::Api;
+use crate::registry::fair_pool::WorkCaller;
 use crate::registry::watch::{Subscription, Updates};
 use domain::query::{Interest, Topic};
 use domain::{Revision, Snapshot};
@@ -55,15 +56,22 @@ impl ReadView {
 }
 
 impl ReadOptions {
-    /// The snapshot for a request that began with `now`. Waits as long as the options say.
+    /// The snapshot for a request that began with `now`. Waits as long as the options say, and reads the past at the
+    /// caller's turn.
     ///
     /// # Errors
     ///
     /// 504 when the registry does not reach `min_revision` in time; 400 for a future moment; 410 for a compacted
     /// moment.
-    pub async fn of(self, api: &Api, now: Arc<Snapshot>, concern: &impl Interest) -> Result<ReadView, Problem> {
+    pub async fn of(
+        self,
+        api: &Api,
+        now: Arc<Snapshot>,
+        concern: &impl Interest,
+        caller: &WorkCaller,
+    ) -> Result<ReadView, Problem> {
         if let Some(moment) = self.as_of {
-            return Ok(ReadView { snapshot: as_of(api, now, moment).await?, is_news: true, is_present: false });
+            return Ok(ReadView { snapshot: as_of(api, now, moment, caller).await?, is_news: true, is_present: false });
         }
         let mut snapshot = now;
         if let Some(wanted) = self.min_revision.filter(|wanted| *wanted > snapshot.state.revision()) {
@@ -131,18 +139,18 @@ async fn caught_up(api: &Api, wanted: Revision, wait: Duration) -> Result<Arc<Sn
     Ok(snapshot)
 }
 
-async fn as_of(api: &Api, now: Arc<Snapshot>, moment: Moment) -> Result<Arc<Snapshot>, Problem> {
+async fn as_of(api: &Api, now: Arc<Snapshot>, moment: Moment, caller: &WorkCaller) -> Result<Arc<Snapshot>, Problem> {
     let head = now.state.revision();
     let revision = match moment {
         Moment::Revision(revision) => revision,
         Moment::Time(time) if time >= now.state.at() => head,
-        Moment::Time(time) => api.registry.revision_at(time).await?,
+        Moment::Time(time) => api.registry.revision_at(caller.clone(), time).await?,
     };
     match revision.cmp(&head) {
         std::cmp::Ordering::Greater => Err(bad(format!(
             "`as_of` reads the past, but {revision} is after revision {head}; wait for it with `min_revision`"
         ))),
         std::cmp::Ordering::Equal => Ok(now),
-        std::cmp::Ordering::Less => Ok(api.registry.as_of(now, revision).await?),
+        std::cmp::Ordering::Less => Ok(api.registry.as_of(caller.clone(), now, revision).await?),
     }
 }

@@ -13,7 +13,7 @@ use super::{archive, migrate};
 use crate::store::archive::Part;
 use crate::store::postgres::change_row::{COLUMNS, change_row, compact_revision};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
-use crate::store::{History, StoreError};
+use crate::store::{CHANGE, History, ReadPace, StoreError};
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::{LeaseId, Revision};
@@ -82,16 +82,16 @@ async fn within_one_moment<T>(
 }
 
 impl History for PostgresHistory {
-    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+    fn read(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<ChangePage, StoreError> {
         self.reading(&async |client| {
             let compact_revision = compact_revision(client).await?;
             // Changes up to the compact revision only define the state at it, and are not part of the history.
             let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
-            read(client, range, compact_revision).await
+            read(client, range, compact_revision, pace).await
         })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
+    fn rewind(&self, revision: Revision, pace: &ReadPace<'_>) -> Result<PriorState, StoreError> {
         self.reading(&async |client| {
             let compact_revision = compact_revision(client).await?;
             let mut prior = PriorState { compact_revision, ..PriorState::default() };
@@ -112,6 +112,7 @@ impl History for PostgresHistory {
             let mut rows =
                 std::pin::pin!(client.query_typed_raw(&query, [(&revision as &(dyn ToSql + Sync), Type::INT8)]).await?);
             while let Some(row) = rows.try_next().await? {
+                pace.step(CHANGE)?;
                 let stood = optional_row(&row, 2)?;
                 if row.try_get(1)? {
                     let lease = stood.map(|stood| stood.lease()).transpose()?.flatten();
@@ -145,7 +146,12 @@ impl History for PostgresHistory {
 }
 
 /// The changes of a range, which starts at the compact revision or later.
-async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) -> Result<ChangePage, StoreError> {
+async fn read(
+    client: &Client,
+    range: &ChangeRange,
+    compact_revision: Revision,
+    pace: &ReadPace<'_>,
+) -> Result<ChangePage, StoreError> {
     let after = match range.from {
         Some(from) => range.after.max(revision_before(client, from, false).await?),
         None => range.after,
@@ -191,6 +197,7 @@ async fn read(client: &Client, range: &ChangeRange, compact_revision: Revision) 
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
         let row = change_row(&row, 0)?.transition(optional_row(&row, WIDTH)?)?;
+        pace.step(CHANGE + row.bytes())?;
         bytes += row.bytes();
         page.transitions.push(Arc::new(row));
     }

@@ -1,5 +1,6 @@
 //! Reads the journal beside the writer, on separate connections. SQLite's write-ahead log allows reads during writes.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,7 @@ use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::sqlite::change_row::{COLUMNS, change_row, compact_revision};
-use crate::store::{History, StoreError};
+use crate::store::{CHANGE, History, ReadPace, StoreError};
 use domain::change::Transition;
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
@@ -22,6 +23,9 @@ use domain::{LeaseId, Revision};
 
 /// The maximum number of idle connections.
 const MAX_IDLE: usize = 4;
+
+/// What it costs to read the subject of a change, in the unit of [`Pace::step`](domain::query::Pace::step).
+const SUBJECT: usize = 256;
 
 /// The history in a SQLite file.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ impl SqliteHistory {
 }
 
 impl History for SqliteHistory {
-    fn read(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+    fn read(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<ChangePage, StoreError> {
         self.reading(|connection| {
             let compact_revision = compact_revision(connection)?;
             // Changes up to the compact revision only define the state at it, and are not part of the history.
@@ -102,6 +106,7 @@ impl History for SqliteHistory {
                     break;
                 };
                 let transition = Arc::new(transition(connection, change_row(row)?)?);
+                pace.step(CHANGE + transition.bytes())?;
                 bytes += transition.bytes();
                 page.transitions.push(transition);
             }
@@ -109,21 +114,28 @@ impl History for SqliteHistory {
         })
     }
 
-    fn rewind(&self, revision: Revision) -> Result<PriorState, StoreError> {
+    fn rewind(&self, revision: Revision, pace: &ReadPace<'_>) -> Result<PriorState, StoreError> {
         self.reading(|connection| {
             let compact_revision = compact_revision(connection)?;
             let (mut plugins, mut leases) = (Vec::new(), Vec::new());
             if revision >= compact_revision {
-                // By revision, and not by the index of subjects: this reads only the changes since then.
+                // By revision, and not by the index of subjects: this reads only the changes since then. SQLite would
+                // read silently on for as long as a DISTINCT finds nothing new, so every row comes here.
                 let mut changed = connection.prepare_cached(
-                    "SELECT DISTINCT subject, kind LIKE 'lease.%' FROM changes NOT INDEXED
-                     WHERE revision > ?1 AND kind <> 'category.named' AND kind NOT LIKE 'budget.%'",
+                    "SELECT subject, kind LIKE 'lease.%', kind = 'category.named' OR kind LIKE 'budget.%'
+                     FROM changes NOT INDEXED WHERE revision > ?1",
                 )?;
                 let mut subjects = changed.query([revision_to_sql(revision)])?;
+                let mut seen = HashSet::new();
                 while let Some(row) = subjects.next()? {
-                    let subject: String = row.get(0)?;
+                    pace.step(SUBJECT)?;
+                    let (subject, is_of_lease): (String, bool) = (row.get(0)?, row.get(1)?);
+                    if row.get(2)? || !seen.insert((subject.clone(), is_of_lease)) {
+                        continue;
+                    }
+                    pace.step(CHANGE)?;
                     let stood = newest(connection, &subject, false, revision_to_sql(revision))?;
-                    if row.get(1)? {
+                    if is_of_lease {
                         let lease = stood.map(|row| row.lease()).transpose()?.flatten();
                         leases.push((LeaseId::named(&subject), lease.map(Arc::new)));
                     } else {

@@ -203,3 +203,16 @@ async fn a_long_list_is_compressed_when_the_client_takes_gzip() {
     assert_eq!(reply.body[..2], [0x1f, 0x8b]);
     assert!(reply.body.len() < plain.body.len());
 }
+
+#[tokio::test]
+async fn a_search_takes_no_more_texts_than_people_type() {
+    let (_server, client) = with_six().await;
+    let parts = |count: usize, chars: usize| vec!["x".repeat(chars); count].join(",");
+    for path in ["/plugins", "/costs", "/events"] {
+        client.get(&format!("{path}?q={}", parts(16, 256))).answers(200).await;
+        for wrong in [parts(17, 1), parts(1, 257)] {
+            let refused = client.get(&format!("{path}?q={wrong}")).refused(400).await;
+            assert!(refused.detail().contains("at most 16 texts"), "{}", refused.detail());
+        }
+    }
+}

@@ -23,6 +23,7 @@ use domain::record::{Record, ResourceKind, ResourceRef};
 use domain::{Revision, Spend, State};
 use plugin_registry::clock::ManualClock;
 use plugin_registry::registry::Registry;
+use plugin_registry::registry::fair_pool::WorkCaller;
 use plugin_registry::store::Journal as _;
 use plugin_registry::store::memory::MemoryJournal;
 
@@ -139,7 +140,9 @@ fn time(tenth: i64) -> Timestamp {
 
 fn ask(registry: &Registry, query: &CostQuery) -> (Statement, CostPeriod) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let asked = runtime.block_on(registry.costs(&registry.snapshot(), query, registry.now()));
+    let snapshot = registry.snapshot();
+    let both = |statement: &Statement, period| (statement.clone(), period);
+    let asked = runtime.block_on(registry.costs(WorkCaller::Unknown, &snapshot, query, registry.now(), both));
     asked.expect("memory can be read")
 }
 

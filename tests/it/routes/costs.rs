@@ -349,3 +349,27 @@ async fn a_clock_that_is_set_back_reduces_no_cost() {
     let at: Timestamp = costs(&client, "").await["at"].as_str().unwrap().parse().unwrap();
     assert_eq!(at, START.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(1));
 }
+
+#[tokio::test]
+async fn equal_questions_about_costs_were_all_computed_and_all_came_too_late() {
+    let clock = clock();
+    let server = server(&clock).await;
+    let client = server.client();
+    client.register(&renting("a", "aws", "running", json!(1))).await;
+    hours(&clock, 1);
+    let before = server.registry.scans().counts().done;
+    let asked: Vec<_> = (0..32)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { exactly(&client, "?group_by=plugin").await })
+        })
+        .collect();
+    for asked in asked {
+        assert_eq!(asked.await.unwrap(), 1.0);
+    }
+    assert_eq!(server.registry.scans().counts().done - before, 1, "the others waited for the first one's answer");
+    hours(&clock, 1);
+    assert_eq!(exactly(&client, "?group_by=plugin").await, 2.0, "later, more was spent");
+    client.register(&renting("b", "aws", "running", json!(1))).await;
+    assert_eq!(costs(&client, "?group_by=plugin").await["burn_usd_per_hour"], 2.0, "another revision, another answer");
+}

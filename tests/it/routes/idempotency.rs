@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::server::Setup;
 use crate::harness::{Call, Client, Durable, Reply, Server, Trace, minimal, named};
 use plugin_registry::clock::ManualClock;
+use plugin_registry::http::operations::{Idempotency, OPERATIONS, Operation};
 
 fn with_key(call: Call, key: &str) -> Call {
     call.header("idempotency-key", key)
@@ -180,4 +181,47 @@ async fn a_response_with_a_secret_is_not_stored() {
     with_key(client.post("/webhooks", &json!({"url": "https://example.com/hook"})), "k").refused(400).await;
     with_key(client.post("/tokens", &json!({"name": "n", "role": "admin"})), "k").refused(400).await;
     assert!(client.get("/webhooks").answers(200).await.items().is_empty());
+}
+
+#[tokio::test]
+async fn a_lease_is_released_once() {
+    let server = Server::start().await;
+    let client = server.client();
+    let lease = client.post("/leases", &json!({"holder": "app"})).answers(201).await.json();
+    let path = format!("/leases/{}", lease["lease_id"].as_str().unwrap());
+    let first = with_key(client.delete(&path), "k").answers(204).await;
+    let again = with_key(client.delete(&path), "k").answers(204).await;
+    assert_eq!((seen(&again), again.header("idempotency-replayed")), (seen(&first), Some("true")));
+}
+
+/// The path of an operation, about something that does not exist.
+fn somewhere(operation: &Operation) -> String {
+    operation.path.replace("{pid}", "1").replace(['{', '}'], "")
+}
+
+#[tokio::test]
+async fn a_key_that_an_operation_does_not_honour_was_ignored_in_silence() {
+    let server = Server::start().await;
+    let client = server.client();
+    let before = Trace::of(&client).await;
+    for operation in OPERATIONS.iter().filter(|operation| operation.method != "GET") {
+        let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+        let send = |key: &str| with_key(client.request(method.clone(), &somewhere(operation)), key);
+        match operation.idempotency {
+            Idempotency::Refused(why) => {
+                let refused = send("k").refused(400).await;
+                assert!(
+                    refused.detail().contains("Idempotency-Key") && refused.detail().contains(why),
+                    "{operation:?}"
+                );
+            }
+            // Only an operation that reads the key can find it wrong.
+            Idempotency::Honoured => {
+                let refused = send("not one word").refused(400).await;
+                assert!(refused.detail().contains("Idempotency-Key must be"), "{operation:?}: {}", refused.detail());
+            }
+            Idempotency::Ignored => assert_eq!(operation.path, "/plugins/{id}/config/validate", "it changes something"),
+        }
+    }
+    assert_eq!(Trace::of(&client).await, before);
 }

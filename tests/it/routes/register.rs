@@ -177,6 +177,22 @@ async fn names_of_any_script_are_addressed_by_their_location() {
 }
 
 #[tokio::test]
+async fn a_new_name_could_look_like_another_one() {
+    let server = Server::start().await;
+    let client = server.client();
+    for (category, name, pointer) in
+        [("c", "whisper\u{202e}", "/name"), ("c\u{200b}", "whisper", "/category"), ("c", "\u{2067}a\u{2069}", "/name")]
+    {
+        let refused = client.post("/plugins", &named(category, name)).refused(422).await;
+        assert_eq!(refused.pointers(), [pointer]);
+    }
+    client.put("/categories/c", &json!({"display_name": "C\u{feff}"})).refused(422).await;
+    client.post("/tokens", &json!({"name": "a\u{202e}", "role": "admin"})).refused(422).await;
+    // Joiners are part of scripts and of emoji.
+    client.register(&named("می\u{200c}خواهم", "\u{1f468}\u{200d}\u{1f467}")).await;
+}
+
+#[tokio::test]
 async fn a_schema_of_an_older_draft_follows_its_own_rules() {
     let server = Server::start().await;
     let client = server.client();

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::harness::bearers::{plugin, token};
 use crate::harness::simulated_server::{SimulatedServer, holding, new_clock, process};
 use crate::harness::{Bearers, Client, Durable, Server, blocking, minimal};
+use domain::access::{Principal, Role};
+use domain::command::{Caller, Command, Request};
 use domain::lease::OnGone;
+use domain::{LeaseId, LeaseTerms};
 use plugin_registry::store::memory::MemoryJournal;
 
 async fn principals(client: &Client) -> Vec<Value> {
@@ -254,4 +257,75 @@ async fn a_stream_and_a_long_poll_end_with_the_token() {
     assert_eq!(last.event, "cut_off", "no event follows");
     assert_eq!(stream.next().await, None);
     assert_eq!(waiting.await.unwrap().status, 401);
+}
+
+/// Revokes the token of a name, and creates another with this name and these terms.
+async fn replaced(bearers: &Bearers, terms: Value) -> Client {
+    let tokens = bearers.admin.get("/tokens").answers(200).await.items();
+    let old = tokens.iter().find(|token| token["name"] == terms["name"]).unwrap()["id"].as_str().unwrap();
+    bearers.admin.delete(&format!("/tokens/{old}")).answers(204).await;
+    bearers.bearer(terms).await
+}
+
+#[tokio::test]
+async fn a_new_token_with_a_revoked_ones_name_owned_its_leases_and_kept_answers() {
+    let server = Server::start().await;
+    let bearers = Bearers::of(&server).await;
+    let on = |host: &str| json!({"name": "bob", "role": "reporter", "scope": {"hosts": [host]}});
+    let bob = bearers.bearer(on("a")).await;
+    let lease = bob.post("/leases", &json!({"holder": "app", "host": "a"})).answers(201).await.json();
+    let lease = lease["lease_id"].as_str().unwrap();
+    let body = plugin("c", "n", json!({"host": "a", "lease_id": lease}));
+    bob.post("/plugins", &body).header("idempotency-key", "k").answers(201).await;
+
+    let successor = replaced(&bearers, on("b")).await;
+    let path = format!("/leases/{lease}");
+    for refused in [
+        successor.request(Method::PUT, &path),
+        successor.delete(&path),
+        successor.patch("/plugins/c_n", &json!({"title": "mine"})),
+        successor.post("/plugins", &body).header("idempotency-key", "k"),
+    ] {
+        refused.refused(403).await;
+    }
+    // With the same scope, the key is still another one.
+    let heir = replaced(&bearers, on("a")).await;
+    let done = heir.post("/plugins", &body).header("idempotency-key", "k").answers(200).await;
+    assert_eq!(done.header("idempotency-replayed"), None);
+    heir.request(Method::PUT, &path).refused(403).await;
+    bearers.admin.request(Method::PUT, &path).answers(200).await;
+}
+
+#[tokio::test]
+async fn a_lease_from_before_tokens_were_recorded_is_owned_by_name() {
+    let server = Server::start().await;
+    let bearers = Bearers::of(&server).await;
+    let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
+    let id = LeaseId::named("0123456789abcdef0123456789abcdef");
+    let principal = Principal { name: "reporter".into(), role: Role::Reporter, scope: None, token: None };
+    let caller = Caller { principal: Some(principal), request_id: None };
+    let granted = Command::GrantLease { id: id.clone(), terms };
+    server.registry.submit(Request::by(caller, granted)).await.unwrap();
+    bearers.reporter.request(Method::PUT, &format!("/leases/{id}")).answers(200).await;
+    let other = bearers.bearer(json!({"name": "other", "role": "reporter"})).await;
+    other.request(Method::PUT, &format!("/leases/{id}")).refused(403).await;
+}
+
+#[tokio::test]
+async fn a_kept_answer_was_repeated_to_a_token_that_may_no_longer_ask() {
+    let server = Server::start().await;
+    let bearers = Bearers::of(&server).await;
+    let bob = bearers.bearer(json!({"name": "bob", "role": "reporter", "scope": {"hosts": ["a"]}})).await;
+    bob.register(&plugin("c", "n", json!({"host": "a"}))).await;
+    let add = || bob.post("/plugins/c_n/spawned_pids", &json!({"spawned_pids": [7]})).header("idempotency-key", "k");
+    add().answers(200).await;
+    assert_eq!(add().answers(200).await.header("idempotency-replayed"), Some("true"));
+    bearers.admin.patch("/plugins/c_n", &json!({"host": "b", "title": "not for bob"})).answers(200).await;
+    assert!(!add().answers(403).await.text().contains("not for bob"));
+    // What is gone was done, and its answer is repeated.
+    bearers.admin.patch("/plugins/c_n", &json!({"host": "a"})).answers(200).await;
+    let remove = || bob.delete("/plugins/c_n?force=true").header("idempotency-key", "r");
+    remove().answers(204).await;
+    assert_eq!(remove().answers(204).await.header("idempotency-replayed"), Some("true"));
+    assert_eq!(add().answers(200).await.header("idempotency-replayed"), Some("true"));
 }

@@ -8,12 +8,12 @@ use crate::harness::{Durable, Machine};
 use crate::properties::commands::requests;
 use crate::store::conformance::{commit, history};
 use domain::{Revision, Snapshot};
-use plugin_registry::store::StoreError;
 use plugin_registry::store::archive::reader::ArchiveReader;
 use plugin_registry::store::archive::replay::Replay;
 use plugin_registry::store::archive::writer::{ArchiveWriter, Content};
 use plugin_registry::store::archive::{Archived, Auxiliary, Part, digest};
 use plugin_registry::store::row::ChangeRow;
+use plugin_registry::store::{ReadToEnd, StoreError};
 
 /// An archive of a store.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ fn any_history_with_any_horizon_is_moved_exactly() {
             let state = back.snapshot.state.clone();
             prop_assert_eq!(to.begin(&state).unwrap(), []);
             to.roll_back();
-            let prior = to.history().rewind(state.revision()).unwrap();
+            let prior = to.history().rewind(state.revision(), &ReadToEnd).unwrap();
             prop_assert_eq!((prior.compact_revision, prior.plugins.len()), (back.compact_revision, 0));
             to.close();
         }

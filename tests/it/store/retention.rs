@@ -17,16 +17,18 @@ use domain::change::history::ChangeRange;
 use domain::change::retention::Retention;
 use domain::change::{Change, ChangeKind, Transition};
 use domain::command::Request;
+use domain::query::Pace;
 use domain::{Revision, State};
 use plugin_registry::clock::ManualClock;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Batch, Journal};
+use plugin_registry::store::{Batch, Journal, ReadToEnd, StoreError};
 
 on_every_journal! {
     what_is_kept_is_told_as_if_nothing_had_been_forgotten,
     nothing_beyond_the_head_is_forgotten,
     what_stands_since_before_the_horizon_is_no_event,
+    a_read_of_the_journal_could_not_be_stopped,
     any_history_forgotten_in_any_steps_is_told_as_it_was,
 }
 
@@ -63,7 +65,7 @@ impl Model {
         assert_eq!(state, self.states[head], "what stands");
         let history = journal.history();
         for revision in 0..=head as u64 {
-            let prior = history.rewind(Revision(revision)).unwrap();
+            let prior = history.rewind(Revision(revision), &ReadToEnd).unwrap();
             assert_eq!(prior.compact_revision, compact_revision);
             let read = journal.read(Revision(revision), usize::MAX);
             if revision < compact_revision.0 {
@@ -71,7 +73,7 @@ impl Model {
                 continue;
             }
             assert_eq!(read.unwrap(), self.changes[revision as usize..head]);
-            let rewound = state.rewound(Revision(revision), prior);
+            let rewound = state.rewound(Revision(revision), prior, &ReadToEnd).unwrap();
             assert_eq!(rewound.revision(), Revision(revision));
             assert_eq!(documents(&rewound), documents(&self.states[revision as usize]), "at revision {revision}");
             assert_eq!(rewound.leases(), self.states[revision as usize].leases(), "at revision {revision}");
@@ -81,7 +83,7 @@ impl Model {
             range.until = Some(range.until.unwrap_or(Revision(u64::MAX)).min(Revision(head as u64)));
             // No journal returns a part of the history before the horizon.
             let kept = ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
-            let page = history.read(&range).unwrap();
+            let page = history.read(&range, &ReadToEnd).unwrap();
             assert_eq!(page.compact_revision, compact_revision);
             let expected = self.read(&kept);
             // An event keeps its JSON, and with it the store that first published it.
@@ -146,9 +148,34 @@ fn what_stands_since_before_the_horizon_is_no_event(kind: &Kind) {
     let mut journal = kind.open();
     commit(&mut *journal, &machine, 0, 100);
     journal.compact(Revision(HISTORY as u64 - 1), 100).unwrap();
-    let page = journal.history().read(&ChangeRange { limit: 2, ..ChangeRange::default() }).unwrap();
+    let page = journal.history().read(&ChangeRange { limit: 2, ..ChangeRange::default() }, &ReadToEnd).unwrap();
     let revisions: Vec<_> = page.transitions.iter().map(|transition| transition.change.revision.0).collect();
     assert_eq!((page.compact_revision, revisions), (Revision(HISTORY as u64 - 1), vec![HISTORY as u64]));
+}
+
+/// A pace that stops a read before its first change.
+struct AtOnce;
+
+impl Pace for AtOnce {
+    type Stop = StoreError;
+
+    fn step(&self, _bytes: usize) -> Result<(), StoreError> {
+        Err(StoreError::Stopped)
+    }
+}
+
+/// The bug: a look at the past went on after its client had left.
+fn a_read_of_the_journal_could_not_be_stopped(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    commit(&mut *journal, &machine, 0, 16);
+    let reader = journal.history();
+    for _ in 0..8 {
+        assert!(matches!(reader.rewind(Revision(0), &AtOnce), Err(StoreError::Stopped)));
+    }
+    // No connection is left within a transaction, which would keep the journal from being compacted.
+    assert!(!reader.rewind(Revision(0), &ReadToEnd).unwrap().plugins.is_empty());
+    assert_eq!(journal.compact(Revision(HISTORY as u64), 100).unwrap(), Revision(HISTORY as u64));
 }
 
 /// A step in a journal's life.

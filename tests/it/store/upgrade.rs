@@ -7,7 +7,7 @@ use domain::change::{Change, Event};
 use domain::lease::LeaseAct;
 use domain::{LeaseId, LeaseTerms, MicroUsd, Revision, Spend};
 use plugin_registry::store::sqlite::SqliteJournal;
-use plugin_registry::store::{Batch, Journal as _};
+use plugin_registry::store::{Batch, Journal as _, ReadToEnd};
 
 /// The schema of the first version.
 const FIRST: &str = include_str!("../../../migrations/sqlite/0001_registry.sql");
@@ -97,7 +97,7 @@ fn a_store_of_the_first_schema_is_upgraded_with_its_history() {
     let snapshot = journal.load().unwrap();
     assert_eq!((snapshot.store.as_str(), snapshot.state.revision().0), (STORE, 6));
     let range = ChangeRange { limit: 100, ..ChangeRange::default() };
-    let read = journal.history().read(&range).unwrap().transitions;
+    let read = journal.history().read(&range, &ReadToEnd).unwrap().transitions;
     let registered: Vec<_> =
         read.iter().map(|change| change.after().map(|record| record.created_at.as_microsecond())).collect();
     assert_eq!(registered, [Some(10), Some(20), Some(10), Some(10), None, Some(60)]);
@@ -132,7 +132,7 @@ fn an_upgraded_store_accepts_leases_and_observations() {
     let read = journal.read(Revision(0), 10).unwrap();
     assert_eq!(read.len(), 1, "the old journal is read");
     let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
-    let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms) };
+    let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms, None) };
     let change = Change { revision: Revision(2), at: read[0].at, request_id: None, principal: None, event };
     journal.begin(&state).unwrap();
     let transitions = state.advance([change]);

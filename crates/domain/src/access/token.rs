@@ -64,6 +64,8 @@ impl TokenTerms {
         // `finish` refuses a document that lacks either.
         let terms = terms.ok_or_else(|| Invalid::at(pointer, "name and role are required"))?;
         terms.check(pointer)?;
+        let is_visible = terms.name.require_visible();
+        is_visible.map_err(|detail| Invalid::at(format!("{pointer}/name"), detail))?;
         Ok(terms)
     }
 

@@ -262,7 +262,7 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         plugin: step.after().and_then(|record| raw(record)),
         changed,
         budget,
-        lease: step.lease().map(|lease| LeaseText::from(&**lease)),
+        lease: step.lease().map(|lease| LeaseText::shown(lease)),
         resources: EventResource::all(change, step),
         request_id: change.request_id.as_deref(),
     };

@@ -146,7 +146,7 @@ impl Event {
                 BudgetEvent::Reached(_) => ChangeKind::BudgetThresholdReached,
             },
             Event::Lease { act, .. } => match act {
-                LeaseAct::Granted(_) => ChangeKind::LeaseGranted,
+                LeaseAct::Granted(..) => ChangeKind::LeaseGranted,
                 LeaseAct::Expired => ChangeKind::LeaseExpired,
                 LeaseAct::Revived => ChangeKind::LeaseRevived,
                 LeaseAct::Released => ChangeKind::LeaseReleased,

@@ -8,6 +8,7 @@ use super::event::ChangeKind;
 use super::transition::Transition;
 use crate::lease::{Lease, LeaseId};
 use crate::plugin::UniqueId;
+use crate::query::pace::Pace;
 use crate::record::Record;
 use crate::revision::Revision;
 use crate::state::State;
@@ -50,6 +51,9 @@ pub struct ChangePage {
 /// The approximate size of a page, in bytes of documents. Further changes follow in the next page.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// What it costs to replace one plugin in a state with all its indexes, in the unit of [`Pace::step`].
+const REPLACED: usize = 8 << 10;
+
 /// The plugins and leases that changed since an earlier revision, as they were at that revision.
 #[derive(Debug, Default)]
 pub struct PriorState {
@@ -77,16 +81,21 @@ impl ChangeRange {
 
 impl State {
     /// This state with its plugins and leases as they were at `revision`. The names of categories stay as they are now.
-    #[must_use]
-    pub fn rewound(&self, revision: Revision, prior: PriorState) -> State {
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the work.
+    pub fn rewound<P: Pace>(&self, revision: Revision, prior: PriorState, pace: &P) -> Result<State, P::Stop> {
         let mut state = self.clone();
         for (id, record) in prior.plugins {
+            pace.step(REPLACED)?;
             state.set_plugin(&id, record);
         }
         for (id, lease) in prior.leases {
+            pace.step(REPLACED)?;
             state.set_lease(&id, lease);
         }
         state.set_head(revision, self.at());
-        state
+        Ok(state)
     }
 }

@@ -158,8 +158,14 @@ fn carries_own_lease(principal: &Principal, state: &State, plugin: &Plugin) -> b
     lease.is_some_and(|lease| lease.state != LeaseState::Released && is_own(principal, lease))
 }
 
+/// Returns true if and only if the lease was granted to the principal's token. The name does not prove that: a token that
+/// was revoked may have had the same one. Only a lease that is older than the record of its token is known by its name.
 fn is_own(principal: &Principal, lease: &Lease) -> bool {
-    principal.role == Role::Reporter && lease.principal.as_deref() == Some(&*principal.name)
+    let is_granted_to = match &lease.token {
+        Some(token) => principal.token.as_ref() == Some(token),
+        None => lease.principal.as_deref() == Some(&*principal.name),
+    };
+    principal.role == Role::Reporter && is_granted_to
 }
 
 fn outside(principal: &Principal, what: &str) -> String {

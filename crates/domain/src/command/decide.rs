@@ -48,6 +48,26 @@ pub fn decide(
     Ok(decision)
 }
 
+/// Refuses to repeat the response to an earlier attempt of a request, if its principal may no longer do the request. A
+/// request that breaks another rule by now is repeated: it was done before.
+///
+/// # Errors
+///
+/// If the principal has no right to do the command any longer.
+pub fn require_right_to_repeat(
+    state: &State,
+    store: &StoreId,
+    request: &Request,
+    checked: Option<&CheckedSchema>,
+) -> Result<(), Refusal> {
+    let Some(principal) = &request.principal else { return Ok(()) };
+    let right = authorization::right_to(principal, state, &request.command)?;
+    match decide_alone(state, store, request, checked) {
+        Ok(decision) => right.allows(&decision),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Decides without authorization.
 fn decide_alone(
     state: &State,
@@ -101,7 +121,10 @@ fn decide_alone(
         Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
         Command::RemoveBudget { id } => rules.remove_budget(id),
         Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
-        Command::GrantLease { id, terms } => lease_rules::grant(state, id, terms),
+        Command::GrantLease { id, terms } => {
+            let token = request.principal.as_ref().and_then(|principal| principal.token.as_ref());
+            lease_rules::grant(state, id, terms, token)
+        }
         Command::RenewLease { id } => lease_rules::renew(state, id),
         Command::ReleaseLease { id } => lease_rules::release(state, id),
         Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),
@@ -135,6 +158,11 @@ impl Rules<'_> {
             return Err(Refusal::IdTaken { unique_id: id, holder });
         }
         self.check_precondition(current)?;
+        if current.is_none() {
+            for (name, pointer) in [(&registration.name, "/name"), (&registration.category, "/category")] {
+                name.require_visible().map_err(|detail| Invalid::at(pointer, detail))?;
+            }
+        }
         let mut plugin = registration.clone().applied_to(current.map(|record| &*record.plugin));
         if registration.is_configured.is_none() {
             plugin.is_configured &= self.config_still_obeys(current, &plugin)?;

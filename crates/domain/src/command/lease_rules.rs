@@ -2,6 +2,7 @@
 
 use super::decision::Decision;
 use super::refusal::Refusal;
+use crate::access::TokenId;
 use crate::change::Event;
 use crate::index::IndexKey;
 use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState, LeaseTerms, MAX_LEASES};
@@ -17,13 +18,18 @@ fn standing<'a>(state: &'a State, id: &LeaseId) -> Result<&'a Lease, Refusal> {
     state.lease(id.as_str()).map(|lease| &**lease).ok_or_else(|| Refusal::NoLease(id.clone()))
 }
 
-/// Grants a lease under a free id.
-pub(crate) fn grant(state: &State, id: &LeaseId, terms: &LeaseTerms) -> Result<Decision, Refusal> {
+/// Grants a lease under a free id, to the principal of a token.
+pub(crate) fn grant(
+    state: &State,
+    id: &LeaseId,
+    terms: &LeaseTerms,
+    token: Option<&TokenId>,
+) -> Result<Decision, Refusal> {
     if state.leases().size() >= MAX_LEASES {
         return Err(Refusal::TooManyLeases);
     }
     let stands = state.lease(id.as_str()).is_some();
-    Ok(act(id, (!stands).then(|| LeaseAct::Granted(terms.clone()))))
+    Ok(act(id, (!stands).then(|| LeaseAct::Granted(terms.clone(), token.cloned()))))
 }
 
 /// Renewing a lost lease revives it.

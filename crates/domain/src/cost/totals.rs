@@ -1,7 +1,5 @@
 //! Total spending of a plugin and of a budget: the ledger plus the current versions.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use super::budget::Account;
@@ -9,6 +7,7 @@ use super::ledger::Ledger;
 use super::version::{Window, rented, spend};
 use crate::index::IndexKey;
 use crate::money::{MicroUsd, Spend};
+use crate::query::pace::{Pace, Unpaced};
 use crate::record::Record;
 use crate::state::State;
 
@@ -26,18 +25,30 @@ impl State {
 
     /// The spending of a budget in the period of `now`.
     pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
+        let Ok((spent, _)) = self.spent_and_burn(account, now, &Unpaced);
+        spent
+    }
+
+    /// The spending of a budget in the period of `now`, and the current cost of an hour of its plugins.
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the scan.
+    pub fn spent_and_burn<P: Pace>(
+        &self,
+        account: &Account,
+        now: Timestamp,
+        pace: &P,
+    ) -> Result<(Spend, MicroUsd), P::Stop> {
         let window = Window { from: account.counts_from(now), to: now };
-        let standing = self.counting(account).map(|record| spend(record, None, now, window));
-        standing.fold(account.closed(now), |sum, spent| sum + spent)
-    }
-
-    /// The current cost of an hour of the plugins in a budget.
-    pub fn burn(&self, account: &Account) -> MicroUsd {
-        self.counting(account).flat_map(|record| rented(record)).map(|rented| rented.rate_now().hourly()).sum()
-    }
-
-    fn counting(&self, account: &Account) -> impl Iterator<Item = &Arc<Record>> {
-        let billable = self.having(&IndexKey::Billable).into_iter().flat_map(|records| records.values());
-        billable.filter(|record| account.counts(record))
+        let (mut spent, mut burn) = (account.closed(now), MicroUsd::default());
+        for record in self.having(&IndexKey::Billable).into_iter().flat_map(|records| records.values()) {
+            pace.record(record)?;
+            if account.counts(record) {
+                spent += spend(record, None, now, window);
+                burn += rented(record).map(|rented| rented.rate_now().hourly()).sum();
+            }
+        }
+        Ok((spent, burn))
     }
 }

@@ -39,6 +39,24 @@ impl Name {
         Ok(Name(text.into()))
     }
 
+    /// Refuses invisible characters that make one name look like another: embeddings, overrides and isolates of the
+    /// direction of text, the zero width space, and the byte order mark. Joiners stay: scripts and emoji need them.
+    ///
+    /// Only new names are checked. A store may have older ones, which must stay usable.
+    ///
+    /// # Errors
+    ///
+    /// The first such character.
+    pub fn require_visible(&self) -> Result<(), String> {
+        match self.0.chars().find(|char| is_deceptive(*char)) {
+            None => Ok(()),
+            Some(char) => Err(format!(
+                "must not contain U+{:04X}, which is invisible and can make this name look like another one",
+                u32::from(char)
+            )),
+        }
+    }
+
     pub(crate) fn read(value: Value, pointer: &str) -> Result<Name, Invalid> {
         let text = string(value, pointer)?;
         Name::new(&text).map_err(|detail| Invalid::at(pointer, detail))
@@ -48,6 +66,10 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_deceptive(char: char) -> bool {
+    matches!(char, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 impl TryFrom<String> for Name {
@@ -144,6 +166,18 @@ mod tests {
             assert!(Name::new(name).is_ok(), "{name}");
         }
         assert!(Name::new(&"ß".repeat(256)).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_looks_like_another_one_is_refused_when_it_is_new() {
+        let check = |name: &str| Name::new(name).unwrap().require_visible();
+        for name in ["whisper\u{202e}", "a\u{200b}b", "\u{2066}a", "a\u{2069}", "\u{202a}a", "a\u{feff}b"] {
+            assert!(check(name).unwrap_err().starts_with("must not contain U+"), "{name:?}");
+        }
+        // A family, and a Persian word that is spelt with a joiner.
+        for name in ["\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}", "می\u{200c}خواهم", "音声"] {
+            assert_eq!(check(name), Ok(()), "{name:?}");
+        }
     }
 
     #[test]

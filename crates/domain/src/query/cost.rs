@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::filter::Filter;
+use super::pace::{Pace, paced};
 use crate::change::Transition;
 use crate::cost::version::spend;
 use crate::cost::{GroupBy, Statement, Window};
@@ -12,6 +13,9 @@ use crate::index::IndexKey;
 use crate::money::Spend;
 use crate::plugin::PluginKey;
 use crate::state::State;
+
+/// What an accrual costs, in the unit of [`Pace::step`].
+const ACCRUAL: usize = 256;
 
 /// A cost query.
 #[derive(Debug, Clone, Default)]
@@ -40,21 +44,21 @@ pub struct CostPeriod {
 }
 
 impl CostQuery {
-    /// Current costs only, without past spending.
-    pub fn present(&self, state: &State) -> Statement {
-        self.standing(state, None)
-    }
-
     /// The cost of existing plugins within `window`; without a window, their current cost only.
-    pub fn standing(&self, state: &State, window: Option<Window>) -> Statement {
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the scan.
+    pub fn standing<P: Pace>(&self, state: &State, window: Option<Window>, pace: &P) -> Result<Statement, P::Stop> {
         let mut statement = Statement { is_grouped: self.group_by.is_some(), ..Statement::default() };
         let billable = state.having(&IndexKey::Billable);
-        for record in billable.into_iter().flat_map(|records| records.values()) {
+        for record in paced(billable.into_iter().flat_map(|records| records.values()), pace) {
+            let record = record?;
             if self.filters.iter().all(|filter| filter.accepts(record)) {
                 statement.add_standing(record, self.group_by.as_ref(), self.hours, window);
             }
         }
-        statement
+        Ok(statement)
     }
 
     /// Returns true if and only if the query needs only the identity of an ended version's plugin.
@@ -115,15 +119,20 @@ impl CostSum<'_> {
     }
 
     /// Adds the costs that are in the ledger but no longer in the journal; returns their sum.
-    pub fn add_forgotten(&mut self) -> Spend {
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the scan.
+    pub fn add_forgotten<P: Pace>(&mut self, pace: &P) -> Result<Spend, P::Stop> {
         let is_whole = self.query.from.is_none() && self.query.to.is_none() && self.told.is_empty();
         let mut sum = Spend::default();
         if !is_whole && self.known_from.is_none() {
             // The journal has the whole time of the query.
-            return sum;
+            return Ok(sum);
         }
         let known_from = self.known_from.unwrap_or(self.window.to);
         for (key, accrual) in self.state.ledger().accruals() {
+            pace.step(ACCRUAL)?;
             if !self.query.may_accept(key) || accrual.ended <= self.window.from || accrual.began >= self.window.to {
                 continue;
             }
@@ -135,6 +144,6 @@ impl CostSum<'_> {
             self.statement.add_forgotten(key, self.query.group_by.as_ref(), rest);
             sum += rest;
         }
-        sum
+        Ok(sum)
     }
 }

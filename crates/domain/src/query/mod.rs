@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`filter`], [`filter_text`], [`filters`] | one filter; its name and values as text; filters in a document |
+//! | [`pace`] | how a caller stops a long scan |
 //! | [`sort`] | the order of a list, and a position in it |
 //! | [`plugins`] | lists of plugins |
 //! | [`resources`], [`resource_row`] | lists of resources, and one row |
@@ -15,6 +16,7 @@ pub mod filter;
 pub mod filter_text;
 pub mod filters;
 pub mod interest;
+pub mod pace;
 pub mod plugins;
 pub mod resource_row;
 pub mod resources;
@@ -27,6 +29,7 @@ pub use self::plugins::Listing;
 pub use cost::CostQuery;
 pub use filter::Filter;
 pub use filters::Filters;
+pub use pace::{Pace, Unpaced};
 pub use plugins::ListQuery;
 pub use resource_row::Resource;
 pub use resources::ResourceQuery;

@@ -9,11 +9,15 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::pace::{Pace, Unpaced, paced, whole};
 use super::sort::{Position, Sort, SortField};
 use crate::host::HostNames;
 use crate::index::{IndexKey, Records};
 use crate::record::Record;
 use crate::state::State;
+
+/// What a reference to a record costs, in the unit of [`Pace::step`].
+const REFERENCE: usize = 64;
 
 /// A query for a list of plugins.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +57,8 @@ pub struct Plan<'a> {
     query: &'a ListQuery,
     candidates: Vec<&'a Records>,
     rest: Vec<&'a Filter>,
+    /// What it costs to visit a record, as a multiple of one that is small.
+    weight: usize,
 }
 
 impl ListQuery {
@@ -66,15 +72,22 @@ impl ListQuery {
             .min_by_key(|(records, filter)| (size(records), filter.is_none()))
             .unwrap_or_default();
         let rest = self.filters.iter().filter(|filter| !chosen.is_some_and(|chosen| std::ptr::eq(chosen, *filter)));
-        Plan { query: self, candidates, rest: rest.collect() }
+        let rest: Vec<_> = rest.collect();
+        let searches_texts = rest.iter().any(|filter| matches!(filter, Filter::Text(_)));
+        Plan {
+            query: self,
+            candidates,
+            rest,
+            weight: if searches_texts { 1 + kibibytes_of_a_record(state) } else { 1 },
+        }
     }
 }
 
 impl Plan<'_> {
-    /// The number of records to visit.
+    /// The number of records to visit. A record whose texts are searched counts for each KiB of it.
     pub fn cost(&self) -> usize {
-        let size = self.candidates.iter().map(|records| records.size()).sum();
-        if self.is_direct() { self.query.limit.unwrap_or(size).min(size) } else { size }
+        let size: usize = self.candidates.iter().map(|records| records.size()).sum();
+        if self.is_direct() { self.query.limit.unwrap_or(size).min(size) } else { size.saturating_mul(self.weight) }
     }
 
     /// Whether one index has exactly the answer, in its order.
@@ -86,12 +99,21 @@ impl Plan<'_> {
 
     /// Executes the plan.
     pub fn run(&self) -> Listing {
-        if self.is_direct() { self.run_direct() } else { self.run_scan() }
+        whole(self.run_at(&Unpaced))
     }
 
-    fn run_direct(&self) -> Listing {
+    /// Executes the plan at a pace.
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the scan.
+    pub fn run_at<P: Pace>(&self, pace: &P) -> Result<Listing, P::Stop> {
+        if self.is_direct() { self.run_direct(pace) } else { self.run_scan(pace) }
+    }
+
+    fn run_direct<P: Pace>(&self, pace: &P) -> Result<Listing, P::Stop> {
         let Some(records) = self.candidates.first() else {
-            return Listing { items: Vec::new(), total: 0, next: None };
+            return Ok(Listing { items: Vec::new(), total: 0, next: None });
         };
         let from = match &self.query.after {
             Some(after) => Bound::Excluded(after.unique_id.clone()),
@@ -99,19 +121,27 @@ impl Plan<'_> {
         };
         let limit = self.query.limit.unwrap_or(usize::MAX);
         let mut found = records.range((from, Bound::Unbounded)).map(|(_, record)| record);
-        let items: Vec<_> = found.by_ref().take(limit).cloned().collect();
+        let mut items = Vec::new();
+        for record in found.by_ref().take(limit) {
+            // The list takes a reference, and does not read the record.
+            pace.step(REFERENCE)?;
+            items.push(Arc::clone(record));
+        }
         let next = found.next().and(items.last()).map(|last| self.query.sort.position(last));
-        Listing { items, total: records.size(), next }
+        Ok(Listing { items, total: records.size(), next })
     }
 
-    fn run_scan(&self) -> Listing {
+    fn run_scan<P: Pace>(&self, pace: &P) -> Result<Listing, P::Stop> {
         let sort = self.query.sort;
         // A heap of the first positions, so that a page of a long list does not sort the whole list.
         let most = self.query.limit.map(|limit| limit.saturating_add(1));
         let mut best = BinaryHeap::new();
         let mut total = 0;
-        let found = self.candidates.iter().flat_map(|records| records.values());
-        for record in found.filter(|record| self.rest.iter().all(|filter| filter.accepts(record))) {
+        for record in paced(self.candidates.iter().flat_map(|records| records.values()), pace) {
+            let record = record?;
+            if !self.rest.iter().all(|filter| filter.accepts(record)) {
+                continue;
+            }
             total += 1;
             let position = sort.position(record);
             let follows = |after: &Position| sort.compare(&position, after) == Ordering::Greater;
@@ -128,8 +158,14 @@ impl Plan<'_> {
         let more = ranked.len() > limit;
         ranked.truncate(limit);
         let next = ranked.last().filter(|_| more).map(|last| last.position.clone());
-        Listing { items: ranked.into_iter().map(|ranked| Arc::clone(ranked.record)).collect(), total, next }
+        Ok(Listing { items: ranked.into_iter().map(|ranked| Arc::clone(ranked.record)).collect(), total, next })
     }
+}
+
+/// The mean size of a record.
+fn kibibytes_of_a_record(state: &State) -> usize {
+    let records = u64::try_from(state.plugins().size()).unwrap_or(u64::MAX).max(1);
+    usize::try_from(state.bytes() / records / 1024).unwrap_or(usize::MAX - 1)
 }
 
 /// A record with its position, ordered by position.

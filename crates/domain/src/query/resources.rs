@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::pace::{Pace, Unpaced, paced, whole};
 use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
 use crate::host::HostNames;
@@ -71,19 +72,33 @@ pub struct ResourcePage {
 impl ResourceQuery {
     /// Executes the query.
     pub fn run(&self, state: &State) -> ResourcePage {
+        whole(self.run_at(state, &Unpaced))
+    }
+
+    /// Executes the query at a pace.
+    ///
+    /// # Errors
+    ///
+    /// If the pace stops the scan.
+    pub fn run_at<P: Pace>(&self, state: &State, pace: &P) -> Result<ResourcePage, P::Stop> {
         let candidates = self.candidates(state);
         let from = match &self.after {
             Some(after) => Bound::Included(after.unique_id.clone()),
             None => Bound::Unbounded,
         };
-        let records = candidates.range((from, Bound::Unbounded)).map(|(_, record)| record);
-        let rows = records.flat_map(|record| self.rows_of(record, state));
-        let mut wanted: Vec<_> =
-            rows.filter(|(position, _)| self.follows(position)).take(self.limit.saturating_add(1)).collect();
+        let most = self.limit.saturating_add(1);
+        let mut wanted = Vec::new();
+        for record in paced(candidates.range((from, Bound::Unbounded)).map(|(_, record)| record), pace) {
+            let rows = self.rows_of(record?, state).filter(|(position, _)| self.follows(position));
+            wanted.extend(rows.take(most - wanted.len()));
+            if wanted.len() == most {
+                break;
+            }
+        }
         let more = wanted.len() > self.limit;
         wanted.truncate(self.limit);
         let next = wanted.last().filter(|_| more).map(|(position, _)| position.clone());
-        ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next }
+        Ok(ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next })
     }
 
     /// The rows of one plugin that match, without the state of its lease.

@@ -30,6 +30,13 @@ fn host(plugin: &Plugin) -> Option<String> {
     plugin.host.as_ref().map(|host| host.trim().to_lowercase())
 }
 
+/// A principal whose token got the name of another one after its revocation.
+fn successor(of: &str, scope: Value, owns: fn(&Plugin) -> bool) -> Actor {
+    let mut actor = actor(of, Role::Reporter, scope, owns);
+    actor.principal.token = Some(TokenId::named("another"));
+    actor
+}
+
 fn actors() -> Vec<Actor> {
     vec![
         actor("all", Role::Reporter, json!({}), |_| true),
@@ -39,6 +46,7 @@ fn actors() -> Vec<Actor> {
             plugin.labels.get("a") == Some("1")
         }),
         actor("nothing", Role::Reporter, json!({"hosts": ["nowhere"]}), |_| false),
+        successor("host", json!({"hosts": ["nowhere"]}), |_| false),
         actor("viewer", Role::Viewer, json!({}), |_| false),
         actor("agent", Role::Agent, json!({"hosts": ["x"]}), |plugin| host(plugin).as_deref() == Some("x")),
         actor("admin", Role::Admin, json!({}), |_| true),
@@ -46,9 +54,9 @@ fn actors() -> Vec<Actor> {
 }
 
 /// Whether a plugin carries a lease that was granted to the principal.
-fn carries(state: &State, plugin: &Plugin, name: &str) -> bool {
+fn carries(state: &State, plugin: &Plugin, principal: &Principal) -> bool {
     let lease = plugin.lease_id.as_deref().and_then(|id| state.lease(id));
-    lease.is_some_and(|lease| lease.principal.as_deref() == Some(name) && lease.state != LeaseState::Released)
+    lease.is_some_and(|lease| lease.token == principal.token && lease.state != LeaseState::Released)
 }
 
 /// The violation in an event that a principal caused, if any.
@@ -62,7 +70,7 @@ fn complaint(actor: &Actor, before: &State, after: &State, event: &Event) -> Opt
     let stands = after.plugin(&id).map(|record| &*record.plugin);
     let is_right = match (role, event) {
         (Role::Reporter, Event::PluginPut { .. } | Event::Holdings { .. } | Event::PluginRemoved { .. }) => {
-            let lease = |state: &State, plugin: &Plugin| carries(state, plugin, name);
+            let lease = |state: &State, plugin: &Plugin| carries(state, plugin, &actor.principal);
             match (stood, stands) {
                 (None, Some(new)) => (actor.owns)(new),
                 (Some(old), None) => (actor.owns)(old) || lease(before, old),
@@ -75,8 +83,8 @@ fn complaint(actor: &Actor, before: &State, after: &State, event: &Event) -> Opt
             }
         }
         (Role::Reporter, Event::Lease { .. }) => match before.lease(&id) {
-            Some(lease) => lease.principal.as_deref() == Some(name),
-            None => after.lease(&id).is_some_and(|lease| lease.principal.as_deref() == Some(name)),
+            Some(lease) => lease.token == actor.principal.token,
+            None => after.lease(&id).is_some_and(|lease| lease.token == actor.principal.token),
         },
         (Role::Agent, Event::ResourcesObserved { .. }) => stood.is_some_and(actor.owns),
         _ => false,
@@ -121,7 +129,8 @@ proptest! {
             drop(machine.submit(request));
         }
         let mut by_admin = request.clone();
-        by_admin.principal = Some(Principal::unrestricted());
+        // A lease belongs to the token it was granted to, so the admin has the same.
+        by_admin.principal = Some(Principal { token: actor.principal.token.clone(), ..Principal::unrestricted() });
         let mut by_actor = request;
         by_actor.principal = Some(actor.principal);
         if let Ok(decision) = machine.decide(&by_actor) {

@@ -10,12 +10,13 @@ use crate::cases;
 use crate::commands::{commands, documents, requests};
 use crate::machine::Machine;
 use domain::State;
+use domain::change::{Change, ChangeKind, ConfigChange, Event};
 use domain::command::request::ProbeResult;
 use domain::command::{Command, Refusal, Request};
 use domain::index::IndexKey;
 use domain::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration, UniqueId};
 use domain::query::{ResourceQuery, Stats};
-use domain::record::{FindingKind, ObservedState, Record, ResourceKind, Slot};
+use domain::record::{FindingKind, Naming, ObservedState, Record, ResourceKind, Slot};
 
 proptest! {
     #![proptest_config(cases(128))]
@@ -281,4 +282,28 @@ fn a_report_with_two_looks_at_one_process_counts_the_newest() {
     let seen = record.holdings.get(&slot).and_then(|facts| facts.observation.as_ref()).unwrap();
     assert_eq!(seen.state, ObservedState::Alive);
     assert_eq!(machine.submit(&report), Ok(false));
+}
+
+/// A store may have names from before such characters were refused.
+#[test]
+fn an_old_name_with_an_invisible_character_stays_usable() {
+    let document = serde_json::json!({"name": "a\u{202e}", "category": "c", "title": "T", "config_schema": {}});
+    let registration = Registration::read(document).unwrap();
+    let register = Request::plain(Command::Register(Box::new(registration.clone())));
+    let mut machine = Machine::new();
+    assert!(matches!(machine.submit(&register), Err(Refusal::Invalid(_))));
+    let plugin = registration.clone().applied_to(None).into();
+    let event = Event::PluginPut {
+        kind: ChangeKind::PluginRegistered,
+        plugin,
+        config: ConfigChange::Kept,
+        naming: Naming::all(),
+    };
+    let (revision, at) = (machine.state.revision().next(), jiff::Timestamp::UNIX_EPOCH);
+    machine.state.apply(&Change { revision, at, request_id: None, principal: None, event });
+    assert_eq!(machine.submit(&register), Ok(false), "it stands as it is");
+    let id = registration.key().unique_id();
+    let patch = serde_json::json!({"title": "U"}).as_object().unwrap().clone();
+    assert_eq!(machine.submit(&Request::plain(Command::Patch { id: id.clone(), patch })), Ok(true));
+    assert_eq!(machine.submit(&Request::plain(Command::Remove { id, force: false })), Ok(true));
 }

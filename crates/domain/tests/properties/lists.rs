@@ -192,3 +192,20 @@ proptest! {
         prop_assert_eq!(rows, expected);
     }
 }
+
+/// A search reads the texts of a record, however few records there are.
+#[test]
+fn a_search_in_long_texts_cost_as_little_as_one_in_short_ones() {
+    let cost = |description: &str| {
+        let mut machine = Machine::new();
+        let document = serde_json::json!({
+            "name": "n", "category": "c", "title": "T", "config_schema": {}, "description": description,
+        });
+        machine.done(Command::Register(Box::new(domain::plugin::Registration::read(document).unwrap())));
+        let search = ListQuery { filters: vec![Filter::Text(vec!["x".into()])], ..ListQuery::default() };
+        (search.plan(&machine.state).cost(), ListQuery::default().plan(&machine.state).cost())
+    };
+    assert_eq!(cost("short"), (1, 1));
+    let (search, list) = cost(&"long ".repeat(100_000));
+    assert!(search > 400 && list == 1, "{search} {list}");
+}

@@ -30,6 +30,13 @@ fn last_release() -> (String, Value) {
     (version, serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
+/// Breaks that a release makes on purpose; the changelog names each of them.
+const DELIBERATE: &[&str] = &[
+    // A search with hundreds of long texts takes minutes, and people type none.
+    "q: maxItems is 16",
+    "q[]: maxLength is 256",
+];
+
 /// The leading version number up to which clients may expect compatibility (Semantic Versioning 2.0.0).
 fn generation(version: &str) -> Vec<&str> {
     let numbers: Vec<_> = version.split('.').collect();
@@ -44,7 +51,8 @@ fn the_api_is_compatible_with_the_last_release() {
         // The new version may break compatibility.
         return;
     }
-    let breaks = breaks(&released, &description());
+    let mut breaks = breaks(&released, &description());
+    breaks.retain(|found| !DELIBERATE.iter().any(|known| found.ends_with(known)));
     assert!(breaks.is_empty(), "clients of {version} would notice:\n{}", breaks.join("\n"));
 }
 

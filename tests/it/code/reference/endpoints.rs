@@ -189,10 +189,8 @@ impl<'a> Described<'a> {
             && !matches!(self.row.permission, Permission::Public | Permission::Read);
         let mut facts = vec![format!("Roles: {}{}", self.roles(), if scoped { ", within its scope" } else { "" })];
         let mut fields: Vec<_> = self.parameters("header").map(|field| code(field["name"].as_str().unwrap())).collect();
-        if self.row.idempotency == Idempotency::Refused {
-            fields.push(
-                "`Idempotency-Key` is refused, because the registry does not keep the secret in the answer".into(),
-            );
+        if let Idempotency::Refused(why) = self.row.idempotency {
+            fields.push(format!("`Idempotency-Key` is refused: {why}"));
         }
         if !fields.is_empty() {
             facts.push(format!("Header fields: {}", fields.join(", ")));
@@ -232,7 +230,8 @@ fn is_common(common: &Errors<'_>, status: &str, answer: &Value) -> bool {
 /// Several values of one parameter are a list.
 fn parameter_values(schemas: &Schemas<'_>, schema: &Value) -> String {
     if schema["type"] == "array" {
-        return format!("list of {}", schemas.values(&schema["items"]));
+        let most = schema["maxItems"].as_u64().map(|most| format!("at most {most} ")).unwrap_or_default();
+        return format!("list of {most}{}", schemas.values(&schema["items"]));
     }
     if schema.get("propertyNames").is_some() {
         return schemas.values(&schema["additionalProperties"]);
