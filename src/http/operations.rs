@@ -117,7 +117,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/categories").conditional(),
     put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
     get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).conditional(),
-    post("/resources/release", Permission::Write).query(&[RELEASE]).json("ReleaseRequest").without_key(),
+    post("/resources/release", Permission::Write).query(&[RELEASE]).json("ReleaseRequest").refusing_key(IS_REPEATABLE),
     put("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write)
         .query(&[HELD_ON])
         .json("ExpiryRequest")

@@ -60,7 +60,7 @@ impl Version {
             GroupBy::Provider => self.remote["provider"].as_str().map(str::to_owned),
             GroupBy::GpuType => self.remote["gpu_type"].as_str().map(str::to_owned),
             GroupBy::StatusClass => Some(StatusClass::of(self.remote["status"].as_str()?).as_str().to_owned()),
-            GroupBy::Host => text("/host"),
+            GroupBy::Host => text("/host").map(|host| host.trim().to_lowercase()),
             GroupBy::Label(key) => text(&format!("/labels/{key}")),
         }
     }
