@@ -2,7 +2,7 @@
 //!
 //! `clippy.toml` bans the underlying functions elsewhere.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,12 @@ pub trait Clock: Send + Sync + 'static {
 /// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {

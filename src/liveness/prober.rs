@@ -74,14 +74,12 @@ impl Prober {
 
     fn wanted(&self, held: &HeldOnHost) -> Option<Wanted> {
         let known = self.known(held).as_ref().and_then(ProcessIdentity::from_json);
-        let parent = [held.parent.as_ref(), self.memory.parent(&held.key)];
-        let parent = parent.into_iter().flatten().find_map(Parent::from_json);
         Some(Wanted {
             pid: held.key.id.parse().ok()?,
             key: held.key.clone(),
             known,
-            is_parent_new: held.parent.is_none(),
-            parent,
+            parent: held.parent.clone(),
+            remembered: self.memory.parent(&held.key).cloned(),
             abandoned: self.memory.abandoned(&held.key).map(Into::into),
         })
     }
@@ -160,9 +158,10 @@ struct Wanted {
     key: ResourceKey,
     pid: Pid,
     known: Option<ProcessIdentity>,
-    parent: Option<Parent>,
-    /// Whether the registry does not know the parent yet.
-    is_parent_new: bool,
+    /// The parent that the registry knows.
+    parent: Option<FreeJson>,
+    /// The parent that was reported.
+    remembered: Option<FreeJson>,
     /// Why no process looks after it, as reported before: this stays true.
     abandoned: Option<Box<str>>,
 }
@@ -178,12 +177,13 @@ impl Parentage {
     /// The parentage of a wanted process that is alive, with the line `stat`.
     fn of(wanted: &Wanted, table: &ProcessTable, stat: &Stat, describe: &mut impl Describe) -> Parentage {
         let abandoned = wanted.abandoned.clone();
-        let Some(parent) = &wanted.parent else {
+        let known = [&wanted.parent, &wanted.remembered];
+        let Some(parent) = known.into_iter().flatten().find_map(Parent::from_json) else {
             let parent = Parent::at_first_sight(table, stat, describe).map(|parent| parent.to_json());
             return Parentage { parent, abandoned };
         };
         let abandoned = abandoned.or_else(|| parent.abandoned(table, stat, describe).map(bounded));
-        Parentage { parent: wanted.is_parent_new.then(|| parent.to_json()), abandoned }
+        Parentage { parent: wanted.remembered.clone().filter(|_| wanted.parent.is_none()), abandoned }
     }
 }
 
