@@ -43,15 +43,12 @@ impl Params {
             let before_commas = pieces.split_last().map_or([].as_slice(), |(_, before)| before);
             let is_one = before_commas.iter().all(|piece| piece.ends_with('\\'));
             let values = values_of(&pieces.join(","));
-            match params.iter_mut().find(|known| known.name == name) {
-                Some(known) => {
-                    known.values.extend(values);
-                    known.whole = None;
-                }
-                None => {
-                    let whole = (is_one && values.len() > 1).then(|| values.join(","));
-                    params.push(SentParameter { name, values, whole });
-                }
+            if let Some(known) = params.iter_mut().find(|known| known.name == name) {
+                known.values.extend(values);
+                known.whole = None;
+            } else {
+                let whole = (is_one && values.len() > 1).then(|| values.join(","));
+                params.push(SentParameter { name, values, whole });
             }
             if params.len() > MAX_PARAMETERS || params.iter().any(|known| known.values.len() > MAX_VALUES) {
                 return Err(bad(format!(
