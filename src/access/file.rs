@@ -19,7 +19,7 @@ use crate::clock::new_identity;
 use domain::access::token::MAX_TOKENS;
 use domain::access::{SaltedHash, Token, TokenId, TokenTerms};
 use domain::plugin::Invalid;
-use domain::plugin::read::{ObjectReader, kind_of, string};
+use domain::plugin::read::{ObjectReader, each, kind_of, string};
 
 /// Reads the tokens of a file: TOML, or JSON if it starts with `{`.
 ///
@@ -27,6 +27,8 @@ use domain::plugin::read::{ObjectReader, kind_of, string};
 ///
 /// What is wrong, for the operator. The text never contains a token.
 pub fn read(text: &str) -> Result<Vec<Token>, String> {
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // The parsers' own messages repeat the text at the error, which may be a token.
     let document: Value = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| format!("the file is not valid JSON: line {}", error.line()))?
@@ -45,7 +47,7 @@ fn read_document(document: Value) -> Result<Vec<Token>, Invalid> {
         if items.len() > MAX_TOKENS {
             return Err(Invalid::at(pointer, format!("must have at most {MAX_TOKENS} tokens")));
         }
-        items.into_iter().enumerate().map(|(index, item)| token(item, &format!("{pointer}/{index}"))).collect()
+        each(items, pointer, token)
     });
     fields.finish()?;
     let tokens: Vec<Token> = tokens.unwrap_or_default();
@@ -99,6 +101,7 @@ mod tests {
             format!("[[token]]\nname = \"n\"\nrole = \"agent\"\ntoken = \"{plain}\"\nscope = {{ hosts = [\"h\"] }}"),
             format!("[[token]]\nname = \"n\"\nrole = \"agent\"\nid = \"{}\"\nhash = \"{hash}\"", new.id()),
             format!("{{\"token\": [{{\"name\": \"n\", \"role\": \"agent\", \"token\": \"{plain}\"}}]}}"),
+            format!("\u{feff}{{\"token\": [{{\"name\": \"n\", \"role\": \"agent\", \"token\": \"{plain}\"}}]}}"),
         ] {
             let tokens = read(&text).unwrap();
             assert!(tokens.len() == 1 && tokens[0].id == *new.id() && tokens[0].hash.is_of(secret), "{text}");

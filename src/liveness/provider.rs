@@ -107,6 +107,8 @@ impl Providers {
     ///
     /// A message for the operator that says what is wrong.
     pub fn read(text: &str) -> Result<Providers, String> {
+        // Editors of Windows begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let settings: ProviderSettings = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
         } else {
@@ -459,7 +461,9 @@ mod tests {
     #[test]
     fn json_is_accepted_and_unknown_settings_are_refused() {
         let json = json!({"provider": [{"provider": "aws", "url": "http://h/", "status": "$.s", "states": {}}]});
-        assert!(Providers::read(&json.to_string()).is_ok());
+        for text in [json.to_string(), format!("\u{feff}{json}"), format!("\u{feff}{LAMBDA}")] {
+            assert!(Providers::read(&text).is_ok(), "{text}");
+        }
         assert!(Providers::read(&LAMBDA.replace("prefix", "prefixes")).is_err());
         assert!(Providers::read(&format!("{LAMBDA}{LAMBDA}")).unwrap_err().contains("twice"));
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::host;
-use crate::plugin::read::{ObjectReader, kind_of, pointer_push, string};
+use crate::plugin::read::{ObjectReader, each, kind_of, pointer_push, string};
 use crate::plugin::{Invalid, Labels, Name, Plugin};
 
 /// The maximum number of values in one part of a scope.
@@ -101,7 +101,7 @@ fn list<T>(value: Value, pointer: &str, read: impl Fn(Value, &str) -> Result<T, 
     if items.len() > MAX_VALUES {
         return Err(Invalid::at(pointer, format!("must have at most {MAX_VALUES} values")));
     }
-    items.into_iter().enumerate().map(|(index, item)| read(item, &format!("{pointer}/{index}"))).collect()
+    each(items, pointer, read)
 }
 
 fn labels(value: Value, pointer: &str) -> Result<BTreeMap<Box<str>, Vec<Box<str>>>, Invalid> {
@@ -111,19 +111,26 @@ fn labels(value: Value, pointer: &str) -> Result<BTreeMap<Box<str>, Vec<Box<str>
     if fields.len() > MAX_VALUES {
         return Err(Invalid::at(pointer, format!("must have at most {MAX_VALUES} keys")));
     }
-    let mut labels = BTreeMap::new();
+    let (mut labels, mut errors) = (BTreeMap::new(), Vec::new());
     for (key, value) in fields {
         let mut at = pointer.to_owned();
         pointer_push(&mut at, &key);
-        let key = text(Value::String(key), &at)?;
-        // A client may send one value without brackets.
-        let values = if value.is_string() { vec![text(value, &at)?] } else { list(value, &at, text)? };
-        if values.is_empty() {
-            return Err(Invalid::at(at, "must have at least one value"));
+        match label(key, value, &at) {
+            Ok((key, values)) => drop(labels.insert(key, values)),
+            Err(Invalid(wrong)) => errors.extend(wrong),
         }
-        labels.insert(key, values);
     }
-    Ok(labels)
+    if errors.is_empty() { Ok(labels) } else { Err(Invalid(errors)) }
+}
+
+fn label(key: String, value: Value, pointer: &str) -> Result<(Box<str>, Vec<Box<str>>), Invalid> {
+    let key = text(Value::String(key), pointer)?;
+    // A client may send one value without brackets.
+    let values = if value.is_string() { vec![text(value, pointer)?] } else { list(value, pointer, text)? };
+    if values.is_empty() {
+        return Err(Invalid::at(pointer, "must have at least one value"));
+    }
+    Ok((key, values))
 }
 
 fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
@@ -192,5 +199,13 @@ mod tests {
             let Invalid(errors) = Scope::read(wrong.clone(), "/scope").unwrap_err();
             assert_eq!(errors[0].pointer, pointer, "{wrong}: {errors:?}");
         }
+    }
+
+    #[test]
+    fn only_the_first_wrong_value_of_a_list_was_named() {
+        let wrong = json!({"hosts": ["", "h", 1], "labels": {"team": [null, 2], "": ["x"], "stage": []}});
+        let Invalid(errors) = Scope::read(wrong, "").unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/hosts/0", "/hosts/2", "/labels/team/0", "/labels/team/1", "/labels/", "/labels/stage"]);
     }
 }

@@ -44,6 +44,26 @@ impl Invalid {
     }
 }
 
+/// Reads every item of an array at `pointer` with `read`.
+///
+/// # Errors
+///
+/// The mistakes of all items.
+pub fn each<T>(
+    items: Vec<Value>,
+    pointer: &str,
+    read: impl Fn(Value, &str) -> Result<T, Invalid>,
+) -> Result<Vec<T>, Invalid> {
+    let (mut taken, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
+    for (index, item) in items.into_iter().enumerate() {
+        match read(item, &format!("{pointer}/{index}")) {
+            Ok(item) => taken.push(item),
+            Err(Invalid(wrong)) => errors.extend(wrong),
+        }
+    }
+    if errors.is_empty() { Ok(taken) } else { Err(Invalid(errors)) }
+}
+
 /// The result of two checks of one document, with the mistakes of both.
 ///
 /// # Errors
