@@ -22,7 +22,7 @@ COPY . .
 # target, because procedural macros are never static. Packed relative relocations (RELR) take a hundredth of the space.
 ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" -C link-arg=-Wl,-z,pack-relative-relocs'
 # `quick` builds in a third of the time, but the binary is larger and much slower: for trying the image.
-ARG PROFILE=release
+ARG PROFILE=dist
 # Cargo compares modification times with its cache, and COPY keeps those of the checkout, which may be older than the
 # last build: hence `touch`.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

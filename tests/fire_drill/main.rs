@@ -101,8 +101,9 @@ impl Witness {
         let waited = timeout(STATED, async {
             let mut since = None;
             loop {
-                let wait = since.map(|since| format!("?since={since}&wait=2s")).unwrap_or_default();
-                let answer = self.http.get(format!("{}/resources{wait}", self.server)).send().await.unwrap();
+                let wait = since.map(|since| format!("&since={since}&wait=2s")).unwrap_or_default();
+                let query = format!("{}/resources?kind=process{wait}", self.server);
+                let answer = self.http.get(query).send().await.unwrap();
                 if answer.status() == 304 {
                     // That something was seen again as it was is no revision, and has to be asked for.
                     since = None;
@@ -229,9 +230,57 @@ async fn an_orphan_of_a_young_application_is_found_within_the_stated_time() {
     let evidence = row(&rows, handed_over).unwrap()["evidence"]["text"].as_str().unwrap().to_owned();
     let expected = format!("its parent {} `sh` has ended; it was handed to process ", unleased.0.id());
     assert!(evidence.contains(&expected), "{evidence}");
+    // Its supervisor starts the first one again, under a new lease and with a new process. The old one runs on.
+    let granted: Value = witness
+        .http
+        .post(format!("{}/leases", witness.server))
+        .json(&lease)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let own = u64::from(std::process::id());
+    let again = serde_json::json!({
+        "category": "drill", "name": "leased", "title": "T", "config_schema": {}, "host": "drill",
+        "spawned_pids": [own], "lease_id": granted["lease_id"],
+        "remote_resource": {"provider": "aws", "instance_id": "i-1", "status": "RUNNING", "estimated_cost_per_hour": 24.5},
+    });
+    let plugins = format!("{}/plugins", witness.server);
+    assert_eq!(witness.http.post(&plugins).json(&again).send().await.unwrap().status(), 200);
+    let ours = BTreeSet::from([kept, handed_over, own]);
+    let witness = Witness { alive: ours.clone(), ours, ..witness };
+    let is_left =
+        |rows: &[Value]| row(rows, kept).is_some_and(|row| row["claim"] == "left_behind") && is_orphan(rows, kept);
+    witness.until("what the former life left behind", |rows| is_left(rows) && is_alive(rows, own)).await;
+    // It rents a second machine while the first one still bills.
+    let second = serde_json::json!({"provider": "aws", "instance_id": "i-2", "status": "RUNNING", "estimated_cost_per_hour": 24.5});
+    let remote = format!("{plugins}/drill_leased/remote_resource");
+    assert_eq!(witness.http.put(remote).json(&second).send().await.unwrap().status(), 200);
+    let rest = format!("{}/resources?instance_id=i-1&finding=orphan&since=1&wait=30s", witness.server);
+    let first: Value = timeout(STATED, async {
+        loop {
+            let page: Value = witness.http.get(&rest).send().await.unwrap().json().await.unwrap();
+            match page["items"].as_array().and_then(|rows| rows.first()) {
+                Some(row) => return row.clone(),
+                None => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!((&first["claim"], &first["billable"]), (&Value::from("left_behind"), &Value::from(true)), "{first}");
+    let costs = witness.http.get(format!("{}/costs", witness.server)).send().await.unwrap();
+    let costs: Value = costs.json().await.unwrap();
+    assert_eq!(costs["burn_usd_per_hour"], 49, "{costs}");
+
+    // What was left behind leaves without noise.
+    let witness = Witness { alive: BTreeSet::from([own]), ..witness };
     for pid in [kept, handed_over] {
         send(pid, Signal::KILL);
     }
+    witness.until("what was left behind has ended", |rows| row(rows, kept).is_none()).await;
     drop((looking, registry));
 }
 
@@ -265,9 +314,11 @@ async fn every_survivor_is_an_orphan_and_nothing_alive_is_called_gone() {
     first.kill();
     send(parent(parent(ended)), Signal::KILL);
     second.0.wait().unwrap();
-    let gone = |rows: &[Value], pid| row(rows, pid).is_some_and(|row| row["observed"]["state"] == "gone");
-    let found =
-        |rows: &[Value]| is_orphan(rows, survivor) && gone(rows, command) && gone(rows, ended) && is_well(rows, well);
+    // The lease of `exec` lets the registry release what was seen gone.
+    let released = |rows: &[Value], pid| row(rows, pid).is_none();
+    let found = |rows: &[Value]| {
+        is_orphan(rows, survivor) && released(rows, command) && released(rows, ended) && is_well(rows, well)
+    };
     let rows = witness.until("the wrappers were killed", found).await;
     let evidence = &row(&rows, survivor).unwrap()["evidence"];
     assert!(evidence["text"].as_str().unwrap().contains("agent of drill"), "{evidence}");

@@ -17,8 +17,9 @@ use domain::plugin::Name;
 use domain::record::Record;
 use domain::{Category, Lease, Revision, State};
 
-/// The format that this version writes. It reads earlier formats too: format 1 has no data beside the journal.
-pub const FORMAT: u32 = 2;
+/// The format that this version writes. It reads earlier formats too: format 1 has no data beside the journal, and format
+/// 2 has no claims of holdings.
+pub const FORMAT: u32 = 3;
 
 /// A line: an object with one field, which names the kind of line.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,0 +1,4 @@
+-- Holdings: `plugins.observed` and `changes.observed` have claims beside observations and findings, as one JSON object;
+-- `changes.detail` has what a request named, or what happened to holdings. Earlier rows stay as they are, and are read by
+-- the rule of their time: see crates/domain/src/record/holding_rules.rs. The number of this migration alone keeps older
+-- versions from a store that they cannot read.
