@@ -145,10 +145,12 @@ impl Heartbeats {
     }
 
     /// Records an observation of a resource; returns how often in a row it was the same.
-    pub(super) fn saw(&self, key: ResourceKey, state: ObservedState, at: Timestamp) -> Looks {
+    ///
+    /// The count starts anew if this is the first observation (`is_first`): the resource has the name of an earlier one.
+    pub(super) fn saw(&self, key: ResourceKey, state: ObservedState, at: Timestamp, is_first: bool) -> Looks {
         let mut sights = lock(&self.sights);
         let sight = sights.entry(key).or_insert(LastObservation { state, looks: Looks::default() });
-        if sight.state != state {
+        if sight.state != state || is_first {
             *sight = LastObservation { state, looks: Looks::default() };
         }
         // A repeated report of the same observation counts once.

@@ -121,7 +121,7 @@ impl Registry {
             seen.accepted += 1;
             let sighted = ObservationLabels { kind: key.kind.as_str(), state: look.state.as_str() };
             self.measures().sightings.get_or_create(&sighted).inc();
-            self.heartbeats().saw(key.clone(), read(known, &look), look.at);
+            self.heartbeats().saw(key.clone(), read(known, &look), look.at, known.is_none());
             let of_plugin = news.entry(key.plugin).or_default();
             of_plugin.is_news |= transition(record, by, &look).is_some();
             of_plugin.looks.push(look);

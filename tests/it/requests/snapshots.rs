@@ -41,7 +41,7 @@ fn redacted(mut body: Value) -> Value {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 *value = match name.as_str() {
-                    "created_at" | "updated_at" => json!("[time]"),
+                    "created_at" | "updated_at" | "held_since" => json!("[time]"),
                     "request_id" => json!("[id]"),
                     _ => redacted(value.take()),
                 };

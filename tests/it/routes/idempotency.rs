@@ -196,7 +196,7 @@ async fn a_lease_is_released_once() {
 
 /// The path of an operation, about something that does not exist.
 fn somewhere(operation: &Operation) -> String {
-    operation.path.replace("{pid}", "1").replace(['{', '}'], "")
+    operation.path.replace("{pid}", "1").replace("{kind}", "process").replace(['{', '}'], "")
 }
 
 #[tokio::test]

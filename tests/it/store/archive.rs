@@ -195,7 +195,7 @@ fn place_of_lease(lines: &Lines) -> usize {
 /// The fault of a line whose digest is right.
 #[rstest]
 #[case::two_heads(|lines: &mut Lines| lines.insert(1, lines[0].clone()), "differs from the first line")]
-#[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(3), "format 3")]
+#[case::another_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(4), "format 4")]
 #[case::no_format(|lines: &mut Lines| lines[0]["archive"]["format"] = json!(0), "format 0")]
 #[case::no_backup_without_a_history(|lines: &mut Lines| {
     lines[0]["archive"]["with_secrets"] = json!(true);
