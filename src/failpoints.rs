@@ -3,6 +3,13 @@
 //! Without the feature `planted-bugs` everything here is a constant and costs nothing. With it, the environment
 //! variable `PLUGIN_REGISTRY_PLANT` names the bug to plant. Never build a release with it.
 
+#[cfg(feature = "planted-bugs")]
+use domain::{
+    change::{Event, HoldingAct},
+    command::Decision,
+    record::{Naming, holding_rules::Unnamed},
+};
+
 /// A promise to break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "planted-bugs"), expect(dead_code, reason = "only a build with planted bugs makes these"))]
@@ -19,6 +26,8 @@ enum Bug {
     SubscribeAfterSnapshot,
     /// Accepts any process with the same number as the held process.
     IgnoreStartTicks,
+    /// Forgets what a document no longer names, whatever was seen of it.
+    ForgetUnnamed,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -30,6 +39,7 @@ fn planted() -> Option<Bug> {
         "synchronous-off" => Some(Bug::SynchronousOff),
         "subscribe-after-snapshot" => Some(Bug::SubscribeAfterSnapshot),
         "ignore-start-ticks" => Some(Bug::IgnoreStartTicks),
+        "forget-unnamed" => Some(Bug::ForgetUnnamed),
         _ => None,
     }
 }
@@ -68,4 +78,21 @@ pub(crate) fn subscribes_after_snapshot() -> bool {
 /// Whether a process with another start time counts as the held one: only with the planted bug.
 pub(crate) fn ignores_start_ticks() -> bool {
     planted() == Some(Bug::IgnoreStartTicks)
+}
+
+/// A decision; with the planted bug, what a document no longer names is forgotten.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn forgetting(decision: Decision) -> Decision {
+    if planted() != Some(Bug::ForgetUnnamed) {
+        return decision;
+    }
+    let forgets = |event| match event {
+        Event::Holdings { act: HoldingAct::LeftBehind { .. }, .. } => None,
+        Event::PluginPut { kind, plugin, config, naming } => {
+            let naming = Naming { unnamed: Unnamed::Released, ..naming };
+            Some(Event::PluginPut { kind, plugin, config, naming })
+        }
+        event => Some(event),
+    };
+    Decision { events: decision.events.into_iter().filter_map(forgets).collect(), subject: decision.subject }
 }

@@ -328,6 +328,8 @@ impl WriterLoop {
                 continue;
             }
             let answer = decide(&snapshot.state, &snapshot.store, request, checked.as_ref()).and_then(|decision| {
+                #[cfg(feature = "planted-bugs")]
+                let decision = crate::failpoints::forgetting(decision);
                 let before = decision.subject.as_ref().and_then(|id| snapshot.state.revision_of(id));
                 for event in decision.events {
                     let revision = snapshot.state.revision().next();

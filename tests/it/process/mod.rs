@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 mod binary;
 mod exec;
+mod forgetting;
 mod greedy_viewer;
 mod liveness;
 mod output;
