@@ -223,7 +223,9 @@ impl Rules<'_> {
         let mut plugin = (*current.plugin).clone();
         plugin.remote_resource = Some(remote);
         check_size(&plugin)?;
-        self.put(Some(current), plugin, ConfigChange::Kept, Naming { remote: true, ..Naming::default() })
+        // A new status of the resource does not name it.
+        let names_it = ["instance_id", "job_id", "endpoint_url", "ssh_host"].iter().any(|id| patch.contains_key(*id));
+        self.put(Some(current), plugin, ConfigChange::Kept, Naming { remote: names_it, ..Naming::default() })
     }
 
     fn remove(&self, id: &UniqueId, force: bool) -> Result<Decision, Refusal> {

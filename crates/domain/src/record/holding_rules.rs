@@ -254,14 +254,14 @@ impl Heirs<'_> {
         moved: bool,
     ) -> Option<&'b Holding<'c>> {
         if let ResourceRef::Remote(remote) = resource {
-            let earlier = old.values().filter_map(|held| match held.resource {
-                ResourceRef::Remote(before) => Some((held, before)),
-                _ => None,
-            });
+            let is_same = |held: &&Holding<'_>| match held.resource {
+                // What was left behind without an id is not what a later request names.
+                ResourceRef::Remote(before) if held.left().is_some() => before.id() == remote.id(),
+                ResourceRef::Remote(before) => before.is_same(remote),
+                ResourceRef::Process(_) | ResourceRef::Container(_) => false,
+            };
             // The document's own goes before one that was left behind.
-            let mut same: Vec<_> = earlier.filter(|(_, before)| before.is_same(remote)).map(|(held, _)| held).collect();
-            same.sort_by_key(|held| held.left().is_some());
-            return same.into_iter().next();
+            return old.values().filter(is_same).min_by_key(|held| held.left().is_some());
         }
         if moved {
             let returned = Slot { host: self.plugin.host.as_deref().map(Into::into), ..slot.clone() };

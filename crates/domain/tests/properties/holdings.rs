@@ -220,6 +220,27 @@ fn a_remote_resource_that_gets_an_id_is_the_same() {
 }
 
 #[test]
+fn a_remote_resource_without_an_id_was_taken_for_a_later_one_after_it_was_left_behind() {
+    let mut life = Life::new();
+    life.register(json!({"remote_resource": {"provider": "aws", "status": "running"}}));
+    life.register(json!({"remote_resource": null}));
+    life.register(json!({"remote_resource": {"provider": "aws", "status": "running", "instance_id": "i-2"}}));
+    assert_eq!(life.held(), [held("i-2", false, None), held("", true, None)]);
+}
+
+#[test]
+fn a_new_status_of_a_machine_brought_it_under_another_lease() {
+    let mut life = Life::new();
+    life.lease("one");
+    life.register(json!({"lease_id": "one", "remote_resource": {"provider": "aws", "instance_id": "i-1"}}));
+    life.lease("two");
+    life.register(json!({"lease_id": "two"}));
+    let patch = json!({"status": "stopping"}).as_object().unwrap().clone();
+    life.done(|id| Command::PatchRemote { id, patch });
+    assert_eq!(life.held(), [held("i-1", false, Some("one"))]);
+}
+
+#[test]
 fn what_is_named_again_is_claimed_again() {
     let mut life = Life::new();
     life.register(json!({"container_id": "web"}));
