@@ -57,6 +57,9 @@ pub struct LimitArgs {
     /// Labels of a plugin. Each is an entry in an index, which takes memory beyond its text.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_LABELS", default_value_t = Quotas::default().labels, value_name = "N")]
     max_labels: usize,
+    /// Active leases of a token. Without tokens, callers cannot be told apart and share all leases.
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_LEASES_PER_TOKEN", default_value_t = Quotas::default().leases_per_token, value_name = "N")]
+    max_leases_per_token: usize,
     /// Proxies whose header names the client, as addresses or networks: `10.0.0.0/8,192.0.2.7`. Every client in these
     /// networks can claim any address.
     #[arg(long, env = "PLUGIN_REGISTRY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR,…", value_parser = network)]
@@ -113,7 +116,12 @@ impl LimitArgs {
 
     /// The quotas of the registry.
     pub fn quotas(&self) -> Quotas {
-        Quotas { plugins: self.max_plugins, bytes: self.max_bytes, labels: self.max_labels }
+        Quotas {
+            plugins: self.max_plugins,
+            bytes: self.max_bytes,
+            labels: self.max_labels,
+            leases_per_token: self.max_leases_per_token,
+        }
     }
 
     fn rate(&self) -> Option<RequestRate> {

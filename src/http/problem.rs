@@ -119,8 +119,8 @@ kinds! {
     TooManyBudgets = CONFLICT, "too-many-budgets", "Too many budgets";
     /// The holder gave the lease back. Take a new one.
     LeaseReleased = CONFLICT, "lease-released", "The lease was released";
-    /// The registry has as many leases as it may. Release leases that are not used, or wait until ended ones are
-    /// forgotten.
+    /// The registry, or the token, has as many active leases as it may. Release leases that are not used; an admin may
+    /// release those of others.
     TooManyLeases = CONFLICT, "too-many-leases", "Too many leases";
     /// Another agent has reported for the host. Stop one of the two; one agent a host is enough.
     AnotherAgent = CONFLICT, "another-agent", "Another agent reports for this host";
@@ -396,7 +396,7 @@ impl From<Refusal> for Problem {
             Refusal::Forbidden(_) => Problem::new(Kind::Forbidden, detail),
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),
             Refusal::LeaseReleased(_) => Problem::new(Kind::LeaseReleased, detail),
-            Refusal::TooManyLeases => Problem::new(Kind::TooManyLeases, detail),
+            Refusal::TooManyLeases | Refusal::TooManyLeasesOfOne { .. } => Problem::new(Kind::TooManyLeases, detail),
             Refusal::TooManyPlugins { .. } | Refusal::TooManyBytes { .. } => Problem::new(Kind::Full, detail),
             Refusal::AnotherAgent { .. } => {
                 Problem::new(Kind::AnotherAgent, format!("{detail}; run one agent on each host"))

@@ -21,7 +21,7 @@ use crate::store::heartbeats::Heartbeat;
 use domain::command::{Command, Request, lease_rules};
 use domain::host;
 use domain::index::IndexKey;
-use domain::lease::{FORGOTTEN_AFTER, OnGone};
+use domain::lease::{FORGOTTEN_AFTER, MAX_ENDED_LEASES, OnGone};
 use domain::self_preservation::{LeaseCount, SelfPreservation};
 use domain::{Lease, LeaseState, Revision, State};
 
@@ -211,7 +211,7 @@ impl Sweeper {
 
     /// Drops records that are no longer needed.
     async fn tidy(&mut self, now: Timestamp) -> Result<(), SubmitError> {
-        if now.duration_since(self.tidied) < TIDY_EVERY {
+        if now.duration_since(self.tidied) < TIDY_EVERY && !is_crowded(&self.registry.snapshot().state) {
             return Ok(());
         }
         self.tidied = now;
@@ -242,11 +242,17 @@ impl Sweeper {
     }
 }
 
-/// Leases that ended before a time, and that no plugin names.
+/// Leases that nothing names, and that ended before a time or are surplus.
 fn forgettable(state: &State, before: Timestamp) -> Vec<Command> {
-    let ended = state.leases().values().filter(|lease| lease.state != LeaseState::Active && lease.since < before);
-    ended
-        .filter(|lease| !lease_rules::is_named(state, &lease.id))
-        .map(|lease| Command::ForgetLease { id: lease.id.clone(), revision: lease.revision })
-        .collect()
+    let ended = state.leases().values().filter(|lease| lease.state != LeaseState::Active);
+    let mut unnamed: Vec<&Arc<Lease>> = ended.filter(|lease| !lease_rules::is_named(state, &lease.id)).collect();
+    unnamed.sort_by_key(|lease| lease.since);
+    let surplus = unnamed.len().saturating_sub(MAX_ENDED_LEASES);
+    let forgotten = unnamed.into_iter().enumerate().filter(|(place, lease)| *place < surplus || lease.since < before);
+    forgotten.map(|(_, lease)| Command::ForgetLease { id: lease.id.clone(), revision: lease.revision }).collect()
+}
+
+/// Whether there may be so many ended leases that some must be forgotten before their time.
+fn is_crowded(state: &State) -> bool {
+    state.leases().size() - state.active_leases().all() > 2 * MAX_ENDED_LEASES
 }

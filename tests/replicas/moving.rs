@@ -90,10 +90,20 @@ async fn told(replica: &Replica) -> Vec<Value> {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         let store = answer.header("registry-store").expect("every answer has it").to_owned();
         let text = answer.body.to_string().replace(&store, "<store>");
-        told.push(serde_json::from_str(&text).expect("it was JSON"));
+        told.push(without_next_steps(serde_json::from_str(&text).expect("it was JSON")));
     }
     told.push(leases(replica).await);
     told
+}
+
+/// A next step names the hosts from which a process has heard, and a new process has heard from none.
+fn without_next_steps(mut page: Value) -> Value {
+    for row in page["items"].as_array_mut().into_iter().flatten() {
+        if row["evidence"].is_object() {
+            row["evidence"]["next_step"] = Value::Null;
+        }
+    }
+    page
 }
 
 async fn moved(from: &str, to: &str, file: &Path) {

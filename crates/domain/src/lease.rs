@@ -23,8 +23,11 @@ pub const MAX_TTL: u32 = 3600;
 /// The default time to live, in seconds.
 pub const DEFAULT_TTL: u32 = 30;
 
-/// The maximum number of leases, including ended leases that are not yet forgotten.
+/// The maximum number of active leases.
 pub const MAX_LEASES: usize = 50_000;
+
+/// The maximum number of ended leases that nothing names. Beyond, the registry forgets those that ended first.
+pub const MAX_ENDED_LEASES: usize = 50_000;
 
 /// How long a lost or released lease stays after the last plugin stopped naming it.
 pub const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);

@@ -17,7 +17,7 @@
 //! | [`plugin`] | the vocabulary: strict JSON, names, plugins |
 //! | [`access`] | access control: roles, scopes, principals, tokens |
 //! | [`revision`], [`money`] | positions in the history; amounts in whole millionths of a dollar |
-//! | [`lease`], [`self_preservation`] | one lease for each application process; the rule that keeps an outage of a host from ending all its leases |
+//! | [`lease`], [`active_leases`], [`self_preservation`] | one lease for each application process; their numbers; the rule that keeps an outage of a host from ending all its leases |
 //! | [`record`] | a stored plugin: its document, its resources, their observations and findings |
 //! | [`change`] | one entry of the journal, its effect, and its event |
 //! | [`index`] | indexes from properties to plugins, updated by every change |
@@ -27,6 +27,7 @@
 //! | [`command`] | commands, and the rules that decide them |
 
 pub mod access;
+pub mod active_leases;
 pub mod change;
 pub mod command;
 pub mod cost;

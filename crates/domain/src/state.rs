@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
+use crate::active_leases::ActiveLeases;
 use crate::change::{Change, ConfigChange, Event, HoldingAct, Step, Transition};
 use crate::cost::Ledger;
 use crate::index::{IndexKey, Indexes, Records};
@@ -27,6 +28,7 @@ pub struct State {
     categories: RedBlackTreeMapSync<Name, Category>,
     pub(crate) ledger: Ledger,
     leases: Leases,
+    active_leases: ActiveLeases,
     /// The bytes of all records and categories together.
     bytes: u64,
 }
@@ -62,6 +64,7 @@ impl Default for State {
             categories: RedBlackTreeMapSync::default(),
             ledger: Ledger::default(),
             leases: Leases::default(),
+            active_leases: ActiveLeases::default(),
             bytes: 0,
         }
     }
@@ -95,7 +98,7 @@ impl State {
     #[must_use]
     pub fn with_leases(mut self, leases: impl IntoIterator<Item = Lease>) -> State {
         for lease in leases {
-            self.leases.insert_mut(lease.id.clone(), Arc::new(lease));
+            self.set_lease(&lease.id.clone(), Some(Arc::new(lease)));
         }
         self
     }
@@ -234,6 +237,7 @@ impl State {
 
     /// Sets or removes the lease of an id.
     pub(crate) fn set_lease(&mut self, id: &LeaseId, lease: Option<Arc<Lease>>) {
+        self.active_leases.replace(self.leases.get(id).map(|lease| &**lease), lease.as_deref());
         match lease {
             Some(lease) => self.leases.insert_mut(id.clone(), lease),
             None => drop(self.leases.remove_mut(id)),
@@ -317,6 +321,11 @@ impl State {
     /// Every lease, in the order of the ids.
     pub fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// How many leases are active.
+    pub fn active_leases(&self) -> &ActiveLeases {
+        &self.active_leases
     }
 
     /// The lease of an id.

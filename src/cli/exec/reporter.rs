@@ -215,7 +215,14 @@ impl Reporter {
             self.register().await?;
         }
         self.report_pids().await?;
-        let patch = json!({ "labels": { "exec.exit": exit } });
+        let mut patch = json!({ "labels": { "exec.exit": exit } });
+        // What it held remembers the lease; the plugin needs it no longer.
+        let own = self.lease.as_ref().map(|held| held.lease.lease_id.as_str());
+        let plugin = self.client.plugin(&self.unique_id).await?;
+        let is_ours = own.is_some() && plugin.get("lease_id").and_then(Value::as_str) == own;
+        if let Some(fields) = patch.as_object_mut().filter(|_| is_ours) {
+            fields.insert("lease_id".into(), Value::Null);
+        }
         self.client.patch_plugin(&self.unique_id, &patch).await?;
         if let Some(held) = &self.lease {
             match self.client.release_lease(&held.lease.lease_id).await {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::harness::bearers::Bearers;
 use crate::harness::server::Setup;
 use crate::harness::simulated_server::new_clock;
 use crate::harness::{Durable, Server, Trace, minimal, named};
@@ -97,7 +98,7 @@ async fn a_registry_over_quota_accepts_writes_that_do_not_grow_it() {
     client.register(&labelled).await;
     client.register(&named("c", "b")).await;
     server.stop().await;
-    let quotas = Quotas { plugins: 1, bytes: 1, labels: 1 };
+    let quotas = Quotas { plugins: 1, bytes: 1, labels: 1, ..Quotas::default() };
     let server = Setup { journal: store.open(), quotas, ..Setup::in_memory() }.start().await;
     let client = server.client();
     client.post("/plugins", &named("c", "c")).refused(507).await;
@@ -120,7 +121,7 @@ async fn the_number_of_labels_is_limited() {
 
 #[tokio::test]
 async fn observations_are_accepted_over_quota() {
-    let server = within(Quotas { bytes: 1, plugins: 10, labels: 10 }).await;
+    let server = within(Quotas { bytes: 1, plugins: 10, labels: 10, ..Quotas::default() }).await;
     let client = server.client();
     client.post("/plugins", &minimal()).refused(507).await;
     drop(server);
@@ -137,4 +138,22 @@ async fn observations_are_accepted_over_quota() {
         {"kind": "process", "plugin": "c_a", "id": "54321", "state": "alive"}]});
     let accepted = server.client().post("/observations", &report).answers(200).await.json();
     assert_eq!(accepted["accepted"], 1, "{accepted}");
+}
+
+#[tokio::test]
+async fn one_token_took_the_leases_of_all_and_ended_ones_counted() {
+    let server = within(Quotas { leases_per_token: 2, ..Quotas::default() }).await;
+    let bearers = Bearers::of(&server).await;
+    let reporter = bearers.role("reporter");
+    let body = json!({"holder": "app"});
+    let first = reporter.post("/leases", &body).answers(201).await.json()["lease_id"].clone();
+    reporter.post("/leases", &body).answers(201).await;
+    let refused = reporter.post("/leases", &body).refused(409).await;
+    assert_eq!(refused.kind(), "too-many-leases");
+    assert!(refused.detail().contains("--max-leases-per-token"), "{}", refused.detail());
+    bearers.role("admin").post("/leases", &body).answers(201).await;
+    // An admin may end those of others, and what has ended does not count.
+    let path = format!("/leases/{}", first.as_str().unwrap());
+    bearers.role("admin").delete(&path).answers(204).await;
+    reporter.post("/leases", &body).answers(201).await;
 }

@@ -25,7 +25,7 @@ pub(crate) fn grant(
     terms: &LeaseTerms,
     token: Option<&TokenId>,
 ) -> Result<Decision, Refusal> {
-    if state.leases().size() >= MAX_LEASES {
+    if state.active_leases().all() >= MAX_LEASES {
         return Err(Refusal::TooManyLeases);
     }
     let stands = state.lease(id.as_str()).is_some();

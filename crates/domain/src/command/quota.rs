@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::refusal::Refusal;
 use crate::change::{Event, Step};
+use crate::lease::{Lease, LeaseAct};
 use crate::plugin::{Invalid, Plugin};
 use crate::record::Record;
 use crate::state::{State, category_bytes};
@@ -22,11 +23,13 @@ pub struct Quotas {
     pub bytes: u64,
     /// The maximum number of labels of one plugin. Each label is an entry in an index.
     pub labels: usize,
+    /// The maximum number of active leases of one token.
+    pub leases_per_token: usize,
 }
 
 impl Default for Quotas {
     fn default() -> Quotas {
-        Quotas { plugins: 1_000_000, bytes: 1 << 30, labels: 100 }
+        Quotas { plugins: 1_000_000, bytes: 1 << 30, labels: 100, leases_per_token: 10_000 }
     }
 }
 
@@ -52,6 +55,9 @@ impl Quotas {
                 };
                 (bytes(before), bytes(after))
             }
+            (Event::Lease { act: LeaseAct::Granted(..), .. }, Step::Lease { before: None, after: Some(lease) }) => {
+                return self.check_share(lease, state);
+            }
             _ => return Ok(()),
         };
         let would_be = state.bytes() + after - before;
@@ -59,6 +65,16 @@ impl Quotas {
             return Err(Refusal::TooManyBytes { most: self.bytes, would_be });
         }
         Ok(())
+    }
+
+    /// One caller must not take the leases of all.
+    fn check_share(&self, lease: &Lease, state: &State) -> Result<(), Refusal> {
+        match &lease.principal {
+            Some(principal) if state.active_leases().of(principal) >= self.leases_per_token => {
+                Err(Refusal::TooManyLeasesOfOne { principal: Arc::clone(principal), most: self.leases_per_token })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_labels(&self, before: Option<&Plugin>, plugin: &Plugin) -> Result<(), Invalid> {

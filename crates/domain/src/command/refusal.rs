@@ -1,5 +1,7 @@
 //! The reasons for refusing a command.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::schema_question::SchemaQuestion;
@@ -37,8 +39,14 @@ pub enum Refusal {
     #[error("the lease `{0}` was released; ask for a new one")]
     LeaseReleased(LeaseId),
     /// The number of leases is at its maximum.
-    #[error("there are {MAX_LEASES} leases, which is the maximum; release some first")]
+    #[error("there are {MAX_LEASES} active leases, which is the maximum; release some first")]
     TooManyLeases,
+    /// The principal has its share of active leases.
+    #[error(
+        "`{principal}` holds {most} active leases, which is the share of a token; release some first, or raise \
+         --max-leases-per-token"
+    )]
+    TooManyLeasesOfOne { principal: Arc<str>, most: usize },
     /// The number of plugins is at its quota.
     #[error("there are {most} plugins, which is the maximum; remove some, or raise --max-plugins")]
     TooManyPlugins { most: usize },

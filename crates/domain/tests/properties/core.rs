@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::cases;
 use crate::commands::{commands, documents, requests};
 use crate::machine::Machine;
-use domain::State;
 use domain::change::{Change, ChangeKind, ConfigChange, Event};
 use domain::command::request::ProbeResult;
 use domain::command::{Command, Refusal, Request};
@@ -17,6 +16,7 @@ use domain::index::IndexKey;
 use domain::plugin::{ExecutionMode, Name, Provider, READ_ONLY_FIELDS, Registration, UniqueId};
 use domain::query::{ResourceQuery, Stats};
 use domain::record::{FindingKind, Naming, ObservedState, Record, ResourceKind, Slot};
+use domain::{LeaseState, State};
 
 proptest! {
     #![proptest_config(cases(128))]
@@ -231,6 +231,8 @@ fn indexes_are_a_full_scan(state: &State) -> Result<(), TestCaseError> {
             prop_assert_eq!(record, state.plugin(record.unique_id.as_str()).unwrap(), "{:?} has an old record", key);
         }
     }
+    let active = state.leases().values().filter(|lease| lease.state == LeaseState::Active);
+    prop_assert_eq!(state.active_leases().all(), active.count());
     let used: BTreeSet<_> = state.plugins().values().map(|record| record.plugin.category.to_string()).collect();
     let listed: BTreeSet<_> = state.indexes().categories().map(|(name, _)| name.to_string()).collect();
     prop_assert_eq!(listed, used);
