@@ -324,9 +324,15 @@ impl Heirs<'_> {
         };
         let left = LeftBehind { at: self.at, by: self.by.clone(), remote };
         // A finding stays, with the evidence of both.
-        let finding = known
-            .finding
-            .map(|raised| Finding { evidence: format!("{}; {}", raised.evidence, left.in_words()).into(), ..raised });
+        let finding = known.finding.map(|raised| Finding {
+            evidence: format!(
+                "{}; {}",
+                raised.evidence.replacen(" is claimed by ", " was claimed by ", 1),
+                left.in_words()
+            )
+            .into(),
+            ..raised
+        });
         Facts { claim, left: Some(Box::new(left)), finding, ..known }
     }
 }
