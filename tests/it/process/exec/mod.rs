@@ -48,6 +48,8 @@ fn exec_by(runner: &[&str], server: &str, flags: &[&str], script: &str) -> Comma
 
 fn exec_of(mut command: Command, server: &str, flags: &[&str], script: &str) -> Command {
     command.env("PATH", std::env::var_os("PATH").unwrap());
+    // Ends that no registry hears of are not kept in the developer's home.
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(["exec", "--server", server]);
     for (flag, usual) in [("--category", "c"), ("--name", "n"), ("--host", "test"), ("--report-patience", "1")] {
         if !flags.contains(&flag) {
