@@ -16,6 +16,8 @@ pub(crate) fn binary() -> Command {
     command.env_clear().stdin(Stdio::null());
     // Most tests hold processes that do not exist, and count revisions.
     command.env("PLUGIN_REGISTRY_PROBE_OWN_HOST", "false");
+    // What `exec` keeps for later must not come into the developer's home.
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
