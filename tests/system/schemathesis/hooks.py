@@ -44,7 +44,9 @@ def before_call(context, case, kwargs):
         # A cursor is opaque: only one that a reply has given is good.
         case.query.pop("cursor", None)
         # What a description cannot say: these two exclude each other; the future has not been; nobody waits here.
-        if is_good and "as_of" in case.query:
+        # A mutated request may have these as a good one has them.
+        moments = [str(case.query[name]) for name in ("as_of", "since", "min_revision") if name in case.query]
+        if "as_of" in case.query and (is_good or all(moment.isdecimal() for moment in moments)):
             case.query["as_of"] = "0"
             case.query.pop("since", None)
             case.query.pop("min_revision", None)
