@@ -10,11 +10,13 @@
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
 //! | [`health`] | `health` |
+//! | [`hold_lease`] | `hold-lease` |
 //! | [`export`], [`import`] | `export`, `import`: move a registry from one kind of store to another |
 //! | [`backup`], [`restore`] | `backup`, `restore`: a copy of everything that a restart would find |
 //! | [`verify`] | `store verify` |
 //! | [`connection`] | the flags of commands that connect to a registry |
 //! | [`credential`] | the flags for the token that a command sends |
+//! | [`exit_code`] | the exit codes of commands that ask a registry |
 //! | [`settings`] | the precedence of flag, environment and default; misspelt variables |
 //! | [`listen`] | the addresses to listen on |
 //! | [`metrics`], [`otlp`] | the flags for metrics and traces |
@@ -31,8 +33,10 @@ pub mod connection;
 pub mod credential;
 pub mod doctor;
 pub mod exec;
+pub mod exit_code;
 pub mod export;
 pub mod health;
+pub mod hold_lease;
 pub mod import;
 pub mod limits;
 pub mod listen;
@@ -95,6 +99,8 @@ enum Command {
     ExecSupervisor(exec::supervisor::SupervisorArgs),
     #[command(hide = true)]
     ExecStart(exec::start::StartArgs),
+    /// Renew a lease as long as a process lives.
+    HoldLease(hold_lease::HoldLeaseArgs),
     /// Show which resources probes can see from here, and how to make the others visible.
     Doctor(doctor::DoctorArgs),
     /// Check that a running registry answers; exits with 0 if it does. For health checks of containers.
@@ -162,6 +168,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Exec(args)) => return Ok(exec::run(&args)),
         Some(Command::ExecMonitor(args)) => return exec::monitor::run(&args),
         Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
+        Some(Command::HoldLease(args)) => return hold_lease::run(&args),
         command => run_command(command, cli.serve)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -189,7 +196,7 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::ExecSupervisor(args)) => exec::supervisor::run(&args),
         Some(Command::Openapi) => print_openapi(),
         // These commands set the exit code themselves.
-        Some(Command::Exec(_) | Command::ExecMonitor(_) | Command::ExecStart(_)) => Ok(()),
+        Some(Command::Exec(_) | Command::ExecMonitor(_) | Command::ExecStart(_) | Command::HoldLease(_)) => Ok(()),
     }
 }
 

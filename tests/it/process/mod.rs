@@ -1,10 +1,11 @@
-//! The binary, the agent, `exec`, and the liveness probes.
+//! The binary, the agent, `exec`, `hold-lease`, and the liveness probes.
 
 pub(crate) mod agent;
 mod binary;
 mod exec;
 mod forgetting;
 mod greedy_viewer;
+mod hold_lease;
 mod liveness;
 mod output;
 mod settings;
