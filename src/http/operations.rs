@@ -12,8 +12,8 @@ use hyper::Method;
 
 use super::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
 use super::query::list_params::{
-    COST_LIST, EVENT_LIST, HELD_ON, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS, READ_OPTIONS_WITHOUT_SINCE,
-    RELEASE, REMOVAL, RESOURCE_LIST, VERSION_LIST,
+    COST_LIST, EVENT_LIST, HELD_ON, HOST_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS,
+    READ_OPTIONS_WITHOUT_SINCE, RELEASE, REMOVAL, RESOURCE_LIST, VERSION_LIST,
 };
 use super::query::parameter::Parameter;
 use domain::access::Permission;
@@ -156,6 +156,8 @@ pub const OPERATIONS: &[Operation] = &[
     post("/tokens", Permission::Administer).json("TokenRequest").refusing_key(HAS_SECRET).secret(),
     get("/tokens/{token_id}").allows(Permission::Administer).secret(),
     delete("/tokens/{token_id}", Permission::Administer).refusing_key(IS_REPEATABLE).secret(),
+    get("/hosts").query(&[HOST_LIST]),
+    get("/whoami").allows(Permission::Public).of_service().secret(),
     get("/stats").query(&[READ_OPTIONS]).conditional(),
     get("/backup").allows(Permission::Administer).answers(&[NDJSON]),
     get("/healthz").allows(Permission::Public).of_service().routine().always_admitted(),

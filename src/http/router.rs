@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::handlers::{
-    backup, budgets, categories, config, costs, events, health, held_resources, holdings, leases, log_level, metrics,
-    observations, plugins, resources, stats, tokens, webhooks,
+    backup, budgets, categories, config, costs, events, health, held_resources, holdings, hosts, leases, log_level,
+    metrics, observations, plugins, resources, stats, tokens, webhooks, whoami,
 };
 use super::middleware::stack::StackLayer;
 use super::openapi::{self, Description};
@@ -44,6 +44,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::read_token, tokens::revoke_token))
+        .routes(routes!(hosts::list_hosts))
+        .routes(routes!(whoami::read_caller))
         .routes(routes!(stats::read_stats))
         .routes(routes!(backup::read_backup))
         .routes(routes!(health::read_health))

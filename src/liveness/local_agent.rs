@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::host::agent_name;
-use super::probe_metrics::{OWN_HOST, ProbeMetrics, REMOTES};
+use super::probe_metrics::{OWN_HOST, OwnSweep, ProbeMetrics, REMOTES};
 use super::prober::{HeldOnHost, Prober};
 use super::remote::{RemoteProber, Target};
 use crate::clock::random_part_of;
@@ -86,6 +86,7 @@ impl LocalAgent {
     pub async fn turn(&mut self) {
         let now = self.registry.clock().now();
         let news = self.prober.sweep(&self.held(), now).await;
+        self.passes.note_own(OwnSweep { at: self.registry.clock().now(), unnamed: self.unnamed });
         if news.is_empty() {
             return;
         }

@@ -55,6 +55,24 @@ struct AgentHeard {
     elsewhere: Option<Timestamp>,
 }
 
+/// An agent that has reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardAgent {
+    /// Its host, in normal form.
+    pub host: Option<Box<str>>,
+    /// Its name.
+    pub by: Box<str>,
+    /// When it last reported.
+    pub at: Timestamp,
+}
+
+impl HeardAgent {
+    /// Whether it counts as looking at its host.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < AGENT_FRESH
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -196,6 +214,16 @@ impl Heartbeats {
         let fresh =
             |heard: &AgentHeard| heard.here.max(heard.elsewhere).is_some_and(|at| now.duration_since(at) < AGENT_FRESH);
         agents.iter().filter(|(_, heard)| fresh(heard)).filter_map(|((host, _), _)| host.clone()).collect()
+    }
+
+    /// The agents that this process has heard of, each with its host in normal form and the time of its last report.
+    pub fn agents(&self) -> Vec<HeardAgent> {
+        let agents = lock(&self.agents);
+        let heard = agents.iter().filter_map(|((host, by), heard)| {
+            let at = heard.here.max(heard.elsewhere)?;
+            Some(HeardAgent { host: host.clone(), by: by.clone(), at })
+        });
+        heard.collect()
     }
 
     /// When a resource that `by` observed in a state was last observed so, or may have been.

@@ -108,6 +108,15 @@ impl Indexes {
         })
     }
 
+    /// The hosts that plugins name, in normal form and in order, each with its number of plugins.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, usize)> {
+        let from = Bound::Included(IndexKey::Host(Box::default()));
+        self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
+            IndexKey::Host(name) => Some((&**name, records.size())),
+            _ => None,
+        })
+    }
+
     /// The records that hold a container of this id. Either id may be a prefix of the other.
     pub fn containers(&self, id: &str) -> Cow<'_, Records> {
         let id = &*container_id::normal(id);

@@ -3,10 +3,11 @@
 //! | file | idea |
 //! |---|---|
 //! | [`plugins`], [`held_resources`], [`holdings`], [`config`], [`categories`] | plugins and their parts |
-//! | [`resources`], [`stats`], [`costs`], [`budgets`] | queries over all plugins |
+//! | [`resources`], [`hosts`], [`stats`], [`costs`], [`budgets`] | queries over all plugins |
 //! | [`leases`], [`observations`] | reports of agents and applications |
 //! | [`events`], [`event_stream`] | changes: as a list, and live |
 //! | [`webhooks`], [`tokens`], [`backup`], [`log_level`] | administration |
+//! | [`whoami`] | the caller |
 //! | [`health`], [`metrics`] | health and metrics of the service |
 //! | [`ndjson`] | many registrations in one request |
 
@@ -20,6 +21,7 @@ pub mod events;
 pub mod health;
 pub mod held_resources;
 pub mod holdings;
+pub mod hosts;
 pub mod leases;
 pub mod log_level;
 pub mod metrics;
@@ -30,3 +32,4 @@ pub mod resources;
 pub mod stats;
 pub mod tokens;
 pub mod webhooks;
+pub mod whoami;

@@ -101,6 +101,13 @@ pub const LEASE_LIST: &[Parameter] = &[
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
+/// The parameters of `GET /hosts`.
+pub const HOST_LIST: &[Parameter] = &[
+    parameter("looked_at", Values::Flag, "Whether an agent or the registry itself looks at the host."),
+    parameter("limit", Values::Limit, "The maximum number of hosts to return."),
+    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
+];
+
 /// The parameters of reads that wait for a change or read the past: see [`super::read_options`].
 pub const READ_OPTIONS: &[Parameter] = &[
     parameter(

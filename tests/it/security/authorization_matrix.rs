@@ -19,9 +19,9 @@ const ADMINS: &[&str] = &["admin"];
 /// The roles that may use an operation. Written by hand, independent of the code under test.
 fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
     Some(match (method, path) {
-        ("get", "/healthz" | "/readyz" | "/openapi.json") => EVERYBODY,
+        ("get", "/healthz" | "/readyz" | "/openapi.json" | "/whoami") => EVERYBODY,
         ("get", "/plugins" | "/plugins/{id}" | "/plugins/{id}/config" | "/plugins/{id}/history" | "/events") => READERS,
-        ("get", "/categories" | "/resources" | "/costs" | "/stats" | "/metrics") => READERS,
+        ("get", "/categories" | "/resources" | "/hosts" | "/costs" | "/stats" | "/metrics") => READERS,
         ("get", "/budgets" | "/budgets/{budget_id}" | "/leases" | "/leases/{lease_id}") => READERS,
         ("post", "/plugins" | "/plugins/{id}/config/validate" | "/plugins/{id}/spawned_pids" | "/leases") => REPORTERS,
         ("put" | "patch" | "delete", "/plugins/{id}" | "/plugins/{id}/remote_resource") => REPORTERS,

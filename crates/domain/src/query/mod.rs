@@ -9,12 +9,14 @@
 //! | [`resources`], [`resource_row`] | lists of resources, and one row |
 //! | [`stats`] | counts |
 //! | [`cost`] | sums of costs |
+//! | [`hosts`] | what is held, by host |
 //! | [`topic`], [`interest`] | topics to subscribe to; the narrowest topic for a query |
 
 pub mod cost;
 pub mod filter;
 pub mod filter_text;
 pub mod filters;
+pub mod hosts;
 pub mod interest;
 pub mod pace;
 pub mod plugins;
