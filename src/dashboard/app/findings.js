@@ -1,0 +1,75 @@
+// @ts-check
+// What needs care, dearest first: read once for the navigation, the title and the first page; and what a row of /resources does not say by itself.
+import { signal } from "./lib.js";
+import { has, withQuery } from "./api.js";
+import { useQuery } from "./store.js";
+
+/** @typedef {import("openapi").components["schemas"]["Resource"] & {usd_per_hour?: number | null, spent_usd?: {low_usd: number, high_usd: number} | number | null,
+ *   provider?: string | null, gpu_type?: string | null, gpu_count?: number | null, title?: string}} Row */
+
+/** Those that need care. `unverified` is a number of its own: nothing is known to be wrong. */
+export const CARE = "orphan,overdue,reused,ghost";
+/** How many findings are read at most. A page that shows fewer than there are says so. */
+const MOST = 500;
+
+/** The findings that nobody acknowledged are first; then by price. @type {import("./lib.js").Sig<import("./store.js").Query<{items: Row[], total: number, more: boolean}> | null>} */
+export const findings = signal(null);
+
+/** What a plugin's document knows of its machine. @param {Row} row @param {any} plugin */
+function withPlugin(row, plugin) {
+  if (!plugin) return row;
+  const remote = plugin.remote_resource;
+  const mine = row.kind === "remote" && row.claim === "claimed" && remote;
+  return {
+    title: plugin.title,
+    ...(mine ? { provider: remote.provider, gpu_type: remote.gpu_type, gpu_count: remote.gpu_count, usd_per_hour: row.billable ? remote.estimated_cost_per_hour : 0 } : {}),
+    ...row,
+  };
+}
+
+/** @param {Row[]} rows @param {any[]} plugins */
+export function enriched(rows, plugins) {
+  const byId = new Map(plugins.map((plugin) => [plugin.unique_id, plugin]));
+  return rows.map((row) => withPlugin(row, byId.get(row.plugin)));
+}
+
+/** What it has cost by now, as a range; null if it is not known. @param {Row} row @returns {[number, number] | null} */
+export function spent(row) {
+  const told = row.spent_usd;
+  if (typeof told === "number") return [told, told];
+  if (told) return [told.low_usd, told.high_usd];
+  const [low, high] = row.evidence?.cost ?? [];
+  return low === undefined || high === undefined || row.kind !== "remote" ? null : [low, high];
+}
+
+const ORDER = CARE.split(",");
+/** @param {Row} a @param {Row} b */
+function dearest(a, b) {
+  return Number(Boolean(a.acknowledged)) - Number(Boolean(b.acknowledged)) || (b.usd_per_hour ?? 0) - (a.usd_per_hour ?? 0)
+    || ORDER.indexOf(a.finding ?? "") - ORDER.indexOf(b.finding ?? "") || String(a.evidence?.since ?? "").localeCompare(String(b.evidence?.since ?? ""));
+}
+
+/** Whether the server's rows have prices and machines themselves. */
+export const rowsKnowPrices = () => has("GET /resources", "sort");
+
+const FIELDS = "unique_id,title,remote_resource";
+/** @param {import("./live.js").RegistryEvent} event */
+const matters = (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type);
+
+/** Reads the findings; the navigation calls it, everyone else reads `findings`. @param {boolean} on */
+export function useFindings(on) {
+  const rows = useQuery(on ? withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }) : null, { when: matters, gap: 500 });
+  const plugins = useQuery(on ? withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }) : null, { when: matters, gap: 500 });
+  const ready = rows.data && (plugins.data || plugins.error);
+  const items = ready ? enriched(rows.data.items, plugins.data?.items ?? []).sort(dearest) : [];
+  findings.value = {
+    ...rows, data: ready ? { items, total: rows.data.total ?? items.length, more: Boolean(rows.data.next_cursor) } : null,
+    reload: () => { rows.reload(); plugins.reload(); },
+  };
+}
+
+/** The plugins' documents for rows that do not know their prices. @param {boolean} on @param {string | null} only ids, or null for all that bill */
+export function usePrices(on, only) {
+  return useQuery(on && !rowsKnowPrices() ? withQuery("/plugins", { billable: only === null ? true : null, fields: FIELDS, limit: 10_000 }) : null,
+    { when: (event) => /^(plugin|remote_resource)\./.test(event.type) });
+}

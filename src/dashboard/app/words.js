@@ -1,0 +1,123 @@
+// @ts-check
+// What things are called: findings, states and events in words, each with a shape and a tone (state = word + shape + colour).
+import { plural, shortId, usd } from "./format.js";
+
+/** @typedef {"bad" | "warn" | "ok" | "soft" | ""} Tone */
+
+/** @type {Record<string, {word: string, shape: string, tone: Tone, means: string}>} */
+export const FINDINGS = {
+  orphan: { word: "Orphan", shape: "▲", tone: "bad", means: "it may run or bill, and its application has ended or left it behind" },
+  overdue: { word: "Overdue", shape: "◆", tone: "bad", means: "it is held beyond the time until which it was meant to be held" },
+  reused: { word: "Reused", shape: "⇄", tone: "warn", means: "its name belongs to another resource now" },
+  ghost: { word: "Ghost", shape: "○", tone: "soft", means: "the plugin claims it, and it was seen gone" },
+  unverified: { word: "Unverified", shape: "?", tone: "warn", means: "no probe has seen it, or none can see it now" },
+};
+/** @param {string | null | undefined} kind */
+export const findingWords = (kind) => FINDINGS[kind ?? ""] ?? { word: String(kind ?? "–"), shape: "■", tone: /** @type {Tone} */ ("warn"), means: "" };
+
+/** @type {Record<string, {word: string, shape: string, tone: Tone}>} */
+export const STATES = {
+  alive: { word: "alive", shape: "●", tone: "ok" }, gone: { word: "gone", shape: "○", tone: "soft" }, reused: { word: "reused", shape: "⇄", tone: "warn" },
+  unreachable: { word: "no answer", shape: "◌", tone: "warn" }, unknown: { word: "unknown", shape: "?", tone: "warn" },
+  active: { word: "active", shape: "●", tone: "ok" }, lost: { word: "lost", shape: "▲", tone: "bad" }, released: { word: "released", shape: "○", tone: "soft" },
+  running: { word: "running", shape: "●", tone: "ok" }, starting: { word: "starting", shape: "◐", tone: "warn" }, stopping: { word: "stopping", shape: "◑", tone: "warn" },
+  off: { word: "off", shape: "○", tone: "soft" },
+};
+/** @param {string | null | undefined} state */
+export const stateWords = (state) => STATES[state ?? ""] ?? { word: state ?? "not seen", shape: "?", tone: /** @type {Tone} */ ("soft") };
+
+/** @type {Record<string, string>} */
+export const CERTAINTY = {
+  seen: "An agent or a probe saw it alive.", claimed: "Its plugin claims it; there is no recent observation.",
+  doubtful: "Its plugin has no host: it may be this one or one on another host.", ended: "It was seen gone, or its name belongs to another resource.",
+};
+
+/** @type {Record<string, string>} */
+const KINDS = {
+  "plugin.registered": "registered", "plugin.updated": "changed", "plugin.removed": "removed", "config.saved": "configuration saved",
+  "config.deleted": "configuration deleted", "category.named": "category named", "budget.saved": "budget saved", "budget.removed": "budget removed",
+  "lease.granted": "lease granted", "lease.expired": "lease lost: not renewed in time", "lease.revived": "lost lease renewed", "lease.released": "lease released",
+  "lease.forgotten": "ended lease forgotten", "plugin.stop_requested": "asked to stop", "plugin.noted": "note",
+};
+
+/** @param {any} one a resource of an event */
+function named(one) {
+  return `${one.kind === "remote" ? "machine" : one.kind} ${shortId(one.id, 24)}`;
+}
+
+/** @param {any[]} list @param {(one: any) => string} words */
+function each(list, words) {
+  if (!list?.length) return "";
+  return list.slice(0, 3).map(words).join("; ") + (list.length > 3 ? ` and ${list.length - 3} more` : "");
+}
+
+/** @param {any} change */
+function pids({ before = [], after = [] }) {
+  const [was, is] = [new Set(before ?? []), new Set(after ?? [])];
+  const added = [...is].filter((pid) => !was.has(pid));
+  const gone = [...was].filter((pid) => !is.has(pid));
+  const list = (/** @type {any[]} */ all) => (all.length > 3 ? `${all.slice(0, 3).join(", ")} …` : all.join(", "));
+  const parts = [];
+  if (added.length) parts.push(`${plural(added.length, "process", "processes")} added: ${list(added)}`);
+  if (gone.length) parts.push(`${plural(gone.length, "process", "processes")} no longer named: ${list(gone)}`);
+  return parts.join("; ") || "processes changed";
+}
+
+/** @param {any} value */
+const brief = (value) => (value === null || value === undefined ? "none" : typeof value === "object" ? "{…}" : shortId(String(value), 30));
+
+/** @param {any} event */
+function changed(event) {
+  const fields = Object.entries(event.data?.changed ?? {}).filter(([field]) => field !== "observed");
+  if (event.data?.changed?.spawned_pids && fields.length === 1) return pids(event.data.changed.spawned_pids);
+  return each(fields, ([field, { before, after }]) => (typeof after === "object" && after && typeof before === "object" && before
+    ? each(Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])), (key) => `${key} ${brief(before[key])} → ${brief(after[key])}`)
+    : `${field.replaceAll("_", " ")} ${brief(before)} → ${brief(after)}`));
+}
+
+/** An event as a sentence without its subject. @param {any} event @returns {string} */
+export function eventWords(event) {
+  const data = event.data ?? {};
+  const resources = data.resources ?? [];
+  switch (event.type) {
+    case "plugin.pids_changed": case "plugin.container_changed": case "remote_resource.changed": case "remote_resource.status_changed":
+      return changed(event) || "runtime changed";
+    case "plugin.updated": return changed(event) || "changed";
+    case "resource.observed": return each(resources, (one) => `${named(one)} was seen ${stateWords(one.state).word}`) || "seen";
+    case "resource.left_behind": return each(resources, (one) => `${named(one)} left behind`) || "left behind";
+    case "resource.ended": return each(resources, (one) => `${named(one)} ended`) || "ended";
+    case "resource.released": return each(resources, (one) => `${named(one)} released`) || "released";
+    case "resource.expires_soon": return each(resources, (one) => `${named(one)} is meant to end soon`) || "expires soon";
+    case "resource.expiry_set": return each(resources, (one) => `${named(one)} ${one.expires_at ? `kept until ${one.expires_at}` : "has no end now"}`) || "end set";
+    case "finding.raised": return each(resources, (one) => `${findingWords(one.finding).word.toLowerCase()}: ${named(one)}`) || "finding raised";
+    case "finding.cleared": return each(resources, (one) => `no longer ${findingWords(one.finding).word.toLowerCase()}: ${named(one)}`) || "finding cleared";
+    case "finding.acknowledged": return each(resources, (one) => `acknowledged: ${named(one)}${one.acknowledgement ? `, “${one.acknowledgement.reason}”` : ""}`) || "acknowledged";
+    case "finding.unacknowledged": return each(resources, (one) => `acknowledgement ended: ${named(one)}`) || "acknowledgement ended";
+    case "budget.threshold_reached": return `budget ${data.budget?.name ?? ""} reached ${data.budget?.threshold_percent ?? data.budget?.reached_percent ?? "a threshold"} %`;
+    case "lease.granted": case "lease.expired": case "lease.revived": case "lease.released":
+      return `${KINDS[event.type]}${data.lease?.holder ? ` (${data.lease.holder})` : ""}`;
+    case "plugin.noted": return `“${data.note?.text ?? data.text ?? ""}”`;
+    default: return KINDS[event.type] ?? String(event.type ?? "").replace(/[._]/g, " ");
+  }
+}
+
+/** @param {string | undefined} type @returns {Tone} */
+export function eventTone(type) {
+  if (type === "finding.raised" || type === "lease.expired" || type === "budget.threshold_reached") return "bad";
+  if (type === "resource.left_behind" || type === "resource.expires_soon") return "warn";
+  return "";
+}
+
+/** Whether the subject of an event is a plugin. @param {any} event */
+export const aboutPlugin = (event) => !/^(lease|category|budget)\./.test(event.type ?? "");
+
+/** A resource in a few words: `8 × A100`, `process`, `container`. @param {any} row a row of /resources */
+export function resourceWords(row) {
+  if (row.kind === "process") return "process";
+  if (row.kind === "container") return "container";
+  if (row.gpu_type) return `${row.gpu_count > 1 ? `${row.gpu_count} × ` : ""}${row.gpu_type}`;
+  return "machine";
+}
+
+/** @param {number | null | undefined} price */
+export const priceWords = (price) => (price === null || price === undefined ? "no price" : `${usd(price)} an hour`);
