@@ -18,7 +18,14 @@ VARIABLE = "PLUGIN_REGISTRY_BINARY"
 
 
 class BinaryNotFound(FileNotFoundError):
-    """The program `plugin-registry` is not on this machine. `looked_at` names every place that was looked at."""
+    """The program `plugin-registry` is not on this machine. `looked_at` names every place that was looked at.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from plugin_registry import BinaryNotFound
+        >>> str(BinaryNotFound([Path("/usr/bin/plugin-registry")])).splitlines()[1]
+        '  /usr/bin/plugin-registry'
+    """
 
     def __init__(self, looked_at: list[Path]) -> None:
         self.looked_at = looked_at

@@ -27,6 +27,15 @@ class LocalServer:
 
     Attributes:
         url: Where the registry listens. A restarted server keeps its port.
+
+    Examples:
+        >>> from plugin_registry import LocalServer, Registry
+        >>> server = LocalServer()
+        >>> server.start()
+        >>> with Registry(server.url) as registry:
+        ...     registry.ready().status
+        'ready'
+        >>> server.stop()
     """
 
     def __init__(self, store: str = "memory", *, arguments: Sequence[str] = ()) -> None:
@@ -37,6 +46,7 @@ class LocalServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._logged = ""
 
     def __enter__(self) -> str:
         self.start()
@@ -95,10 +105,10 @@ class LocalServer:
 
     def log(self) -> str:
         """Returns the warnings and errors that the server has logged since its last start."""
-        if self._log is None:
-            return ""
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        if self._log is not None:
+            self._log.seek(0)
+            self._logged = self._log.read().decode(errors="replace")
+        return self._logged
 
     def _await_address(self, process: subprocess.Popen[bytes]) -> str:
         output = process.stdout
@@ -128,10 +138,17 @@ class LocalServer:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+            self._close_log()
         if watcher is not None:
             # Killed before its pipe is closed, so that it signals nothing.
             watcher.kill()
             watcher.communicate()
+
+    def _close_log(self) -> None:
+        self.log()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
 
 def local_server(store: str = "memory", *, arguments: Sequence[str] = ()) -> LocalServer:

@@ -1,0 +1,155 @@
+"""The client of plugin-registry: what each plugin is, which resources it holds, and whether they still run.
+
+>>> from plugin_registry import PluginMetadata, Registry
+>>> with Registry(url) as registry:
+...     plugin = registry.register(PluginMetadata("llama", "finetuning", "Llama fine-tuning", {}))
+>>> plugin.unique_id
+'finetuning_llama'
+"""
+
+from typing import TYPE_CHECKING
+
+from ._binary import BinaryNotFound, find_binary
+from ._core.account_documents import Budget, Category, Costs, Readiness, Stats, Token, Webhook, WebhookTest
+from ._core.document import Document
+from ._core.documents import (
+    Event,
+    Evidence,
+    LeaseInfo,
+    NextRequest,
+    ObservedResource,
+    PluginObserved,
+    Released,
+    Resource,
+    ResourceLease,
+    ResourceObserved,
+    Result,
+    Resync,
+    Verdict,
+)
+from ._core.enums import CloudProviderType, PluginExecutionMode
+from ._core.errors import (
+    AnotherAgent,
+    BadRequest,
+    Conflict,
+    FieldError,
+    Forbidden,
+    Full,
+    HistoryGone,
+    IdentityFixed,
+    IdTaken,
+    Invalid,
+    LeaseReleased,
+    NameTaken,
+    NoFinding,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    RegistryError,
+    SecretMasked,
+    StillHeld,
+    TimedOut,
+    TooMany,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+from ._core.masked import Masked
+from ._core.metadata import PluginMetadata, RemoteResourceInfo
+from ._core.pages import Page
+from ._core.record import PluginRecord
+from ._core.sending import VERSION as __version__
+from ._core.unset import UNSET
+from ._server import LocalServer, local_server
+from ._sync.plugin import Plugin
+from ._sync.registry import Registry
+
+if TYPE_CHECKING:
+    from ._async.plugin import AsyncPlugin
+    from ._async.registry import AsyncRegistry
+
+_LAZY = {"AsyncPlugin": "_async.plugin", "AsyncRegistry": "_async.registry"}
+"""Names whose modules import asyncio, which takes longer than the rest of the package: only those who use them pay."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+__all__ = [
+    "UNSET",
+    "AnotherAgent",
+    "AsyncPlugin",
+    "AsyncRegistry",
+    "BadRequest",
+    "BinaryNotFound",
+    "Budget",
+    "Category",
+    "CloudProviderType",
+    "Conflict",
+    "Costs",
+    "Document",
+    "Event",
+    "Evidence",
+    "FieldError",
+    "Forbidden",
+    "Full",
+    "HistoryGone",
+    "IdTaken",
+    "IdentityFixed",
+    "Invalid",
+    "LeaseInfo",
+    "LeaseReleased",
+    "LocalServer",
+    "Masked",
+    "NameTaken",
+    "NextRequest",
+    "NoFinding",
+    "NotFound",
+    "ObservedResource",
+    "Page",
+    "Plugin",
+    "PluginExecutionMode",
+    "PluginMetadata",
+    "PluginObserved",
+    "PluginRecord",
+    "PreconditionFailed",
+    "Readiness",
+    "Refused",
+    "Registry",
+    "RegistryError",
+    "Released",
+    "RemoteResourceInfo",
+    "Resource",
+    "ResourceLease",
+    "ResourceObserved",
+    "Result",
+    "Resync",
+    "SecretMasked",
+    "Stats",
+    "StillHeld",
+    "TimedOut",
+    "Token",
+    "TooMany",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+    "Verdict",
+    "Webhook",
+    "WebhookTest",
+    "__version__",
+    "find_binary",
+    "local_server",
+]

@@ -1,0 +1,1 @@
+"""The synchronous client. tools/unasync.py makes its files, but ``aio.py``, from those of ``_async``."""

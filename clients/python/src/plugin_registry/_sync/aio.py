@@ -1,0 +1,55 @@
+"""What the synchronous client needs of threads: the names of the asynchronous client's file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def sleep(seconds: float) -> None:
+    """Waits."""
+    time.sleep(seconds)
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """Calls a function that blocks."""
+    return function()
+
+
+class Background:
+    """Work beside the caller's: a thread that does not keep the process alive."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        self._thread = threading.Thread(target=work, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits for the end of the work, which its owner has told to end."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(5)
+
+
+class Signal:
+    """Tells waiting callers that something has changed."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+
+    def notify(self) -> None:
+        """Wakes every caller that waits."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait_for(self, predicate: Callable[[], object], timeout: float | None) -> bool:
+        """Waits until the predicate holds; False if it does not in time."""
+        with self._condition:
+            return bool(self._condition.wait_for(lambda: bool(predicate()), timeout))
+
+
+def resolved(value: T) -> T:
+    """The value of a callback."""
+    return value

@@ -1,0 +1,287 @@
+# Made by tools/unasync.py from _async/plugins.py. Do not edit it.
+"""Plugins: register, read, list, change, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Generator, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+from .._core import calls, json_codec, query
+from .._core.documents import Result
+from .._core.errors import NotFound, refused
+from .._core.http import NDJSON, Response
+from .._core.metadata import PluginMetadata
+from .._core.pages import Page
+from .._core.record import PluginRecord, registration
+from .._core.unset import UNSET, UnsetType
+from .parts import Config, Container, Labels, Pids, Remote
+from .plugin import Plugin
+from .session import Session
+
+D = TypeVar("D")
+Consistency: TypeAlias = Literal["local", "strong"]
+BATCH = 1000
+
+
+class Plugins:
+    """The part of the client that is about plugins."""
+
+    session: Session
+
+    def lease_to_carry(self) -> str | None:
+        """The lease that plugins registered now carry."""
+        return None
+
+    def plugin_of(self, answer: Response) -> Plugin:
+        """The plugin of a response."""
+        store = answer.headers.get("registry-store")
+        return self.plugin_from(answer.json(exact=self.session.exact_numbers), store)
+
+    def plugin_from(self, document: Mapping[str, Any], store: str | None = None) -> Plugin:
+        """The plugin of a document of this registry.
+
+        >>> event = [event for event in registry.events(plugin="transcription_whisper")][0]
+        >>> registry.plugin_from(event.plugin).title
+        'Whisper'
+        """
+        # With `fields`, a document may lack what the model requires.
+        plugin = Plugin("", "", "", {})
+        plugin.bind(self)
+        plugin.load(document, store or self.session.store)
+        return plugin
+
+    def register(
+        self, plugin: PluginMetadata | Mapping[str, Any] | object, *, create_only: bool = False
+    ) -> Plugin:
+        """Registers a plugin: ours, the source model's own dataclass, or a mapping.
+
+        Registering again replaces the description, and keeps what the plugin holds. Within ``lease()`` the plugin
+        carries the lease. ``create_only`` refuses a plugin that exists (:class:`PreconditionFailed`).
+
+        >>> from plugin_registry import PluginMetadata
+        >>> plugin = registry.register(PluginMetadata("llama", "finetuning", "Llama fine-tuning", {}))
+        >>> plugin.unique_id, plugin.is_configured
+        ('finetuning_llama', False)
+        """
+        document = self._registration(plugin)
+        answer = self.session.answer(calls.register(document, create_only=create_only))
+        registered = self.plugin_of(answer)
+        registered.config_dataclass = getattr(plugin, "config_dataclass", None)
+        return registered
+
+    def _registration(self, plugin: object) -> dict[str, Any]:
+        document = registration(plugin)
+        lease = self.lease_to_carry()
+        if lease is not None and document.get("lease_id") is None:
+            document["lease_id"] = lease
+        return document
+
+    def register_many(self, plugins: Iterable[PluginMetadata | Mapping[str, Any] | object]) -> Iterator[Result]:
+        """Registers many plugins, a thousand a request, and yields a result for each.
+
+        >>> many = [{"name": f"n{i}", "category": "c", "title": "N", "config_schema": {}} for i in range(3)]
+        >>> [result.status for result in registry.register_many(many)]
+        [201, 201, 201]
+        """
+        for first, lines in self._batches(plugins):
+            answer = self.session.answer(calls.register_many(lines))
+            for index, line in enumerate(filter(None, answer.body.split(b"\n"))):
+                yield Result({"line": first + index, **json_codec.loads(line)})
+
+    def _batches(self, plugins: Iterable[object]) -> Generator[tuple[int, bytes], None, None]:
+        lines: list[bytes] = []
+        first = 1
+        for plugin in plugins:
+            lines.append(json_codec.dumps(self._registration(plugin)) + b"\n")
+            if len(lines) == BATCH:
+                yield first, b"".join(lines)
+                first, lines = first + len(lines), []
+        if lines:
+            yield first, b"".join(lines)
+
+    @overload
+    def get(
+        self,
+        unique_id: str,
+        /,
+        *,
+        as_of: int | str | datetime | None = None,
+        min_revision: int | None = None,
+        consistency: Consistency | None = None,
+    ) -> Plugin: ...
+    @overload
+    def get(
+        self,
+        unique_id: str,
+        /,
+        *,
+        default: D,
+        as_of: int | str | datetime | None = None,
+        min_revision: int | None = None,
+        consistency: Consistency | None = None,
+    ) -> Plugin | D: ...
+    def get(
+        self,
+        unique_id: str,
+        /,
+        *,
+        default: Any = UNSET,
+        as_of: int | str | datetime | None = None,
+        min_revision: int | None = None,
+        consistency: Consistency | None = None,
+    ) -> Any:
+        """Reads a plugin, as it is or as it was at a revision or time.
+
+        ``min_revision`` and ``consistency="strong"`` read what another replica has acknowledged.
+
+        >>> (registry.get("transcription_whisper")).title
+        'Whisper'
+        >>> registry.get("no_such", default=None)
+        >>> (registry.get("transcription_whisper", as_of=1)).revision
+        1
+        """
+        parameters = query.parameters({"as_of": as_of, "min_revision": min_revision, "consistency": consistency})
+        try:
+            return self.plugin_of(self.session.answer(calls.get(calls.plugin(unique_id), parameters)))
+        except NotFound:
+            if default is UNSET:
+                raise
+            return default
+
+    def list(self, **filters: Any) -> Page[Plugin]:
+        """A page of plugins. Filters are those of ``GET /plugins``; a list means any of its values.
+
+        >>> page = registry.list(category=["transcription", "speech"], active=False, limit=10)
+        >>> [plugin.unique_id for plugin in page]
+        ['transcription_whisper']
+        >>> (registry.list(labels={"team": "speech"})).total
+        0
+        """
+        answer = self.session.answer(calls.get("/plugins", query.filters(filters)))
+        page = answer.json(exact=self.session.exact_numbers)
+        store = answer.headers.get("registry-store")
+        items = [self.plugin_from(each, store) for each in page["items"]]
+        return Page(items, page["total"], page["next_cursor"], page["revision"])
+
+    def iter(self, **filters: Any) -> Iterator[Plugin]:
+        """All plugins that match, in constant memory: a page of 1,000 at a time.
+
+        Pages show the registry as it is when each is read. ``as_of=`` a page's revision makes them show one moment.
+
+        >>> [plugin.name for plugin in registry.iter(category="transcription")]
+        ['whisper']
+        """
+        cursor: str | None = filters.pop("cursor", None)
+        while True:
+            page = self.list(**filters, cursor=cursor)
+            for plugin in page.items:
+                yield plugin
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def update(self, plugin: PluginRecord | str, /, *, if_match: str | None | UnsetType = UNSET, **fields: Any) -> Plugin:
+        """Changes fields of a plugin: None clears a field, ``UNSET`` and fields that are not named keep their values.
+
+        With a plugin that was read, what was changed on the object is sent, too, and only if nobody else has
+        changed the plugin since (``If-Match``; :class:`PreconditionFailed` otherwise). The object is then up to date.
+
+        >>> plugin = registry.get("transcription_whisper")
+        >>> plugin.labels["team"] = "speech"
+        >>> plugin = registry.update(plugin, title="Whisper v3", description=None)
+        >>> plugin.title, plugin.labels
+        ('Whisper v3', {'team': 'speech'})
+        """
+        named = {name: value for name, value in fields.items() if value is not UNSET}
+        if isinstance(plugin, str):
+            return self._patch(plugin, named, None if if_match is UNSET else if_match)
+        condition = plugin.etag if if_match is UNSET else if_match
+        answer = self._patch(plugin.unique_id, {**plugin.changes(), **named}, condition)
+        if not isinstance(plugin, Plugin):
+            return answer
+        plugin.load(answer.document, self.session.store)
+        return plugin
+
+    def patch(self, unique_id: str, patch: Mapping[str, Any], *, if_match: str | None = None) -> Plugin:
+        """Sends a JSON Merge Patch (RFC 7396).
+
+        >>> (registry.patch("transcription_whisper", {"labels": {"team": "speech"}})).labels
+        {'team': 'speech'}
+        """
+        return self._patch(unique_id, patch, if_match)
+
+    def _patch(self, unique_id: str, patch: Mapping[str, Any], if_match: str | None) -> Plugin:
+        request = calls.patch(calls.plugin(unique_id), _document(patch)).with_headers(If_Match=if_match)
+        return self.plugin_of(self.session.answer(request))
+
+    def delete(self, plugin: PluginRecord | str, /, *, force: bool = False, if_match: str | None = None) -> None:
+        """Removes a plugin. It must hold nothing that may run or bill (:class:`StillHeld`), or ``force`` it.
+
+        >>> registry.delete("transcription_whisper")
+        >>> (registry.list()).total
+        0
+        """
+        unique_id = plugin if isinstance(plugin, str) else plugin.unique_id
+        options = query.parameters({"force": True if force else None})
+        self.session.answer(calls.remove(calls.plugin(unique_id), options).with_headers(If_Match=if_match))
+
+    def stream(self, **filters: Any) -> Iterator[Plugin]:
+        """All plugins that match, as one stream of one revision (NDJSON), in constant memory.
+
+        >>> [plugin.name for plugin in registry.stream(category="transcription")]
+        ['whisper']
+        """
+        request = calls.get("/plugins", query.filters(filters), Accept=NDJSON)
+        with self.session.stream(request, read_timeout=self.session.timeout) as answer:
+            if answer.status_code >= 400:
+                raise refused(answer.status_code, answer.headers, answer.read())
+            for line in answer.iter_lines():
+                if line:
+                    document = json_codec.loads(line, exact=self.session.exact_numbers)
+                    yield self.plugin_from(document, answer.headers.get("registry-store"))
+
+    def pids(self, unique_id: str) -> Pids:
+        """The processes of a plugin.
+
+        >>> registry.pids("transcription_whisper").add(4711)
+        [4711]
+        """
+        return Pids(self, unique_id)
+
+    def container(self, unique_id: str) -> Container:
+        """The container of a plugin.
+
+        >>> registry.container("transcription_whisper").set("web")
+        'web'
+        """
+        return Container(self, unique_id)
+
+    def remote(self, unique_id: str) -> Remote:
+        """The remote resource of a plugin.
+
+        >>> (registry.remote("transcription_whisper").set({"provider": "aws"})).status
+        'unknown'
+        """
+        return Remote(self, unique_id)
+
+    def labels(self, unique_id: str) -> Labels:
+        """The labels of a plugin.
+
+        >>> registry.labels("transcription_whisper").set(team="speech")
+        {'team': 'speech'}
+        """
+        return Labels(self, unique_id)
+
+    def config(self, unique_id: str) -> Config:
+        """The configuration of a plugin.
+
+        >>> registry.config("transcription_whisper").get(default={})
+        {}
+        """
+        return Config(self, unique_id)
+
+
+def _document(fields: Mapping[str, Any]) -> dict[str, Any]:
+    documents = ((name, value.to_document() if hasattr(value, "to_document") else value) for name, value in fields.items())
+    return {name: getattr(value, "value", value) for name, value in documents}

@@ -1,0 +1,96 @@
+# Made by tools/unasync.py from _async/registry.py. Do not edit it.
+"""The client."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._core.settings import TokenSource
+from .admin import Admin
+from .session import Session
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import httpx2
+
+
+class Registry(Admin):
+    """A client of a registry.
+
+    Arguments override the environment (``PLUGIN_REGISTRY_SERVER``, ``PLUGIN_REGISTRY_TOKEN`` …), which overrides the
+    configuration file of the command line; without any of them, the registry is at http://127.0.0.1:8080.
+
+    :param url: the address of the registry
+    :param token: the token, or a function that returns it: it is called for every attempt
+    :param context: a context of the command line's configuration file
+    :param ca_file: for https: the authorities to trust instead of the system's (PEM)
+    :param client_cert: a certificate (PEM) with its key, or a pair of files
+    :param timeout: how long one attempt may take, in seconds
+    :param retries: how often an attempt is repeated
+    :param deadline: how long a call may take with all repeats, in seconds
+    :param on_unreachable: ``"raise"``, or ``"queue"`` to keep writes on disk and send them later
+    :param http_client: an ``httpx2`` client of yours; it stays open
+    :param exact_numbers: numbers with a point are ``Decimal``, with the digits that were sent
+
+    >>> from plugin_registry import Registry
+    >>> with Registry(url) as mine:
+    ...     (mine.ready()).status
+    'ready'
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: TokenSource = None,
+        context: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        client_cert: str | os.PathLike[str] | tuple[str, str] | None = None,
+        timeout: float = 10,
+        retries: int = 4,
+        deadline: float = 60,
+        on_unreachable: Literal["raise", "queue"] = "raise",
+        http_client: httpx2.Client | None = None,
+        exact_numbers: bool = False,
+    ) -> None:
+        self.on_unreachable = on_unreachable
+        self.session = Session(
+            url,
+            token=token,
+            context=context,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            timeout=timeout,
+            retries=retries,
+            deadline=deadline,
+            http_client=http_client,
+            exact_numbers=exact_numbers,
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the registry.
+
+        >>> registry.url == url
+        True
+        """
+        return self.session.settings.url
+
+    def close(self) -> None:
+        """Closes the connections.
+
+        >>> from plugin_registry import Registry
+        >>> Registry(url).close()
+        """
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
