@@ -7,7 +7,6 @@ mod container_id;
 mod costs;
 mod description;
 mod event_stream;
-mod event_stream_client;
 mod events;
 mod findings;
 mod health;

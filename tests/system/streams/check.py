@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Watches live streams with the clients that programs use: browsers, npm and PyPI packages, curl.
+"""Watches live streams with the clients that programs use: browsers, npm and PyPI packages, a crate, curl.
 
 Over cut connections, restarts of the service and a proxy, every client must receive each change of its filter once and
 in order, and no empty message. Starts the binary that is named on the command line, an nginx and a Chromium. The
-packages are installed into target/streams, in the versions that package-lock.json and requirements.txt beside this file
-name. A Rust client is tried by tests/it/routes/event_stream_client.rs.
+packages are installed into target/streams, in the versions that package-lock.json, requirements.txt and
+rust/Cargo.lock beside this file name.
 """
 
 import http.client
@@ -21,13 +21,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "proxy")]
-from packages import install_npm, install_pypi  # noqa: E402
+from packages import install_npm, install_pypi, run  # noqa: E402
 from ports import free_port, wait_for  # noqa: E402
 
 from cutter import Cutter  # noqa: E402
 
 WORK = HERE.parents[2] / "target/streams"
-NODE, VENV = WORK / "node", WORK / "venv"
+NODE, VENV, RUST = WORK / "node", WORK / "venv", WORK / "rust"
 # How long all clients may take to see a change, in seconds: some reconnections, on a busy machine.
 PATIENCE = 60
 # Longer than the interval of heartbeats, in seconds.
@@ -53,12 +53,13 @@ class Clients:
     """The client programs, and what they have received, by client."""
 
     def __init__(self, url):
-        self.received = {name: [] for name in [*BROWSER, "eventsource", "httpx-sse", "sseclient-py", "curl"]}
+        self.received = {name: [] for name in [*BROWSER, "eventsource", "httpx-sse", "sseclient-py", "eventsource-client", "curl"]}
         python = [VENV / "bin/python", HERE / "client.py"]
         commands = {
             "eventsource": ["node", NODE / "client.mjs", url],
             "httpx-sse": [*python, "httpx-sse", url],
             "sseclient-py": [*python, "sseclient-py", url],
+            "eventsource-client": [RUST / "debug/stream-client", url],
             "curl": [*python, "curl", url],
             "chromium": [*python, "chromium", url, NODE],
         }
@@ -202,6 +203,7 @@ def main():
         shutil.copy(HERE / file, NODE)
     install_npm(NODE, HERE / "package-lock.json")
     install_pypi(VENV, HERE / "requirements.txt")
+    run("cargo", "build", "--quiet", "--locked", "--manifest-path", HERE / "rust/Cargo.toml", "--target-dir", RUST)
     with tempfile.TemporaryDirectory() as folder:
         service, nginx_port = Service(binary, folder), free_port()
         config = Path(folder, "nginx.conf")
