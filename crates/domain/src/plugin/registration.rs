@@ -11,8 +11,9 @@ use super::json::FreeJson;
 use super::labels::Labels;
 use super::metadata::{Plugin, READ_ONLY_FIELDS};
 use super::pids::Pids;
-use super::read::{Invalid, ObjectReader, boolean, nullable, one_of, string, time};
+use super::read::{Invalid, ObjectReader, boolean, both, nullable, one_of, string, time};
 use super::remote::{RemoteResource, free_object};
+use super::schema;
 
 /// A registration: the descriptive fields, and the runtime fields that the client names.
 ///
@@ -107,7 +108,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// Every field that is missing, unknown or wrong.
+    /// Every field that is missing, unknown or wrong. A mistake in a field does not hide those in the schema.
     pub fn read(mut value: Value) -> Result<Registration, Invalid> {
         if let Value::Object(fields) = &mut value {
             drop_null_dataclass(fields);
@@ -130,7 +131,9 @@ impl Registration {
         let remote_resource = fields.optional("remote_resource", nullable(RemoteResource::read));
         let labels = fields.optional("labels", Labels::read);
         let expires_at = fields.optional("expires_at", nullable(time));
-        fields.finish()?;
+        let read = fields.finish();
+        let schema = if read.is_err() { check_if_quick(config_schema.as_ref()) } else { Ok(()) };
+        both(read, schema)?;
         // `finish` refuses a document that lacks any of these four.
         let (Some(name), Some(category), Some(title), Some(config_schema)) = (name, category, title, config_schema)
         else {
@@ -198,6 +201,14 @@ pub fn drop_null_dataclass(fields: &mut Map<String, Value>) {
     }
 }
 
+/// Checks the schema of a registration that is refused for other mistakes, so that one response lists all. A schema
+/// whose check may take long is checked when the rest of the registration is right.
+fn check_if_quick(config_schema: Option<&FreeJson>) -> Result<(), Invalid> {
+    config_schema
+        .filter(|schema| schema::is_quick(schema.as_str()))
+        .map_or(Ok(()), |schema| schema::check(&schema.to_value(), "/config_schema"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -243,6 +254,16 @@ mod tests {
         let Invalid(errors) = Registration::read(body).unwrap_err();
         assert_eq!(errors[0].pointer, "/config_dataclass");
         assert_eq!(errors[0].detail, "unknown field `config_dataclass`; did you mean `config_schema`?");
+    }
+
+    #[test]
+    fn mistakes_in_the_schema_were_hidden_by_those_in_other_fields() {
+        let mut body = minimal();
+        body["title"] = json!(7);
+        body["config_schema"] = json!({"properties": {"rate": {"type": "float"}}});
+        let Invalid(errors) = Registration::read(body).unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/title", "/config_schema/properties/rate/type"]);
     }
 
     #[test]
