@@ -279,7 +279,7 @@ def help_texts(binary, *command):
     text = subprocess.run([binary, *command, "--help"], check=True, capture_output=True, text=True).stdout
     yield text
     commands = re.search(r"^Commands:\n((?:  .*\n)+)", text, re.MULTILINE)
-    for name in re.findall(r"^  (\w+)", commands[1], re.MULTILINE) if commands else []:
+    for name in re.findall(r"^  ([\w-]+)", commands[1], re.MULTILINE) if commands else []:
         if name != "help":
             yield from help_texts(binary, *command, name)
 

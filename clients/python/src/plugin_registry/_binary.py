@@ -33,7 +33,7 @@ class BinaryNotFound(FileNotFoundError):
         super().__init__(
             f"the program {NAME} was not found. Looked at:\n{places}\n"
             "This installation has the Python client alone: the wheel with the program is for Linux on x86-64. "
-            "Elsewhere run the registry in a container or on another machine, and name it with PLUGIN_REGISTRY_URL. "
+            "Elsewhere run the registry in a container or on another machine, and name it with PLUGIN_REGISTRY_SERVER. "
             f"If the program is somewhere else on this machine, name it with {VARIABLE}."
         )
 
