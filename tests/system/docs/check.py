@@ -56,6 +56,8 @@ UNMAPPED = {"target", "docs", "crates", "src", "tests"}
 
 # Flags of other programs that pages name by themselves.
 FOREIGN_FLAGS = {"--pid", "--group-add", "--read-only", "--cap-drop", "--security-opt", "--publish"}
+# The variables that only the Python client reads.
+CLIENT_VARIABLES = {"PLUGIN_REGISTRY_BINARY"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 VARIABLE = re.compile(r"PLUGIN_REGISTRY_[A-Z_]*[A-Z]")
 
@@ -409,7 +411,7 @@ def main():
     binary, chosen = Path(arguments[0]).resolve(), [Path(argument) for argument in arguments[1:]]
     refuse_a_taken_port()
     helped = "\n".join(help_texts(binary))
-    known = {*FLAG.findall(helped), *VARIABLE.findall(helped)}
+    known = {*FLAG.findall(helped), *VARIABLE.findall(helped), *CLIENT_VARIABLES}
     wrong = [*unlisted_pages(), *wrong_map()]
     files = tracked_files()
     for page in pages():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar, overload
@@ -279,6 +280,31 @@ class AsyncPlugins:
         {}
         """
         return AsyncConfig(self, unique_id)
+
+    async def get_plugin(self, plugin_id: str) -> AsyncPlugin | None:
+        """A plugin, or None: with the next two methods, `PluginRegistryProtocol` of the source model's job manager.
+
+        >>> (await registry.get_plugin("transcription_whisper")).get_unique_id()
+        'transcription_whisper'
+        >>> await registry.get_plugin("no_such")
+        """
+        return await self.get(plugin_id, default=None)
+
+    async def get_plugins_by_category(self, category: str) -> builtins.list[AsyncPlugin]:
+        """The plugins of a category.
+
+        >>> [plugin.name for plugin in await registry.get_plugins_by_category("transcription")]
+        ['whisper']
+        """
+        return [plugin async for plugin in self.iter(category=category)]
+
+    async def load_plugin_config(self, plugin_id: str) -> dict[str, Any]:
+        """The saved configuration of a plugin, or an empty one.
+
+        >>> await registry.load_plugin_config("transcription_whisper")
+        {}
+        """
+        return dict(await self.config(plugin_id).get(default={}))
 
 
 def _document(fields: Mapping[str, Any]) -> dict[str, Any]:

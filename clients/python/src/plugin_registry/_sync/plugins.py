@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar, overload
@@ -280,6 +281,31 @@ class Plugins:
         {}
         """
         return Config(self, unique_id)
+
+    def get_plugin(self, plugin_id: str) -> Plugin | None:
+        """A plugin, or None: with the next two methods, `PluginRegistryProtocol` of the source model's job manager.
+
+        >>> (registry.get_plugin("transcription_whisper")).get_unique_id()
+        'transcription_whisper'
+        >>> registry.get_plugin("no_such")
+        """
+        return self.get(plugin_id, default=None)
+
+    def get_plugins_by_category(self, category: str) -> builtins.list[Plugin]:
+        """The plugins of a category.
+
+        >>> [plugin.name for plugin in registry.get_plugins_by_category("transcription")]
+        ['whisper']
+        """
+        return [plugin for plugin in self.iter(category=category)]
+
+    def load_plugin_config(self, plugin_id: str) -> dict[str, Any]:
+        """The saved configuration of a plugin, or an empty one.
+
+        >>> registry.load_plugin_config("transcription_whisper")
+        {}
+        """
+        return dict(self.config(plugin_id).get(default={}))
 
 
 def _document(fields: Mapping[str, Any]) -> dict[str, Any]:

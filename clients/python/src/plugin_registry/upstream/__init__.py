@@ -1,0 +1,28 @@
+"""The source model's own stack on this registry, for one argument each.
+
+| upstream takes | give it |
+|---|---|
+| `BaseJobManager(plugin_registry=…)` | the `Registry` itself |
+| `BaseJobManager(resource_manager=…)` | `ResourceManager(registry)` |
+| `UnifiedPluginRegistry()` | `UnifiedPluginRegistry(registry)` |
+| `CapabilityManager(config_store=…)` | `ConfigStore(registry)` |
+
+Nothing here imports upstream's packages until a method needs one, so a program can use what it has installed.
+"""
+
+from .config_store import ConfigRecord, ConfigStore
+from .gpu import ResourceConflict, ResourceStatus, ResourceType
+from .unified import UnifiedPluginRegistry
+from .worker_state import WorkerState
+from .workers import ResourceManager
+
+__all__ = [
+    "ConfigRecord",
+    "ConfigStore",
+    "ResourceConflict",
+    "ResourceManager",
+    "ResourceStatus",
+    "ResourceType",
+    "UnifiedPluginRegistry",
+    "WorkerState",
+]
