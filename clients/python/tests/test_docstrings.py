@@ -14,7 +14,7 @@ from plugin_registry import AsyncRegistry, Registry, local_server
 
 INNER = {"lease_to_carry", "plugin_of", "session", "on_unreachable"}
 # They show what the next commits bring.
-LATER = {"LeaseInfo", "Resync", "TimedOut"}
+LATER = {"LeaseInfo"}
 EXAMPLES = [example for example in docstrings.examples() if example.name.rpartition(".")[2] not in LATER]
 WHISPER = {"name": "whisper", "category": "transcription", "title": "Whisper", "config_schema": {}}
 

@@ -20,6 +20,7 @@ WORDS = [
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\baclose\b", "close"),
+    (r"\baclosing\b", "closing"),
     (r"\baread\b", "read"),
     (r"\banext\b", "next"),
     (r"\baiter_(\w+)", r"iter_\1"),

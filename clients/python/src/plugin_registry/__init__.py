@@ -62,14 +62,23 @@ from ._core.record import PluginRecord
 from ._core.sending import VERSION as __version__
 from ._core.unset import UNSET
 from ._server import LocalServer, local_server
+from ._sync.mirror import Mirror
 from ._sync.plugin import Plugin
 from ._sync.registry import Registry
+from ._sync.watch import Watch
 
 if TYPE_CHECKING:
+    from ._async.mirror import AsyncMirror
     from ._async.plugin import AsyncPlugin
     from ._async.registry import AsyncRegistry
+    from ._async.watch import AsyncWatch
 
-_LAZY = {"AsyncPlugin": "_async.plugin", "AsyncRegistry": "_async.registry"}
+_LAZY = {
+    "AsyncMirror": "_async.mirror",
+    "AsyncPlugin": "_async.plugin",
+    "AsyncRegistry": "_async.registry",
+    "AsyncWatch": "_async.watch",
+}
 """Names whose modules import asyncio, which takes longer than the rest of the package: only those who use them pay."""
 
 
@@ -90,8 +99,10 @@ def __dir__() -> list[str]:
 __all__ = [
     "UNSET",
     "AnotherAgent",
+    "AsyncMirror",
     "AsyncPlugin",
     "AsyncRegistry",
+    "AsyncWatch",
     "BadRequest",
     "BinaryNotFound",
     "Budget",
@@ -113,6 +124,7 @@ __all__ = [
     "LeaseReleased",
     "LocalServer",
     "Masked",
+    "Mirror",
     "NameTaken",
     "NextRequest",
     "NoFinding",
@@ -147,6 +159,7 @@ __all__ = [
     "Unavailable",
     "Unreachable",
     "Verdict",
+    "Watch",
     "Webhook",
     "WebhookTest",
     "__version__",

@@ -57,3 +57,26 @@ async def resolved(value: T | Awaitable[T]) -> T:
     if isinstance(value, Awaitable):
         return await cast("Awaitable[T]", value)
     return value
+
+
+class Stop:
+    """Ends waits, for good."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Ends all waits."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether waits have ended."""
+        return self._event.is_set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Waits; True as soon as waits have ended."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True

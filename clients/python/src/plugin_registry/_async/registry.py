@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.settings import TokenSource
-from .admin import AsyncAdmin
 from .session import AsyncSession
+from .waiting import AsyncWaiting
 
 if TYPE_CHECKING:
     from typing import Self
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class AsyncRegistry(AsyncAdmin):
+class AsyncRegistry(AsyncWaiting):
     """A client of a registry.
 
     Arguments override the environment (``PLUGIN_REGISTRY_SERVER``, ``PLUGIN_REGISTRY_TOKEN`` …), which overrides the

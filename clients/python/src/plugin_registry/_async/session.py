@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import weakref
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,6 +48,7 @@ class AsyncSession:
         self._client: httpx2.AsyncClient | None = http_client
         self._own_client = http_client is None
         self._closed = False
+        self._lock = threading.Lock()
         self.store: str | None = None
         """The store that answered last."""
         _sessions.add(self)
@@ -55,11 +57,16 @@ class AsyncSession:
         """The HTTP client; its import and its pool are made when the first request needs them."""
         if self._closed:
             raise RuntimeError("the registry client is closed")
-        if self._client is None:
-            import httpx2
+        client = self._client
+        return client if client is not None else self._make_client()
 
-            self._client = httpx2.AsyncClient(**client_arguments(self.settings, self.timeout))
-        return self._client
+    def _make_client(self) -> httpx2.AsyncClient:
+        import httpx2
+
+        with self._lock:
+            if self._client is None:
+                self._client = httpx2.AsyncClient(**client_arguments(self.settings, self.timeout))
+            return self._client
 
     async def send_once(self, request: Request) -> Response | Failure:
         """Sends a request once."""
@@ -130,6 +137,7 @@ class AsyncSession:
 
     def after_fork(self) -> None:
         """In a child process: the parent's connections are not ours. The child makes its own."""
+        self._lock = threading.Lock()  # A thread of the parent may hold the other one for ever.
         if self._own_client:
             self._client = None
 

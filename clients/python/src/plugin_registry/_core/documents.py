@@ -214,6 +214,7 @@ class Event(Document):
 class Resync(Document):
     """The first item of ``watch(relist=True)``, and every item after which the caller must list again.
 
+    >>> from plugin_registry import Resync
     >>> with registry.watch(relist=True) as watch:
     ...     first = next(watch)
     >>> isinstance(first, Resync), [plugin.unique_id for plugin in first.plugins]

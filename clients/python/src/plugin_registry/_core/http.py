@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from . import json_codec
+from .errors import RegistryError
 
 T = TypeVar("T")
 
@@ -50,7 +51,11 @@ class Response:
 
     def json(self, *, exact: bool = False) -> Any:
         """The document of the body."""
-        return json_codec.loads(self.body, exact=exact)
+        try:
+            return json_codec.loads(self.body, exact=exact)
+        except ValueError as error:
+            start = self.body[:40].decode("utf-8", "replace")
+            raise RegistryError(f"the answer is not JSON; is this a registry? It begins with {start!r}") from error
 
 
 @dataclass(frozen=True)

@@ -79,3 +79,15 @@ def failure(error: Exception) -> Failure:
 def response(answer: httpx2.Response) -> Response:
     """The whole response."""
     return Response(answer.status_code, answer.headers, answer.content)
+
+
+def hang_up(answer: httpx2.Response) -> None:
+    """Ends a stream that another thread or task reads: its read ends at once."""
+    import contextlib
+    import socket
+
+    stream = answer.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)

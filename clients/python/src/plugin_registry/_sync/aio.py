@@ -53,3 +53,22 @@ class Signal:
 def resolved(value: T) -> T:
     """The value of a callback."""
     return value
+
+
+class Stop:
+    """Ends waits, for good."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ends all waits."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether waits have ended."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; True as soon as waits have ended."""
+        return self._event.wait(seconds)

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.settings import TokenSource
-from .admin import Admin
 from .session import Session
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from typing import Self
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class Registry(Admin):
+class Registry(Waiting):
     """A client of a registry.
 
     Arguments override the environment (``PLUGIN_REGISTRY_SERVER``, ``PLUGIN_REGISTRY_TOKEN`` …), which overrides the
