@@ -28,7 +28,7 @@ ARG PROFILE=dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/build/target,sharing=locked \
     target="$(rustc -vV | sed -n 's/^host: //p')" \
-    && touch src/lib.rs src/main.rs crates/*/src/lib.rs \
+    && touch build.rs src/lib.rs src/main.rs crates/*/src/lib.rs \
     && cargo build --profile "$PROFILE" --locked --bin plugin-registry --target "$target" \
     && mkdir -p /image/data /image/licenses /image/certs \
     && cp /etc/ssl/certs/ca-certificates.crt /image/certs/ \

@@ -9,8 +9,9 @@
 //! 3. [`net`] has the outgoing HTTP client and restricts the addresses that the client may connect to;
 //! 4. [`webhook`] sends changes to HTTP endpoints;
 //! 5. [`liveness`] probes processes, containers and remote resources;
-//! 6. [`http`] has all routes, status codes and extractors; [`client`] sends requests to those routes;
-//! 7. [`server`] accepts connections and limits them; [`cli`] is the command line.
+//! 6. [`dashboard`] has the files of the page at `/`;
+//! 7. [`http`] has all routes, status codes and extractors; [`client`] sends requests to those routes;
+//! 8. [`server`] accepts connections and limits them; [`cli`] is the command line.
 //!
 //! ARCHITECTURE.md lists the invariants and follows a request through the layers.
 
@@ -18,6 +19,7 @@ pub mod access;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod dashboard;
 pub mod http;
 pub mod liveness;
 pub mod net;

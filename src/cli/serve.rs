@@ -24,6 +24,7 @@ use super::sd_notify;
 use super::signals::{follow_level_signals, stop_signal};
 use super::tls::{self, TlsArgs};
 use crate::clock::{Clock as _, SystemClock};
+use crate::dashboard::Dashboard;
 use crate::http::middleware::load_shedding::LoadShedder;
 use crate::http::state::{Api, BackupAccess};
 use crate::liveness::provider::Providers;
@@ -103,6 +104,10 @@ pub struct ServeArgs {
     #[arg(long, env = "PLUGIN_REGISTRY_WEBHOOKS_ALLOW_PRIVATE", value_name = "BOOL", default_value_t = false,
         num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub webhooks_allow_private: bool,
+    /// Serve the dashboard at `/`: true, false, or a folder with its files, which are read for every request. The folder
+    /// is for changing the dashboard.
+    #[arg(long, env = "PLUGIN_REGISTRY_DASHBOARD", default_value = "true", value_name = "BOOL|FOLDER")]
+    pub dashboard: Dashboard,
 }
 
 impl ServeArgs {
@@ -220,6 +225,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared,
         gate,
         traces: traces.clone(),
         log_level,
+        dashboard: args.dashboard,
         ..Api::new(registry.clone(), webhooks.clone())
     };
     let (api, metrics) = metrics::serve(of_metrics, api, settings)?;

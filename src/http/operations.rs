@@ -171,6 +171,9 @@ pub const OPERATIONS: &[Operation] = &[
 /// The pages, scripts and styles of the API browser; they are no part of the API.
 const DOCUMENTATION: Operation = get("/docs").allows(Permission::Public).of_service().answers(&[]);
 
+/// The page, scripts and styles of the dashboard. They are no part of the API, and the page loads dozens of them.
+const DASHBOARD: Operation = get("/").allows(Permission::Public).of_service().routine().answers(&[]);
+
 impl Operation {
     /// The operation of a method and a route; `None` where there is none.
     pub fn find(method: &Method, route: &str) -> Option<&'static Operation> {
@@ -185,8 +188,15 @@ impl Operation {
         if let Some(operations) = BY_PATH.get(route) {
             return operations.iter().find(|operation| operation.method == method.as_str()).copied();
         }
-        let is_documentation = route.strip_prefix("/docs").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        (is_documentation && *method == Method::GET).then_some(&DOCUMENTATION)
+        let is_within =
+            |folder| route.strip_prefix(folder).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'));
+        match route {
+            _ if *method != Method::GET => None,
+            _ if is_within("/docs") => Some(&DOCUMENTATION),
+            "/" => Some(&DASHBOARD),
+            _ if is_within("/ui") => Some(&DASHBOARD),
+            _ => None,
+        }
     }
 
     /// The permission that a method of a route needs. What has no row is for admins if it changes anything.
@@ -325,6 +335,10 @@ mod tests {
             (Method::GET, "/docs/{*rest}", Permission::Public),
             (Method::POST, "/healthz", Permission::Administer),
             (Method::GET, "/docsx", Permission::Read),
+            (Method::GET, "/", Permission::Public),
+            (Method::HEAD, "/ui/{hash}/{*path}", Permission::Public),
+            (Method::POST, "/", Permission::Administer),
+            (Method::GET, "/uix", Permission::Read),
             (Method::HEAD, "/plugins/{id}", Permission::Read),
             (Method::PUT, "/plugins/{id}", Permission::Write),
             (Method::POST, "/observations", Permission::Observe),

@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::handlers::{
-    backup, budgets, categories, config, costs, events, health, held_resources, holdings, hosts, leases, log_level,
-    metrics, observations, plugins, resources, stats, tokens, webhooks, whoami,
+    backup, budgets, categories, config, costs, dashboard, events, health, held_resources, holdings, hosts, leases,
+    log_level, metrics, observations, plugins, resources, stats, tokens, webhooks, whoami,
 };
 use super::middleware::stack::StackLayer;
 use super::openapi::{self, Description};
@@ -65,10 +65,12 @@ pub fn description() -> Value {
     openapi::complete(gathered())
 }
 
-/// The whole service: routes, API description, API browser, and the middleware around them.
+/// The whole service: routes, API description, API browser, dashboard, and the middleware around them.
 pub fn router(api: Shared) -> Router {
     let routes = match api.offer {
-        Exposure::Everything | Exposure::AllButMetrics => routes().split_for_parts().0.merge(openapi::browser()),
+        Exposure::Everything | Exposure::AllButMetrics => {
+            routes().split_for_parts().0.merge(openapi::browser()).merge(dashboard::routes(&api.dashboard))
+        }
         Exposure::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
     };
     surrounded(routes.with_state(api.clone()), api)

@@ -8,6 +8,7 @@ use super::cost_answers::CostAnswers;
 use super::middleware::host_check::AllowedHosts;
 use super::middleware::load_shedding::LoadShedder;
 use crate::access::Tokens;
+use crate::dashboard::Dashboard;
 use crate::http::metrics::requests::Requests;
 use crate::liveness::visibility::Visibility;
 use crate::registry::Registry;
@@ -39,6 +40,8 @@ pub struct Api {
     pub traces: Traces,
     /// The log level.
     pub log_level: LogLevel,
+    /// The files of the dashboard.
+    pub dashboard: Dashboard,
     /// Which routes this listener serves.
     pub offer: Exposure,
 }
@@ -92,6 +95,7 @@ impl Api {
             traces: Traces::default(),
             log_level: LogLevel::default(),
             gate: Arc::default(),
+            dashboard: Dashboard::default(),
             offer: Exposure::default(),
         }
     }

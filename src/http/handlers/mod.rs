@@ -9,6 +9,7 @@
 //! | [`webhooks`], [`tokens`], [`backup`], [`log_level`] | administration |
 //! | [`whoami`] | the caller |
 //! | [`health`], [`metrics`] | health and metrics of the service |
+//! | [`dashboard`] | the dashboard's page and its files |
 //! | [`ndjson`] | many registrations in one request |
 
 pub mod backup;
@@ -16,6 +17,7 @@ pub mod budgets;
 pub mod categories;
 pub mod config;
 pub mod costs;
+pub mod dashboard;
 pub mod event_stream;
 pub mod events;
 pub mod health;

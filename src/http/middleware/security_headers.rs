@@ -27,7 +27,14 @@ pub fn mark(holds_secrets: bool, strict_transport: Option<&HeaderValue>, answer:
     if holds_secrets && !answer.contains_key(CACHE_CONTROL) {
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if answer.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html")) {
+    let is = |answer: &HeaderMap, kind: &[u8]| {
+        answer.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(kind))
+    };
+    if is(answer, b"text/javascript") {
+        // A shared worker obeys the policy of its script, not that of the page that started it.
+        answer.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    }
+    if is(answer, b"text/html") {
         answer.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
         answer.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         answer.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "webhook",
     "client",
     "liveness",
+    "dashboard",
     "http",
     "server",
     "cli",

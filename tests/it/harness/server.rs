@@ -15,6 +15,7 @@ use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
 use plugin_registry::access::Tokens;
 use plugin_registry::clock::{Clock, SystemClock};
+use plugin_registry::dashboard::Dashboard;
 use plugin_registry::http::middleware::host_check::AllowedHosts;
 use plugin_registry::http::middleware::load_shedding::LoadShedder;
 use plugin_registry::http::state::{Access, Api, Limits};
@@ -66,6 +67,8 @@ pub(crate) struct Setup {
     pub(crate) names: Arc<AllowedHosts>,
     /// The pause between two passes of the budget monitor.
     pub(crate) pause: Duration,
+    /// The files of the dashboard.
+    pub(crate) dashboard: Dashboard,
 }
 
 impl Setup {
@@ -84,6 +87,7 @@ impl Setup {
             tokens_file: None,
             names: Arc::default(),
             pause: budget_monitor::LOOK,
+            dashboard: Dashboard::default(),
         }
     }
 
@@ -105,7 +109,8 @@ impl Setup {
         let tokens = Tokens::new(Arc::clone(registry.tokens()), self.tokens_file);
         let access = Access { tokens: tokens.clone(), names: self.names };
         let (limits, gate) = (self.limits, Arc::new(self.gate));
-        let api = Api { limits, access, gate, ..Api::new(registry.clone(), webhooks.clone()) };
+        let dashboard = self.dashboard;
+        let api = Api { limits, access, gate, dashboard, ..Api::new(registry.clone(), webhooks.clone()) };
         let sight = api.sight.clone();
         let (stop, stopped) = oneshot::channel();
         // A dropped sender also stops the server, so a failed test leaves no server behind.

@@ -5,6 +5,7 @@ mod categories;
 mod config;
 mod container_id;
 mod costs;
+mod dashboard;
 mod description;
 mod event_stream;
 mod events;

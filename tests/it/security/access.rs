@@ -67,6 +67,7 @@ async fn public_routes_reveal_nothing_more_to_anonymous_clients() {
     bearers.anonymous.get("/healthz").answers(200).await;
     bearers.anonymous.get("/openapi.json").answers(200).await;
     bearers.anonymous.get("/docs/").answers(200).await;
+    bearers.anonymous.get("/").answers(200).await;
     bearers.anonymous.get("/metrics").refused(401).await;
 }
 
