@@ -8,6 +8,7 @@
    The wheel without the binary says where it looked.
 3. mypy and pyright, both strict; the synchronous client is what tools/unasync.py makes.
 4. The tests of clients/python on each Python, on real servers, with the installed wheel.
+5. The programs of the guide's pages: guide.py beside this file.
 
 Packages are installed into target/python, in the versions that the files beside this one name.
 """
@@ -106,6 +107,8 @@ def main():
     for venv in environments.values():
         install_wheel(venv, built["binary"])
     run_tests(environments)
+    guide = next(iter(environments.values()))
+    say(run(guide / "bin/python", HERE / "guide.py", ROOT / "docs/guide/python.md").strip())
 
 
 if __name__ == "__main__":

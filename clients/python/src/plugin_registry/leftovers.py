@@ -50,13 +50,15 @@ def stop_process(resource: Mapping[str, Any], *, grace: float = 10.0) -> bool:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Returns when a process started, in clock ticks since the start of the machine; None if there is no such process."""
+    """Returns when a process started, in clock ticks since the start of the machine; None if there is none, or it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The name in parentheses may have spaces and parentheses itself: proc_pid_stat(5). The start is field 22.
-    return int(stat.rpartition(b")")[2].split()[19])
+    # The name in parentheses may have spaces and parentheses itself: proc_pid_stat(5). The state is field 3, the start 22.
+    fields = stat.rpartition(b")")[2].split()
+    # A zombie has ended; its parent has not asked how.
+    return None if fields[0] == b"Z" else int(fields[19])
 
 
 def _is_of_this_machine(identity: Mapping[str, Any]) -> bool:

@@ -6,11 +6,13 @@
 | `BaseJobManager(resource_manager=…)` | `ResourceManager(registry)` |
 | `UnifiedPluginRegistry()` | `UnifiedPluginRegistry(registry)` |
 | `CapabilityManager(config_store=…)` | `ConfigStore(registry)` |
+| any `EventBroadcasterProtocol` | `bridge(async_registry, broadcaster)` |
 
 Nothing here imports upstream's packages until a method needs one, so a program can use what it has installed.
 """
 
 from .config_store import ConfigRecord, ConfigStore
+from .events import EventBroadcaster, bridge
 from .gpu import ResourceConflict, ResourceStatus, ResourceType
 from .unified import UnifiedPluginRegistry
 from .worker_state import WorkerState
@@ -19,10 +21,12 @@ from .workers import ResourceManager
 __all__ = [
     "ConfigRecord",
     "ConfigStore",
+    "EventBroadcaster",
     "ResourceConflict",
     "ResourceManager",
     "ResourceStatus",
     "ResourceType",
     "UnifiedPluginRegistry",
     "WorkerState",
+    "bridge",
 ]
