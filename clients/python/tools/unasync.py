@@ -26,6 +26,8 @@ WORDS = [
     (r"\baiter_(\w+)", r"iter_\1"),
     (r"\bExitAsyncStack\b", "ExitStack"),
     (r"Coroutine\[Any, Any, (\w+)\]", r"\1"),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
+    (r"import Awaitable, Callable", "import Callable"),
     (r"\basync_registry\b", "registry"),
     (r"\basynchronous\b", "synchronous"),
     (r"\b_async\b", "_sync"),

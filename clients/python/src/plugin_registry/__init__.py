@@ -62,21 +62,27 @@ from ._core.record import PluginRecord
 from ._core.sending import VERSION as __version__
 from ._core.unset import UNSET
 from ._server import LocalServer, local_server
+from ._sync.holding import Tracked
+from ._sync.lease import Lease
 from ._sync.mirror import Mirror
 from ._sync.plugin import Plugin
 from ._sync.registry import Registry
 from ._sync.watch import Watch
 
 if TYPE_CHECKING:
+    from ._async.holding import AsyncTracked
+    from ._async.lease import AsyncLease
     from ._async.mirror import AsyncMirror
     from ._async.plugin import AsyncPlugin
     from ._async.registry import AsyncRegistry
     from ._async.watch import AsyncWatch
 
 _LAZY = {
+    "AsyncLease": "_async.lease",
     "AsyncMirror": "_async.mirror",
     "AsyncPlugin": "_async.plugin",
     "AsyncRegistry": "_async.registry",
+    "AsyncTracked": "_async.holding",
     "AsyncWatch": "_async.watch",
 }
 """Names whose modules import asyncio, which takes longer than the rest of the package: only those who use them pay."""
@@ -99,9 +105,11 @@ def __dir__() -> list[str]:
 __all__ = [
     "UNSET",
     "AnotherAgent",
+    "AsyncLease",
     "AsyncMirror",
     "AsyncPlugin",
     "AsyncRegistry",
+    "AsyncTracked",
     "AsyncWatch",
     "BadRequest",
     "BinaryNotFound",
@@ -120,6 +128,7 @@ __all__ = [
     "IdTaken",
     "IdentityFixed",
     "Invalid",
+    "Lease",
     "LeaseInfo",
     "LeaseReleased",
     "LocalServer",
@@ -155,6 +164,7 @@ __all__ = [
     "Token",
     "TooMany",
     "TooManyRequests",
+    "Tracked",
     "Unauthorized",
     "Unavailable",
     "Unreachable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.subprocess
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -80,3 +81,12 @@ class Stop:
         except asyncio.TimeoutError:
             return False
         return True
+
+
+Lock = asyncio.Lock
+Process = asyncio.subprocess.Process
+
+
+async def spawn(command: list[str], **options: Any) -> Process:
+    """Starts a process; the options are those of ``subprocess.Popen``."""
+    return await asyncio.create_subprocess_exec(*command, **options)

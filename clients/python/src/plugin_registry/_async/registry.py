@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._core.settings import TokenSource
+from .._core.outbox import Outbox
+from .._core.settings import Settings, TokenSource
+from .delivery import AsyncDelivery
+from .holding import AsyncHolding
 from .session import AsyncSession
-from .waiting import AsyncWaiting
 
 if TYPE_CHECKING:
     from typing import Self
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class AsyncRegistry(AsyncWaiting):
+class AsyncRegistry(AsyncHolding):
     """A client of a registry.
 
     Arguments override the environment (``PLUGIN_REGISTRY_SERVER``, ``PLUGIN_REGISTRY_TOKEN`` …), which overrides the
@@ -32,6 +34,7 @@ class AsyncRegistry(AsyncWaiting):
     :param on_unreachable: ``"raise"``, or ``"queue"`` to keep writes on disk and send them later
     :param http_client: an ``httpx2`` client of yours; it stays open
     :param exact_numbers: numbers with a point are ``Decimal``, with the digits that were sent
+    :param settings: the first five, as another client has found them
 
     >>> from plugin_registry import AsyncRegistry
     >>> async with AsyncRegistry(url) as mine:
@@ -53,8 +56,9 @@ class AsyncRegistry(AsyncWaiting):
         on_unreachable: Literal["raise", "queue"] = "raise",
         http_client: httpx2.AsyncClient | None = None,
         exact_numbers: bool = False,
+        settings: Settings | None = None,
     ) -> None:
-        self.on_unreachable = on_unreachable
+        self.held_leases = []
         self.session = AsyncSession(
             url,
             token=token,
@@ -66,7 +70,10 @@ class AsyncRegistry(AsyncWaiting):
             deadline=deadline,
             http_client=http_client,
             exact_numbers=exact_numbers,
+            settings=settings,
         )
+        if on_unreachable == "queue":
+            self.session.delivery = AsyncDelivery(self.session, Outbox(self.url))
 
     @property
     def url(self) -> str:
@@ -84,6 +91,8 @@ class AsyncRegistry(AsyncWaiting):
         >>> await AsyncRegistry(url).aclose()
         """
         await self.session.aclose()
+        if self._quiet is not None:
+            await self._quiet.session.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -20,6 +20,8 @@ from .aio import sleep
 if TYPE_CHECKING:
     import httpx2
 
+    from .delivery import AsyncDelivery
+
 T = TypeVar("T")
 log = logging.getLogger("plugin_registry")
 
@@ -40,8 +42,9 @@ class AsyncSession:
         deadline: float = 60,
         http_client: httpx2.AsyncClient | None = None,
         exact_numbers: bool = False,
+        settings: Settings | None = None,
     ) -> None:
-        self.settings: Settings = find(url, token, context, ca_file, client_cert)
+        self.settings: Settings = settings or find(url, token, context, ca_file, client_cert)
         self.policy = retry.Policy(retries, deadline)
         self.timeout = timeout
         self.exact_numbers = exact_numbers
@@ -49,6 +52,8 @@ class AsyncSession:
         self._own_client = http_client is None
         self._closed = False
         self._lock = threading.Lock()
+        self.delivery: AsyncDelivery | None = None
+        """Keeps writes that the registry cannot be told, if the client does so."""
         self.store: str | None = None
         """The store that answered last."""
         _sessions.add(self)
@@ -103,6 +108,8 @@ class AsyncSession:
 
     async def answer(self, request: Request) -> Response:
         """Sends a request, with its repeats, and returns the response."""
+        if self.delivery is not None and request.takes_key and request.keeps:
+            return await self.delivery.answer(request)
         return await self.drive(retry.attempts(request, self.policy, self.settings.url))
 
     async def json(self, request: Request, *, exact: bool | None = None) -> Any:
@@ -129,8 +136,22 @@ class AsyncSession:
         finally:
             await answer.aclose()
 
+    def sibling(self) -> AsyncSession:
+        """Another session with the same settings; it shares an HTTP client that is the caller's."""
+        client = None if self._own_client else self._client
+        return AsyncSession(
+            timeout=self.timeout,
+            retries=self.policy.retries,
+            deadline=self.policy.deadline,
+            http_client=client,
+            exact_numbers=self.exact_numbers,
+            settings=self.settings,
+        )
+
     async def aclose(self) -> None:
         """Closes the connections."""
+        if self.delivery is not None:
+            await self.delivery.aclose()
         self._closed = True
         if self._client is not None and self._own_client:
             await self._client.aclose()
@@ -140,6 +161,8 @@ class AsyncSession:
         self._lock = threading.Lock()  # A thread of the parent may hold the other one for ever.
         if self._own_client:
             self._client = None
+        if self.delivery is not None:
+            self.delivery.after_fork()
 
 
 _sessions: weakref.WeakSet[AsyncSession] = weakref.WeakSet()

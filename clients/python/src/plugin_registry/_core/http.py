@@ -32,6 +32,8 @@ class Request:
     """Whether the operation takes an Idempotency-Key."""
     repeatable: bool = True
     """Whether a repeat does no harm, after a failure that leaves open whether the registry did it."""
+    keeps: bool = True
+    """Whether a write may be told later: its caller needs nothing of the answer."""
     wait: float = 0
     """How many seconds the registry may take before it answers, beside the usual time."""
 

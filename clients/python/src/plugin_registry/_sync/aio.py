@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -72,3 +73,12 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         """Waits; True as soon as waits have ended."""
         return self._event.wait(seconds)
+
+
+Lock = threading.Lock
+Process: TypeAlias = "subprocess.Popen[Any]"
+
+
+def spawn(command: list[str], **options: Any) -> Process:
+    """Starts a process; the options are those of ``subprocess.Popen``."""
+    return subprocess.Popen(command, **options)

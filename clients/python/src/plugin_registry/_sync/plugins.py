@@ -34,6 +34,9 @@ class Plugins:
         """The lease that plugins registered now carry."""
         return None
 
+    def registered(self, unique_id: str, lease_id: str | None) -> None:
+        """Hears of each plugin that was registered, and of the lease that it carries."""
+
     def plugin_of(self, answer: Response) -> Plugin:
         """The plugin of a response."""
         store = answer.headers.get("registry-store")
@@ -68,6 +71,7 @@ class Plugins:
         document = self._registration(plugin)
         answer = self.session.answer(calls.register(document, create_only=create_only))
         registered = self.plugin_of(answer)
+        self.registered(registered.unique_id, document.get("lease_id"))
         registered.config_dataclass = getattr(plugin, "config_dataclass", None)
         return registered
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._core.settings import TokenSource
+from .._core.outbox import Outbox
+from .._core.settings import Settings, TokenSource
+from .delivery import Delivery
+from .holding import Holding
 from .session import Session
-from .waiting import Waiting
 
 if TYPE_CHECKING:
     from typing import Self
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-class Registry(Waiting):
+class Registry(Holding):
     """A client of a registry.
 
     Arguments override the environment (``PLUGIN_REGISTRY_SERVER``, ``PLUGIN_REGISTRY_TOKEN`` …), which overrides the
@@ -33,6 +35,7 @@ class Registry(Waiting):
     :param on_unreachable: ``"raise"``, or ``"queue"`` to keep writes on disk and send them later
     :param http_client: an ``httpx2`` client of yours; it stays open
     :param exact_numbers: numbers with a point are ``Decimal``, with the digits that were sent
+    :param settings: the first five, as another client has found them
 
     >>> from plugin_registry import Registry
     >>> with Registry(url) as mine:
@@ -54,8 +57,9 @@ class Registry(Waiting):
         on_unreachable: Literal["raise", "queue"] = "raise",
         http_client: httpx2.Client | None = None,
         exact_numbers: bool = False,
+        settings: Settings | None = None,
     ) -> None:
-        self.on_unreachable = on_unreachable
+        self.held_leases = []
         self.session = Session(
             url,
             token=token,
@@ -67,7 +71,10 @@ class Registry(Waiting):
             deadline=deadline,
             http_client=http_client,
             exact_numbers=exact_numbers,
+            settings=settings,
         )
+        if on_unreachable == "queue":
+            self.session.delivery = Delivery(self.session, Outbox(self.url))
 
     @property
     def url(self) -> str:
@@ -85,6 +92,8 @@ class Registry(Waiting):
         >>> Registry(url).close()
         """
         self.session.close()
+        if self._quiet is not None:
+            self._quiet.session.close()
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,8 @@ from .aio import sleep
 if TYPE_CHECKING:
     import httpx2
 
+    from .delivery import Delivery
+
 T = TypeVar("T")
 log = logging.getLogger("plugin_registry")
 
@@ -41,8 +43,9 @@ class Session:
         deadline: float = 60,
         http_client: httpx2.Client | None = None,
         exact_numbers: bool = False,
+        settings: Settings | None = None,
     ) -> None:
-        self.settings: Settings = find(url, token, context, ca_file, client_cert)
+        self.settings: Settings = settings or find(url, token, context, ca_file, client_cert)
         self.policy = retry.Policy(retries, deadline)
         self.timeout = timeout
         self.exact_numbers = exact_numbers
@@ -50,6 +53,8 @@ class Session:
         self._own_client = http_client is None
         self._closed = False
         self._lock = threading.Lock()
+        self.delivery: Delivery | None = None
+        """Keeps writes that the registry cannot be told, if the client does so."""
         self.store: str | None = None
         """The store that answered last."""
         _sessions.add(self)
@@ -104,6 +109,8 @@ class Session:
 
     def answer(self, request: Request) -> Response:
         """Sends a request, with its repeats, and returns the response."""
+        if self.delivery is not None and request.takes_key and request.keeps:
+            return self.delivery.answer(request)
         return self.drive(retry.attempts(request, self.policy, self.settings.url))
 
     def json(self, request: Request, *, exact: bool | None = None) -> Any:
@@ -130,8 +137,22 @@ class Session:
         finally:
             answer.close()
 
+    def sibling(self) -> Session:
+        """Another session with the same settings; it shares an HTTP client that is the caller's."""
+        client = None if self._own_client else self._client
+        return Session(
+            timeout=self.timeout,
+            retries=self.policy.retries,
+            deadline=self.policy.deadline,
+            http_client=client,
+            exact_numbers=self.exact_numbers,
+            settings=self.settings,
+        )
+
     def close(self) -> None:
         """Closes the connections."""
+        if self.delivery is not None:
+            self.delivery.close()
         self._closed = True
         if self._client is not None and self._own_client:
             self._client.close()
@@ -141,6 +162,8 @@ class Session:
         self._lock = threading.Lock()  # A thread of the parent may hold the other one for ever.
         if self._own_client:
             self._client = None
+        if self.delivery is not None:
+            self.delivery.after_fork()
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
