@@ -87,33 +87,42 @@ function hence(hours) {
   return new Date(then.getTime() - then.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** @param {Row} row */
-export const acknowledge = (row) => ask({
-  title: `Acknowledge: ${row.finding} of ${words(row)}`,
+/** One write for each row, one after the other; the first problem ends it. @param {Row[]} rows @param {(row: Row) => import("./act.js").Action} action */
+async function each(rows, action) {
+  let reply = null;
+  for (const row of rows) reply = await act(action(row));
+  return reply;
+}
+/** @param {Row[]} rows */
+const all = (rows) => (rows.length === 1 ? words(rows[0]) : plural(rows.length, "resource"));
+
+/** @param {Row[]} rows */
+export const acknowledge = (rows) => ask({
+  title: `Acknowledge: ${rows[0].finding} of ${all(rows)}`,
   text: html`<p>It stays visible, and is left out of counts, alerts and webhooks until then.</p>`,
   fields: [{ name: "reason", label: "Reason", required: true, maxlength: 500 }, { name: "until", label: "Until", type: "datetime-local", required: true, value: hence(24), min: hence(0) }],
   confirm: "Acknowledge",
-  run: ({ reason, until }) => act({
+  run: ({ reason, until }) => each(rows, (row) => ({
     label: `Acknowledged: ${row.finding} of ${words(row)}`, method: "PUT", path: at(row, "acknowledgement"), body: { reason, until: iso(until) },
     undo: { label: `Took back the acknowledgement of ${words(row)}`, method: "DELETE", path: at(row, "acknowledgement") },
-  }),
+  })),
 });
 
-/** @param {Row} row */
-export const unacknowledge = (row) => ask({
-  title: `Take back the acknowledgement of ${words(row)}?`, text: html`<p>“${row.acknowledged?.reason}”. It counts as a finding again.</p>`, confirm: "Take back",
-  run: () => act({ label: `Took back the acknowledgement of ${words(row)}`, method: "DELETE", path: at(row, "acknowledgement") }),
+/** @param {Row[]} rows */
+export const unacknowledge = (rows) => ask({
+  title: `Take back the acknowledgement of ${all(rows)}?`, text: html`<p>“${rows[0].acknowledged?.reason}”. It counts as a finding again.</p>`, confirm: "Take back",
+  run: () => each(rows, (row) => ({ label: `Took back the acknowledgement of ${words(row)}`, method: "DELETE", path: at(row, "acknowledgement") })),
 });
 
-/** @param {Row} row */
-export const keepUntil = (row) => ask({
-  title: `How long is ${words(row)} meant to be held?`, text: html`<p>After this time it is a finding: overdue. An event comes before.</p>`,
+/** @param {Row[]} rows */
+export const keepUntil = (rows) => ask({
+  title: `How long is ${all(rows)} meant to be held?`, text: html`<p>After this time it is a finding: overdue. An event comes before.</p>`,
   fields: [{ name: "until", label: "Until; empty for no end", type: "datetime-local", value: hence(24) }], confirm: "Set",
-  run: ({ until }) => act({
+  run: ({ until }) => each(rows, (row) => ({
     label: `${words(row)} is meant to be held ${until ? `until ${until.replace("T", " ")}` : "without an end"}`, method: until ? "PUT" : "DELETE", path: at(row, "expires_at"),
     body: until ? { expires_at: iso(until) } : undefined,
     undo: row.expires_at ? { label: "Set the former end again", method: "PUT", path: at(row, "expires_at"), body: { expires_at: row.expires_at } } : null,
-  }),
+  })),
 });
 
 /** Whether the server can pass on the wish that an application stops. */
@@ -128,8 +137,11 @@ export const askToStop = (id) => ask({
   }),
 });
 
-/** The command that a person runs, in a box of its own. @param {{row: Row}} props */
-export function StopCommand({ row }) {
-  const command = stopCommand(row);
-  return command && html`<${Command}>${row.host && row.kind !== "remote" ? `ssh ${/^[\w.-]+$/.test(row.host) ? row.host : "HOST"} ${command}` : command}<//>`;
+/** The command that a person runs, in a box of its own. @param {{rows: Row[]}} props */
+export function StopCommand({ rows }) {
+  const [row] = rows;
+  const ids = rows.map(stopCommand);
+  if (row.observed?.state === "gone" || row.observed?.state === "reused" || ids.includes(null)) return null;
+  const command = rows.length > 1 ? `kill ${rows.map(({ id }) => id).join(" ")}` : ids[0];
+  return html`<${Command}>${row.host && row.kind !== "remote" && /^[\w.-]+$/.test(row.host) ? `ssh ${row.host} ${command}` : command}<//>`;
 }

@@ -2,10 +2,9 @@
 // Budgets as bars with their thresholds.
 import { html } from "./lib.js";
 import { href } from "./router.js";
-import { useQuery } from "./store.js";
+import { slow, useQuery } from "./store.js";
 import { EmptyState, Panel } from "./ui/index.js";
 import { count, shortTime, usd } from "./format.js";
-import { slow } from "./store.js";
 
 /** When the limit is reached if the burn goes on; null if not in this period. @param {any} budget */
 function fullAt(budget) {

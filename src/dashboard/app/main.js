@@ -40,7 +40,7 @@ render(html`<${Shell} />`, root);
 
 /** Who is asking, what the server offers, and how it is; then the stream begins after the oldest revision that any list was made from. */
 async function start() {
-  await Promise.all([readFeatures(), readWho(), readReady()]);
+  await Promise.all([readFeatures().then(readWho), readReady()]);
   watch(firstRevision());
 }
 start();

@@ -32,6 +32,7 @@ setInterval(() => {
 
 /** Reads who is asking; a server without /whoami leaves it open. */
 export async function readWho() {
+  if (!has("GET /whoami")) return;
   try {
     const told = await get("/whoami");
     who.value = {
@@ -124,12 +125,12 @@ export function useQuery(path, options = {}) {
   return { ...state, loading: state.loading || state.path !== full, reload: () => box.current.reload() };
 }
 
-/** Replaces rows of a list of plugins by what events say. @param {{items: any[]}} page @param {import("./live.js").RegistryEvent[]} events */
+/** Replaces rows of a list of plugins by what events say. @param {any} page @param {import("./live.js").RegistryEvent[]} events */
 export function patchPlugins(page, events) {
   const changed = new Map();
   for (const event of events) if (event.data?.plugin) changed.set(event.subject, event.data.plugin);
-  if (!page.items.some((item) => changed.has(item.unique_id))) return page;
-  return { ...page, items: page.items.map((item) => (changed.has(item.unique_id) ? { ...item, ...changed.get(item.unique_id) } : item)) };
+  if (!page.items.some((/** @type {any} */ item) => changed.has(item.unique_id))) return page;
+  return { ...page, items: page.items.map((/** @type {any} */ item) => (changed.has(item.unique_id) ? { ...item, ...changed.get(item.unique_id) } : item)) };
 }
 
 /** A small setting that is kept in this browser. @template T @param {string} name @param {T} otherwise @returns {T} */

@@ -66,14 +66,23 @@ function pids({ before = [], after = [] }) {
 /** @param {any} value */
 const brief = (value) => (value === null || value === undefined ? "none" : typeof value === "object" ? "{…}" : shortId(String(value), 30));
 
-/** @param {any} event */
-function changed(event) {
-  const fields = Object.entries(event.data?.changed ?? {}).filter(([field]) => field !== "observed");
-  if (event.data?.changed?.spawned_pids && fields.length === 1) return pids(event.data.changed.spawned_pids);
-  return each(fields, ([field, { before, after }]) => (typeof after === "object" && after && typeof before === "object" && before
-    ? each(Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])), (key) => `${key} ${brief(before[key])} → ${brief(after[key])}`)
-    : `${field.replaceAll("_", " ")} ${brief(before)} → ${brief(after)}`));
+/** One field of a change, in words. @param {string} field @param {any} before @param {any} after @returns {string} */
+function fieldWords(field, before, after) {
+  if (field === "spawned_pids") return pids({ before, after });
+  if (field === "lease_id") return !after ? "no lease now" : before ? "another lease" : "under a lease";
+  const name = field.replaceAll("_", " ");
+  if (Array.isArray(before) || Array.isArray(after) || field === "config_schema") return `${name} changed`;
+  if (after && before && typeof after === "object") {
+    return each(Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])), (key) => `${key} ${brief(before[key])} → ${brief(after[key])}`);
+  }
+  return `${name} ${brief(before)} → ${brief(after)}`;
 }
+
+/** What a plugin's document says of what probes saw is not a change that someone made. */
+export const changedFields = (/** @type {any} */ event) => Object.entries(event.data?.changed ?? {}).filter(([field]) => field !== "observed");
+
+/** @param {any} event */
+const changed = (event) => each(changedFields(event), ([field, { before, after }]) => fieldWords(field, before, after));
 
 /** An event as a sentence without its subject. @param {any} event @returns {string} */
 export function eventWords(event) {
@@ -82,7 +91,7 @@ export function eventWords(event) {
   switch (event.type) {
     case "plugin.pids_changed": case "plugin.container_changed": case "remote_resource.changed": case "remote_resource.status_changed":
       return changed(event) || "runtime changed";
-    case "plugin.updated": return changed(event) || "changed";
+    case "plugin.updated": case "plugin.registered": return changed(event) ? `${event.type === "plugin.registered" ? "registered again: " : ""}${changed(event)}` : KINDS[event.type];
     case "resource.observed": return each(resources, (one) => `${named(one)} was seen ${stateWords(one.state).word}`) || "seen";
     case "resource.left_behind": return each(resources, (one) => `${named(one)} left behind`) || "left behind";
     case "resource.ended": return each(resources, (one) => `${named(one)} ended`) || "ended";
@@ -93,7 +102,7 @@ export function eventWords(event) {
     case "finding.cleared": return each(resources, (one) => `no longer ${findingWords(one.finding).word.toLowerCase()}: ${named(one)}`) || "finding cleared";
     case "finding.acknowledged": return each(resources, (one) => `acknowledged: ${named(one)}${one.acknowledgement ? `, “${one.acknowledgement.reason}”` : ""}`) || "acknowledged";
     case "finding.unacknowledged": return each(resources, (one) => `acknowledgement ended: ${named(one)}`) || "acknowledgement ended";
-    case "budget.threshold_reached": return `budget ${data.budget?.name ?? ""} reached ${data.budget?.threshold_percent ?? data.budget?.reached_percent ?? "a threshold"} %`;
+    case "budget.threshold_reached": return `budget ${data.budget?.name ?? ""} reached ${data.budget?.percent ?? "?"} %`;
     case "lease.granted": case "lease.expired": case "lease.revived": case "lease.released":
       return `${KINDS[event.type]}${data.lease?.holder ? ` (${data.lease.holder})` : ""}`;
     case "plugin.noted": return `“${data.note?.text ?? data.text ?? ""}”`;

@@ -1,7 +1,7 @@
 // @ts-check
 // The first page: what needs you, then five numbers, the burn, budgets, the newest events, and a line of health.
 import { html } from "../lib.js";
-import { base, withQuery } from "../api.js";
+import { base, has, withQuery } from "../api.js";
 import { asOf, href } from "../router.js";
 import { ready, slow, useQuery } from "../store.js";
 import { CARE, findings } from "../findings.js";
@@ -55,7 +55,7 @@ function Start() {
 /** Nothing needs care: said with what is not looked at, never as a bare tick. */
 function Calm() {
   const stats = useQuery("/stats");
-  const hosts = useQuery("/hosts?limit=1000", { every: 10_000, now: true });
+  const hosts = useQuery(has("GET /hosts") ? "/hosts?limit=1000" : null, { every: 10_000, now: true });
   if (stats.data?.total === 0) return html`<${Start} />`;
   const named = hosts.data?.items.filter((/** @type {any} */ one) => one.host && one.processes + one.containers > 0) ?? [];
   const seen = named.filter((/** @type {any} */ one) => one.looked_at).length;
