@@ -9,6 +9,9 @@ pub const JSON: &str = "application/json";
 /// The media type of newline-delimited JSON: one document in each line.
 pub const NDJSON: &str = "application/x-ndjson";
 
+/// The media type of comma-separated values (RFC 4180).
+pub const CSV: &str = "text/csv";
+
 /// The media type of server-sent events.
 pub const EVENT_STREAM: &str = "text/event-stream";
 

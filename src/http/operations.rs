@@ -10,12 +10,13 @@ use std::sync::LazyLock;
 use fnv::FnvBuildHasher;
 use hyper::Method;
 
-use super::media_type::{EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
+use super::media_type::{CSV, EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
 use super::query::list_params::{
     COST_LIST, EVENT_LIST, HELD_ON, HOST_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS,
-    READ_OPTIONS_WITHOUT_SINCE, RELEASE, REMOVAL, RESOURCE_LIST, VERSION_LIST,
+    READ_OPTIONS_WITHOUT_SINCE, RELEASE, REMOVAL, VERSION_LIST,
 };
 use super::query::parameter::Parameter;
+use super::query::resource_params::RESOURCE_LIST;
 use domain::access::Permission;
 
 /// What is known of one method of one route.
@@ -116,7 +117,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/events").query(&[PLUGIN_FILTERS, EVENT_LIST]).answers(&[JSON, EVENT_STREAM]),
     get("/categories").conditional(),
     put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
-    get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).conditional(),
+    get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).answers(&[JSON, NDJSON, CSV]).conditional(),
     post("/resources/release", Permission::Write).query(&[RELEASE]).json("ReleaseRequest").refusing_key(IS_REPEATABLE),
     put("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write)
         .query(&[HELD_ON])

@@ -12,6 +12,7 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::host;
 use crate::plugin::{ExecutionMode, Name, Pid, Provider, UniqueId, container_id};
+use crate::price_index::PriceIndex;
 use crate::record::resource::is_short_id;
 use crate::record::{Facts, FindingKind, Record, finding_rules};
 
@@ -84,14 +85,22 @@ impl IndexKey {
     }
 }
 
-/// All indexes, in one ordered map.
+/// All indexes: those of plugins in one ordered map, and the one of resources by their price.
 #[derive(Debug, Clone, Default)]
-pub struct Indexes(RedBlackTreeMapSync<IndexKey, Records>);
+pub struct Indexes {
+    by_key: RedBlackTreeMapSync<IndexKey, Records>,
+    prices: PriceIndex,
+}
 
 impl Indexes {
     /// The records with a property; `None` if there are none.
     pub fn get(&self, key: &IndexKey) -> Option<&Records> {
-        self.0.get(key)
+        self.by_key.get(key)
+    }
+
+    /// The held resources by their price.
+    pub fn prices(&self) -> &PriceIndex {
+        &self.prices
     }
 
     /// The number of records with a property.
@@ -102,7 +111,7 @@ impl Indexes {
     /// The categories in use, in order, each with its number of plugins.
     pub fn categories(&self) -> impl Iterator<Item = (&Name, usize)> {
         let from = Bound::Excluded(IndexKey::Holding);
-        self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
+        self.by_key.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
             IndexKey::Category(name) => Some((name, records.size())),
             _ => None,
         })
@@ -111,7 +120,7 @@ impl Indexes {
     /// The hosts that plugins name, in normal form and in order, each with its number of plugins.
     pub fn hosts(&self) -> impl Iterator<Item = (&str, usize)> {
         let from = Bound::Included(IndexKey::Host(Box::default()));
-        self.0.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
+        self.by_key.range((from, Bound::Unbounded)).map_while(|(key, records)| match key {
             IndexKey::Host(name) => Some((&**name, records.size())),
             _ => None,
         })
@@ -129,7 +138,7 @@ impl Indexes {
         let parts = (1..id.len()).filter_map(|end| id.get(..end)).filter(|part| is_short_id(part));
         let shorter = parts.filter_map(|part| self.get(&claimed(part)));
         let longer = [claimed(id), seen(id)].into_iter().flat_map(|from| {
-            self.0.range((Bound::Included(from), Bound::Unbounded)).map_while(|(key, records)| match key {
+            self.by_key.range((Bound::Included(from), Bound::Unbounded)).map_while(|(key, records)| match key {
                 IndexKey::Container(longer) | IndexKey::SeenContainer(longer) if longer.starts_with(id) => {
                     Some(records)
                 }
@@ -144,6 +153,7 @@ impl Indexes {
 
     /// Replaces `before` with `after`.
     pub(crate) fn replace(&mut self, before: Option<&Record>, after: Option<&Arc<Record>>) {
+        self.prices.replace(before, after);
         let kept = after.map(|record| keys_of(record)).unwrap_or_default();
         for key in before.map(keys_of).unwrap_or_default() {
             if let Some(before) = before.filter(|_| !kept.contains(&key)) {
@@ -153,19 +163,19 @@ impl Indexes {
         if let Some(after) = after {
             for key in kept {
                 let (id, after) = (after.unique_id.clone(), Arc::clone(after));
-                match self.0.get_mut(&key) {
+                match self.by_key.get_mut(&key) {
                     Some(records) => records.insert_mut(id, after),
-                    None => self.0.insert_mut(key, Records::default().insert(id, after)),
+                    None => self.by_key.insert_mut(key, Records::default().insert(id, after)),
                 }
             }
         }
     }
 
     fn remove(&mut self, key: &IndexKey, id: &UniqueId) {
-        let Some(records) = self.0.get_mut(key) else { return };
+        let Some(records) = self.by_key.get_mut(key) else { return };
         records.remove_mut(id);
         if records.is_empty() {
-            self.0.remove_mut(key);
+            self.by_key.remove_mut(key);
         }
     }
 }

@@ -20,7 +20,7 @@
 //! | [`lease`], [`active_leases`], [`self_preservation`] | one lease for each application process; their numbers; the rule that keeps an outage of a host from ending all its leases |
 //! | [`record`] | a stored plugin: its document, its resources, their observations and findings |
 //! | [`change`] | one entry of the journal, its effect, and its event |
-//! | [`index`] | indexes from properties to plugins, updated by every change |
+//! | [`index`], [`price_index`] | indexes from properties to plugins, and resources by price, updated by every change |
 //! | [`cost`] | the cost of plugins, and budgets |
 //! | [`state`], [`snapshot`] | the state that a replay of the journal produces |
 //! | [`query`] | lists of plugins and resources, counts, costs; the changes that could change an answer |
@@ -36,6 +36,7 @@ pub mod index;
 pub mod lease;
 pub mod money;
 pub mod plugin;
+pub mod price_index;
 pub mod query;
 pub mod record;
 pub mod revision;

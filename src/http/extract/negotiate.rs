@@ -31,6 +31,11 @@ pub fn prefers(headers: &HeaderMap, offered: &[&str], wanted: &str) -> bool {
     best(headers, offered) == Some(wanted)
 }
 
+/// The media type to answer with; the first one if the client accepts none.
+pub fn chosen<'a>(headers: &HeaderMap, offered: &[&'a str]) -> &'a str {
+    best(headers, offered).or_else(|| offered.first().copied()).unwrap_or(JSON)
+}
+
 /// The offer with the highest quality; of equal offers, the first. `None` when the client accepts no offer.
 fn best<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     let mut best: Option<(&str, f32)> = None;

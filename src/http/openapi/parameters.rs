@@ -8,8 +8,7 @@ use crate::http::operations::{Idempotency, Operation};
 use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, MAX_PART_CHARS, MAX_PARTS, Parameter, Values};
 use domain::plugin::identity::MAX_NAME_CHARS;
-use domain::query::sort::SortField;
-use domain::record::{PluginDocument, ResourceKind};
+use domain::record::ResourceKind;
 
 /// A text without control characters.
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
@@ -92,7 +91,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
             parts
         }
         Values::Name(names) => json!({"type": "string", "enum": names}),
-        Values::Names(names) => several(json!({"type": "string", "enum": names})),
+        Values::Names(names) | Values::Fields(names) => several(json!({"type": "string", "enum": names})),
         Values::Pids => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
         Values::Text if parameter.name == "cursor" => json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
         Values::Text => text,
@@ -108,11 +107,10 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Values::Group => {
             json!({"type": "string", "pattern": r"^(plugin|category|provider|gpu_type|status_class|host|label\.[a-z]+)$"})
         }
-        Values::Sort => {
-            let both = SortField::NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
-            json!({"type": "string", "enum": both.collect::<Vec<_>>(), "default": "unique_id"})
+        Values::Sort(names, default) => {
+            let both = names.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
+            json!({"type": "string", "enum": both.collect::<Vec<_>>(), "default": default})
         }
-        Values::Fields => several(json!({"type": "string", "enum": PluginDocument::FIELDS})),
     };
     let mut described = json!({"name": parameter.name, "in": "query", "description": parameter.help, "schema": schema});
     if described["schema"]["type"] == "array" {

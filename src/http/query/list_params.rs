@@ -11,13 +11,11 @@ use super::params::{Params, bad};
 use crate::http::problem::Problem;
 use crate::http::query::parameter::{MAX_PART_CHARS, MAX_PARTS, Parameter, Values};
 use domain::change::ChangeKind;
-use domain::host::HostNames;
 use domain::plugin::read::unknown_name;
 use domain::plugin::{ExecutionMode, Pid, Provider, StatusClass};
-use domain::query::resources::RowPosition;
 use domain::query::sort::{Position, SortField};
-use domain::query::{Filter, ListQuery, ResourceQuery, Sort, filter_text};
-use domain::record::{ClaimState, FindingKind, PluginDocument, ResourceKind};
+use domain::query::{Filter, ListQuery, Sort, filter_text};
+use domain::record::{FindingKind, PluginDocument};
 use domain::{LeaseState, StoreId};
 
 /// The length of a page if the client sends no `limit`.
@@ -64,33 +62,14 @@ pub const PLUGIN_LIST: &[Parameter] = &[
         "A finding about a resource that the plugin holds, which no client has acknowledged.",
     ),
     parameter("verified", Values::Flag, "Whether a probe or an agent has seen a resource of the plugin alive."),
-    parameter("sort", Values::Sort, "The scalar field to sort by; a leading `-` sorts in descending order."),
+    parameter(
+        "sort",
+        Values::Sort(SortField::NAMES, "unique_id"),
+        "The scalar field to sort by; a leading `-` sorts in descending order.",
+    ),
     parameter("limit", Values::Limit, "The maximum number of items to return."),
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
-    parameter("fields", Values::Fields, "Return only these fields of each item."),
-];
-
-/// The parameters of `GET /resources`.
-pub const RESOURCE_LIST: &[Parameter] = &[
-    parameter("kind", Values::Name(ResourceKind::NAMES), "The kind of resource."),
-    parameter("host", Values::Text, "The host of the resource; a remote resource has no host."),
-    parameter("pid", Values::Pids, "The process with this id."),
-    parameter("container_id", Values::Text, "The container with this id."),
-    parameter("instance_id", Values::Text, "The remote resource with this instance id."),
-    parameter(
-        "endpoint",
-        Values::Text,
-        "The remote resource with this endpoint URL, or with this SSH host or host:port.",
-    ),
-    parameter("finding", Values::Names(FindingKind::NAMES), "A finding about the resource."),
-    parameter("acknowledged", Values::Flag, "Whether a client has acknowledged the finding."),
-    parameter("verified", Values::Flag, "Whether a probe or an agent has seen the resource alive."),
-    parameter("plugin", Values::Text, "The unique_id of the plugin that holds the resource."),
-    parameter("lease_id", Values::Text, "The lease under which the resource was claimed."),
-    parameter("claim", Values::Name(ClaimState::NAMES), "Whether the plugin's document still names the resource."),
-    parameter("billable", Values::Flag, "Whether a provider may charge for the resource."),
-    parameter("limit", Values::Limit, "The maximum number of rows to return."),
-    parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
+    parameter("fields", Values::Fields(PluginDocument::FIELDS), "Return only these fields of each item."),
 ];
 
 /// The parameters of `GET /leases`.
@@ -201,7 +180,7 @@ pub const RELEASE: &[Parameter] =
 pub const HELD_ON: &[Parameter] =
     &[parameter("host", Values::Text, "The host of the resource, if its plugin left it behind on a former host.")];
 
-const fn parameter(name: &'static str, values: Values, help: &'static str) -> Parameter {
+pub(super) const fn parameter(name: &'static str, values: Values, help: &'static str) -> Parameter {
     Parameter { name, values, help }
 }
 
@@ -235,7 +214,8 @@ impl PluginList {
             query.filters.extend(filter(name, values)?);
         }
         if let Some(sort) = params.single("sort")? {
-            query.sort = sort_of(sort)?;
+            let (field, descending) = sort_of(sort, SortField::NAMES, SortField::from_name)?;
+            query.sort = Sort { field, descending };
         }
         query.limit = params.single("limit")?.map(limit_of).transpose()?;
         if let Some(cursor) = params.single("cursor")? {
@@ -243,66 +223,8 @@ impl PluginList {
             query.after =
                 Some(Position { key, unique_id: domain::plugin::identity::UniqueId::from_client(&unique_id) });
         }
-        let fields =
-            params.iter().find(|(name, _)| *name == "fields").map(|(_, names)| fields_of(names)).transpose()?;
+        let fields = fields_of(&params, PluginDocument::FIELDS)?;
         Ok(PluginList { query, fields, list })
-    }
-}
-
-/// The parameters of a list of resources.
-#[derive(Debug)]
-pub struct ResourceList {
-    /// The filters and the limit.
-    pub query: ResourceQuery,
-    /// A digest of the filters, which ties a cursor to this list.
-    pub list: String,
-}
-
-impl ResourceList {
-    /// Reads the query of a list of resources in a store.
-    ///
-    /// # Errors
-    ///
-    /// See [`PluginList::read`].
-    pub fn read(params: Params, store: &StoreId) -> Result<ResourceList, Problem> {
-        let params = params.only(&names(RESOURCE_LIST))?;
-        let list = digest(&params);
-        let text = |name| params.single(name).map(|value| value.map(str::to_owned));
-        let after = match params.single("cursor")? {
-            Some(cursor) => {
-                let (unique_id, row): (String, usize) = Cursor::read(cursor, store, &list)?;
-                Some(RowPosition { unique_id: domain::plugin::identity::UniqueId::from_client(&unique_id), row })
-            }
-            None => None,
-        };
-        let query = ResourceQuery {
-            kind: params
-                .single("kind")?
-                .map(|name| named("kind", name, ResourceKind::NAMES, ResourceKind::from_name))
-                .transpose()?,
-            host: params.single("host")?.map(|host| HostNames::of([host])),
-            pid: params.single("pid")?.map(pid_of).transpose()?,
-            container_id: text("container_id")?,
-            instance_id: text("instance_id")?,
-            endpoint: text("endpoint")?,
-            finding: params
-                .iter()
-                .find(|(name, _)| *name == "finding")
-                .map(|(name, values)| all(name, values, FindingKind::NAMES, FindingKind::from_name))
-                .transpose()?,
-            verified: params.flag("verified")?,
-            plugin: text("plugin")?.map(|plugin| domain::plugin::identity::UniqueId::from_client(&plugin)),
-            lease_id: text("lease_id")?,
-            claim: params
-                .single("claim")?
-                .map(|name| named("claim", name, ClaimState::NAMES, ClaimState::from_name))
-                .transpose()?,
-            billable: params.flag("billable")?,
-            acknowledged: params.flag("acknowledged")?,
-            limit: params.single("limit")?.map(limit_of).transpose()?.unwrap_or(DEFAULT_LIMIT),
-            after,
-        };
-        Ok(ResourceList { query, list })
     }
 }
 
@@ -345,7 +267,7 @@ pub(crate) fn named<T>(name: &str, value: &str, known: &[&str], of: impl Fn(&str
     filter_text::named(name, value, known, of).map_err(bad)
 }
 
-fn pid_of(value: &str) -> Result<Pid, Problem> {
+pub(super) fn pid_of(value: &str) -> Result<Pid, Problem> {
     filter_text::pid_of(value).map_err(bad)
 }
 
@@ -359,18 +281,18 @@ pub(crate) fn limit_of(value: &str) -> Result<usize, Problem> {
     limit.ok_or_else(|| bad(format!("`limit` must be an integer from 1 to {MAX_LIMIT}")))
 }
 
-fn sort_of(value: &str) -> Result<Sort, Problem> {
+/// A field to sort by, and whether the order is descending.
+pub(super) fn sort_of<F>(value: &str, known: &[&str], of: impl Fn(&str) -> Option<F>) -> Result<(F, bool), Problem> {
     let (name, descending) = value.strip_prefix('-').map_or((value, false), |name| (name, true));
-    let field = named("sort", name, SortField::NAMES, SortField::from_name)?;
-    Ok(Sort { field, descending })
+    Ok((named("sort", name, known, of)?, descending))
 }
 
-fn fields_of(names: &[String]) -> Result<Vec<&'static str>, Problem> {
-    names
-        .iter()
-        .map(|name| {
-            let known = PluginDocument::FIELDS.iter().find(|field| *field == name);
-            known.copied().ok_or_else(|| bad(unknown_name("field", name, PluginDocument::FIELDS)))
-        })
-        .collect()
+/// The fields that a client wants of each item.
+pub(super) fn fields_of(params: &Params, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, Problem> {
+    let Some((_, names)) = params.iter().find(|(name, _)| *name == "fields") else { return Ok(None) };
+    let field = |name: &String| {
+        let field = known.iter().find(|field| *field == name);
+        field.copied().ok_or_else(|| bad(unknown_name("field", name, known)))
+    };
+    names.iter().map(field).collect::<Result<_, _>>().map(Some)
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`parameter`] | a parameter: name, values and help |
 //! | [`params`] | the decoded parameters of a request |
-//! | [`list_params`], [`event_params`] | the parameters of lists and of events |
+//! | [`list_params`], [`resource_params`], [`event_params`] | the parameters of lists, of resources and of events |
 //! | [`cursor`] | the position at which a page begins |
 //! | [`read_options`] | reads that wait for a change, or read the past |
 
@@ -13,5 +13,6 @@ pub mod list_params;
 pub mod parameter;
 pub mod params;
 pub mod read_options;
+pub mod resource_params;
 
 pub mod event_params;

@@ -48,14 +48,14 @@ pub enum Values {
     Duration,
     /// A number of items.
     Limit,
-    /// A field to sort by.
-    Sort,
+    /// One of these fields to sort by; the second is the default.
+    Sort(&'static [&'static str], &'static str),
     /// A number of hours.
     Hours,
     /// A property to group by.
     Group,
-    /// Names of fields.
-    Fields,
+    /// Some of these fields.
+    Fields(&'static [&'static str]),
 }
 
 /// How many texts a search takes: each is compared with all texts of every plugin.

@@ -136,7 +136,7 @@ impl Body for ListBody {
 }
 
 /// Selected fields of a document, in the document's order.
-fn projected(json: &[u8], fields: &[&str]) -> Vec<u8> {
+pub(crate) fn projected(json: &[u8], fields: &[&str]) -> Vec<u8> {
     let document: IndexMap<&str, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
     let wanted: IndexMap<_, _> = document.into_iter().filter(|(name, _)| fields.contains(name)).collect();
     serde_json::to_vec(&wanted).unwrap_or_default()

@@ -3,3 +3,4 @@
 mod list;
 mod list_order;
 mod list_pages;
+mod resource_list;

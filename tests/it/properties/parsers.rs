@@ -12,8 +12,9 @@ use domain::query::sort::SortKey;
 use domain::{EntityTag, StoreId};
 use plugin_registry::http::extract::conditional::precondition;
 use plugin_registry::http::query::cursor::{Cursor, ListCursor};
-use plugin_registry::http::query::list_params::{PluginList, ResourceList};
+use plugin_registry::http::query::list_params::PluginList;
 use plugin_registry::http::query::params::Params;
+use plugin_registry::http::query::resource_params::ResourceList;
 use plugin_registry::store::StoreUrl;
 
 fn store() -> StoreId {
@@ -213,7 +214,7 @@ proptest! {
             drop(PluginList::read(params, &store()));
         }
         if let Ok(params) = Params::parse(&query) {
-            drop(ResourceList::read(params, &store()));
+            drop(ResourceList::read(params, &store(), jiff::Timestamp::UNIX_EPOCH, 1));
         }
     }
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, blocking};
-use plugin_registry::http::query::list_params::{COST_LIST, PLUGIN_LIST, READ_OPTIONS, REMOVAL, RESOURCE_LIST, names};
+use plugin_registry::http::query::list_params::{COST_LIST, PLUGIN_LIST, READ_OPTIONS, REMOVAL, names};
+use plugin_registry::http::query::resource_params::RESOURCE_LIST;
 
 async fn description() -> Value {
     Server::in_memory().await.client().get("/openapi.json").answers(200).await.json()
@@ -58,6 +59,7 @@ async fn the_description_is_openapi_3_1_and_has_every_route() {
         "get /costs",
         "get /events",
         "get /healthz",
+        "get /hosts",
         "get /leases",
         "get /leases/{lease_id}",
         "get /log-level",
@@ -74,6 +76,7 @@ async fn the_description_is_openapi_3_1_and_has_every_route() {
         "get /tokens/{token_id}",
         "get /webhooks",
         "get /webhooks/{webhook_id}",
+        "get /whoami",
         "patch /budgets/{budget_id}",
         "patch /plugins/{id}",
         "patch /plugins/{id}/remote_resource",

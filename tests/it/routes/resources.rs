@@ -41,6 +41,11 @@ fn claims(rows: &[Value]) -> Vec<Value> {
         "expires_at",
         "acknowledged",
         "lease_id",
+        "provider",
+        "gpu_type",
+        "gpu_count",
+        "usd_per_hour",
+        "spent_usd",
     ];
     let claim = |row: &Value| {
         let mut fields = row.as_object().unwrap().clone();

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::budget::Account;
 use super::ledger::Ledger;
-use super::version::{Window, rented, spend};
+use super::version::{Window, hourly_now, rented, spend, spent_since_change};
 use crate::index::IndexKey;
 use crate::money::{MicroUsd, Spend};
 use crate::query::pace::{Pace, Unpaced};
-use crate::record::Record;
+use crate::record::{Holding, Record};
 use crate::state::State;
 
 impl State {
@@ -21,6 +21,20 @@ impl State {
     pub fn accrued(&self, record: &Record, now: Timestamp) -> Spend {
         let closed = self.ledger.accruals().get(&record.plugin.key()).map(|accrual| accrual.closed).unwrap_or_default();
         closed + spend(record, None, now, Window::until(now))
+    }
+
+    /// The cost of a held resource since it is held, up to `now`; `None` without a price.
+    ///
+    /// The ledger knows the sum of each plugin. It is that of the resource if the plugin has spent nothing before, and
+    /// rents nothing else. Otherwise the cost lies between the part since the newest change and the sum.
+    pub fn spent_on(&self, held: &Holding<'_>, record: &Record, now: Timestamp) -> Option<Spend> {
+        hourly_now(held)?;
+        let since_change = spent_since_change(held, record, now);
+        let Some(accrual) = self.ledger.accruals().get(&record.plugin.key()) else { return Some(since_change) };
+        let is_only = held.left().is_none() && record.holdings.left().all(|(_, left)| left.remote.is_none());
+        let whole = accrual.closed + since_change;
+        let is_exact = is_only && accrual.began >= held.claim.held_since;
+        Some(if is_exact { whole } else { Spend { low: since_change.low, high: whole.high } })
     }
 
     /// The spending of a budget in the period of `now`.

@@ -120,6 +120,24 @@ impl Rented<'_> {
     }
 }
 
+/// The current cost of an hour of a held resource: nothing if it does not bill or was seen gone; `None` without a price.
+pub fn hourly_now(held: &Holding<'_>) -> Option<MicroUsd> {
+    let ResourceRef::Remote(remote) = held.resource else { return None };
+    let price = remote.estimated_cost_per_hour.map(Rate::of)?;
+    let bills = remote.is_billable() && seen_gone(held.observation()).is_none();
+    Some(if bills { price.hourly() } else { MicroUsd::default() })
+}
+
+/// The cost of a held resource since the newest change of its plugin, which is `version`, up to `now`.
+pub fn spent_since_change(held: &Holding<'_>, version: &Record, now: Timestamp) -> Spend {
+    match held.resource {
+        ResourceRef::Remote(remote) if remote.is_billable() => {
+            Rented { held: held.clone(), remote }.spend(version, None, now, Window::until(now))
+        }
+        _ => Spend::default(),
+    }
+}
+
 /// Returns true if and only if a provider may charge for something and there is no price for it.
 pub fn is_unpriced(record: &Record) -> bool {
     rented(record).any(|rented| rented.is_unpriced())

@@ -65,6 +65,7 @@ impl Interest for ResourceQuery {
                 plugin.remote_resource.clone(),
                 plugin.spawned_pids.clone(),
                 plugin.lease_id.clone(),
+                plugin.labels.clone(),
                 record.holdings.clone(),
             )
         };

@@ -6,7 +6,7 @@
 //! | [`pace`] | how a caller stops a long scan |
 //! | [`sort`] | the order of a list, and a position in it |
 //! | [`plugins`] | lists of plugins |
-//! | [`resources`], [`resource_row`] | lists of resources, and one row |
+//! | [`resources`], [`resource_sort`], [`resource_pages`], [`resource_row`] | lists of resources: filters, order, pages, one row |
 //! | [`stats`] | counts |
 //! | [`cost`] | sums of costs |
 //! | [`hosts`] | what is held, by host |
@@ -20,7 +20,9 @@ pub mod hosts;
 pub mod interest;
 pub mod pace;
 pub mod plugins;
+pub mod resource_pages;
 pub mod resource_row;
+pub mod resource_sort;
 pub mod resources;
 pub mod sort;
 pub mod stats;

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::cost::version::hourly_now;
 use crate::lease::LeaseState;
-use crate::money::MicroUsd;
-use crate::plugin::{FreeJson, UniqueId};
+use crate::money::{MicroUsd, Spend};
+use crate::plugin::{FreeJson, Provider, UniqueId};
 use crate::record::next_step::{NextRequest, NextStep, next_step};
 use crate::record::{
     Abandoned, Acknowledgement, ClaimState, FindingKind, Holder, Holding, Observation, ObservedState, Origin, Record,
-    ResourceKey, ResourceKind, finding_rules,
+    ResourceKey, ResourceKind, ResourceRef, finding_rules,
 };
 use crate::state::State;
 use crate::wire_names;
@@ -36,6 +37,22 @@ pub struct Resource {
     pub claimed: String,
     /// Whether a provider may charge for it.
     pub billable: bool,
+    /// The provider of a remote resource; null for others.
+    #[schema(required)]
+    pub provider: Option<Provider>,
+    /// Its GPU type.
+    #[schema(required)]
+    pub gpu_type: Option<String>,
+    /// Its number of GPUs; null for what is no remote resource.
+    #[schema(required)]
+    pub gpu_count: Option<u32>,
+    /// The current cost of an hour by the declared price, in USD: 0 for what does not bill or was seen gone. Null without
+    /// a price.
+    #[schema(value_type = Option<f64>, required)]
+    pub usd_per_hour: Option<MicroUsd>,
+    /// The cost since it is held, in USD. Null without a price, and with `as_of`.
+    #[schema(required)]
+    pub spent_usd: Option<SpentRow>,
     /// Since when the plugin has held it.
     #[schema(value_type = String, format = DateTime)]
     pub held_since: Timestamp,
@@ -74,6 +91,19 @@ pub struct Resource {
     /// The host of its slot: see [`crate::record::Slot::host`].
     #[serde(skip)]
     pub left_on: Option<Box<str>>,
+}
+
+/// The lower and upper bound of a cost so far. They are equal if the resource is the only one that the plugin has rented
+/// since then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SpentRange)]
+pub struct SpentRow {
+    /// The lower bound, in USD.
+    #[schema(value_type = f64)]
+    pub low_usd: MicroUsd,
+    /// The upper bound, in USD.
+    #[schema(value_type = f64)]
+    pub high_usd: MicroUsd,
 }
 
 /// The request that made a change.
@@ -178,8 +208,48 @@ pub struct Evidence {
     pub cost: Option<[MicroUsd; 2]>,
 }
 
+impl Certainty {
+    /// The certainty about a resource. `doubt`: it may be on another host than the requested one.
+    pub(super) fn of(held: &Holding<'_>, doubt: bool) -> Certainty {
+        match held.observation().map(|seen| seen.state) {
+            Some(state) if state.is_end() => Certainty::Ended,
+            _ if doubt => Certainty::Doubtful,
+            Some(ObservedState::Alive) => Certainty::Seen,
+            _ => Certainty::Claimed,
+        }
+    }
+}
+
 impl Resource {
-    /// The row of a resource.
+    /// The fields, in the order of the document.
+    pub const FIELDS: &'static [&'static str] = &[
+        "plugin",
+        "kind",
+        "host",
+        "id",
+        "claim",
+        "claimed",
+        "billable",
+        "provider",
+        "gpu_type",
+        "gpu_count",
+        "usd_per_hour",
+        "spent_usd",
+        "held_since",
+        "claimed_by",
+        "left_at",
+        "left_by",
+        "expires_at",
+        "observed",
+        "finding",
+        "acknowledged",
+        "lease_id",
+        "lease",
+        "certainty",
+        "evidence",
+    ];
+
+    /// The row of a resource, without its cost so far.
     pub(crate) fn of(held: &Holding<'_>, record: &Record, state: &State, certainty: Certainty) -> Resource {
         let observed = held.observation().map(ObservedRow::of);
         let finding = finding_rules::shown(held);
@@ -204,6 +274,10 @@ impl Resource {
         });
         let acknowledged = held.facts.and_then(|facts| facts.acknowledgement.as_deref());
         let left = held.left();
+        let remote = match held.resource {
+            ResourceRef::Remote(remote) => Some(remote),
+            ResourceRef::Process(_) | ResourceRef::Container(_) => None,
+        };
         Resource {
             plugin: record.unique_id.clone(),
             kind: held.slot.kind,
@@ -212,6 +286,11 @@ impl Resource {
             claim: held.claim_state(),
             claimed: held.resource.claimed().to_owned(),
             billable: held.is_billable(),
+            provider: remote.map(|remote| remote.provider),
+            gpu_type: remote.and_then(|remote| remote.gpu_type.clone()),
+            gpu_count: remote.map(|remote| remote.gpu_count),
+            usd_per_hour: hourly_now(held),
+            spent_usd: None,
             held_since: held.claim.held_since,
             claimed_by: OriginRow::of(&held.claim.by),
             left_at: left.map(|left| left.at),
@@ -226,6 +305,17 @@ impl Resource {
             evidence,
             left_on: held.slot.host.clone(),
         }
+    }
+
+    /// Adds the cost up to `now`.
+    pub fn count_spent(&mut self, state: &State, now: Timestamp) {
+        let Some(record) = state.plugin(self.plugin.as_str()).filter(|_| self.kind == ResourceKind::Remote) else {
+            return;
+        };
+        let id = self.id.as_deref().unwrap_or_default();
+        let mut held = record.held().filter(|held| held.slot.kind == ResourceKind::Remote);
+        let spent = held.find(|held| &*held.slot.id == id).and_then(|held| state.spent_on(&held, record, now));
+        self.spent_usd = spent.map(|Spend { low, high }| SpentRow { low_usd: low, high_usd: high });
     }
 
     /// The key of the resource.

@@ -1,15 +1,17 @@
-//! Resources as rows: one for each process, container and remote resource.
+//! Which resources a query asks for. [`super::resource_pages`] lists them.
 
 use std::borrow::Cow;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use super::pace::{Pace, Unpaced, paced, whole};
+use jiff::Timestamp;
+
+use super::filter::Filter;
 use super::resource_row::Certainty;
 pub use super::resource_row::Resource;
+use super::resource_sort::{Candidate, ResourceSort, RowPosition};
 use crate::host::HostNames;
 use crate::index::{IndexKey, Records};
-use crate::plugin::{Pid, RemoteResource, UniqueId, container_id};
+use crate::plugin::{Pid, Provider, RemoteResource, UniqueId, container_id};
 use crate::record::resource::is_short_id;
 use crate::record::{
     ClaimState, Facts, FindingKind, Holding, ObservedState, Record, ResourceKind, ResourceRef, finding_rules,
@@ -45,70 +47,25 @@ pub struct ResourceQuery {
     pub billable: Option<bool>,
     /// Whether its finding is acknowledged.
     pub acknowledged: Option<bool>,
+    /// Rented from one of these providers.
+    pub provider: Option<Vec<Provider>>,
+    /// Of a plugin that meets these filters.
+    pub filters: Vec<Filter>,
+    /// The order.
+    pub sort: ResourceSort,
+    /// Up to when spent amounts count, if the rows are sorted by them.
+    pub at: Timestamp,
     /// The maximum number of rows.
     pub limit: usize,
     /// The position after which the rows start.
     pub after: Option<RowPosition>,
 }
 
-/// The position of a row: its plugin, and the number of rows of that plugin before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowPosition {
-    /// The plugin.
-    pub unique_id: UniqueId,
-    /// The index of the row within the plugin, from 0.
-    pub row: usize,
-}
-
-/// A page of rows.
-#[derive(Debug)]
-pub struct ResourcePage {
-    /// The rows, in the order of the plugins' ids.
-    pub items: Vec<Resource>,
-    /// The position where the next page starts; `None` on the last page.
-    pub next: Option<RowPosition>,
-}
-
 impl ResourceQuery {
-    /// Executes the query.
-    pub fn run(&self, state: &State) -> ResourcePage {
-        whole(self.run_at(state, &Unpaced))
-    }
-
-    /// Executes the query at a pace.
-    ///
-    /// # Errors
-    ///
-    /// If the pace stops the scan.
-    pub fn run_at<P: Pace>(&self, state: &State, pace: &P) -> Result<ResourcePage, P::Stop> {
-        let candidates = self.candidates(state);
-        let from = match &self.after {
-            Some(after) => Bound::Included(after.unique_id.clone()),
-            None => Bound::Unbounded,
-        };
-        let most = self.limit.saturating_add(1);
-        let mut wanted = Vec::new();
-        for record in paced(candidates.range((from, Bound::Unbounded)).map(|(_, record)| record), pace) {
-            let rows = self.rows_of(record?, state).filter(|(position, _)| self.follows(position));
-            wanted.extend(rows.take(most - wanted.len()));
-            if wanted.len() == most {
-                break;
-            }
-        }
-        let more = wanted.len() > self.limit;
-        wanted.truncate(self.limit);
-        let next = wanted.last().filter(|_| more).map(|(position, _)| position.clone());
-        Ok(ResourcePage { items: wanted.into_iter().map(|(_, row)| row).collect(), next })
-    }
-
     /// The rows of one plugin that match, without the state of its lease.
     pub fn rows(&self, record: &Arc<Record>) -> Vec<Resource> {
-        self.rows_of(record, &State::default()).map(|(_, row)| row).collect()
-    }
-
-    /// The number of plugins to visit.
-    pub fn cost(&self, state: &State) -> usize {
-        self.candidates(state).size()
+        let state = State::default();
+        self.matches(record).map(|found| Resource::of(&found.held, record, &state, found.certainty)).collect()
     }
 
     /// Whether the query asks for the owner of one resource. Then uncertain candidates are listed too.
@@ -116,7 +73,7 @@ impl ResourceQuery {
         self.pid.is_some() || self.container_id.is_some() || self.instance_id.is_some() || self.endpoint.is_some()
     }
 
-    fn candidates<'a>(&self, state: &'a State) -> Cow<'a, Records> {
+    pub(super) fn candidates<'a>(&self, state: &'a State) -> Cow<'a, Records> {
         let having = |key| state.having(&key).map_or_else(|| Cow::Owned(Records::default()), Cow::Borrowed);
         // The indexes of names have what documents name; what was left behind is in an index of its own.
         let with_left = |named: Cow<'a, Records>| both(named, having(IndexKey::LeftBehind));
@@ -156,27 +113,35 @@ impl ResourceQuery {
             let keys = names.iter().flat_map(|name| [IndexKey::host(name), IndexKey::left_on(name)]);
             return keys.map(having).reduce(both).unwrap_or_else(|| Cow::Owned(Records::default()));
         }
+        if let Some(providers) = &self.provider {
+            let named = providers.iter().map(|provider| having(IndexKey::Provider(*provider))).reduce(both);
+            return named.map_or_else(|| Cow::Owned(Records::default()), with_left);
+        }
         if self.billable == Some(true) {
             return having(IndexKey::Billable);
+        }
+        if let Some(Filter::Category(names)) = self.filters.first() {
+            let of_these = names.iter().map(|name| having(IndexKey::Category(name.clone()))).reduce(both);
+            return of_these.unwrap_or_else(|| Cow::Owned(Records::default()));
         }
         having(IndexKey::Holding)
     }
 
-    fn follows(&self, position: &RowPosition) -> bool {
-        self.after.as_ref().is_none_or(|after| after.unique_id != position.unique_id || after.row < position.row)
+    /// Whether every held resource matches.
+    pub(super) fn is_of_all(&self) -> bool {
+        let names = self.is_look_up() || self.plugin.is_some() || self.host.is_some();
+        let kinds = self.kind.is_some() || self.claim.is_some() || self.provider.is_some() || self.lease_id.is_some();
+        let states = self.finding.is_some() || self.verified.is_some() || self.billable.is_some();
+        !names && !kinds && !states && self.acknowledged.is_none() && self.filters.is_empty()
     }
 
-    /// The rows of one plugin, each with its position.
-    fn rows_of<'a>(
-        &'a self,
-        record: &'a Arc<Record>,
-        state: &'a State,
-    ) -> impl Iterator<Item = (RowPosition, Resource)> + 'a {
-        let rows = record.held().enumerate();
-        rows.filter_map(|(row, held)| {
+    /// The resources of one plugin that match.
+    pub(super) fn matches<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Candidate<'a>> {
+        let accepted = self.filters.iter().all(|filter| filter.accepts(record));
+        let held = accepted.then(|| record.held().enumerate()).into_iter().flatten();
+        held.filter_map(|(row, held)| {
             let certainty = self.certainty(&held, record)?;
-            let position = RowPosition { unique_id: record.unique_id.clone(), row };
-            Some((position, Resource::of(&held, record, state, certainty)))
+            Some(Candidate { held, record, row, certainty })
         })
     }
 
@@ -192,6 +157,7 @@ impl ResourceQuery {
             && self
                 .acknowledged
                 .is_none_or(|wanted| wanted == (shown.is_some() && finding_rules::open(held).is_none()))
+            && self.provider.as_ref().is_none_or(|wanted| rented_from(held).is_some_and(|one| wanted.contains(&one)))
             && self.finding.as_ref().is_none_or(|kinds| shown.is_some_and(|kind| kinds.contains(&kind)))
             && self.plugin.as_ref().is_none_or(|plugin| *plugin == record.unique_id)
             && self
@@ -208,12 +174,7 @@ impl ResourceQuery {
             (Some(_), None) if self.is_look_up() && held.slot.kind != ResourceKind::Remote => true,
             _ => return None,
         };
-        Some(match seen {
-            Some(state) if state.is_end() => Certainty::Ended,
-            _ if doubt => Certainty::Doubtful,
-            Some(ObservedState::Alive) => Certainty::Seen,
-            _ => Certainty::Claimed,
-        })
+        Some(Certainty::of(held, doubt))
     }
 
     /// Returns true if and only if a resource has the requested names.
@@ -233,6 +194,14 @@ impl ResourceQuery {
             && self.container_id.as_ref().is_none_or(is_container)
             && is(&self.instance_id, remote.and_then(|remote| remote.instance_id.as_deref()))
             && self.endpoint.as_ref().is_none_or(|wanted| remote.is_some_and(|remote| serves_at(remote, wanted)))
+    }
+}
+
+/// The provider of a remote resource.
+fn rented_from(held: &Holding<'_>) -> Option<Provider> {
+    match held.resource {
+        ResourceRef::Remote(remote) => Some(remote.provider),
+        ResourceRef::Process(_) | ResourceRef::Container(_) => None,
     }
 }
 

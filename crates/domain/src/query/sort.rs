@@ -114,9 +114,14 @@ impl Sort {
 /// The number of characters to compare. A cursor carries them, and must fit into a URL.
 const MAX_COMPARED: usize = 256;
 
+/// The key of a text.
+pub(super) fn text_key(text: &str) -> SortKey {
+    SortKey::Text(text.chars().take(MAX_COMPARED).collect())
+}
+
 fn key_of(field: SortField, record: &Record) -> SortKey {
     let plugin = &record.plugin;
-    let text = |text: &str| SortKey::Text(text.chars().take(MAX_COMPARED).collect());
+    let text = text_key;
     let optional = |value: &Option<String>| value.as_deref().map_or(SortKey::Null, text);
     let time = |time: Timestamp| SortKey::Number(time.as_microsecond());
     match field {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::holdings::{Holding, Holdings};
 use super::observed_document::ObservedDocument;
-use super::resource::{ResourceKind, Slot};
+use super::resource::{ResourceKind, Slot, resources_of};
 use crate::host;
 use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, StatusClass, UniqueId, container_id};
 use crate::revision::Revision;
@@ -73,6 +73,11 @@ impl Record {
     /// Everything that the plugin holds: what its document names, then what it left behind.
     pub fn held(&self) -> impl Iterator<Item = Holding<'_>> {
         self.holdings.iter(&self.plugin)
+    }
+
+    /// How many resources the plugin holds: the length of [`Record::held`].
+    pub fn held_count(&self) -> usize {
+        resources_of(&self.plugin).count() + self.holdings.left().count()
     }
 
     /// Returns true if and only if the plugin holds a resource of this name.

@@ -11,6 +11,7 @@ use domain::command::Command;
 use domain::host::HostNames;
 use domain::plugin::{ExecutionMode, Name, Provider};
 use domain::query::resource_row::Certainty;
+use domain::query::resource_sort::{ResourceSort, ResourceSortField};
 use domain::query::sort::SortField;
 use domain::query::{Filter, ListQuery, Resource, ResourceQuery, Sort};
 use domain::record::{ResourceKind, ResourceRef};
@@ -190,6 +191,56 @@ proptest! {
             }
         }
         prop_assert_eq!(rows, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(192))]
+
+    #[test]
+    fn every_order_of_resources_has_the_same_rows_and_sums(
+        state in states(),
+        field in select(ResourceSortField::ALL.to_vec()),
+        descending in any::<bool>(),
+        category in prop::option::of(select(vec!["a", "a_b"])),
+        provider in prop::option::of(select(Provider::ALL.to_vec())),
+        limit in 1_usize..6,
+    ) {
+        let sort = ResourceSort { field, descending };
+        let filters = category.map(|name| Filter::Category(vec![Name::new(name).unwrap()]));
+        let mut query = ResourceQuery {
+            sort, limit, filters: filters.into_iter().collect(), provider: provider.map(|one| vec![one]),
+            at: jiff::Timestamp::from_second(1_900_000_000).unwrap(),
+            ..ResourceQuery::default()
+        };
+        let every = ResourceQuery { limit: usize::MAX, ..ResourceQuery::default() }.run(&state).items;
+        let is_wanted = |row: &Resource| {
+            let of = state.plugin(row.plugin.as_str()).unwrap().plugin.category.clone();
+            category.is_none_or(|wanted| of.as_str() == wanted) && provider.is_none_or(|wanted| row.provider == Some(wanted))
+        };
+        let expected: Vec<Resource> = every.into_iter().filter(is_wanted).collect();
+        let sum: domain::MicroUsd = expected.iter().filter_map(|row| row.usd_per_hour).sum();
+        let mut rows: Vec<Resource> = Vec::new();
+        loop {
+            let page = query.run(&state);
+            prop_assert_eq!((page.total, page.hourly), (expected.len(), sum));
+            rows.extend(page.items);
+            prop_assert!(rows.len() <= expected.len(), "pages without end");
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        prop_assert_eq!(rows.len(), expected.len());
+        prop_assert!(expected.iter().all(|row| rows.contains(row)));
+        if field == ResourceSortField::UsdPerHour {
+            let prices: Vec<_> = rows.iter().map(|row| row.usd_per_hour.unwrap_or_default()).collect();
+            let in_order = if descending { prices.is_sorted_by(|a, b| a >= b) } else { prices.is_sorted() };
+            prop_assert!(in_order, "{:?}", prices);
+        }
+        if field == ResourceSortField::Plugin && descending {
+            prop_assert_eq!(rows, expected.into_iter().rev().collect::<Vec<_>>());
+        }
     }
 }
 
