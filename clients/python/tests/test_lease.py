@@ -174,3 +174,16 @@ def test_no_command_line_shows_the_token() -> None:
 
 def alive(pid: str) -> bool:
     return Path(f"/proc/{pid}/cmdline").exists()
+
+
+def test_a_callback_may_release_the_lease(registry: Registry) -> None:
+    released = threading.Event()
+
+    def on_lost(reason: str) -> None:
+        lease.release()
+        released.set()
+
+    lease = registry.lease("trainer", ttl=5, keeper="thread", on_lost=on_lost)
+    with lease:
+        registry.request("DELETE", f"/leases/{lease.lease_id}")
+        assert released.wait(60)

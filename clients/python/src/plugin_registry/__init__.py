@@ -10,7 +10,18 @@
 from typing import TYPE_CHECKING
 
 from ._binary import BinaryNotFound, find_binary
-from ._core.account_documents import Budget, Category, Costs, Readiness, Stats, Token, Webhook, WebhookTest
+from ._core.account_documents import (
+    Budget,
+    Caller,
+    Category,
+    Costs,
+    Host,
+    Readiness,
+    Stats,
+    Token,
+    Webhook,
+    WebhookTest,
+)
 from ._core.document import Document
 from ._core.documents import (
     Event,
@@ -61,6 +72,7 @@ from ._core.pages import Page
 from ._core.record import PluginRecord
 from ._core.sending import VERSION as __version__
 from ._core.unset import UNSET
+from ._core.webhook_signature import InvalidSignature, verify_webhook
 from ._server import LocalServer, local_server
 from ._sync.holding import Tracked
 from ._sync.lease import Lease
@@ -114,6 +126,7 @@ __all__ = [
     "BadRequest",
     "BinaryNotFound",
     "Budget",
+    "Caller",
     "Category",
     "CloudProviderType",
     "Conflict",
@@ -125,9 +138,11 @@ __all__ = [
     "Forbidden",
     "Full",
     "HistoryGone",
+    "Host",
     "IdTaken",
     "IdentityFixed",
     "Invalid",
+    "InvalidSignature",
     "Lease",
     "LeaseInfo",
     "LeaseReleased",
@@ -175,4 +190,5 @@ __all__ = [
     "__version__",
     "find_binary",
     "local_server",
+    "verify_webhook",
 ]

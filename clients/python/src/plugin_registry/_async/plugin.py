@@ -56,19 +56,17 @@ class AsyncPlugin(PluginRecord):
         """
         return AsyncConfig(self._registry, self.unique_id, self)
 
-    async def set_container(self, container_id: str | None) -> None:
-        """Names the container, or releases it with None.
+    @property
+    def container(self) -> AsyncContainer:
+        """The container: ``set``, ``clear``. Its id is ``container_id``.
 
         >>> plugin = await registry.get("transcription_whisper")
-        >>> await plugin.set_container("web")
+        >>> await plugin.container.set("web")
+        'web'
         >>> plugin.container_id
         'web'
         """
-        part = AsyncContainer(self._registry, self.unique_id, self)
-        if container_id is None:
-            await part.clear()
-        else:
-            await part.set(container_id)
+        return AsyncContainer(self._registry, self.unique_id, self)
 
     async def refresh(self) -> None:
         """Reads the plugin again.

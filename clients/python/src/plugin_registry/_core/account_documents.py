@@ -173,3 +173,48 @@ class Readiness(Document):
     age_seconds: int | None
     sight: list[Mapping[str, Any]] | None
     _times: ClassVar = frozenset({"since"})
+
+
+class Caller(Document):
+    """Who the registry takes this client for, and what it may do.
+
+    >>> registry.whoami().may
+    ['read', 'write', 'observe', 'administer']
+    """
+
+    name: str
+    authenticated: bool
+    role: str | None
+    scope: Mapping[str, Any] | None
+    expires_at: datetime | None
+    may: list[str]
+    tokens_configured: bool
+    refused: str | None
+    _times: ClassVar = frozenset({"expires_at"})
+
+
+class Host(Document):
+    """A host: what looks at it, and what is held there.
+
+    >>> registry.update("transcription_whisper", host="gpu-1").host
+    'gpu-1'
+    >>> [(host.host, host.looked_at, host.plugins) for host in registry.hosts()][-1]
+    ('gpu-1', False, 1)
+    """
+
+    host: str | None
+    is_own: bool
+    names: list[str]
+    looked_at: bool
+    probe: str | None
+    agent: str | None
+    heard_at: datetime | None
+    sight: list[Mapping[str, Any]]
+    plugins: int
+    processes: int
+    containers: int
+    remotes: int
+    findings: int
+    findings_by_kind: Mapping[str, int]
+    usd_per_hour: float
+    _times: ClassVar = frozenset({"heard_at"})

@@ -57,19 +57,17 @@ class Plugin(PluginRecord):
         """
         return Config(self._registry, self.unique_id, self)
 
-    def set_container(self, container_id: str | None) -> None:
-        """Names the container, or releases it with None.
+    @property
+    def container(self) -> Container:
+        """The container: ``set``, ``clear``. Its id is ``container_id``.
 
         >>> plugin = registry.get("transcription_whisper")
-        >>> plugin.set_container("web")
+        >>> plugin.container.set("web")
+        'web'
         >>> plugin.container_id
         'web'
         """
-        part = Container(self._registry, self.unique_id, self)
-        if container_id is None:
-            part.clear()
-        else:
-            part.set(container_id)
+        return Container(self._registry, self.unique_id, self)
 
     def refresh(self) -> None:
         """Reads the plugin again.

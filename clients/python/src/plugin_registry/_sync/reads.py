@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from .._core import calls, query
-from .._core.account_documents import Category, Costs, Readiness, Stats
+from .._core.account_documents import Caller, Category, Costs, Host, Readiness, Stats
 from .._core.document import Document
 from .._core.documents import FINDINGS, Event, LeaseInfo, Resource
 from .._core.http import Request
@@ -148,6 +148,24 @@ class Reads(Plugins):
         404
         """
         return LeaseInfo(self.session.json(calls.get(f"/leases/{calls.segment(lease_id)}")))
+
+    def hosts(self, **filters: Any) -> Iterator[Host]:
+        """The hosts that plugins name, or that something looks at; those that need an agent come first.
+
+        >>> _ = registry.update("transcription_whisper", host="gpu-1")
+        >>> [host.host for host in registry.hosts(looked_at=False)]
+        ['gpu-1']
+        """
+        for host in self._rows("/hosts", Host, filters):
+            yield host
+
+    def whoami(self) -> Caller:
+        """Who the registry takes this client for, and what it may do. It answers without a token, too.
+
+        >>> (registry.whoami()).name
+        'anonymous'
+        """
+        return Caller(self.session.json(calls.get("/whoami")))
 
     def ready(self) -> Readiness:
         """Whether the registry answers reads; its ``status`` tells whether it takes writes, too.
