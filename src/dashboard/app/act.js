@@ -2,7 +2,7 @@
 // The one way of every write: it is refused in the past, when read-only and without the right; it carries Idempotency-Key, If-Match and
 // Registry-Reason; and its outcome stays on the page, with Undo where there is an inverse.
 import { signal } from "./lib.js";
-import { request, mentions, ApiError } from "./api.js";
+import { request, takesReasons, ApiError } from "./api.js";
 import { asOf } from "./router.js";
 import { ready, who } from "./store.js";
 
@@ -36,9 +36,6 @@ export function hidden(need = "write") {
   return Boolean(role) && (need === "admin" ? role !== "admin" : role !== "admin" && role !== "reporter");
 }
 
-/** Whether the server keeps a reason with a write. */
-export const keepsReasons = () => mentions("Registry-Reason");
-
 /** @param {Outcome} outcome */
 function put(outcome) {
   const others = outcomes.value.filter((one) => one.id !== outcome.id);
@@ -58,7 +55,7 @@ async function run(outcome) {
   if (key) headers["Idempotency-Key"] = key;
   if (action.etag) headers["If-Match"] = action.etag;
   if (action.type) headers["Content-Type"] = action.type;
-  if (action.reason && keepsReasons()) headers["Registry-Reason"] = action.reason;
+  if (action.reason && takesReasons()) headers["Registry-Reason"] = action.reason;
   const reply = await request(action.path, { method: action.method, body: action.body, headers });
   if (!action.quiet) put({ ...outcome, reply, busy: false });
   return reply;

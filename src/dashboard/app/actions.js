@@ -1,9 +1,9 @@
 // @ts-check
 // What a person can do with what a plugin holds. Each asks first, says what follows, and goes through act(). Nothing is stopped here: a person copies the command.
 import { html } from "./lib.js";
-import { get, has, path, withQuery } from "./api.js";
-import { act, keepsReasons } from "./act.js";
-import { ask, Command, Id } from "./ui/index.js";
+import { get, has, path, takesReasons, withQuery } from "./api.js";
+import { act } from "./act.js";
+import { ask, Id } from "./ui/index.js";
 import { resourceWords } from "./words.js";
 import { plural, shortId } from "./format.js";
 
@@ -11,28 +11,12 @@ import { plural, shortId } from "./format.js";
 
 /** @type {import("./ui/dialog.js").Field[]} */
 const REASON = [{ name: "reason", label: "Reason, kept in the history", maxlength: 500 }];
-const reasonFields = () => (keepsReasons() ? REASON : []);
+const reasonFields = () => (takesReasons() ? REASON : []);
 
 /** @param {Row} row */
 const nameOf = (row) => ({ plugin: row.plugin, kind: row.kind, id: row.id, host: row.host });
 /** @param {Row} row */
 const words = (row) => `${resourceWords(row)} ${shortId(row.id, 32)}`;
-/** @param {Row} row */
-export const rowKey = (row) => [row.plugin, row.kind, row.id, row.host].join(" ");
-
-/** A command that ends the resource, for a person to copy; null where the provider's own page is the only sure way. @param {Row} row */
-export function stopCommand(row) {
-  const id = String(row.id ?? "");
-  if (!/^[\w.:/@-]+$/.test(id)) return null;
-  if (row.kind === "process") return `kill ${id}`;
-  if (row.kind === "container") return `docker stop ${id}`;
-  if (row.provider === "aws" && id.startsWith("i-")) return `aws ec2 terminate-instances --instance-ids ${id}`;
-  if (row.provider === "gcp") return `gcloud compute instances delete ${id}`;
-  if (row.provider === "runpod") return `runpodctl remove pod ${id}`;
-  if (row.provider === "vast_ai") return `vastai destroy instance ${id}`;
-  return null;
-}
-
 /** @param {Row[]} rows @param {string | undefined} reason */
 function released(rows, reason) {
   const [one] = rows;
@@ -125,9 +109,6 @@ export const keepUntil = (rows) => ask({
   })),
 });
 
-/** Whether the server can pass on the wish that an application stops. */
-export const canAskToStop = () => has("POST /plugins/{id}/stop_request");
-
 /** @param {string} id */
 export const askToStop = (id) => ask({
   title: `Ask ${id} to stop?`, text: html`<p>The registry passes the wish on. The application answers, or does not; the registry stops nothing.</p>`,
@@ -136,12 +117,3 @@ export const askToStop = (id) => ask({
     label: `Asked ${id} to stop`, method: "POST", path: path`/plugins/${id}/stop_request`, body: { reason, deadline: deadline ? iso(deadline) : null }, plain: !has("POST /plugins/{id}/stop_request", "Idempotency-Key"),
   }),
 });
-
-/** The command that a person runs, in a box of its own. @param {{rows: Row[]}} props */
-export function StopCommand({ rows }) {
-  const [row] = rows;
-  const ids = rows.map(stopCommand);
-  if (row.observed?.state === "gone" || row.observed?.state === "reused" || ids.includes(null)) return null;
-  const command = rows.length > 1 ? `kill ${rows.map(({ id }) => id).join(" ")}` : ids[0];
-  return html`<${Command}>${row.host && row.kind !== "remote" && /^[\w.-]+$/.test(row.host) ? `ssh ${row.host} ${command}` : command}<//>`;
-}

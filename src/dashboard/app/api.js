@@ -53,8 +53,13 @@ let first = null;
 /** The revision of the first answer: no list is older. */
 export const firstRevision = () => first;
 
+let store = "";
+/** The entity tag of a plugin's document, for If-Match: it also holds for a document that an event brought. @param {{revision: number}} plugin */
+export const etagOf = (plugin) => `"${store}-${plugin.revision}"`;
+
 /** @param {Headers} headers */
 function readHeaders(headers) {
+  store = headers.get("registry-store") ?? store;
   if (first === null && headers.has("registry-revision")) first = Number(headers.get("registry-revision"));
   const age = headers.get("registry-age");
   replicaAge.value = age === null ? null : Number(age);
@@ -147,33 +152,43 @@ export function withQuery(path, params) {
 
 // What this server offers, from its own description: the dashboard hides what an older server does not have.
 
-/** @type {Record<string, Set<string>>} */
+/** Operations with the names of their parameters. @type {Record<string, string[]>} */
 let operations = {};
-let description = "";
-/** True once the description has been read. */
+/** Whether the server takes the header field Registry-Reason. */
+let reasons = false;
+/** Kept while the tab lives, for the files of this version of the dashboard. */
+const KEPT = "plugin-registry.offers " + import.meta.url;
+
+/** True once it is known what the server offers. */
 export const featuresKnown = signal(false);
+try {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  if (kept) { ({ operations, reasons } = kept); featuresKnown.value = true; }
+} catch { /* It is read anew. */ }
 
 export async function readFeatures() {
   try {
     const document = await get("/openapi.json");
+    /** @type {Record<string, string[]>} */
+    const found = {};
     for (const [where, item] of Object.entries(document.paths ?? {})) {
       for (const [method, operation] of Object.entries(/** @type {Record<string, any>} */ (item))) {
         const named = (/** @type {any[]} */ list) => (list ?? []).map((one) => one.name ?? String(one.$ref ?? "").split("/").pop());
-        operations[`${method.toUpperCase()} ${where}`] = new Set([...named(item.parameters), ...named(operation.parameters)]);
+        found[`${method.toUpperCase()} ${where}`] = [...named(item.parameters), ...named(operation.parameters)];
       }
     }
-    description = JSON.stringify(document);
-  } catch { operations = {}; }
+    operations = found;
+    reasons = JSON.stringify(document).includes("Registry-Reason");
+    sessionStorage.setItem(KEPT, JSON.stringify({ operations, reasons }));
+  } catch { /* What is not known is not offered. */ }
   featuresKnown.value = true;
 }
 
 /** Whether the server has an operation, such as `GET /hosts`, and that operation a parameter. @param {string} operation @param {string} [parameter] */
 export function has(operation, parameter) {
   const found = featuresKnown.value ? operations[operation] : undefined;
-  return found !== undefined && (parameter === undefined || found.has(parameter));
+  return found !== undefined && (parameter === undefined || found.includes(parameter));
 }
 
-/** Whether the server's description names a word, such as `Registry-Reason`. @param {string} word */
-export function mentions(word) {
-  return featuresKnown.value && description.includes(word);
-}
+/** Whether the server keeps a reason with a write. */
+export const takesReasons = () => featuresKnown.value && reasons;

@@ -1,7 +1,7 @@
 // @ts-check
 // Budgets as bars with their thresholds.
 import { html } from "./lib.js";
-import { href } from "./router.js";
+import { asOf, href } from "./router.js";
 import { slow, useQuery } from "./store.js";
 import { EmptyState, Panel } from "./ui/index.js";
 import { count, shortTime, usd } from "./format.js";
@@ -27,7 +27,7 @@ function Bar({ budget }) {
 
 export function Budgets() {
   const query = useQuery("/budgets", { every: 15_000, when: (event) => event.type.startsWith("budget."), now: true });
-  return html`<${Panel} title="Budgets" query=${query} aside=${html`<a href=${href("/admin")}>All budgets</a>`}>${(/** @type {any} */ data) => (data.items.length
+  return html`<${Panel} title="Budgets" query=${query} aside=${html`${asOf.value ? html`<span class="soft">as they are now</span> ` : ""}<a href=${href("/admin")}>All budgets</a>`}>${(/** @type {any} */ data) => (data.items.length
     ? html`<dl class="budgets">${data.items.slice(0, 6).map((/** @type {any} */ one) => html`<${Bar} key=${one.id} budget=${one} />`)}</dl>`
     : html`<${EmptyState} title="There is no budget."><p>A budget raises an event when spending reaches a threshold. An admin sets it under <a href=${href("/admin")}>Admin</a>.</p><//>`)}<//>`;
 }

@@ -27,7 +27,7 @@ export function difference(before, after) {
 }
 
 /** @param {{at: string, onClose: () => void}} props */
-export function Compare({ at, onClose }) {
+export default function Compare({ at, onClose }) {
   const before = useQuery(`/resources?limit=10000&as_of=${encodeURIComponent(at)}`, { now: true });
   const after = useQuery("/resources?limit=10000", { now: true });
   const error = before.error ?? after.error;

@@ -1,6 +1,6 @@
 // @ts-check
 // Filters as they stand in the address: chips to take one away, facets with counts, and "Clear".
-import { html } from "./lib.js";
+import { html, useState } from "./lib.js";
 import { here, route, setQuery } from "./router.js";
 import { count } from "./format.js";
 import { EmptyState } from "./ui/index.js";
@@ -47,9 +47,10 @@ export function tally(rows, by) {
   return counts;
 }
 
-/** Facets at the left, each value a link. @param {{rows: any[], facets: {title: string, name: string, by: (row: any) => any, words?: (value: string) => string}[]}} props */
+/** Facets at the left, each value a link; on narrow screens they are folded. @param {{rows: any[], facets: {title: string, name: string, by: (row: any) => any, words?: (value: string) => string}[]}} props */
 export function Facets({ rows, facets }) {
-  return html`<nav class="facets" aria-label="Filter by">${facets.map(({ title, name, by, words }) => html`<${Facet} title=${title} name=${name} counts=${tally(rows, by)} words=${words} />`)}</nav>`;
+  const [open] = useState(() => matchMedia("(min-width: 1001px)").matches);
+  return html`<details class="facets" open=${open}><summary>Filter by …</summary><nav aria-label="Filter by">${facets.map(({ title, name, by, words }) => html`<${Facet} title=${title} name=${name} counts=${tally(rows, by)} words=${words} />`)}</nav></details>`;
 }
 
 /** A list that the filters have emptied. @param {{names: string[], hidden?: number | null}} props */

@@ -8,7 +8,7 @@ import { CERTAINTY, findingWords, resourceWords } from "./words.js";
 import { shellDialog } from "./keys.js";
 import { PAGES } from "./pages/index.js";
 import { setTheme } from "./theme.js";
-import { forget } from "./login.js";
+import { forget } from "./who.js";
 import { getToken } from "./token.js";
 
 /** @typedef {{key: string, name: any, more?: any, run: () => void}} Hit */
@@ -73,7 +73,7 @@ async function lookUp(text, signal) {
 }
 
 /** @param {{onClose: () => void}} props */
-export function Find({ onClose }) {
+export default function Find({ onClose }) {
   const [text, setText] = useState("");
   const [found, setFound] = useState(/** @type {{of: string, hits: Hit[]}} */ ({ of: "", hits: [] }));
   const [at, setAt] = useState(0);

@@ -56,10 +56,10 @@ const FIELDS = "unique_id,title,remote_resource";
 /** @param {import("./live.js").RegistryEvent} event */
 const matters = (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type);
 
-/** Reads the findings; the navigation calls it, everyone else reads `findings`. @param {boolean} on */
-export function useFindings(on) {
-  const rows = useQuery(on ? withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }) : null, { when: matters, gap: 500 });
-  const plugins = useQuery(on ? withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }) : null, { when: matters, gap: 500 });
+/** Reads the findings; the navigation calls it, everyone else reads `findings`. */
+export function useFindings() {
+  const rows = useQuery(withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }), { when: matters, gap: 500 });
+  const plugins = useQuery(withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }), { when: matters, gap: 500 });
   const ready = rows.data && (plugins.data || plugins.error);
   const items = ready ? enriched(rows.data.items, plugins.data?.items ?? []).sort(dearest) : [];
   findings.value = {
@@ -68,8 +68,11 @@ export function useFindings(on) {
   };
 }
 
-/** The plugins' documents for rows that do not know their prices. @param {boolean} on @param {string | null} only ids, or null for all that bill */
-export function usePrices(on, only) {
-  return useQuery(on && !rowsKnowPrices() ? withQuery("/plugins", { billable: only === null ? true : null, fields: FIELDS, limit: 10_000 }) : null,
+/** The documents of the plugins that bill, for rows that do not know their prices. */
+export function usePrices() {
+  return useQuery(rowsKnowPrices() ? null : withQuery("/plugins", { billable: true, fields: FIELDS, limit: 10_000 }),
     { when: (event) => /^(plugin|remote_resource)\./.test(event.type) });
 }
+
+/** @param {Row} row what tells it from every other */
+export const rowKey = (row) => [row.plugin, row.kind, row.id, row.host].join(" ");

@@ -7,7 +7,7 @@ import { base } from "./api.js";
 import { Dialog } from "./ui/index.js";
 
 /** @param {{onClose: () => void}} props */
-export function Help({ onClose }) {
+export default function Help({ onClose }) {
   return html`<${Dialog} title="Keys and help" onClose=${onClose}>
     <dl class="keys">${HELP.map(([keys, what]) => html`<div><dt>${keys.split(" ").map((key) => (key === "then" ? " then " : html`<kbd>${key}</kbd> `))}</dt><dd>${what}</dd></div>`)}</dl>
     <p class="field check"><label for="keyson">Single keys do something</label><input id="keyson" type="checkbox" checked=${keysOn.value}

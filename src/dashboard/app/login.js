@@ -1,22 +1,14 @@
 // @ts-check
-// The dialog for a token, which a 401 opens above the page; and who is asking, with "Forget token", in every state.
+// The dialog for a token, which a 401 opens above the page.
 import { html, useId, useState } from "./lib.js";
-import { loginDone, loginNeeded } from "./api.js";
+import { loginDone } from "./api.js";
 import { forgetToken, getToken, setToken } from "./token.js";
-import { readWho, who } from "./store.js";
+import { readWho } from "./store.js";
 import { retryNow } from "./live.js";
 import { Dialog } from "./ui/index.js";
-import { nextTheme, theme } from "./theme.js";
-import { shellDialog } from "./keys.js";
-import { Age } from "./ui/index.js";
-
-export function Login() {
-  const problem = loginNeeded.value;
-  return problem && html`<${LoginDialog} problem=${problem} />`;
-}
 
 /** @param {{problem: import("./api.js").Problem}} props */
-function LoginDialog({ problem }) {
+export default function Login({ problem }) {
   const [token, setText] = useState("");
   const [remember, setRemember] = useState(false);
   const id = useId();
@@ -40,21 +32,4 @@ function LoginDialog({ problem }) {
     <p class="acts end">${had && html`<button type="button" onClick=${() => { forgetToken(); setText(""); }}>Forget token</button>`}
       <button type="button" onClick=${() => loginDone(false)}>Not now</button><button class="primary" disabled=${!token.trim()}>Use token</button></p>
   </form><//>`;
-}
-
-/** Forgets the token and asks everything again without one. */
-export function forget() {
-  forgetToken();
-  location.reload();
-}
-
-export function WhoIs() {
-  const { name, role, scope, expires_at: expires, tokens } = who.value;
-  const parts = [role, ...Object.entries(scope ?? {}).flatMap(([, value]) => (Array.isArray(value) ? value : Object.entries(value ?? {}).map(([k, v]) => `${k}=${v}`)))].filter(Boolean);
-  return html`<div class="who">${name && html`<p><strong>${name}</strong></p>`}
-    <p><small>${parts.length ? parts.join(" · ") : tokens === false ? "no tokens: everyone may do everything" : getToken() ? "with a token" : "without a token"}</small></p>
-    ${expires && html`<p><small>token ends <${Age} at=${expires} ago /></small></p>`}
-    <p class="acts"><button type="button" class="small" title="Light, dark, or as the system says" onClick=${nextTheme}>${({ auto: "◐ auto", dark: "● dark", light: "○ light" })[theme.value]}</button>
-      <button type="button" class="small" aria-label="Keys and help" onClick=${() => { shellDialog.value = "help"; }}>?</button>
-      ${getToken() && html`<button type="button" class="small" onClick=${forget}>Forget token</button>`}</p></div>`;
 }

@@ -4,7 +4,7 @@
  *
  *   lib.js      html`…`, Preact's hooks and signals. Nothing else imports from vendor/ (charts import vendor/uplot.js).
  *   api.js      request/get(path) → document or ApiError{problem, status, uncertain}; path`/plugins/${id}`; withQuery(path, params);
- *               has("GET /hosts"), has("GET /costs", "step"), mentions("Registry-Reason"): what this server offers.
+ *               has("GET /hosts"), has("GET /costs", "step"), takesReasons(): what this server offers.
  *   router.js   route.value{path, parts, query}; href(path, query), pluginHref(id, query); setQuery(changes), here(changes); asOf.value.
  *   store.js    useQuery(path, {when, gap, every, patch, now}) → {data, error, loading, at, reload}; it adds as_of by itself.
  *               who.value{name, role, scope, may}; ready.value (/readyz); clock.value, slow.value (server's ms); stale.value;
@@ -33,6 +33,7 @@ import { Shell } from "./shell.js";
 
 startTheme();
 startToken();
+addEventListener("hashchange", startToken);
 startKeys();
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 root.replaceChildren();

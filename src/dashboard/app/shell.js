@@ -1,29 +1,26 @@
 // @ts-check
 // What every page stands in: navigation, the bar above, outcomes of actions, the page, and the dialogs.
 import { html, useEffect, useState } from "./lib.js";
-import { featuresKnown, tokenIgnored } from "./api.js";
+import { featuresKnown, loginNeeded, tokenIgnored } from "./api.js";
 import { asOf, href, route } from "./router.js";
 import { findings, useFindings } from "./findings.js";
 import { findingWords } from "./words.js";
 import { stale, useQuery } from "./store.js";
 import { streamNote } from "./live.js";
-import { DialogHost, Guard, Note } from "./ui/index.js";
+import { DialogHost, Guard, Later, Note } from "./ui/index.js";
 import { shellDialog } from "./keys.js";
 import { count, usd } from "./format.js";
 import { Connection } from "./connection.js";
 import { TimeBar, PastBanner } from "./timebar.js";
 import { Outcomes } from "./outcomes.js";
-import { Login, WhoIs } from "./login.js";
-import { Find } from "./find.js";
-import { Help } from "./help.js";
+import { WhoIs } from "./who.js";
 import { View, setAlarm } from "./view.js";
 import { PAGES } from "./pages/index.js";
 
 /** The numbers beside the names of pages. @returns {Record<string, string | null>} */
 function useCounts() {
-  const on = featuresKnown.value;
-  useFindings(on);
-  const stats = useQuery(on ? "/stats" : null, { when: (event) => /^plugin\.(registered|removed)/.test(event.type) });
+  useFindings();
+  const stats = useQuery("/stats", { when: (event) => /^plugin\.(registered|removed)/.test(event.type) });
   const data = findings.value?.data;
   const open = data?.items.filter((row) => !row.acknowledged) ?? [];
   const [dearest] = open;
@@ -70,12 +67,12 @@ export function Shell() {
       ${streamNote.value && html`<div class="banner"><p role="status">${streamNote.value}</p><button type="button" onClick=${() => { streamNote.value = null; }}>Dismiss</button></div>`}
       ${tokenIgnored.value && html`<${Note} tone="warn">This registry has no tokens: it ignores the one that was sent, and every client may do everything.<//>`}
       <${Outcomes} />
-      <${Guard} of=${route.value.path}>${featuresKnown.value ? html`<${View} />` : html`<p class="soft loading">Loading …</p>`}<//>
+      <${Guard} of=${route.value.path}>${featuresKnown.value || !route.value.parts.length ? html`<${View} />` : html`<p class="soft loading">Loading …</p>`}<//>
     </main>
     <${DialogHost} />
-    ${shellDialog.value === "find" && html`<${Find} onClose=${() => { shellDialog.value = null; }} />`}
-    ${shellDialog.value === "help" && html`<${Help} onClose=${() => { shellDialog.value = null; }} />`}
-    <${Login} />`;
+    ${shellDialog.value === "find" && html`<${Later} name="find" load=${() => import("./find.js")} onClose=${() => { shellDialog.value = null; }} />`}
+    ${shellDialog.value === "help" && html`<${Later} name="help" load=${() => import("./help.js")} onClose=${() => { shellDialog.value = null; }} />`}
+    ${loginNeeded.value && html`<${Later} name="login" load=${() => import("./login.js")} problem=${loginNeeded.value} />`}`;
 }
 
 /** The address is the page's state, so the link may not change it. @param {Event} event */

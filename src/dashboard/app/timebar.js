@@ -8,7 +8,7 @@ import { clock } from "./store.js";
 import { timeSteps } from "./keys.js";
 import { count, fullTime, shortTime } from "./format.js";
 import { PAGES } from "./pages/index.js";
-import { Compare } from "./compare.js";
+import { Later } from "./ui/index.js";
 
 /** The time at which a revision was made. @param {string | null} at a revision or a time */
 function useTimeOf(at) {
@@ -79,6 +79,6 @@ export function PastBanner() {
         onChange=${(/** @type {any} */ event) => { const to = new Date(event.target.value); if (!Number.isNaN(to.getTime())) setQuery({ as_of: to.toISOString(), cursor: null, page: null }); }} />
       <button type="button" onClick=${() => setComparing(true)}>Compare with now</button>
       <button type="button" class="primary" onClick=${() => setQuery({ as_of: null, cursor: null, page: null })}>Back to now <kbd>Esc</kbd></button></p>
-    ${comparing && html`<${Compare} at=${at} onClose=${() => setComparing(false)} />`}
+    ${comparing && html`<${Later} name="compare" load=${() => import("./compare.js")} at=${at} onClose=${() => setComparing(false)} />`}
   </section>`;
 }

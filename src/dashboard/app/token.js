@@ -1,9 +1,13 @@
 // @ts-check
 // Where the token is kept: in memory and sessionStorage; in localStorage only after "remember". Never in a URL that is sent.
+import { signal } from "./lib.js";
+
 const KEY = "plugin-registry.token";
 
-/** @type {string | null} */
-let token = null;
+/** @type {import("./lib.js").Sig<string | null>} */
+const token = signal(null);
+/** Whether there is a token, for what is drawn. */
+export const hasToken = () => token.value !== null;
 /** @type {Set<() => void>} */
 const watchers = new Set();
 
@@ -29,26 +33,27 @@ export function startToken() {
   if (given) {
     history.replaceState(null, "", location.pathname + location.search + "#/");
     setToken(decodeURIComponent(given[1]), false);
-  } else {
-    token = stored();
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  } else if (token.value === null) {
+    token.value = stored();
   }
 }
 
 /** @returns {string | null} */
 export function getToken() {
-  return token;
+  return token.peek();
 }
 
 /** @param {string} value @param {boolean} remember */
 export function setToken(value, remember) {
-  token = value.trim() || null;
-  keep(() => sessionStorage, token);
-  keep(() => localStorage, remember ? token : null);
+  token.value = value.trim() || null;
+  keep(() => sessionStorage, token.value);
+  keep(() => localStorage, remember ? token.value : null);
   for (const watcher of watchers) watcher();
 }
 
 export function forgetToken() {
-  token = null;
+  token.value = null;
   keep(() => sessionStorage, null);
   keep(() => localStorage, null);
   for (const watcher of watchers) watcher();
@@ -56,7 +61,7 @@ export function forgetToken() {
 
 /** The public part of the token, or "none": names the shared stream without giving the secret away. */
 export function tokenName() {
-  return /^plr_([0-9a-f]+)_/.exec(token ?? "")?.[1] ?? (token ? "other" : "none");
+  return /^plr_([0-9a-f]+)_/.exec(token.peek() ?? "")?.[1] ?? (token.peek() ? "other" : "none");
 }
 
 /** @param {() => void} watcher */

@@ -1,8 +1,10 @@
 // @ts-check
 // The page that the route names, and what the title and the icon say on every page.
-import { html, useEffect, useState } from "./lib.js";
+import { html, useEffect } from "./lib.js";
 import { route } from "./router.js";
 import { pageOf } from "./pages/index.js";
+import Now from "./pages/now.js";
+import { Later } from "./ui/index.js";
 
 /** What the title says before the page's name: what needs care. */
 let alarm = "";
@@ -19,23 +21,10 @@ function retitle() {
   document.title = [alarm, pageOf(route.peek().parts)?.name, "plugin-registry"].filter(Boolean).join(" · ");
 }
 
-/** @type {Map<string, any>} */
-const loaded = new Map();
-
 export function View() {
   const { parts, path } = route.value;
   const page = pageOf(parts);
-  const id = page?.id ?? "";
-  const [, redraw] = useState(0);
-  const [failed, setFailed] = useState("");
   useEffect(retitle, [path]);
-  useEffect(() => {
-    setFailed("");
-    if (!page || loaded.has(id)) return;
-    page.load().then((module) => { loaded.set(id, module.default); redraw((n) => n + 1); }, () => setFailed(path));
-  }, [path]);
   if (!page) return html`<h1>No such page</h1><p><a href="#/">Go to Now</a></p>`;
-  if (failed === path) return html`<h1>${page.name}</h1><p>This page could not be loaded. Perhaps the registry was upgraded. <button type="button" onClick=${() => location.reload()}>Reload</button></p>`;
-  const Page = loaded.get(id);
-  return Page ? html`<${Page} key=${id} route=${route.value} />` : html`<p class="soft loading">Loading …</p>`;
+  return page.id === "" ? html`<${Now} route=${route.value} />` : html`<${Later} name=${"page " + page.id} load=${page.load} route=${route.value} />`;
 }

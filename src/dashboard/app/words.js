@@ -70,16 +70,19 @@ const brief = (value) => (value === null || value === undefined ? "none" : typeo
 function fieldWords(field, before, after) {
   if (field === "spawned_pids") return pids({ before, after });
   if (field === "lease_id") return !after ? "no lease now" : before ? "another lease" : "under a lease";
-  const name = field.replaceAll("_", " ");
+  const name = field === "remote_resource" ? "machine" : field.replaceAll("_", " ");
+  if (field === "remote_resource" && !(before && after)) return `${after ? "names" : "no longer names"} the machine ${shortId(String((after ?? before)?.instance_id ?? (after ?? before)?.provider ?? ""), 24)}`;
+  const part = field === "labels" ? "label " : "";
   if (Array.isArray(before) || Array.isArray(after) || field === "config_schema") return `${name} changed`;
   if (after && before && typeof after === "object") {
-    return each(Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])), (key) => `${key} ${brief(before[key])} → ${brief(after[key])}`);
+    return each(Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])), (key) => `${part}${key.replaceAll("_", " ")}: ${brief(before[key])} → ${brief(after[key])}`);
   }
   return `${name} ${brief(before)} → ${brief(after)}`;
 }
 
-/** What a plugin's document says of what probes saw is not a change that someone made. */
-export const changedFields = (/** @type {any} */ event) => Object.entries(event.data?.changed ?? {}).filter(([field]) => field !== "observed");
+/** What the registry derives from other fields, and what probes saw: no change that a client made. */
+const DERIVED = ["observed", "has_active_resources", "billable", "status_class", "is_local_execution", "is_cloud_execution"];
+export const changedFields = (/** @type {any} */ event) => Object.entries(event.data?.changed ?? {}).filter(([field]) => !DERIVED.includes(field));
 
 /** @param {any} event */
 const changed = (event) => each(changedFields(event), ([field, { before, after }]) => fieldWords(field, before, after));

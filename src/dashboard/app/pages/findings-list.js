@@ -1,8 +1,8 @@
 // @ts-check
 // Findings as sentences: what it is, whose, what it costs, since when; under each its evidence, the next step, and what can be done.
 import { html } from "../lib.js";
-import { CARE, spent } from "../findings.js";
-import { acknowledge, askToStop, canAskToStop, keepUntil, release, releaseGhosts, rowKey, StopCommand, unacknowledge } from "../actions.js";
+import { CARE, rowKey, spent } from "../findings.js";
+import { StopCommand, canAskToStop } from "../stopping.js";
 import { ActButton, Age, Badge, Copy, Id, PluginLink, Prose, Time } from "../ui/index.js";
 import { findingWords, resourceWords } from "../words.js";
 import { count, plural, usd, usdRange } from "../format.js";
@@ -10,6 +10,8 @@ import { href, setQuery } from "../router.js";
 
 /** @typedef {import("../findings.js").Row} Row */
 const SHOWN = 100;
+/** What can be done is loaded when it is done first. */
+const actions = () => import("../actions.js");
 
 /** The processes of one plugin with the same finding are one line. @param {Row[]} rows @returns {Row[][]} */
 export function grouped(rows) {
@@ -41,10 +43,10 @@ function Evidence({ rows }) {
     ${rows.slice(0, 5).map((one) => html`<p><${Prose} text=${one.evidence?.text ?? findingWords(one.finding).means} /></p>`)}${rows.length > 5 ? html`<p>and ${rows.length - 5} more</p>` : ""}
     ${step && html`<div class="next"><p>${step}</p><${Copy} text=${step} label="Copy step" /></div>`}
     <${StopCommand} rows=${rows} />
-    <p class="acts"><${ActButton} kind="primary" mark="release" onClick=${() => release(rows)}>Release…<//>
-      ${canAskToStop() && html`<${ActButton} onClick=${() => askToStop(row.plugin)}>Ask to stop…<//>`}
-      ${row.acknowledged ? html`<${ActButton} onClick=${() => unacknowledge(rows)}>Take back acknowledgement…<//>` : html`<${ActButton} onClick=${() => acknowledge(rows)}>Acknowledge…<//>`}
-      <${ActButton} onClick=${() => keepUntil(rows)}>Keep until…<//></p></div>`;
+    <p class="acts"><${ActButton} kind="primary" mark="release" onClick=${async () => (await actions()).release(rows)}>Release…<//>
+      ${canAskToStop() && html`<${ActButton} onClick=${async () => (await actions()).askToStop(row.plugin)}>Ask to stop…<//>`}
+      ${row.acknowledged ? html`<${ActButton} onClick=${async () => (await actions()).unacknowledge(rows)}>Take back acknowledgement…<//>` : html`<${ActButton} onClick=${async () => (await actions()).acknowledge(rows)}>Acknowledge…<//>`}
+      <${ActButton} onClick=${async () => (await actions()).keepUntil(rows)}>Keep until…<//></p></div>`;
 }
 
 /** @param {{rows: Row[], first: boolean, open: boolean}} props */
@@ -75,5 +77,5 @@ export function Findings({ rows, open, total, more }) {
     return html`<${Finding} key=${key} rows=${group} first=${i === 0} open=${open ? open === key : i === 0 && !group[0].acknowledged} />`;
   })}</ol>
   ${(cut || ghosts > 1) && html`<p class="acts">${cut ? html`<span>The first ${Math.min(SHOWN, groups.length)} of ${more ? "more than " : ""}${count(total)}. <a href=${href("/resources", { finding: CARE })}>All findings</a></span>` : ""}
-    ${ghosts > 1 && html`<${ActButton} onClick=${releaseGhosts}>Release all ${count(ghosts)} ghosts…<//>`}</p>`}`;
+    ${ghosts > 1 && html`<${ActButton} onClick=${async () => (await actions()).releaseGhosts()}>Release all ${count(ghosts)} ghosts…<//>`}</p>`}`;
 }

@@ -78,8 +78,9 @@ export default function View() {
   const sight = (ready.value?.sight ?? []).filter((/** @type {any} */ point) => !point.visible);
   return html`<h1>Hosts <small>those that nothing looks at are first</small></h1>
     ${!own && sight.length ? html`<${Note} tone="warn">On its own host, the registry cannot see ${sight.map((/** @type {any} */ point) => point.what).join(", ")}: ${sight[0].detail}.<//>` : ""}
-    <${Panel} bare title="Hosts" query=${hosts}>${() => (list.length ? html`<ul class="tiles">${list.map((host) => html`<${Tile} key=${host.host} host=${host} />`)}</ul>`
-      : html`<${EmptyState} title="No plugin names a host, and no agent has reported."><p>An agent looks at a host: <code>plugin-registry agent</code></p><//>`)}${hosts.data?.next_cursor ? html`<p class="soft">The first ${plural(list.length, "host")} of ${count(hosts.data.total ?? list.length)}.</p>` : ""}<//>
+    <${Panel} bare title="Hosts" query=${hosts}>${(/** @type {any} */ data) => (list.length ? html`<ul class="tiles">${list.map((host) => html`<${Tile} key=${host.host} host=${host} />`)}</ul>
+        ${own && data.next_cursor ? html`<p class="soft">The first ${plural(list.length, "host")} of ${count(data.total ?? list.length)}.</p>` : ""}`
+      : html`<${EmptyState} title="No plugin names a host, and no agent has reported."><p>An agent looks at a host: <code>plugin-registry agent</code></p><//>`)}<//>
     <${Panel} bare title="Providers" query=${providers}>${(/** @type {any} */ data) => { const some = data.groups.filter((/** @type {any} */ one) => one.key !== null && one.billable > 0);
       return some.length ? html`<ul class="tiles">${some.map((/** @type {any} */ one) => html`<${Provider} key=${one.key} group=${one} />`)}</ul>` : html`<p class="soft">No machine of a provider may bill.</p>`; }}<//>`;
 }

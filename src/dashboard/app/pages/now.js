@@ -59,7 +59,7 @@ function Calm() {
   if (stats.data?.total === 0) return html`<${Start} />`;
   const named = hosts.data?.items.filter((/** @type {any} */ one) => one.host && one.processes + one.containers > 0) ?? [];
   const seen = named.filter((/** @type {any} */ one) => one.looked_at).length;
-  return html`<${EmptyState} title="Nothing needs you.">
+  return html`<${EmptyState} title=${asOf.value ? "Nothing needed you then." : "Nothing needs you."}>
     <p>${hosts.data ? `${count(seen)} of ${plural(named.length, "host")} with processes or containers ${named.length === 1 ? "is" : "are"} looked at. ` : "As far as probes see: what nothing looks at is under Unseen. "}
       <a href=${href("/hosts")}>Hosts</a></p><//>`;
 }

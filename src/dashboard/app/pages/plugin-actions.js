@@ -1,14 +1,15 @@
 // @ts-check
 // What a person does with a plugin: status, labels, delete (with force only after a refusal, and its name typed), ask to stop.
 import { html } from "../lib.js";
-import { ApiError, path } from "../api.js";
-import { act, keepsReasons } from "../act.js";
-import { askToStop, canAskToStop } from "../actions.js";
+import { ApiError, etagOf, path, takesReasons } from "../api.js";
+import { act } from "../act.js";
+import { askToStop } from "../actions.js";
+import { canAskToStop } from "../stopping.js";
 import { go, href } from "../router.js";
 import { ActButton, ask } from "../ui/index.js";
 
 /** @type {() => import("../ui/dialog.js").Field[]} */
-const reason = () => (keepsReasons() ? [{ name: "reason", label: "Reason, kept in the history", maxlength: 500 }] : []);
+const reason = () => (takesReasons() ? [{ name: "reason", label: "Reason, kept in the history", maxlength: 500 }] : []);
 const MERGE = "application/merge-patch+json";
 
 /** `key=value` lines. @param {string} text @returns {Record<string, string>} */
@@ -30,7 +31,7 @@ function editLabels(plugin) {
     run: (values) => {
       const next = parseLabels(values.labels);
       return act({
-        label: `Changed the labels of ${plugin.unique_id}`, method: "PATCH", path: path`/plugins/${plugin.unique_id}`, body: { labels: labelPatch(old, next) }, type: MERGE, etag: `"${plugin.revision}"`, reason: values.reason,
+        label: `Changed the labels of ${plugin.unique_id}`, method: "PATCH", path: path`/plugins/${plugin.unique_id}`, body: { labels: labelPatch(old, next) }, type: MERGE, etag: etagOf(plugin), reason: values.reason,
         undo: { label: `Restored the labels of ${plugin.unique_id}`, method: "PATCH", path: path`/plugins/${plugin.unique_id}`, body: { labels: labelPatch(next, old) }, type: MERGE },
       });
     },
@@ -44,7 +45,7 @@ function setStatus(plugin) {
   return ask({
     title: "Status of the machine", fields: [{ name: "status", label: "Status, as the provider calls it", value: before, required: true, hint: "The registry writes it down; it starts and stops nothing." }, ...reason()], confirm: "Set status",
     run: (values) => act({
-      ...patch(values.status), label: `Set the status of ${plugin.unique_id} to ${values.status}`, etag: `"${plugin.revision}"`, reason: values.reason,
+      ...patch(values.status), label: `Set the status of ${plugin.unique_id} to ${values.status}`, etag: etagOf(plugin), reason: values.reason,
       undo: { ...patch(before), label: `Set the status of ${plugin.unique_id} back to ${before}` },
     }),
   });
@@ -60,7 +61,7 @@ async function remove(plugin, force, refused) {
     fields: reason(), confirm: force ? "Delete by force" : "Delete", danger: true, typed: force ? id : null,
     run: async (values) => {
       try {
-        return await act({ label: `Deleted ${id}`, method: "DELETE", path: path`/plugins/${id}` + (force ? "?force=true" : ""), etag: `"${plugin.revision}"`, reason: values.reason });
+        return await act({ label: `Deleted ${id}`, method: "DELETE", path: path`/plugins/${id}` + (force ? "?force=true" : ""), etag: etagOf(plugin), reason: values.reason });
       } catch (error) {
         if (!force && error instanceof ApiError && error.status === 409) return { refused: error.problem };
         throw error;

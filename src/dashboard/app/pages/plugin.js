@@ -1,10 +1,10 @@
 // @ts-check
 // One plugin: its tabs, and what can be done with it as a whole.
-import { html, useEffect, useState } from "../lib.js";
-import { path } from "../api.js";
+import { html } from "../lib.js";
+import { etagOf, path } from "../api.js";
 import { asOf, here, href } from "../router.js";
 import { useQuery } from "../store.js";
-import { Panel, Trouble } from "../ui/index.js";
+import { Later, Panel, Trouble } from "../ui/index.js";
 import { PluginActions } from "./plugin-actions.js";
 
 /** The tabs; each is loaded when it is first opened. @type {[string, string, () => Promise<{default: any}>][]} */
@@ -16,22 +16,6 @@ const TABS = [
   ["cost", "Cost", () => import("./plugin-cost.js")],
   ["json", "JSON", () => import("./plugin-json.js")],
 ];
-/** @type {Map<string, any>} */
-const loaded = new Map();
-
-/** @param {{name: string, props: any}} props */
-function Tab({ name, props }) {
-  const [failed, setFailed] = useState("");
-  const [, redraw] = useState(0);
-  useEffect(() => {
-    if (loaded.has(name)) return;
-    TABS.find(([id]) => id === name)?.[2]().then((module) => { loaded.set(name, module.default); redraw((n) => n + 1); }, () => setFailed(name));
-  }, [name]);
-  const Body = loaded.get(name);
-  if (failed === name) return html`<p>This tab could not be loaded. <button type="button" onClick=${() => location.reload()}>Reload</button></p>`;
-  return Body ? html`<${Body} key=${name} ...${props} />` : html`<p class="soft loading">Loading …</p>`;
-}
-
 /** Why there is no such plugin, and where it went. @param {{id: string, query: any}} props */
 function Missing({ id, query }) {
   const history = useQuery(path`/plugins/${id}/history` + "?order=desc&limit=1", { now: true });
@@ -44,7 +28,7 @@ function Missing({ id, query }) {
 /** @param {{route: import("../router.js").Route}} props */
 export default function View({ route }) {
   const id = route.parts[1];
-  const tab = TABS.some(([name]) => name === route.query.tab) ? route.query.tab : "overview";
+  const [tab, , load] = TABS.find(([name]) => name === route.query.tab) ?? TABS[0];
   const mine = (/** @type {import("../live.js").RegistryEvent} */ event) => event.subject === id;
   const query = useQuery(path`/plugins/${id}`, {
     when: mine, gap: 1_000, patch: (plugin, events) => events.filter(mine).reduce((old, event) => event.data?.plugin ?? old, plugin),
@@ -52,5 +36,5 @@ export default function View({ route }) {
   const plugin = query.data;
   return html`<div class="pagehead"><h1>${plugin?.title ?? id} <small><code>${id}</code></small></h1>${plugin && !asOf.value && html`<${PluginActions} plugin=${plugin} />`}</div>
     <nav class="tabs" aria-label="Parts of the plugin">${TABS.map(([name, title]) => html`<a href=${here({ tab: name === "overview" ? null : name, resource: null, cursor: null, page: null, open: null })} aria-current=${name === tab ? "page" : undefined}>${title}</a>`)}</nav>
-    ${query.error?.status === 404 ? html`<${Missing} id=${id} query=${query} />` : html`<${Panel} bare query=${query}>${(/** @type {any} */ data) => html`<${Tab} name=${tab} props=${{ id, plugin: data, etag: `"${data.revision}"`, query }} />`}<//>`}`;
+    ${query.error?.status === 404 ? html`<${Missing} id=${id} query=${query} />` : html`<${Panel} bare query=${query}>${(/** @type {any} */ data) => html`<${Later} name=${"plugin " + tab} load=${load} id=${id} plugin=${data} etag=${etagOf(data)} query=${query} />`}<//>`}`;
 }

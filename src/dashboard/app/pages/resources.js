@@ -4,8 +4,8 @@ import { html, useState } from "../lib.js";
 import { withQuery } from "../api.js";
 import { asOf, go, href, pluginHref } from "../router.js";
 import { useQuery } from "../store.js";
-import { enriched, rowsKnowPrices, usePrices } from "../findings.js";
-import { release, releaseGhosts, rowKey } from "../actions.js";
+import { enriched, rowKey, rowsKnowPrices, usePrices } from "../findings.js";
+import { release, releaseGhosts } from "../actions.js";
 import { Chips, Facets, FilterField, FilterSelect, NothingFound, active, valuesOf } from "../filters.js";
 import { ActButton, Age, Badge, EmptyState, Id, Note, Panel, PluginLink, Table, Time, paged } from "../ui/index.js";
 import { findingWords, resourceWords, stateWords } from "../words.js";
@@ -84,7 +84,7 @@ export default function View({ route }) {
     ...Object.fromEntries(SERVER.map((name) => [name, sent(name, query)])),
     limit: MOST, sort: byServer && /^-?usd_per_hour$/.test(sort) ? sort : null,
   }), { when: (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type), gap: 1_000 });
-  const prices = usePrices(true, null);
+  const prices = usePrices();
   const [marked, setMarked] = useState(/** @type {Set<string>} */ (new Set()));
   const mark = (/** @type {string} */ key) => setMarked((old) => { const next = new Set(old); if (!next.delete(key)) next.add(key); return next; });
   const rows = /** @type {Row[]} */ (enriched(list.data?.items ?? [], prices.data?.items ?? []));

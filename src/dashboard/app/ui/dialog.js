@@ -32,6 +32,7 @@ export function Dialog({ title, onClose, class: name = "", children }) {
   useEffect(() => {
     const before = /** @type {HTMLElement | null} */ (document.activeElement);
     box.current?.showModal();
+    /** @type {HTMLElement | null} */ (box.current?.querySelector("form :is(input:not([hidden]), textarea, select)") ?? null)?.focus();
     return () => { if (before?.isConnected) before.focus(); };
   }, []);
   return html`<dialog ref=${box} class=${name} aria-labelledby=${label} onCancel=${(/** @type {Event} */ event) => { event.preventDefault(); onClose(); }}>

@@ -5,3 +5,4 @@ export * from "./panel.js";
 export * from "./table.js";
 export * from "./dialog.js";
 export * from "./button.js";
+export * from "./later.js";
