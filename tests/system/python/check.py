@@ -8,7 +8,8 @@
    The wheel without the binary says where it looked.
 3. mypy and pyright, both strict; the synchronous client is what tools/unasync.py makes.
 4. The tests of clients/python on each Python, on real servers, with the installed wheel.
-5. The programs of the guide's pages: guide.py beside this file.
+5. Upstream's own runtime, cjm-substrate, which needs Python 3.12: runtime/ beside this file.
+6. The programs of the guide's pages: guide.py beside this file.
 
 Packages are installed into target/python, in the versions that the files beside this one name.
 """
@@ -28,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 CLIENT = ROOT / "clients/python"
 WORK = ROOT / "target/python"
-# The Python of the tools.
+# The Python of the tools and of upstream's runtime.
 MAIN = "3.12"
 
 began = time.monotonic()
@@ -58,6 +59,31 @@ def check_types(tools):
     run(tools / "bin/mypy", "--cache-dir", WORK / "mypy", cwd=CLIENT)
     run(tools / "bin/pyright", "--pythonpath", tools / "bin/python", cwd=CLIENT)
     say("mypy and pyright find nothing")
+
+
+def run_beside(name, *command):
+    """Starts a command; the function that it returns waits for it and shows its last line, or all of it if it fails."""
+    log = (WORK / f"{name}.log").open("w+")
+    settings = {"stdout": log, "stderr": subprocess.STDOUT, "env": {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}}
+    process = subprocess.Popen(command, **settings)
+
+    def finish():
+        code = process.wait()
+        log.seek(0)
+        text = log.read().strip()
+        say(f"{name}: {text.splitlines()[-1]}")
+        if code:
+            sys.exit(text)
+
+    return finish
+
+
+def start_upstream(pythons, wheel):
+    if MAIN not in pythons:
+        return lambda: say(f"cjm-substrate needs Python {MAIN}, which this machine lacks: its tests do not run")
+    venv = environment(pythons[MAIN], "upstream", HERE / "requirements.txt", HERE / "upstream.txt")
+    install_wheel(venv, wheel)
+    return run_beside("cjm-substrate", venv / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "runtime")
 
 
 def run_tests(environments):
@@ -106,7 +132,10 @@ def main():
     environments = {version: environment(python, version, HERE / "requirements.txt") for version, python in pythons.items()}
     for venv in environments.values():
         install_wheel(venv, built["binary"])
+    # These tests wait for the registry's probes and leases most of the time.
+    finish_upstream = start_upstream(pythons, built["binary"])
     run_tests(environments)
+    finish_upstream()
     guide = next(iter(environments.values()))
     say(run(guide / "bin/python", HERE / "guide.py", ROOT / "docs/guide/python.md").strip())
 
