@@ -1,4 +1,4 @@
-//! Answers about costs, shared by equal questions at the same revision.
+//! Answers about costs and about the history, shared by equal questions at the same revision.
 //!
 //! Summing the costs of a long history takes seconds, and dashboards all ask the same. Equal questions that come while
 //! one of them is computed wait for its answer. The answer is kept for as long as its computation took, and for a second
@@ -34,10 +34,12 @@ pub struct CostQuestion {
 
 impl CostQuestion {
     /// The question of a request, at a revision of a store.
-    pub fn new(params: &Params, looked_back_to: Option<&str>, store: &StoreId, revision: Revision) -> CostQuestion {
+    ///
+    /// `about` tells apart what is asked: the path, the form of the answer, and the moment that it is about.
+    pub fn new(params: &Params, about: &str, store: &StoreId, revision: Revision) -> CostQuestion {
         let mut parameters: Vec<_> = params.iter().collect();
         parameters.sort_unstable();
-        let parameters = format!("{parameters:?} {looked_back_to:?}").into();
+        let parameters = format!("{parameters:?} {about}").into();
         CostQuestion { parameters, store: store.clone(), revision }
     }
 }
@@ -107,7 +109,7 @@ mod tests {
 
     fn question(query: &str, revision: u64) -> CostQuestion {
         let store = StoreId::kept("s");
-        CostQuestion::new(&Params::parse(query).unwrap(), None, &store, Revision(revision))
+        CostQuestion::new(&Params::parse(query).unwrap(), "", &store, Revision(revision))
     }
 
     fn at(second: i64) -> Timestamp {

@@ -19,6 +19,9 @@ pub fn revision_header(revision: Revision) -> (HeaderName, HeaderValue) {
     (REGISTRY_REVISION, HeaderValue::from(revision.0))
 }
 
+/// Why a client makes a change.
+pub const REGISTRY_REASON: HeaderName = HeaderName::from_static("registry-reason");
+
 /// For how many seconds the replica has not confirmed that the reply is from the newest revision. The field is absent
 /// while the replica is current.
 pub const REGISTRY_AGE: HeaderName = HeaderName::from_static("registry-age");

@@ -12,11 +12,11 @@ use hyper::Method;
 
 use super::media_type::{CSV, EVENT_STREAM, JSON, NDJSON, OPEN_METRICS, PLAIN_TEXT};
 use super::query::list_params::{
-    COST_LIST, EVENT_LIST, HELD_ON, HOST_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS,
-    READ_OPTIONS_WITHOUT_SINCE, RELEASE, REMOVAL, VERSION_LIST,
+    COST_LIST, EVENT_COUNTS, EVENT_LIST, HELD_ON, HOST_LIST, LEASE_LIST, PLUGIN_FILTERS, PLUGIN_LIST, READ_OPTIONS,
+    READ_OPTIONS_WITHOUT_SINCE, RELEASE, REMOVAL, SPANS, VERSION_LIST,
 };
 use super::query::parameter::Parameter;
-use super::query::resource_params::RESOURCE_LIST;
+use super::query::resource_params::{RESOURCE_FILTERS, RESOURCE_LIST};
 use domain::access::Permission;
 
 /// What is known of one method of one route.
@@ -113,12 +113,17 @@ pub const OPERATIONS: &[Operation] = &[
     put("/plugins/{id}/config", Permission::Write).any_json().conditional().secret(),
     delete("/plugins/{id}/config", Permission::Write).conditional().secret(),
     post("/plugins/{id}/config/validate", Permission::Write).any_json().without_key().secret(),
+    post("/plugins/{id}/notes", Permission::Write).json("NoteRequest").conditional(),
     get("/plugins/{id}/history").query(&[VERSION_LIST]),
     get("/events").query(&[PLUGIN_FILTERS, EVENT_LIST]).answers(&[JSON, EVENT_STREAM]),
+    get("/events/counts").query(&[EVENT_COUNTS]),
     get("/categories").conditional(),
     put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
     get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).answers(&[JSON, NDJSON, CSV]).conditional(),
-    post("/resources/release", Permission::Write).query(&[RELEASE]).json("ReleaseRequest").refusing_key(IS_REPEATABLE),
+    post("/resources/release", Permission::Write)
+        .query(&[RELEASE, RESOURCE_FILTERS])
+        .optional_json("ReleaseRequest")
+        .refusing_key(IS_REPEATABLE),
     put("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write)
         .query(&[HELD_ON])
         .json("ExpiryRequest")
@@ -131,7 +136,7 @@ pub const OPERATIONS: &[Operation] = &[
     delete("/resources/{plugin}/{kind}/{resource_id}/acknowledgement", Permission::Write)
         .query(&[HELD_ON])
         .conditional(),
-    get("/costs").query(&[PLUGIN_FILTERS, COST_LIST, READ_OPTIONS_WITHOUT_SINCE]),
+    get("/costs").query(&[PLUGIN_FILTERS, COST_LIST, READ_OPTIONS_WITHOUT_SINCE]).answers(&[JSON, CSV]),
     get("/budgets"),
     post("/budgets", Permission::Administer).json("BudgetRequest"),
     get("/budgets/{budget_id}"),
@@ -157,6 +162,7 @@ pub const OPERATIONS: &[Operation] = &[
     post("/tokens", Permission::Administer).json("TokenRequest").refusing_key(HAS_SECRET).secret(),
     get("/tokens/{token_id}").allows(Permission::Administer).secret(),
     delete("/tokens/{token_id}", Permission::Administer).refusing_key(IS_REPEATABLE).secret(),
+    get("/resources/spans").query(&[SPANS]),
     get("/hosts").query(&[HOST_LIST]),
     get("/whoami").allows(Permission::Public).of_service().secret(),
     get("/stats").query(&[READ_OPTIONS]).conditional(),

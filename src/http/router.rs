@@ -6,8 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::handlers::{
-    backup, budgets, categories, config, costs, dashboard, events, health, held_resources, holdings, hosts, leases,
-    log_level, metrics, observations, plugins, resources, stats, tokens, webhooks, whoami,
+    backup, budgets, categories, config, costs, dashboard, event_counts, events, health, held_resources, holdings,
+    hosts, leases, log_level, metrics, notes, observations, plugins, release, resources, spans, stats, tokens,
+    webhooks, whoami,
 };
 use super::middleware::stack::StackLayer;
 use super::openapi::{self, Description};
@@ -26,11 +27,13 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(config::read_config, config::save_config, config::delete_config))
         .routes(routes!(config::validate_config))
         .routes(routes!(events::list_events))
+        .routes(routes!(event_counts::count_events))
         .routes(routes!(events::read_history))
+        .routes(routes!(notes::write_note))
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))
-        .routes(routes!(holdings::release_resources))
+        .routes(routes!(release::release_resources))
         .routes(routes!(holdings::set_expiry, holdings::clear_expiry))
         .routes(routes!(holdings::acknowledge_finding, holdings::end_acknowledgement))
         .routes(routes!(costs::read_costs))
@@ -45,6 +48,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::read_token, tokens::revoke_token))
         .routes(routes!(hosts::list_hosts))
+        .routes(routes!(spans::list_spans))
         .routes(routes!(whoami::read_caller))
         .routes(routes!(stats::read_stats))
         .routes(routes!(backup::read_backup))

@@ -1,5 +1,6 @@
 //! The state that all handlers share: the registry, the webhooks, and the limits of requests.
 
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::cost_answers::CostAnswers;
 use super::middleware::host_check::AllowedHosts;
 use super::middleware::load_shedding::LoadShedder;
+use super::middleware::rate_limit::{RateLimits, RequestRate};
 use crate::access::Tokens;
 use crate::dashboard::Dashboard;
 use crate::http::metrics::requests::Requests;
@@ -36,6 +38,8 @@ pub struct Api {
     pub gate: Arc<LoadShedder>,
     /// Answers about costs, which equal questions share.
     pub costs: CostAnswers,
+    /// How often lines may be written into the history of each plugin.
+    pub notes: Arc<RateLimits>,
     /// The exporter of traces.
     pub traces: Traces,
     /// The log level.
@@ -45,6 +49,9 @@ pub struct Api {
     /// Which routes this listener serves.
     pub offer: Exposure,
 }
+
+/// How many lines a plugin takes at once.
+const NOTES_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// Which routes a listener serves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,6 +99,7 @@ impl Api {
             limits: Limits::default(),
             requests: Requests::default(),
             costs: CostAnswers::default(),
+            notes: Arc::new(RateLimits::new(RequestRate { per_second: NonZeroU32::MIN, burst: NOTES_AT_ONCE })),
             traces: Traces::default(),
             log_level: LogLevel::default(),
             gate: Arc::default(),

@@ -6,9 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::store::archive::Part;
-use crate::store::{History, ReadPace, StoreError};
+use crate::store::{ChangeCounts, History, ReadPace, StoreError};
 use domain::Revision;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
+use domain::steps::Steps;
 
 /// The history, and how many may still read it. Others block their thread.
 pub(super) struct BoundedHistory {
@@ -54,6 +55,10 @@ impl History for BoundedHistory {
         self.reading(|history| history.revision_at(time))
     }
 
+    fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
+        self.reading(|history| history.count(range, steps))
+    }
+
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.reading(|history| history.dump(visit))
     }
@@ -88,6 +93,10 @@ mod tests {
 
         fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
             self.inner.revision_at(time)
+        }
+
+        fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
+            self.inner.count(range, steps)
         }
 
         fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {

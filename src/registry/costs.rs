@@ -73,7 +73,7 @@ fn sum(
     let forgotten = if has_ended_since { sum.add_forgotten(turn)? } else { Spend::default() };
     // Without reading the journal, nothing is missing from it: the ledger knows every amount by its plugin.
     let forgotten = if reads_journal { forgotten } else { Spend::default() };
-    Ok((sum.statement, CostPeriod { from: query.from, to: window.to, forgotten }))
+    Ok((sum.statement, CostPeriod { from: query.from, to: window.to, forgotten, known_from: sum.known_from }))
 }
 
 /// Whether a version that cost money ended after `from`.

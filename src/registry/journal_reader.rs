@@ -12,8 +12,9 @@ use super::handle::Registry;
 use super::journal_cache::JournalChunk;
 use super::journal_error::JournalReadError;
 use crate::registry::journal_error::require_kept;
-use crate::store::{History, ReadToEnd, StoreError};
+use crate::store::{ChangeCounts, History, ReadToEnd, StoreError};
 use domain::change::history::{ChangePage, ChangeRange};
+use domain::steps::Steps;
 use domain::{Revision, Snapshot};
 
 impl Registry {
@@ -42,6 +43,27 @@ impl Registry {
         self.scan_journal(caller, move |history, turn| {
             let page = history.read(&range, &turn.of_store())?;
             Ok(make(page, turn)?)
+        })
+        .await
+    }
+
+    /// How many changes of a range each step of time has, by kind; counted at the caller's turn. Beside it, whether the
+    /// journal still has all changes since the first step.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or too much work waits.
+    pub async fn counts(
+        &self,
+        caller: WorkCaller,
+        range: ChangeRange,
+        steps: Steps,
+    ) -> Result<(ChangeCounts, bool), JournalReadError> {
+        let range = self.published(range);
+        self.scan_journal(caller, move |history, _| {
+            let counts = history.count(&range, steps)?;
+            let is_whole = counts.compact_revision.0 == 0 || history.revision_at(steps.from)?.is_some();
+            Ok((counts, is_whole))
         })
         .await
     }

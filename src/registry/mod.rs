@@ -36,6 +36,7 @@ pub mod journal_reader;
 pub mod metrics;
 pub mod observe;
 pub mod prechecks;
+pub mod spans;
 pub mod submit_error;
 pub mod sweep;
 pub mod watch;

@@ -334,7 +334,8 @@ impl WriterLoop {
                 for event in decision.events {
                     let revision = snapshot.state.revision().next();
                     let principal = request.principal.as_ref().map(|principal| Arc::clone(&principal.name));
-                    let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
+                    let (request_id, reason) = (request.request_id.clone(), request.reason.clone());
+                    let change = Change { revision, at, request_id, principal, reason, event };
                     let made = self.make(change, &mut snapshot.state)?;
                     traces.extend(traced.as_ref().map(|traced| (revision, traced.trace.clone())));
                     transitions.push(made);

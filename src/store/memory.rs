@@ -10,11 +10,12 @@ use super::archive::{Auxiliary, Part};
 use super::heartbeats::{HeartbeatStore, MemoryHeartbeats};
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, CHANGE, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore};
+use super::{Batch, CHANGE, ChangeCounts, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore};
 use crate::clock::new_identity;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Step, Transition};
 use domain::command::idempotency::KeptAnswer;
+use domain::steps::Steps;
 use domain::{Revision, Snapshot, State, StoreId};
 
 /// The journal of one process, in memory.
@@ -193,6 +194,17 @@ impl History for MemoryHistory {
         // The time of the compact revision is known, though its change is not.
         let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.compact_revision);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
+    }
+
+    fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
+        let kept = lock(&self.kept);
+        let mut counted = ChangeCounts { compact_revision: kept.compact_revision, ..ChangeCounts::default() };
+        for transition in kept.after(range.after.max(kept.compact_revision)).filter(|one| range.contains(one)) {
+            if let Some(index) = steps.index(transition.change.at) {
+                *counted.counts.entry((index, transition.change.event.kind())).or_default() += 1;
+            }
+        }
+        Ok(counted)
     }
 
     /// Without the history: the state at the compact revision is not stored in the form of an archive.

@@ -28,7 +28,7 @@ pub mod webhooks;
 
 mod error;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -41,12 +41,13 @@ use postgres::url::PostgresUrl;
 pub use self::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
 pub use self::webhooks::DeliveryProgress;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
-use domain::change::{Change, Event, Transition};
+use domain::change::{Change, ChangeKind, Event, Transition};
 use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
 use domain::query::Pace;
 use domain::record::Record;
+use domain::steps::Steps;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
 pub use error::StoreError;
 pub use tokens::{Addition, TokenStore};
@@ -170,12 +171,39 @@ pub trait History: Send + Sync + 'static {
     /// If the store cannot be read.
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError>;
 
+    /// How many changes of a range each step of time has, by kind. The limit and the order of the range do not matter.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError>;
+
     /// Visits the whole store as of one moment, also during writes; writes nothing. See [`archive`].
     ///
     /// # Errors
     ///
     /// If the store cannot be read, was written by another version, or `visit` fails.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
+}
+
+/// The number of changes by step and kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// As of [`ChangePage::compact_revision`].
+    pub compact_revision: Revision,
+    /// The numbers, by the index of the step and by kind; only those that are not 0.
+    pub counts: BTreeMap<(usize, ChangeKind), u64>,
+}
+
+impl ChangeCounts {
+    /// Adds changes of a kind in a step. The store's number of a step may lie outside of the steps, or its kind may be of
+    /// a newer version.
+    pub(crate) fn add(&mut self, steps: Steps, index: i64, kind: &str, count: i64) {
+        let index = usize::try_from(index).ok().filter(|index| *index < steps.count());
+        if let (Some(index), Some(kind), Ok(count)) = (index, ChangeKind::from_name(kind), u64::try_from(count)) {
+            *self.counts.entry((index, kind)).or_default() += count;
+        }
+    }
 }
 
 /// The pace of a long read: see [`domain::query::pace`].

@@ -40,6 +40,8 @@ pub struct ChangeRow {
     pub observed: Option<String>,
     /// The name of the principal.
     pub principal: Option<String>,
+    /// `Registry-Reason`.
+    pub reason: Option<String>,
 }
 
 impl TryFrom<&Transition> for ChangeRow {
@@ -78,6 +80,7 @@ impl TryFrom<&Transition> for ChangeRow {
             created_at: transition.after().map(|record| record.created_at.as_microsecond()),
             observed: transition.after().and_then(|record| record.holdings.to_text()),
             principal: change.principal.as_deref().map(str::to_owned),
+            reason: change.reason.as_deref().map(str::to_owned),
         })
     }
 }
@@ -121,6 +124,7 @@ impl TryFrom<ChangeRow> for Change {
             | ChangeKind::ResourceExpiresSoon
             | ChangeKind::ResourceExpirySet
             | ChangeKind::FindingAcknowledged
+            | ChangeKind::PluginNoted
             | ChangeKind::FindingUnacknowledged => {
                 let act: HoldingAct = row.parsed()?.ok_or_else(|| damaged("has no detail"))?;
                 let event = Event::Holdings { id: row.plugin_id(), act };
@@ -153,6 +157,7 @@ impl TryFrom<ChangeRow> for Change {
             at: time_from_sql(row.at)?,
             request_id: row.request_id.map(Into::into),
             principal: row.principal.map(Into::into),
+            reason: row.reason.map(Into::into),
             event,
         })
     }

@@ -16,7 +16,7 @@
 //! | [`host`] | the names of hosts, and when two mean the same |
 //! | [`plugin`] | the vocabulary: strict JSON, names, plugins |
 //! | [`access`] | access control: roles, scopes, principals, tokens |
-//! | [`revision`], [`money`] | positions in the history; amounts in whole millionths of a dollar |
+//! | [`revision`], [`money`], [`steps`] | positions in the history; amounts in whole millionths of a dollar; steps of time |
 //! | [`lease`], [`active_leases`], [`self_preservation`] | one lease for each application process; their numbers; the rule that keeps an outage of a host from ending all its leases |
 //! | [`record`] | a stored plugin: its document, its resources, their observations and findings |
 //! | [`change`] | one entry of the journal, its effect, and its event |
@@ -43,6 +43,7 @@ pub mod revision;
 pub mod self_preservation;
 pub mod snapshot;
 pub mod state;
+pub mod steps;
 
 pub use lease::{Lease, LeaseId, LeaseState, LeaseTerms};
 pub use money::{MicroUsd, Rate, Spend};

@@ -27,6 +27,28 @@ impl MicroUsd {
     }
 }
 
+impl MicroUsd {
+    /// The amount for an hour if this was spent from one time to another; nothing for no time.
+    #[must_use]
+    pub fn per_hour(self, from: Timestamp, to: Timestamp) -> MicroUsd {
+        let micros = i128::from(to.as_microsecond()) - i128::from(from.as_microsecond());
+        if micros <= 0 { MicroUsd::default() } else { MicroUsd(self.0 * HOUR / micros) }
+    }
+}
+
+impl MicroUsd {
+    /// When this much is spent from `now` on, if an hour costs `hourly`; `None` if that is never, or already.
+    pub fn reached_at(self, hourly: MicroUsd, now: Timestamp) -> Option<Timestamp> {
+        if self.0 <= 0 || hourly.0 <= 0 {
+            return None;
+        }
+        // Rounded up: at the time, the amount is spent.
+        let micros = (self.0 * HOUR + hourly.0 - 1) / hourly.0;
+        let at = i64::try_from(micros).ok()?.checked_add(now.as_microsecond())?;
+        Timestamp::from_microsecond(at).ok()
+    }
+}
+
 impl fmt::Display for MicroUsd {
     /// The amount in USD, with as many decimal places as needed: `24.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

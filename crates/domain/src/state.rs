@@ -197,8 +197,8 @@ impl State {
     fn plan_act(&self, change: &Change, id: &UniqueId, act: &HoldingAct) -> Step {
         let held = |slot: &Slot| self.by_id.get(id).map(|record| record.holdings.claim_of(slot));
         let facts: Vec<(&Slot, Fact<'_>)> = match act {
-            // The change of the document has done it.
-            HoldingAct::LeftBehind { .. } => Vec::new(),
+            // The change of the document has left them behind; a line in the history changes nothing else.
+            HoldingAct::LeftBehind { .. } | HoldingAct::Noted { .. } => Vec::new(),
             HoldingAct::Ended { slots, .. } | HoldingAct::Released { slots } => {
                 slots.iter().map(|slot| (slot, Fact::Ended)).collect()
             }

@@ -77,6 +77,23 @@ impl FromRequest<Shared> for NoBody {
     }
 }
 
+/// A JSON body, or none.
+pub struct OptionalJsonBody(pub Option<Value>);
+
+impl FromRequest<Shared> for OptionalJsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
+        let typed = require_type(request.headers(), &["application/json"]);
+        let bytes = read_whole(request, api).await?;
+        if bytes.is_empty() {
+            return Ok(OptionalJsonBody(None));
+        }
+        typed?;
+        Ok(OptionalJsonBody(Some(json::parse(&bytes)?)))
+    }
+}
+
 /// The `charset` of a body, if it is not UTF-8. Many clients write `utf8`.
 fn other_charset(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

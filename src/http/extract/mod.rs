@@ -7,7 +7,7 @@
 //! | [`conditional`] | If-Match and If-None-Match |
 //! | [`idempotency`] | Idempotency-Key |
 //! | [`negotiate`] | Accept |
-//! | [`principal`] | the caller |
+//! | [`principal`], [`reason`] | the caller, and why it makes a change |
 //! | [`snapshot`] | the snapshot that the request reads |
 //! | [`work_caller`] | whose turn it is when the request takes long |
 //! | [`mod@write`] | the parts that all writes share |
@@ -19,6 +19,7 @@ pub mod negotiate;
 pub mod params;
 pub mod path;
 pub mod principal;
+pub mod reason;
 pub mod snapshot;
 pub mod work_caller;
 pub mod write;

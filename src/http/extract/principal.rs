@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use hyper::http::Extensions;
 use hyper::http::request::Parts;
 
+use super::reason::reason_of;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::state::Shared;
 use domain::access::Principal;
@@ -42,6 +43,8 @@ impl FromRequestParts<Shared> for RequestCaller {
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Infallible> {
         let request_id = parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(Into::into);
-        Ok(RequestCaller(Caller { principal: Some(principal_of(&parts.extensions)), request_id }))
+        // The middleware has refused a reason that cannot be read.
+        let reason = reason_of(&parts.headers).ok().flatten();
+        Ok(RequestCaller(Caller { principal: Some(principal_of(&parts.extensions)), request_id, reason }))
     }
 }

@@ -100,6 +100,16 @@ impl Write {
         self.api.registry.submit(Request::by(self.asker.clone(), command)).await
     }
 
+    /// Runs one command of many, with a precondition of its own.
+    ///
+    /// # Errors
+    ///
+    /// The registry's refusal.
+    pub async fn submit_one_if(&self, command: Command, precondition: Precondition) -> Result<Outcome, SubmitError> {
+        let request = Request { precondition, ..Request::by(self.asker.clone(), command) };
+        self.api.registry.submit(request).await
+    }
+
     /// The newest state at the beginning of the request.
     pub fn snapshot(&self) -> &Snapshot {
         &self.now

@@ -63,6 +63,10 @@ pub(crate) struct BudgetDocument<'a> {
     /// The current cost of an hour, in USD.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
+    /// When the costs reach the limit if an hour goes on to cost this much; null if they do not within the current period, or
+    /// have reached it already.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    projected_breach_at: Option<Timestamp>,
     /// The thresholds that the costs have reached in the current period.
     reached_percent: &'a [u32],
     /// The revision of the last change by a client.
@@ -110,6 +114,9 @@ impl<'a> BudgetDocument<'a> {
             // A budget's limit is always greater than zero.
             spent_percent: (spent.high.0.unsigned_abs() * 100).checked_div(limit.0.unsigned_abs()).unwrap_or_default(),
             burn_usd_per_hour: burn,
+            projected_breach_at: (*limit - spent.high)
+                .reached_at(burn, now)
+                .filter(|at| period.end(now).is_none_or(|end| *at < end)),
             reached_percent: account.reached(now),
             revision: account.revision,
             created_at: account.created_at,

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use hyper::HeaderMap;
+use hyper::header::{HeaderValue, VARY};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::cost_tables::{self, CostForm};
 use crate::http::cost_answers::{CostAnswer, CostQuestion};
 use crate::http::extract::snapshot::Now;
 use crate::http::extract::work_caller::RequestWorkCaller;
@@ -17,14 +20,19 @@ use crate::http::query::list_params::{COST_LIST, PLUGIN_FILTERS, filter, time_of
 use crate::http::query::parameter::MAX_HOURS;
 use crate::http::query::params::{Params, bad};
 use crate::http::query::read_options::ReadOptions;
-use crate::http::reply::json;
+use crate::http::query::step_params::steps_of;
+use crate::http::reply::{csv, json};
 use crate::http::state::{Api, Shared};
 use crate::registry::fair_pool::{Turn, WorkCaller};
 use domain::cost::{GroupBy, Statement, StatementLine};
 use domain::query::CostQuery;
 use domain::query::cost::CostPeriod;
 use domain::query::interest::CountsInterest;
+use domain::steps::Steps;
 use domain::{MicroUsd, Revision, Snapshot, Spend};
+
+/// The most amounts of the series of all groups.
+const MAX_AMOUNTS: usize = 50_000;
 
 /// The note in every reply.
 const NOTE: &str =
@@ -53,6 +61,9 @@ pub(crate) struct Costs<'a> {
     accrued: Option<Accrued>,
     /// The same amounts for each group, sorted by group; empty without `group_by`.
     groups: Vec<CostGroup>,
+    /// The costs of each step, the oldest first; empty without `step`. Steps that began when the journal no longer has all
+    /// changes are left out: their costs are known as a sum only.
+    series: Vec<CostStep>,
     /// The revision that the reply was made from.
     #[schema(value_type = u64)]
     revision: Revision,
@@ -121,6 +132,42 @@ pub(crate) struct CostGroup {
     /// The costs so far; null with `as_of`.
     #[schema(required)]
     accrued: Option<Range>,
+    /// The costs of each step, as in the whole reply; empty for a group without costs in any step.
+    series: Vec<CostStep>,
+}
+
+/// The costs of one step of time.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CostStep {
+    /// When the step begins.
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    /// When it ends. The last step may be shorter than the others.
+    #[schema(value_type = String, format = DateTime)]
+    to: Timestamp,
+    /// The lower bound, in USD.
+    #[schema(value_type = f64)]
+    low_usd: MicroUsd,
+    /// The upper bound, in USD.
+    #[schema(value_type = f64)]
+    high_usd: MicroUsd,
+    /// The mean cost of an hour in this step, by the upper bound.
+    #[schema(value_type = f64)]
+    burn_usd_per_hour: MicroUsd,
+}
+
+impl CostStep {
+    /// The steps of a line of costs, from `known_from` on.
+    fn all(steps: Option<Steps>, line: &[Spend], known_from: Option<Timestamp>) -> Vec<CostStep> {
+        let Some(steps) = steps else { return Vec::new() };
+        let step = |(index, spent): (usize, &Spend)| {
+            let (from, to) = steps.span(index);
+            let Spend { low, high } = *spent;
+            CostStep { from, to, low_usd: low, high_usd: high, burn_usd_per_hour: high.per_hour(from, to) }
+        };
+        let all = line.iter().enumerate().map(step);
+        all.filter(|step| known_from.is_none_or(|known| step.from >= known)).collect()
+    }
 }
 
 impl From<Spend> for Range {
@@ -135,13 +182,17 @@ impl From<Spend> for Range {
 /// `estimated_cost_per_hour` while the status of its remote resource is `provisioning`, `running` or `stopping`. The
 /// filters of `GET /plugins` apply to the plugin's values when the costs arose. `as_of` returns the burn rate and the
 /// estimate of a past moment; use `to` for the costs up to a moment.
+///
+/// `step` adds a series for charts, for each group too. As `text/csv`, the reply is a table: of the steps with `step`, and
+/// of the groups otherwise. `format=focus` has the columns of FOCUS 1.2 (FinOps) that the registry can fill.
 #[utoipa::path(get, path = "/costs", tag = "costs", responses(
-    (status = OK, description = "The costs", body = Costs),
+    (status = OK, description = "The costs", content((Costs = "application/json"), (String = "text/csv"))),
 ))]
 pub(crate) async fn read_costs(
     now: Now,
     State(api): State<Shared>,
     RequestWorkCaller(caller): RequestWorkCaller,
+    headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
     if params.single("since")?.is_some() {
@@ -150,22 +201,27 @@ pub(crate) async fn read_costs(
     let looked_back_to = params.single("as_of")?.map(str::to_owned);
     let view = ReadOptions::take(&mut params)?;
     let asked = params.clone();
-    let (query, hours) = read_query(params)?;
+    let form = CostForm::of(&params, &headers)?;
+    let (query, hours) = read_query(params, form, api.registry.now())?;
+    if view.looks_back() && query.steps.is_some() {
+        return Err(bad("`as_of` excludes `step` and `format`; send `from` and `to` for past costs"));
+    }
     if view.looks_back() && (query.from.is_some() || query.to.is_some()) {
         return Err(bad(
             "`as_of` excludes `from` and `to`; send `as_of` for a past burn rate, or `from` and `to` for past costs",
         ));
     }
-    let ask = CostRequest { api: &api, caller, query, hours };
+    let ask = CostRequest { api: &api, caller, query, hours, form };
     let answer = if let Some(moment) = looked_back_to {
-        let question = CostQuestion::new(&asked, Some(&moment), &now.store, now.state.revision());
+        let question = CostQuestion::new(&asked, &format!("{form:?} {moment}"), &now.store, now.state.revision());
         api.costs.answer(question, api.registry.now(), ask.looking_back(view, now.0)).await?
     } else {
         let snapshot = view.of(&api, now.0, &CountsInterest, &ask.caller).await?.snapshot;
-        let question = CostQuestion::new(&asked, None, &snapshot.store, snapshot.state.revision());
+        let question = CostQuestion::new(&asked, &format!("{form:?}"), &snapshot.store, snapshot.state.revision());
         api.costs.answer(question, api.registry.now(), ask.at_present(snapshot)).await?
     };
-    let mut response = json::json_bytes(answer.text);
+    let mut response = if form == CostForm::Json { json::json_bytes(answer.text) } else { csv::reply(answer.text) };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     let (name, value) = revision_header(answer.revision);
     response.headers_mut().insert(name, value);
     Ok(response)
@@ -177,28 +233,38 @@ struct CostRequest<'a> {
     caller: WorkCaller,
     query: CostQuery,
     hours: Option<MicroUsd>,
+    form: CostForm,
 }
 
 impl CostRequest<'_> {
     /// The present costs and the past spending.
     async fn at_present(self, snapshot: Arc<Snapshot>) -> Result<CostAnswer, Problem> {
-        let CostRequest { api, caller, query, hours } = self;
+        let CostRequest { api, caller, query, hours, form } = self;
         let at = api.registry.now();
         let shown = Arc::clone(&snapshot);
-        let make =
-            move |statement: &Statement, accrual| json::text_of(&document(statement, Some(accrual), hours, at, &shown));
-        let text = api.registry.costs(caller, &snapshot, &query, at, make).await?;
+        let make = move |statement: &Statement, period: CostPeriod| {
+            require_fits(statement)?;
+            Ok::<_, Problem>(match form {
+                CostForm::Json => json::text_of(&document(statement, Some(period), hours, at, &shown)),
+                CostForm::Table => cost_tables::table(statement, period.known_from),
+                CostForm::Focus => cost_tables::focus(statement, period.known_from),
+            })
+        };
+        let text = api.registry.costs(caller, &snapshot, &query, at, make).await??;
         Ok(CostAnswer::present(text, snapshot.state.revision(), at, api.registry.now()))
     }
 
     /// The burn rate and the estimate of a past moment.
     async fn looking_back(self, view: ReadOptions, now: Arc<Snapshot>) -> Result<CostAnswer, Problem> {
-        let CostRequest { api, caller, query, hours } = self;
+        let CostRequest { api, caller, query, hours, form } = self;
         let snapshot = view.of(api, now, &CountsInterest, &caller).await?.snapshot;
         let (at, revision) = (api.registry.now(), snapshot.state.revision());
         let sum = move |turn: &Turn<'_>| {
             let statement = query.standing(&snapshot.state, None, turn)?;
-            Ok(json::text_of(&document(&statement, None, hours, at, &snapshot)))
+            Ok(match form {
+                CostForm::Json => json::text_of(&document(&statement, None, hours, at, &snapshot)),
+                CostForm::Table | CostForm::Focus => cost_tables::table(&statement, None),
+            })
         };
         let text = api.registry.scans().run(caller, sum).await?;
         Ok(CostAnswer { text, revision, fresh_until: None })
@@ -206,7 +272,7 @@ impl CostRequest<'_> {
 }
 
 /// Reads the query, and the hours of the estimate.
-fn read_query(params: Params) -> Result<(CostQuery, Option<MicroUsd>), Problem> {
+fn read_query(params: Params, form: CostForm, now: Timestamp) -> Result<(CostQuery, Option<MicroUsd>), Problem> {
     let known: Vec<_> = PLUGIN_FILTERS.iter().chain(COST_LIST).map(|parameter| parameter.name).collect();
     let params = params.only(&known)?;
     let mut query = CostQuery::default();
@@ -219,6 +285,18 @@ fn read_query(params: Params) -> Result<(CostQuery, Option<MicroUsd>), Problem> 
         && from > to
     {
         return Err(bad("`from` must not be later than `to`"));
+    }
+    let is_open = form == CostForm::Focus && params.single("step")?.is_none();
+    let params = if is_open { params.with("step", "1d") } else { params };
+    query.steps = steps_of(&params, now)?;
+    if let Some(steps) = query.steps {
+        query.from = Some(steps.from);
+    }
+    if form == CostForm::Focus {
+        if params.single("group_by")?.is_some() {
+            return Err(bad("`format=focus` has a row for each resource; leave `group_by` out"));
+        }
+        query.group_by = Some(GroupBy::Resource);
     }
     if let Some(name) = params.single("group_by")? {
         let wrong = || bad(format!("`group_by` must be one of {}<key>", GroupBy::NAMES.join(", ")));
@@ -236,6 +314,18 @@ fn hours_of(value: &str) -> Result<MicroUsd, Problem> {
     hours.map(MicroUsd::nearest).ok_or_else(|| bad(format!("`hours` must be a number from 0 to {MAX_HOURS}")))
 }
 
+/// Refuses a reply of too many amounts.
+fn require_fits(statement: &Statement) -> Result<(), Problem> {
+    if statement.series.amounts() <= MAX_AMOUNTS {
+        return Ok(());
+    }
+    Err(bad(format!(
+        "the series has {} amounts in all groups, and a reply has at most {MAX_AMOUNTS}; send a longer `step`, a later `from`, or \
+         filters",
+        statement.series.amounts()
+    )))
+}
+
 fn document(
     statement: &Statement,
     accrual: Option<CostPeriod>,
@@ -251,6 +341,7 @@ fn document(
         high_usd: accrued.high,
         forgotten: Some(accrual.forgotten).filter(|forgotten| !forgotten.is_nothing()).map(Range::from),
     });
+    let (series, known_from) = (&statement.series, accrual.and_then(|accrual| accrual.known_from));
     let group = |(key, line): (&Option<String>, &StatementLine)| CostGroup {
         key: key.clone(),
         burn_usd_per_hour: line.burn,
@@ -258,6 +349,7 @@ fn document(
         unpriced: line.unpriced,
         estimated_usd: hours.map(|_| line.estimate),
         accrued: accrual.map(|_| Range::from(line.accrued)),
+        series: CostStep::all(series.steps(), series.line(key), known_from),
     };
     Costs {
         note: NOTE,
@@ -268,6 +360,7 @@ fn document(
         estimate: hours.map(|hours| Estimate { hours, usd: estimate }),
         accrued,
         groups: statement.groups().map(group).collect(),
+        series: CostStep::all(series.steps(), &series.total(), known_from),
         revision: snapshot.state.revision(),
     }
 }

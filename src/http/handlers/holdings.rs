@@ -1,30 +1,22 @@
-//! One held resource, or many: `/resources/release`, `/resources/{plugin}/{kind}/{resource_id}/…`.
+//! One held resource: `/resources/{plugin}/{kind}/{resource_id}/…`.
 //!
 //! The path names a resource as `GET /resources` lists it. `?host=` names the host of one that its plugin left behind on
 //! a former host.
 
 use axum::response::Response;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::http::extract::body::JsonBody;
 use crate::http::extract::path::ResourcePath;
 use crate::http::extract::write::Write;
-use crate::http::headers::revision_header;
-use crate::http::problem::{Problem, ProblemDocument};
-use crate::http::query::list_params::{HELD_ON, RELEASE, names};
-use crate::http::reply::json;
-use domain::Revision;
+use crate::http::problem::Problem;
+use crate::http::query::list_params::{HELD_ON, names};
+use domain::command::Command;
 use domain::command::request::AcknowledgementTerms;
-use domain::command::{Command, Refusal};
-use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string, time};
+use domain::plugin::read::{ObjectReader, nullable, string, time};
 use domain::plugin::{Invalid, UniqueId};
-use domain::record::{PluginDocument, ResourceKind, Slot};
-
-/// The most resources that one request releases.
-pub(crate) const MAX_RELEASED: usize = 1_000;
+use domain::record::{PluginDocument, Slot};
 
 /// The longest reason, in characters.
 pub(crate) const MAX_REASON: usize = 500;
@@ -34,43 +26,6 @@ pub(crate) const EXPIRY_FIELD: &str = "expires_at";
 
 /// The fields that [`terms_of`] takes.
 pub(crate) const ACKNOWLEDGEMENT_FIELDS: &[&str] = &["reason", "until"];
-
-/// The fields that [`released`] takes.
-pub(crate) const RELEASE_FIELDS: &[&str] = &["resources"];
-
-/// The fields of one of them.
-pub(crate) const RESOURCE_FIELDS: &[&str] = &["plugin", "kind", "id", "host"];
-
-/// The results of a release.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ReleaseResult<'a> {
-    /// Whether the request only asked what would be done.
-    dry_run: bool,
-    /// The result for each resource, in the order of the request.
-    items: Vec<ReleasedItem<'a>>,
-}
-
-/// The result for one resource.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ReleasedResource)]
-pub(crate) struct ReleasedItem<'a> {
-    /// The unique_id of its plugin.
-    #[schema(value_type = String)]
-    plugin: UniqueId,
-    /// The kind of resource.
-    kind: ResourceKind,
-    /// Its id.
-    #[schema(value_type = String)]
-    id: Box<str>,
-    /// Whether the plugin held it, and holds it no longer (with `dry_run`: would hold it no longer).
-    released: bool,
-    /// The revision of the plugin after the release; null if nothing was released.
-    #[schema(value_type = Option<u64>, required)]
-    revision: Option<Revision>,
-    /// Why it was not released; null if it was.
-    #[schema(value_type = Option<Object>, required)]
-    problem: Option<ProblemDocument<'a>>,
-}
 
 /// Reads the time until which a resource is meant to be held; null for no end.
 pub(crate) fn expiry_of(body: Value) -> Result<Option<Timestamp>, Invalid> {
@@ -100,92 +55,6 @@ fn reason(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
         return Err(Invalid::at(pointer, detail));
     }
     Ok(text.into())
-}
-
-/// Reads the resources to release.
-pub(crate) fn released(body: Value) -> Result<Vec<(UniqueId, Slot)>, Invalid> {
-    let mut fields = ObjectReader::new(body, "", RELEASE_FIELDS, &[])?;
-    let resources = fields.required("resources", resources);
-    fields.finish()?;
-    resources.ok_or_else(|| Invalid::at("/resources", "is required"))
-}
-
-fn resources(value: Value, pointer: &str) -> Result<Vec<(UniqueId, Slot)>, Invalid> {
-    let Value::Array(items) = value else {
-        return Err(Invalid::at(pointer, format!("must be an array of resources, not {}", kind_of(&value))));
-    };
-    if items.is_empty() || items.len() > MAX_RELEASED {
-        return Err(Invalid::at(pointer, format!("must have 1 to {MAX_RELEASED} resources")));
-    }
-    let mut read = Vec::with_capacity(items.len());
-    let mut errors = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        match resource(item, &format!("{pointer}/{index}")) {
-            Ok(resource) => read.push(resource),
-            Err(Invalid(wrong)) => errors.extend(wrong),
-        }
-    }
-    if errors.is_empty() { Ok(read) } else { Err(Invalid(errors)) }
-}
-
-/// Reads one resource to release.
-pub(crate) fn resource(value: Value, pointer: &str) -> Result<(UniqueId, Slot), Invalid> {
-    let mut fields = ObjectReader::new(value, pointer, RESOURCE_FIELDS, &[])?;
-    let plugin = fields.required("plugin", string);
-    let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
-    let id = fields.required("id", string);
-    let host = fields.optional("host", nullable(string)).flatten();
-    fields.finish()?;
-    // `finish` has refused a document without these fields.
-    let (Some(plugin), Some(kind), Some(id)) = (plugin, kind, id) else {
-        return Err(Invalid::at(pointer, "plugin, kind and id are required"));
-    };
-    let slot = Slot { host: host.map(Into::into), ..Slot::new(kind, id) };
-    Ok((UniqueId::from_client(&plugin), slot))
-}
-
-/// Release resources by name.
-///
-/// Ends each resource for its plugin, also one that was left behind. The registry stops nothing: stop the resource
-/// first. `dry_run=true` only reports what would be released.
-#[utoipa::path(post, path = "/resources/release", tag = "resources", responses(
-    (status = OK, description = "The result for each resource", body = ReleaseResult),
-))]
-pub(crate) async fn release_resources(mut write: Write, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    let dry_run = write.take_params(&names(RELEASE))?.flag("dry_run")?.unwrap_or(false);
-    let resources = released(body)?;
-    let mut done = Vec::with_capacity(resources.len());
-    for (plugin, slot) in resources {
-        let result = release(&write, &plugin, slot.clone(), dry_run).await;
-        done.push((plugin, slot, result));
-    }
-    let newest = done.iter().filter_map(|(_, _, result)| *result.as_ref().ok()?).max();
-    let items = done.iter().map(|(plugin, Slot { kind, id, .. }, result)| ReleasedItem {
-        plugin: plugin.clone(),
-        kind: *kind,
-        id: id.clone(),
-        released: result.is_ok(),
-        revision: result.as_ref().ok().copied().flatten(),
-        problem: result.as_ref().err().map(|problem| problem.document(None, None)),
-    });
-    let mut response = json::json(&ReleaseResult { dry_run, items: items.collect() });
-    response.headers_mut().extend(newest.map(revision_header));
-    Ok(response)
-}
-
-/// Releases one of many resources; returns the revision of the plugin after that, unless the run is dry.
-async fn release(write: &Write, plugin: &UniqueId, slot: Slot, dry_run: bool) -> Result<Option<Revision>, Problem> {
-    let record = write.snapshot().state.plugin(plugin.as_str());
-    let record = record.ok_or_else(|| Refusal::NotFound(plugin.clone()))?;
-    let slot = record.named(slot);
-    if !record.holds(&slot) {
-        return Err(Refusal::NotHeld { id: plugin.clone(), slot }.into());
-    }
-    if dry_run {
-        return Ok(None);
-    }
-    let outcome = write.submit_one(Command::Release { id: plugin.clone(), slots: vec![slot] }).await?;
-    Ok(outcome.record.map(|record| record.revision))
 }
 
 /// Set until when a resource is meant to be held.

@@ -2,10 +2,10 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`plugins`], [`held_resources`], [`holdings`], [`config`], [`categories`] | plugins and their parts |
-//! | [`resources`], [`hosts`], [`stats`], [`costs`], [`budgets`] | queries over all plugins |
+//! | [`plugins`], [`notes`], [`held_resources`], [`holdings`], [`release`], [`config`], [`categories`] | plugins and their parts |
+//! | [`resources`], [`spans`], [`hosts`], [`stats`], [`costs`], [`cost_tables`], [`budgets`] | queries over all plugins |
 //! | [`leases`], [`observations`] | reports of agents and applications |
-//! | [`events`], [`event_stream`] | changes: as a list, and live |
+//! | [`events`], [`event_stream`], [`event_counts`] | changes: as a list, live, and counted |
 //! | [`webhooks`], [`tokens`], [`backup`], [`log_level`] | administration |
 //! | [`whoami`] | the caller |
 //! | [`health`], [`metrics`] | health and metrics of the service |
@@ -16,8 +16,10 @@ pub mod backup;
 pub mod budgets;
 pub mod categories;
 pub mod config;
+pub mod cost_tables;
 pub mod costs;
 pub mod dashboard;
+pub mod event_counts;
 pub mod event_stream;
 pub mod events;
 pub mod health;
@@ -28,9 +30,12 @@ pub mod leases;
 pub mod log_level;
 pub mod metrics;
 pub mod ndjson;
+pub mod notes;
 pub mod observations;
 pub mod plugins;
+pub mod release;
 pub mod resources;
+pub mod spans;
 pub mod stats;
 pub mod tokens;
 pub mod webhooks;

@@ -18,7 +18,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 
 /// The request fields that pages may send, besides the fields that CORS always allows.
 const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, x-request-id",
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, registry-reason, traceparent, x-request-id",
 );
 
 /// The response fields that pages may read, besides the fields that CORS always allows.

@@ -25,6 +25,7 @@ use super::unused_token::{UnusedToken, UnusedTokens};
 use super::{authorize, compress, consistency};
 use crate::http::extract::idempotency::require_no_useless_key;
 use crate::http::extract::negotiate::require_acceptable;
+use crate::http::extract::reason::require_readable_reason;
 use crate::http::headers::{REGISTRY_REVISION, REGISTRY_STORE, store_header};
 use crate::http::operations::Operation;
 use crate::http::problem::{Kind, PROBLEM_JSON, Problem, out_of_time};
@@ -242,6 +243,7 @@ pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Re
         ));
     }
     require_no_useless_key(operation, request.headers())?;
+    require_readable_reason(request.method(), request.headers())?;
     require_acceptable(operation, request.headers())
 }
 

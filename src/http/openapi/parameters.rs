@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::http::extract::idempotency::MAX_KEY;
+use crate::http::extract::reason::MAX_REASON;
 use crate::http::media_type::EVENT_STREAM;
 use crate::http::operations::{Idempotency, Operation};
 use crate::http::query::list_params::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::query::parameter::{CONSISTENCY, MAX_HOURS, MAX_PART_CHARS, MAX_PARTS, Parameter, Values};
+use crate::http::query::step_params::STEP_PATTERN;
+use domain::access::Permission;
 use domain::plugin::identity::MAX_NAME_CHARS;
 use domain::record::ResourceKind;
 
@@ -30,6 +33,9 @@ pub(crate) fn complete(operation: &Operation, described: &mut Value) {
         let help =
             "Names the request, so that it may be sent again: for 24 hours, a repeat is answered as the first one was.";
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": help, "schema": schema}));
+    }
+    if operation.method != "GET" && operation.permission != Permission::Observe {
+        parameters.push(reason());
     }
     if operation.media_types.contains(&EVENT_STREAM) {
         parameters.push(last_event_id());
@@ -102,6 +108,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
             {"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX}, {"type": "string", "format": "date-time"},
         ]}),
         Values::Duration => json!({"type": "string", "pattern": "^([0-9]{1,5}ms|[0-9]{1,2}s?|[0-5]m)$"}),
+        Values::Step => json!({"type": "string", "pattern": STEP_PATTERN}),
         Values::Limit => json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         Values::Hours => json!({"type": "number", "minimum": 0, "maximum": MAX_HOURS}),
         Values::Group => {
@@ -130,6 +137,14 @@ fn last_event_id() -> Value {
     // A list ignores the field, so the field has no pattern.
     let help = "The `id` of the last event that the client received: a live stream continues after it.";
     json!({"name": "Last-Event-ID", "in": "header", "description": help, "schema": {"type": "string"}})
+}
+
+/// Why a client makes a change.
+fn reason() -> Value {
+    let help = "Why the client makes the change: a text for people, which the event and the history keep. UTF-8, or as in \
+                RFC 8187: `UTF-8''nightly%20cleanup`.";
+    let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_REASON, "pattern": "^[!-~]([ -~]*[!-~])?$"});
+    json!({"name": "Registry-Reason", "in": "header", "description": help, "schema": schema})
 }
 
 /// The name that a client gives to a request.

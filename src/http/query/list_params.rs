@@ -15,7 +15,7 @@ use domain::plugin::read::unknown_name;
 use domain::plugin::{ExecutionMode, Pid, Provider, StatusClass};
 use domain::query::sort::{Position, SortField};
 use domain::query::{Filter, ListQuery, Sort, filter_text};
-use domain::record::{FindingKind, PluginDocument};
+use domain::record::{FindingKind, PluginDocument, ResourceKind};
 use domain::{LeaseState, StoreId};
 
 /// The length of a page if the client sends no `limit`.
@@ -138,6 +138,25 @@ pub const EVENT_LIST: &[Parameter] = &[
     parameter("cursor", Values::Text, "`next_cursor` of the previous page."),
 ];
 
+/// The parameters of `GET /events/counts`.
+pub const EVENT_COUNTS: &[Parameter] = &[
+    parameter("step", Values::Step, "The length of a step, from 5m to 1d; by default 1h."),
+    parameter("from", Values::Time, "The start of the first step; by default, 24 steps before `to`."),
+    parameter("to", Values::Time, "The end of the last step; by default, now."),
+    parameter("kind", Values::Names(ChangeKind::NAMES), "The kind of change."),
+    parameter("plugin", Values::Text, "Changes of the plugin with this unique_id."),
+];
+
+/// The parameters of `GET /resources/spans`.
+pub const SPANS: &[Parameter] = &[
+    parameter("from", Values::Time, "The start of the time; by default, 24 hours before `to`."),
+    parameter("to", Values::Time, "The end of the time; by default, now."),
+    parameter("plugin", Values::Text, "The resources of the plugin with this unique_id."),
+    parameter("kind", Values::Name(ResourceKind::NAMES), "The kind of resource."),
+    parameter("host", Values::Text, "The host of the resource; a remote resource has no host."),
+    parameter("limit", Values::Limit, "The maximum number of resources to return."),
+];
+
 /// The parameters of `GET /costs` beside the filters of [`PLUGIN_LIST`].
 pub const COST_LIST: &[Parameter] = &[
     parameter(
@@ -149,6 +168,17 @@ pub const COST_LIST: &[Parameter] = &[
     parameter("hours", Values::Hours, "Also estimate this many hours of all resources with the status `running`."),
     parameter("from", Values::Time, "Costs that arose at or after this time; by default, since the beginning."),
     parameter("to", Values::Time, "Costs that arose before this time; by default, up to now."),
+    parameter(
+        "step",
+        Values::Step,
+        "Also return a series with the costs of each step of this length, from 5m to 1d; at most 500 steps. `from` is then by \
+         default 24 steps before `to`.",
+    ),
+    parameter(
+        "format",
+        Values::Name(&["focus"]),
+        "As CSV: charges in the columns of FOCUS 1.2 (FinOps), a row for each resource and step; `step` is then by default 1d.",
+    ),
 ];
 
 /// The parameters of `GET /plugins/{id}/history`.

@@ -6,6 +6,7 @@
 //! | [`params`] | the decoded parameters of a request |
 //! | [`list_params`], [`resource_params`], [`event_params`] | the parameters of lists, of resources and of events |
 //! | [`cursor`] | the position at which a page begins |
+//! | [`step_params`] | steps of time |
 //! | [`read_options`] | reads that wait for a change, or read the past |
 
 pub mod cursor;
@@ -14,5 +15,6 @@ pub mod parameter;
 pub mod params;
 pub mod read_options;
 pub mod resource_params;
+pub mod step_params;
 
 pub mod event_params;

@@ -50,6 +50,8 @@ pub enum Values {
     Limit,
     /// One of these fields to sort by; the second is the default.
     Sort(&'static [&'static str], &'static str),
+    /// The length of a step of time.
+    Step,
     /// A number of hours.
     Hours,
     /// A property to group by.

@@ -91,6 +91,13 @@ impl Params {
         Params(taken)
     }
 
+    /// These parameters and one more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Params {
+        self.0.push(SentParameter { name: name.to_owned(), values: vec![value.to_owned()], whole: None });
+        self
+    }
+
     /// Returns true if and only if the query is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

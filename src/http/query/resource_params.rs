@@ -53,6 +53,12 @@ pub const RESOURCE_LIST: &[Parameter] = &[
     parameter("fields", Values::Fields(Resource::FIELDS), "Return only these fields of each row."),
 ];
 
+/// How many parameters at the end of [`RESOURCE_LIST`] are not filters: `sort`, `limit`, `cursor` and `fields`.
+const FORM: usize = 4;
+
+/// The filters of resources.
+pub const RESOURCE_FILTERS: &[Parameter] = RESOURCE_LIST.split_at(RESOURCE_LIST.len() - FORM).0;
+
 /// The parameters of a list of resources.
 #[derive(Debug)]
 pub struct ResourceList {
@@ -115,7 +121,11 @@ impl ResourceList {
 }
 
 /// The conditions of a query for resources. Other parameters are not looked at.
-fn conditions(params: &Params) -> Result<ResourceQuery, Problem> {
+///
+/// # Errors
+///
+/// 400 for an invalid value.
+pub fn conditions(params: &Params) -> Result<ResourceQuery, Problem> {
     let text = |name| params.single(name).map(|value| value.map(str::to_owned));
     let values = |wanted: &str| params.iter().find(|(name, _)| *name == wanted);
     let mut filters: Vec<Filter> = Vec::new();

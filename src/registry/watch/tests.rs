@@ -155,7 +155,8 @@ impl Simulation {
             None => return,
         };
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let change = Change { revision: self.head().next(), at, request_id: None, principal: None, event };
+        let change =
+            Change { revision: self.head().next(), at, request_id: None, principal: None, reason: None, event };
         self.journal.extend(self.state.advance([change]));
     }
 

@@ -78,8 +78,9 @@ fn row(revision: Revision, at: i64, kind: ChangeKind, subject: &str) -> ChangeRo
         detail: None,
         created_at: None,
         observed: None,
-        // An archive has principals only in its changes.
+        // An archive has principals and reasons only in its changes.
         principal: None,
+        reason: None,
     }
 }
 

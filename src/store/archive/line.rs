@@ -145,6 +145,8 @@ pub struct ChangeLine {
     observed: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// The check that the archive is complete and unaltered.
@@ -323,6 +325,7 @@ impl ChangeLine {
             created_at: row.created_at.map(time_from_sql).transpose()?,
             observed: row.observed.clone().map(raw).transpose()?,
             principal: row.principal.clone(),
+            reason: row.reason.clone(),
         })
     }
 
@@ -344,6 +347,7 @@ impl ChangeLine {
             created_at: self.created_at.map(micros).transpose()?,
             observed: self.observed.map(|observed| observed.get().to_owned()),
             principal: self.principal,
+            reason: self.reason,
         })
     }
 }

@@ -8,7 +8,7 @@ use domain::Revision;
 
 /// The columns of a change, in the order of [`change_row`].
 pub(super) const COLUMNS: &str =
-    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
+    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal, reason";
 
 /// See [`domain::change::history::ChangePage::compact_revision`].
 pub(super) async fn compact_revision(client: &Client) -> Result<Revision, StoreError> {
@@ -29,5 +29,6 @@ pub(super) fn change_row(row: &Row, first: usize) -> Result<ChangeRow, StoreErro
         created_at: row.try_get(first + 7)?,
         observed: row.try_get(first + 8)?,
         principal: row.try_get(first + 9)?,
+        reason: row.try_get(first + 10)?,
     })
 }

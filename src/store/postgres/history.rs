@@ -13,13 +13,14 @@ use super::{archive, migrate};
 use crate::store::archive::Part;
 use crate::store::postgres::change_row::{COLUMNS, change_row, compact_revision};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
-use crate::store::{CHANGE, History, ReadPace, StoreError};
+use crate::store::{CHANGE, ChangeCounts, History, ReadPace, StoreError};
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
+use domain::steps::Steps;
 use domain::{LeaseId, Revision};
 
 /// The number of columns.
-const WIDTH: usize = 10;
+const WIDTH: usize = 11;
 
 /// The maximum number of idle connections.
 const MAX_IDLE: usize = 4;
@@ -135,6 +136,38 @@ impl History for PostgresHistory {
         })
     }
 
+    fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
+        self.reading(&async |client| {
+            let compact_revision = compact_revision(client).await?;
+            let range = &ChangeRange { after: range.after.max(compact_revision), ..range.clone() };
+            let (after, until) = bounds(client, range).await?;
+            let kinds: Vec<_> = range.kinds.iter().map(|kind| kind.as_str()).collect();
+            let (from, length) = (steps.from.as_microsecond(), steps.micros());
+            let query = "
+                SELECT (at - $6) / $7, kind, count(*) FROM changes
+                WHERE revision > $1 AND revision <= $2 AND at >= $6
+                    AND ($3::boolean IS NULL OR of_category = $3)
+                    AND ($4::text IS NULL OR subject = $4)
+                    AND (cardinality($5::text[]) = 0 OR kind = ANY($5))
+                GROUP BY 1, 2";
+            let values: [(&(dyn ToSql + Sync), Type); 7] = [
+                (&after, Type::INT8),
+                (&until, Type::INT8),
+                (&range.of_categories, Type::BOOL),
+                (&range.subject, Type::TEXT),
+                (&kinds, Type::TEXT_ARRAY),
+                (&from, Type::INT8),
+                (&length, Type::INT8),
+            ];
+            let mut rows = std::pin::pin!(client.query_typed_raw(query, values).await?);
+            let mut counted = ChangeCounts { compact_revision, ..ChangeCounts::default() };
+            while let Some(row) = rows.try_next().await? {
+                counted.add(steps, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            }
+            Ok(counted)
+        })
+    }
+
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {
         // A separate connection, so that no reader waits for the dump.
         let mut link = PostgresConnection::open(&self.url)?;
@@ -152,15 +185,7 @@ async fn read(
     compact_revision: Revision,
     pace: &ReadPace<'_>,
 ) -> Result<ChangePage, StoreError> {
-    let after = match range.from {
-        Some(from) => range.after.max(revision_before(client, from, false).await?),
-        None => range.after,
-    };
-    let until = match range.to {
-        Some(to) => Some(revision_before(client, to, false).await?).min(range.until.or(Some(Revision(u64::MAX)))),
-        None => range.until,
-    };
-    let (after, until) = (revision_to_sql(after), until.map_or(i64::MAX, revision_to_sql));
+    let (after, until) = bounds(client, range).await?;
     let kinds: Vec<_> = range.kinds.iter().map(|kind| kind.as_str()).collect();
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let order = if range.descending { "DESC" } else { "ASC" };
@@ -204,6 +229,19 @@ async fn read(
     // The database counts the same bytes as this code.
     page.is_all = page.transitions.len() < range.limit && bytes < MAX_BYTES;
     Ok(page)
+}
+
+/// The revisions of a range: after the first, up to the second.
+async fn bounds(client: &Client, range: &ChangeRange) -> Result<(i64, i64), StoreError> {
+    let after = match range.from {
+        Some(from) => range.after.max(revision_before(client, from, false).await?),
+        None => range.after,
+    };
+    let until = match range.to {
+        Some(to) => Some(revision_before(client, to, false).await?).min(range.until.or(Some(Revision(u64::MAX)))),
+        None => range.until,
+    };
+    Ok((revision_to_sql(after), until.map_or(i64::MAX, revision_to_sql)))
 }
 
 /// The newest revision before a time, or at it if `or_at`; 0 if there is none.

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0004_truth.sql"),
     include_str!("../../../migrations/postgres/0005_access.sql"),
     include_str!("../../../migrations/postgres/0006_holdings.sql"),
+    include_str!("../../../migrations/postgres/0007_reasons.sql"),
 ];
 
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.

@@ -68,9 +68,9 @@ impl Statements {
             )).await?,
             insert_changes: client.prepare(
                 "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed,
-                                      principal)
+                                      principal, reason)
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-                                      $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])",
+                                      $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[])",
             ).await?,
             put_plugins: client.prepare(
                 "INSERT INTO plugins (unique_id, document, config, revision, created_at, updated_at, observed)

@@ -160,6 +160,7 @@ struct ChangeColumns {
     created_at: Vec<Option<i64>>,
     observed: Vec<Option<String>>,
     principals: Vec<Option<String>>,
+    reasons: Vec<Option<String>>,
 }
 
 impl ChangeColumns {
@@ -177,6 +178,7 @@ impl ChangeColumns {
             columns.created_at.push(row.created_at);
             columns.observed.push(row.observed);
             columns.principals.push(row.principal);
+            columns.reasons.push(row.reason);
         }
         Ok(columns)
     }
@@ -193,6 +195,7 @@ impl ChangeColumns {
             &self.created_at,
             &self.observed,
             &self.principals,
+            &self.reasons,
         ]
     }
 }

@@ -8,7 +8,7 @@ use domain::Revision;
 
 /// The columns of a change, in the order of [`change_row`].
 pub(super) const COLUMNS: &str =
-    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal";
+    "revision, at, kind, subject, request_id, document, detail, created_at, observed, principal, reason";
 
 /// See [`domain::change::history::ChangePage::compact_revision`].
 pub(super) fn compact_revision(connection: &Connection) -> Result<Revision, StoreError> {
@@ -27,5 +27,6 @@ pub(super) fn change_row(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
         created_at: row.get(7)?,
         observed: row.get(8)?,
         principal: row.get(9)?,
+        reason: row.get(10)?,
     })
 }

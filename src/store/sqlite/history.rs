@@ -15,10 +15,11 @@ use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::sqlite::change_row::{COLUMNS, change_row, compact_revision};
-use crate::store::{CHANGE, History, ReadPace, StoreError};
+use crate::store::{CHANGE, ChangeCounts, History, ReadPace, StoreError};
 use domain::change::Transition;
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
+use domain::steps::Steps;
 use domain::{LeaseId, Revision};
 
 /// The maximum number of idle connections.
@@ -153,6 +154,26 @@ impl History for SqliteHistory {
             let compact_revision = compact_revision(connection)?;
             // Before the compact revision some changes are missing, so the newest one there may not be the true newest.
             Ok(Some(revision_before(connection, time, true)?).filter(|found| found.0 > 0 && *found >= compact_revision))
+        })
+    }
+
+    fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
+        self.reading(|connection| {
+            let compact_revision = compact_revision(connection)?;
+            let range = &ChangeRange { after: range.after.max(compact_revision), limit: usize::MAX, ..range.clone() };
+            let (condition, values) = condition(connection, range)?;
+            // Numbers of the program, not of a client: the placeholders are those of the condition.
+            let (from, length) = (steps.from.as_microsecond(), steps.micros());
+            let mut statement = connection.prepare(&format!(
+                "SELECT (at - ({from})) / {length}, kind, count(*) FROM changes WHERE {condition} AND at >= {from}
+                 GROUP BY 1, 2 LIMIT ?1"
+            ))?;
+            let mut rows = statement.query(params_from_iter(values))?;
+            let mut counted = ChangeCounts { compact_revision, ..ChangeCounts::default() };
+            while let Some(row) = rows.next()? {
+                counted.add(steps, row.get(0)?, &row.get::<_, String>(1)?, row.get(2)?);
+            }
+            Ok(counted)
         })
     }
 

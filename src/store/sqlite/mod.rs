@@ -150,8 +150,9 @@ impl SqliteJournal {
 
     fn write_changes(&self, rows: impl Iterator<Item = Result<ChangeRow, StoreError>>) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed, principal)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO changes (revision, at, kind, subject, request_id, document, detail, created_at, observed, principal,
+                                  reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
         for row in rows {
             let row = row?;
@@ -165,7 +166,8 @@ impl SqliteJournal {
                 row.detail,
                 row.created_at,
                 row.observed,
-                row.principal
+                row.principal,
+                row.reason
             ])?;
         }
         Ok(())

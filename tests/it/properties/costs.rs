@@ -62,6 +62,7 @@ impl Version {
             GroupBy::StatusClass => Some(StatusClass::of(self.remote["status"].as_str()?).as_str().to_owned()),
             GroupBy::Host => text("/host").map(|host| host.trim().to_lowercase()),
             GroupBy::Label(key) => text(&format!("/labels/{key}")),
+            GroupBy::Resource => unreachable!("no client can name it"),
         }
     }
 }
@@ -166,7 +167,7 @@ proptest! {
         let machine = machine(&requests);
         let now = after(&machine);
         let to = length.map(|length| time(from.unwrap_or(0) + length));
-        let query = CostQuery { filters, group_by, hours: 0, from: from.map(time), to };
+        let query = CostQuery { filters, group_by, hours: 0, from: from.map(time), to, steps: None };
         let registry = registry(&machine, now, 0);
         let (statement, accrual) = ask(&registry, &query);
         let micros = |time: Option<Timestamp>, or: i128| time.map_or(or, |time| i128::from(time.as_microsecond()));
@@ -214,7 +215,7 @@ proptest! {
         let machine = machine(&requests);
         let now = after(&machine);
         let to = length.map(|length| time(from.unwrap_or(0) + length));
-        let query = CostQuery { filters, group_by, hours: 0, from: from.map(time), to };
+        let query = CostQuery { filters, group_by, hours: 0, from: from.map(time), to, steps: None };
         let (known, _) = ask(&registry(&machine, now, 0), &query);
         let (told, accrual) = ask(&registry(&machine, now, compact_revision), &query);
         let (known, told) = (known.total(), told.total());

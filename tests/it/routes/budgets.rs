@@ -63,7 +63,7 @@ async fn a_budget_is_made_listed_read_changed_and_removed() {
             "id": id, "name": "all", "filters": {}, "limit_usd": 99.5, "period": "week",
             "threshold_percent": [50, 80, 100], "counted_from": start, "period_start": "2029-12-31T00:00:00Z",
             "period_end": "2030-01-07T00:00:00Z", "spent": {"low_usd": 0, "high_usd": 0}, "spent_percent": 0,
-            "burn_usd_per_hour": 0, "reached_percent": [], "revision": 1, "created_at": start, "updated_at": start,
+            "burn_usd_per_hour": 0, "projected_breach_at": null, "reached_percent": [], "revision": 1, "created_at": start, "updated_at": start,
         })
     );
     assert_eq!(client.get("/budgets").answers(200).await.items(), std::slice::from_ref(&read));
@@ -266,4 +266,23 @@ async fn parameters_are_refused() {
     client.get("/budgets?active=true").refused(400).await;
     client.post("/budgets?x=1", &json!({"name": "b", "limit_usd": 1, "period": "day"})).refused(400).await;
     client.get("/budgets/1?x=1").refused(400).await;
+}
+
+#[tokio::test]
+async fn a_budget_foresees_when_the_limit_is_reached() {
+    let clock = clock();
+    let server = server(&clock).await;
+    let client = server.client();
+    let id = make(&client, json!({"name": "day", "limit_usd": 100, "period": "day"})).await;
+    let projected = async || client.get(&path(&id)).answers(200).await.json()["projected_breach_at"].clone();
+    assert_eq!(projected().await, Value::Null, "nothing costs anything");
+    client.register(&renting("a", "x")).await;
+    assert_eq!(projected().await, json!("2030-01-01T10:00:00Z"));
+    clock.advance(SignedDuration::from_hours(4));
+    assert_eq!(projected().await, json!("2030-01-01T10:00:00Z"), "60 USD are left, for six hours");
+    clock.advance(SignedDuration::from_hours(7));
+    assert_eq!(projected().await, Value::Null, "the limit is reached");
+    let later = make(&client, json!({"name": "much", "limit_usd": 1000, "period": "day"})).await;
+    let reply = client.get(&path(&later)).answers(200).await.json();
+    assert_eq!(reply["projected_breach_at"], Value::Null, "not within the day: {reply}");
 }

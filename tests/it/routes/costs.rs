@@ -69,7 +69,7 @@ async fn nothing_costs_nothing() {
             "note": "an estimate from the declared prices (estimated_cost_per_hour) and the claimed status; no provider was asked",
             "at": START, "burn_usd_per_hour": 0, "billable": 0, "unpriced": 0, "estimate": null,
             "accrued": {"from": null, "to": START, "low_usd": 0, "high_usd": 0, "forgotten": null},
-            "groups": [], "revision": 0,
+            "groups": [], "series": [], "revision": 0,
         })
     );
 }
@@ -236,7 +236,7 @@ async fn costs_are_grouped_by_the_plugin_as_it_was_then() {
         teams["groups"][2],
         json!({
             "key": "text", "burn_usd_per_hour": 6, "billable": 1, "unpriced": 0, "estimated_usd": 60,
-            "accrued": {"low_usd": 12, "high_usd": 12},
+            "accrued": {"low_usd": 12, "high_usd": 12}, "series": [],
         })
     );
     assert_eq!(teams["groups"][1]["burn_usd_per_hour"], 0, "what is over burns nothing");

@@ -304,7 +304,7 @@ async fn a_lease_from_before_tokens_were_recorded_is_owned_by_name() {
     let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
     let id = LeaseId::named("0123456789abcdef0123456789abcdef");
     let principal = Principal { name: "reporter".into(), role: Role::Reporter, scope: None, token: None };
-    let caller = Caller { principal: Some(principal), request_id: None };
+    let caller = Caller { principal: Some(principal), ..Caller::default() };
     let granted = Command::GrantLease { id: id.clone(), terms };
     server.registry.submit(Request::by(caller, granted)).await.unwrap();
     bearers.reporter.request(Method::PUT, &format!("/leases/{id}")).answers(200).await;

@@ -20,10 +20,21 @@ const ADMINS: &[&str] = &["admin"];
 fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
     Some(match (method, path) {
         ("get", "/healthz" | "/readyz" | "/openapi.json" | "/whoami") => EVERYBODY,
-        ("get", "/plugins" | "/plugins/{id}" | "/plugins/{id}/config" | "/plugins/{id}/history" | "/events") => READERS,
-        ("get", "/categories" | "/resources" | "/hosts" | "/costs" | "/stats" | "/metrics") => READERS,
+        (
+            "get",
+            "/plugins"
+            | "/plugins/{id}"
+            | "/plugins/{id}/config"
+            | "/plugins/{id}/history"
+            | "/events"
+            | "/events/counts",
+        ) => READERS,
+        ("get", "/categories" | "/resources" | "/resources/spans" | "/hosts" | "/costs" | "/stats" | "/metrics") => {
+            READERS
+        }
         ("get", "/budgets" | "/budgets/{budget_id}" | "/leases" | "/leases/{lease_id}") => READERS,
         ("post", "/plugins" | "/plugins/{id}/config/validate" | "/plugins/{id}/spawned_pids" | "/leases") => REPORTERS,
+        ("post", "/plugins/{id}/notes") => REPORTERS,
         ("put" | "patch" | "delete", "/plugins/{id}" | "/plugins/{id}/remote_resource") => REPORTERS,
         ("put" | "delete", "/plugins/{id}/spawned_pids" | "/plugins/{id}/container_id") => REPORTERS,
         ("put" | "delete", "/plugins/{id}/config" | "/leases/{lease_id}") => REPORTERS,
@@ -131,6 +142,7 @@ fn changes(id: &str) -> BTreeMap<(String, String), (String, Option<Value>)> {
         ("delete", "/plugins/{id}/remote_resource", Some(Value::Null)),
         ("put", "/plugins/{id}/config", Some(json!({"a": 1}))),
         ("delete", "/plugins/{id}/config", Some(Value::Null)),
+        ("post", "/plugins/{id}/notes", Some(json!({"text": "t"}))),
         ("post", "/plugins/{id}/config/validate", Some(json!({"a": 1}))),
         ("delete", "/plugins/{id}", Some(Value::Null)),
     ];

@@ -133,7 +133,8 @@ fn an_upgraded_store_accepts_leases_and_observations() {
     assert_eq!(read.len(), 1, "the old journal is read");
     let terms = LeaseTerms { holder: "app".into(), host: None, ttl_seconds: 30, on_gone: None };
     let event = Event::Lease { id: LeaseId::named("one"), act: LeaseAct::Granted(terms, None) };
-    let change = Change { revision: Revision(2), at: read[0].at, request_id: None, principal: None, event };
+    let change =
+        Change { revision: Revision(2), at: read[0].at, request_id: None, principal: None, reason: None, event };
     journal.begin(&state).unwrap();
     let transitions = state.advance([change]);
     journal.commit(&Batch::new(&transitions, &state)).unwrap();

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::event::{Change, ChangeKind, Event};
-use super::holding_act::{EndReason, HoldingAct};
+use super::holding_act::{EndReason, HoldingAct, Note};
 use super::step::Step;
 use crate::cost::BudgetEvent;
 use crate::lease::{Lease, LeaseText};
@@ -81,9 +81,17 @@ pub struct EventData<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     resources: Vec<EventResource<'a>>,
+    /// The line that an application wrote. Only in `plugin.noted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    note: Option<&'a Note>,
     /// `X-Request-Id` of the request that made the change.
     #[schema(required)]
     request_id: Option<&'a str>,
+    /// `Registry-Reason` of that request: why the client made the change. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'a str>,
 }
 
 /// A resource of the plugin that an event is about.
@@ -209,7 +217,7 @@ impl<'a> EventResource<'a> {
                 }
             }
             HoldingAct::Ended { reason, .. } => EventResource { reason: Some(*reason), ..at },
-            HoldingAct::Released { .. } => at,
+            HoldingAct::Released { .. } | HoldingAct::Noted { .. } => at,
             HoldingAct::ExpiresSoon { .. } => EventResource {
                 expires_at: held(step.after()).and_then(|held| held.claim.expiry).map(|expiry| expiry.at),
                 ..at
@@ -257,6 +265,10 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         Event::Budget { event, .. } => Some(budget_data(event)),
         _ => None,
     };
+    let note = match &change.event {
+        Event::Holdings { act: HoldingAct::Noted { note }, .. } => Some(note),
+        _ => None,
+    };
     let data = EventData {
         revision: change.revision,
         plugin: step.after().and_then(|record| raw(record)),
@@ -264,7 +276,9 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         budget,
         lease: step.lease().map(|lease| LeaseText::shown(lease)),
         resources: EventResource::all(change, step),
+        note,
         request_id: change.request_id.as_deref(),
+        reason: change.reason.as_deref(),
     };
     let event = CloudEvent {
         specversion: "1.0",

@@ -24,6 +24,8 @@ pub struct Change {
     pub request_id: Option<Box<str>>,
     /// The name of the principal; `None` if the registry made the change, or if the change is older than this field.
     pub principal: Option<Arc<str>>,
+    /// Why the client made the change, in its words.
+    pub reason: Option<Box<str>>,
     /// What changed.
     pub event: Event,
 }
@@ -90,6 +92,8 @@ wire_names! {
         ConfigSaved = "config.saved",
         /// The configuration was deleted.
         ConfigDeleted = "config.deleted",
+        /// An application wrote a line into the history of its plugin.
+        PluginNoted = "plugin.noted",
         /// A plugin was removed.
         PluginRemoved = "plugin.removed",
         /// An admin set or removed a category's display name.
@@ -160,6 +164,7 @@ impl Event {
                 HoldingAct::ExpirySet { .. } => ChangeKind::ResourceExpirySet,
                 HoldingAct::Acknowledged { .. } => ChangeKind::FindingAcknowledged,
                 HoldingAct::Unacknowledged { .. } => ChangeKind::FindingUnacknowledged,
+                HoldingAct::Noted { .. } => ChangeKind::PluginNoted,
             },
             Event::ResourcesObserved { .. } => ChangeKind::ResourceObserved,
             Event::FindingsRaised { .. } => ChangeKind::FindingRaised,

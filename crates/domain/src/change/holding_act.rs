@@ -4,9 +4,24 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use crate::plugin::FreeJson;
 use crate::record::{FindingKind, Slot};
 use crate::wire_names;
+
+/// A line that an application writes into the history of its plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventNote)]
+pub struct Note {
+    /// The line, for people.
+    #[schema(value_type = String)]
+    pub text: Box<str>,
+    /// Anything else, for programs. Absent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value)]
+    pub data: Option<FreeJson>,
+}
 
 /// What a change does to holdings of one plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +67,11 @@ pub enum HoldingAct {
         /// When the acknowledgement ends.
         until: Timestamp,
     },
+    /// The application wrote a line into the history of its plugin. Holdings stay as they are.
+    Noted {
+        /// The line.
+        note: Note,
+    },
     /// Acknowledgements ended.
     Unacknowledged {
         /// The resources.
@@ -79,6 +99,7 @@ impl HoldingAct {
             | HoldingAct::ExpiresSoon { slots }
             | HoldingAct::Unacknowledged { slots } => slots,
             HoldingAct::ExpirySet { slot, .. } | HoldingAct::Acknowledged { slot, .. } => std::slice::from_ref(slot),
+            HoldingAct::Noted { .. } => &[],
         }
     }
 }

@@ -18,6 +18,6 @@ pub mod step;
 pub mod transition;
 
 pub use event::{Change, ChangeKind, ConfigChange, Event};
-pub use holding_act::{EndReason, HoldingAct};
+pub use holding_act::{EndReason, HoldingAct, Note};
 pub use step::Step;
 pub use transition::Transition;

@@ -202,6 +202,7 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::SetExpiry { id, .. }
         | Command::Acknowledge { id, .. }
         | Command::EndAcknowledgement { id, .. }
+        | Command::Note { id, .. }
         | Command::PatchRemote { id, .. }
         | Command::SaveConfig { id, .. }
         | Command::DeleteConfig { id }

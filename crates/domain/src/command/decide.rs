@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::request::{AcknowledgementTerms, Command, Request};
 use super::schema_question::{CheckedSchema, SchemaQuestion};
 use super::{authorization, lease_rules, observation_rules};
-use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct};
+use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct, Note};
 use crate::cost::budget::MAX_BUDGETS;
 use crate::cost::{Account, Budget, BudgetEvent, Reached};
 use crate::plugin::pids::MAX_PIDS;
@@ -113,6 +113,7 @@ fn decide_alone(
         Command::SetExpiry { id, slot, expires_at } => rules.set_expiry(id, slot, *expires_at),
         Command::Acknowledge { id, slot, terms } => rules.acknowledge(id, slot, terms),
         Command::EndAcknowledgement { id, slot } => rules.end_acknowledgement(id, slot),
+        Command::Note { id, note } => rules.note(id, note),
         Command::PatchRemote { id, patch } => rules.patch_remote(id, patch),
         Command::SaveConfig { id, config } => rules.save_config(id, config),
         Command::DeleteConfig { id } => rules.delete_config(id),
@@ -284,6 +285,12 @@ impl Rules<'_> {
             return Ok(Decision::nothing(Some(id.clone())));
         }
         let act = HoldingAct::Unacknowledged { slots: [slot.clone()].into() };
+        Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
+    }
+
+    fn note(&self, id: &UniqueId, note: &Note) -> Result<Decision, Refusal> {
+        self.standing(id)?;
+        let act = HoldingAct::Noted { note: note.clone() };
         Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
     }
 

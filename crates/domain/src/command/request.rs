@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::idempotency::Attempt;
 use crate::access::Principal;
+use crate::change::Note;
 use crate::cost::{Budget, Reached};
 use crate::lease::{LeaseId, LeaseTerms};
 use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, UniqueId};
@@ -22,6 +23,8 @@ pub struct Request {
     pub principal: Option<Principal>,
     /// `X-Request-Id` of the HTTP request; the journal keeps it.
     pub request_id: Option<Box<str>>,
+    /// Why the client makes the change, in its words; the journal keeps it.
+    pub reason: Option<Box<str>>,
     /// The idempotency key, if the client sent one.
     pub attempt: Option<Attempt>,
 }
@@ -29,13 +32,20 @@ pub struct Request {
 impl Request {
     /// A command of the registry itself, without a precondition.
     pub fn plain(command: Command) -> Request {
-        Request { command, precondition: Precondition::default(), principal: None, request_id: None, attempt: None }
+        Request {
+            command,
+            precondition: Precondition::default(),
+            principal: None,
+            request_id: None,
+            reason: None,
+            attempt: None,
+        }
     }
 
     /// A command of a caller, without a precondition.
     pub fn by(asker: Caller, command: Command) -> Request {
-        let Caller { principal, request_id } = asker;
-        Request { principal, request_id, ..Request::plain(command) }
+        let Caller { principal, request_id, reason } = asker;
+        Request { principal, request_id, reason, ..Request::plain(command) }
     }
 }
 
@@ -46,6 +56,8 @@ pub struct Caller {
     pub principal: Option<Principal>,
     /// See [`Request::request_id`].
     pub request_id: Option<Box<str>>,
+    /// See [`Request::reason`].
+    pub reason: Option<Box<str>>,
 }
 
 /// A command. Every command changes at most one thing, and so makes at most one revision.
@@ -84,6 +96,8 @@ pub enum Command {
     Acknowledge { id: UniqueId, slot: Slot, terms: AcknowledgementTerms },
     /// Ends the acknowledgement of a finding.
     EndAcknowledgement { id: UniqueId, slot: Slot },
+    /// Writes a line into the history of a plugin.
+    Note { id: UniqueId, note: Note },
     /// Merges a patch (RFC 7396) into the remote resource.
     PatchRemote { id: UniqueId, patch: Map<String, Value> },
     /// Saves a configuration, which sets `is_configured`.

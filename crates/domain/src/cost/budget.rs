@@ -39,6 +39,7 @@ pub const READ_ONLY: &[&str] = &[
     "spent",
     "spent_percent",
     "burn_usd_per_hour",
+    "projected_breach_at",
     "reached_percent",
     "revision",
     "created_at",

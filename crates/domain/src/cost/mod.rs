@@ -9,7 +9,7 @@
 //! | [`version`] | the cost of a plugin from one change to the next |
 //! | [`ledger`] | the cost of ended versions, by plugin and by budget |
 //! | [`totals`] | ledger and current cost together |
-//! | [`statement`] | amounts by group |
+//! | [`statement`], [`series`] | amounts by group; the same in steps of time |
 //! | [`period`], [`budget`] | budgets |
 //!
 //! Observations affect costs in one place: [`Extent`], the end of a version.
@@ -17,6 +17,7 @@
 pub mod budget;
 pub mod ledger;
 pub mod period;
+pub mod series;
 pub mod statement;
 pub mod totals;
 pub mod version;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::series::CostSeries;
 use super::version::{Rented, Window, rented};
 use crate::host;
 use crate::money::{MicroUsd, Rate, Spend};
-use crate::plugin::PluginKey;
+use crate::plugin::{Labels, PluginKey};
 use crate::record::Record;
 
 /// The property by which amounts are grouped.
@@ -27,6 +29,8 @@ pub enum GroupBy {
     Host,
     /// The value of this label.
     Label(String),
+    /// The resource with its properties, as JSON: see [`ChargedResource`]. Not on the wire.
+    Resource,
 }
 
 impl GroupBy {
@@ -57,6 +61,7 @@ impl GroupBy {
             GroupBy::StatusClass => Some(remote.status_class().as_str().to_owned()),
             GroupBy::Host => host::normal_of(plugin.host.as_deref()).map(Into::into),
             GroupBy::Label(key) => plugin.labels.get(key).map(str::to_owned),
+            GroupBy::Resource => Some(ChargedResource::of(record, rented).to_text()),
         }
     }
 
@@ -72,6 +77,56 @@ impl GroupBy {
     /// Returns true if and only if a plugin's group never changes, because it depends on the identity only.
     pub fn is_fixed(&self) -> bool {
         matches!(self, GroupBy::Plugin | GroupBy::Category)
+    }
+}
+
+/// A rented resource with the properties that a bill names, as they were when the cost arose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargedResource {
+    /// The unique_id of its plugin.
+    pub plugin: String,
+    /// The title of its plugin.
+    pub title: String,
+    /// The category of its plugin.
+    pub category: String,
+    /// The provider.
+    pub provider: String,
+    /// The region.
+    pub region: Option<String>,
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    pub resource_type: Option<String>,
+    /// Its GPU type.
+    pub gpu_type: Option<String>,
+    /// The labels of its plugin.
+    pub labels: Labels,
+}
+
+impl ChargedResource {
+    fn of(record: &Record, rented: &Rented<'_>) -> ChargedResource {
+        let (plugin, remote) = (&record.plugin, rented.remote);
+        ChargedResource {
+            plugin: record.unique_id.to_string(),
+            title: plugin.title.clone(),
+            category: plugin.category.to_string(),
+            provider: remote.provider.as_str().to_owned(),
+            region: remote.region.clone(),
+            id: rented.slot().id.to_string(),
+            resource_type: remote.resource_type.clone(),
+            gpu_type: remote.gpu_type.clone(),
+            labels: plugin.labels.clone(),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        // Serialising texts to memory cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Parses the key of a group.
+    pub fn from_text(text: &str) -> Option<ChargedResource> {
+        serde_json::from_str(text).ok()
     }
 }
 
@@ -107,6 +162,8 @@ pub struct Statement {
     pub lines: BTreeMap<Option<String>, StatementLine>,
     /// Whether the caller requested groups.
     pub is_grouped: bool,
+    /// The spent amounts in steps of time; empty unless the caller requested steps.
+    pub series: CostSeries,
 }
 
 impl Statement {
@@ -142,7 +199,11 @@ impl Statement {
                 estimate: running.in_hours(hours),
                 accrued: accrued.unwrap_or_default(),
             };
-            self.line(group_by.and_then(|group_by| group_by.of(record, &rented))).add(line);
+            let group = group_by.and_then(|group_by| group_by.of(record, &rented));
+            if let Some(window) = window {
+                self.series.add(group.clone(), &rented, record, None, window.to);
+            }
+            self.line(group).add(line);
         }
     }
 
@@ -158,7 +219,9 @@ impl Statement {
         for rented in rented(record) {
             let spent = rented.spend(record, after, end, window);
             if !spent.is_nothing() {
-                self.line(group_by.and_then(|group_by| group_by.of(record, &rented))).accrued += spent;
+                let group = group_by.and_then(|group_by| group_by.of(record, &rented));
+                self.series.add(group.clone(), &rented, record, after, end);
+                self.line(group).accrued += spent;
             }
         }
     }

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use super::filter::Filter;
 use super::pace::{Pace, paced};
 use crate::change::Transition;
+use crate::cost::series::CostSeries;
 use crate::cost::version::spend;
 use crate::cost::{GroupBy, Statement, Window};
 use crate::index::IndexKey;
 use crate::money::Spend;
 use crate::plugin::PluginKey;
 use crate::state::State;
+use crate::steps::Steps;
 
 /// What an accrual costs, in the unit of [`Pace::step`].
 const ACCRUAL: usize = 256;
@@ -30,6 +32,8 @@ pub struct CostQuery {
     pub from: Option<Timestamp>,
     /// Spending before this time.
     pub to: Option<Timestamp>,
+    /// The steps of a series, if the caller wants one.
+    pub steps: Option<Steps>,
 }
 
 /// The spending in a time.
@@ -41,6 +45,8 @@ pub struct CostPeriod {
     pub to: Timestamp,
     /// The part of the sum from before the compact revision. Only its bounds are known, or only its plugin.
     pub forgotten: Spend,
+    /// The journal has every change from this time on; `None` if it has those of the whole time.
+    pub known_from: Option<Timestamp>,
 }
 
 impl CostQuery {
@@ -50,7 +56,11 @@ impl CostQuery {
     ///
     /// If the pace stops the scan.
     pub fn standing<P: Pace>(&self, state: &State, window: Option<Window>, pace: &P) -> Result<Statement, P::Stop> {
-        let mut statement = Statement { is_grouped: self.group_by.is_some(), ..Statement::default() };
+        let mut statement = Statement {
+            is_grouped: self.group_by.is_some(),
+            series: CostSeries::new(self.steps),
+            ..Statement::default()
+        };
         let billable = state.having(&IndexKey::Billable);
         for record in paced(billable.into_iter().flat_map(|records| records.values()), pace) {
             let record = record?;

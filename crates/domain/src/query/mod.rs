@@ -9,7 +9,7 @@
 //! | [`resources`], [`resource_sort`], [`resource_pages`], [`resource_row`] | lists of resources: filters, order, pages, one row |
 //! | [`stats`] | counts |
 //! | [`cost`] | sums of costs |
-//! | [`hosts`] | what is held, by host |
+//! | [`hosts`], [`spans`] | what is held, by host; what was held when |
 //! | [`topic`], [`interest`] | topics to subscribe to; the narrowest topic for a query |
 
 pub mod cost;
@@ -25,6 +25,7 @@ pub mod resource_row;
 pub mod resource_sort;
 pub mod resources;
 pub mod sort;
+pub mod spans;
 pub mod stats;
 pub mod topic;
 

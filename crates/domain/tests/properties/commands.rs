@@ -6,6 +6,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use domain::access::Principal;
+use domain::change::Note;
 use domain::command::request::{AcknowledgementTerms, BasedOn, ProbeResult, TagCondition};
 use domain::command::{Command, Precondition, Request};
 use domain::cost::{Budget, Reached};
@@ -194,6 +195,7 @@ fn commands_of_truth() -> impl Strategy<Value = Command> {
             Command::Acknowledge { id, slot, terms: AcknowledgementTerms { reason: "known".into(), until } }
         }),
         1 => (ids(), slots()).prop_map(|(id, slot)| Command::EndAcknowledgement { id, slot }),
+        1 => ids().prop_map(|id| Command::Note { id, note: Note { text: "checkpoint 7".into(), data: None } }),
         1 => (ids(), grounds(), prop::collection::vec(slots(), 0..3)).prop_map(|(id, ground, slots)| {
             Command::EndHoldings { id, ground, slots }
         }),
@@ -284,6 +286,7 @@ pub(crate) fn requests() -> impl Strategy<Value = Request> {
             command,
             precondition: Precondition { if_match, if_none_match },
             principal,
+            reason: None,
             request_id: id.map(Into::into),
             attempt: None,
         },

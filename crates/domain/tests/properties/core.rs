@@ -302,7 +302,7 @@ fn an_old_name_with_an_invisible_character_stays_usable() {
         naming: Naming::all(),
     };
     let (revision, at) = (machine.state.revision().next(), jiff::Timestamp::UNIX_EPOCH);
-    machine.state.apply(&Change { revision, at, request_id: None, principal: None, event });
+    machine.state.apply(&Change { revision, at, request_id: None, principal: None, reason: None, event });
     assert_eq!(machine.submit(&register), Ok(false), "it stands as it is");
     let id = registration.key().unique_id();
     let patch = serde_json::json!({"title": "U"}).as_object().unwrap().clone();

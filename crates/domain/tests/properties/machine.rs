@@ -47,7 +47,8 @@ impl Machine {
         for event in decision.events {
             let revision = self.state.revision().next();
             let principal = request.principal.as_ref().map(|principal| principal.name.clone());
-            let change = Change { revision, at, request_id: request.request_id.clone(), principal, event };
+            let (request_id, reason) = (request.request_id.clone(), request.reason.clone());
+            let change = Change { revision, at, request_id, principal, reason, event };
             self.state.apply(&change);
             self.changes.push(change);
         }

@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use super::RequestDocument;
-use crate::http::handlers::holdings::{
-    ACKNOWLEDGEMENT_FIELDS, EXPIRY_FIELD, MAX_REASON, MAX_RELEASED, RELEASE_FIELDS, RESOURCE_FIELDS, expiry_of,
-    released, resource, terms_of,
-};
+use crate::http::handlers::holdings::{ACKNOWLEDGEMENT_FIELDS, EXPIRY_FIELD, MAX_REASON, expiry_of, terms_of};
+use crate::http::handlers::release::{MAX_RELEASED, RELEASE_FIELDS, RESOURCE_FIELDS, released, resource};
 use domain::record::ResourceKind;
 
 pub(super) const EXPIRY: RequestDocument = RequestDocument {
@@ -80,6 +78,10 @@ pub(super) const RESOURCE_NAME: RequestDocument = RequestDocument {
             "kind": {"type": "string", "enum": ResourceKind::NAMES, "description": "The kind of resource."},
             "id": text("Its id."),
             "host": host,
+            "if_revision": {
+                "type": ["integer", "null"], "minimum": 0, "maximum": i64::MAX,
+                "description": "Release it only if this is the revision of its plugin.",
+            },
         })
     },
     is_closed: true,

@@ -63,6 +63,7 @@ pub const DOCUMENTS: &[&RequestDocument] = &[
     &plugins::REMOTE_RESOURCE,
     &plugins::SPAWNED_PIDS,
     &plugins::CONTAINER_ID,
+    &plugins::NOTE,
     &holdings::EXPIRY,
     &holdings::ACKNOWLEDGEMENT,
     &holdings::RELEASE,

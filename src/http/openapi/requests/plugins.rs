@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{PatchDocument, RequestDocument, properties_of, reference_or_null};
 use crate::http::handlers::held_resources::{CONTAINER_FIELD, PIDS_FIELD, container_of, pids_of};
+use crate::http::handlers::notes::{MAX_TEXT, NOTE_FIELDS, note_of};
 use crate::http::openapi::schemas::{gpu_count, pids};
 use domain::plugin::{READ_ONLY_FIELDS, Registration, RemoteResource};
 
@@ -87,5 +88,26 @@ pub(super) const CONTAINER_ID: RequestDocument = RequestDocument {
     },
     is_closed: true,
     read: |body| container_of(body).map(drop),
+    patch: None,
+};
+
+pub(super) const NOTE: RequestDocument = RequestDocument {
+    name: "NoteRequest",
+    help: "A line for the history of a plugin.",
+    fields: NOTE_FIELDS,
+    ignored: &[],
+    required: &["text"],
+    properties: || {
+        json!({
+            "text": {
+                "type": "string", "minLength": 1, "maxLength": MAX_TEXT,
+                "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+                "examples": ["checkpoint 7 written"], "description": "The line, for people.",
+            },
+            "data": {"description": "Anything else, for programs: at most 4 KiB of JSON."},
+        })
+    },
+    is_closed: true,
+    read: |body| note_of(body).map(drop),
     patch: None,
 };
