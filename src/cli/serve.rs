@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 
 use super::access::AccessArgs;
 use super::limits::LimitArgs;
@@ -108,13 +109,21 @@ pub struct ServeArgs {
     /// is for changing the dashboard.
     #[arg(long, env = "PLUGIN_REGISTRY_DASHBOARD", default_value = "true", value_name = "BOOL|FOLDER")]
     pub dashboard: Dashboard,
+    /// Where people open the dashboard, for links in messages of webhooks for people: `https://registry.example.com`.
+    #[arg(long, env = "PLUGIN_REGISTRY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Url>,
 }
 
 impl ServeArgs {
     fn webhooks(&self) -> webhook::deliveries::DeliverySettings {
         let address_policy =
             if self.webhooks_allow_private { AddressPolicy::Everything } else { AddressPolicy::Public };
-        webhook::deliveries::DeliverySettings { address_policy, ..webhook::deliveries::DeliverySettings::default() }
+        let public_url = self.public_url.clone().map(Arc::new);
+        webhook::deliveries::DeliverySettings {
+            address_policy,
+            public_url,
+            ..webhook::deliveries::DeliverySettings::default()
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The outcome of a request to a target.
 
 use hyper::StatusCode;
+use jiff::SignedDuration;
 
 /// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Attempt {
         status: Option<u16>,
         /// The reason, for operators.
         reason: String,
+        /// How long the target asked to wait.
+        retry_after: Option<SignedDuration>,
     },
 }
 
@@ -28,6 +31,14 @@ impl Attempt {
             Attempt::Delivered { status } => Some(*status),
             Attempt::Gone => Some(StatusCode::GONE.as_u16()),
             Attempt::Failed { status, .. } => *status,
+        }
+    }
+
+    /// How long the target asked to wait.
+    pub fn retry_after(&self) -> Option<SignedDuration> {
+        match self {
+            Attempt::Failed { retry_after, .. } => *retry_after,
+            Attempt::Delivered { .. } | Attempt::Gone => None,
         }
     }
 

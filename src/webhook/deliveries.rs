@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
+use url::Url;
 
 use super::attempt::Attempt;
 use super::back_off::BackOff;
@@ -38,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const STAND_BACK: Duration = Duration::from_secs(3);
 
 /// The settings of deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySettings {
     /// The addresses that deliveries may go to.
     pub address_policy: AddressPolicy,
@@ -47,6 +48,10 @@ pub struct DeliverySettings {
     pub attempt_time: Duration,
     /// When to retry failed deliveries.
     pub back_off: BackOff,
+    /// The least time between two messages for people of one webhook.
+    pub pause: Duration,
+    /// Where people open the dashboard.
+    pub public_url: Option<Arc<Url>>,
 }
 
 impl Default for DeliverySettings {
@@ -55,6 +60,8 @@ impl Default for DeliverySettings {
             address_policy: AddressPolicy::Public,
             attempt_time: Duration::from_secs(15),
             back_off: BackOff::default(),
+            pause: Duration::from_secs(10),
+            public_url: None,
         }
     }
 }
@@ -135,9 +142,9 @@ impl Deliveries {
     /// Starts deliveries for the webhooks in the registry's store, once the store is loaded and this process holds the
     /// claim. Must be called within a runtime.
     pub fn start(registry: Registry, clock: Arc<dyn Clock>, settings: DeliverySettings) -> Deliveries {
-        let DeliverySettings { address_policy, attempt_time, back_off } = settings;
+        let DeliverySettings { address_policy, attempt_time, back_off, pause, public_url } = settings;
         let sender = WebhookSender::new(address_policy, attempt_time);
-        let context = DeliveryContext { registry, sender, clock, back_off };
+        let context = DeliveryContext { registry, sender, clock, back_off, pause, public_url };
         let inner = Inner {
             context: Arc::new(context),
             address_policy,

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use url::Url;
 
 use super::attempt::Attempt;
 use super::back_off::BackOff;
@@ -45,6 +46,8 @@ pub(super) struct DeliveryContext {
     pub sender: WebhookSender,
     pub clock: Arc<dyn Clock>,
     pub back_off: BackOff,
+    pub pause: Duration,
+    pub public_url: Option<Arc<Url>>,
 }
 
 /// The progress of a webhook, which its task and its readers share.
@@ -72,6 +75,8 @@ pub(super) struct Delivery {
     progress: Shared,
     stop: CancellationToken,
     saving: Saving,
+    /// When the next message for people may be sent.
+    next_text: Instant,
 }
 
 /// Whether the store has the current progress.
@@ -95,7 +100,7 @@ impl Delivery {
         stop: CancellationToken,
     ) -> Delivery {
         let saving = Saving { due: false, at: Instant::now(), failing: false };
-        Delivery { context, webhook, progress, stop, saving }
+        Delivery { context, webhook, progress, stop, saving, next_text: Instant::now() }
     }
 
     /// Delivers until the task is stopped or the webhook is parked.
@@ -123,6 +128,9 @@ impl Delivery {
 
     /// Delivers changes in order, up to the first failure.
     async fn deliver_all(&mut self, changes: &[Arc<Transition>], reached: Revision) -> Result<(), Ended> {
+        if self.webhook.format.is_for_people() {
+            return self.deliver_text(changes, reached).await;
+        }
         for transition in changes {
             if self.stop.is_cancelled() {
                 return Err(Ended);
@@ -134,6 +142,27 @@ impl Delivery {
             self.save_if_due().await;
         }
         self.advance(reached);
+        Ok(())
+    }
+
+    /// Delivers changes together, as one text, some time after the last one.
+    async fn deliver_text(&mut self, changes: &[Arc<Transition>], reached: Revision) -> Result<(), Ended> {
+        let wanted: Vec<&Transition> =
+            changes.iter().map(|change| &**change).filter(|change| self.webhook.wants(change)).collect();
+        let store = self.context.registry.snapshot().store.clone();
+        let url = self.context.public_url.as_deref();
+        if let Some(message) = WebhookMessage::for_people(&self.webhook, &wanted, &store, url) {
+            if Instant::now() < self.next_text {
+                // What comes meanwhile is read again with these changes, and joins the message.
+                return self.unless_stopped(tokio::time::sleep_until(self.next_text)).await;
+            }
+            if !self.send(&message).await? {
+                return Ok(());
+            }
+            self.next_text = Instant::now() + self.context.pause;
+        }
+        self.advance(reached);
+        self.save_if_due().await;
         Ok(())
     }
 
@@ -162,8 +191,13 @@ impl Delivery {
         let registry = &self.context.registry;
         let trace = registry.topics().trace_of(transition.change.revision);
         let message = WebhookMessage::of(transition, &registry.snapshot().store, trace);
+        self.send(&message).await
+    }
+
+    /// Makes an attempt; returns whether the target accepted the message.
+    async fn send(&mut self, message: &WebhookMessage) -> Result<bool, Ended> {
         let (context, webhook) = (Arc::clone(&self.context), Arc::clone(&self.webhook));
-        let attempt = self.unless_stopped(context.sender.send(&webhook, &message, context.clock.now())).await?;
+        let attempt = self.unless_stopped(context.sender.send(&webhook, message, context.clock.now())).await?;
         let DeliveryProgress { failures, next_attempt_at, .. } = self.note(&attempt);
         match attempt {
             Attempt::Delivered { .. } => Ok(true),
@@ -189,7 +223,9 @@ impl Delivery {
             progress.last_error = Some(reason.to_owned());
             progress.failures = progress.failures.saturating_add(1);
             let since = *progress.first_failed_at.get_or_insert(now);
-            progress.next_attempt_at = self.context.back_off.next_attempt(progress.failures, since, now, chance());
+            let next = self.context.back_off.next_attempt(progress.failures, since, now, chance());
+            let asked = attempt.retry_after().and_then(|wait| now.checked_add(wait).ok());
+            progress.next_attempt_at = next.map(|next| asked.map_or(next, |asked| asked.max(next)));
         } else {
             progress.last_delivered_at = Some(now);
             progress.failures = 0;

@@ -1,10 +1,13 @@
 //! A webhook subscription, and its strict parsing from a request.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::format::{NOTABLE, WebhookFormat};
 use super::secret::Secret;
 use super::target;
 use crate::net::AddressPolicy;
@@ -20,7 +23,7 @@ use domain::query::Filters;
 pub const MAX_DESCRIPTION: usize = 1024;
 
 /// The fields that a client may send.
-pub const FIELDS: &[&str] = &["url", "description", "filters", "kinds", "enabled", "secret", "after"];
+pub const FIELDS: &[&str] = &["url", "format", "description", "filters", "kinds", "enabled", "secret", "after"];
 
 /// The fields that only replies have. They are accepted and ignored, so that a client can send a reply back.
 pub const READ_ONLY: &[&str] = &[
@@ -46,11 +49,13 @@ pub struct Webhook {
     pub id: String,
     /// The URL that receives deliveries.
     pub url: Url,
+    /// The format of its messages.
+    pub format: WebhookFormat,
     /// The purpose of the webhook, in the client's words.
     pub description: Option<String>,
     /// The plugins whose changes are delivered.
     pub filters: Filters,
-    /// The kinds of changes that are delivered; all kinds when empty.
+    /// The kinds of changes that are delivered. When empty: all kinds, or the notable ones if the messages are for people.
     pub kinds: Vec<ChangeKind>,
     /// Whether the webhook is switched on.
     pub enabled: bool,
@@ -67,6 +72,8 @@ pub struct Webhook {
 pub struct Draft {
     /// See [`Webhook::url`].
     pub url: Url,
+    /// See [`Webhook::format`].
+    pub format: WebhookFormat,
     /// See [`Webhook::description`].
     pub description: Option<String>,
     /// See [`Webhook::filters`].
@@ -85,6 +92,8 @@ pub struct Draft {
 #[derive(Serialize)]
 struct Document<'a> {
     url: &'a str,
+    #[serde(skip_serializing_if = "is_standard")]
+    format: WebhookFormat,
     description: Option<&'a str>,
     filters: &'a Filters,
     kinds: &'a [ChangeKind],
@@ -110,6 +119,7 @@ impl Draft {
         let url = fields.required("url", |value, pointer| {
             target::read(&string(value, pointer)?, address_policy).map_err(|detail| Invalid::at(pointer, detail))
         });
+        let format = fields.optional("format", one_of(WebhookFormat::NAMES, WebhookFormat::from_name));
         let description = fields.optional("description", nullable(description)).flatten();
         let filters = fields.optional("filters", Filters::read).unwrap_or_default();
         let kinds = fields.optional("kinds", kinds).unwrap_or_default();
@@ -120,16 +130,17 @@ impl Draft {
         let after = fields.optional("after", |value, pointer| revision(&value, pointer));
         fields.finish()?;
         let url = url.ok_or_else(|| Invalid::at("/url", "is required"))?;
-        Ok(Draft { url, description, filters, kinds, enabled, secret, after })
+        let format = format.unwrap_or(WebhookFormat::Standard);
+        Ok(Draft { url, format, description, filters, kinds, enabled, secret, after })
     }
 }
 
 impl Webhook {
     /// Creates a webhook.
     pub fn new(draft: Draft, id: String, now: Timestamp) -> Webhook {
-        let Draft { url, description, filters, kinds, enabled, secret, after: _ } = draft;
+        let Draft { url, format, description, filters, kinds, enabled, secret, after: _ } = draft;
         let secret = secret.unwrap_or_else(Secret::generate);
-        Webhook { id, url, description, filters, kinds, enabled, secret, created_at: now, updated_at: now }
+        Webhook { id, url, format, description, filters, kinds, enabled, secret, created_at: now, updated_at: now }
     }
 
     /// Applies a merge patch (RFC 7396); returns the new webhook and its new position, if the patch sets one.
@@ -139,7 +150,7 @@ impl Webhook {
     /// All invalid and unknown fields.
     pub fn patched(
         &self,
-        patch: Map<String, Value>,
+        mut patch: Map<String, Value>,
         address_policy: AddressPolicy,
         now: Timestamp,
     ) -> Result<(Webhook, Option<Revision>), Invalid> {
@@ -147,25 +158,40 @@ impl Webhook {
             Some(Value::Null) => Err(Invalid::at("/secret", "cannot be removed; send another secret")),
             _ => Ok(()),
         };
+        // A reply that is sent back has the masked URL.
+        if patch.get("url").is_some_and(|sent| sent.as_str() == Some(&*self.shown_url())) {
+            patch.remove("url");
+        }
         let mut document = serde_json::to_value(self.document()).unwrap_or_default();
         merge_patch::merge(&mut document, Value::Object(patch));
-        let Draft { url, description, filters, kinds, enabled, secret, after } =
+        let Draft { url, format, description, filters, kinds, enabled, secret, after } =
             both(kept, Draft::read(document, address_policy))?;
         let secret = secret.unwrap_or_else(|| self.secret.clone());
         let (id, created_at) = (self.id.clone(), self.created_at);
-        let webhook = Webhook { id, url, description, filters, kinds, enabled, secret, created_at, updated_at: now };
+        let webhook =
+            Webhook { id, url, format, description, filters, kinds, enabled, secret, created_at, updated_at: now };
         Ok((webhook, after))
     }
 
     /// Returns true if and only if the webhook delivers a change.
     pub fn wants(&self, transition: &Transition) -> bool {
-        let is_of_kind = self.kinds.is_empty() || self.kinds.contains(&transition.change.event.kind());
+        let kinds = if self.kinds.is_empty() && self.format.is_for_people() { NOTABLE } else { &self.kinds };
+        let is_of_kind = kinds.is_empty() || kinds.contains(&transition.change.event.kind());
         is_of_kind && self.filters.accept_any(transition.records())
+    }
+
+    /// The URL as replies show it. That of a chat is a secret in itself, so its path is left out.
+    pub fn shown_url(&self) -> Cow<'_, str> {
+        match self.format {
+            WebhookFormat::Standard => self.url.as_str().into(),
+            _ => format!("{}/…", self.url.origin().ascii_serialization()).into(),
+        }
     }
 
     fn document(&self) -> Document<'_> {
         Document {
             url: self.url.as_str(),
+            format: self.format,
             description: self.description.as_deref(),
             filters: &self.filters,
             kinds: &self.kinds,
@@ -196,6 +222,11 @@ impl Webhook {
         let webhook = Webhook::new(Draft { secret: Some(secret), ..draft }, kept.id.clone(), times.created_at);
         Ok(Webhook { updated_at: times.updated_at, ..webhook })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_standard(format: &WebhookFormat) -> bool {
+    *format == WebhookFormat::Standard
 }
 
 fn description(value: Value, pointer: &str) -> Result<String, Invalid> {

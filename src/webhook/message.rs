@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use jiff::Timestamp;
 use serde_json::json;
+use url::Url;
 
+use super::format::Formatted;
 use super::hook::Webhook;
 use crate::telemetry::{ActiveSpan, SpanKind, Trace, context};
 use domain::StoreId;
@@ -19,6 +21,7 @@ pub const TEST_EVENT: &str = "webhook.test";
 #[derive(Debug, Clone)]
 pub struct WebhookMessage {
     id: String,
+    media_type: HeaderValue,
     payload: Bytes,
     /// The trace of the request that made the change.
     trace: Option<Trace>,
@@ -28,7 +31,20 @@ impl WebhookMessage {
     /// The message of a change.
     pub fn of(transition: &Transition, store: &StoreId, trace: Option<Trace>) -> WebhookMessage {
         let id = format!("{store}-{}", transition.change.revision);
-        WebhookMessage { id, payload: transition.json(store).clone(), trace }
+        let media_type = HeaderValue::from_static(CLOUD_EVENT);
+        WebhookMessage { id, media_type, payload: transition.json(store).clone(), trace }
+    }
+
+    /// The message of several changes, as a text for people; `None` if there are none, or if the webhook takes events.
+    pub fn for_people(
+        webhook: &Webhook,
+        changes: &[&Transition],
+        store: &StoreId,
+        public_url: Option<&Url>,
+    ) -> Option<WebhookMessage> {
+        let id = format!("{store}-{}", changes.last()?.change.revision);
+        let Formatted { media_type, body } = webhook.format.of_changes(changes, public_url)?;
+        Some(WebhookMessage { id, media_type, payload: body.into(), trace: None })
     }
 
     /// The message of a test event.
@@ -38,7 +54,9 @@ impl WebhookMessage {
             "time": now, "datacontenttype": "application/json", "data": {},
         });
         let id = format!("{store}-test-{id}");
-        WebhookMessage { id, payload: event.to_string().into(), trace: Trace::current() }
+        let standard = || Formatted { media_type: HeaderValue::from_static(CLOUD_EVENT), body: event.to_string() };
+        let Formatted { media_type, body } = webhook.format.of_test().unwrap_or_else(standard);
+        WebhookMessage { id, media_type, payload: body.into(), trace: Trace::current() }
     }
 
     /// The value of `webhook-id`.
@@ -63,7 +81,7 @@ impl WebhookMessage {
         span: Option<&ActiveSpan>,
     ) -> Result<Request<Bytes>, hyper::http::Error> {
         let mut request = Request::post(webhook.url.as_str())
-            .header(CONTENT_TYPE, CLOUD_EVENT)
+            .header(CONTENT_TYPE, &self.media_type)
             .header(standardwebhooks::HEADER_WEBHOOK_ID, &self.id)
             .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now.as_second())
             .header(

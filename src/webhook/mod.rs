@@ -32,6 +32,7 @@ pub mod attempt;
 pub mod back_off;
 pub mod deliveries;
 pub mod delivery;
+pub mod format;
 pub mod hook;
 pub mod measures;
 pub mod message;

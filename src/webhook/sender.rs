@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use jiff::Timestamp;
+use hyper::header::{HeaderMap, RETRY_AFTER};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
@@ -68,7 +69,7 @@ impl WebhookSender {
         now: Timestamp,
         span: Option<&ActiveSpan>,
     ) -> Attempt {
-        let failed = |reason: String| Attempt::Failed { status: None, reason };
+        let failed = |reason: String| Attempt::Failed { status: None, reason, retry_after: None };
         let client = match self.client.get_or_init(|| HttpClient::for_many_hosts(self.address_policy)) {
             Ok(client) => client,
             Err(error) => return failed(error.clone()),
@@ -79,10 +80,10 @@ impl WebhookSender {
         };
         match tokio::time::timeout(self.time, client.send(request)).await {
             Ok(Ok(response)) => {
-                let status = response.status();
+                let (status, wait) = (response.status(), retry_after(response.headers()));
                 // The status is enough; a body that is too long, slow or incomplete does not change the outcome.
                 drop(tokio::time::timeout(BODY_TIME, whole(response, MAX_ANSWER)).await);
-                judge(status)
+                judge(status, wait)
             }
             Ok(Err(error)) => failed(match error {
                 RequestError::Forbidden(forbidden) => target::refusal(&forbidden),
@@ -93,7 +94,14 @@ impl WebhookSender {
     }
 }
 
-fn judge(status: StatusCode) -> Attempt {
+/// How long a target asks to wait: a number of seconds (RFC 9110 section 10.2.3), at most an hour. Some services send
+/// fractions.
+fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {
+    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    SignedDuration::try_from_secs_f64(seconds.ceil().clamp(0.0, 3_600.0)).ok()
+}
+
+fn judge(status: StatusCode, retry_after: Option<SignedDuration>) -> Attempt {
     let code = status.as_u16();
     if status.is_success() {
         return Attempt::Delivered { status: code };
@@ -106,5 +114,6 @@ fn judge(status: StatusCode) -> Attempt {
     } else {
         format!("the target answered {code}")
     };
-    Attempt::Failed { status: Some(code), reason }
+    let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
+    Attempt::Failed { status: Some(code), reason, retry_after }
 }

@@ -1,5 +1,6 @@
 //! `/webhooks`: endpoints that receive changes, and their progress.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -18,6 +19,7 @@ use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
 use crate::webhook::deliveries::WebhookView;
+use crate::webhook::format::WebhookFormat;
 use crate::webhook::{Secret, WebhookError};
 use domain::Revision;
 use domain::change::ChangeKind;
@@ -33,15 +35,18 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct WebhookDocument<'a> {
     /// The id of the webhook.
     id: &'a str,
-    /// The URL that receives deliveries.
-    url: &'a str,
+    /// The URL that receives deliveries. Of a URL of a chat, which is a secret, only the beginning.
+    #[schema(value_type = String)]
+    url: Cow<'a, str>,
+    /// The format of its messages.
+    format: WebhookFormat,
     /// The purpose of the webhook.
     #[schema(required)]
     description: Option<&'a str>,
     /// The webhook receives changes of plugins that match all filters before or after the change.
     #[schema(value_type = Object)]
     filters: &'a Filters,
-    /// The kinds of changes to deliver; an empty list delivers all kinds.
+    /// The kinds of changes to deliver. An empty list delivers all kinds, or to a chat what needs a person.
     kinds: &'a [ChangeKind],
     /// Whether the webhook is switched on.
     enabled: bool,
@@ -129,7 +134,8 @@ impl<'a> WebhookDocument<'a> {
         let (webhook, progress) = (&view.webhook, &view.progress);
         WebhookDocument {
             id: &webhook.id,
-            url: webhook.url.as_str(),
+            url: webhook.shown_url(),
+            format: webhook.format,
             description: webhook.description.as_deref(),
             filters: &webhook.filters,
             kinds: &webhook.kinds,

@@ -26,7 +26,9 @@ fn quick() -> DeliverySettings {
         longest: SignedDuration::from_millis(2),
         patience: SignedDuration::from_hours(24),
     };
-    DeliverySettings { address_policy: AddressPolicy::Everything, attempt_time: Duration::from_secs(10), back_off }
+    let attempt_time = Duration::from_secs(10);
+    let address_policy = AddressPolicy::Everything;
+    DeliverySettings { address_policy, attempt_time, back_off, ..DeliverySettings::default() }
 }
 
 async fn in_memory(webhooks: DeliverySettings) -> Server {
@@ -403,4 +405,68 @@ async fn a_private_address_is_refused_once_the_setting_is_off() {
         assert!(told["error"].as_str().unwrap().contains("--webhooks-allow-private"), "{told}");
     }
     assert!(receiver.is_silent());
+}
+
+#[tokio::test]
+async fn a_message_has_the_reason_of_its_change() {
+    let mut receiver = Receiver::start().await;
+    let server = in_memory(quick()).await;
+    let client = server.client();
+    hook(&client, &receiver, json!({})).await;
+    client.post("/plugins", &named("c", "n")).header("registry-reason", "a test").answers(201).await;
+    assert_eq!(receiver.message().await.event()["data"]["reason"], "a test");
+}
+
+#[tokio::test]
+async fn a_chat_gets_texts_about_what_needs_a_person_and_its_address_stays_secret() {
+    let mut receiver = Receiver::start().await;
+    let url = Some(std::sync::Arc::new("https://registry.example/".parse().unwrap()));
+    let server = in_memory(DeliverySettings { public_url: url, ..quick() }).await;
+    let client = server.client();
+    let made = hook(&client, &receiver, json!({"format": "slack"})).await;
+    let address = receiver.url();
+    assert_eq!((&made["format"], made["url"].as_str().unwrap().ends_with("/…")), (&json!("slack"), true));
+    assert_eq!(client.get("/webhooks").answers(200).await.items()[0]["url"], made["url"]);
+    // A reply can be sent back: the masked address is not taken for a new one.
+    let same = client.patch(&path_of(&made), &json!({"url": made["url"], "description": "ops"})).answers(200).await;
+    assert_eq!(same.json()["url"], made["url"]);
+    client.register(&named("c", "n")).await;
+    let all = json!({"format": "text", "kinds": ["plugin.registered"]});
+    let text = hook(&client, &receiver, all.clone()).await;
+    client.post("/plugins", &named("c", "a/b")).header("registry-reason", "a drill").answers(201).await;
+    let message = receiver.message().await;
+    assert_eq!(message.header("content-type"), "text/plain; charset=utf-8");
+    let body = String::from_utf8(message.body.to_vec()).unwrap();
+    assert_eq!(body, "plugin.registered: c_a/b (a drill) https://registry.example/#/plugins/c_a%2Fb");
+    client.delete(&path_of(&text)).answers(204).await;
+    let call = client.request(Method::POST, &format!("{}/test", path_of(&made)));
+    assert_eq!(call.answers(200).await.json()["delivered"], true);
+    let slack: Value = serde_json::from_slice(&receiver.message().await.body).unwrap();
+    assert!(slack["text"].as_str().unwrap().contains("test"), "{slack}");
+    assert!(receiver.is_silent(), "a registration needs no person; {address} got nothing else");
+    client.post("/webhooks", &json!({"url": receiver.url(), "format": "teams"})).refused(422).await;
+}
+
+#[tokio::test]
+async fn a_burst_makes_one_message_and_the_next_one_waits() {
+    let mut receiver = Receiver::start().await;
+    let server = in_memory(DeliverySettings { pause: Duration::from_millis(200), ..quick() }).await;
+    let client = server.client();
+    receiver.next(Answer::Status(429));
+    hook(&client, &receiver, json!({"format": "discord", "kinds": ["plugin.registered"]})).await;
+    let lines = (0..40).map(|number| named("c", &format!("n{number}")).to_string() + "\n").collect::<String>();
+    client.import(lines).await;
+    let (mut told, mut messages) = (0, 0);
+    while told < 40 {
+        let message: Value = serde_json::from_slice(&receiver.message().await.body).unwrap();
+        let content = message["content"].as_str().unwrap();
+        let more = content.lines().last().and_then(|line| line.strip_prefix("… and ")?.strip_suffix(" more"));
+        let more = more.map_or(0, |more| more.parse::<usize>().unwrap());
+        let named = content.lines().filter(|line| line.starts_with("plugin.registered: ")).count();
+        messages += 1;
+        // The first message is refused, and sent again.
+        told = if messages == 1 { 0 } else { told + named + more };
+    }
+    assert_eq!(told, 40);
+    assert!(messages < 10, "{messages} messages for 40 changes");
 }

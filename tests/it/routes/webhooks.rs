@@ -30,7 +30,7 @@ async fn a_webhook_is_made_listed_read_and_removed() {
     assert_eq!(
         settled(made.json()),
         json!({
-            "url": URL, "description": "mine", "filters": {}, "kinds": [], "enabled": true, "state": "delivering",
+            "url": URL, "format": "standard", "description": "mine", "filters": {}, "kinds": [], "enabled": true, "state": "delivering",
             "position": 1, "lag": 0, "failures": 0, "first_failed_at": null, "next_attempt_at": null,
             "last_error": null, "last_status": null, "last_delivered_at": null, "parked_at": null,
         })

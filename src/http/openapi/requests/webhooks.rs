@@ -25,13 +25,14 @@ pub(super) const WEBHOOK: RequestDocument = RequestDocument {
                 "description": "Where deliveries go: http or https, without user name and fragment. Private, loopback, \
                                 link-local and metadata addresses are refused unless a setting allows them.",
             },
+            "format": reference("WebhookFormat", "The format of its messages (default: `standard`)."),
             "description": {
                 "type": ["string", "null"], "maxLength": MAX_DESCRIPTION, "description": "What it is for.",
             },
             "filters": reference("PluginFilters", FILTERS),
             "kinds": {
                 "type": "array", "items": {"$ref": "#/components/schemas/ChangeKind"},
-                "description": "Which kinds of changes it gets; all when the list is empty.",
+                "description": "Which kinds of changes it gets. When the list is empty: all, or in the formats for people those that need a person.",
             },
             "enabled": {"type": "boolean", "description": "Whether deliveries are made (default: true)."},
             "secret": {
