@@ -93,7 +93,7 @@ class LocalServer:
             ["/bin/sh", "-c", WATCHER, str(self._process.pid)], stdin=subprocess.PIPE, start_new_session=True
         )
         self.url = self._await_address(self._process)
-        self._listen = self.url.removeprefix("http://")
+        self._listen = self.url.partition("://")[2]
 
     def stop(self) -> None:
         """Stops the server as an operator does (SIGTERM). Does nothing if it does not run."""
@@ -117,7 +117,7 @@ class LocalServer:
         said, deadline = b"", time.monotonic() + START
         while process.poll() is None and time.monotonic() < deadline:
             said += output.read() or b""
-            found = re.search(rb"listening on (http://\S+)\n", said)
+            found = re.search(rb"listening on (https?://\S+)\n", said)
             if found:
                 os.set_blocking(output.fileno(), True)
                 return found[1].decode()

@@ -91,7 +91,8 @@ class AsyncPlugins:
         for first, lines in self._batches(plugins):
             answer = await self.session.answer(calls.register_many(lines))
             for index, line in enumerate(filter(None, answer.body.split(b"\n"))):
-                yield Result({"line": first + index, **json_codec.loads(line)})
+                # Each request counts its own lines.
+                yield Result({**json_codec.loads(line), "line": first + index})
 
     def _batches(self, plugins: Iterable[object]) -> Generator[tuple[int, bytes], None, None]:
         lines: list[bytes] = []

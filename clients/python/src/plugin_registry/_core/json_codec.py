@@ -24,9 +24,24 @@ def _number(digits: str) -> float | Decimal:
     return number if math.isfinite(number) else Decimal(digits)
 
 
+# Made once: `json.loads` makes one for each document that has options.
+_PLAIN = json.JSONDecoder(parse_float=_number)
+_LONG = json.JSONDecoder(parse_float=_number, parse_int=_integer)
+_EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_integer)
+
+
 def loads(text: bytes | str, *, exact: bool = False) -> Any:
     """Parses a document. With ``exact``, a number with a point or an exponent is a Decimal with its digits."""
-    return json.loads(text, parse_float=Decimal if exact else _number, parse_int=_integer)
+    if isinstance(text, bytes):
+        text = text.decode()
+    if exact:
+        return _EXACT.decode(text)
+    try:
+        return _PLAIN.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _LONG.decode(text)  # An integer beyond what Python parses by default.
 
 
 class _Decimals:
