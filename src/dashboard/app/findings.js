@@ -56,10 +56,44 @@ const FIELDS = "unique_id,title,remote_resource";
 /** @param {import("./live.js").RegistryEvent} event */
 const matters = (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type);
 
+/** A row as far as an event tells it; the list that is read next has the rest. @param {import("./live.js").RegistryEvent} event @param {any} one a resource of it @returns {any} */
+function rowOf(event, one) {
+  const plugin = event.data.plugin;
+  const seen = plugin?.observed?.resources?.find((/** @type {any} */ other) => other.kind === one.kind && other.id === one.id);
+  return {
+    plugin: event.subject, kind: one.kind, id: one.id, host: one.host ?? (one.kind === "remote" ? null : plugin?.host ?? null), claim: seen?.claim ?? "claimed", finding: one.finding,
+    billable: one.kind === "remote" && plugin?.billable, lease: null, acknowledged: null, held_since: one.since, observed: seen?.state ? { ...seen, at: one.since } : null,
+    evidence: { since: one.since, text: one.evidence ?? seen?.finding?.evidence, next_step: seen?.finding?.next_step, cost: null },
+  };
+}
+
+/** Findings that were raised are shown at once, and those that are over go. @param {any} page @param {import("./live.js").RegistryEvent[]} events */
+export function patchFindings(page, events) {
+  let items = page.items;
+  const without = (/** @type {any} */ event, /** @type {any} */ one) => items.filter((/** @type {any} */ row) => !(row.plugin === event.subject && row.kind === one.kind && row.id === one.id));
+  for (const event of events) {
+    if (event.type === "plugin.removed") items = items.filter((/** @type {any} */ row) => row.plugin !== event.subject);
+    if (/^(finding\.(raised|cleared)|resource\.(released|ended))$/.test(event.type)) {
+      for (const one of event.data?.resources ?? []) {
+        const is = event.type === "finding.raised" && CARE.split(",").includes(one.finding);
+        const known = is && items.some((/** @type {any} */ row) => row.plugin === event.subject && row.kind === one.kind && row.id === one.id && row.finding === one.finding);
+        if (!known) items = is ? [...without(event, one), rowOf(event, one)] : without(event, one);
+      }
+    }
+  }
+  return items === page.items ? page : { ...page, items };
+}
+
+/** The documents that events brought, for the prices. @param {any} page @param {import("./live.js").RegistryEvent[]} events */
+function patchDocuments(page, events) {
+  const news = new Map(events.filter((event) => event.type === "finding.raised" && event.data?.plugin).map((event) => [event.subject, event.data.plugin]));
+  return news.size ? { ...page, items: [...page.items.filter((/** @type {any} */ one) => !news.has(one.unique_id)), ...news.values()] } : page;
+}
+
 /** Reads the findings; the navigation calls it, everyone else reads `findings`. */
 export function useFindings() {
-  const rows = useQuery(withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }), { when: matters, gap: 500 });
-  const plugins = useQuery(withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }), { when: matters, gap: 500 });
+  const rows = useQuery(withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }), { when: matters, gap: 1_000, patch: patchFindings });
+  const plugins = useQuery(withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }), { when: matters, gap: 1_000, patch: patchDocuments });
   const ready = rows.data && (plugins.data || plugins.error);
   const items = ready ? enriched(rows.data.items, plugins.data?.items ?? []).sort(dearest) : [];
   findings.value = {

@@ -29,6 +29,7 @@ const relisters = new Set();
 /** @type {RegistryEvent[]} */
 let queue = [];
 let timer = 0;
+let flushed = 0;
 let seen = 0;
 
 /** Calls back with every batch of events. @param {(events: RegistryEvent[]) => void} listener @returns {() => void} ends it */
@@ -45,6 +46,7 @@ export function onRelist(listener) {
 
 function flush() {
   timer = 0;
+  flushed = Date.now();
   const events = queue;
   queue = [];
   batch(() => {
@@ -67,7 +69,7 @@ function message(name, data, id) {
   if ((name !== "change" && name !== "removal") || at <= seen) return;
   seen = at;
   queue.push({ ...data, removal: name === "removal" });
-  if (!timer) timer = setTimeout(flush, BATCH);
+  if (!timer) timer = setTimeout(flush, Math.max(0, flushed + BATCH - Date.now()));
 }
 
 /** @param {string} why */

@@ -6,7 +6,6 @@ import { href } from "../router.js";
 import { ready, useQuery } from "../store.js";
 import { Age, Badge, EmptyState, Note, Panel } from "../ui/index.js";
 import { count, plural, usd } from "../format.js";
-import { FINDINGS } from "../words.js";
 
 /**
  * @typedef {{host: string | null, is_own?: boolean, looked_at: boolean | null, probe?: string | null, agent?: string | null, heard_at?: string | null,
@@ -45,7 +44,7 @@ function Bar({ host }) {
 /** @param {{host: Host}} props */
 function Looked({ host }) {
   if (host.looked_at === false) return html`<${Badge} tone="bad" shape="▲">nothing looks at it<//>`;
-  if (host.looked_at) return html`<${Badge} tone="ok" shape="●">${host.probe === "registry" || (host.is_own && !host.agent) ? "the registry looks at it" : `agent ${host.agent ?? ""}`}<//>`;
+  if (host.looked_at) return html`<${Badge} tone="ok" shape="●">${host.probe === "registry" || (host.is_own && !host.agent) ? "the registry looks at it" : `agent ${(host.agent ?? "").replace(/^agent /, "")}`}<//>`;
   return host.heard_at ? html`<${Badge} tone="ok" shape="●">seen by ${host.agent}<//>` : html`<${Badge} tone="bad" shape="▲">nothing has looked at it<//>`;
 }
 
@@ -53,12 +52,13 @@ function Looked({ host }) {
 function Tile({ host }) {
   const blind = host.sight.filter((point) => !point.visible);
   const bad = (host.looked_at === false || (host.looked_at === null && !host.heard_at)) && host.processes + host.containers > 0;
-  const to = (/** @type {any} */ query) => href("/resources", { host: host.host ?? "", ...query });
+  const kinds = Object.entries(host.findings_by_kind ?? { orphan: 1, overdue: 1, reused: 1, ghost: 1 }).filter(([, n]) => n).map(([kind]) => kind);
+  const number = (/** @type {number} */ n, /** @type {any} */ query) => (host.host && n ? html`<a href=${href("/resources", { host: host.host, ...query })}>${count(n)}</a>` : count(n));
   return html`<li class=${`tile ${bad ? "bad" : blind.length ? "warn" : ""}`} data-key=${"host " + host.host}>
-    <h3>${host.host ? html`<a href=${to({})}>${host.host}</a>` : "plugins that name no host"}${host.is_own ? html` <small>the registry's own</small>` : ""}</h3>
+    <h3>${host.host ? html`<a href=${href("/resources", { host: host.host })}>${host.host}</a>` : "plugins that name no host"}${host.is_own ? html` <small>the registry's own</small>` : ""}</h3>
     <p><${Looked} host=${host} />${host.heard_at ? html` <small>heard <${Age} at=${host.heard_at} ago /></small>` : ""}</p><${Bar} host=${host} />
-    <dl><dt>Processes</dt><dd><a href=${to({ kind: "process" })}>${count(host.processes)}</a></dd><dt>Containers</dt><dd><a href=${to({ kind: "container" })}>${count(host.containers)}</a></dd>
-      ${host.remotes ? html`<dt>Machines of its plugins</dt><dd>${count(host.remotes)}</dd>` : ""}<dt>Findings</dt><dd><a href=${to({ finding: Object.keys(FINDINGS).filter((kind) => kind !== "unverified") })}>${count(host.findings)}</a></dd>
+    <dl><dt>Processes</dt><dd>${number(host.processes, { kind: "process" })}</dd><dt>Containers</dt><dd>${number(host.containers, { kind: "container" })}</dd>
+      ${host.remotes ? html`<dt>Machines of its plugins</dt><dd>${count(host.remotes)}</dd>` : ""}<dt>Findings</dt><dd>${number(host.findings, { finding: kinds, acknowledged: false })}</dd>
       ${host.usd_per_hour ? html`<dt>Burn</dt><dd>${usd(host.usd_per_hour)} an hour</dd>` : ""}</dl>
     ${blind.map((point) => html`<p><${Badge} tone="warn" shape="?">cannot see ${point.what}<//><small> ${point.detail}${point.advice ? `. ${point.advice}` : ""}</small></p>`)}
     ${bad && host.host ? html`<p class="soft">On this host: <code>plugin-registry agent --host ${host.host}</code></p>` : ""}</li>`;
