@@ -31,6 +31,14 @@ function timeWords(time, step) {
   return step >= 86_400 ? day : `${day} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
 }
 
+/** A time under the plot: the hour, and the day where one begins. @param {number} tick @param {number} gap @param {number | null} before */
+function tickWords(tick, gap, before) {
+  const day = (/** @type {number} */ at) => new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const hour = new Date(tick * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  if (gap >= 86_400) return day(tick);
+  return before === null || day(before) !== day(tick) ? `${hour}\n${day(tick)}` : hour;
+}
+
 /** What the plot says, in a sentence. @param {PlotProps} props */
 export function summary({ times, step, series }) {
   const sums = times.map((_, at) => sum(series, at));
@@ -51,7 +59,7 @@ function draw({ times, step, series, zoom }, box, point) {
     width: box.clientWidth || 600, height: HEIGHT, legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: Boolean(zoom), y: false, setScale: false } },
     scales: { x: { time: true, range: () => [times[0], times[times.length - 1] + step] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => usd(tick)) }],
+    axes: [{ ...axis, values: (_, ticks, __, ___, gap) => ticks.map((tick, at) => tickWords(tick, gap, at ? ticks[at - 1] : null)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => usd(tick)) }],
     series: [{}, ...tops.map((_, at) => ({ fill: colours[at], stroke: colours[at], width: 0, paths: bars, points: { show: false } }))],
     hooks: {
       setCursor: [(plot) => point(plot.cursor.idx ?? null)],

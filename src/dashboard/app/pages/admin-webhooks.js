@@ -85,7 +85,7 @@ const columns = (reload) => [
   { key: "state", title: "State", cell: (one) => html`<${Badge} tone=${STATES[one.state]?.tone ?? "warn"} shape=${STATES[one.state]?.shape ?? "?"}>${one.state}<//>${one.next_attempt_at && html`<small>again <${Age} at=${one.next_attempt_at} /></small>`}` },
   { key: "lag", title: "Behind", num: true, cell: (one) => html`${count(one.lag)}<small>changes</small>` },
   { key: "last", title: "Delivered", cell: (one) => html`<${Age} at=${one.last_delivered_at} ago none="never" />` },
-  { key: "error", title: "Last error", cell: (one) => (one.last_error ? html`<span class="state bad">${one.last_status ?? ""} ${one.last_error}</span><small>${count(one.failures)} in a row</small>` : html`<span class="soft">none</span>`) },
+  { key: "error", title: "Last error", cell: (one) => (one.last_error ? html`<span class="failure">${one.last_status ?? ""} ${one.last_error}</span><small>${count(one.failures)} in a row</small>` : html`<span class="soft">none</span>`) },
   { key: "do", title: "Actions", cell: (one) => html`<span class="acts"><${ActButton} kind="small" need="admin" onClick=${() => test(one, reload)}>Test<//><${ActButton} kind="small" need="admin" onClick=${() => change(one, reload)}>Change<//>
     <${ActButton} kind="small" need="admin" onClick=${() => enable(one, !one.enabled || one.state === "parked", reload)}>${one.enabled && one.state !== "parked" ? "Disable" : "Enable"}<//><${ActButton} kind="small" need="admin" onClick=${() => remove(one, reload)}>Delete<//></span>` },
 ];

@@ -5,10 +5,10 @@ import { withQuery } from "../api.js";
 import { asOf, here, href, pluginHref, setQuery } from "../router.js";
 import { slow, useQuery } from "../store.js";
 import { Chips, active } from "../filters.js";
-import { EmptyState, Note, Panel, Table, Trouble } from "../ui/index.js";
+import { EmptyState, Note, Panel, Table } from "../ui/index.js";
 import { count, plural, usd, usdRange } from "../format.js";
 import { Plot } from "../charts/plot.js";
-import { groupsOf, iso, useSeries } from "./costs-series.js";
+import { groupsOf, iso, stepOf } from "./costs-series.js";
 
 /** The filters of GET /costs that a link may bring. */
 const FILTERS = ["active", "billable", "category", "name", "execution_mode", "execution", "configured", "provider", "status", "status_class", "gpu_type", "host", "q", "finding", "verified"];
@@ -84,13 +84,11 @@ function Estimate({ hours, usd_ }) {
     <input id=${id} class="short" type="number" min="1" max="8760" value=${drag ?? hours} onChange=${set} /> <span>hours cost <strong>${usd(usd_)}</strong></span></p>`;
 }
 
-/** @param {{asked: Record<string, any>, by: string, from: number, to: number, now: number}} props */
-function OverTime({ asked, by, from, to, now }) {
-  const { step, times, answers, error } = useSeries({ ...asked, group_by: by }, from, to, now);
-  if (error) return html`<${Panel} title="Spent over time"><${Trouble} error=${error} /><//>`;
-  if (!answers) return html`<${Panel} title="Spent over time"><p class="soft loading">Loading …</p><//>`;
-  const series = groupsOf(answers, DEAREST);
-  return html`<${Panel}><${Plot} title="Spent over time" times=${times} step=${step} series=${series} zoom=${(/** @type {number} */ first, /** @type {number} */ last) => setQuery({ range: null, from: iso(first), to: iso(last) })} /><//>`;
+/** @param {{data: import("../api-types.js").Costs, step: number}} props */
+function OverTime({ data, step }) {
+  if (!data.series.length) return html`<${EmptyState} title="There is no plot of this time."><p>It is older than what the journal keeps, or longer than 500 days.</p><//>`;
+  const zoom = (/** @type {number} */ first, /** @type {number} */ last) => setQuery({ range: null, from: iso(first), to: iso(last) });
+  return html`<${Plot} title="Spent over time" times=${data.series.map((one) => Date.parse(one.from) / 1000)} step=${step} series=${groupsOf(data, DEAREST)} zoom=${zoom} />`;
 }
 
 /** @param {{data: import("../api-types.js").Costs, by: string, sort: string}} props */
@@ -118,9 +116,10 @@ export default function View({ route }) {
   const { range, from, to } = timeOf(query, now);
   const filters = Object.fromEntries(active(FILTERS));
   const past = asOf.value;
-  // The beginning moves with the time, but its address changes once a minute only.
-  const minute = (/** @type {number} */ at) => iso(Math.floor(at / 60) * 60);
-  const time = past ? {} : { from: range ? minute(from) : iso(from), to: range || !query.to ? null : iso(to) };
+  const step = past ? null : stepOf(from, to);
+  // A time that moves begins with a whole step, so that bars stay where they are, and the address of the question with them.
+  const begin = range && step ? Math.floor(from / step.length) * step.length : from;
+  const time = past ? {} : { from: iso(begin), to: range || !query.to ? null : iso(to), step: step?.name };
   const costs = useQuery(withQuery("/costs", { ...filters, group_by: by, hours, ...time }), { when: (event) => /^(plugin|remote_resource|resource)\./.test(event.type), every: 15_000 });
   return html`<div class="pagehead"><h1>Costs <small>by declared prices</small></h1></div>
     <${Controls} by=${by} range=${range} from=${from} to=${to} /><${Chips} names=${FILTERS} />
@@ -128,7 +127,7 @@ export default function View({ route }) {
     <${Panel} title="Now" query=${costs}>${(/** @type {import("../api-types.js").Costs} */ data) => html`<p><strong>${usd(data.burn_usd_per_hour)}</strong> an hour for ${plural(data.billable, "machine")}${data.accrued ? html`; <strong>${usdRange(data.accrued.low_usd, data.accrued.high_usd)}</strong> spent in this time` : ""}.</p>
       ${data.unpriced ? html`<${Note} tone="warn">${plural(data.unpriced, "machine")} without a price ${data.unpriced === 1 ? "counts" : "count"} as free. <a href=${href("/resources", { billable: true, sort: "usd_per_hour" })}>Look at what bills</a><//>` : ""}
       <${Estimate} hours=${hours} usd_=${data.estimate?.usd} />`}<//>
-    ${!past && html`<${OverTime} asked=${filters} by=${by} from=${from} to=${to} now=${now} />`}
+    ${!past && html`<${Panel} query=${costs}>${(/** @type {import("../api-types.js").Costs} */ data) => html`<${OverTime} data=${data} step=${step?.length ?? 86_400} />`}<//>`}
     <${Panel} title="By group" query=${costs} aside=${costs.data?.groups.length ? html`<button type="button" class="small" onClick=${() => download(by, costs.data.groups)}>CSV</button>` : ""}>${(/** @type {import("../api-types.js").Costs} */ data) => (data.groups.length
       ? html`<${Groups} data=${data} by=${by} sort=${query.sort ?? "-spent"} /><p class="soft">${data.note}</p>`
       : html`<${EmptyState} title="Nothing has cost anything, as far as is declared."><p>Only machines have a price: <code>estimated_cost_per_hour</code> of a remote resource. ${active(FILTERS).length ? html`<a href=${here(Object.fromEntries(active(FILTERS).map(([name]) => [name, null])))}>Clear filters</a>` : ""}</p><//>`)}<//>`;
