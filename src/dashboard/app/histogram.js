@@ -7,11 +7,8 @@ import { slow, useQuery } from "./store.js";
 import { Panel } from "./ui/index.js";
 import { count, plural, shortTime } from "./format.js";
 
-const STEPS = /** @type {[string, number][]} */ ([["1m", 60], ["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21_600], ["1d", 86_400]]);
+const STEPS = /** @type {[string, number][]} */ ([["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21_600], ["1d", 86_400]]);
 const BARS = 60;
-
-/** One step's number, whatever the server calls it. @param {any} step @returns {number} */
-const total = (step) => step.total ?? step.count ?? Object.values(step.counts ?? step.by_kind ?? {}).reduce((/** @type {number} */ all, n) => all + Number(n), 0);
 
 /** @param {{query: Record<string, string>}} props */
 export function Histogram({ query }) {
@@ -27,10 +24,10 @@ function Counted({ query }) {
   const floor = (/** @type {number} */ at) => new Date(Math.floor(at / seconds / 1000) * seconds * 1000).toISOString();
   const data = useQuery(withQuery("/events/counts", { step: word, from: floor(from), to: query.to ?? null, kind: query.kind ? query.kind.split(",") : null, plugin: query.plugin ? [query.plugin] : null }), { every: 15_000, now: true });
   return html`<${Panel} title="How many" query=${data}>${(/** @type {any} */ answer) => {
-    const steps = (answer.items ?? answer.steps ?? answer.series ?? []).map((/** @type {any} */ one) => ({ from: one.from ?? one.at ?? one.start, to: one.to, n: total(one) }));
+    const steps = answer.items.map((/** @type {any} */ one) => ({ from: one.from, to: one.to, n: one.total }));
     const most = Math.max(1, ...steps.map((/** @type {any} */ one) => one.n));
     const sum = steps.reduce((/** @type {number} */ all, /** @type {any} */ one) => all + one.n, 0);
-    return html`<p class="soft">${plural(sum, "event")}, at most ${count(most)} in ${word}</p><ol class="histogram">${steps.map((/** @type {any} */ one) => html`<li><a href=${here({ from: one.from, to: one.to ?? new Date(Date.parse(one.from) + seconds * 1000).toISOString() })} aria-label=${`${shortTime(one.from, slow.value)}: ${one.n}`}>
+    return html`<p class="soft">${plural(sum, "event")}, at most ${count(most)} in ${word}${answer.is_whole ? "" : ". The journal no longer has the oldest"}</p><ol class="histogram">${steps.map((/** @type {any} */ one) => html`<li><a href=${here({ from: one.from, to: one.to })} aria-label=${`${shortTime(one.from, slow.value)}: ${one.n}`}>
       <svg viewBox="0 0 10 60" preserveAspectRatio="none" aria-hidden="true"><rect x="1" y=${60 - (one.n / most) * 60} width="8" height=${(one.n / most) * 60} /></svg></a></li>`)}</ol>`;
   }}<//>`;
 }

@@ -7,8 +7,7 @@ import { ready, slow, useQuery } from "../store.js";
 import { CARE, findings } from "../findings.js";
 import { EventTable } from "../eventlist.js";
 import { Budgets } from "../budgets.js";
-import { Command, EmptyState, Panel } from "../ui/index.js";
-import { Burn } from "../burn.js";
+import { Command, EmptyState, Later, Panel } from "../ui/index.js";
 import { count, plural, usd, usdRange } from "../format.js";
 import { recent, revision } from "../live.js";
 import { Findings } from "./findings-list.js";
@@ -80,7 +79,7 @@ export default function View({ route }) {
   return html`<h1>Needs you <small>dearest first</small></h1>
     <${Panel} bare query=${query ?? undefined}>${(/** @type {any} */ data) => (data.items.length ? html`<${Findings} rows=${data.items} open=${route.query.open} total=${data.total} more=${data.more} />` : html`<${Calm} />`)}<//>
     <${Numbers} />
-    <div class="two"><${Burn} /><${Budgets} /></div>
+    <div class="two"><${Later} name="burn" load=${() => import("../burn.js")} /><${Budgets} /></div>
     ${!asOf.value && html`<${Panel} title="Just now" query=${newest} aside=${html`<a href=${href("/events")}>All events</a>`}>${() => html`<${EventTable} events=${events} caption="The newest events" />`}<//>`}
     <${Health} />`;
 }

@@ -6,6 +6,7 @@ import { asOf, pluginHref } from "../router.js";
 import { recent } from "../live.js";
 import { useQuery } from "../store.js";
 import { EventText } from "../eventlist.js";
+import { Lanes } from "../lanes.js";
 import { EmptyState, Panel, Time } from "../ui/index.js";
 import { changedFields } from "../words.js";
 
@@ -59,7 +60,7 @@ export default function Tab({ id }) {
   const fresh = recent.value.filter((event) => event.subject === id && !known.has(event.id));
   const past = asOf.value && /^\d+$/.test(asOf.value) ? Number(asOf.value) : Infinity;
   const events = stored.filter((/** @type {any} */ event) => Number(event.id) <= past);
-  return html`<${Panel} query=${query}>${() => html`
+  return html`${!asOf.value && html`<${Lanes} id=${id} />`}<${Panel} query=${query}>${() => html`
     ${fresh.length > 0 && html`<p class="acts"><button type="button" class="newcount" onClick=${query.reload}>${fresh.length} new</button></p>`}
     ${events.length ? html`<ol class="timeline">${grouped(events).map((group) => html`<${Entry} key=${group[0].id} events=${group} id=${id} />`)}</ol>` : html`<${EmptyState} title="The journal has nothing of it."><p>Its history may be older than what the journal keeps.</p><//>`}
     ${query.data?.next_cursor && html`<p class="pages"><button type="button" onClick=${() => setLimit(Math.min(10_000, limit + PAGE))}>Older</button></p>`}`}<//>`;

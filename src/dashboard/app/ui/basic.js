@@ -39,7 +39,7 @@ export function Id({ id, most }) {
 
 /** @param {{id: string, query?: Record<string, any>, title?: string}} props */
 export function PluginLink({ id, query, title }) {
-  return html`<a href=${pluginHref(id, query)}>${title ?? id}</a>`;
+  return html`<a href=${pluginHref(id, query)}>${title ?? String(id).split(/(?<=_)/).map((part) => html`${part}<wbr />`)}</a>`;
 }
 
 /** Copies a text and says so. @param {{text: string, label?: string}} props */
