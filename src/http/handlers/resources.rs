@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::http::extract::negotiate::chosen;
 use crate::http::extract::snapshot::Now;
 use crate::http::extract::work_caller::RequestWorkCaller;
+use crate::http::headers::revision_header;
 use crate::http::media_type::{CSV, JSON, NDJSON};
 use crate::http::problem::Problem;
 use crate::http::query::cursor::Cursor;
@@ -87,7 +88,8 @@ pub(crate) struct ResourcePage {
 /// List the resources that plugins hold.
 ///
 /// Each process, container and remote resource is a row, with the plugin's claim, the last observation, the findings and
-/// the cost. `sort=-usd_per_hour` lists the dearest first. As `application/x-ndjson`, the reply has a row in each line; as
+/// the price. `sort=-usd_per_hour` lists the dearest first. Costs so far (`spent_usd`) grow all the time: they are there if
+/// `fields` names them, sorted by them, and as CSV; such a reply has no entity tag. As `application/x-ndjson`, the reply has a row in each line; as
 /// `text/csv`, a table for spreadsheets. The parameters `pid`, `container_id`, `instance_id` and `endpoint` find the holder
 /// of a resource. Each candidate is then a row, with the certainty of the match. With `host`, the rows include plugins
 /// that have not declared their host. The first 12 digits of a container's id suffice.
@@ -116,8 +118,8 @@ pub(crate) async fn list_resources(
     let seen = view.of(&api, now.0, &list.query, &caller).await?;
     let snapshot = &seen.snapshot;
     let is_present = seen.is_present();
-    let at = api.registry.now();
-    let scan = ResourceScan { api: api.clone(), snapshot: Arc::clone(snapshot), list, at, is_present, form };
+    let spent_at = (is_present && shows_spent(&list, form)).then(|| api.registry.now());
+    let scan = ResourceScan { api: api.clone(), snapshot: Arc::clone(snapshot), list, spent_at, is_present, form };
     let (text, next) = scan.run(caller).await?;
     let link = next.as_ref().and_then(|next| json::next_page(uri.query(), next));
     let make = || match form {
@@ -125,10 +127,24 @@ pub(crate) async fn list_resources(
         NDJSON => ([(CONTENT_TYPE, NDJSON)], text).into_response(),
         _ => json::json_bytes(text),
     };
-    let mut response = json::of_snapshot(snapshot, &precondition, make)?;
+    let mut response = if spent_at.is_some() {
+        // The amounts grow all the time, so a tag of the revision would be wrong.
+        let mut response = make();
+        let (name, value) = revision_header(snapshot.state.revision());
+        response.headers_mut().insert(name, value);
+        response
+    } else {
+        json::of_snapshot(snapshot, &precondition, make)?
+    };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(seen.answer(response))
+}
+
+/// Whether a list has costs so far: a client that does not ask for them gets a reply that depends on the revision alone.
+fn shows_spent(list: &ResourceList, form: &str) -> bool {
+    let is_named = list.fields.as_ref().map_or(form == CSV, |fields| fields.contains(&"spent_usd"));
+    is_named || list.query.sort.field == ResourceSortField::SpentUsd
 }
 
 /// A page to make.
@@ -136,8 +152,8 @@ struct ResourceScan {
     api: Shared,
     snapshot: Arc<Snapshot>,
     list: ResourceList,
-    /// Up to when the costs count.
-    at: Timestamp,
+    /// Up to when the costs so far count; `None` for none.
+    spent_at: Option<Timestamp>,
     is_present: bool,
     form: &'static str,
 }
@@ -156,12 +172,14 @@ impl ResourceScan {
     }
 
     fn page<P: Pace>(&self, pace: &P) -> Result<(Bytes, Option<String>), P::Stop> {
-        let ResourceScan { api, snapshot, list, at, is_present, form } = self;
+        let ResourceScan { api, snapshot, list, spent_at, is_present, form } = self;
         let mut page = list.query.run_at(&snapshot.state, pace)?;
         if *is_present {
             api.registry.freshen(&mut page.items);
+        }
+        if let Some(at) = *spent_at {
             for row in &mut page.items {
-                row.count_spent(&snapshot.state, *at);
+                row.count_spent(&snapshot.state, at);
             }
         }
         // The next step is always of today.

@@ -50,7 +50,8 @@ pub struct Resource {
     /// a price.
     #[schema(value_type = Option<f64>, required)]
     pub usd_per_hour: Option<MicroUsd>,
-    /// The cost since it is held, in USD. Null without a price, and with `as_of`.
+    /// The cost since it is held, in USD: if `fields` names it, if the list is sorted by it, and as CSV. Otherwise null; also
+    /// without a price, and with `as_of`.
     #[schema(required)]
     pub spent_usd: Option<SpentRow>,
     /// Since when the plugin has held it.
