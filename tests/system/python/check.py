@@ -9,7 +9,8 @@
 3. mypy and pyright, both strict; the synchronous client is what tools/unasync.py makes.
 4. The tests of clients/python on each Python, on real servers, with the installed wheel.
 5. Upstream's own runtime, cjm-substrate, which needs Python 3.12: runtime/ beside this file.
-6. The programs of the guide's pages: guide.py beside this file.
+6. The programs of the guide's pages, with the real packages: guide.py beside this file.
+7. examples/transcriber.py, killed and started again: transcriber.py beside this file.
 
 Packages are installed into target/python, in the versions that the files beside this one name.
 """
@@ -29,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 CLIENT = ROOT / "clients/python"
 WORK = ROOT / "target/python"
-# The Python of the tools and of upstream's runtime.
+# The Python of the tools, of upstream's runtime and of the guide's packages, if it is here.
 MAIN = "3.12"
 
 began = time.monotonic()
@@ -86,6 +87,13 @@ def start_upstream(pythons, wheel):
     return run_beside("cjm-substrate", venv / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "runtime")
 
 
+def start_guide(python, wheel):
+    venv = environment(python, "guide", HERE / "requirements.txt", HERE / "guide.txt")
+    install_wheel(venv, wheel)
+    pages = sorted((ROOT / "docs/guide").glob("python*.md"))
+    return run_beside("guide", venv / "bin/python", HERE / "guide.py", *pages)
+
+
 def run_tests(environments):
     """Runs the tests of the client on each Python, two at a time: a test waits for its server most of the time."""
     waiting, running, failed = list(environments.items()), [], []
@@ -132,12 +140,14 @@ def main():
     environments = {version: environment(python, version, HERE / "requirements.txt") for version, python in pythons.items()}
     for venv in environments.values():
         install_wheel(venv, built["binary"])
-    # These tests wait for the registry's probes and leases most of the time.
-    finish_upstream = start_upstream(pythons, built["binary"])
     run_tests(environments)
+    # These wait for the registry's probes and leases most of the time.
+    finish_upstream = start_upstream(pythons, built["binary"])
+    finish_guide = start_guide(some, built["binary"])
+    finish_example = run_beside("example", next(iter(environments.values())) / "bin/python", HERE / "transcriber.py")
     finish_upstream()
-    guide = next(iter(environments.values()))
-    say(run(guide / "bin/python", HERE / "guide.py", ROOT / "docs/guide/python.md").strip())
+    finish_guide()
+    finish_example()
 
 
 if __name__ == "__main__":
