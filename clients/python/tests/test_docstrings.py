@@ -13,9 +13,7 @@ import plugin_registry
 from plugin_registry import AsyncRegistry, Registry, local_server
 
 INNER = {"lease_to_carry", "plugin_of", "registered", "session", "quiet", "held_leases"}
-# They show what the next commits bring.
-LATER: set[str] = set()
-EXAMPLES = [example for example in docstrings.examples() if example.name.rpartition(".")[2] not in LATER]
+EXAMPLES = docstrings.examples()
 WHISPER = {"name": "whisper", "category": "transcription", "title": "Whisper", "config_schema": {}}
 
 
