@@ -53,6 +53,8 @@ function dearest(a, b) {
 export const rowsKnowPrices = () => has("GET /resources", "sort");
 
 const FIELDS = "unique_id,title,remote_resource";
+/** All that is drawn; `spent_usd` is there only for those who name it. */
+const ROW = "plugin,kind,host,id,claim,claimed,billable,held_since,claimed_by,left_at,left_by,expires_at,observed,finding,acknowledged,lease_id,lease,evidence,provider,gpu_type,gpu_count,usd_per_hour,spent_usd";
 /** @param {import("./live.js").RegistryEvent} event */
 const matters = (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type);
 
@@ -92,7 +94,7 @@ function patchDocuments(page, events) {
 
 /** Reads the findings; the navigation calls it, everyone else reads `findings`. */
 export function useFindings() {
-  const rows = useQuery(withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null }), { when: matters, gap: 1_000, patch: patchFindings });
+  const rows = useQuery(withQuery("/resources", { finding: CARE, limit: MOST, sort: rowsKnowPrices() ? "-usd_per_hour" : null, fields: rowsKnowPrices() ? ROW : null }), { when: matters, every: 60_000, gap: 1_000, patch: patchFindings });
   const plugins = useQuery(withQuery("/plugins", { finding: CARE, limit: MOST, fields: FIELDS }), { when: matters, gap: 1_000, patch: patchDocuments });
   const ready = rows.data && (plugins.data || plugins.error);
   const items = ready ? enriched(rows.data.items, plugins.data?.items ?? []).sort(dearest) : [];

@@ -62,7 +62,7 @@ function Finding({ rows, first, open }) {
       <button type="button" class="fold" aria-expanded=${open} onClick=${() => setQuery({ open: open ? "none" : key }, true)}>${open ? "▾" : "▸"} Evidence<span class="vh"> and next step of ${key}</span></button></div>
     <${What} rows=${rows} />
     <p class="money price"><strong>${known ? usd(row.usd_per_hour) : "–"}</strong><small>${known ? "an hour" : row.kind === "remote" ? "price not known" : "no price"}</small></p>
-    <p class="money spent"><strong>${cost ? usdRange(...cost) : "–"}</strong><small>${cost ? "spent" : ""}</small></p>
+    <p class="money spent"><strong>${cost ? usdRange(...cost) : "–"}</strong><small>${cost ? (row.spent_usd ? "spent" : "spent when found") : ""}</small></p>
     <p class="since"><strong><${Age} at=${since} /></strong><small>since <${Time} at=${since} /></small></p>
     ${open && html`<${Evidence} rows=${rows} />`}</li>`;
 }
