@@ -79,7 +79,7 @@ pub fn run(args: &AgentArgs) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             bail!(
                 "an agent of the host `{host}` already runs on this machine for {}; stop that agent first",
-                args.connection.server
+                client.server()
             )
         }
         Err(error) => return Err(error).context("cannot check whether another agent runs"),

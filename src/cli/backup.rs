@@ -9,9 +9,11 @@ use clap::Args;
 
 use super::atomic_file::Output;
 use super::connection::ClientArgs;
+use super::progress::{Progress, say_when_interrupted};
 use crate::client::Client;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
+use crate::store::archive::Part;
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::verify::Verification;
 use crate::store::archive::writer::{ArchiveWriter, Content};
@@ -41,6 +43,7 @@ pub struct BackupArgs {
 /// If the store is unreadable or invalid, or the file cannot be written.
 pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     let output = Output::open(&args.output)?;
+    say_when_interrupted("the backup is incomplete; a file is as it was before");
     let found = output.write_checked(|file| {
         match &args.server {
             Some(server) => fetch(&args.manner.client(server)?, file)?,
@@ -62,7 +65,13 @@ fn copy(store: &StoreUrl, file: &File) -> anyhow::Result<()> {
         bail!("there is no store {store}");
     }
     let mut writer = ArchiveWriter::new(BufWriter::new(file), Content::Backup, SystemClock.now());
-    let dumped = store.open_history().and_then(|history| history.dump(&mut |part| writer.write(&part)));
+    let mut progress = Progress::new("entries", None, false);
+    let mut write = |part: Part| {
+        progress.add(1, "");
+        writer.write(&part)
+    };
+    let dumped = store.open_history().and_then(|history| history.dump(&mut write));
+    progress.end();
     dumped.with_context(|| format!("the store {store} cannot be backed up"))?;
     writer.finish()?;
     Ok(())
@@ -73,9 +82,12 @@ fn fetch(client: &Client, file: &File) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut output = BufWriter::new(file);
         let mut backup = client.backup().await?;
+        let mut progress = Progress::new("bytes", None, false);
         while let Some(piece) = backup.next().await? {
+            progress.add(u64::try_from(piece.len()).unwrap_or_default(), "");
             output.write_all(&piece).context("the backup cannot be written")?;
         }
+        progress.end();
         output.flush().context("the backup cannot be written")
     })
 }

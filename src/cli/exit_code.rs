@@ -6,6 +6,8 @@ use crate::client::ClientError;
 
 /// The registry refused the request, or the command failed.
 pub const FAILED: u8 = 1;
+/// What the user wrote is invalid.
+pub const USAGE: u8 = 2;
 /// There is no such plugin, lease, budget …
 pub const NOT_FOUND: u8 = 3;
 /// The request needs a token, or another one.
@@ -14,6 +16,12 @@ pub const NOT_ALLOWED: u8 = 4;
 pub const CONFLICT: u8 = 5;
 /// No registry answers.
 pub const UNREACHABLE: u8 = 6;
+/// `wait` gave up.
+pub const TIMED_OUT: u8 = 7;
+/// With `--exit-code`: something was found.
+pub const FOUND: u8 = 8;
+/// Interrupted by Ctrl-C, as in a shell.
+pub const INTERRUPTED: u8 = 130;
 
 /// The exit code after a failed call.
 pub fn of(error: &ClientError) -> u8 {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::atomic_file::Output;
+use super::progress::{Progress, say_when_interrupted};
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreUrl;
 use crate::store::archive::writer::{ArchiveWriter, Content};
@@ -59,8 +60,10 @@ fn write(args: &ExportArgs, output: impl Write) -> anyhow::Result<()> {
     let open = || format!("the store {} cannot be opened", args.store);
     let mut store = args.store.open_archived().with_context(open)?;
     let mut writer = ArchiveWriter::new(BufWriter::new(output), args.content(), SystemClock.now());
-    let mut summary = String::new();
+    let (mut summary, mut progress) = (String::new(), Progress::new("entries", None, false));
+    say_when_interrupted("the export is incomplete; a file is as it was before");
     let dumped = store.dump(&mut |part| {
+        progress.add(1, "");
         if let Part::Head { snapshot, .. } = &part {
             let (state, digest) = (&snapshot.state, digest::of_state(&snapshot.state)?);
             let (revision, plugins) = (state.revision(), state.plugins().size());
@@ -69,6 +72,7 @@ fn write(args: &ExportArgs, output: impl Write) -> anyhow::Result<()> {
         writer.write(&part)
     });
     store.close();
+    progress.end();
     dumped.with_context(|| format!("the store {} cannot be exported", args.store))?;
     writer.finish()?;
     // Standard output may be the archive.

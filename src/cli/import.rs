@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::progress::{Progress, say_when_interrupted};
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::{Part, digest};
 use crate::store::{StoreError, StoreUrl};
@@ -39,16 +40,19 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<()> {
 
 fn fill(args: &ImportArgs, input: impl BufRead) -> anyhow::Result<()> {
     let open = || format!("the store {} cannot be opened", args.store);
-    let mut state = None;
+    let (mut state, mut progress) = (None, Progress::new("entries", None, false));
+    say_when_interrupted("nothing was imported");
     // The auxiliary data belongs to the original store: only `restore` takes it along.
     let parts = ArchiveReader::new(input).filter(|part| !matches!(part, Ok(Part::Auxiliary(_))));
     let mut parts = parts.inspect(|part| {
+        progress.add(1, "");
         if let Ok(Part::Head { snapshot, .. }) = part {
             state = Some(snapshot.state.clone());
         }
     });
     let restored = args.store.fill(|store| store.restore(&mut parts)).with_context(open)?;
     drop(parts);
+    progress.end();
     let nothing = || format!("nothing was imported into the store {}", args.store);
     let id = match restored {
         Err(StoreError::NotEmpty) => bail!("{}: {}; import into a new one", nothing(), StoreError::NotEmpty),

@@ -9,17 +9,24 @@
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
+//! | [`run`] | `run` |
 //! | [`health`] | `health` |
 //! | [`hold_lease`] | `hold-lease` |
 //! | [`export`], [`import`] | `export`, `import`: move a registry from one kind of store to another |
 //! | [`backup`], [`restore`] | `backup`, `restore`: a copy of everything that a restart would find |
 //! | [`verify`] | `store verify` |
+//! | [`verbs`] | the commands that ask a registry for people |
+//! | [`session`], [`failure`] | what such a command works with, and how it fails |
+//! | [`completion`] | `completion`, `man` |
+//! | [`progress`] | how far a long command is |
+//! | [`config_file`] | named contexts: registries and how to reach them |
 //! | [`connection`] | the flags of commands that connect to a registry |
 //! | [`credential`] | the flags for the token that a command sends |
 //! | [`exit_code`] | the exit codes of commands that ask a registry |
 //! | [`settings`] | the precedence of flag, environment and default; misspelt variables |
 //! | [`listen`] | the addresses to listen on |
 //! | [`metrics`], [`otlp`] | the flags for metrics and traces |
+//! | [`output`] | the formats of `-o` |
 //! | [`logging`], [`log_fields`], [`log_writer`] | how the log is written |
 //! | [`signals`] | the signals that stop a process or change its log level |
 //! | [`sd_notify`] | notifies systemd that the service is ready or stopping |
@@ -29,12 +36,15 @@ pub mod access;
 pub mod agent;
 pub mod atomic_file;
 pub mod backup;
+pub mod completion;
+pub mod config_file;
 pub mod connection;
 pub mod credential;
 pub mod doctor;
 pub mod exec;
 pub mod exit_code;
 pub mod export;
+pub mod failure;
 pub mod health;
 pub mod hold_lease;
 pub mod import;
@@ -45,14 +55,19 @@ pub mod log_writer;
 pub mod logging;
 pub mod metrics;
 pub mod otlp;
+pub mod output;
 pub mod probes;
+pub mod progress;
 pub mod restore;
+pub mod run;
 pub mod sd_notify;
 pub mod serve;
+pub mod session;
 pub mod settings;
 pub mod signals;
 pub mod tls;
 pub mod token;
+pub mod verbs;
 pub mod verify;
 
 use std::io::Write as _;
@@ -74,7 +89,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
                                                         run one of several replicas
   plugin-registry backup registry.backup                everything that a restart would find; read by `restore`
   plugin-registry export --output registry.ndjson       copy to another kind of store; read by `import`
-  curl 'localhost:8080/plugins?active=true'             plugins that hold resources right now
+  plugin-registry status                                the registry on one screen
+  plugin-registry ls --active                           plugins that hold resources right now
+  plugin-registry findings                              what is wrong, and the next step
 
 Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on. A flag overrides its
 variable; an empty variable counts as not set.")]
@@ -87,12 +104,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Commands for people.
+    #[command(flatten)]
+    Verb(verbs::Verb),
     /// Serve the registry over HTTP.
     Serve(serve::ServeArgs),
     /// Run the agent of a host: probe its processes and containers, and report them to the registry. One agent a host.
     Agent(agent::AgentArgs),
     /// Run a command as a plugin, registered with its process ids while it runs.
     Exec(exec::ExecArgs),
+    /// Run a command as a plugin with a guessed name: `exec` in short.
+    Run(run::RunArgs),
     #[command(hide = true)]
     ExecMonitor(exec::monitor::MonitorArgs),
     #[command(hide = true)]
@@ -121,6 +143,10 @@ enum Command {
     Store(StoreCommand),
     /// Print the API description (OpenAPI 3.1).
     Openapi,
+    /// Print the script that completes commands, flags and ids in a shell.
+    Completion(completion::CompletionArgs),
+    /// Print the manual, or write a page for each command.
+    Man(completion::ManArgs),
 }
 
 impl Command {
@@ -139,19 +165,39 @@ enum StoreCommand {
 /// The commands that `exec` starts.
 const PARTS_OF_EXEC: [&str; 3] = ["exec-monitor", "exec-supervisor", "exec-start"];
 
+/// Help with the examples first.
+const HELP: &str = "{about-with-newline}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+
+/// The command line, with the help of each command as people read it: `--help` on a screen, `--help-all` for the rest.
+pub fn command() -> clap::Command {
+    teaching(Cli::command())
+}
+
+fn teaching(command: clap::Command) -> clap::Command {
+    let short = clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::HelpShort).help("Print help.");
+    let long = clap::Arg::new("help-all").long("help-all").action(clap::ArgAction::HelpLong).help("Print all flags.");
+    let has_examples = command.get_after_help().is_some() && !command.has_subcommands();
+    let command = command.disable_help_flag(true).arg(short).arg(long).mut_subcommands(teaching);
+    if has_examples { command.help_template(HELP) } else { command }
+}
+
 /// Runs the command line of this process.
 ///
 /// # Errors
 ///
 /// The failure with its causes, for users.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let command = Cli::command();
+    // A shell that completes a command line runs this program, too; then the process ends here.
+    if std::env::var_os(completion::VARIABLE).is_some() {
+        clap_complete::CompleteEnv::with_factory(command).var(completion::VARIABLE).complete();
+    }
+    let program = command();
     let args: Vec<_> = std::env::args_os().collect();
     // The parts of `exec` inherit its environment, and `exec` has already warned.
     if !args.get(1).is_some_and(|command| PARTS_OF_EXEC.iter().any(|part| command == part)) {
-        settings::check(&command);
+        settings::check(&program);
     }
-    let matches = settings::settled(&command, &args).try_get_matches_from(&args);
+    let matches = settings::settled(&program, &args).try_get_matches_from(&args);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -169,6 +215,13 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Some(Command::ExecMonitor(args)) => return exec::monitor::run(&args),
         Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
         Some(Command::HoldLease(args)) => return hold_lease::run(&args),
+        Some(Command::Run(args)) => return Ok(failure::report(run::run(&args))),
+        Some(Command::Completion(args)) => return Ok(failure::report(completion::completion(&args))),
+        Some(Command::Man(args)) => return Ok(failure::report(completion::man(&args, command()))),
+        Some(Command::Verb(verb)) => {
+            warn();
+            return Ok(failure::report(verbs::run(&verb)));
+        }
         command => run_command(command, cli.serve)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -176,10 +229,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 
 fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Result<()> {
     if command.as_ref().is_some_and(|command| !command.has_log()) {
-        for warning in settings::warnings() {
-            // The command runs even if its warning cannot be written.
-            drop(writeln!(std::io::stderr(), "plugin-registry: {warning}"));
-        }
+        warn();
     }
     match command {
         None => serve::serve(serve),
@@ -196,7 +246,24 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
         Some(Command::ExecSupervisor(args)) => exec::supervisor::run(&args),
         Some(Command::Openapi) => print_openapi(),
         // These commands set the exit code themselves.
-        Some(Command::Exec(_) | Command::ExecMonitor(_) | Command::ExecStart(_) | Command::HoldLease(_)) => Ok(()),
+        Some(
+            Command::Exec(_)
+            | Command::ExecMonitor(_)
+            | Command::ExecStart(_)
+            | Command::HoldLease(_)
+            | Command::Run(_)
+            | Command::Completion(_)
+            | Command::Man(_)
+            | Command::Verb(_),
+        ) => Ok(()),
+    }
+}
+
+/// Warns of variables that have no effect.
+fn warn() {
+    for warning in settings::warnings() {
+        // The command runs even if its warning cannot be written.
+        drop(writeln!(std::io::stderr(), "plugin-registry: {warning}"));
     }
 }
 

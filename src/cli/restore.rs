@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::progress::{Progress, say_when_interrupted};
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::verify::Verification;
 use crate::store::{StoreError, StoreUrl};
@@ -33,15 +34,18 @@ pub struct RestoreArgs {
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let file = File::open(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
     let open = || format!("the store {} cannot be opened", args.store);
-    let mut found = Verification::default();
+    let (mut found, mut progress) = (Verification::default(), Progress::new("entries", None, false));
+    say_when_interrupted("nothing was restored");
     let mut parts = ArchiveReader::of_backup(BufReader::new(file)).map(|part| {
         let part = part?;
+        progress.add(1, "");
         found.count(&part)?;
         Ok(part)
     });
     let filled =
         args.store.fill(|store| if args.replace { store.replace(&mut parts) } else { store.restore(&mut parts) });
     drop(parts);
+    progress.end();
     let nothing = || format!("nothing was restored into the store {}", args.store);
     let id = match filled.with_context(open)? {
         Err(StoreError::NotEmpty) => {

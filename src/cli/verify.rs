@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::progress::{Progress, say_when_interrupted};
 use crate::store::StoreUrl;
+use crate::store::archive::Part;
 use crate::store::archive::reader::ArchiveReader;
 use crate::store::archive::verify::Verification;
 
@@ -41,8 +43,14 @@ fn of_store(store: &StoreUrl) -> anyhow::Result<String> {
         bail!("there is no store {store}");
     }
     let mut opened = store.open_archived().with_context(|| format!("the store {store} cannot be opened"))?;
-    let mut found = Verification::default();
-    let examined = opened.dump(&mut |part| found.replay(&part)).and_then(|()| found.finish());
+    let (mut found, mut progress) = (Verification::default(), Progress::new("entries", None, false));
+    say_when_interrupted("not everything was checked");
+    let mut replay = |part: Part| {
+        progress.add(1, "");
+        found.replay(&part)
+    };
+    let examined = opened.dump(&mut replay).and_then(|()| found.finish());
+    progress.end();
     opened.close();
     examined.with_context(|| format!("the store {store} is not right"))?;
     Ok(found.report()?)

@@ -34,6 +34,8 @@ pub enum ClientError {
         status: u16,
         /// What to fix, in the registry's words.
         detail: String,
+        /// The whole problem document.
+        problem: Box<Problem>,
     },
     /// The response is not a registry's: a proxy responded, or the address belongs to another server.
     #[error("{server} has answered {status}, but not as a registry: is it a proxy or another server?")]
@@ -48,29 +50,43 @@ pub enum ClientError {
     Answer(String),
 }
 
-/// The fields of a problem document that the error shows.
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
+/// A problem document.
+#[derive(Debug, Deserialize)]
+pub struct Problem {
+    /// The kind of problem, for people.
     #[serde(default)]
-    errors: Vec<Field>,
+    pub title: String,
+    /// What is wrong, and how to correct it.
+    pub detail: String,
+    /// The id of the request in the registry's log.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// The mistakes in the document that was sent.
+    #[serde(default)]
+    pub errors: Vec<Field>,
 }
 
-#[derive(Deserialize)]
-struct Field {
-    pointer: String,
-    detail: String,
+/// One mistake in a document.
+#[derive(Debug, Deserialize)]
+pub struct Field {
+    /// JSON Pointer (RFC 6901) to the place; empty for the whole document.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
 }
 
 impl ClientError {
     /// The meaning of a failure response. A registry's response has a problem document.
     pub(super) fn refused(server: &str, status: u16, body: &[u8]) -> ClientError {
         match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) if problem.errors.len() > 1 => {
+            Ok(problem) => {
                 let errors = problem.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail));
-                ClientError::Refused { status, detail: errors.collect::<Vec<_>>().join("; ") }
+                let detail = match problem.errors.len() {
+                    2.. => errors.collect::<Vec<_>>().join("; "),
+                    _ => problem.detail.clone(),
+                };
+                ClientError::Refused { status, detail, problem: Box::new(problem) }
             }
-            Ok(problem) => ClientError::Refused { status, detail: problem.detail },
             // A proxy's page is not for a log.
             Err(_) => ClientError::NotARegistry { server: server.to_owned(), status },
         }

@@ -7,10 +7,14 @@
 //! |---|---|
 //! | [`wire`] | the documents that are sent and received |
 //! | [`backup`] | streams a backup |
+//! | [`call`] | any request, for the command line |
+//! | [`live`] | live events |
 //! | [`error`] | [`ClientError`]: how a call fails, with the registry's own words |
 
 pub mod backup;
+pub mod call;
 pub mod error;
+pub mod live;
 pub mod wire;
 
 use std::time::Duration;
@@ -27,8 +31,10 @@ use crate::net::HttpClient;
 pub use crate::net::{RequestError, Security, Trust};
 use crate::telemetry::{KeyValue, Origin};
 pub use backup::Backup;
+pub use call::{Answer, Call};
 use domain::plugin::Pid;
 pub use error::ClientError;
+pub use live::{Live, LiveEvent};
 pub use wire::{Accepted, Lease, LeaseRequest, Report, ReportedSighting, ResourceRow};
 
 /// The timeout of a request with its whole response: the service allows itself the same time.
@@ -284,10 +290,14 @@ impl Client {
 
     /// Sends a request, and turns an error status into an error.
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
+        self.ask_within(REQUEST_TIME, request).await
+    }
+
+    async fn ask_within(&self, time: Duration, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
         let mut request = self.with_credential(request);
         let method = request.method().clone();
         let mut span = self.origin.send("registry.request", request.headers_mut());
-        let sent = self.http.fetch(request, REQUEST_TIME, usize::MAX).await;
+        let sent = self.http.fetch(request, time, usize::MAX).await;
         if let Some(span) = &mut span {
             span.add([KeyValue::new("http.request.method", method.to_string())]);
             match &sent {

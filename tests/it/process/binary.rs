@@ -178,9 +178,17 @@ async fn help_shows_examples_and_version_shows_the_version() {
     let help = run(&["--help"]).await;
     assert_eq!(help.status.code(), Some(0));
     let text = String::from_utf8(help.stdout).unwrap();
-    for word in
-        ["serve", "health", "openapi", "--listen", "--store", "127.0.0.1:8080", "PLUGIN_REGISTRY_", "curl", "sqlite:"]
-    {
+    for word in [
+        "serve",
+        "health",
+        "openapi",
+        "--listen",
+        "--store",
+        "127.0.0.1:8080",
+        "PLUGIN_REGISTRY_",
+        "findings",
+        "sqlite:",
+    ] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
     let serve = String::from_utf8(run(&["serve", "--help"]).await.stdout).unwrap();

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod binary;
+mod command_line;
 mod exec;
 mod forgetting;
 mod greedy_viewer;

@@ -11,7 +11,7 @@
 2. Each relative link leads to a file, and each anchor to a heading.
 3. README.md and ARCHITECTURE.md keep their lengths.
 4. The prose keeps the words and the sentence length of the house style.
-5. Each flag and each environment variable of the registry that a page names is one that `--help` names.
+5. Each flag and each environment variable of the registry that a page names is one that `--help-all` names.
 6. docs/SUMMARY.md lists every page of docs/.
 7. Each path, test and name of the code that ARCHITECTURE.md names exists, and its maps name every folder.
    So does each path of the repository that another page names.
@@ -277,8 +277,8 @@ def wrong_prose(page):
 
 
 def help_texts(binary, *command):
-    """What `--help` prints, of the program and of all its commands."""
-    text = subprocess.run([binary, *command, "--help"], check=True, capture_output=True, text=True).stdout
+    """What `--help-all` prints, of the program and of all its commands."""
+    text = subprocess.run([binary, *command, "--help-all"], check=True, capture_output=True, text=True).stdout
     yield text
     commands = re.search(r"^Commands:\n((?:  .*\n)+)", text, re.MULTILINE)
     for name in re.findall(r"^  ([\w-]+)", commands[1], re.MULTILINE) if commands else []:
@@ -295,7 +295,7 @@ def wrong_names(page, known):
     lines += re.findall(r"`([^`\n]*)`", without_code(text))
     flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"(\w+=\S+ )*(docker|cargo|tests/)", line)}
     for name in sorted((flags - FOREIGN_FLAGS | set(VARIABLE.findall(text))) - known):
-        yield f"{page}: `--help` of no command names `{name}`"
+        yield f"{page}: `--help-all` of no command names `{name}`"
 
 
 def tracked_files():
