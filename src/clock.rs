@@ -2,25 +2,46 @@
 //!
 //! `clippy.toml` bans the underlying functions elsewhere.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
-/// A source of the current time.
+/// The clock that counts the time since the machine started, including suspended time.
+#[cfg(target_os = "linux")]
+const SINCE_BOOT: ClockId = ClockId::Boottime;
+
+/// As on Linux: this clock of macOS includes the time during which the machine sleeps.
+#[cfg(not(target_os = "linux"))]
+const SINCE_BOOT: ClockId = ClockId::Monotonic;
+
+/// A source of time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time, in whole microseconds, so that responses and the store have the same value.
+    /// The wall clock, in whole microseconds, so that responses and the store have the same value. It may be set, and
+    /// may differ between machines.
     fn now(&self) -> Timestamp;
+
+    /// A clock that only passes, in whole microseconds: it begins as the wall clock, and is never set. Only its
+    /// differences within one process mean anything.
+    fn steady(&self) -> Timestamp;
 }
 
 /// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+/// Both clocks at the first use.
+static START: LazyLock<(Timestamp, i64)> = LazyLock::new(|| (SystemClock.now(), since_boot()));
+
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        (**self).steady()
     }
 }
 
@@ -29,29 +50,66 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
         whole_micros(Timestamp::now())
     }
+
+    fn steady(&self) -> Timestamp {
+        let (wall, booted) = *START;
+        wall.saturating_add(SignedDuration::from_micros(since_boot() - booted)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The microseconds since the machine started.
+fn since_boot() -> i64 {
+    let time = clock_gettime(SINCE_BOOT);
+    time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000)
 }
 
 /// A clock for tests, which moves only on request.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<ManualTime>);
+
+#[derive(Debug)]
+struct ManualTime {
+    wall: Timestamp,
+    steady: Timestamp,
+}
 
 impl ManualClock {
     /// A clock at `start`.
     pub fn new(start: Timestamp) -> ManualClock {
-        ManualClock(Mutex::new(whole_micros(start)))
+        let start = whole_micros(start);
+        ManualClock(Mutex::new(ManualTime { wall: start, steady: start }))
     }
 
-    /// Moves the clock, forwards or back.
+    /// Sets the wall clock ahead or back by a duration. No time passes.
+    pub fn set(&self, by: SignedDuration) {
+        let mut time = self.time();
+        time.wall = moved(time.wall, by);
+    }
+
+    /// Lets time pass.
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now = whole_micros(now.saturating_add(by).unwrap_or(Timestamp::MAX));
+        let mut time = self.time();
+        time.wall = moved(time.wall, by);
+        time.steady = moved(time.steady, by);
+    }
+
+    fn time(&self) -> MutexGuard<'_, ManualTime> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.time().wall
     }
+
+    fn steady(&self) -> Timestamp {
+        self.time().steady
+    }
+}
+
+fn moved(time: Timestamp, by: SignedDuration) -> Timestamp {
+    whole_micros(time.saturating_add(by).unwrap_or(Timestamp::MAX))
 }
 
 fn whole_micros(time: Timestamp) -> Timestamp {

@@ -5,12 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::HeartbeatStore;
+use plugin_registry::store::hours::PassedHours;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
 /// The additional time of each commit.
@@ -44,7 +43,7 @@ impl Journal for SlowDisk {
         self.0.answers(keys)
     }
 
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.0.forget_answers(before, limit)
     }
 
@@ -70,6 +69,18 @@ impl Journal for SlowDisk {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.0.webhooks()
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        self.0.hour()
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        self.0.pass_hours(passed)
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        self.0.revision_at_hour(hour)
     }
 
     fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {

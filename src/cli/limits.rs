@@ -13,6 +13,7 @@ use crate::http::middleware::client_ip::{ProxyField, TrustedProxies};
 use crate::http::middleware::cors::Cors;
 use crate::http::middleware::limiter::Limiter;
 use crate::http::middleware::load_shedding::LoadShedder;
+use crate::http::middleware::memory_guard::{self, MemoryGuard};
 use crate::http::middleware::rate_limit::{RateLimits, RequestRate};
 use domain::command::quota::Quotas;
 
@@ -48,6 +49,10 @@ pub struct LimitArgs {
     /// Bytes of all request bodies in memory at a time. A lower limit rejects large imports sooner (503).
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_BODY_MEMORY", default_value = "256MiB", value_name = "BYTES", value_parser = bytes)]
     max_body_memory: u64,
+    /// Memory that the process may take. Beyond it, what stores more is answered 507, and live streams and imports 503. 0
+    /// for no bound. Default: half of the memory of the machine, or of its cgroup.
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_MEMORY", value_name = "BYTES", value_parser = bytes)]
+    max_memory: Option<u64>,
     /// Plugins in the registry. Each takes some 2.6 KiB of memory beside its document.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_PLUGINS", default_value_t = Quotas::default().plugins, value_name = "N")]
     max_plugins: usize,
@@ -100,6 +105,11 @@ impl LimitArgs {
             requests: Limiter::of(self.max_requests),
             watchers: Limiter::of(self.max_watchers),
             bodies: Limiter::of(usize::try_from(self.max_body_memory).unwrap_or(usize::MAX)),
+            memory: MemoryGuard::of(match self.max_memory {
+                Some(0) => u64::MAX,
+                Some(most) => most,
+                None => memory_guard::usual_most(),
+            }),
             cors,
             strict_transport,
         }))
@@ -119,6 +129,7 @@ impl LimitArgs {
         Quotas {
             plugins: self.max_plugins,
             bytes: self.max_bytes,
+            observed_reserve: Quotas::reserve_of(self.max_bytes),
             labels: self.max_labels,
             leases_per_token: self.max_leases_per_token,
         }

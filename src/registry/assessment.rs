@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::clock_watch::{Moment, is_ahead};
 use super::heartbeats::{Heartbeats, STALE};
 use domain::command::Command;
 use domain::command::observation_rules::ground;
@@ -24,8 +25,9 @@ const OURSELVES: &str = "plugin-registry";
 pub(super) struct AssessmentPass {
     /// The commands; at most one for each plugin.
     pub commands: Vec<Command>,
-    /// When the next assessment is due if nothing happens before.
+    /// When the next assessment is due if nothing happens before, by the steady clock.
     pub due: Timestamp,
+    moment: Moment,
 }
 
 /// The changes to one plugin.
@@ -44,15 +46,23 @@ struct Action {
 #[derive(Clone, Copy)]
 struct Inputs<'a> {
     heartbeats: &'a Heartbeats,
+    /// By the wall clock.
     now: Timestamp,
+    steady: Timestamp,
     on_gone: OnGone,
 }
 
 impl AssessmentPass {
     /// Assesses all resources.
-    pub(super) fn at(state: &State, heartbeats: &Heartbeats, now: Timestamp, on_gone: OnGone) -> AssessmentPass {
-        let mut round = AssessmentPass { commands: Vec::new(), due: Timestamp::MAX };
-        let inputs = Inputs { heartbeats, now, on_gone };
+    pub(super) fn at(state: &State, heartbeats: &Heartbeats, moment: Moment, on_gone: OnGone) -> AssessmentPass {
+        let Moment { wall: now, steady } = moment;
+        let mut round = AssessmentPass { commands: Vec::new(), due: Timestamp::MAX, moment };
+        let inputs = Inputs { heartbeats, now, steady, on_gone };
+        // What a resource costs counts from the newest change of its plugin.
+        let billable = state.having(&IndexKey::Billable).into_iter().flat_map(|records| records.values());
+        for record in billable.filter(|record| is_ahead(record.updated_at, now)) {
+            round.commands.push(Command::CorrectTime { id: record.unique_id.clone(), revision: record.revision });
+        }
         let holding = state.having(&IndexKey::Holding).into_iter().flat_map(|records| records.values());
         for record in holding {
             // The common case: the plugin has no observations, and no application that held something is lost.
@@ -72,7 +82,7 @@ impl AssessmentPass {
     }
 
     fn judge(&mut self, state: &State, record: &Record, held: &Holding<'_>, inputs: Inputs<'_>, deed: &mut Action) {
-        let Inputs { heartbeats, now, on_gone } = inputs;
+        let Inputs { heartbeats, now, steady, on_gone } = inputs;
         let slot = &held.slot;
         let mut holder = state.holder_of(held.claim);
         if let Holder::Lease(lease, renewed) = &mut holder {
@@ -82,10 +92,11 @@ impl AssessmentPass {
         let key = ResourceKey::of(&record.unique_id, slot);
         let looks = observation.map(|seen| heartbeats.looks(&key, seen.state)).unwrap_or_default();
         if let Some(seen) = observation.filter(|seen| grows_stale(slot.kind, seen.state)) {
-            let fresh = heartbeats.fresh_at(&key, seen.state, &seen.by).max(seen.since);
+            let fresh = heartbeats.fresh_at(&key, seen.state, &seen.by);
             let stale = fresh.saturating_add(STALE).unwrap_or(Timestamp::MAX);
-            if stale <= now {
-                deed.stale.push(stale_look(slot.clone(), seen, fresh, now));
+            if stale <= steady {
+                let last = heartbeats.wall_of(fresh);
+                deed.stale.push(stale_look(slot.clone(), seen, last, now));
                 return;
             }
             self.due = self.due.min(stale);
@@ -103,8 +114,14 @@ impl AssessmentPass {
             Judgement::Ended => deed.ended.push(slot.clone()),
             Judgement::Nothing if case.raised().is_some() => deed.cleared.push(slot.clone()),
             Judgement::Nothing | Judgement::Wait(None) => {}
-            Judgement::Wait(Some(due)) => self.due = self.due.min(due),
+            Judgement::Wait(Some(due)) => self.wait_until(due),
         }
+    }
+
+    /// Notes that a new assessment is due when the wall clock shows a time.
+    fn wait_until(&mut self, wall: Timestamp) {
+        let left = wall.duration_since(self.moment.wall);
+        self.due = self.due.min(self.moment.steady.saturating_add(left).unwrap_or(Timestamp::MAX));
     }
 
     /// Notes the times at which the expiry of a resource, or the acknowledgement of its finding, needs a change.
@@ -113,9 +130,9 @@ impl AssessmentPass {
         if let Some(expiry) = held.claim.expiry.filter(|_| is_meant) {
             let warned = held.facts.and_then(|facts| facts.warned) == Some(expiry.at);
             match expiry.notice_at() {
-                notice if notice > now => self.due = self.due.min(notice),
+                notice if notice > now => self.wait_until(notice),
                 _ if expiry.at > now => {
-                    self.due = self.due.min(expiry.at);
+                    self.wait_until(expiry.at);
                     deed.expiring.extend((!warned).then(|| held.slot.clone()));
                 }
                 _ => {}
@@ -125,7 +142,7 @@ impl AssessmentPass {
             if acknowledgement.until <= now {
                 deed.unacknowledged.push(held.slot.clone());
             } else {
-                self.due = self.due.min(acknowledgement.until);
+                self.wait_until(acknowledgement.until);
             }
         }
     }
@@ -192,6 +209,7 @@ fn stale_look(slot: Slot, seen: &Observation, fresh: Timestamp, now: Timestamp) 
         slot,
         state: ObservedState::Unknown,
         at: now,
+        heard_at: now,
         detail: Some(detail.into()),
         identity: None,
         parent: None,

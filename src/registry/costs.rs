@@ -59,7 +59,8 @@ fn sum(
     let window = Window { from: query.from.unwrap_or(Timestamp::MIN), to: query.to.unwrap_or(now).min(now) };
     let mut sum = CostSum {
         query,
-        window,
+        // What was spent stays spent, whatever the clock says now.
+        window: Window { to: query.to.map_or(Timestamp::MAX, |_| window.to), ..window },
         state: &snapshot.state,
         statement: query.standing(&snapshot.state, Some(window), turn)?,
         told: BTreeMap::new(),

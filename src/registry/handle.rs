@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
+use super::aging::DayOld;
 use super::bounded_history::BoundedHistory;
+use super::clock_watch::ClockWatch;
 use super::fair_pool::{FairPool, WorkCaller};
 use super::freshness::Freshness;
 use super::heartbeats::Heartbeats;
@@ -25,13 +27,13 @@ use crate::clock::Clock;
 use crate::registry::health::WriterHealth;
 use crate::store::heartbeats::HeartbeatStore;
 use crate::store::{History, Journal, StoreError, TokenStore, WebhookStore};
-use domain::Snapshot;
 use domain::change::retention::Retention;
 use domain::command::quota::Quotas;
 use domain::command::schema_check::SchemaCheck;
 use domain::command::schema_question::{CheckedSchema, SchemaQuestion};
 use domain::command::{Outcome, Refusal, Request};
 use domain::host::{HostNames, LOCALHOST};
+use domain::{Revision, Snapshot};
 
 /// The maximum number of commands that wait for the writer. The registry refuses further ones.
 const QUEUE: usize = 4096;
@@ -51,7 +53,9 @@ struct Inner {
     webhooks: Arc<dyn WebhookStore>,
     heartbeat_store: Arc<dyn HeartbeatStore>,
     tokens: Arc<dyn TokenStore>,
-    heartbeats: Heartbeats,
+    heartbeats: Arc<Heartbeats>,
+    clocks: Arc<ClockWatch>,
+    day_old: DayOld,
     own_host: OnceLock<HostNames>,
     clock: Arc<dyn Clock>,
     health: watch::Receiver<WriterHealth>,
@@ -125,15 +129,19 @@ impl Registry {
         let measures = RegistryMetrics::default();
         let history = journal.history();
         let (webhooks, heartbeat_store, tokens) = (journal.webhooks(), journal.heartbeat_store(), journal.tokens());
-        let heartbeats = Heartbeats::new(clock.now());
+        let clocks = Arc::new(ClockWatch::new(Arc::clone(&clock), measures.clock_jumps.clone()));
+        let heartbeats = Arc::new(Heartbeats::new(Arc::clone(&clocks)));
+        let day_old = DayOld::default();
         let writer = Writer {
             journal,
-            history: Arc::clone(&history),
             clock: Arc::clone(&clock),
             published: Arc::clone(&published),
             report,
             topics: Arc::clone(&topics),
             retention,
+            clocks: Arc::clone(&clocks),
+            heartbeats: Arc::clone(&heartbeats),
+            day_old: day_old.clone(),
             quotas,
             freshness: Arc::clone(&freshness),
             measures: measures.clone(),
@@ -153,6 +161,8 @@ impl Registry {
             heartbeat_store,
             tokens,
             heartbeats,
+            clocks,
+            day_old,
             own_host: OnceLock::new(),
             clock,
             health,
@@ -176,9 +186,19 @@ impl Registry {
         self.0.published.load_full()
     }
 
-    /// The current time, at least that of the newest change.
+    /// The current time, at least that of the newest change unless that lies too far ahead: see [`ClockWatch::after`].
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now().max(self.snapshot().state.at())
+        self.0.clocks.after(self.snapshot().state.at())
+    }
+
+    /// The wall clock beside the steady one.
+    pub fn clocks(&self) -> &ClockWatch {
+        &self.0.clocks
+    }
+
+    /// The head as of at least a day ago; 0 if the registry has not run for a day.
+    pub(super) fn day_old(&self) -> Revision {
+        self.0.day_old.revision()
     }
 
     /// The topics that watchers subscribe to.

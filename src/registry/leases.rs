@@ -25,12 +25,15 @@ pub struct LeaseView {
 impl Registry {
     /// A lease with its heartbeat.
     pub fn view_lease(&self, lease: &Arc<Lease>) -> LeaseView {
-        let now = self.clock().now();
         let heartbeats = self.heartbeats();
-        let ends_at = heartbeats.ends_at(lease, now);
+        let now = self.clocks().look().steady;
+        let wall_of = |steady| self.clocks().wall_of(steady);
+        let ends_at = heartbeats.ends_at(lease);
         let (expires_at, held_until) = match lease.state {
-            LeaseState::Active if ends_at <= now => (ends_at, heartbeats.held_until(lease.host.as_deref(), now)),
-            LeaseState::Active => (ends_at, None),
+            LeaseState::Active if ends_at <= now => {
+                (wall_of(ends_at), heartbeats.held_until(lease.host.as_deref()).map(wall_of))
+            }
+            LeaseState::Active => (wall_of(ends_at), None),
             LeaseState::Lost | LeaseState::Released => (lease.since, None),
         };
         LeaseView { lease: Arc::clone(lease), renewed_at: heartbeats.renewed(lease), expires_at, held_until }
@@ -44,17 +47,16 @@ impl Registry {
     /// written.
     pub async fn renew_lease(&self, id: &LeaseId, asker: Caller) -> Result<(Arc<Lease>, Revision), SubmitError> {
         let snapshot = self.snapshot();
-        let now = self.clock().now();
         if let Some(lease) = snapshot.state.lease(id.as_str()).filter(|lease| lease.state == LeaseState::Active) {
             if let Some(principal) = &asker.principal {
                 authorization::require_own(principal, lease)?;
             }
-            self.heartbeats().renew(id, now);
+            self.heartbeats().renew(id);
             return Ok((Arc::clone(lease), snapshot.state.revision()));
         }
         // This process may not know a lease that another one granted a moment ago; the writer does.
         let renewed = self.change_lease(id, Command::RenewLease { id: id.clone() }, asker).await?;
-        self.heartbeats().renew(id, now);
+        self.heartbeats().renew(id);
         Ok(renewed)
     }
 

@@ -21,6 +21,8 @@ pub struct RegistryMetrics {
     pub queue: Gauge,
     /// Accepted observations.
     pub sightings: Family<ObservationLabels, Counter>,
+    /// How often the wall clock was set.
+    pub clock_jumps: Counter,
 }
 
 /// The labels of accepted observations.
@@ -43,6 +45,7 @@ impl Default for RegistryMetrics {
             commit_time: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
             queue: Gauge::default(),
             sightings: Family::default(),
+            clock_jumps: Counter::default(),
         }
     }
 }

@@ -18,13 +18,16 @@
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
 //! | [`fair_pool`], [`bounded_history`] | threads for the long work of clients, shared fairly; their reads of the journal |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
+//! | [`clock_watch`], [`aging`] | the wall clock and the steady one; the age of what the store keeps |
 //! | [`observe`] | reports of probes and agents |
 //! | [`sweep`], [`assessment`] | the effects of passing time |
 //! | [`backup`] | a backup during operation |
 //! | [`metrics`](mod@metrics), [`freshness`] | the metrics of the writer; how old the newest snapshot may be |
 
+mod aging;
 pub mod backup;
 pub mod budget_monitor;
+pub mod clock_watch;
 pub mod costs;
 pub mod fair_pool;
 pub mod freshness;

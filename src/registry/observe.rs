@@ -15,6 +15,7 @@ use domain::command::{Caller, Command, Refusal, Request, authorization};
 use domain::host;
 use domain::plugin::UniqueId;
 use domain::query::Resource;
+use domain::record::observation::shortened;
 use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKey, ResourceKind, Slot};
 
 /// The result of a report.
@@ -69,21 +70,23 @@ impl Registry {
         if let Some(principal) = principal {
             authorization::require_host(principal, host)?;
         }
-        let now = self.clock().now();
+        let moment = self.clocks().look();
+        let now = moment.wall;
         // Two agents that spell the host differently report for the same one.
         let host = host::normal_of(host);
         let host = host.as_deref();
         if let Some(host) = host
-            && let Some((by, at)) = self.heartbeats().other_agent(host, by, now)
+            && let Some((by, at)) = self.heartbeats().other_agent(host, by)
         {
             return Err(Refusal::AnotherAgent { host: host.into(), by, at }.into());
         }
-        self.heartbeats().heard(host, by, now);
+        self.heartbeats().heard(host, by);
         let snapshot = self.snapshot();
         let mut seen = ReportResult::default();
         let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
             let ReportedObservation { mut key, state, at, detail, identity, parent, abandoned } = sighting;
+            let (detail, abandoned) = (detail.map(shortened), abandoned.map(shortened));
             let record = snapshot.state.plugin(key.plugin.as_str());
             // A host may have what the plugin left behind there, beside what it holds on another one.
             let is_here = |there: &str| host.is_some_and(|host| self.own_host().are_same(host, there));
@@ -106,7 +109,7 @@ impl Registry {
             // An observation cannot be from the future, nor from before the plugin was registered.
             let at = at.max(record.created_at).min(now);
             let last_alive = self.heartbeats().looks(&key, ObservedState::Alive).last;
-            let look = ProbeResult { slot, state, at, detail, identity, parent, abandoned, last_alive };
+            let look = ProbeResult { slot, state, at, heard_at: now, detail, identity, parent, abandoned, last_alive };
             let place = look.slot.host.as_deref().or(record.plugin.host.as_deref());
             let elsewhere = place.filter(|claimed| host.is_some_and(|host| !self.own_host().are_same(host, claimed)));
             if let Some(claimed) = elsewhere.filter(|_| key.kind != ResourceKind::Remote) {
@@ -114,14 +117,17 @@ impl Registry {
                 continue;
             }
             let known = record.holdings.get(&look.slot).and_then(|facts| facts.observation.as_ref());
-            if let Some(known) = known.filter(|known| look.at < known.since) {
-                seen.ignored.push((index, format!("{key} has a newer observation, of {}", known.since)));
+            // An observation from the future is of a clock that was wrong. It says nothing about the order.
+            let known_since = known.map(|known| known.since).filter(|since| *since <= now);
+            if let Some(since) = known_since.filter(|since| look.at < *since) {
+                seen.ignored.push((index, format!("{key} has a newer observation, of {since}")));
                 continue;
             }
             seen.accepted += 1;
             let sighted = ObservationLabels { kind: key.kind.as_str(), state: look.state.as_str() };
             self.measures().sightings.get_or_create(&sighted).inc();
-            self.heartbeats().saw(key.clone(), read(known, &look), look.at, known.is_none());
+            let at = self.clocks().steady_of(look.at).min(moment.steady);
+            self.heartbeats().saw(key.clone(), read(known, &look), at, known.is_none());
             let of_plugin = news.entry(key.plugin).or_default();
             of_plugin.is_news |= transition(record, by, &look).is_some();
             of_plugin.looks.push(look);

@@ -1,6 +1,6 @@
 //! The effects of passing time: leases end, observations become stale, findings become due.
 //!
-//! The sweeper makes one pass a second, by the registry's clock. A pass submits commands, and the rules check them
+//! The sweeper makes one pass a second, by the steady clock. A pass submits commands, and the rules check them
 //! again. A late pass means that the process was paused: see [`Sweeper::sweep`].
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use super::assessment;
 use super::assessment::AssessmentPass;
+use super::clock_watch::{ClockJump, Moment};
 use super::handle::{Pending, Registry};
 use super::health::WriterHealth;
 use super::submit_error::SubmitError;
@@ -21,7 +22,7 @@ use crate::store::heartbeats::Heartbeat;
 use domain::command::{Command, Request, lease_rules};
 use domain::host;
 use domain::index::IndexKey;
-use domain::lease::{FORGOTTEN_AFTER, MAX_ENDED_LEASES, OnGone};
+use domain::lease::{MAX_ENDED_LEASES, OnGone};
 use domain::self_preservation::{LeaseCount, SelfPreservation};
 use domain::{Lease, LeaseState, Revision, State};
 
@@ -31,14 +32,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The delay of a pass after which the process counts as paused.
 const LATE: SignedDuration = SignedDuration::from_secs(20);
 
-/// How far the clock may go back before it counts as set.
-const BACK: SignedDuration = SignedDuration::from_secs(2);
-
-/// How far back to read heartbeats again, because another process may have written them late.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
-
 /// The maximum delay between a renewal's time and its record. Heartbeats this recent are shared again.
 const NOTING: SignedDuration = SignedDuration::from_millis(100);
+
+/// How long an agent is remembered after its last report, for the list of hosts.
+const AGENT_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// How often to look for records that can be dropped.
 const TIDY_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -47,14 +45,14 @@ const TIDY_EVERY: SignedDuration = SignedDuration::from_mins(1);
 pub struct Sweeper {
     registry: Registry,
     on_gone: OnGone,
-    /// When the last pass was made.
+    /// When the last pass was made. All times here are of the steady clock.
     last: Timestamp,
     /// Heartbeats up to here were shared.
     shared: Timestamp,
-    /// Heartbeats of other processes were read up to here.
-    read: Timestamp,
     /// When records were last dropped.
     tidied: Timestamp,
+    /// The setting of the clock that the last pass knew.
+    jump: Option<ClockJump>,
     judged: Option<Judged>,
     /// Whether the store was not loaded at the last pass.
     is_unloaded: bool,
@@ -71,14 +69,14 @@ struct Judged {
 impl Sweeper {
     /// A sweeper before its first pass.
     pub fn new(registry: Registry, on_gone: OnGone) -> Sweeper {
-        let now = registry.clock().now();
+        let now = registry.clocks().steady();
         Sweeper {
             registry,
             on_gone,
             last: now,
             shared: Timestamp::MIN,
-            read: Timestamp::MIN,
             tidied: now,
+            jump: None,
             judged: None,
             is_unloaded: false,
         }
@@ -95,35 +93,36 @@ impl Sweeper {
                 _ = ticks.tick() => self.sweep().await,
             }
         }
-        self.exchange(self.registry.clock().now()).await;
+        self.exchange(self.registry.clocks().steady()).await;
     }
 
     /// Makes one pass.
     ///
-    /// If the pass is much later than the last one, or earlier, the process was paused or the clock was set. Then all
-    /// leases and resources get the same time as after a restart.
+    /// If the pass is much later than the last one, the process was paused. Then all leases and resources get the same
+    /// time as after a restart. A wall clock that was set ends nothing and prolongs nothing.
     pub async fn sweep(&mut self) {
-        let now = self.registry.clock().now();
+        let moment = self.registry.clocks().look();
+        let now = moment.steady;
         if matches!(self.registry.health(), WriterHealth::Starting { .. }) {
             // Heartbeats mean nothing before the leases are loaded.
             self.is_unloaded = true;
             return;
         }
         let passed = now.duration_since(self.last);
-        if std::mem::take(&mut self.is_unloaded) || passed > LATE || passed < -BACK {
-            info!(
-                seconds = passed.as_secs(),
-                "this process was paused or its clock was set; leases get time to be renewed"
-            );
-            self.registry.heartbeats().begin_again(now);
+        if std::mem::take(&mut self.is_unloaded) || passed > LATE {
+            info!(seconds = passed.as_secs(), "this process was paused; leases get time to be renewed");
+            self.registry.heartbeats().begin_again();
             self.judged = None;
-            (self.shared, self.read) = (self.shared.min(now), self.read.min(now));
+        }
+        if std::mem::replace(&mut self.jump, self.registry.clocks().last_jump()) != self.registry.clocks().last_jump() {
+            // Findings wait for times of the wall clock.
+            self.judged = None;
         }
         self.last = now;
         self.exchange(now).await;
         let done = async {
             self.expire_leases(now).await?;
-            self.judge(now).await?;
+            self.judge(moment).await?;
             self.tidy(now).await
         };
         // The writer logs the reason; the next pass tries again.
@@ -140,19 +139,17 @@ impl Sweeper {
             // There is nothing to share.
             return;
         }
-        let after = self.read.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN);
         let store = Arc::clone(self.registry.heartbeat_store());
         let exchanged = tokio::task::spawn_blocking(move || -> Result<Vec<Heartbeat>, StoreError> {
             if !beats.is_empty() {
                 store.share(&beats)?;
             }
-            if store.has_news()? { store.shared(after) } else { Ok(Vec::new()) }
+            if store.has_news()? { store.news() } else { Ok(Vec::new()) }
         });
         match exchanged.await {
             Ok(Ok(heard)) => {
                 self.registry.heartbeats().merge(&heard);
                 self.shared = now.saturating_sub(NOTING).unwrap_or(Timestamp::MIN);
-                self.read = now;
             }
             Ok(Err(failure)) => debug!(error = failure.chain(), "cannot share heartbeats"),
             Err(_) => debug!("cannot share heartbeats"),
@@ -164,7 +161,7 @@ impl Sweeper {
         let snapshot = self.registry.snapshot();
         let heartbeats = self.registry.heartbeats();
         let active = || snapshot.state.leases().values().filter(|lease| lease.state == LeaseState::Active);
-        let due: Vec<&Arc<Lease>> = active().filter(|lease| heartbeats.ends_at(lease, now) <= now).collect();
+        let due: Vec<&Arc<Lease>> = active().filter(|lease| heartbeats.ends_at(lease) <= now).collect();
         if due.is_empty() {
             heartbeats.brake(SelfPreservation::default());
             return Ok(());
@@ -181,18 +178,19 @@ impl Sweeper {
         let lost: Vec<_> = due
             .into_iter()
             .filter(|lease| self_preservation.until(lease.host.as_deref(), now).is_none())
-            .map(|lease| (lease, heartbeats.renewed(lease)))
+            .map(|lease| (lease, heartbeats.heard_of(&lease.id)))
             .collect();
         let expire = |lease: &Lease| Command::ExpireLease { id: lease.id.clone(), revision: lease.revision };
         self.submit_all(lost.iter().map(|(lease, _)| expire(lease)).collect()).await?;
         // Renewed while the command was in the queue: the holder is alive.
-        let renewed = lost.iter().filter(|(lease, before)| heartbeats.renewed_since(&lease.id, *before));
+        let renewed = lost.iter().filter(|(lease, before)| heartbeats.heard_of(&lease.id) > *before);
         let revive = renewed.map(|(lease, _)| Command::RenewLease { id: lease.id.clone() });
         self.submit_all(revive.collect()).await
     }
 
     /// Assesses all resources, if something happened that could change the result.
-    async fn judge(&mut self, now: Timestamp) -> Result<(), SubmitError> {
+    async fn judge(&mut self, moment: Moment) -> Result<(), SubmitError> {
+        let now = moment.steady;
         let snapshot = self.registry.snapshot();
         let (revision, reports) = (snapshot.state.revision(), self.registry.heartbeats().reports());
         let stands = |judged: &Judged| judged.revision == revision && judged.reports == reports && now < judged.due;
@@ -201,9 +199,9 @@ impl Sweeper {
         }
         let (registry, on_gone) = (self.registry.clone(), self.on_gone);
         let round = tokio::task::spawn_blocking(move || {
-            AssessmentPass::at(&snapshot.state, registry.heartbeats(), now, on_gone)
+            AssessmentPass::at(&snapshot.state, registry.heartbeats(), moment, on_gone)
         });
-        let AssessmentPass { commands, due } = round.await.map_err(|_| SubmitError::WriterFailed)?;
+        let AssessmentPass { commands, due, .. } = round.await.map_err(|_| SubmitError::WriterFailed)?;
         self.submit_all(commands).await?;
         self.judged = Some(Judged { revision, reports, due });
         Ok(())
@@ -220,13 +218,14 @@ impl Sweeper {
         let heartbeats = self.registry.heartbeats();
         heartbeats.keep_leases(|id| state.lease(id.as_str()).is_some());
         assessment::forget_sights(state, heartbeats);
-        let old = now.saturating_sub(FORGOTTEN_AFTER).unwrap_or(Timestamp::MIN);
-        heartbeats.forget_agents(old);
+        heartbeats.forget_agents(AGENT_KEPT);
         let store = Arc::clone(self.registry.heartbeat_store());
-        if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || store.forget(old)).await {
+        if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || store.forget()).await {
             debug!(error = failure.chain(), "cannot delete old heartbeats");
         }
-        self.submit_all(forgettable(state, old)).await
+        // The writer counts the hours.
+        self.registry.catch_up().await?;
+        self.submit_all(forgettable(state, self.registry.day_old())).await
     }
 
     /// Submits commands together, and waits for all of them.
@@ -242,13 +241,13 @@ impl Sweeper {
     }
 }
 
-/// Leases that nothing names, and that ended before a time or are surplus.
-fn forgettable(state: &State, before: Timestamp) -> Vec<Command> {
+/// Leases that nothing names, and that ended before or at a revision, or are surplus.
+fn forgettable(state: &State, old: Revision) -> Vec<Command> {
     let ended = state.leases().values().filter(|lease| lease.state != LeaseState::Active);
     let mut unnamed: Vec<&Arc<Lease>> = ended.filter(|lease| !lease_rules::is_named(state, &lease.id)).collect();
-    unnamed.sort_by_key(|lease| lease.since);
+    unnamed.sort_by_key(|lease| lease.revision);
     let surplus = unnamed.len().saturating_sub(MAX_ENDED_LEASES);
-    let forgotten = unnamed.into_iter().enumerate().filter(|(place, lease)| *place < surplus || lease.since < before);
+    let forgotten = unnamed.into_iter().enumerate().filter(|(place, lease)| *place < surplus || lease.revision <= old);
     forgotten.map(|(_, lease)| Command::ForgetLease { id: lease.id.clone(), revision: lease.revision }).collect()
 }
 

@@ -15,25 +15,27 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use super::aging::{Aging, DayOld};
+use super::clock_watch::ClockWatch;
 use super::freshness::Freshness;
 use super::health::WriterHealth;
+use super::heartbeats::Heartbeats;
 use super::metrics::RegistryMetrics;
 use super::queue::{CommandBatch, Submission, WriterMessage};
 use super::submit_error::SubmitError;
 use super::trace::{self, BatchSummary};
 use super::watch::EventPublisher;
 use crate::clock::Clock;
-use crate::store::{Batch, History, Journal, StoreError};
+use crate::store::{Batch, Journal, StoreError};
 use crate::telemetry::Trace;
 use domain::change::retention::Retention;
 use domain::change::{Change, Transition};
 use domain::command::decide::{decide, require_right_to_repeat};
-use domain::command::idempotency::{KEPT, KeptAnswer};
+use domain::command::idempotency::KeptAnswer;
 use domain::command::quota::Quotas;
 use domain::command::{Outcome, Refusal};
 use domain::{Revision, Snapshot, State};
@@ -56,18 +58,17 @@ const FORGOTTEN_AT_A_TIME: usize = 1_000;
 const LOAD_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_LOAD_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often the writer checks which changes are too old.
-const LOOK_FOR_OLD: SignedDuration = SignedDuration::from_mins(1);
-
 /// The writer's parts.
 pub(super) struct Writer {
     pub journal: Box<dyn Journal>,
-    pub history: Arc<dyn History>,
     pub clock: Arc<dyn Clock>,
     pub published: Arc<ArcSwap<Snapshot>>,
     pub report: watch::Sender<WriterHealth>,
     pub topics: Arc<EventPublisher>,
     pub retention: Retention,
+    pub clocks: Arc<ClockWatch>,
+    pub heartbeats: Arc<Heartbeats>,
+    pub day_old: DayOld,
     pub quotas: Quotas,
     pub freshness: Arc<Freshness>,
     pub measures: RegistryMetrics,
@@ -86,12 +87,13 @@ pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result
             }
         }
     })?;
+    let aging = Aging::new(writer.retention, writer.clocks.steady(), writer.day_old.clone());
     spawn("writer", move || {
         let mut running = WriterLoop {
             writer,
             news,
             old: Revision::default(),
-            looked: Timestamp::MIN,
+            aging,
             compact_revision: Revision::default(),
             failing: None,
             wrote: None,
@@ -128,8 +130,8 @@ struct WriterLoop {
     news: SyncSender<Published>,
     /// The newest revision that was too old at the last check.
     old: Revision,
-    /// When that check was.
-    looked: Timestamp,
+    /// The age of what is kept.
+    aging: Aging,
     /// The compact revision, as far as this process knows.
     compact_revision: Revision,
     /// The last logged failure of the store, while it lasts.
@@ -211,6 +213,7 @@ impl WriterLoop {
             inbox.fill(messages);
             if inbox.batch.is_empty() {
                 let followed = self.follow_others();
+                self.grow_old();
                 let answer = followed.map_err(|failure| SubmitError::StoreUnavailable { reason: failure.reason() });
                 for waiting in inbox.catching_up {
                     // The receiver may have gone.
@@ -315,9 +318,9 @@ impl WriterLoop {
         foreign: Vec<Arc<Transition>>,
         batch: &[Submission],
     ) -> Result<Decided, StoreError> {
-        // The machine's clock may go back; the journal's never does.
-        let at = self.writer.clock.now().max(snapshot.state.at());
-        let mut known = self.known_answers(batch, at)?;
+        let at = self.writer.clocks.after(snapshot.state.at());
+        let hour = self.aging.hour(self.writer.clocks.steady());
+        let mut known = self.known_answers(batch, hour)?;
         let (mut transitions, mut traces, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         for Submission { request, checked, traced, .. } in batch {
@@ -346,7 +349,7 @@ impl WriterLoop {
                 Ok(Outcome { revision: snapshot.state.revision(), state, record, created, repeated: None })
             });
             if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
-                let first = KeptAnswer::of(attempt, outcome, at);
+                let first = KeptAnswer::of(attempt, outcome, at, hour);
                 known.insert(first.key.clone(), first.clone());
                 kept.push(first);
             }
@@ -360,21 +363,19 @@ impl WriterLoop {
         let step = state.plan(&change);
         self.writer.quotas.check(&change.event, &step, state)?;
         state.apply_planned(&change, &step);
+        // Before the response is built, which says when the lease ends.
+        self.writer.heartbeats.hear_of_lease(&change.event);
         Ok(Arc::new(Transition::new(change, step)))
     }
 
     /// The stored responses for retries in a batch.
-    fn known_answers(
-        &mut self,
-        batch: &[Submission],
-        now: Timestamp,
-    ) -> Result<HashMap<Box<str>, KeptAnswer>, StoreError> {
+    fn known_answers(&mut self, batch: &[Submission], hour: u64) -> Result<HashMap<Box<str>, KeptAnswer>, StoreError> {
         let attempts = batch.iter().filter_map(|submission| submission.request.attempt.as_ref());
         let keys: Vec<_> = attempts.map(|attempt| &*attempt.key).collect();
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        let known = self.writer.journal.answers(&keys)?.into_iter().filter(|known| known.counts(now));
+        let known = self.writer.journal.answers(&keys)?.into_iter().filter(|known| known.counts(hour));
         Ok(known.map(|known| (known.key.clone(), known)).collect())
     }
 
@@ -390,6 +391,7 @@ impl WriterLoop {
     }
 
     fn publish(&self, decided: &Decided) {
+        self.writer.heartbeats.hear_elsewhere(&decided.foreign);
         self.show(&decided.snapshot, [&*decided.foreign, &decided.transitions].concat(), decided.traces.clone());
     }
 
@@ -407,6 +409,8 @@ impl WriterLoop {
     fn reload(&mut self) -> Result<(), StoreError> {
         let snapshot = self.writer.journal.load()?;
         let head = snapshot.state.revision();
+        // Changes that this process has not seen may have granted leases.
+        self.writer.heartbeats.begin_again();
         self.writer.published.store(Arc::new(snapshot));
         // The other thread ends after this one.
         drop(self.news.send(Published::Unknown(head)));
@@ -420,6 +424,7 @@ impl WriterLoop {
         let followed = match self.writer.journal.foreign_changes(&snapshot.state) {
             Ok(changes) => {
                 let transitions = snapshot.state.advance(changes);
+                self.writer.heartbeats.hear_elsewhere(&transitions);
                 self.show(&snapshot, transitions, Vec::new());
                 Ok(())
             }
@@ -436,21 +441,20 @@ impl WriterLoop {
         followed
     }
 
+    /// Counts the hours of the store, and drops the stored responses that are old.
+    fn grow_old(&mut self) {
+        let (head, now) = (self.writer.published.load().state.revision(), self.writer.clocks.steady());
+        let Some(old) = self.aging.look(&mut *self.writer.journal, head, now) else { return };
+        self.old = old.changes;
+        if let Err(failure) = self.writer.journal.forget_answers(old.answers, FORGOTTEN_AT_A_TIME) {
+            debug!(error = failure.chain(), "cannot delete old stored responses");
+        }
+    }
+
     /// Compacts some changes that exceed the retention, if there are at least `least`.
     fn forget(&mut self, least: u64) {
+        self.grow_old();
         let head = self.writer.published.load().state.revision();
-        let now = self.writer.clock.now();
-        if now.duration_since(self.looked) >= LOOK_FOR_OLD {
-            self.looked = now;
-            match self.writer.history.revision_at(self.writer.retention.oldest(now)) {
-                Ok(old) => self.old = old.unwrap_or_default(),
-                Err(failure) => debug!(error = failure.chain(), "cannot read the age of the journal"),
-            }
-            let before = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
-            if let Err(failure) = self.writer.journal.forget_answers(before, FORGOTTEN_AT_A_TIME) {
-                debug!(error = failure.chain(), "cannot delete old stored responses");
-            }
-        }
         let target = self.writer.retention.surplus(head).max(self.old);
         if target.0 >= self.compact_revision.0 + least {
             match self.writer.journal.compact(target, FORGOTTEN_AT_A_TIME) {

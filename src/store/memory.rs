@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::archive::baseline::standing;
 use super::archive::{Auxiliary, Part};
 use super::heartbeats::{HeartbeatStore, MemoryHeartbeats};
+use super::hours::PassedHours;
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
 use super::{Batch, CHANGE, ChangeCounts, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore};
@@ -38,6 +39,8 @@ struct MemoryContents {
     /// The state after the changes.
     state: State,
     answers: BTreeMap<Box<str>, KeptAnswer>,
+    /// The hours through which the registry has run, and the head after each.
+    hours: BTreeMap<u64, Revision>,
 }
 
 /// [`MemoryContents`], for readers beside the writer.
@@ -94,9 +97,24 @@ impl Journal for MemoryJournal {
         Ok(keys.iter().filter_map(|key| kept.answers.get(*key).cloned()).collect())
     }
 
-    fn forget_answers(&mut self, before: Timestamp, _limit: usize) -> Result<(), StoreError> {
-        lock(&self.kept).answers.retain(|_, answer| answer.at >= before);
+    fn forget_answers(&mut self, before: u64, _limit: usize) -> Result<(), StoreError> {
+        lock(&self.kept).answers.retain(|_, answer| answer.hour >= before);
         Ok(())
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        Ok(lock(&self.kept).hours.last_key_value().map_or(0, |(hour, _)| *hour))
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        let mut kept = lock(&self.kept);
+        let head = kept.state.revision();
+        kept.hours.extend(passed.rows(head));
+        Ok(kept.hours.last_key_value().map_or(0, |(hour, _)| *hour))
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        Ok(lock(&self.kept).hours.range(..=hour).next_back().map_or_else(Revision::default, |(_, revision)| *revision))
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
@@ -189,8 +207,8 @@ impl History for MemoryHistory {
 
     fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
         let kept = lock(&self.kept);
-        let place = kept.transitions.partition_point(|transition| transition.change.at <= time);
-        let newest = place.checked_sub(1).and_then(|place| kept.transitions.get(place));
+        // A clock that was wrong may have written a later time before an earlier one.
+        let newest = kept.transitions.iter().rev().find(|transition| transition.change.at <= time);
         // The time of the compact revision is known, though its change is not.
         let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.compact_revision);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))

@@ -18,6 +18,7 @@
 pub mod archive;
 pub mod head;
 pub mod heartbeats;
+pub mod hours;
 pub mod ledger_row;
 pub mod memory;
 pub mod postgres;
@@ -39,6 +40,7 @@ use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 
 pub use self::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
+pub use self::hours::PassedHours;
 pub use self::webhooks::DeliveryProgress;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, ChangeKind, Event, Transition};
@@ -124,12 +126,34 @@ pub trait Journal: Send + 'static {
     /// If the store cannot be written. Then nothing is lost.
     fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError>;
 
-    /// Deletes stored responses from before a time, at most `limit` of them.
+    /// Deletes stored responses from before an hour, at most `limit` of them.
     ///
     /// # Errors
     ///
     /// If the store cannot be written. Then nothing is lost.
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError>;
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError>;
+
+    /// The newest hour: see [`hours`].
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn hour(&mut self) -> Result<u64, StoreError>;
+
+    /// Notes that hours have passed; returns the newest hour. Does nothing if the store has a newer one than
+    /// [`PassedHours::known`].
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError>;
+
+    /// The head at the newest noted hour at or before `hour`; 0 if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError>;
 
     /// The same journal, for readers beside the writer.
     fn history(&self) -> Arc<dyn History>;

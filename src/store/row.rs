@@ -317,18 +317,24 @@ pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
     serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
 }
 
+/// An hour of the registry's life as a number of SQL.
+pub fn hour_to_sql(hour: u64) -> i64 {
+    i64::try_from(hour).unwrap_or(i64::MAX)
+}
+
 /// Parses a stored response.
 ///
 /// # Errors
 ///
 /// If it is damaged.
-pub fn answer_of(key: &str, fingerprint: &str, at: i64, answer: &str) -> Result<KeptAnswer, StoreError> {
+pub fn answer_of(key: &str, fingerprint: &str, (at, hour): (i64, i64), answer: &str) -> Result<KeptAnswer, StoreError> {
     let answer =
         serde_json::from_str(answer).map_err(|error| StoreError::unusable("a kept answer is damaged", error))?;
     Ok(KeptAnswer {
         key: key.into(),
         fingerprint: fingerprint.into(),
         at: time_from_sql(at)?,
+        hour: u64::try_from(hour).unwrap_or_default(),
         answer: Arc::new(answer),
     })
 }

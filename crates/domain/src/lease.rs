@@ -29,14 +29,8 @@ pub const MAX_LEASES: usize = 50_000;
 /// The maximum number of ended leases that nothing names. Beyond, the registry forgets those that ended first.
 pub const MAX_ENDED_LEASES: usize = 50_000;
 
-/// How long a lost or released lease stays after the last plugin stopped naming it.
-pub const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(24);
-
 /// The minimum time that a lease has after an outage of this process: see [`Term::ends_at`].
 const LEAST_GRACE: SignedDuration = SignedDuration::from_secs(60);
-
-/// A renewal further ahead of the clock than this was made before the clock was set back.
-const AHEAD: SignedDuration = SignedDuration::from_secs(5);
 
 /// The id of a lease: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -271,13 +265,13 @@ pub enum LeaseAct {
     Compacted,
 }
 
-/// The inputs to the end of a lease.
+/// The inputs to the end of a lease, by a clock that is never set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     /// The time to live without renewal.
     pub ttl: SignedDuration,
-    /// The last renewal, grant or revival that this process knows of.
-    pub renewed: Timestamp,
+    /// The last renewal, grant or revival that this process heard of.
+    pub heard: Option<Timestamp>,
     /// When this process started, or resumed after a pause. It may have missed earlier renewals.
     pub listening: Timestamp,
 }
@@ -288,10 +282,11 @@ impl Term {
     /// A lease renewed while this process was running lasts its time to live. The holder of another lease may have
     /// tried to renew it during the outage. Such a lease gets its time to live or [`LEAST_GRACE`], whichever is longer,
     /// from the start of this process. So an outage of the registry makes no orphans.
-    pub fn ends_at(&self, now: Timestamp) -> Timestamp {
-        let ahead = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-        let heard = self.renewed >= self.listening && self.renewed <= ahead;
-        let (from, lasts) = if heard { (self.renewed, self.ttl) } else { (self.listening, self.ttl.max(LEAST_GRACE)) };
+    pub fn ends_at(&self) -> Timestamp {
+        let (from, lasts) = match self.heard.filter(|heard| *heard >= self.listening) {
+            Some(heard) => (heard, self.ttl),
+            None => (self.listening, self.ttl.max(LEAST_GRACE)),
+        };
         from.saturating_add(lasts).unwrap_or(Timestamp::MAX)
     }
 }
@@ -315,22 +310,18 @@ mod tests {
 
     #[test]
     fn when_a_lease_ends() {
-        // ttl, renewed, listening since, now => ends
-        for (ttl, renewed, listening, now, ends) in [
-            (30, 1_000, 500, 1_010, 1_030),
+        // ttl, heard, listening since => ends
+        for (ttl, heard, listening, ends) in [
+            (30, Some(1_000), 500, 1_030),
             // Renewed at the moment this process started.
-            (30, 1_000, 1_000, 1_000, 1_030),
+            (30, Some(1_000), 1_000, 1_030),
             // Not renewed since the start: 60 s, or the time to live if that is longer.
-            (30, 1_000, 1_001, 1_002, 1_061),
-            (5, 0, 1_000, 1_000, 1_060),
-            (600, 999, 1_000, 1_000, 1_600),
-            // Slightly ahead of the clock, after a renewal by another process.
-            (30, 1_004, 500, 1_000, 1_034),
-            // The clock was set back by an hour: earlier renewals do not count.
-            (30, 4_600, 1_000, 1_001, 1_060),
+            (30, Some(1_000), 1_001, 1_061),
+            (5, None, 1_000, 1_060),
+            (600, Some(999), 1_000, 1_600),
         ] {
-            let term = Term { ttl: SignedDuration::from_secs(ttl), renewed: at(renewed), listening: at(listening) };
-            assert_eq!(term.ends_at(at(now)), at(ends), "{ttl} {renewed} {listening} {now}");
+            let term = Term { ttl: SignedDuration::from_secs(ttl), heard: heard.map(at), listening: at(listening) };
+            assert_eq!(term.ends_at(), at(ends), "{ttl} {heard:?} {listening}");
         }
     }
 }

@@ -55,9 +55,39 @@ pub(crate) struct Details {
     since: Option<Timestamp>,
     /// For how many seconds this process has not confirmed that the revision is the newest.
     age_seconds: u64,
+    /// Whether the clock of this process was set, or was that of another.
+    clock: ClockDetails,
     /// What the registry can see of its host, and how the operator can extend the visibility. Empty if the registry
     /// does not probe its host.
     sight: Vec<Point>,
+}
+
+/// What the process knows about its clock.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ClockDetails {
+    /// By how many seconds the wall clock was last set while the process ran; negative if it was set back. Null if it
+    /// was not.
+    #[schema(required)]
+    last_jump_seconds: Option<f64>,
+    /// When that was, as the clock is set now.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_jump_at: Option<Timestamp>,
+    /// How many seconds the newest change lies in the future, if that is more than clocks of replicas may be apart;
+    /// else 0. Then a clock was wrong when the change was made, or this one is wrong.
+    head_ahead_seconds: f64,
+}
+
+impl ClockDetails {
+    fn of(api: &Shared, now: &Now) -> ClockDetails {
+        let clocks = api.registry.clocks();
+        clocks.look();
+        let jump = clocks.last_jump();
+        ClockDetails {
+            last_jump_seconds: jump.map(|jump| jump.by.as_secs_f64()),
+            last_jump_at: jump.map(|jump| clocks.wall_of(jump.noticed)),
+            head_ahead_seconds: clocks.lead_of(now.state.at()).map_or(0.0, |lead| lead.as_secs_f64()),
+        }
+    }
 }
 
 /// Check that the process is alive.
@@ -92,6 +122,7 @@ pub(crate) async fn read_readiness(
         reason,
         since,
         age_seconds: api.registry.freshness().age(Instant::now()).as_secs(),
+        clock: ClockDetails::of(&api, &now),
         sight: api.sight.points().to_vec(),
     };
     Ok(json::json(&Readiness { status, details: (!principal.is_anonymous()).then(details) }))

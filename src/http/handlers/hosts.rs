@@ -174,11 +174,10 @@ fn rows(api: &Shared, held: HeldByHost) -> Vec<HostRow> {
     for (name, on) in held {
         hosts.entry(place(name)).or_default().0.add(on);
     }
-    let now = api.registry.clock().now();
     for agent in api.registry.heartbeats().agents() {
         // Sweeps over remote resources, which the registry reports for no host, look at no host.
         if !(agent.host.is_none() && *agent.by == *OWN_PROBE) {
-            hosts.entry(place(agent.host.clone())).or_default().1.hear(&agent, now);
+            hosts.entry(place(agent.host.clone())).or_default().1.hear(&agent);
         }
     }
     look_here(api, own_name, &mut hosts);
@@ -223,12 +222,12 @@ fn look_here(api: &Shared, own_name: Option<Box<str>>, hosts: &mut BTreeMap<Opti
 
 impl Looked {
     /// Takes the newest report of an agent.
-    fn hear(&mut self, agent: &HeardAgent, now: Timestamp) {
+    fn hear(&mut self, agent: &HeardAgent) {
         if self.heard_at.is_none_or(|known| known < agent.at) {
             self.probe = Some(HostProbe::Agent);
             self.agent = Some(agent.by.to_string());
             self.heard_at = Some(agent.at);
-            self.is_now = agent.is_fresh(now);
+            self.is_now = agent.is_fresh;
         }
     }
 }

@@ -89,6 +89,8 @@ fn register_commits(metrics: &mut Metrics, api: &Api) {
 fn register_looks(metrics: &mut Metrics, api: &Api) {
     let help = "Observations of resources by probes and agents, by observed state";
     metrics.register("sightings", help, api.registry.measures().sightings.clone());
+    let help = "Settings of the wall clock that this process noticed";
+    metrics.register("clock_jumps", help, api.registry.measures().clock_jumps.clone());
     let help = "Duration of a pass over all probes of this process";
     metrics.register_with_unit("probe_duration", help, Unit::Seconds, api.sight.passes().durations().clone());
 }

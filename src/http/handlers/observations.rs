@@ -17,19 +17,20 @@ use crate::http::reply::json;
 use crate::http::state::Shared;
 use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string, time};
 use domain::plugin::{FreeJson, Invalid, UniqueId, container_id};
+use domain::record::observation::shortened;
 use domain::record::{ObservedState, ReportedObservation, ResourceKey, ResourceKind};
 
 /// The most observations in a report.
 pub(crate) const MAX_OBSERVATIONS: usize = 10_000;
 
-/// The longest detail of an observation, in characters.
+/// The longest detail of an observation, in characters. The registry keeps the beginning: see [`shortened`].
 pub(crate) const MAX_DETAIL: usize = 1024;
 
 /// The longest id of a resource, in characters.
 pub(crate) const MAX_ID: usize = 4096;
 
-/// The largest identity, and the largest parent, in bytes.
-const MAX_IDENTITY: usize = 4096;
+/// The largest identity, and the largest parent, in bytes. Those of the registry's own probes have at most 200.
+pub(crate) const MAX_IDENTITY: usize = 512;
 
 /// The fields of a report.
 pub(crate) const REPORT_FIELDS: &[&str] = &["by", "host", "at", "observations"];
@@ -143,10 +144,12 @@ pub(crate) fn sighting(
     let plugin = fields.required("plugin", string);
     let id = fields.required("id", |value, at| bounded(value, at, MAX_ID));
     let state = fields.required("state", one_of(ObservedState::NAMES, ObservedState::from_name));
-    let detail = fields.optional("detail", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
+    let detail =
+        fields.optional("detail", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten().map(shortened);
     let mut object = |field| fields.optional(field, nullable(|value, at| small_object(&value, at))).flatten();
     let (identity, parent) = (object("identity"), object("parent"));
-    let abandoned = fields.optional("abandoned", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten();
+    let abandoned =
+        fields.optional("abandoned", nullable(|value, at| bounded(value, at, MAX_DETAIL))).flatten().map(shortened);
     let at = fields.optional("at", time).unwrap_or(at);
     fields.finish()?;
     // `finish` has refused a document without these fields.

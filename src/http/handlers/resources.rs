@@ -183,7 +183,7 @@ impl ResourceScan {
             }
         }
         // The next step is always of today.
-        let agents = api.registry.heartbeats().hosts(api.registry.clock().now());
+        let agents = api.registry.heartbeats().hosts();
         let (own, sight) = (api.registry.own_host(), api.sight.points());
         ProbedHosts { own, sight: &sight, agents: &agents }.advise(&mut page.items);
         let cursor = |next| Cursor::write(&snapshot.store, &list.list, RowCursor::of(next, list.query.at));

@@ -77,6 +77,12 @@ impl Gauges {
         writer.gauge("revision", "The newest revision", float(self.snapshot.state.revision().0))?;
         let is_writable = registry.health() == WriterHealth::Writable;
         writer.gauge("store_writable", "1 if changes can be written, else 0", f64::from(u8::from(is_writable)))?;
+        let ahead = registry.clocks().lead_of(self.snapshot.state.at()).map_or(0.0, |lead| lead.as_secs_f64());
+        writer.gauge(
+            "head_ahead_seconds",
+            "Seconds that the newest change lies in the future, if clocks of replicas may not be so far apart",
+            ahead,
+        )?;
         let age = registry.freshness().age(Instant::now()).as_secs_f64();
         let help = "Time since the replica last confirmed that its revision is the newest";
         writer.gauge("snapshot_age_seconds", help, age)?;

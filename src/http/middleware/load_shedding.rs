@@ -6,6 +6,7 @@
 //! | requests in progress | [`LoadShedder::requests`]: 503 |
 //! | long requests (live streams, long polls, NDJSON bodies) | [`LoadShedder::watchers`]: 503 |
 //! | bytes of all bodies in memory | [`LoadShedder::bodies`]: 503 |
+//! | the memory of the process | [`LoadShedder::memory`]: 507, or 503 for a long request |
 //!
 //! A request takes its permit once its body has arrived ([`DeferredPermit`]). Otherwise clients that send slowly would
 //! use up the permits.
@@ -25,6 +26,7 @@ use hyper::header::{HeaderValue, ORIGIN};
 use super::client_ip::{ClientIp, TrustedProxies};
 use super::cors::Cors;
 use super::limiter::{Limiter, Permit};
+use super::memory_guard::MemoryGuard;
 use super::rate_limit::{RateLimitKey, RateLimits, Remaining};
 use super::security_headers;
 use crate::http::media_type::{NDJSON, media_type};
@@ -47,6 +49,8 @@ pub struct LoadShedder {
     pub watchers: Limiter,
     /// Permits for bytes of bodies in memory.
     pub bodies: Limiter,
+    /// The bound of the memory of this process.
+    pub memory: MemoryGuard,
     /// The origins whose pages may read replies.
     pub cors: Cors,
     /// The value of `Strict-Transport-Security`, if the operator has enabled the field.
@@ -61,6 +65,7 @@ impl Default for LoadShedder {
             requests: Limiter::of(4_096),
             watchers: Limiter::of(10_000),
             bodies: Limiter::of(256 << 20),
+            memory: MemoryGuard::default(),
             cors: Cors::default(),
             strict_transport: None,
         }
@@ -105,6 +110,9 @@ impl LoadShedder {
                 return (Admission { left, origin, ..Admission::default() }, Err(rates.refusal(wait)));
             }
         }
+        if let Err(problem) = self.memory.require_room(operation) {
+            return (Admission { left, origin, ..Admission::default() }, Err(problem));
+        }
         let takes_its_time = operation.is_some_and(|operation| takes_its_time(operation, request));
         let (held, admitted) = match self.place_for(request, takes_its_time) {
             Ok(held) => (held, Ok(())),
@@ -135,8 +143,9 @@ impl LoadShedder {
     ///
     /// # Errors
     ///
-    /// 503 when all such permits are taken.
+    /// 503 when all such permits are taken, or the process takes too much memory.
     pub fn watch(&self) -> Result<Permit, Problem> {
+        self.memory.require_room_to_stay()?;
         self.watchers.take(1).ok_or_else(|| {
             let most = self.watchers.most();
             let detail =

@@ -203,6 +203,7 @@ impl AnswerLine {
     ///
     /// If the line is damaged.
     pub fn answer(&self) -> Result<KeptAnswer, StoreError> {
-        answer_of(&self.key, &self.fingerprint, whole_micros(self.at)?.as_microsecond(), self.answer.get())
+        // The hours of another store are not those of this one: the response is kept for a day from the restore.
+        answer_of(&self.key, &self.fingerprint, (whole_micros(self.at)?.as_microsecond(), 0), self.answer.get())
     }
 }

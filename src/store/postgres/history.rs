@@ -248,9 +248,32 @@ async fn bounds(client: &Client, range: &ChangeRange) -> Result<(i64, i64), Stor
 ///
 /// Times never decrease with revisions, so this is a binary search.
 async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
+    let query = "SELECT head FROM registry
+                 UNION ALL (SELECT revision FROM clock_steps ORDER BY revision DESC)";
+    let mut rows = client.query_typed(query, &[]).await?.into_iter();
+    let mut most = rows.next().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+    // Between two steps of the clock, times never decrease.
+    for row in rows {
+        let step: i64 = row.try_get(0)?;
+        let found = newest_between(client, step - 1, most, (time, or_at)).await?;
+        if found >= step {
+            return revision_from_sql(found);
+        }
+        most = most.min(step - 1);
+    }
+    revision_from_sql(newest_between(client, 0, most, (time, or_at)).await?)
+}
+
+/// The newest revision up to `most` whose time is before a time, or at it; `least` if there is none after `least`.
+async fn newest_between(
+    client: &Client,
+    least: i64,
+    most: i64,
+    (time, or_at): (Timestamp, bool),
+) -> Result<i64, StoreError> {
     let query = "
         WITH RECURSIVE search (least, most) AS (
-            SELECT 0::bigint, head FROM registry
+            SELECT $3::bigint, $4::bigint
             UNION ALL
             SELECT CASE WHEN is_later THEN least ELSE middle END,
                    CASE WHEN is_later THEN greatest(revision - 1, least) ELSE most END
@@ -261,8 +284,9 @@ async fn revision_before(client: &Client, time: Timestamp, or_at: bool) -> Resul
         )
         SELECT least FROM search WHERE least >= most";
     let micros = time.as_microsecond();
-    let row = client.query_typed_one(query, &[(&micros, Type::INT8), (&or_at, Type::BOOL)]).await?;
-    revision_from_sql(row.try_get(0)?)
+    let values: [(&(dyn ToSql + Sync), Type); 4] =
+        [(&micros, Type::INT8), (&or_at, Type::BOOL), (&least, Type::INT8), (&most, Type::INT8)];
+    Ok(client.query_typed_one(query, &values).await?.try_get(0)?)
 }
 
 /// The qualified names of the columns of a change.

@@ -1,32 +1,35 @@
 //! Stored responses to idempotent requests.
 
-use jiff::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::store::StoreError;
-use crate::store::row::{answer_of, answer_text};
+use crate::store::row::{answer_of, answer_text, hour_to_sql};
 use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
 pub(super) async fn find(client: &Client, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
-    let query = "SELECT key, fingerprint, at, answer FROM answers WHERE key = ANY($1)";
+    let query = "SELECT key, fingerprint, at, answer, hour FROM answers WHERE key = ANY($1)";
     let rows = client.query_typed(query, &[(&keys, Type::TEXT_ARRAY)]).await?;
-    rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
+    rows.iter()
+        .map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, (row.try_get(2)?, row.try_get(4)?), row.try_get(3)?))
+        .collect()
 }
 
 /// At most `limit` stored responses whose keys come after `after`, in the order of keys.
 pub(super) async fn page(client: &Client, after: &str, limit: i64) -> Result<Vec<KeptAnswer>, StoreError> {
-    let query = "SELECT key, fingerprint, at, answer FROM answers
+    let query = "SELECT key, fingerprint, at, answer, hour FROM answers
                  WHERE key COLLATE \"C\" > $1 ORDER BY key COLLATE \"C\" LIMIT $2";
     let rows = client.query_typed(query, &[(&after, Type::TEXT), (&limit, Type::INT8)]).await?;
-    rows.iter().map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)).collect()
+    rows.iter()
+        .map(|row| answer_of(row.try_get(0)?, row.try_get(1)?, (row.try_get(2)?, row.try_get(4)?), row.try_get(3)?))
+        .collect()
 }
 
 /// See [`crate::store::Journal::forget_answers`].
-pub(super) async fn forget(client: &Client, before: Timestamp, limit: usize) -> Result<(), StoreError> {
-    let (before, limit) = (before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let query = "DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE at < $1 LIMIT $2)";
+pub(super) async fn forget(client: &Client, before: u64, limit: usize) -> Result<(), StoreError> {
+    let (before, limit) = (hour_to_sql(before), i64::try_from(limit).unwrap_or(i64::MAX));
+    let query = "DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE hour < $1 LIMIT $2)";
     client.execute_typed(query, &[(&before, Type::INT8), (&limit, Type::INT8)]).await?;
     Ok(())
 }
@@ -38,21 +41,23 @@ pub(super) struct AnswerColumns<'a> {
     fingerprints: Vec<&'a str>,
     times: Vec<i64>,
     answers: Vec<String>,
+    hours: Vec<i64>,
 }
 
 impl<'a> AnswerColumns<'a> {
     pub fn of(kept: &'a [KeptAnswer]) -> Result<AnswerColumns<'a>, StoreError> {
         let mut columns = AnswerColumns::default();
-        for KeptAnswer { key, fingerprint, at, answer } in kept {
+        for KeptAnswer { key, fingerprint, at, hour, answer } in kept {
             columns.keys.push(key);
             columns.fingerprints.push(fingerprint);
             columns.times.push(at.as_microsecond());
             columns.answers.push(answer_text(answer)?);
+            columns.hours.push(hour_to_sql(*hour));
         }
         Ok(columns)
     }
 
     pub fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
-        vec![&self.keys, &self.fingerprints, &self.times, &self.answers]
+        vec![&self.keys, &self.fingerprints, &self.times, &self.answers, &self.hours]
     }
 }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0005_access.sql"),
     include_str!("../../../migrations/postgres/0006_holdings.sql"),
     include_str!("../../../migrations/postgres/0007_reasons.sql"),
+    include_str!("../../../migrations/postgres/0008_clocks.sql"),
 ];
 
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.

@@ -26,6 +26,7 @@ mod connection;
 mod error;
 mod heartbeats;
 mod history;
+mod hours;
 mod idempotency;
 mod ledger;
 mod listen;
@@ -40,7 +41,6 @@ mod write;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
-use jiff::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use tracing::{error, warn};
@@ -58,6 +58,7 @@ use super::head::{Head, check_time};
 use super::row::{config_of, holdings_of, lease_of, plugin_of, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, TokenStore, Wake, WebhookStore};
 use crate::store::heartbeats::HeartbeatStore;
+use crate::store::hours::PassedHours;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::Name;
@@ -215,8 +216,20 @@ impl Journal for PostgresJournal {
         link.run(async |client| idempotency::find(client, keys).await)
     }
 
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.session()?.link.run(async |client| idempotency::forget(client, before, limit).await)
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        self.session()?.link.run(async |client| hours::newest(client).await)
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        self.session()?.link.run(async |client| hours::pass(client, passed).await)
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        self.session()?.link.run(async |client| hours::revision_at(client, hour).await)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

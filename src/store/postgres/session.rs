@@ -94,10 +94,11 @@ impl Statements {
             ).await?,
             remove_leases: client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])").await?,
             keep_answers: client.prepare(
-                "INSERT INTO answers (key, fingerprint, at, answer)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+                "INSERT INTO answers (key, fingerprint, at, answer, hour)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
                  ON CONFLICT (key) DO UPDATE SET
-                     fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer",
+                     fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer,
+                     hour = excluded.hour",
             ).await?,
             advance: client.prepare("UPDATE registry SET head = $1, head_at = $2 WHERE id = 1").await?,
         })

@@ -12,7 +12,8 @@ use domain::StoreId;
 /// The tables that a restore replaces, and the heartbeats, which belong to the old content.
 const EMPTY: &str = "
     DELETE FROM changes; DELETE FROM plugins; DELETE FROM categories; DELETE FROM meters; DELETE FROM budgets;
-    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM told_pulses";
+    DELETE FROM leases; DELETE FROM tokens; DELETE FROM webhooks; DELETE FROM answers; DELETE FROM heartbeats;
+    DELETE FROM hours; DELETE FROM clock_steps";
 
 impl Archived for SqliteJournal {
     fn dump(&mut self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError> {

@@ -227,13 +227,33 @@ fn condition(connection: &Connection, range: &ChangeRange) -> Result<(String, Ve
     Ok((conditions.join(" AND "), values))
 }
 
-/// The newest revision before a time, or at it if `or_at`; 0 if there is none.
+/// The newest revision whose time is before a time, or at it if `or_at`; 0 if there is none.
 fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Result<Revision, StoreError> {
+    let mut most: i64 = connection.query_row("SELECT head FROM registry", [], |row| row.get(0))?;
+    let mut steps = connection.prepare_cached("SELECT revision FROM clock_steps ORDER BY revision DESC")?;
+    let mut steps = steps.query([])?;
+    // Between two steps of the clock, times never decrease.
+    while let Some(step) = steps.next()? {
+        let step: i64 = step.get(0)?;
+        let found = newest_between(connection, step - 1, most, (time, or_at))?;
+        if found >= step {
+            return revision_from_sql(found);
+        }
+        most = most.min(step - 1);
+    }
+    revision_from_sql(newest_between(connection, 0, most, (time, or_at))?)
+}
+
+/// The newest revision up to `most` whose time is before a time, or at it; `least` if there is none after `least`.
+fn newest_between(
+    connection: &Connection,
+    mut least: i64,
+    mut most: i64,
+    (time, or_at): (Timestamp, bool),
+) -> Result<i64, StoreError> {
     let mut place = connection
         .prepare_cached("SELECT revision, at FROM changes WHERE revision <= ?1 ORDER BY revision DESC LIMIT 1")?;
     let micros = time.as_microsecond();
-    let (mut least, mut most) = (0_i64, connection.query_row("SELECT head FROM registry", [], |row| row.get(0))?);
-    // Times never decrease with revisions, so this is a binary search.
     while least < most {
         let middle = least + (most - least + 1) / 2;
         let found = place.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
@@ -242,7 +262,7 @@ fn revision_before(connection: &Connection, time: Timestamp, or_at: bool) -> Res
             _ => least = middle,
         }
     }
-    revision_from_sql(least)
+    Ok(least)
 }
 
 /// A change with its effect.

@@ -1,21 +1,21 @@
 //! Stored responses to idempotent requests.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::store::StoreError;
-use crate::store::row::{answer_of, answer_text};
+use crate::store::row::{answer_of, answer_text, hour_to_sql};
 use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
 pub(super) fn find(connection: &Connection, keys: &[&str]) -> Result<Vec<KeptAnswer>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT fingerprint, at, answer FROM answers WHERE key = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT fingerprint, at, answer, hour FROM answers WHERE key = ?1")?;
     let mut found = Vec::new();
     for key in keys {
         let row = statement
-            .query_row([key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)));
-        if let Some((fingerprint, at, answer)) = row.optional()? {
-            found.push(answer_of(key, &fingerprint, at, &answer)?);
+            .query_row([key], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)));
+        if let Some((fingerprint, at, answer, hour)) = row.optional()? {
+            found.push(answer_of(key, &fingerprint, (at, hour), &answer)?);
         }
     }
     Ok(found)
@@ -26,11 +26,11 @@ pub(super) fn each(
     connection: &Connection,
     show: &mut dyn FnMut(KeptAnswer) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare("SELECT key, fingerprint, at, answer FROM answers ORDER BY key")?;
+    let mut statement = connection.prepare("SELECT key, fingerprint, at, answer, hour FROM answers ORDER BY key")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-        show(answer_of(text(0)?, text(1)?, row.get(2)?, text(3)?)?)?;
+        show(answer_of(text(0)?, text(1)?, (row.get(2)?, row.get(4)?), text(3)?)?)?;
     }
     Ok(())
 }
@@ -38,23 +38,23 @@ pub(super) fn each(
 /// Writes responses, within the transaction of a batch.
 pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO answers (key, fingerprint, at, answer) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, at = ?3, answer = ?4",
+        "INSERT INTO answers (key, fingerprint, at, answer, hour) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, at = ?3, answer = ?4, hour = ?5",
     )?;
-    for KeptAnswer { key, fingerprint, at, answer } in answers {
-        statement.execute(params![key, fingerprint, at.as_microsecond(), answer_text(answer)?])?;
+    for KeptAnswer { key, fingerprint, at, hour, answer } in answers {
+        statement.execute(params![key, fingerprint, at.as_microsecond(), answer_text(answer)?, hour_to_sql(*hour)])?;
     }
     Ok(())
 }
 
 /// See [`crate::store::Journal::forget_answers`].
-pub(super) fn forget(connection: &Connection, before: Timestamp, limit: usize) -> Result<(), StoreError> {
-    let old = params![before.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX)];
-    let mut any = connection.prepare_cached("SELECT 1 FROM answers WHERE at < ?1 LIMIT 1")?;
+pub(super) fn forget(connection: &Connection, before: u64, limit: usize) -> Result<(), StoreError> {
+    let old = params![hour_to_sql(before), i64::try_from(limit).unwrap_or(i64::MAX)];
+    let mut any = connection.prepare_cached("SELECT 1 FROM answers WHERE hour < ?1 LIMIT 1")?;
     // This query comes first, because a transaction waits for the lock even if it deletes nothing.
-    if any.exists([before.as_microsecond()])? {
+    if any.exists([hour_to_sql(before)])? {
         connection
-            .prepare_cached("DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE at < ?1 LIMIT ?2)")?
+            .prepare_cached("DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE hour < ?1 LIMIT ?2)")?
             .execute(old)?;
     }
     Ok(())

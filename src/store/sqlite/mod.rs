@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod heartbeats;
 mod history;
+mod hours;
 mod idempotency;
 mod ledger;
 mod load;
@@ -26,7 +27,6 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{error, warn};
 
@@ -40,6 +40,7 @@ use super::head::{Head, check_time};
 use super::row::{ChangeRow, document_text, lease_text, revision_from_sql, revision_to_sql, time_from_sql};
 use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 use crate::store::heartbeats::HeartbeatStore;
+use crate::store::hours::PassedHours;
 use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::{FreeJson, Name};
@@ -253,8 +254,20 @@ impl Journal for SqliteJournal {
         idempotency::find(&self.connection, keys)
     }
 
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         idempotency::forget(&self.connection, before, limit)
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        hours::newest(&self.connection)
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        hours::pass(&mut self.connection, passed)
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        hours::revision_at(&self.connection, hour)
     }
 
     fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {

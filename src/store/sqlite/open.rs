@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0009_told_pulses.sql"),
     include_str!("../../../migrations/sqlite/0010_holdings.sql"),
     include_str!("../../../migrations/sqlite/0011_reasons.sql"),
+    include_str!("../../../migrations/sqlite/0012_clocks.sql"),
 ];
 
 /// How long to wait for a batch of another process.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
@@ -11,6 +10,7 @@ use domain::change::Change;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::HeartbeatStore;
+use plugin_registry::store::hours::PassedHours;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
 /// What the next commit does.
@@ -98,7 +98,7 @@ impl Journal for FaultyJournal {
         self.inner.answers(keys)
     }
 
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.inner.forget_answers(before, limit)
     }
 
@@ -124,6 +124,18 @@ impl Journal for FaultyJournal {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.inner.webhooks()
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        self.inner.hour()
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        self.inner.pass_hours(passed)
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        self.inner.revision_at_hour(hour)
     }
 
     fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
@@ -21,6 +21,7 @@ use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::clock::{Clock as _, ManualClock};
 use plugin_registry::registry::{Registry, Sweeper};
 use plugin_registry::store::heartbeats::HeartbeatStore;
+use plugin_registry::store::hours::PassedHours;
 use plugin_registry::store::memory::MemoryJournal;
 use plugin_registry::store::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 
@@ -95,7 +96,7 @@ impl Journal for Surviving {
         self.0.lock().unwrap().answers(keys)
     }
 
-    fn forget_answers(&mut self, before: Timestamp, limit: usize) -> Result<(), StoreError> {
+    fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.0.lock().unwrap().forget_answers(before, limit)
     }
 
@@ -109,6 +110,18 @@ impl Journal for Surviving {
 
     fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.0.lock().unwrap().webhooks()
+    }
+
+    fn hour(&mut self) -> Result<u64, StoreError> {
+        self.0.lock().unwrap().hour()
+    }
+
+    fn pass_hours(&mut self, passed: &PassedHours) -> Result<u64, StoreError> {
+        self.0.lock().unwrap().pass_hours(passed)
+    }
+
+    fn revision_at_hour(&mut self, hour: u64) -> Result<Revision, StoreError> {
+        self.0.lock().unwrap().revision_at_hour(hour)
     }
 
     fn heartbeat_store(&self) -> Arc<dyn HeartbeatStore> {

@@ -34,6 +34,36 @@ async fn the_number_of_plugins_is_limited() {
 }
 
 #[tokio::test]
+async fn what_was_seen_was_in_no_quota() {
+    let server = within(Quotas { bytes: 400_000, observed_reserve: 100_000, ..Quotas::default() }).await;
+    let client = server.client();
+    let pids: Vec<u32> = (1..=5_000).collect();
+    let plugin =
+        json!({"name": "p", "category": "c", "title": "T", "config_schema": {}, "host": "h", "spawned_pids": pids});
+    client.register(&plugin).await;
+    let report = |from: u32, to: u32, state: &str| {
+        let seen = |pid: u32| {
+            json!({"kind": "process", "plugin": "c_p", "id": pid.to_string(), "state": state,
+                   "identity": {"x": "y".repeat(400)}})
+        };
+        let observations: Vec<_> = (from..to).map(seen).collect();
+        client.post("/observations", &json!({"by": "a", "host": "h", "observations": observations}))
+    };
+    report(1, 600, "alive").answers(200).await;
+    // A registration that grows is refused now; an observation has a reserve.
+    let mut large = named("c", "large");
+    large["description"] = json!("x".repeat(150_000));
+    client.post("/plugins", &large).refused(507).await;
+    let refused = report(600, 2_000, "alive").refused(507).await;
+    assert!(refused.detail().contains("--max-bytes"), "{}", refused.detail());
+    // What becomes of a resource that was observed is always noted.
+    report(1, 600, "gone").answers(200).await;
+    let gone = client.get("/resources?plugin=c_p&observed=gone&limit=1000").answers(200).await.items();
+    assert_eq!(gone.len(), 599);
+    assert!(server.registry.snapshot().state.bytes() < 500_000);
+}
+
+#[tokio::test]
 async fn the_bytes_of_documents_are_limited_to_the_byte() {
     let unbounded = within(Quotas::default()).await;
     let client = unbounded.client();

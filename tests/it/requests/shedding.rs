@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::harness::server::Setup;
-use crate::harness::{RawConnection, Server, minimal, within_patience};
+use crate::harness::{RawConnection, Server, minimal, named, within_patience};
 use plugin_registry::http::middleware::limiter::Limiter;
 use plugin_registry::http::middleware::load_shedding::LoadShedder;
+use plugin_registry::http::middleware::memory_guard::MemoryGuard;
 use plugin_registry::http::state::Limits;
 
 async fn with(gate: LoadShedder) -> Server {
@@ -114,4 +115,17 @@ async fn the_memory_of_bodies_is_limited() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn nothing_bounded_the_memory_of_the_process() {
+    let memory = MemoryGuard::of(1 << 20);
+    let server = with(LoadShedder { memory, ..LoadShedder::default() }).await;
+    let client = server.client();
+    let refused = client.post("/plugins", &named("c", "a")).refused(507).await;
+    assert_eq!(refused.kind(), "registry-full");
+    assert!(refused.detail().contains("--max-memory"), "{}", refused.detail());
+    client.get("/events").header("accept", "text/event-stream").refused(503).await;
+    client.get("/plugins").answers(200).await;
+    client.delete("/plugins/c_a").refused(404).await;
 }

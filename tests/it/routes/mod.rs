@@ -2,6 +2,7 @@
 
 mod budgets;
 mod categories;
+mod clocks;
 mod config;
 mod container_id;
 mod costs;

@@ -216,7 +216,7 @@ fn place_of_lease(lines: &Lines) -> usize {
 }, "wrong place")]
 #[case::no_lease(|lines: &mut Lines| drop(lines.remove(place_of_lease(lines))), "the lease one differs from its changes")]
 #[case::another_lease(|lines: &mut Lines| of_lease(lines)["document"]["ttl_seconds"] = json!(9), "the lease one")]
-#[case::a_lease_of_tomorrow(|lines: &mut Lines| of_lease(lines)["revision"] = json!(99), "times of the lease one are impossible")]
+#[case::a_lease_of_tomorrow(|lines: &mut Lines| of_lease(lines)["revision"] = json!(99), "revision of the lease one is impossible")]
 #[case::not_seen(|lines: &mut Lines| drop(lines[2]["plugin"].as_object_mut().unwrap().remove("observed")), "the holdings of the plugin")]
 fn an_archive_that_contradicts_itself_is_refused(#[case] alter: fn(&mut Lines), #[case] what: &str) {
     let (_store, mut from) = filled(&history(), 0);

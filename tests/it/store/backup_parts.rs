@@ -53,6 +53,7 @@ fn put_beside(store: &mut dyn Archived) {
         key: key.into(),
         fingerprint: "print".into(),
         at: time(5).unwrap(),
+        hour: 0,
         answer: answer.clone().into(),
     };
     let answers = ["a#10", "A", "é", "a#9", "_", "z", "音声"].map(kept);

@@ -17,7 +17,7 @@ use domain::record::{Finding, FindingChange, FindingKind, ObservedState, Resourc
 use domain::{LeaseId, LeaseTerms, Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::{Heartbeat, HeartbeatKind};
 use plugin_registry::store::memory::MemoryJournal;
-use plugin_registry::store::{Batch, Journal};
+use plugin_registry::store::{Batch, Journal, PassedHours};
 
 /// A kind of journal, and its location.
 pub(crate) enum Kind {
@@ -83,7 +83,9 @@ on_every_journal! {
     replaying_what_is_read_makes_what_is_loaded,
     answers_are_kept_with_what_was_done_and_forgotten_by_age,
     any_history_is_kept_exactly,
-    of_signs_of_life_the_newest_of_each_name_is_shared,
+    processes_hear_of_each_others_heartbeats_once,
+    hours_pass_once_and_tell_the_head_at_each,
+    a_time_is_found_among_those_of_a_clock_that_was_wrong,
 }
 
 fn register(body: Value) -> Command {
@@ -139,6 +141,7 @@ fn observed_and_found(machine: &mut Machine) {
         slot: slot(pid),
         state,
         at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
+        heard_at: Timestamp::MAX,
         detail: (state == ObservedState::Gone).then(|| "exit code 137".into()),
         identity: Some(FreeJson::from(&json!({"start_ticks": pid, "boot_id": "b"}))),
         parent: None,
@@ -302,28 +305,71 @@ fn replaying_what_is_read_makes_what_is_loaded(kind: &Kind) {
     assert_eq!(replayed, journal.load().unwrap().state);
 }
 
-fn of_signs_of_life_the_newest_of_each_name_is_shared(kind: &Kind) {
+fn processes_hear_of_each_others_heartbeats_once(kind: &Kind) {
+    let (mut journal, mut other) = (kind.open(), kind.open());
+    let (here, there) = (journal.heartbeat_store(), other.heartbeat_store());
+    let pulse = |kind, name: &str| Heartbeat { kind, name: name.to_owned() };
+    let (one, agent) = (pulse(HeartbeatKind::Lease, "one"), pulse(HeartbeatKind::Agent, "one"));
+    here.share(std::slice::from_ref(&one)).unwrap();
+    assert_eq!(there.news().unwrap(), [], "what was shared before says nothing about now");
+    assert_eq!(here.news().unwrap(), []);
+    if !matches!(kind, Kind::Memory) {
+        for _ in 0..3 {
+            here.share(&[one.clone(), agent.clone(), one.clone()]).unwrap();
+            assert!(there.has_news().unwrap());
+            let mut heard = there.news().unwrap();
+            heard.sort();
+            assert_eq!(heard, [one.clone(), agent.clone()]);
+            assert_eq!(there.news().unwrap(), [], "once");
+            assert_eq!(here.news().unwrap(), [], "not its own");
+        }
+    }
+    here.forget().unwrap();
+    journal.close();
+    other.close();
+}
+
+fn a_time_is_found_among_those_of_a_clock_that_was_wrong(kind: &Kind) {
     let mut journal = kind.open();
-    journal.load().unwrap();
-    let beats = journal.heartbeat_store();
-    let pulse = |kind, name: &str, second: i64| Heartbeat {
-        kind,
-        name: name.to_owned(),
-        at: jiff::Timestamp::from_second(1_800_000_000 + second).unwrap(),
-    };
-    let sorted = |mut beats: Vec<Heartbeat>| {
-        beats.sort_by_key(|pulse| (pulse.kind, pulse.name.clone()));
-        beats
-    };
-    beats.share(&[]).unwrap();
-    let (one, agent) = (pulse(HeartbeatKind::Lease, "one", 7), pulse(HeartbeatKind::Agent, "one", 5));
-    beats.share(&[pulse(HeartbeatKind::Lease, "one", 3), one.clone()]).unwrap();
-    beats.share(&[pulse(HeartbeatKind::Lease, "one", 4), agent.clone()]).unwrap();
-    let all = sorted(beats.shared(jiff::Timestamp::UNIX_EPOCH).unwrap());
-    assert_eq!(all, [one.clone(), agent.clone()], "the newest of each");
-    assert_eq!(beats.shared(agent.at).unwrap(), std::slice::from_ref(&one), "after that moment");
-    beats.forget(one.at).unwrap();
-    assert_eq!(beats.shared(jiff::Timestamp::UNIX_EPOCH).unwrap(), [one]);
+    let mut state = State::default();
+    // The clock was 90 s ahead for three changes, and was set back twice.
+    for (revision, second) in [10, 20, 100, 101, 102, 30, 40, 5, 50].into_iter().enumerate() {
+        let mut change = history().changes[revision].clone();
+        change.at = Timestamp::from_second(second).unwrap();
+        assert_eq!(journal.begin(&state).unwrap(), []);
+        let transitions = state.advance([change]);
+        journal.commit(&Batch::new(&transitions, &state)).unwrap();
+    }
+    let history = journal.history();
+    for (second, revision) in [(4, None), (5, Some(8)), (9, Some(8)), (45, Some(8)), (50, Some(9)), (101, Some(9))] {
+        let found = history.revision_at(Timestamp::from_second(second).unwrap()).unwrap();
+        assert_eq!(found, revision.map(Revision), "{second}");
+    }
+    let mut journal = kind.reopened(journal);
+    journal.begin(&state).unwrap();
+    journal.roll_back();
+    journal.close();
+}
+
+fn hours_pass_once_and_tell_the_head_at_each(kind: &Kind) {
+    let machine = history();
+    let mut journal = kind.open();
+    assert_eq!((journal.hour().unwrap(), journal.revision_at_hour(9).unwrap()), (0, Revision(0)));
+    let passed = |known, passed, earlier| PassedHours { known, passed, earlier: Revision(earlier) };
+    assert_eq!(journal.pass_hours(&passed(0, 1, 0)).unwrap(), 1);
+    commit(&mut *journal, &machine, 0, 4);
+    assert_eq!(journal.pass_hours(&passed(1, 5, 3)).unwrap(), 6);
+    if !matches!(kind, Kind::Memory) {
+        assert_eq!(journal.pass_hours(&passed(1, 9, 3)).unwrap(), 6, "another process has counted them");
+    }
+    let head = journal.load().unwrap().state.revision();
+    let mut journal = kind.reopened(journal);
+    for (hour, revision) in
+        [(0, Revision(0)), (1, Revision(0)), (2, Revision(3)), (5, Revision(3)), (6, head), (99, head)]
+    {
+        assert_eq!(journal.revision_at_hour(hour).unwrap(), revision, "{hour}");
+    }
+    assert_eq!(journal.hour().unwrap(), 6);
     journal.close();
 }
 
@@ -332,6 +378,7 @@ fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
         key: key.into(),
         fingerprint: format!("of {key} at {second}").into(),
         at: Timestamp::from_second(second).unwrap(),
+        hour: second.unsigned_abs(),
         answer: Arc::new(Answer {
             status: 201,
             headers: vec![("etag".into(), "\"x-1\"".into())],
@@ -353,7 +400,7 @@ fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
     // A response without a change, in place of an older one.
     journal.commit(&Batch::new(&[], &state).keeping(&[answer("a", 40)])).unwrap();
     assert_eq!(journal.load().unwrap().state, state);
-    journal.forget_answers(Timestamp::from_second(30).unwrap(), 100).unwrap();
+    journal.forget_answers(30, 100).unwrap();
     journal.begin(&state).unwrap();
     let mut found = journal.answers(&["a", "b", "ü"]).unwrap();
     found.sort_by_key(|answer| answer.at);

@@ -217,6 +217,7 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::ReleaseLease { .. }
         | Command::ExpireLease { .. }
         | Command::ForgetLease { .. }
+        | Command::CorrectTime { .. }
         | Command::RaiseFindings { .. }
         | Command::ClearFindings { .. }
         | Command::DropGone { .. }

@@ -130,6 +130,7 @@ fn decide_alone(
         Command::ReleaseLease { id } => lease_rules::release(state, id),
         Command::ExpireLease { id, revision } => Ok(lease_rules::expire(state, id, *revision)),
         Command::ForgetLease { id, revision } => Ok(lease_rules::forget(state, id, *revision)),
+        Command::CorrectTime { id, revision } => Ok(observation_rules::correct_time(state, id, *revision)),
         Command::Observe { id, by, sightings } => Ok(observation_rules::observe(state, id, by, sightings)),
         Command::RaiseFindings { id, ground, findings } => Ok(observation_rules::raise(state, id, ground, findings)),
         Command::ClearFindings { id, ground, slots } => Ok(observation_rules::clear(state, id, ground, slots)),

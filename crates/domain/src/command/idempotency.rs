@@ -7,15 +7,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::answer::Answer;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use crate::revision::Revision;
 
-/// How long a response is kept.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How long a response is kept at least, in hours through which the registry runs.
+pub const KEPT: u64 = 24;
 
 /// The idempotency key of a request, and how to build its response.
 #[derive(Clone)]
@@ -43,15 +43,17 @@ pub struct KeptAnswer {
     pub fingerprint: Box<str>,
     /// When the request was done.
     pub at: Timestamp,
+    /// The hour of the registry's life in which it was done.
+    pub hour: u64,
     /// The response.
     pub answer: Arc<Answer>,
 }
 
 impl KeptAnswer {
     /// The response to a request that was done.
-    pub fn of(attempt: &Attempt, outcome: &Outcome, at: Timestamp) -> KeptAnswer {
+    pub fn of(attempt: &Attempt, outcome: &Outcome, at: Timestamp, hour: u64) -> KeptAnswer {
         let answer = Arc::new((attempt.answer)(outcome));
-        KeptAnswer { key: attempt.key.clone(), fingerprint: attempt.fingerprint.clone(), at, answer }
+        KeptAnswer { key: attempt.key.clone(), fingerprint: attempt.fingerprint.clone(), at, hour, answer }
     }
 
     /// The outcome of a retry, at a revision.
@@ -68,7 +70,7 @@ impl KeptAnswer {
     }
 
     /// Returns true if and only if the response is not too old.
-    pub fn counts(&self, now: Timestamp) -> bool {
-        now.duration_since(self.at) < KEPT
+    pub fn counts(&self, hour: u64) -> bool {
+        hour.saturating_sub(self.hour) <= KEPT
     }
 }

@@ -13,6 +13,7 @@ use crate::record::observation::ObservationChange;
 use crate::record::{
     Abandoned, Facts, FindingChange, Holding, Naming, Observation, ObservedState, Record, ResourceRef, Slot,
 };
+use crate::revision::Revision;
 use crate::state::State;
 
 fn nothing(id: &UniqueId) -> Decision {
@@ -49,7 +50,7 @@ pub fn transition(record: &Record, by: &str, look: &ProbeResult) -> Option<Obser
     let state = read(known, look);
     let abandoned = abandoned(known, look, state);
     match known {
-        Some(known) if look.at < known.since => None,
+        Some(known) if look.at < known.since && known.since <= look.heard_at => None,
         Some(known)
             if known.state == state
                 && known.abandoned == abandoned
@@ -90,7 +91,9 @@ fn abandoned(known: Option<&Observation>, look: &ProbeResult, state: ObservedSta
 fn last_alive(known: Option<&Observation>, look: &ProbeResult) -> Option<Timestamp> {
     let alive = known.filter(|known| known.state == ObservedState::Alive).map(|known| known.since);
     let before = look.last_alive.filter(|last| *last <= look.at);
-    [before, alive, known.and_then(|known| known.last_alive)].into_iter().flatten().max()
+    let newest = [before, alive, known.and_then(|known| known.last_alive)].into_iter().flatten().max();
+    // A time after this probe is of a clock that was wrong.
+    newest.map(|last| last.min(look.at))
 }
 
 /// The state after a probe result. A resource with another identity is another resource, even if it is alive. A
@@ -115,6 +118,16 @@ pub(crate) fn raise(state: &State, id: &UniqueId, ground: &BasedOn, findings: &[
         return nothing(id);
     }
     done(id, Event::FindingsRaised { id: id.clone(), findings: findings.into() })
+}
+
+/// Writes a plugin again as it is, unless it changed.
+pub(crate) fn correct_time(state: &State, id: &UniqueId, revision: Revision) -> Decision {
+    let Some(record) = state.plugin(id.as_str()).filter(|record| record.revision == revision) else {
+        return nothing(id);
+    };
+    let plugin = Arc::clone(&record.plugin);
+    let (kind, config, naming) = (ChangeKind::PluginUpdated, ConfigChange::Kept, Naming::release());
+    done(id, Event::PluginPut { kind, plugin, config, naming })
 }
 
 /// Clears findings, unless the plugin or a lease changed after that was computed.

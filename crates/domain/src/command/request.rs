@@ -124,6 +124,9 @@ pub enum Command {
     ExpireLease { id: LeaseId, revision: Revision },
     /// Removes a lease, unless it changed after `revision`.
     ForgetLease { id: LeaseId, revision: Revision },
+    /// Writes a plugin again as it is, unless it changed after `revision`: its time lies in the future, and nothing would
+    /// be counted until then.
+    CorrectTime { id: UniqueId, revision: Revision },
     /// Records observations of held resources, if they differ from the last ones.
     Observe { id: UniqueId, by: Box<str>, sightings: Vec<ProbeResult> },
     /// Raises findings about held resources, unless the plugin or its lease changed after they were computed.
@@ -158,6 +161,8 @@ pub struct ProbeResult {
     pub state: ObservedState,
     /// When the agent probed it.
     pub at: Timestamp,
+    /// When the registry heard of it. An earlier observation of a later time is of a clock that was wrong.
+    pub heard_at: Timestamp,
     /// Details for people.
     pub detail: Option<Box<str>>,
     /// The identity, which distinguishes this resource from a later one of the same name.

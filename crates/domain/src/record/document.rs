@@ -33,6 +33,8 @@ pub struct Record {
     pub holdings: Holdings,
     /// The JSON of responses, serialised when the record was made.
     pub json: Bytes,
+    /// See [`Holdings::bytes`].
+    fact_bytes: u64,
 }
 
 impl Record {
@@ -62,12 +64,14 @@ impl Record {
         document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &holdings);
         // Serialising these types to memory cannot fail: all keys of maps are strings.
         let json = serde_json::to_vec(&document).unwrap_or_default().into();
-        Record { unique_id, plugin, config, revision, created_at, updated_at, holdings, json }
+        let fact_bytes = holdings.bytes();
+        Record { unique_id, plugin, config, revision, created_at, updated_at, holdings, json, fact_bytes }
     }
 
-    /// The bytes of its document and its configuration.
+    /// The bytes of its document, its configuration, and what is known about its resources.
     pub fn bytes(&self) -> u64 {
-        (self.json.len() + self.config.as_ref().map_or(0, |config| config.as_str().len())) as u64
+        let config = self.config.as_ref().map_or(0, |config| config.as_str().len());
+        (self.json.len() + config) as u64 + self.fact_bytes
     }
 
     /// Everything that the plugin holds: what its document names, then what it left behind.

@@ -17,6 +17,14 @@ pub const GRACE: SignedDuration = SignedDuration::from_secs(10);
 /// How many observations must agree before they make a finding.
 pub const SIGHTINGS: u32 = 2;
 
+/// A time further ahead than this was written by a clock that was wrong. It does not delay a finding.
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
+/// When a difference that began at a time has lasted long enough.
+fn due_after(since: Timestamp, now: Timestamp) -> Timestamp {
+    if since.duration_since(now) > AHEAD { now } else { since.saturating_add(GRACE).unwrap_or(Timestamp::MAX) }
+}
+
 /// The judgement of a resource at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
@@ -73,7 +81,7 @@ impl Case<'_> {
     }
 
     fn ended_after_it_was_left(&self, seen: &Observation, now: Timestamp) -> Judgement {
-        let due = seen.since.saturating_add(GRACE).unwrap_or(Timestamp::MAX);
+        let due = due_after(seen.since, now);
         match self.looks.sightings {
             0 | 1 => Judgement::Wait(None),
             _ if due <= now => Judgement::Ended,
@@ -117,7 +125,7 @@ impl Case<'_> {
     }
 
     fn after_grace(&self, kind: FindingKind, since: Timestamp, now: Timestamp) -> Judgement {
-        let due = since.saturating_add(GRACE).unwrap_or(Timestamp::MAX);
+        let due = due_after(since, now);
         if due <= now || self.stands(kind) {
             Judgement::Found(self.finding(kind, since))
         } else {

@@ -16,7 +16,7 @@ use super::observation::{Observation, ObservedState};
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
 use crate::host;
 use crate::lease::LeaseId;
-use crate::plugin::{Plugin, container_id};
+use crate::plugin::{FreeJson, Plugin, container_id};
 
 /// Everything known about one resource beside the plugin's document.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -130,7 +130,28 @@ impl<'a> Holding<'a> {
     }
 }
 
+/// The size of a resource's facts beside their texts, in bytes.
+const FACT_BYTES: usize = 64;
+
+impl Facts {
+    /// Its texts that clients chose, in bytes.
+    fn bytes(&self) -> usize {
+        let json = |json: &Option<FreeJson>| json.as_ref().map_or(0, |json| json.as_str().len());
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let of_observation = self.observation.as_ref().map_or(0, |seen| {
+            let abandoned = seen.abandoned.as_ref().map_or(0, |why| why.evidence.len());
+            json(&seen.identity) + json(&seen.parent) + text(&seen.detail) + seen.by.len() + abandoned
+        });
+        of_observation + self.finding.as_ref().map_or(0, |finding| finding.evidence.len())
+    }
+}
+
 impl Holdings {
+    /// The bytes of what was observed and found beside the claims.
+    pub fn bytes(&self) -> u64 {
+        self.facts().map(|(slot, facts)| (FACT_BYTES + slot.id.len() + facts.bytes()) as u64).sum()
+    }
+
     /// New holdings, all under one claim.
     pub(crate) fn under(claim: Arc<Claim>) -> Holdings {
         Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts: BTreeMap::new() })))

@@ -127,6 +127,19 @@ pub struct Observation {
     pub abandoned: Option<Abandoned>,
 }
 
+/// How many bytes of a text about an observation are kept.
+pub const DETAIL_BYTES: usize = 512;
+
+/// A text about an observation, without what exceeds [`DETAIL_BYTES`].
+pub fn shortened(text: Box<str>) -> Box<str> {
+    const MORE: &str = "…";
+    if text.len() <= DETAIL_BYTES {
+        return text;
+    }
+    let end = text.floor_char_boundary(DETAIL_BYTES - MORE.len());
+    format!("{}{MORE}", text.get(..end).unwrap_or_default()).into()
+}
+
 /// A process whose parent has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Abandoned {

@@ -143,6 +143,7 @@ fn looks() -> impl Strategy<Value = ProbeResult> {
             slot,
             state,
             at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
+            heard_at: Timestamp::MAX,
             detail: detail.map(Into::into),
             identity: identity.map(|identity| FreeJson::from(&identity)),
             parent: parent.map(|parent| FreeJson::from(&parent)),
@@ -175,6 +176,7 @@ fn commands_of_truth() -> impl Strategy<Value = Command> {
         1 => leases().prop_map(|id| Command::ReleaseLease { id }),
         2 => (leases(), revisions()).prop_map(|(id, revision)| Command::ExpireLease { id, revision }),
         2 => (leases(), revisions()).prop_map(|(id, revision)| Command::ForgetLease { id, revision }),
+        1 => (ids(), revisions()).prop_map(|(id, revision)| Command::CorrectTime { id, revision }),
         6 => (ids(), prop::collection::vec(looks(), 0..4)).prop_map(|(id, sightings)| {
             Command::Observe { id, by: "agent".into(), sightings }
         }),

@@ -273,6 +273,7 @@ fn a_report_with_two_looks_at_one_process_counts_the_newest() {
         slot: slot.clone(),
         state,
         at: Timestamp::from_second(1_800_000_000 + second).unwrap(),
+        heard_at: Timestamp::MAX,
         detail: None,
         identity: None,
         parent: None,

@@ -127,6 +127,7 @@ impl Life {
             slot: Slot::new(kind, id),
             state,
             at: Timestamp::from_second(1_800_000_000 + self.second).unwrap(),
+            heard_at: Timestamp::MAX,
             detail: None,
             identity: None,
             parent: None,
