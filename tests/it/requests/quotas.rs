@@ -58,8 +58,8 @@ async fn what_was_seen_was_in_no_quota() {
     assert!(refused.detail().contains("--max-bytes"), "{}", refused.detail());
     // What becomes of a resource that was observed is always noted.
     report(1, 600, "gone").answers(200).await;
-    let gone = client.get("/resources?plugin=c_p&observed=gone&limit=1000").answers(200).await.items();
-    assert_eq!(gone.len(), 599);
+    let plugin = client.get("/plugins/c_p").answers(200).await.json();
+    assert_eq!((&plugin["observed"]["gone"], &plugin["observed"]["alive"]), (&json!(599), &json!(0)));
     assert!(server.registry.snapshot().state.bytes() < 500_000);
 }
 
