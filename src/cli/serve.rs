@@ -112,6 +112,10 @@ pub struct ServeArgs {
     /// Where people open the dashboard, for links in messages of webhooks for people: `https://registry.example.com`.
     #[arg(long, env = "PLUGIN_REGISTRY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
+    /// Serve the tools for AI agents at `/mcp` (Model Context Protocol).
+    #[arg(long, env = "PLUGIN_REGISTRY_MCP", value_name = "BOOL", default_value_t = true,
+        num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub mcp: bool,
 }
 
 impl ServeArgs {
@@ -235,6 +239,7 @@ async fn serve_registry(args: ServeArgs, registry: Registry, prepared: Prepared,
         traces: traces.clone(),
         log_level,
         dashboard: args.dashboard,
+        serves_mcp: args.mcp,
         ..Api::new(registry.clone(), webhooks.clone())
     };
     let (api, metrics) = metrics::serve(of_metrics, api, settings)?;

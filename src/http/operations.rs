@@ -181,6 +181,9 @@ const DOCUMENTATION: Operation = get("/docs").allows(Permission::Public).of_serv
 /// The page, scripts and styles of the dashboard. They are no part of the API, and the page loads dozens of them.
 const DASHBOARD: Operation = get("/").allows(Permission::Public).of_service().routine().answers(&[]);
 
+/// The Model Context Protocol, which describes itself. Each question of a tool is an operation of its own.
+const MCP: Operation = post("/mcp", Permission::Read).any_json().without_key().answers(&[]);
+
 impl Operation {
     /// The operation of a method and a route; `None` where there is none.
     pub fn find(method: &Method, route: &str) -> Option<&'static Operation> {
@@ -198,6 +201,7 @@ impl Operation {
         let is_within =
             |folder| route.strip_prefix(folder).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'));
         match route {
+            "/mcp" if *method == Method::POST => Some(&MCP),
             _ if *method != Method::GET => None,
             _ if is_within("/docs") => Some(&DOCUMENTATION),
             "/" => Some(&DASHBOARD),

@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::handlers::{
     backup, budgets, categories, config, costs, dashboard, event_counts, events, health, held_resources, holdings,
-    hosts, leases, log_level, metrics, notes, observations, plugins, release, resources, spans, stats, tokens,
+    hosts, leases, log_level, mcp, metrics, notes, observations, plugins, release, resources, spans, stats, tokens,
     webhooks, whoami,
 };
 use super::middleware::stack::StackLayer;
@@ -69,13 +69,17 @@ pub fn description() -> Value {
     openapi::complete(gathered())
 }
 
-/// The whole service: routes, API description, API browser, dashboard, and the middleware around them.
+/// The whole service: routes, API description, API browser, dashboard, tools of agents, and the middleware around them.
 pub fn router(api: Shared) -> Router {
     let routes = match api.offer {
-        Exposure::Everything | Exposure::AllButMetrics => {
-            routes().split_for_parts().0.merge(openapi::browser()).merge(dashboard::routes(&api.dashboard))
-        }
         Exposure::MetricsAlone => OpenApiRouter::new().routes(routes!(metrics::read_metrics)).split_for_parts().0,
+        Exposure::Everything | Exposure::AllButMetrics => {
+            let of_api = routes().split_for_parts().0;
+            let tools =
+                api.serves_mcp.then(|| mcp::routes(surrounded(of_api.clone().with_state(api.clone()), api.clone())));
+            let pages = openapi::browser().merge(dashboard::routes(&api.dashboard));
+            of_api.merge(pages).merge(tools.unwrap_or_default())
+        }
     };
     surrounded(routes.with_state(api.clone()), api)
 }

@@ -46,6 +46,8 @@ pub struct Api {
     pub log_level: LogLevel,
     /// The files of the dashboard.
     pub dashboard: Dashboard,
+    /// Whether AI agents find their tools at `/mcp`.
+    pub serves_mcp: bool,
     /// Which routes this listener serves.
     pub offer: Exposure,
 }
@@ -104,6 +106,7 @@ impl Api {
             log_level: LogLevel::default(),
             gate: Arc::default(),
             dashboard: Dashboard::default(),
+            serves_mcp: true,
             offer: Exposure::default(),
         }
     }

@@ -132,7 +132,12 @@ pub fn require_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> 
     Ok(())
 }
 
-async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
+/// The whole body, within the limits of bodies.
+///
+/// # Errors
+///
+/// 408, 413 or 503 when it exceeds a limit.
+pub async fn read_whole(request: Request, api: &Api) -> Result<Bytes, Problem> {
     let waits_for_go_ahead = request.headers().contains_key(EXPECT);
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let digest = request.extensions().get::<BodyDigest>().cloned();

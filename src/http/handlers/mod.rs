@@ -10,6 +10,7 @@
 //! | [`whoami`] | the caller |
 //! | [`health`], [`metrics`] | health and metrics of the service |
 //! | [`dashboard`] | the dashboard's page and its files |
+//! | [`mcp`] | the tools for AI agents |
 //! | [`ndjson`] | many registrations in one request |
 
 pub mod backup;
@@ -28,6 +29,7 @@ pub mod holdings;
 pub mod hosts;
 pub mod leases;
 pub mod log_level;
+pub mod mcp;
 pub mod metrics;
 pub mod ndjson;
 pub mod notes;

@@ -138,7 +138,8 @@ where
         Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
         Err(panic) => after_panic(&*panic, &id, traced.as_ref().map(|traced| &traced.trace)),
     };
-    if response.status().is_client_error() || response.status().is_server_error() {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if is_error && response.extensions().get::<OwnErrors>().is_none() {
         response = as_problem(response, uri.path(), &id);
     }
     let headers = response.headers_mut();
@@ -221,6 +222,10 @@ pub struct AmbiguousLength;
 /// Marks a request whose header exceeds the limit, but was read nevertheless.
 #[derive(Debug, Clone, Copy)]
 pub struct OversizedHeader;
+
+/// Marks a response whose errors are documents of another protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnErrors;
 
 /// Checks the parts of a request's head that no handler looks at.
 pub(crate) fn check_head(operation: Option<&Operation>, request: &Request) -> Result<(), Problem> {

@@ -293,7 +293,7 @@ def wrong_names(page, known):
     commands = [block["text"].replace("\\\n", " ") for block in FENCE.finditer(text) if block["language"] in ("sh", "console")]
     lines = [line for block in commands for line in block.splitlines() if re.match(r"(\$ )?plugin-registry ", line)]
     lines += re.findall(r"`([^`\n]*)`", without_code(text))
-    flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"(\w+=\S+ )*(docker|cargo|tests/)", line)}
+    flags = {flag for line in lines for flag in FLAG.findall(line) if not re.match(r"(\w+=\S+ )*(docker|cargo|src/|tests/)", line)}
     for name in sorted((flags - FOREIGN_FLAGS | set(VARIABLE.findall(text))) - known):
         yield f"{page}: `--help-all` of no command names `{name}`"
 
