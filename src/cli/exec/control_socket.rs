@@ -247,6 +247,10 @@ mod tests {
         }
         drop(sender);
         assert_eq!(receiver.receive(), Some(ALL.to_vec()));
-        assert_eq!(receiver.receive(), None);
+        // A process that another test has forked holds a copy of the sender until it runs its program.
+        while let Some(more) = receiver.receive() {
+            assert_eq!(more, Vec::new());
+            std::thread::yield_now();
+        }
     }
 }

@@ -186,7 +186,7 @@ impl ResourceScan {
         let agents = api.registry.heartbeats().hosts();
         let (own, sight) = (api.registry.own_host(), api.sight.points());
         ProbedHosts { own, sight: &sight, agents: &agents }.advise(&mut page.items);
-        let cursor = |next| Cursor::write(&snapshot.store, &list.list, RowCursor::of(next, list.query.at));
+        let cursor = |next| Cursor::write(&snapshot.store, &list.list, RowCursor::of(next, &list.query));
         let next = page.next.as_ref().map(cursor);
         let text = match *form {
             CSV => table(&page.items, list.fields.as_deref()),

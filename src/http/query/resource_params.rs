@@ -82,15 +82,17 @@ pub struct RowCursor {
     /// The index of the row within the plugin.
     #[serde(rename = "r")]
     row: usize,
-    /// Up to when spent amounts count: the same for all pages of a list that is sorted by them.
-    #[serde(rename = "t")]
-    at: Timestamp,
+    /// Up to when spent amounts count: the same for all pages of a list that is sorted by them. Other lists have none,
+    /// because equal pages of one revision have equal cursors.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
 }
 
 impl RowCursor {
-    /// The cursor of a position in a list whose spent amounts count up to `at`.
-    pub fn of(position: &RowPosition, at: Timestamp) -> RowCursor {
+    /// The cursor of a position in a list.
+    pub fn of(position: &RowPosition, list: &ResourceQuery) -> RowCursor {
         let RowPosition { key, unique_id, row } = position;
+        let at = (list.sort.field == ResourceSortField::SpentUsd).then_some(list.at);
         RowCursor { key: key.clone(), unique_id: unique_id.to_string(), row: *row, at }
     }
 }
@@ -114,7 +116,7 @@ impl ResourceList {
         if let Some(cursor) = params.single("cursor")? {
             let RowCursor { key, unique_id, row, at } = Cursor::read(cursor, store, &list)?;
             query.after = Some(RowPosition { key, unique_id: UniqueId::from_client(&unique_id), row });
-            query.at = at;
+            query.at = at.unwrap_or(now);
         }
         Ok(ResourceList { query, fields, list })
     }

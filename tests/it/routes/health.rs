@@ -20,6 +20,7 @@ async fn readyz_reports_status_revision_and_plugins() {
         json!({
             "status": "ready", "version": env!("CARGO_PKG_VERSION"), "revision": 1, "plugins": 1,
             "reason": null, "since": null, "age_seconds": 0, "sight": [],
+            "clock": {"last_jump_seconds": null, "last_jump_at": null, "head_ahead_seconds": 0.0},
         })
     );
 }
