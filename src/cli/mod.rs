@@ -9,7 +9,7 @@
 //! | [`agent`] | `agent` |
 //! | [`doctor`] | `doctor` |
 //! | [`exec`] | `exec` |
-//! | [`run`] | `run` |
+//! | [`mod@run`] | `run` |
 //! | [`health`] | `health` |
 //! | [`hold_lease`] | `hold-lease` |
 //! | [`export`], [`import`] | `export`, `import`: move a registry from one kind of store to another |

@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`format`] | the formats, and the flags that choose them |
+//! | [`mod@format`] | the formats, and the flags that choose them |
 //! | [`kind`] | the columns of each kind of document |
 //! | [`printer`] | prints lists page by page, and single documents |
 //! | [`table`], [`delimited`], [`yaml`], [`json`], [`path`] | one format each |
