@@ -70,6 +70,7 @@ pub enum HoldingAct {
     /// The application wrote a line into the history of its plugin. Holdings stay as they are.
     Noted {
         /// The line.
+        #[serde(with = "stored_note")]
         note: Note,
     },
     /// Acknowledgements ended.
@@ -100,6 +101,54 @@ impl HoldingAct {
             | HoldingAct::Unacknowledged { slots } => slots,
             HoldingAct::ExpirySet { slot, .. } | HoldingAct::Acknowledged { slot, .. } => std::slice::from_ref(slot),
             HoldingAct::Noted { .. } => &[],
+        }
+    }
+}
+
+/// A note in a stored act. Its data is a text there: serde keeps the fields of a tagged enum in between, and JSON that is
+/// kept as it was written cannot be read from there.
+mod stored_note {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Note;
+
+    #[derive(Serialize, Deserialize)]
+    struct StoredNote {
+        text: Box<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<String>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(note: &Note, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = note.data.as_ref().map(|data| data.as_str().to_owned());
+        StoredNote { text: note.text.clone(), data }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Note, D::Error> {
+        let StoredNote { text, data } = StoredNote::deserialize(deserializer)?;
+        let data = data.map(|data| serde_json::from_str(&data)).transpose().map_err(D::Error::custom)?;
+        Ok(Note { text, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_with_any_data_is_read_as_it_was_stored() {
+        for data in [
+            "[]",
+            "{\"step\":7,\"loss\":2.5e-182}",
+            "{\"\":[2979859]}",
+            "\"text\"",
+            "{\"$serde_json::private::RawValue\":\"x\",\"$serde_json::private::Number\":\"x\"}",
+        ] {
+            let note = Note { text: "checkpoint".into(), data: Some(serde_json::from_str(data).unwrap()) };
+            let act = HoldingAct::Noted { note };
+            let stored = serde_json::to_string(&act).unwrap();
+            assert_eq!(serde_json::from_str::<HoldingAct>(&stored).unwrap(), act, "{stored}");
         }
     }
 }
