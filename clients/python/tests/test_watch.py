@@ -119,7 +119,7 @@ def test_a_watch_that_waits_in_one_thread_is_closed_by_another(registry: Registr
 def test_a_task_that_watches_is_cancelled_and_closed(registry_server: str) -> None:
     async def main() -> None:
         async with AsyncRegistry(registry_server) as registry:
-            watch = registry.watch()
+            watch = registry.watch(after=0, category="of-tasks")
             task = asyncio.create_task(anext(watch))
             async with registry.watch(after=0, category="of-tasks") as other:
                 await registry.register({**plugin("a"), "category": "of-tasks"})
