@@ -34,7 +34,7 @@ def check_file(binary):
     read = subprocess.run(compose, env={**without, "POSTGRES_PASSWORD": "secret"}, capture_output=True, text=True)
     assert read.returncode == 0, read.stderr
     services = yaml.safe_load(read.stdout)["services"]
-    help_text = subprocess.run([binary, "serve", "--help"], capture_output=True, text=True, check=True).stdout
+    help_text = subprocess.run([binary, "serve", "--help-all"], capture_output=True, text=True, check=True).stdout
     known = set(re.findall(r"\[env: (\w+)=", help_text))
     replicas = [service for name, service in services.items() if name.startswith("registry-")]
     assert len(replicas) == 2 and replicas[0] == replicas[1]
