@@ -19,6 +19,7 @@
 //! | [`fair_pool`], [`bounded_history`] | threads for the long work of clients, shared fairly; their reads of the journal |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
 //! | [`clock_watch`], [`aging`] | the wall clock and the steady one; the age of what the store keeps |
+//! | [`forgetting`] | drops what is too old |
 //! | [`observe`] | reports of probes and agents |
 //! | [`sweep`], [`assessment`] | the effects of passing time |
 //! | [`backup`] | a backup during operation |
@@ -30,6 +31,7 @@ pub mod budget_monitor;
 pub mod clock_watch;
 pub mod costs;
 pub mod fair_pool;
+mod forgetting;
 pub mod freshness;
 pub mod health;
 pub mod heartbeats;

@@ -19,8 +19,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::aging::{Aging, DayOld};
+use super::aging::DayOld;
 use super::clock_watch::ClockWatch;
+use super::forgetting::{FORGOTTEN_AT_A_TIME, Forgetting};
 use super::freshness::Freshness;
 use super::health::WriterHealth;
 use super::heartbeats::Heartbeats;
@@ -49,10 +50,6 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
 /// A writer that committed this recently will probably commit again soon, and then reads the changes of others anyway.
 const SOON: Duration = Duration::from_millis(10);
-
-/// The number of changes that one compaction step removes: few enough to take no longer than a commit, and enough to be
-/// seldom needed between two commits.
-const FORGOTTEN_AT_A_TIME: usize = 1_000;
 
 /// The first and the maximum pause before the store is loaded again after a failure.
 const LOAD_PAUSE: Duration = Duration::from_secs(1);
@@ -87,17 +84,9 @@ pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result
             }
         }
     })?;
-    let aging = Aging::new(writer.retention, writer.clocks.steady(), writer.day_old.clone());
+    let forgetting = Forgetting::new(writer.retention, writer.clocks.steady(), writer.day_old.clone());
     spawn("writer", move || {
-        let mut running = WriterLoop {
-            writer,
-            news,
-            old: Revision::default(),
-            aging,
-            compact_revision: Revision::default(),
-            failing: None,
-            wrote: None,
-        };
+        let mut running = WriterLoop { writer, news, forgetting, failing: None, wrote: None };
         if running.load(&messages) {
             running.run(&messages);
         }
@@ -128,12 +117,8 @@ enum Published {
 struct WriterLoop {
     writer: Writer,
     news: SyncSender<Published>,
-    /// The newest revision that was too old at the last check.
-    old: Revision,
-    /// The age of what is kept.
-    aging: Aging,
-    /// The compact revision, as far as this process knows.
-    compact_revision: Revision,
+    /// Drops what is too old.
+    forgetting: Forgetting,
     /// The last logged failure of the store, while it lasts.
     failing: Option<String>,
     /// When the last batch ended.
@@ -223,7 +208,7 @@ impl WriterLoop {
             } else {
                 stopped = self.write(inbox, messages);
                 self.wrote = Some(Instant::now());
-                self.forget(FORGOTTEN_AT_A_TIME as u64);
+                self.forget(FORGOTTEN_AT_A_TIME);
             }
         }
     }
@@ -319,7 +304,7 @@ impl WriterLoop {
         batch: &[Submission],
     ) -> Result<Decided, StoreError> {
         let at = self.writer.clocks.after(snapshot.state.at());
-        let hour = self.aging.hour(self.writer.clocks.steady());
+        let hour = self.forgetting.hour(self.writer.clocks.steady());
         let mut known = self.known_answers(batch, hour)?;
         let (mut transitions, mut traces, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
@@ -444,24 +429,14 @@ impl WriterLoop {
     /// Counts the hours of the store, and drops the stored responses that are old.
     fn grow_old(&mut self) {
         let (head, now) = (self.writer.published.load().state.revision(), self.writer.clocks.steady());
-        let Some(old) = self.aging.look(&mut *self.writer.journal, head, now) else { return };
-        self.old = old.changes;
-        if let Err(failure) = self.writer.journal.forget_answers(old.answers, FORGOTTEN_AT_A_TIME) {
-            debug!(error = failure.chain(), "cannot delete old stored responses");
-        }
+        self.forgetting.grow_old(&mut *self.writer.journal, head, now);
     }
 
     /// Compacts some changes that exceed the retention, if there are at least `least`.
-    fn forget(&mut self, least: u64) {
+    fn forget(&mut self, least: usize) {
         self.grow_old();
         let head = self.writer.published.load().state.revision();
-        let target = self.writer.retention.surplus(head).max(self.old);
-        if target.0 >= self.compact_revision.0 + least {
-            match self.writer.journal.compact(target, FORGOTTEN_AT_A_TIME) {
-                Ok(compact_revision) => self.compact_revision = compact_revision,
-                Err(failure) => debug!(error = failure.chain(), "cannot compact the journal"),
-            }
-        }
+        self.forgetting.compact(&mut *self.writer.journal, head, least);
     }
 
     fn note_success(&mut self) {

@@ -6,20 +6,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::decision::Decision;
+use super::holding_effect::HoldingEffect;
 use super::refusal::Refusal;
 use super::request::{AcknowledgementTerms, Command, Request};
 use super::schema_question::{CheckedSchema, SchemaQuestion};
-use super::{authorization, lease_rules, observation_rules};
-use crate::change::{ChangeKind, ConfigChange, EndReason, Event, HoldingAct, Note};
-use crate::cost::budget::MAX_BUDGETS;
-use crate::cost::{Account, Budget, BudgetEvent, Reached};
-use crate::plugin::pids::MAX_PIDS;
+use super::{authorization, budget_rules, lease_rules, observation_rules};
+use crate::change::{ChangeKind, ConfigChange, Event, HoldingAct, Note};
 use crate::plugin::read::{both, nullable, refuse_unknown, time};
 use crate::plugin::{
     FreeJson, Invalid, Name, Plugin, READ_ONLY_FIELDS, Registration, RemoteResource, UniqueId, json, merge_patch,
 };
-use crate::record::holding_rules::{NamedPids, Succession, Until, changes_holdings, reclaims, succeed};
-use crate::record::{Holding, Naming, Origin, Record, ResourceKind, ResourceRef, Slot, finding_rules};
+use crate::record::holding_rules::{NamedPids, Until, reclaims};
+use crate::record::{Holding, Naming, Record, ResourceKind, ResourceRef, Slot, finding_rules};
 use crate::revision::StoreId;
 use crate::state::State;
 
@@ -118,10 +116,10 @@ fn decide_alone(
         Command::SaveConfig { id, config } => rules.save_config(id, config),
         Command::DeleteConfig { id } => rules.delete_config(id),
         Command::NameCategory { name, display_name } => rules.name_category(name, display_name.as_deref()),
-        Command::MakeBudget { id, budget } => rules.make_budget(id, budget),
-        Command::PatchBudget { id, patch } => rules.patch_budget(id, patch),
-        Command::RemoveBudget { id } => rules.remove_budget(id),
-        Command::ReachBudget { id, reached } => Ok(rules.reach_budget(id, reached)),
+        Command::MakeBudget { id, budget } => budget_rules::save(state, id, budget),
+        Command::PatchBudget { id, patch } => budget_rules::patch(state, id, patch),
+        Command::RemoveBudget { id } => budget_rules::remove(state, id),
+        Command::ReachBudget { id, reached } => Ok(budget_rules::reach(state, id, reached)),
         Command::GrantLease { id, terms } => {
             let token = request.principal.as_ref().and_then(|principal| principal.token.as_ref());
             lease_rules::grant(state, id, terms, token)
@@ -338,45 +336,6 @@ impl Rules<'_> {
         Ok(if stands { Decision::nothing(None) } else { Decision::one(event, None) })
     }
 
-    fn make_budget(&self, id: &str, budget: &Budget) -> Result<Decision, Refusal> {
-        match self.account(id) {
-            Ok(account) if account.budget == *budget => return Ok(Decision::nothing(None)),
-            Err(_) if self.state.ledger().budgets().size() >= MAX_BUDGETS => return Err(Refusal::TooManyBudgets),
-            Ok(_) | Err(_) => {}
-        }
-        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget.clone()))))
-    }
-
-    fn patch_budget(&self, id: &str, patch: &Map<String, Value>) -> Result<Decision, Refusal> {
-        let current = &self.account(id)?.budget;
-        let budget = current.patched(patch)?;
-        if budget == *current {
-            return Ok(Decision::nothing(None));
-        }
-        Ok(budget_event(id, BudgetEvent::Saved(Arc::new(budget))))
-    }
-
-    fn remove_budget(&self, id: &str) -> Result<Decision, Refusal> {
-        self.account(id)?;
-        Ok(budget_event(id, BudgetEvent::Removed))
-    }
-
-    /// Another process may have reported the threshold, or an admin may have changed the budget. Then there is no
-    /// event.
-    fn reach_budget(&self, id: &str, reached: &Reached) -> Decision {
-        if self.account(id).is_ok_and(|account| account.is_news(reached)) {
-            return budget_event(id, BudgetEvent::Reached(Box::new(reached.clone())));
-        }
-        Decision::nothing(None)
-    }
-
-    fn account(&self, id: &str) -> Result<&Account, Refusal> {
-        let account = self.state.ledger().budgets().get(id);
-        account
-            .map(|account| &**account)
-            .ok_or_else(|| Refusal::NoBudget(id.chars().take(64).collect::<String>().into()))
-    }
-
     /// The existing plugin of an id, after the precondition was checked.
     fn standing(&self, id: &UniqueId) -> Result<&Arc<Record>, Refusal> {
         let current = self.state.plugin(id.as_str());
@@ -443,9 +402,9 @@ impl Rules<'_> {
             let config = current.and_then(|record| record.config.clone());
             return Err(Refusal::NotChecked(SchemaQuestion::Schema { schema: schema.clone(), config }));
         }
-        let outcome = match current {
-            Some(current) => Outcome::of(current, &plugin, &naming)?,
-            None => Outcome::default(),
+        let effect = match current {
+            Some(current) => HoldingEffect::of(current, &plugin, &naming)?,
+            None => HoldingEffect::default(),
         };
         let kind = match config {
             ConfigChange::Kept => ChangeKind::between(before, &plugin),
@@ -453,7 +412,7 @@ impl Rules<'_> {
             ConfigChange::Deleted => ChangeKind::ConfigDeleted,
         };
         let mut events = vec![Event::PluginPut { kind, plugin: Arc::new(plugin), config, naming }];
-        events.extend(outcome.events(&id));
+        events.extend(effect.events(&id));
         Ok(Decision { events, subject: Some(id) })
     }
 }
@@ -467,52 +426,6 @@ fn naming_of(registration: &Registration) -> Naming {
         expires_at: registration.expires_at.map(Until),
         ..Naming::default()
     }
-}
-
-/// What a change of a document does to what the plugin held before.
-#[derive(Default)]
-struct Outcome {
-    left: Vec<Slot>,
-    dropped: Vec<Slot>,
-}
-
-impl Outcome {
-    /// Works out the effect, without its time and caller.
-    ///
-    /// # Errors
-    ///
-    /// If the plugin would hold too many processes.
-    fn of(current: &Record, plugin: &Plugin, naming: &Naming) -> Result<Outcome, Invalid> {
-        if !changes_holdings(current, plugin, naming) {
-            return Ok(Outcome::default());
-        }
-        let Succession { holdings, left, dropped } =
-            succeed(Some(current), plugin, naming, current.updated_at, &Origin::default());
-        let left_pids = holdings.left().filter(|(slot, _)| slot.kind == ResourceKind::Process).count();
-        if plugin.spawned_pids.len() + left_pids > MAX_PIDS {
-            let behind = if left_pids == 0 {
-                String::new()
-            } else {
-                format!(", with the {left_pids} that it left behind and that still run; release some of those")
-            };
-            return Err(Invalid::at("/spawned_pids", format!("must have at most {MAX_PIDS} process ids{behind}")));
-        }
-        Ok(Outcome { left, dropped })
-    }
-
-    /// The events that follow the change of the document.
-    fn events(self, id: &UniqueId) -> impl Iterator<Item = Event> {
-        let Outcome { left, dropped } = self;
-        let left = (!left.is_empty()).then(|| HoldingAct::LeftBehind { slots: left.into() });
-        let ended = |slots: Vec<Slot>| HoldingAct::Ended { slots: slots.into(), reason: EndReason::TooMany };
-        let dropped = (!dropped.is_empty()).then(|| ended(dropped));
-        let id = id.clone();
-        left.into_iter().chain(dropped).map(move |act| Event::Holdings { id: id.clone(), act })
-    }
-}
-
-fn budget_event(id: &str, event: BudgetEvent) -> Decision {
-    Decision::one(Event::Budget { id: id.into(), event }, None)
 }
 
 /// The document that a merge patch applies to, with exact numbers and key order.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`request`] | [`Command`], and the [`Request`] around it |
 //! | [`decide`](mod@decide) | the rules: the effect of a command on a state |
-//! | [`lease_rules`], [`observation_rules`] | the rules for leases, observations and findings |
+//! | [`lease_rules`], [`observation_rules`], [`budget_rules`] | the rules for leases, observations and findings, budgets |
+//! | [`holding_effect`] | what a changed document does to what its plugin held |
 //! | [`authorization`] | whether the principal may do the command |
 //! | [`schema_question`], [`schema_check`] | the expensive checks of a command, made before it is decided |
 //! | [`quota`] | how much the registry may hold |
@@ -13,8 +14,10 @@
 
 pub mod answer;
 pub mod authorization;
+mod budget_rules;
 pub mod decide;
 pub mod decision;
+mod holding_effect;
 pub mod idempotency;
 pub mod lease_rules;
 pub mod observation_rules;
