@@ -1,7 +1,7 @@
 //! The files of the dashboard: which there are, their content hash, and the page that loads them.
 //!
-//! `build.rs` compiles this file, too: it makes what the binary holds. A folder that is served while somebody changes it
-//! goes the same way at run time.
+//! `build.rs` compiles this file, too, and puts the files into the binary with it. With `--dashboard FOLDER`, the server
+//! reads a folder with it for each request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -239,7 +239,7 @@ impl<A: Api> Mcp<A> {
         }))
     }
 
-    /// List the newest changes: what was registered, released, lost or found, by whom and when.
+    /// List the newest changes, the newest first. Each has its time and the caller who asked for it.
     #[tool(annotations(title = "What has changed", read_only_hint = true, open_world_hint = false))]
     pub async fn recent_changes(
         &self,

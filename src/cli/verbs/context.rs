@@ -1,4 +1,4 @@
-//! `login`, `logout`, `whoami` and `context`: which registry, and as whom.
+//! `login`, `logout`, `whoami` and `context`: choose a registry and its token, and show whose token it is.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 // @ts-check
-// Events as rows: when, what in words, of whom, by whom.
+// Events as rows: the time, the change in words, its subject, its caller.
 import { html } from "./lib.js";
 import { href } from "./router.js";
 import { Badge, PluginLink, Table, Time } from "./ui/index.js";

@@ -12,7 +12,7 @@ export const CARE = "orphan,overdue,reused,ghost";
 /** How many findings are read at most. A page that shows fewer than there are says so. */
 const MOST = 500;
 
-/** The findings that nobody acknowledged are first; then by price. @type {import("./lib.js").Sig<import("./store.js").Query<{items: Row[], total: number, more: boolean}> | null>} */
+/** Findings without an acknowledgement come first; then the dearest. @type {import("./lib.js").Sig<import("./store.js").Query<{items: Row[], total: number, more: boolean}> | null>} */
 export const findings = signal(null);
 
 /** What a plugin's document knows of its machine. @param {Row} row @param {any} plugin */

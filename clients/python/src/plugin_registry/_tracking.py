@@ -47,7 +47,7 @@ class Processes:
         """Holds new descendants, and releases what has ended. Whether anything still runs."""
         if not Path("/proc/self/stat").exists():
             return self._thing_runs()
-        # A descendant whose parent has ended is nobody's descendant, but runs all the same.
+        # A descendant whose parent has ended has no ancestor here any longer, and still runs.
         known = {self._pid, *self._held, *(child for pid in (self._pid, *self._held) for child in descendants(pid))}
         running = {pid: started for pid in known if (started := identity(pid)) is not None}
         ended = [pid for pid, started in self._held.items() if running.get(pid) != started]

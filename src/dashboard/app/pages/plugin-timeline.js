@@ -1,5 +1,5 @@
 // @ts-check
-// The history of a plugin, newest first: what changed in words and by field, by whom, in which request; and the way to look at it then.
+// The history of a plugin, newest first: what changed in words and by field, its caller and its request. A link opens the plugin as it was then.
 import { html, useState } from "../lib.js";
 import { path } from "../api.js";
 import { asOf, pluginHref } from "../router.js";

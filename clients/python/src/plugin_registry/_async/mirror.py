@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AsyncMirror(Mapping[str, AsyncPlugin]):
-    """The plugins that match, by their id, as they are now. Reading it asks nobody.
+    """The plugins that match, by their id, as they are now. Reading it sends no request.
 
     It lists once, and follows the changes in the background. After a cut it goes on where it was; where that is no
     longer possible, it lists again.

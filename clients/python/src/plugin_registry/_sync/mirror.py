@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Mirror(Mapping[str, Plugin]):
-    """The plugins that match, by their id, as they are now. Reading it asks nobody.
+    """The plugins that match, by their id, as they are now. Reading it sends no request.
 
     It lists once, and follows the changes in the background. After a cut it goes on where it was; where that is no
     longer possible, it lists again.

@@ -190,7 +190,7 @@ class Plugins:
     def update(self, plugin: PluginRecord | str, /, *, if_match: str | None | UnsetType = UNSET, **fields: Any) -> Plugin:
         """Changes fields of a plugin: None clears a field, ``UNSET`` and fields that are not named keep their values.
 
-        With a plugin that was read, what was changed on the object is sent, too, and only if nobody else has
+        With a plugin that was read, what was changed on the object is sent, too, and only if no other client has
         changed the plugin since (``If-Match``; :class:`PreconditionFailed` otherwise). The object is then up to date.
 
         >>> plugin = registry.get("transcription_whisper")

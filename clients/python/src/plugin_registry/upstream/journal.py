@@ -27,7 +27,7 @@ class JournalMirror:
     `capability_{name}` (`plugin_{name}` of the older runtime), under one lease of this host, and so are its descendants. When
     the host dies, the lease runs out, and what the workers left is found as orphans.
 
-    `append` fails as `inner` fails: upstream's journal is never silent. The registry is told in the background.
+    `append` fails as `inner` fails: upstream's journal is never silent. A thread sends it to the registry.
 
     Args:
         registry: Where the workers are shown.

@@ -52,7 +52,7 @@ class Outbox:
                 self._thread.start()
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Waits until everything is told. Returns false if that takes longer than `timeout` seconds."""
+        """Waits until the registry has everything. Returns false if that takes longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
