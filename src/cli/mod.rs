@@ -87,14 +87,14 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
   plugin-registry serve --store memory                  keep the registry in memory only
   plugin-registry serve --store postgres://registry@db.example/registry
                                                         run one of several replicas
-  plugin-registry backup registry.backup                everything that a restart would find; read by `restore`
-  plugin-registry export --output registry.ndjson       copy to another kind of store; read by `import`
+  plugin-registry backup registry.backup                all that a restart would find
+  plugin-registry export --output registry.ndjson       for `import` elsewhere
   plugin-registry status                                the registry on one screen
   plugin-registry ls --active                           plugins that hold resources right now
   plugin-registry findings                              what is wrong, and the next step
 
-Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on. A flag overrides its
-variable; an empty variable counts as not set.")]
+Every flag can also be set by an environment variable: PLUGIN_REGISTRY_LISTEN and so on.
+A flag overrides its variable; an empty variable counts as not set.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -15,8 +15,8 @@ use clap::{Arg, ArgMatches, Command};
 /// The prefix of our variables.
 const PREFIX: &str = "PLUGIN_REGISTRY_";
 
-/// Variables without a flag: for the tests, and for builds with deliberate bugs.
-const ELSEWHERE: [&str; 2] = ["PLUGIN_REGISTRY_TEST_", "PLUGIN_REGISTRY_PLANT"];
+/// Variables without a flag: for the tests, for builds with deliberate bugs, and for the Python client.
+const ELSEWHERE: [&str; 3] = ["PLUGIN_REGISTRY_TEST_", "PLUGIN_REGISTRY_PLANT", "PLUGIN_REGISTRY_BINARY"];
 
 /// The similarity from which an unknown name counts as misspelt, from 0 to 1.
 const ALIKE: f64 = 0.8;
@@ -114,7 +114,7 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
     });
     match alike.filter(|(likeness, _)| *likeness >= ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other)) {
         Some((_, nearest)) => format!("{name} is no setting and has no effect; do you mean {nearest}?"),
-        None => format!("{name} is no setting and has no effect; --help lists the settings"),
+        None => format!("{name} is no setting and has no effect; `serve --help-all` lists the settings"),
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
             ("STROE", "do you mean PLUGIN_REGISTRY_STORE?"),
             ("LISTENS", "do you mean PLUGIN_REGISTRY_LISTEN?"),
             ("LOGLEVEL", "do you mean PLUGIN_REGISTRY_LOG_LEVEL?"),
-            ("QUX", "--help"),
+            ("QUX", "serve --help-all"),
         ] {
             let warning = warning(&format!("{PREFIX}{name}"), &known);
             assert!(warning.contains(told), "{warning}");

@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use super::markdown::{Page, code, prose, sentence};
 use plugin_registry::cli::Cli;
 
-const ABOUT: &str = "All commands, their flags, and the environment variables that set the same. `--help` of a command prints it, too.
+const ABOUT: &str = "All commands, their flags, and the environment variables that set the same. `--help-all` of a command prints it, too.
 
 ## How to read this
 
