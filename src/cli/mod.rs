@@ -12,6 +12,7 @@
 //! | [`mod@run`] | `run` |
 //! | [`health`] | `health` |
 //! | [`hold_lease`] | `hold-lease` |
+//! | [`mcp`] | `mcp` |
 //! | [`export`], [`import`] | `export`, `import`: move a registry from one kind of store to another |
 //! | [`backup`], [`restore`] | `backup`, `restore`: a copy of everything that a restart would find |
 //! | [`verify`] | `store verify` |
@@ -53,6 +54,7 @@ pub mod listen;
 pub mod log_fields;
 pub mod log_writer;
 pub mod logging;
+pub mod mcp;
 pub mod metrics;
 pub mod otlp;
 pub mod output;
@@ -121,6 +123,8 @@ enum Command {
     ExecSupervisor(exec::supervisor::SupervisorArgs),
     #[command(hide = true)]
     ExecStart(exec::start::StartArgs),
+    /// Serve the tools for AI agents over standard input and output, for clients that start their servers (MCP).
+    Mcp(mcp::McpArgs),
     /// Renew a lease as long as a process lives.
     HoldLease(hold_lease::HoldLeaseArgs),
     /// Show which resources probes can see from here, and how to make the others visible.
@@ -215,6 +219,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Some(Command::ExecMonitor(args)) => return exec::monitor::run(&args),
         Some(Command::ExecStart(args)) => return Ok(exec::start::become_command(&args)),
         Some(Command::HoldLease(args)) => return hold_lease::run(&args),
+        Some(Command::Mcp(args)) => {
+            warn();
+            return Ok(failure::report(mcp::run(&args)));
+        }
         Some(Command::Run(args)) => return Ok(failure::report(run::run(&args))),
         Some(Command::Completion(args)) => return Ok(failure::report(completion::completion(&args))),
         Some(Command::Man(args)) => return Ok(failure::report(completion::man(&args, command()))),
@@ -251,6 +259,7 @@ fn run_command(command: Option<Command>, serve: serve::ServeArgs) -> anyhow::Res
             | Command::ExecMonitor(_)
             | Command::ExecStart(_)
             | Command::HoldLease(_)
+            | Command::Mcp(_)
             | Command::Run(_)
             | Command::Completion(_)
             | Command::Man(_)

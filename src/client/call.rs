@@ -1,10 +1,12 @@
 //! Any request: the command line has a verb for each route, and `api` for all of them.
 
+use std::str::Utf8Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::Url;
 
@@ -41,6 +43,21 @@ impl Call {
     /// A request to read.
     pub fn get(segments: &[&str]) -> Call {
         Call::new(Method::GET, segments)
+    }
+
+    /// A request to a path with a query, both percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// If a segment does not stand for UTF-8.
+    pub fn encoded(method: Method, target: &str) -> Result<Call, Utf8Error> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut call = Call::new(method, &[]);
+        for segment in path.trim_matches('/').split('/') {
+            call.segments.push(percent_decode_str(segment).decode_utf8()?.into_owned());
+        }
+        call.query.extend(url::form_urlencoded::parse(query.as_bytes()).into_owned());
+        Ok(call)
     }
 
     /// The same with a parameter.

@@ -15,9 +15,8 @@ pub type Caller = Option<http::request::Parts>;
 
 /// A registry's HTTP API.
 pub trait Api: Clone + Send + Sync + 'static {
-    /// Sends a request with the credentials of the caller. A registry that does not answer is a reply with the status
-    /// 503 and a problem document.
-    fn send(&self, request: ApiRequest, caller: Caller) -> impl Future<Output = ApiReply> + Send;
+    /// Sends a request with the credentials of the caller.
+    fn send(&self, request: ApiRequest, caller: Caller) -> impl Future<Output = Result<ApiReply, Unanswered>> + Send;
 }
 
 /// A request to the API.
@@ -32,6 +31,10 @@ pub struct ApiRequest {
     /// Why the caller asks for a change; the header field `Registry-Reason`.
     pub reason: Option<String>,
 }
+
+/// Why there is no reply, and what mends it, in words for people and models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unanswered(pub String);
 
 /// The reply of the API.
 #[derive(Debug, Clone, PartialEq)]

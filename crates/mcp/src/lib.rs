@@ -11,14 +11,17 @@
 //! | [`api`] | how a tool reaches the HTTP API: the service implements [`Api`] in its own process |
 //! | [`arguments`], [`answers`] | what the tools take and return; their schemas come from these types |
 //! | [`tools`] | the tools |
-//! | [`server`] | the handshake, the resource template, and the transport |
+//! | [`server`] | the handshake, the resource template, and the service over HTTP |
+//! | [`stdio`] | the same tools over standard input and output |
 
 pub mod answers;
 pub mod api;
 pub mod arguments;
 mod clipped;
 pub mod server;
+pub mod stdio;
 pub mod tools;
 
-pub use api::{Api, ApiReply, ApiRequest, Caller};
+pub use api::{Api, ApiReply, ApiRequest, Caller, Unanswered};
 pub use server::{Mcp, http_service};
+pub use stdio::serve_stdio;

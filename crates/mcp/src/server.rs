@@ -1,4 +1,4 @@
-//! The handshake, the resource template, and the transport.
+//! The handshake, the resource template, and the service over HTTP.
 
 use std::sync::Arc;
 
@@ -87,9 +87,7 @@ impl<A: Api> ServerHandler for Mcp<A> {
                     ResourceContents::text(reply.body.to_string(), request.uri).with_mime_type("application/json");
                 Ok(ReadResourceResult::new(vec![contents]).into())
             }
-            Err(failure) if failure.status() == http::StatusCode::NOT_FOUND => {
-                Err(ErrorData::resource_not_found(failure.words(), None))
-            }
+            Err(failure) if failure.is_not_found() => Err(ErrorData::resource_not_found(failure.words(), None)),
             Err(failure) => Err(ErrorData::internal_error(failure.words(), None)),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::answers::{
     ABOUT_QUOTED, ChangeAnswer, ChangeLine, ChangesAnswer, CostsAnswer, Held, HeldAnswer, StepAnswer, WhoisAnswer, text,
 };
-use crate::api::{Api, ApiReply, ApiRequest, Caller, encoded};
+use crate::api::{Api, ApiReply, ApiRequest, Caller, Unanswered, encoded};
 use crate::arguments::{
     ChangesArguments, CostsArguments, FindingsArguments, HeldArguments, NameArguments, RegisterArguments,
     ReleaseArguments, WhoisArguments,
@@ -162,7 +162,7 @@ impl<A: Api> Mcp<A> {
         let found = self.ask(ApiRequest::get(&path, &[]), &context).await;
         let request = match found {
             Ok(_) => ApiRequest::post(format!("{path}/spawned_pids"), json!({"spawned_pids": [asked.pid]})),
-            Err(Failure { status: http::StatusCode::NOT_FOUND, .. }) => {
+            Err(failure) if failure.is_not_found() => {
                 let title = asked.title.as_deref().unwrap_or(&asked.name);
                 let mut document = json!({
                     "category": asked.category, "name": asked.name, "title": title, "config_schema": {},
@@ -264,28 +264,42 @@ impl<A: Api> Mcp<A> {
         context: &RequestContext<RoleServer>,
     ) -> Result<ApiReply, Failure> {
         let caller: Caller = context.extensions.get::<http::request::Parts>().cloned();
-        let reply = self.api.send(request, caller).await;
-        if reply.status.is_success() { Ok(reply) } else { Err(Failure { status: reply.status, body: reply.body }) }
+        match self.api.send(request, caller).await {
+            Ok(reply) if reply.status.is_success() => Ok(reply),
+            Ok(reply) => Err(Failure::Refused { status: reply.status, body: reply.body }),
+            Err(Unanswered(words)) => Err(Failure::Unanswered(words)),
+        }
     }
 }
 
-/// A reply that is no success.
+/// Why a question has no answer.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    status: http::StatusCode,
-    body: Value,
+pub(crate) enum Failure {
+    /// A reply that is no success.
+    Refused {
+        /// The status of the reply.
+        status: http::StatusCode,
+        /// The problem document.
+        body: Value,
+    },
+    /// No reply, and what mends it.
+    Unanswered(String),
 }
 
 impl Failure {
-    /// The status.
-    pub(crate) fn status(&self) -> http::StatusCode {
-        self.status
+    /// Returns true if and only if what was asked for does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Failure::Refused { status: http::StatusCode::NOT_FOUND, .. })
     }
 
     /// The problem in words.
     pub(crate) fn words(&self) -> String {
-        let title = text(&self.body, "/title").unwrap_or_else(|| self.status.to_string());
-        match text(&self.body, "/detail") {
+        let (status, body) = match self {
+            Failure::Refused { status, body } => (status, body),
+            Failure::Unanswered(words) => return words.clone(),
+        };
+        let title = text(body, "/title").unwrap_or_else(|| status.to_string());
+        match text(body, "/detail") {
             Some(detail) => format!("{title}: {detail}"),
             None => title,
         }
@@ -294,7 +308,10 @@ impl Failure {
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Refused {
-        Refused(format!("the registry refused: {}", failure.words()))
+        match failure {
+            Failure::Refused { .. } => Refused(format!("the registry refused: {}", failure.words())),
+            Failure::Unanswered(words) => Refused(words),
+        }
     }
 }
 

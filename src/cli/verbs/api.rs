@@ -95,16 +95,7 @@ pub async fn run(session: Session, args: &ApiArgs) -> anyhow::Result<u8> {
 fn request(args: &ApiArgs) -> anyhow::Result<Call> {
     let wrong = || Usage(format!("`{}` is no HTTP method: write GET, POST, PUT, PATCH or DELETE", args.method));
     let method = Method::from_bytes(args.method.to_ascii_uppercase().as_bytes()).map_err(|_| wrong())?;
-    let (path, query) = args.path.split_once('?').unwrap_or((&args.path, ""));
-    let mut segments = Vec::new();
-    for segment in path.trim_matches('/').split('/') {
-        segments.push(percent_encoding::percent_decode_str(segment).decode_utf8()?.into_owned());
-    }
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let mut call = Call::new(method, &segments).with_all(&args.query);
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        call = call.with(&name, value);
-    }
+    let mut call = Call::encoded(method, &args.path)?.with_all(&args.query);
     let mut media_type = None;
     for line in &args.header {
         let (name, value) = line.split_once(':').ok_or_else(|| Usage(format!("`{line}` is no `NAME: VALUE`")))?;

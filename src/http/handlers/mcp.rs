@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::post;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{StatusCode, Uri};
-use registry_mcp::{ApiReply, ApiRequest, Caller, Mcp};
+use registry_mcp::{ApiReply, ApiRequest, Caller, Mcp, Unanswered};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -44,9 +44,9 @@ pub fn routes(api: Router) -> Router<Shared> {
 struct InProcess(Router);
 
 impl registry_mcp::Api for InProcess {
-    async fn send(&self, request: ApiRequest, caller: Caller) -> ApiReply {
+    async fn send(&self, request: ApiRequest, caller: Caller) -> Result<ApiReply, Unanswered> {
         let Ok(target) = request.target.parse::<Uri>() else {
-            return ApiReply { status: StatusCode::URI_TOO_LONG, revision: None, body: Value::Null };
+            return Ok(ApiReply { status: StatusCode::URI_TOO_LONG, revision: None, body: Value::Null });
         };
         let mut sent = Request::new(request.body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
         *sent.method_mut() = request.method;
@@ -74,6 +74,6 @@ impl registry_mcp::Api for InProcess {
         let revision = head.headers.get(REGISTRY_REVISION).and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        ApiReply { status: head.status, revision, body }
+        Ok(ApiReply { status: head.status, revision, body })
     }
 }

@@ -1,11 +1,16 @@
-"""Calls every tool with the official Python SDK: `client.py URL VERSION PID [TOKEN]`."""
+"""Calls every tool with the official Python SDK: `client.py TARGET VERSION PID [TOKEN]`.
+
+The target is a URL, or the command line of a server over stdio.
+"""
 
 import asyncio
 import json
+import shlex
 import sys
 
 import httpx2
-from mcp import Client
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 TOOLS = {"whois", "list_held", "list_findings", "next_step", "register_process", "release", "costs", "recent_changes"}
@@ -88,11 +93,19 @@ async def at_once(client, pid):
     assert all(answer["held"] for answer in answers)
 
 
+def connect(target, token):
+    """The transport to the target, which sends the token if there is one."""
+    if target.startswith("http"):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return streamable_http_client(target, http_client=httpx2.AsyncClient(headers=headers, timeout=60))
+    command, *arguments = shlex.split(target)
+    settings = {"PLUGIN_REGISTRY_TOKEN": token} if token else {}
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=settings))
+
+
 async def main():
-    url, version, pid, *token = sys.argv[1:]
-    headers = {"Authorization": f"Bearer {token[0]}"} if token else {}
-    http = httpx2.AsyncClient(headers=headers, timeout=60)
-    async with Client(streamable_http_client(url, http_client=http), mode=version) as client:
+    target, version, pid, *token = sys.argv[1:]
+    async with Client(connect(target, *token or [None]), mode=version) as client:
         await describe(client)
         await read_all(client, int(pid))
         if token:
