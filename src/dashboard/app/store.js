@@ -68,9 +68,9 @@ export const inTime = (path) => (asOf.value && PAST.test(path) ? withQuery(path,
  * @template [T=any]
  * @param {string | null} path null reads nothing
  * @param {{when?: (event: import("./live.js").RegistryEvent) => boolean, gap?: number, every?: number,
- *   patch?: (data: T, events: import("./live.js").RegistryEvent[]) => T, now?: boolean, accept?: string}} [options]
+ *   patch?: (data: T, events: import("./live.js").RegistryEvent[]) => T, now?: boolean, accept?: string, most?: number}} [options]
  *   `when`: which events make it read again, at most every `gap` ms (5,000 unless said); `every`: also after so many ms;
- *   `patch`: changes the data by events at once; `now`: ignores the time travel.
+ *   `patch`: changes the data by events at once; `now`: ignores the time travel; `most`: follows the cursors of a list up to so many rows.
  * @returns {Query<T>}
  */
 export function useQuery(path, options = {}) {
@@ -86,6 +86,7 @@ export function useQuery(path, options = {}) {
     let abort = new AbortController();
     let timer = 0;
     let last = 0;
+    let took = 0;
     let ended = false;
     const read = async () => {
       clearTimeout(timer);
@@ -95,7 +96,13 @@ export function useQuery(path, options = {}) {
       const mine = abort = new AbortController();
       setState((/** @type {any} */ old) => ({ ...old, loading: true }));
       try {
-        const data = await get(full, { signal: mine.signal, accept: latest.current.accept });
+        const sent = { signal: mine.signal, accept: latest.current.accept };
+        const first = await get(full, sent);
+        const data = await whole(full, first, latest.current.most ?? 0, sent, (part) => {
+          // Parts are shown while nothing else is: a list that is read again stays whole meanwhile.
+          if (!mine.signal.aborted) setState((/** @type {any} */ old) => (old.path === full && old.data && !old.part ? old : { data: part, error: null, loading: true, at: Date.now(), path: full, part: true }));
+        });
+        took = Date.now() - last;
         if (!mine.signal.aborted) setState({ data, error: null, loading: false, at: Date.now(), path: full });
       } catch (error) {
         if (mine.signal.aborted) return;
@@ -105,7 +112,8 @@ export function useQuery(path, options = {}) {
     };
     const soon = () => {
       if (timer || ended) return;
-      timer = setTimeout(read, Math.max(0, last + gap - Date.now()));
+      // What takes long to read is read less often.
+      timer = setTimeout(read, Math.max(0, last + Math.max(gap, took * 5) - Date.now()));
     };
     box.current.reload = read;
     const past = asOf.peek() && !latest.current.now;
@@ -123,6 +131,20 @@ export function useQuery(path, options = {}) {
   }, [full]);
 
   return { ...state, loading: state.loading || state.path !== full, reload: () => box.current.reload() };
+}
+
+/**
+ * The pages of a list as one, up to so many rows; `next_cursor` stays if there are more.
+ * @param {string} path @param {any} first @param {number} most @param {import("./api.js").Options} sent @param {(part: any) => void} show
+ */
+async function whole(path, first, most, sent, show) {
+  let all = first;
+  while (all?.next_cursor && all.items.length < most) {
+    show(all);
+    const page = await get(withQuery(path, { cursor: all.next_cursor }), sent);
+    all = { ...all, items: [...all.items, ...page.items], next_cursor: page.next_cursor };
+  }
+  return all;
 }
 
 /** Replaces rows of a list of plugins by what events say. @param {any} page @param {import("./live.js").RegistryEvent[]} events */

@@ -14,11 +14,12 @@ import { count, plural, usd } from "../format.js";
 /** @typedef {import("../findings.js").Row} Row */
 
 /** The filters that the server applies; the others are applied here, to what it sent. */
-const SERVER = ["kind", "host", "finding", "claim", "billable", "plugin", "lease_id", "acknowledged", "verified", "pid", "container_id", "instance_id", "endpoint"];
-const HERE = ["provider", "seen", "lease", "q"];
+const SERVER = ["kind", "host", "finding", "claim", "billable", "plugin", "lease_id", "acknowledged", "verified", "pid", "container_id", "instance_id", "endpoint", "provider"];
+const HERE = ["seen", "lease", "q"];
 const ALL = [...SERVER, ...HERE];
-/** How many rows are read at most while the server does not sort by itself. */
-const MOST = 5_000;
+/** How many rows a request asks for, and how many are read at most: facets, filters and sums are made of all. */
+const PART = 5_000;
+const MOST = 50_000;
 
 const FACETS = [
   { title: "Finding", name: "finding", by: (/** @type {Row} */ row) => row.finding, words: (/** @type {string} */ value) => findingWords(value).word },
@@ -35,7 +36,10 @@ const GROUPS = /** @type {Record<string, (row: Row) => string>} */ ({ host: (row
 const has = (row, q) => `${row.plugin} ${row.id} ${row.host ?? ""} ${row.title ?? ""} ${row.provider ?? ""}`.toLowerCase().includes(q.toLowerCase());
 
 /** Most filters of the server take one value; of several, the rows are chosen here. @param {string} name @param {Record<string, string>} query */
-const sent = (name, query) => (query[name] && (name === "finding" || !query[name].includes(",")) ? valuesOf(name) : null);
+const sent = (name, query) => (query[name] && (name === "finding" || name === "provider" || !query[name].includes(",")) ? valuesOf(name) : null);
+
+/** Each row once: between two pages, a change may move a row from one to the next. @param {Row[]} rows */
+const single = (rows) => [...new Map(rows.map((row) => [rowKey(row), row])).values()];
 
 /** @param {Row[]} rows @param {Record<string, string>} query */
 function chosen(rows, query) {
@@ -82,12 +86,12 @@ export default function View({ route }) {
   const sort = query.sort ?? "-usd_per_hour";
   const list = useQuery(withQuery("/resources", {
     ...Object.fromEntries(SERVER.map((name) => [name, sent(name, query)])),
-    limit: MOST, sort: byServer && /^-?usd_per_hour$/.test(sort) ? sort : null,
-  }), { when: (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type), gap: 1_000 });
+    limit: PART, sort: byServer && /^-?usd_per_hour$/.test(sort) ? sort : null,
+  }), { when: (event) => /^(finding|resource|plugin|remote_resource|lease)\./.test(event.type), gap: 1_000, most: MOST });
   const prices = usePrices();
   const [marked, setMarked] = useState(/** @type {Set<string>} */ (new Set()));
   const mark = (/** @type {string} */ key) => setMarked((old) => { const next = new Set(old); if (!next.delete(key)) next.add(key); return next; });
-  const rows = /** @type {Row[]} */ (enriched(list.data?.items ?? [], prices.data?.items ?? []));
+  const rows = /** @type {Row[]} */ (enriched(single(list.data?.items ?? []), prices.data?.items ?? []));
   const found = chosen(rows, query);
   const picked = found.filter((row) => marked.has(rowKey(row)));
   const ghosts = rows.filter((row) => row.finding === "ghost" && !row.acknowledged).length;
@@ -99,10 +103,10 @@ export default function View({ route }) {
         <${FilterSelect} name="group" label="Group by" options=${[["", "nothing"], ["host", "host"], ["plugin", "plugin"], ["provider", "provider"]]} />
         <${FilterSelect} name="billable" label="Bills" options=${[["", "all"], ["true", "may bill"], ["false", "does not bill"]]} /></div>
         <${Chips} names=${ALL} />
-        <${Panel} query=${list}>${() => html`<${List} rows=${found} hidden=${rows.length - found.length} more=${Boolean(list.data?.next_cursor)} sort=${sort} group=${GROUPS[query.group ?? ""]} marked=${marked} mark=${mark} />`}<//></div></div>`;
+        <${Panel} query=${list}>${() => html`<${List} rows=${found} hidden=${rows.length - found.length} more=${list.data?.next_cursor ? list.loading ? "reading" : "left" : ""} sort=${sort} group=${GROUPS[query.group ?? ""]} marked=${marked} mark=${mark} />`}<//></div></div>`;
 }
 
-/** @param {{rows: Row[], hidden: number, more: boolean, sort: string, group?: (row: Row) => string, marked: Set<string>, mark: (key: string) => void}} props */
+/** @param {{rows: Row[], hidden: number, more: string, sort: string, group?: (row: Row) => string, marked: Set<string>, mark: (key: string) => void}} props */
 function List({ rows, hidden, more, sort, group, marked, mark }) {
   if (!rows.length) return active(ALL).length ? html`<${NothingFound} names=${ALL} hidden=${hidden} />` : html`<${Nothing} />`;
   const cost = (/** @type {Row[]} */ some) => some.reduce((sum, row) => sum + (row.usd_per_hour ?? 0), 0);
@@ -110,7 +114,7 @@ function List({ rows, hidden, more, sort, group, marked, mark }) {
   const ordered = group ? [...rows].sort((a, b) => group(a).localeCompare(group(b))) : rows;
   const table = columns(cost(rows), unpriced).map((one) => (typeof one.sort === "string" ? { ...one, sort: (/** @type {Row} */ row) => row.usd_per_hour } : one));
   const { rows: shown, bar } = paged(sorted(ordered, table, sort, group));
-  return html`${more && html`<${Note} tone="warn">Only the first ${count(MOST)} are read: counts and the sum are of these. A filter by finding, kind, host or plugin reaches the others.<//>`}
+  return html`${more && html`<${Note} tone="warn">${more === "left" ? `Only the first ${count(MOST)} are read: counts and the sum are of these. A filter by finding, kind, host, provider or plugin reaches the others.` : "The rest of the list is being read. Counts and the sum are of what is here."}<//>`}
     <${Table} caption="What plugins hold" columns=${table} rows=${shown} id=${rowKey} sort=${sort} foot marked=${marked} onMark=${mark} rowClass=${(/** @type {Row} */ row) => (row.finding === "orphan" && !row.acknowledged ? "bad" : "")}
       onOpen=${(/** @type {Row} */ row) => go(pluginHref(row.plugin, { tab: "holds", resource: row.id }))}
       group=${group} groupLine=${(/** @type {string} */ name, /** @type {Row[]} */ some) => `${name}: ${plural(some.length, "resource")} on this page, ${usd(cost(some))} an hour`} />${bar}`;
