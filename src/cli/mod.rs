@@ -170,7 +170,7 @@ enum StoreCommand {
 const PARTS_OF_EXEC: [&str; 3] = ["exec-monitor", "exec-supervisor", "exec-start"];
 
 /// Help with the examples first.
-const HELP: &str = "{about-with-newline}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+const HELP: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
 
 /// The command line, with the help of each command as people read it: `--help` on a screen, `--help-all` for the rest.
 pub fn command() -> clap::Command {

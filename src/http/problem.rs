@@ -410,7 +410,7 @@ impl From<Refusal> for Problem {
                 Problem::new(Kind::IdentityFixed, detail).with_errors(errors.into_iter().collect())
             }
             Refusal::StillHeld { .. } => {
-                Problem::new(Kind::StillHeld, format!("{detail}; release them first, or add ?force=true"))
+                Problem::new(Kind::StillHeld, format!("{detail}; release them first, or say `force=true` in the query"))
             }
             Refusal::PreconditionFailed { current: Some(revision) } => Problem::new(
                 Kind::PreconditionFailed,

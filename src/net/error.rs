@@ -63,9 +63,13 @@ impl RequestError {
     }
 }
 
+/// The texts of libraries that say no more than [`RequestError::Connection`] does.
+const EMPTY_WORDS: [&str; 2] = ["client error (Connect)", "tcp connect error"];
+
 /// The cause of a reqwest error.
 ///
-/// The text of a reqwest error only says that a request to a URL failed, so the cause is shown instead.
+/// The text of a reqwest error only says that a request to a URL failed, so its first cause that says more is shown
+/// instead.
 #[derive(Debug)]
 pub struct Cause(reqwest::Error);
 
@@ -73,11 +77,19 @@ impl Cause {
     pub(super) fn of(error: reqwest::Error) -> Cause {
         Cause(error.without_url())
     }
+
+    fn telling(&self) -> Option<&(dyn Error + 'static)> {
+        let mut cause = self.0.source()?;
+        while EMPTY_WORDS.contains(&cause.to_string().as_str()) {
+            cause = cause.source()?;
+        }
+        Some(cause)
+    }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
+        match self.telling() {
             Some(source) => fmt::Display::fmt(source, f),
             None => fmt::Display::fmt(&self.0, f),
         }
@@ -86,6 +98,6 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source().and_then(Error::source)
+        self.telling().and_then(Error::source)
     }
 }

@@ -291,7 +291,7 @@ mod tests {
         let request = get("http://127.0.0.1:1/hook?token=secret");
         let error = client(AddressPolicy::Everything).send(request).await.unwrap_err();
         let reason = error.reason();
-        assert!(reason.starts_with("client error (Connect): tcp connect error: Connection refused"), "{reason}");
+        assert!(reason.starts_with("Connection refused"), "{reason}");
         assert!(!format!("{reason} {error} {error:?}").contains("secret"), "{error:?}");
     }
 }

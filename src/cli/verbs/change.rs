@@ -6,11 +6,12 @@ use hyper::header::IF_MATCH;
 use serde_json::{Map, Value, json};
 
 use super::get::plugin;
-use crate::cli::failure::Usage;
+use crate::cli::exit_code;
+use crate::cli::failure::{Failure, Usage};
 use crate::cli::output::kind::PLUGIN;
 use crate::cli::output::path;
 use crate::cli::session::{Session, SessionArgs};
-use crate::client::Call;
+use crate::client::{Call, ClientError};
 
 /// The flags of `update`.
 #[derive(Debug, Clone, Args)]
@@ -172,10 +173,28 @@ pub async fn remove(session: Session, args: &RmArgs) -> anyhow::Result<u8> {
         if args.force {
             call = call.with("force", "true");
         }
-        session.call(&call).await?;
-        session.printer.say(&format!("removed {id}"));
+        match session.call(&call).await {
+            Ok(_) => session.printer.say(&format!("removed {id}")),
+            Err(error) => return Err(still_held(&session, id, error).await),
+        }
     }
     Ok(0)
+}
+
+/// The failure of a removal: if the plugin still holds something, it names what, and the command that releases it.
+async fn still_held(session: &Session, id: &str, error: anyhow::Error) -> anyhow::Error {
+    let is_conflict = |error: &ClientError| matches!(error, ClientError::Refused { status: 409, .. });
+    if !error.downcast_ref().is_some_and(is_conflict) {
+        return error;
+    }
+    match plugin(session, id).await.map(|plugin| held_by(&plugin)) {
+        Ok(held) if !held.is_empty() => anyhow::Error::new(Failure {
+            what: format!("`{id}` still holds {}; release that first, or remove it with --force", held.join(", ")),
+            advice: Some(format!("plugin-registry release {id} {}", held.join(" "))),
+            code: exit_code::CONFLICT,
+        }),
+        _ => error,
+    }
 }
 
 /// What a plugin holds, as `KIND:ID`.
