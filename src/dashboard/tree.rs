@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::mem;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -41,14 +42,17 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads a folder.
+    /// Reads a folder, and makes of each file what is served.
     ///
     /// # Errors
     ///
     /// If a file cannot be read, or there is no page.
-    pub fn read(folder: &Path) -> io::Result<Tree> {
+    pub fn read(folder: &Path, made: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> io::Result<Tree> {
         let mut files = BTreeMap::new();
         gather(folder, "", &mut files)?;
+        for (path, content) in &mut files {
+            *content = made(path, mem::take(content));
+        }
         let page = fs::read_to_string(folder.join(PAGE))?;
         let hash = hash(&page, &files);
         let page = linked(&page, &format!("ui/{hash}"), &files).into_bytes();

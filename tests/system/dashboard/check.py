@@ -45,7 +45,8 @@ def main():
     print(run(sys.executable, SOURCE / "vendor/renew.py", "--check").strip())
     check_types(binary)
     print("the types of the dashboard fit those of the API")
-    settings = {**os.environ, "DASHBOARD_BINARY": str(binary), "DASHBOARD_AXE": str(NODE / "node_modules/axe-core/axe.min.js")}
+    settings = {**os.environ, "DASHBOARD_BINARY": str(binary), "DASHBOARD_AXE": str(NODE / "node_modules/axe-core/axe.min.js"),
+                "DASHBOARD_TYPESCRIPT": str(NODE / "node_modules/typescript")}
     command = [VENV / "bin/python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=5", HERE, *sys.argv[2:]]
     sys.exit(subprocess.run(command, env=settings).returncode)
 
