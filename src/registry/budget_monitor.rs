@@ -1,5 +1,6 @@
-//! The task that checks whether a budget has reached a threshold. Each reached threshold becomes a change, so that
-//! watchers and webhooks receive it. The rules record each threshold once a period.
+//! The task that checks whether a budget has reached a threshold or will reach its limit, and whether its burn crossed the
+//! limit of an hour. Each finding becomes a change, so that watchers and webhooks receive it. The rules record each
+//! threshold and each projection once a period, and each crossing once.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tracing::{info, warn};
 use crate::registry::handle::Registry;
 use crate::registry::submit_error::SubmitError;
 use domain::command::{Command, Request};
+use domain::query::Unpaced;
 
 /// How often budgets are checked. Each check visits all billable plugins; a longer interval reports a threshold later.
 pub const LOOK: Duration = Duration::from_secs(15);
@@ -48,13 +50,13 @@ async fn check_repeatedly(registry: Registry, pause: Duration) {
         match registry.check_budgets().await {
             Ok(told) => {
                 if told > 0 {
-                    info!(budget.thresholds = told, "budgets have reached thresholds");
+                    info!(budget.events = told, "budgets have reached thresholds, or will reach their limits");
                 }
                 is_failing = false;
             }
             // One line for each new failure, because every later check would log the same.
             Err(error) if !is_failing => {
-                warn!(%error, "cannot record that a budget reached a threshold; the next check retries");
+                warn!(%error, "cannot record what a budget has reached; the next check retries");
                 is_failing = true;
             }
             Err(_) => {}
@@ -63,7 +65,7 @@ async fn check_repeatedly(registry: Registry, pause: Duration) {
 }
 
 impl Registry {
-    /// Makes a change of every reached threshold that has none yet; returns their number.
+    /// Makes a change of everything that is true of a budget and has none yet; returns their number.
     ///
     /// # Errors
     ///
@@ -79,8 +81,10 @@ impl Registry {
             let state = &snapshot.state;
             let mut found = Vec::new();
             for (id, account) in state.ledger().budgets() {
-                for reached in account.to_tell(state.spent(account, now), now) {
-                    found.push(Command::ReachBudget { id: id.clone(), reached: Box::new(reached) });
+                let Ok((spent, burn)) = state.spent_and_burn(account, now, &Unpaced);
+                for notice in account.to_tell(spent, burn, now) {
+                    let (notice, burn_told) = (Box::new(notice), account.burn_told());
+                    found.push(Command::TellBudget { id: id.clone(), notice, burn_told });
                 }
             }
             found

@@ -10,7 +10,7 @@ use super::StoreError;
 use domain::change::{Change, ChangeKind, ConfigChange, Event, HoldingAct, Step, Transition};
 use domain::command::answer::Answer;
 use domain::command::idempotency::KeptAnswer;
-use domain::cost::{Budget, BudgetEvent};
+use domain::cost::{Budget, BudgetEvent, Notice};
 use domain::lease::{LeaseAct, LeaseText};
 use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
 use domain::record::{Holdings, Naming, Record};
@@ -97,7 +97,12 @@ impl TryFrom<ChangeRow> for Change {
                 name: Name::new(&row.subject).map_err(|_| damaged("names no category"))?,
                 display_name: row.detail.as_deref().map(Into::into),
             },
-            ChangeKind::BudgetSaved | ChangeKind::BudgetRemoved | ChangeKind::BudgetThresholdReached => {
+            ChangeKind::BudgetSaved
+            | ChangeKind::BudgetRemoved
+            | ChangeKind::BudgetThresholdReached
+            | ChangeKind::BudgetBreachProjected
+            | ChangeKind::BudgetBurnExceeded
+            | ChangeKind::BudgetBurnRecovered => {
                 let event = budget_event(kind, row.detail.as_deref())?;
                 Event::Budget { id: row.subject.as_str().into(), event: event.ok_or_else(|| damaged("has no budget"))? }
             }
@@ -285,8 +290,7 @@ pub fn holdings_of(text: Option<&str>) -> Result<Holdings, StoreError> {
 fn budget_text(event: &BudgetEvent) -> Result<Option<String>, StoreError> {
     let text = match event {
         BudgetEvent::Saved(budget) => budget.document().to_string(),
-        BudgetEvent::Reached(reached) => serde_json::to_string(reached)
-            .map_err(|error| StoreError::unusable("a budget's threshold cannot be written", error))?,
+        BudgetEvent::Told(notice) => text_of(notice)?,
         BudgetEvent::Removed => return Ok(None),
     };
     Ok(Some(text))
@@ -299,13 +303,20 @@ fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEve
     }
     let Some(text) = text else { return Ok(None) };
     let damaged = |error: String| StoreError::unusable("a budget in the journal is damaged", error);
-    if kind == ChangeKind::BudgetThresholdReached {
-        let reached = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        return Ok(Some(BudgetEvent::Reached(reached)));
-    }
-    let document = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-    let budget = Budget::read(document).map_err(|invalid| damaged(invalid.to_string()))?;
-    Ok(Some(BudgetEvent::Saved(Arc::new(budget))))
+    let unread = |error: serde_json::Error| damaged(error.to_string());
+    let notice = match kind {
+        ChangeKind::BudgetThresholdReached => Notice::Reached(serde_json::from_str(text).map_err(unread)?),
+        ChangeKind::BudgetBreachProjected => Notice::Projected(serde_json::from_str(text).map_err(unread)?),
+        ChangeKind::BudgetBurnExceeded | ChangeKind::BudgetBurnRecovered => {
+            Notice::Burn(serde_json::from_str(text).map_err(unread)?)
+        }
+        _ => {
+            let budget = Budget::read(serde_json::from_str(text).map_err(unread)?);
+            let budget = budget.map_err(|invalid| damaged(invalid.to_string()))?;
+            return Ok(Some(BudgetEvent::Saved(Arc::new(budget))));
+        }
+    };
+    Ok(Some(BudgetEvent::Told(Box::new(notice))))
 }
 
 /// A response as text for the store.

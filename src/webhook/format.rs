@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use domain::change::{Change, ChangeKind, Event, HoldingAct, Transition};
-use domain::cost::BudgetEvent;
+use domain::cost::{BudgetEvent, Notice};
 use domain::wire_names;
 
 wire_names! {
@@ -29,8 +29,13 @@ wire_names! {
 }
 
 /// The kinds of changes that a text is about if the webhook names none: what needs a person.
-pub const NOTABLE: &[ChangeKind] =
-    &[ChangeKind::FindingRaised, ChangeKind::BudgetThresholdReached, ChangeKind::ResourceExpiresSoon];
+pub const NOTABLE: &[ChangeKind] = &[
+    ChangeKind::FindingRaised,
+    ChangeKind::BudgetThresholdReached,
+    ChangeKind::BudgetBreachProjected,
+    ChangeKind::BudgetBurnExceeded,
+    ChangeKind::ResourceExpiresSoon,
+];
 
 /// The most lines of a text. Further changes are counted.
 const MOST_LINES: usize = 10;
@@ -141,16 +146,39 @@ fn told(change: &Change) -> String {
             });
             found.collect::<Vec<_>>().join("; ")
         }
-        Event::Budget { event: BudgetEvent::Reached(reached), .. } => format!(
-            "budget {}: {} % of {} USD reached ({} to {} USD spent)",
-            reached.name, reached.percent, reached.limit_usd, reached.low_usd, reached.high_usd
-        ),
+        Event::Budget { event: BudgetEvent::Told(notice), .. } => told_of_budget(notice),
         Event::Holdings { act: HoldingAct::Noted { note }, .. } => format!("{subject}: {}", note.text),
         Event::Holdings { act, .. } if !act.slots().is_empty() => {
             let named = act.slots().iter().map(|slot| format!("{} {}", slot.kind.as_str(), slot.id));
             format!("{} of {subject}: {}", change.event.kind().as_str(), named.collect::<Vec<_>>().join(", "))
         }
         event => format!("{}: {subject}", event.kind().as_str()),
+    }
+}
+
+/// What the registry reports of a budget, in words.
+fn told_of_budget(notice: &Notice) -> String {
+    match notice {
+        Notice::Reached(reached) => format!(
+            "budget {}: {} % of {} USD reached ({} to {} USD spent)",
+            reached.name, reached.percent, reached.limit_usd, reached.low_usd, reached.high_usd
+        ),
+        Notice::Projected(projected) => format!(
+            "budget {}: the limit of {} USD will be reached at {} at {} USD an hour ({} to {} USD spent)",
+            projected.name,
+            projected.limit_usd,
+            projected.projected_breach_at,
+            projected.burn_usd_per_hour,
+            projected.low_usd,
+            projected.high_usd
+        ),
+        Notice::Burn(crossed) => format!(
+            "budget {}: {} USD an hour, {} the limit of {} USD an hour",
+            crossed.name,
+            crossed.burn_usd_per_hour,
+            if crossed.is_over() { "above" } else { "again within" },
+            crossed.limit_usd_per_hour
+        ),
     }
 }
 

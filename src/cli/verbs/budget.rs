@@ -43,9 +43,10 @@ pub struct BudgetLsArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   plugin-registry budget set 'speech, monthly' --limit 500 --period month label.team=speech
-  plugin-registry budget set 'speech, monthly' --limit 600
+  plugin-registry budget set 'speech, monthly' --limit 600 --limit-per-hour 12
 
-The registry stops nothing: a budget emits an event at each threshold. Next: plugin-registry webhook add URL")]
+The registry stops nothing: a budget emits an event at each threshold, when it will reach its limit, and when an hour costs
+more than --limit-per-hour. Next: plugin-registry webhook add URL")]
 pub struct BudgetSetArgs {
     /// Its name.
     #[arg(value_name = "NAME")]
@@ -53,6 +54,9 @@ pub struct BudgetSetArgs {
     /// How much may be spent in a period, in USD.
     #[arg(long, value_name = "USD")]
     limit: Option<f64>,
+    /// How much an hour may cost, in USD. `none` removes the limit.
+    #[arg(long, value_name = "USD|none", value_parser = hourly_limit)]
+    limit_per_hour: Option<HourlyLimit>,
     /// How long a period is: day, week, month or total.
     #[arg(long)]
     period: Option<String>,
@@ -65,6 +69,14 @@ pub struct BudgetSetArgs {
     /// How it connects and prints.
     #[command(flatten)]
     pub session: SessionArgs,
+}
+
+/// A limit of an hour, or none.
+#[derive(Debug, Clone, Copy)]
+struct HourlyLimit(Option<f64>);
+
+fn hourly_limit(text: &str) -> Result<HourlyLimit, std::num::ParseFloatError> {
+    if text == "none" { Ok(HourlyLimit(None)) } else { text.parse().map(|usd| HourlyLimit(Some(usd))) }
 }
 
 /// The flags of `budget rm`.
@@ -116,6 +128,7 @@ async fn set(session: &Session, args: &BudgetSetArgs) -> anyhow::Result<u8> {
     };
     let filters = args.filters.document();
     add("limit_usd", args.limit.map(|limit| json!(limit)));
+    add("limit_usd_per_hour", args.limit_per_hour.map(|HourlyLimit(limit)| json!(limit)));
     add("period", args.period.as_ref().map(|period| json!(period)));
     add("threshold_percent", (!args.threshold.is_empty()).then(|| json!(args.threshold)));
     add("filters", filters.as_object().is_some_and(|filters| !filters.is_empty()).then_some(filters));

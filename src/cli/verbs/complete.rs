@@ -52,7 +52,7 @@ const FILTERS: [&str; 20] = [
 ];
 
 /// Kinds of changes.
-const CHANGES: [&str; 28] = [
+const CHANGES: [&str; 31] = [
     "plugin.registered",
     "plugin.updated",
     "plugin.pids_changed",
@@ -66,6 +66,9 @@ const CHANGES: [&str; 28] = [
     "budget.saved",
     "budget.removed",
     "budget.threshold_reached",
+    "budget.breach_projected",
+    "budget.burn_exceeded",
+    "budget.burn_recovered",
     "lease.granted",
     "lease.expired",
     "lease.revived",

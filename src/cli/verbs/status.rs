@@ -80,6 +80,11 @@ fn needs(document: &Value) -> Vec<String> {
     if spent > 0 {
         needs.push(format!("{} spent: plugin-registry budget ls", counted(spent, "budget")));
     }
+    let is_over = |budget: &&Value| budget.get("over_limit_per_hour") == Some(&Value::Bool(true));
+    let over = items(document, "budgets").iter().filter(is_over).count();
+    if over > 0 {
+        needs.push(format!("{} above the limit of an hour: plugin-registry budget ls", counted(over, "budget")));
+    }
     if path::raw(path::at(document, "ready.status")) == "read_only" {
         needs.push(format!("the store rejects writes: {}", path::raw(path::at(document, "ready.reason"))));
     }

@@ -19,8 +19,9 @@ function fullAt(budget) {
 function Bar({ budget }) {
   const { spent_percent: percent, limit_usd: limit, period, spent, threshold_percent: thresholds } = budget;
   const full = fullAt(budget);
-  const [tone, word] = percent >= 100 ? ["over", "▲ over the limit"] : full ? ["near", `◆ full ${shortTime(full, slow.value)}`] : budget.reached_percent.length ? ["near", `◆ passed ${Math.max(...budget.reached_percent)} %`] : ["", ""];
-  return html`<div><dt>${budget.name} <small>${usd(spent.high_usd)} of ${usd(limit)}, ${period === "total" ? "in all" : `this ${period}`}</small></dt>
+  const { limit_usd_per_hour: hourly, over_limit_per_hour: fast, burn_usd_per_hour: burn } = budget;
+  const [tone, word] = percent >= 100 ? ["over", "▲ over the limit"] : fast ? ["over", `▲ ${usd(burn)}/h, above ${usd(hourly)}/h`] : full ? ["near", `◆ full ${shortTime(full, slow.value)}`] : budget.reached_percent.length ? ["near", `◆ passed ${Math.max(...budget.reached_percent)} %`] : ["", ""];
+  return html`<div><dt>${budget.name} <small>${usd(spent.high_usd)} of ${usd(limit)}, ${period === "total" ? "in all" : `this ${period}`}${hourly ? `, ${usd(hourly)}/h` : ""}</small></dt>
     <dd><meter min="0" max="100" value=${Math.min(100, percent)} high=${Math.min(99, Math.min(...(thresholds ?? []), 99))} optimum="0" aria-label=${`${budget.name}: ${percent} % spent`}></meter>
       <span class=${tone}>${count(percent)} %${word ? `, ${word}` : ""}</span></dd></div>`;
 }

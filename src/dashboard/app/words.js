@@ -105,6 +105,9 @@ export function eventWords(event) {
     case "finding.cleared": return each(resources, (one) => `no longer ${findingWords(one.finding).word.toLowerCase()}: ${named(one)}`) || "finding cleared";
     case "finding.acknowledged": return each(resources, (one) => `acknowledged: ${named(one)}${one.acknowledgement ? `, “${one.acknowledgement.reason}”` : ""}`) || "acknowledged";
     case "finding.unacknowledged": return each(resources, (one) => `acknowledgement ended: ${named(one)}`) || "acknowledgement ended";
+    case "budget.breach_projected": return `budget ${data.budget?.name ?? ""} will reach its limit ${data.budget?.projected_breach_at ?? ""}`;
+    case "budget.burn_exceeded": return `budget ${data.budget?.name ?? ""}: ${data.budget?.burn_usd_per_hour ?? "?"} $/h, above ${data.budget?.limit_usd_per_hour ?? "?"} $/h`;
+    case "budget.burn_recovered": return `budget ${data.budget?.name ?? ""}: ${data.budget?.burn_usd_per_hour ?? "?"} $/h, within its limit again`;
     case "budget.threshold_reached": return `budget ${data.budget?.name ?? ""} reached ${data.budget?.percent ?? "?"} %`;
     case "lease.granted": case "lease.expired": case "lease.revived": case "lease.released":
       return `${KINDS[event.type]}${data.lease?.holder ? ` (${data.lease.holder})` : ""}`;
@@ -115,8 +118,8 @@ export function eventWords(event) {
 
 /** @param {string | undefined} type @returns {Tone} */
 export function eventTone(type) {
-  if (type === "finding.raised" || type === "lease.expired" || type === "budget.threshold_reached") return "bad";
-  if (type === "resource.left_behind" || type === "resource.expires_soon") return "warn";
+  if (type === "finding.raised" || type === "lease.expired" || type === "budget.threshold_reached" || type === "budget.burn_exceeded") return "bad";
+  if (type === "resource.left_behind" || type === "resource.expires_soon" || type === "budget.breach_projected") return "warn";
   return "";
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct BudgetDocument<'a> {
     /// The limit for a period, in USD.
     #[schema(value_type = f64)]
     limit_usd: MicroUsd,
+    /// The limit for the cost of an hour, in USD; null if the budget has none.
+    #[schema(value_type = Option<f64>, required)]
+    limit_usd_per_hour: Option<MicroUsd>,
     /// The length of a period, in UTC.
     period: Period,
     /// The percentages of the limit at which the registry emits an event.
@@ -63,6 +66,8 @@ pub(crate) struct BudgetDocument<'a> {
     /// The current cost of an hour, in USD.
     #[schema(value_type = f64)]
     burn_usd_per_hour: MicroUsd,
+    /// Whether an hour now costs more than `limit_usd_per_hour`.
+    over_limit_per_hour: bool,
     /// When the costs reach the limit if an hour goes on to cost this much; null if they do not within the current period, or
     /// have reached it already.
     #[schema(value_type = Option<String>, format = DateTime, required)]
@@ -98,13 +103,14 @@ impl<'a> BudgetDocument<'a> {
         now: Timestamp,
         pace: &P,
     ) -> Result<BudgetDocument<'a>, P::Stop> {
-        let Budget { name, filters, limit, period, thresholds } = &account.budget;
+        let Budget { name, filters, limit, limit_per_hour, period, thresholds } = &account.budget;
         let (spent, burn) = state.spent_and_burn(account, now, pace)?;
         Ok(BudgetDocument {
             id,
             name: name.as_str(),
             filters,
             limit_usd: *limit,
+            limit_usd_per_hour: *limit_per_hour,
             period: *period,
             threshold_percent: thresholds,
             counted_from: account.counted_from,
@@ -114,9 +120,8 @@ impl<'a> BudgetDocument<'a> {
             // A budget's limit is always greater than zero.
             spent_percent: (spent.high.0.unsigned_abs() * 100).checked_div(limit.0.unsigned_abs()).unwrap_or_default(),
             burn_usd_per_hour: burn,
-            projected_breach_at: (*limit - spent.high)
-                .reached_at(burn, now)
-                .filter(|at| period.end(now).is_none_or(|end| *at < end)),
+            over_limit_per_hour: account.is_over_per_hour(burn),
+            projected_breach_at: account.projected_breach(spent, burn, now),
             reached_percent: account.reached(now),
             revision: account.revision,
             created_at: account.created_at,
@@ -127,8 +132,11 @@ impl<'a> BudgetDocument<'a> {
 
 /// Create a budget.
 ///
-/// When the costs of a period reach a threshold, the registry emits the event `budget.threshold_reached`. Watchers and
-/// webhooks without filters receive the event.
+/// When the costs of a period reach a threshold, the registry emits the event `budget.threshold_reached`. When they will
+/// reach the limit within the period if an hour goes on to cost this much, it emits `budget.breach_projected`, once a
+/// period; without periods, when the limit is at most 30 days away. When an hour costs more than `limit_usd_per_hour`, it
+/// emits `budget.burn_exceeded`, and `budget.burn_recovered` when an hour costs at most that much again. Watchers and
+/// webhooks without filters receive these events.
 #[utoipa::path(post, path = "/budgets", tag = "costs", responses(
     (status = CREATED, description = "The budget", body = BudgetDocument, headers(("Location" = String, description = "Its path"))),
     (status = CONFLICT, description = "The registry has the maximum number of budgets"),
@@ -196,8 +204,8 @@ pub(crate) async fn read_budget(
 /// Change some fields of a budget.
 ///
 /// The body is a JSON Merge Patch (RFC 7396): null clears a field, and absent fields keep their values. A change of
-/// `filters` or `period` restarts the count of costs. A change of `limit_usd` lets the budget emit its thresholds
-/// again.
+/// `filters` or `period` restarts the count of costs. A change of `limit_usd` lets the budget emit its thresholds and its
+/// projection again, and a change of `limit_usd_per_hour` lets it emit `budget.burn_exceeded` again.
 #[utoipa::path(patch, path = "/budgets/{budget_id}", tag = "costs",
     responses(
         (status = OK, description = "The budget after the change", body = BudgetDocument),

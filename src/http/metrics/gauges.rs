@@ -118,7 +118,9 @@ impl Gauges {
         let is_spent = |percents: &[u32]| percents.iter().any(|percent| *percent >= 100);
         let spent = budgets.values().filter(|account| is_spent(account.reached(now))).count();
         writer.gauge("budgets", "Budgets", float(budgets.size()))?;
-        writer.gauge("budgets_spent", "Budgets that have reached 100 % or more", float(spent))
+        writer.gauge("budgets_spent", "Budgets that have reached 100 % or more", float(spent))?;
+        let over = budgets.values().filter(|account| account.told_over_per_hour()).count();
+        writer.gauge("budgets_over_burn_limit", "Budgets whose hour costs more than limit_usd_per_hour", float(over))
     }
 
     fn tell_leases(&self, writer: &mut GaugeWriter<'_>) -> fmt::Result {

@@ -146,7 +146,10 @@ async fn fill(client: &Client) {
         json!({ "provider": "aws", "instance_id": "i-1", "status": "running", "estimated_cost_per_hour": 0.1 });
     client.register(&idle).await;
     client.put("/plugins/c_worker/config", &json!({ "device": "cpu" })).answers(200).await;
-    client.post("/budgets", &json!({ "name": "b", "limit_usd": 10, "period": "total" })).answers(201).await;
+    client
+        .post("/budgets", &json!({ "name": "b", "limit_usd": 1_000_000, "limit_usd_per_hour": 100, "period": "total" }))
+        .answers(201)
+        .await;
 }
 
 #[tokio::test]
@@ -298,7 +301,9 @@ async fn a_plugin_is_registered_changed_and_removed() {
         "wait c_d --for deleted",
         "get c_d",
         "budget set monthly --limit 5 --period month -o fields=name,limit_usd",
-        "budget set monthly --limit 6 -o fields=name,limit_usd",
+        "budget set monthly --limit 6 --limit-per-hour 2 -o fields=name,limit_usd,limit_usd_per_hour",
+        "budget set monthly --limit-per-hour none -o fields=name,limit_usd_per_hour",
+        "budget set monthly --limit-per-hour much",
         "budget rm monthly",
         "api GET /plugins -q fields=unique_id -o jsonpath=$.total",
         "api DELETE /plugins/c_a",

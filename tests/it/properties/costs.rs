@@ -12,13 +12,13 @@ use super::cases;
 use super::commands::requests;
 use crate::harness::Machine;
 use crate::store::conformance::commit;
-use domain::change::{Change, ChangeKind};
+use domain::change::{Change, Event};
 use domain::command::request::ProbeResult;
 use domain::command::{Command, Request};
-use domain::cost::{GroupBy, Statement};
+use domain::cost::{BudgetEvent, GroupBy, Statement};
 use domain::plugin::StatusClass;
 use domain::query::cost::CostPeriod;
-use domain::query::{CostQuery, Filter};
+use domain::query::{CostQuery, Filter, Unpaced};
 use domain::record::{Record, ResourceKind, ResourceRef};
 use domain::{Revision, Spend, State};
 use plugin_registry::clock::ManualClock;
@@ -248,8 +248,8 @@ proptest! {
         batch in 1_usize..9,
     ) {
         let mut changes = machine(&requests).changes;
-        // Other times noticed those thresholds.
-        changes.retain(|change| change.event.kind() != ChangeKind::BudgetThresholdReached);
+        // Other times made those events of budgets.
+        changes.retain(|change| !matches!(change.event, Event::Budget { event: BudgetEvent::Told(_), .. }));
         for (place, change) in (0..).zip(&mut changes) {
             change.revision = Revision(place + 1);
             change.at = time(0) + SignedDuration::from_hours(step * i64::try_from(place).unwrap());
@@ -265,7 +265,7 @@ proptest! {
             let counting = versions.iter().filter(|version| account.counts(&version.record));
             let costs = counting.map(|version| version.cost(from, i128::MAX));
             let expected = costs.fold((0, 0), |sum, cost| (sum.0 + cost.0, sum.1 + cost.1));
-            let spent = state.spent(account, now);
+            let Ok((spent, _)) = state.spent_and_burn(account, now, &Unpaced);
             prop_assert_eq!((spent.low.0, spent.high.0), expected, "{:?} at {}", account, now);
         }
     }

@@ -68,8 +68,8 @@ pub struct EventData<'a> {
     /// plugin.
     #[schema(value_type = std::collections::BTreeMap<String, FieldChange>)]
     changed: IndexMap<&'a str, FieldChange<'a>>,
-    /// The budget after the change, or the threshold it reached with the amount spent by then. Only in events of
-    /// budgets; null if the budget was removed.
+    /// The budget after the change, or what the registry reports: the threshold that was reached, the projected breach, or
+    /// the burn beside its limit. Only in events of budgets; null if the budget was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     budget: Option<Value>,
@@ -299,7 +299,7 @@ fn budget_data(event: &BudgetEvent) -> Value {
     match event {
         BudgetEvent::Saved(budget) => budget.document(),
         // Converting this type to a value cannot fail.
-        BudgetEvent::Reached(reached) => serde_json::to_value(reached).unwrap_or_default(),
+        BudgetEvent::Told(notice) => serde_json::to_value(notice).unwrap_or_default(),
         BudgetEvent::Removed => Value::Null,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::holding_act::HoldingAct;
-use crate::cost::BudgetEvent;
+use crate::cost::{BudgetEvent, Notice};
 use crate::lease::{LeaseAct, LeaseId};
 use crate::plugin::{FreeJson, Name, Plugin, UniqueId};
 use crate::record::observation::ObservationChange;
@@ -104,6 +104,12 @@ wire_names! {
         BudgetRemoved = "budget.removed",
         /// A budget reached a threshold.
         BudgetThresholdReached = "budget.threshold_reached",
+        /// The costs of a budget's period will reach the limit if an hour goes on to cost this much: once a period.
+        BudgetBreachProjected = "budget.breach_projected",
+        /// The cost of an hour of a budget's plugins is above `limit_usd_per_hour`.
+        BudgetBurnExceeded = "budget.burn_exceeded",
+        /// The cost of an hour of a budget's plugins is at or below `limit_usd_per_hour` again.
+        BudgetBurnRecovered = "budget.burn_recovered",
         /// The registry granted a lease to an application process.
         LeaseGranted = "lease.granted",
         /// The holder did not renew a lease in time.
@@ -147,7 +153,12 @@ impl Event {
             Event::Budget { event, .. } => match event {
                 BudgetEvent::Saved(_) => ChangeKind::BudgetSaved,
                 BudgetEvent::Removed => ChangeKind::BudgetRemoved,
-                BudgetEvent::Reached(_) => ChangeKind::BudgetThresholdReached,
+                BudgetEvent::Told(notice) => match &**notice {
+                    Notice::Reached(_) => ChangeKind::BudgetThresholdReached,
+                    Notice::Projected(_) => ChangeKind::BudgetBreachProjected,
+                    Notice::Burn(crossed) if crossed.is_over() => ChangeKind::BudgetBurnExceeded,
+                    Notice::Burn(_) => ChangeKind::BudgetBurnRecovered,
+                },
             },
             Event::Lease { act, .. } => match act {
                 LeaseAct::Granted(..) => ChangeKind::LeaseGranted,

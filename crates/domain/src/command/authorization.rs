@@ -211,7 +211,7 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::MakeBudget { .. }
         | Command::PatchBudget { .. }
         | Command::RemoveBudget { .. }
-        | Command::ReachBudget { .. }
+        | Command::TellBudget { .. }
         | Command::GrantLease { .. }
         | Command::RenewLease { .. }
         | Command::ReleaseLease { .. }

@@ -8,7 +8,8 @@ use super::decision::Decision;
 use super::refusal::Refusal;
 use crate::change::Event;
 use crate::cost::budget::MAX_BUDGETS;
-use crate::cost::{Account, Budget, BudgetEvent, Reached};
+use crate::cost::{Account, Budget, BudgetEvent, Notice};
+use crate::revision::Revision;
 use crate::state::State;
 
 /// Creates or replaces a budget.
@@ -37,11 +38,11 @@ pub(super) fn remove(state: &State, id: &str) -> Result<Decision, Refusal> {
     Ok(event(id, BudgetEvent::Removed))
 }
 
-/// Reports that a threshold was reached. Another process may have reported it, or an admin may have changed the budget.
-/// Then there is no event.
-pub(super) fn reach(state: &State, id: &str, reached: &Reached) -> Decision {
-    if account(state, id).is_ok_and(|account| account.is_news(reached)) {
-        return event(id, BudgetEvent::Reached(Box::new(reached.clone())));
+/// Reports something about a budget. Another process may have reported it, or an admin may have changed the budget. Then
+/// there is no event.
+pub(super) fn tell(state: &State, id: &str, notice: &Notice, burn_told: Revision) -> Decision {
+    if account(state, id).is_ok_and(|account| account.is_news(notice, burn_told)) {
+        return event(id, BudgetEvent::Told(Box::new(notice.clone())));
     }
     Decision::nothing(None)
 }

@@ -119,7 +119,7 @@ fn decide_alone(
         Command::MakeBudget { id, budget } => budget_rules::save(state, id, budget),
         Command::PatchBudget { id, patch } => budget_rules::patch(state, id, patch),
         Command::RemoveBudget { id } => budget_rules::remove(state, id),
-        Command::ReachBudget { id, reached } => Ok(budget_rules::reach(state, id, reached)),
+        Command::TellBudget { id, notice, burn_told } => Ok(budget_rules::tell(state, id, notice, *burn_told)),
         Command::GrantLease { id, terms } => {
             let token = request.principal.as_ref().and_then(|principal| principal.token.as_ref());
             lease_rules::grant(state, id, terms, token)

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::idempotency::Attempt;
 use crate::access::Principal;
 use crate::change::Note;
-use crate::cost::{Budget, Reached};
+use crate::cost::{Budget, Notice};
 use crate::lease::{LeaseId, LeaseTerms};
 use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, UniqueId};
 use crate::record::{FindingChange, ObservedState, Slot};
@@ -112,8 +112,9 @@ pub enum Command {
     PatchBudget { id: Box<str>, patch: Map<String, Value> },
     /// Removes a budget.
     RemoveBudget { id: Box<str> },
-    /// Records that a budget reached a threshold, unless that is recorded already.
-    ReachBudget { id: Box<str>, reached: Box<Reached> },
+    /// Records what the registry found of a budget, unless that is recorded already. `burn_told` is what the finder saw in
+    /// [`Account::burn_told`](crate::cost::Account::burn_told).
+    TellBudget { id: Box<str>, notice: Box<Notice>, burn_told: Revision },
     /// Grants a lease.
     GrantLease { id: LeaseId, terms: LeaseTerms },
     /// Renews a lease. This is a change only if the lease is lost: then it is active again.

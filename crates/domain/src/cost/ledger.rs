@@ -8,7 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rpds::RedBlackTreeMapSync;
 
-use super::budget::{Account, Budget, Reached};
+use super::budget::{Account, Budget};
+use super::notice::Notice;
 use super::version::{Window, spend};
 use crate::money::Spend;
 use crate::plugin::PluginKey;
@@ -22,8 +23,8 @@ pub enum BudgetEvent {
     Saved(Arc<Budget>),
     /// An admin removed it.
     Removed,
-    /// It reached a threshold.
-    Reached(Box<Reached>),
+    /// The registry reports something about it.
+    Told(Box<Notice>),
 }
 
 /// The cost of a plugin up to its newest change, whether the plugin still exists or not.
@@ -101,12 +102,12 @@ impl Ledger {
             (BudgetEvent::Saved(budget), before) => {
                 Account::saved(budget, before.map(|account| &**account), at, revision)
             }
-            (BudgetEvent::Reached(reached), Some(account)) => {
+            (BudgetEvent::Told(notice), Some(account)) => {
                 let mut account = Account::clone(account);
-                account.note(reached, revision);
+                account.note(notice, revision);
                 account
             }
-            (BudgetEvent::Removed, _) | (BudgetEvent::Reached(_), None) => {
+            (BudgetEvent::Removed, _) | (BudgetEvent::Told(_), None) => {
                 self.budgets.remove_mut(id);
                 return;
             }

@@ -10,12 +10,13 @@
 //! | [`ledger`] | the cost of ended versions, by plugin and by budget |
 //! | [`totals`] | ledger and current cost together |
 //! | [`statement`], [`series`] | amounts by group; the same in steps of time |
-//! | [`period`], [`budget`] | budgets |
+//! | [`period`], [`budget`], [`notice`] | budgets, and the events that the registry makes of them |
 //!
 //! Observations affect costs in one place: [`Extent`], the end of a version.
 
 pub mod budget;
 pub mod ledger;
+pub mod notice;
 pub mod period;
 pub mod series;
 pub mod statement;
@@ -24,8 +25,9 @@ pub mod version;
 
 pub use self::ledger::{Accrual, Ledger};
 pub use self::statement::StatementLine;
-pub use budget::{Account, Budget, Reached};
+pub use budget::{Account, Budget};
 pub use ledger::BudgetEvent;
+pub use notice::{BurnCrossed, Notice, Projected, Reached};
 pub use period::Period;
 pub use statement::{GroupBy, Statement};
 pub use version::{Extent, Window};

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::version::{Window, hourly_now, rented, spend, spent_since_change};
 use crate::index::IndexKey;
 use crate::money::{MicroUsd, Spend};
-use crate::query::pace::{Pace, Unpaced};
+use crate::query::pace::Pace;
 use crate::record::{Holding, Record};
 use crate::state::State;
 
@@ -35,12 +35,6 @@ impl State {
         let whole = accrual.closed + since_change;
         let is_exact = is_only && accrual.began >= held.claim.held_since;
         Some(if is_exact { whole } else { Spend { low: since_change.low, high: whole.high } })
-    }
-
-    /// The spending of a budget in the period of `now`.
-    pub fn spent(&self, account: &Account, now: Timestamp) -> Spend {
-        let Ok((spent, _)) = self.spent_and_burn(account, now, &Unpaced);
-        spent
     }
 
     /// The spending of a budget in the period of `now`, and the current cost of an hour of its plugins.

@@ -9,7 +9,7 @@ use domain::access::Principal;
 use domain::change::Note;
 use domain::command::request::{AcknowledgementTerms, BasedOn, ProbeResult, TagCondition};
 use domain::command::{Command, Precondition, Request};
-use domain::cost::{Budget, Reached};
+use domain::cost::{Budget, BurnCrossed, Notice, Projected, Reached};
 use domain::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
 use domain::record::{Finding, FindingChange, FindingKind, ObservedState, ResourceKind, Slot};
 use domain::{EntityTag, LeaseId, LeaseTerms, MicroUsd, Revision, StoreId};
@@ -241,7 +241,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
 
 fn budgets() -> impl Strategy<Value = Budget> {
     let documents = vec![
-        json!({"name": "all", "limit_usd": 0.01, "period": "total"}),
+        json!({"name": "all", "limit_usd": 0.01, "period": "total", "limit_usd_per_hour": 1}),
         json!({"name": "aws", "limit_usd": 0.01, "period": "day", "filters": {"provider": "aws"}}),
         json!({"name": "of a", "limit_usd": 1, "period": "week", "filters": {"label.a": ["1", "2"]}, "threshold_percent": [7]}),
     ];
@@ -252,23 +252,52 @@ fn budget_commands() -> impl Strategy<Value = Command> {
     let id = || select(vec!["b1", "b2"]).prop_map(Box::<str>::from);
     let patches =
         vec![json!({"limit_usd": 2}), json!({"filters": {"provider": null}}), json!({"period": "x"}), json!({})];
-    let reached = (budgets(), select(vec![7_u32, 50, 100])).prop_map(|(budget, percent)| Reached {
-        name: budget.name.as_str().into(),
-        percent,
-        limit_usd: budget.limit,
-        period: budget.period,
-        period_start: budget.period.start(Timestamp::from_second(1_800_000_001).unwrap()),
-        low_usd: MicroUsd(1),
-        high_usd: MicroUsd(2),
-    });
+    let told = (id(), notices(), 0_u64..12);
     prop_oneof![
         3 => (id(), budgets()).prop_map(|(id, budget)| Command::MakeBudget { id, budget: Box::new(budget) }),
         1 => (id(), select(patches)).prop_map(|(id, patch)| {
             Command::PatchBudget { id, patch: patch.as_object().unwrap().clone() }
         }),
         1 => id().prop_map(|id| Command::RemoveBudget { id }),
-        2 => (id(), reached).prop_map(|(id, reached)| Command::ReachBudget { id, reached: Box::new(reached) }),
+        3 => told.prop_map(|(id, notice, told)| {
+            Command::TellBudget { id, notice: Box::new(notice), burn_told: Revision(told) }
+        }),
     ]
+}
+
+fn notices() -> impl Strategy<Value = Notice> {
+    let period_start = |budget: &Budget| budget.period.start(Timestamp::from_second(1_800_000_001).unwrap());
+    let reached = (budgets(), select(vec![7_u32, 50, 100])).prop_map(move |(budget, percent)| {
+        Notice::Reached(Reached {
+            name: budget.name.as_str().into(),
+            percent,
+            limit_usd: budget.limit,
+            period: budget.period,
+            period_start: period_start(&budget),
+            low_usd: MicroUsd(1),
+            high_usd: MicroUsd(2),
+        })
+    });
+    let projected = budgets().prop_map(move |budget| {
+        Notice::Projected(Projected {
+            name: budget.name.as_str().into(),
+            limit_usd: budget.limit,
+            period: budget.period,
+            period_start: period_start(&budget),
+            projected_breach_at: Timestamp::from_second(1_800_000_100).unwrap(),
+            burn_usd_per_hour: MicroUsd(3),
+            low_usd: MicroUsd(1),
+            high_usd: MicroUsd(2),
+        })
+    });
+    let burn = (budgets(), select(vec![1, 5_000_000])).prop_map(|(budget, burn)| {
+        Notice::Burn(BurnCrossed {
+            name: budget.name.as_str().into(),
+            limit_usd_per_hour: budget.limit_per_hour.unwrap_or(MicroUsd(7)),
+            burn_usd_per_hour: MicroUsd(burn),
+        })
+    });
+    prop_oneof![2 => reached, 1 => projected, 2 => burn]
 }
 
 fn conditions() -> impl Strategy<Value = Option<TagCondition>> {

@@ -17,16 +17,17 @@ const fields = (budget) => [
   { name: "name", label: "Name", required: true, maxlength: 256, value: budget?.name, placeholder: "speech, monthly" },
   { name: "filters", label: "Plugins", type: "textarea", rows: 2, value: filterLines(budget?.filters), hint: FILTER_HINT },
   { name: "limit", label: "Limit, in USD", type: "number", required: true, min: "0.000001", value: budget?.limit_usd },
+  { name: "hourly", label: "Limit of an hour, in USD", type: "number", min: "0.000001", value: budget?.limit_usd_per_hour ?? "", hint: "Empty for none. An event tells when an hour costs more." },
   { name: "period", label: "Period", options: PERIODS, value: budget?.period ?? "month", hint: "In UTC. Another period or other filters begin the count anew." },
   { name: "thresholds", label: "Events at, in percent", required: true, value: (budget?.threshold_percent ?? [50, 80, 100]).join(", ") },
 ];
 
 /** @param {Record<string, any>} values */
-const bodyOf = (values) => ({ name: values.name, filters: parseFilters(values.filters), limit_usd: Number(values.limit), period: values.period, threshold_percent: parseList(values.thresholds).map(Number) });
+const bodyOf = (values) => ({ name: values.name, filters: parseFilters(values.filters), limit_usd: Number(values.limit), limit_usd_per_hour: values.hourly === "" ? null : Number(values.hourly), period: values.period, threshold_percent: parseList(values.thresholds).map(Number) });
 
 /** @param {() => void} reload */
 const create = (reload) => ask({
-  title: "New budget", text: html`<p>When spending reaches a threshold, an event tells it. Nothing is stopped.</p>`, fields: fields(), confirm: "Create budget",
+  title: "New budget", text: html`<p>When spending reaches a threshold or will reach the limit, and when an hour costs too much, an event tells it. Nothing is stopped.</p>`, fields: fields(), confirm: "Create budget",
   run: async (values) => { await act({ label: `Created the budget ${values.name}`, need: "admin", method: "POST", path: "/budgets", body: bodyOf(values) }); reload(); },
 });
 
@@ -49,6 +50,8 @@ const remove = (budget, reload) => ask({
 /** @param {import("../api-types.js").Budget} budget */
 function state(budget) {
   if (budget.spent_percent >= 100) return html`<${Badge} tone="bad" shape="▲">over<//>`;
+  if (budget.over_limit_per_hour) return html`<${Badge} tone="bad" shape="▲">burn over<//>`;
+  if (budget.projected_breach_at) return html`<${Badge} tone="warn" shape="◆">full <${Time} at=${budget.projected_breach_at} /><//>`;
   if (budget.reached_percent.length) return html`<${Badge} tone="warn" shape="◆">passed ${Math.max(...budget.reached_percent)} %<//>`;
   return html`<${Badge} tone="ok" shape="●">within<//>`;
 }
@@ -62,7 +65,7 @@ const columns = (reload) => [
   { key: "state", title: "State", cell: state },
   { key: "spent", title: "Spent", num: true, cell: (one) => html`<a href=${href("/costs", { ...asQuery(one.filters), from: one.period_start ?? one.counted_from })}>${usdRange(one.spent.low_usd, one.spent.high_usd)}</a><small>${one.spent_percent} %</small>` },
   { key: "limit", title: "Limit", num: true, cell: (one) => html`${usd(one.limit_usd)}<small>${PERIODS.find(([name]) => name === one.period)?.[1] ?? one.period}</small>` },
-  { key: "burn", title: "$/h now", num: true, cell: (one) => usd(one.burn_usd_per_hour) },
+  { key: "burn", title: "$/h now", num: true, cell: (one) => html`${usd(one.burn_usd_per_hour)}${one.limit_usd_per_hour ? html`<small>of ${usd(one.limit_usd_per_hour)}</small>` : ""}` },
   { key: "ends", title: "Period ends", cell: (one) => html`<${Time} at=${one.period_end} none="never" />` },
   { key: "do", title: "Actions", cell: (one) => html`<span class="acts"><${ActButton} kind="small" need="admin" onClick=${() => change(one, reload)}>Change<//><${ActButton} kind="small" need="admin" onClick=${() => remove(one, reload)}>Delete<//></span>` },
 ];

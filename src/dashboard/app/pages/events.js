@@ -16,7 +16,7 @@ const KINDS = {
   Findings: ["finding.raised", "finding.cleared", "finding.acknowledged", "finding.unacknowledged"],
   Holdings: ["plugin.pids_changed", "plugin.container_changed", "remote_resource.changed", "remote_resource.status_changed", "resource.left_behind", "resource.ended", "resource.released", "resource.expiry_set", "resource.expires_soon"],
   Plugins: ["plugin.registered", "plugin.updated", "plugin.removed", "category.named"], Seen: ["resource.observed"], Configurations: ["config.saved", "config.deleted"],
-  Leases: ["lease.granted", "lease.expired", "lease.revived", "lease.released", "lease.forgotten"], Budgets: ["budget.saved", "budget.removed", "budget.threshold_reached"],
+  Leases: ["lease.granted", "lease.expired", "lease.revived", "lease.released", "lease.forgotten"], Budgets: ["budget.saved", "budget.removed", "budget.threshold_reached", "budget.breach_projected", "budget.burn_exceeded", "budget.burn_recovered"],
 };
 
 /** Chips of groups of kinds; the address has the kinds. */

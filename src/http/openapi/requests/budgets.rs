@@ -28,6 +28,11 @@ pub(super) const BUDGET: RequestDocument = RequestDocument {
                 "type": "number", "minimum": 0.000_001, "maximum": MAX_LIMIT_USD,
                 "description": "How much may be spent in a period, in USD; kept to the millionth.",
             },
+            "limit_usd_per_hour": {
+                "type": ["number", "null"], "minimum": 0.000_001, "maximum": MAX_LIMIT_USD,
+                "description": "How much an hour may cost, in USD; kept to the millionth. Above it, an event \
+                                `budget.burn_exceeded` is made; at or below it again, `budget.burn_recovered`.",
+            },
             "period": reference("Period", "How long a period is, in UTC: weeks begin on Monday, `total` has no end."),
             "threshold_percent": {
                 "type": "array", "minItems": 1, "maxItems": MAX_THRESHOLDS,

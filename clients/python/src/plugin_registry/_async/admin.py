@@ -43,11 +43,19 @@ class AsyncBudgets:
         *,
         limit_usd: float,
         period: str,
+        limit_usd_per_hour: float | None = None,
         filters: Mapping[str, Any] | None = None,
         threshold_percent: Sequence[int] | None = None,
     ) -> Budget:
         """Creates a budget: a period is a ``day``, a ``week``, a ``month``, or ``total``."""
-        document = _given(name=name, limit_usd=limit_usd, period=period, filters=filters, threshold_percent=threshold_percent)
+        document = _given(
+            name=name,
+            limit_usd=limit_usd,
+            limit_usd_per_hour=limit_usd_per_hour,
+            period=period,
+            filters=filters,
+            threshold_percent=threshold_percent,
+        )
         return Budget(await self._session.json(calls.post("/budgets", document)))
 
     async def list(self) -> list[Budget]:

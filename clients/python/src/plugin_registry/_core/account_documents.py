@@ -71,6 +71,7 @@ class Budget(Document):
     name: str
     filters: Mapping[str, Any]
     limit_usd: float
+    limit_usd_per_hour: float | None
     period: str
     threshold_percent: list[int]
     counted_from: datetime
@@ -79,11 +80,15 @@ class Budget(Document):
     spent: Mapping[str, float]
     spent_percent: int
     burn_usd_per_hour: float
+    over_limit_per_hour: bool
+    projected_breach_at: datetime | None
     reached_percent: list[int]
     revision: int
     created_at: datetime
     updated_at: datetime
-    _times: ClassVar = frozenset({"counted_from", "period_start", "period_end", "created_at", "updated_at"})
+    _times: ClassVar = frozenset(
+        {"counted_from", "period_start", "period_end", "projected_breach_at", "created_at", "updated_at"}
+    )
 
 
 class Webhook(Document):

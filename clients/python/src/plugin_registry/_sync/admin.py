@@ -44,11 +44,19 @@ class Budgets:
         *,
         limit_usd: float,
         period: str,
+        limit_usd_per_hour: float | None = None,
         filters: Mapping[str, Any] | None = None,
         threshold_percent: Sequence[int] | None = None,
     ) -> Budget:
         """Creates a budget: a period is a ``day``, a ``week``, a ``month``, or ``total``."""
-        document = _given(name=name, limit_usd=limit_usd, period=period, filters=filters, threshold_percent=threshold_percent)
+        document = _given(
+            name=name,
+            limit_usd=limit_usd,
+            limit_usd_per_hour=limit_usd_per_hour,
+            period=period,
+            filters=filters,
+            threshold_percent=threshold_percent,
+        )
         return Budget(self._session.json(calls.post("/budgets", document)))
 
     def list(self) -> list[Budget]:
