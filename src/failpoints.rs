@@ -94,5 +94,6 @@ pub(crate) fn forgetting(decision: Decision) -> Decision {
         }
         event => Some(event),
     };
-    Decision { events: decision.events.into_iter().filter_map(forgets).collect(), subject: decision.subject }
+    let Decision { events, subject, results } = decision;
+    Decision { events: events.into_iter().filter_map(forgets).collect(), subject, results }
 }

@@ -120,10 +120,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/categories").conditional(),
     put("/categories/{name}", Permission::Administer).json("CategoryName").conditional(),
     get("/resources").query(&[RESOURCE_LIST, READ_OPTIONS]).answers(&[JSON, NDJSON, CSV]).conditional(),
-    post("/resources/release", Permission::Write)
-        .query(&[RELEASE, RESOURCE_FILTERS])
-        .optional_json("ReleaseRequest")
-        .refusing_key(IS_REPEATABLE),
+    post("/resources/release", Permission::Write).query(&[RELEASE, RESOURCE_FILTERS]).optional_json("ReleaseRequest"),
     put("/resources/{plugin}/{kind}/{resource_id}/expires_at", Permission::Write)
         .query(&[HELD_ON])
         .json("ExpiryRequest")

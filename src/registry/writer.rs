@@ -38,7 +38,7 @@ use domain::change::{Change, Transition};
 use domain::command::decide::{decide, require_right_to_repeat};
 use domain::command::idempotency::KeptAnswer;
 use domain::command::quota::Quotas;
-use domain::command::{Outcome, Refusal};
+use domain::command::{Command, Outcome, Refusal};
 use domain::{Revision, Snapshot, State};
 
 /// The maximum number of batches that wait to be published to topics. Beyond it the writer waits, which bounds their
@@ -328,12 +328,19 @@ impl WriterLoop {
                     traces.extend(traced.as_ref().map(|traced| (revision, traced.trace.clone())));
                     transitions.push(made);
                 }
-                let state = decision.subject.is_none().then(|| snapshot.state.clone());
+                let results = decision.results.into_iter();
+                let results = results.map(|done| done.map(|id| snapshot.state.revision_of(&id).unwrap_or_default()));
+                let results: Vec<_> = results.collect();
+                let is_of_many = matches!(request.command, Command::ReleaseMany { .. });
+                let state = (decision.subject.is_none() && !is_of_many).then(|| snapshot.state.clone());
                 let record = decision.subject.and_then(|id| snapshot.state.plugin(id.as_str()).cloned());
                 let created = before.is_none() && record.is_some();
-                Ok(Outcome { revision: snapshot.state.revision(), state, record, created, repeated: None })
+                Ok(Outcome { revision: snapshot.state.revision(), state, record, created, results, repeated: None })
             });
-            if let (Some(attempt), Ok(outcome)) = (attempt, &answer) {
+            let is_of_many = matches!(request.command, Command::ReleaseMany { .. });
+            if let (Some(attempt), Ok(outcome)) = (attempt, &answer)
+                && !outcome.is_refused_whole(is_of_many)
+            {
                 let first = KeptAnswer::of(attempt, outcome, at, hour);
                 known.insert(first.key.clone(), first.clone());
                 kept.push(first);

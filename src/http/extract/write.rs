@@ -17,7 +17,6 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::params::Params;
 use crate::http::reply::json;
 use crate::http::state::Shared;
-use crate::registry::submit_error::SubmitError;
 use domain::access::Principal;
 use domain::command::answer::Answer;
 use domain::command::{Caller, Command, Outcome, Precondition, Request};
@@ -91,23 +90,9 @@ impl Write {
         std::mem::take(&mut self.params).only(known)
     }
 
-    /// Runs one command of many, without a precondition.
-    ///
-    /// # Errors
-    ///
-    /// The registry's refusal.
-    pub async fn submit_one(&self, command: Command) -> Result<Outcome, SubmitError> {
-        self.api.registry.submit(Request::by(self.asker.clone(), command)).await
-    }
-
-    /// Runs one command of many, with a precondition of its own.
-    ///
-    /// # Errors
-    ///
-    /// The registry's refusal.
-    pub async fn submit_one_if(&self, command: Command, precondition: Precondition) -> Result<Outcome, SubmitError> {
-        let request = Request { precondition, ..Request::by(self.asker.clone(), command) };
-        self.api.registry.submit(request).await
+    /// Whether the request has an idempotency key.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// The newest state at the beginning of the request.

@@ -1,7 +1,5 @@
 //! Many resources at once: `/resources/release`.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -9,21 +7,21 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::http::extract::body::OptionalJsonBody;
+use crate::http::extract::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::extract::write::Write;
-use crate::http::headers::revision_header;
 use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::query::list_params::{RELEASE, names};
 use crate::http::query::params::{Params, bad};
 use crate::http::query::resource_params::{RESOURCE_FILTERS, conditions};
 use crate::http::reply::json;
 use crate::http::state::{Api, Shared};
-use domain::command::request::TagCondition;
-use domain::command::{Command, Precondition, Refusal};
+use domain::Revision;
+use domain::command::request::ReleaseItem;
+use domain::command::{Command, Outcome, Refusal, release_rules};
 use domain::plugin::read::{ObjectReader, kind_of, nullable, one_of, string};
 use domain::plugin::{Invalid, UniqueId};
 use domain::query::ResourceQuery;
 use domain::record::{ResourceKind, Slot};
-use domain::{EntityTag, Revision};
 
 /// The most resources that one request releases.
 pub(crate) const MAX_RELEASED: usize = 1_000;
@@ -65,24 +63,15 @@ pub(crate) struct ReleasedItem<'a> {
     problem: Option<ProblemDocument<'a>>,
 }
 
-/// A resource that a client names, to release it.
-#[derive(Debug, Clone)]
-pub(crate) struct NamedResource {
-    plugin: UniqueId,
-    slot: Slot,
-    /// The revision that its plugin must have.
-    if_revision: Option<Revision>,
-}
-
 /// Reads the resources to release.
-pub(crate) fn released(body: Value) -> Result<Vec<NamedResource>, Invalid> {
+pub(crate) fn released(body: Value) -> Result<Vec<ReleaseItem>, Invalid> {
     let mut fields = ObjectReader::new(body, "", RELEASE_FIELDS, &[])?;
     let resources = fields.required("resources", resources);
     fields.finish()?;
     resources.ok_or_else(|| Invalid::at("/resources", "is required"))
 }
 
-fn resources(value: Value, pointer: &str) -> Result<Vec<NamedResource>, Invalid> {
+fn resources(value: Value, pointer: &str) -> Result<Vec<ReleaseItem>, Invalid> {
     let Value::Array(items) = value else {
         return Err(Invalid::at(pointer, format!("must be an array of resources, not {}", kind_of(&value))));
     };
@@ -101,7 +90,7 @@ fn resources(value: Value, pointer: &str) -> Result<Vec<NamedResource>, Invalid>
 }
 
 /// Reads one resource to release.
-pub(crate) fn resource(value: Value, pointer: &str) -> Result<NamedResource, Invalid> {
+pub(crate) fn resource(value: Value, pointer: &str) -> Result<ReleaseItem, Invalid> {
     let mut fields = ObjectReader::new(value, pointer, RESOURCE_FIELDS, &[])?;
     let plugin = fields.required("plugin", string);
     let kind = fields.required("kind", one_of(ResourceKind::NAMES, ResourceKind::from_name));
@@ -115,7 +104,7 @@ pub(crate) fn resource(value: Value, pointer: &str) -> Result<NamedResource, Inv
         return Err(Invalid::at(pointer, "plugin, kind and id are required"));
     };
     let slot = Slot { host: host.map(Into::into), ..Slot::new(kind, id) };
-    Ok(NamedResource { plugin: UniqueId::from_client(&plugin), slot, if_revision })
+    Ok(ReleaseItem { id: UniqueId::from_client(&plugin), slot, if_revision })
 }
 
 fn revision(value: &Value, pointer: &str) -> Result<Revision, Invalid> {
@@ -129,7 +118,9 @@ fn revision(value: &Value, pointer: &str) -> Result<Revision, Invalid> {
 ///
 /// Ends each resource for its plugin, also one that was left behind. The body names the resources; without a body, the
 /// filters of `GET /resources` select them, at least one. The registry stops nothing: stop the resource first. The
-/// resources of a plugin are released together, in one revision. `dry_run=true` only reports what would be released.
+/// resources of a plugin are released together, and all plugins in one commit. A refused resource refuses no other.
+/// `dry_run=true` only reports what would be released. With an `Idempotency-Key`, a repeat gets the first response, whatever
+/// the filters select by then; a request that released nothing is decided anew.
 #[utoipa::path(post, path = "/resources/release", tag = "resources", responses(
     (status = OK, description = "The result for each resource", body = ReleaseResult),
 ))]
@@ -141,30 +132,39 @@ pub(crate) async fn release_resources(
     let known: Vec<_> = names(RELEASE).into_iter().chain(names(RESOURCE_FILTERS)).collect();
     let mut filters = write.take_params(&known)?;
     let dry_run = filters.split_off(&names(RELEASE)).flag("dry_run")?.unwrap_or(false);
-    let resources = match body {
+    let selected = match body {
         Some(_) if !filters.is_empty() => {
             return Err(bad("send the resources in the body, or filters in the query; not both"));
         }
-        Some(body) => released(body)?,
-        None => selected(&api, &write, &filters)?,
+        Some(body) => Ok(released(body)?),
+        None => selected(&api, &write, &filters),
     };
-    let results = Release { write: &write, dry_run }.run(&resources).await;
-    let newest = results.iter().filter_map(|result| *result.as_ref().ok()?).max();
-    let items = resources.iter().zip(&results).map(|(resource, result)| ReleasedItem {
-        plugin: resource.plugin.clone(),
-        kind: resource.slot.kind,
-        id: resource.slot.id.clone(),
-        released: result.is_ok(),
-        revision: result.as_ref().ok().copied().flatten(),
-        problem: result.as_ref().err().map(|problem| problem.document(None, None)),
-    });
-    let mut response = json::json(&ReleaseResult { dry_run, items: items.collect() });
-    response.headers_mut().extend(newest.map(revision_header));
-    Ok(response)
+    if dry_run {
+        let items = selected?;
+        let plan = release_rules::plan(&write.snapshot().state, write.principal(), &items);
+        let results: Vec<Released> = plan.results.into_iter().map(|result| result.map(|_| None)).collect();
+        return Ok(reply(&items, &results, true));
+    }
+    // What the filters select by now does not matter to a repeat, so the writer looks for its response first.
+    let (items, refused) = match selected {
+        Ok(items) => (items, None),
+        Err(problem) if write.has_key() => (Vec::new(), Some(problem)),
+        Err(problem) => return Err(problem),
+    };
+    let command = Command::ReleaseMany { items: items.clone() };
+    let make = move |outcome: &Outcome| {
+        let results: Vec<Released> = outcome.results.iter().map(|result| result.clone().map(Some)).collect();
+        reply(&items, &results, false)
+    };
+    let response = write.run_for(command, make).await?;
+    match refused {
+        Some(problem) if !response.headers().contains_key(IDEMPOTENCY_REPLAYED) => Err(problem),
+        _ => Ok(response),
+    }
 }
 
 /// The resources that filters select now.
-fn selected(api: &Api, write: &Write, filters: &Params) -> Result<Vec<NamedResource>, Problem> {
+fn selected(api: &Api, write: &Write, filters: &Params) -> Result<Vec<ReleaseItem>, Problem> {
     if filters.is_empty() {
         return Err(bad(
             "send the resources to release in the body, or at least one filter in the query, such as finding=ghost",
@@ -179,8 +179,8 @@ fn selected(api: &Api, write: &Write, filters: &Params) -> Result<Vec<NamedResou
             page.total
         )));
     }
-    let named = |row: &domain::query::Resource| NamedResource {
-        plugin: row.plugin.clone(),
+    let named = |row: &domain::query::Resource| ReleaseItem {
+        id: row.plugin.clone(),
         slot: row.key().slot(),
         if_revision: None,
     };
@@ -188,62 +188,18 @@ fn selected(api: &Api, write: &Write, filters: &Params) -> Result<Vec<NamedResou
 }
 
 /// The result for a resource: the revision of its plugin after the release, unless the run is dry.
-type Released = Result<Option<Revision>, Problem>;
+type Released = Result<Option<Revision>, Refusal>;
 
-/// A release of many resources.
-struct Release<'a> {
-    write: &'a Write,
-    dry_run: bool,
-}
-
-impl Release<'_> {
-    /// Releases the resources, those of a plugin in one revision.
-    async fn run(&self, resources: &[NamedResource]) -> Vec<Released> {
-        let mut results: Vec<Released> = Vec::with_capacity(resources.len());
-        let mut plugins: BTreeMap<&UniqueId, Vec<(usize, Slot)>> = BTreeMap::new();
-        for (index, resource) in resources.iter().enumerate() {
-            let slot = self.held(resource);
-            results.push(slot.as_ref().map(|_| None).map_err(Clone::clone));
-            if let Ok(slot) = slot {
-                plugins.entry(&resource.plugin).or_default().push((index, slot));
-            }
-        }
-        if self.dry_run {
-            return results;
-        }
-        for (plugin, held) in plugins {
-            let is_bound =
-                held.iter().any(|(index, _)| resources.get(*index).is_some_and(|one| one.if_revision.is_some()));
-            let slots: std::collections::BTreeSet<Slot> = held.iter().map(|(_, slot)| slot.clone()).collect();
-            let released = self.release(plugin, slots.into_iter().collect(), is_bound).await;
-            for (index, _) in held {
-                if let Some(result) = results.get_mut(index) {
-                    result.clone_from(&released);
-                }
-            }
-        }
-        results
-    }
-
-    /// The slot of a resource that its plugin holds.
-    fn held(&self, NamedResource { plugin, slot, if_revision }: &NamedResource) -> Result<Slot, Problem> {
-        let record = self.write.snapshot().state.plugin(plugin.as_str());
-        let record = record.ok_or_else(|| Refusal::NotFound(plugin.clone()))?;
-        if if_revision.is_some_and(|wanted| wanted != record.revision) {
-            return Err(Refusal::PreconditionFailed { current: Some(record.revision) }.into());
-        }
-        let slot = record.named(slot.clone());
-        if record.holds(&slot) { Ok(slot) } else { Err(Refusal::NotHeld { id: plugin.clone(), slot }.into()) }
-    }
-
-    /// Releases resources of one plugin; with `is_bound`, only if the plugin has not changed since the request began.
-    async fn release(&self, plugin: &UniqueId, slots: Vec<Slot>, is_bound: bool) -> Released {
-        let revision = self.write.snapshot().state.revision_of(plugin).filter(|_| is_bound);
-        let tag = |revision| EntityTag { store: self.write.store().clone(), revision };
-        let if_match = revision.map(|revision| TagCondition::OneOf(vec![tag(revision)]));
-        let precondition = Precondition { if_match, if_none_match: None };
-        let command = Command::Release { id: plugin.clone(), slots };
-        let outcome = self.write.submit_one_if(command, precondition).await?;
-        Ok(outcome.record.map(|record| record.revision))
-    }
+/// The reply with the result for each resource.
+fn reply(items: &[ReleaseItem], results: &[Released], dry_run: bool) -> Response {
+    let problems: Vec<Option<Problem>> = results.iter().map(|result| result.clone().err().map(Problem::from)).collect();
+    let rows = items.iter().zip(results).zip(&problems).map(|((item, result), problem)| ReleasedItem {
+        plugin: item.id.clone(),
+        kind: item.slot.kind,
+        id: item.slot.id.clone(),
+        released: result.is_ok(),
+        revision: result.as_ref().ok().copied().flatten(),
+        problem: problem.as_ref().map(|problem| problem.document(None, None)),
+    });
+    json::json(&ReleaseResult { dry_run, items: rows.collect() })
 }

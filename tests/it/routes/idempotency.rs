@@ -225,3 +225,87 @@ async fn a_key_that_an_operation_does_not_honour_was_ignored_in_silence() {
     }
     assert_eq!(Trace::of(&client).await, before);
 }
+
+fn held(plugin: &str, pid: u32) -> Value {
+    json!({"plugin": plugin, "kind": "process", "id": pid.to_string()})
+}
+
+async fn holding(client: &Client, name: &str, pids: &[u32]) {
+    let mut document = named("c", name);
+    document["spawned_pids"] = json!(pids);
+    client.register(&document).await;
+}
+
+/// Some resources are released and others refused: the first answer has all results, and a repeat gets them.
+#[tokio::test]
+async fn a_repeated_release_gets_the_first_results_and_releases_nothing_more() {
+    for store in [None, Some(Durable::fresh())] {
+        let setup = || match &store {
+            Some(store) => Setup { journal: store.open(), ..Setup::in_memory() },
+            None => Setup::in_memory(),
+        };
+        let mut server = setup().start().await;
+        let mut client = server.client();
+        holding(&client, "a", &[7, 8]).await;
+        holding(&client, "b", &[9]).await;
+        let body =
+            json!({"resources": [held("c_a", 7), held("c_a", 8), held("c_b", 1), held("c_x", 1), held("c_b", 9)]});
+        let release = |client: &Client| with_key(client.post("/resources/release", &body), "k");
+        let first = release(&client).answers(200).await;
+        let items = first.items();
+        let told: Vec<_> =
+            items.iter().map(|item| (item["released"].clone(), item["problem"]["status"].clone())).collect();
+        let (done, refused) = ((json!(true), Value::Null), (json!(false), json!(404)));
+        assert_eq!(told, [done.clone(), done.clone(), refused.clone(), refused, done]);
+        assert_eq!(items[0]["revision"], items[1]["revision"], "the resources of a plugin have one revision");
+        // The application claims one again, which the repeat must not take away.
+        client.post("/plugins/c_a/spawned_pids", &json!({"spawned_pids": [7]})).answers(200).await;
+        if store.is_some() {
+            server.stop().await;
+            server = setup().start().await;
+            client = server.client();
+        }
+        let before = Trace::of(&client).await;
+        let again = release(&client).answers(200).await;
+        assert_eq!((seen(&again), again.header("idempotency-replayed")), (seen(&first), Some("true")));
+        assert_eq!(Trace::of(&client).await, before);
+        let other = json!({"resources": [held("c_a", 7)]});
+        let reused = with_key(client.post("/resources/release", &other), "k").refused(422).await;
+        assert_eq!(reused.kind(), "idempotency-key-reused");
+        server.stop().await;
+    }
+}
+
+/// The filters select other resources by then.
+#[tokio::test]
+async fn a_repeated_release_by_filter_does_not_take_what_matches_later() {
+    let server = Server::start().await;
+    let client = server.client();
+    holding(&client, "a", &[7]).await;
+    let path = "/resources/release?category=c";
+    let release = |key: &str| with_key(client.request(Method::POST, path), key);
+    let first = release("k").answers(200).await;
+    assert_eq!(first.items().len(), 1);
+    holding(&client, "b", &(1..=1_001).collect::<Vec<_>>()).await;
+    assert_eq!(seen(&release("k").answers(200).await), seen(&first));
+    assert_eq!(client.get("/plugins/c_b").answers(200).await.json()["spawned_pids"].as_array().unwrap().len(), 1_001);
+    assert!(release("another").refused(400).await.detail().contains("1001"));
+    client.request(Method::POST, path).refused(400).await;
+}
+
+/// Nothing was released, so that the same request may succeed the next time; and a dry run uses no key up.
+#[tokio::test]
+async fn a_release_that_did_nothing_is_decided_again() {
+    let server = Server::start().await;
+    let client = server.client();
+    let body = json!({"resources": [held("c_a", 7)]});
+    let release = || with_key(client.post("/resources/release", &body), "k");
+    assert_eq!(release().answers(200).await.items()[0]["released"], false);
+    holding(&client, "a", &[7]).await;
+    let dry = with_key(client.post("/resources/release?dry_run=true", &body), "k").answers(200).await;
+    assert_eq!((&dry.items()[0]["released"], &dry.items()[0]["revision"]), (&json!(true), &Value::Null));
+    let done = release().answers(200).await;
+    assert_eq!((&done.items()[0]["released"], done.header("idempotency-replayed")), (&json!(true), None));
+    let by_filter = with_key(client.request(Method::POST, "/resources/release?category=c"), "f").answers(200).await;
+    assert_eq!(by_filter.items(), [] as [Value; 0]);
+}

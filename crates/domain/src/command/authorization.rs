@@ -44,6 +44,8 @@ pub(crate) fn right_to<'a>(
         return Err(Refusal::Forbidden(lacks_role(principal, deed)));
     }
     match command {
+        // The rule asks for each item.
+        Command::ReleaseMany { .. } => Ok(Right::Full),
         Command::GrantLease { terms, .. } => {
             let scope = principal.scope.as_deref();
             match scope.filter(|scope| terms.host.is_some() && !scope.contains_host(terms.host.as_deref())) {
@@ -177,7 +179,10 @@ fn outside(principal: &Principal, what: &str) -> String {
 fn deed_of(command: &Command) -> Permission {
     match command {
         Command::Observe { .. } => Permission::Observe,
-        Command::GrantLease { .. } | Command::RenewLease { .. } | Command::ReleaseLease { .. } => Permission::Write,
+        Command::GrantLease { .. }
+        | Command::RenewLease { .. }
+        | Command::ReleaseLease { .. }
+        | Command::ReleaseMany { .. } => Permission::Write,
         command if plugin_of(command).is_some() => Permission::Write,
         _ => Permission::Administer,
     }
@@ -208,6 +213,7 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::DeleteConfig { id }
         | Command::Observe { id, .. } => Some(id.clone()),
         Command::NameCategory { .. }
+        | Command::ReleaseMany { .. }
         | Command::MakeBudget { .. }
         | Command::PatchBudget { .. }
         | Command::RemoveBudget { .. }

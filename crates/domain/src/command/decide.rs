@@ -10,7 +10,7 @@ use super::holding_effect::HoldingEffect;
 use super::refusal::Refusal;
 use super::request::{AcknowledgementTerms, Command, Request};
 use super::schema_question::{CheckedSchema, SchemaQuestion};
-use super::{authorization, budget_rules, lease_rules, observation_rules};
+use super::{authorization, budget_rules, lease_rules, observation_rules, release_rules};
 use crate::change::{ChangeKind, ConfigChange, Event, HoldingAct, Note};
 use crate::plugin::read::{both, nullable, refuse_unknown, time};
 use crate::plugin::{
@@ -60,6 +60,9 @@ pub fn require_right_to_repeat(
 ) -> Result<(), Refusal> {
     let Some(principal) = &request.principal else { return Ok(()) };
     let right = authorization::right_to(principal, state, &request.command)?;
+    if let Command::ReleaseMany { items } = &request.command {
+        return release_rules::require_right_to_one(state, principal, items);
+    }
     match decide_alone(state, store, request, checked) {
         Ok(decision) => right.allows(&decision),
         Err(_) => Ok(()),
@@ -108,6 +111,7 @@ fn decide_alone(
             rules.release(id, |held| held.slot.kind == ResourceKind::Remote && held.left().is_none())
         }
         Command::Release { id, slots } => rules.release(id, |held| slots.contains(&held.slot)),
+        Command::ReleaseMany { items } => Ok(release_rules::plan(state, request.principal.as_ref(), items)),
         Command::SetExpiry { id, slot, expires_at } => rules.set_expiry(id, slot, *expires_at),
         Command::Acknowledge { id, slot, terms } => rules.acknowledge(id, slot, terms),
         Command::EndAcknowledgement { id, slot } => rules.end_acknowledgement(id, slot),
@@ -413,7 +417,7 @@ impl Rules<'_> {
         };
         let mut events = vec![Event::PluginPut { kind, plugin: Arc::new(plugin), config, naming }];
         events.extend(effect.events(&id));
-        Ok(Decision { events, subject: Some(id) })
+        Ok(Decision { events, subject: Some(id), results: Vec::new() })
     }
 }
 

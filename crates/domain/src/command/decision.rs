@@ -1,5 +1,6 @@
 //! The result of `decide`, before the writer applies it.
 
+use super::refusal::Refusal;
 use crate::change::Event;
 use crate::plugin::UniqueId;
 
@@ -10,16 +11,18 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// The plugin that the command is about.
     pub subject: Option<UniqueId>,
+    /// For a command about many items: for each item the plugin that it changes, or why it is refused.
+    pub results: Vec<Result<UniqueId, Refusal>>,
 }
 
 impl Decision {
     /// No change.
     pub fn nothing(subject: Option<UniqueId>) -> Decision {
-        Decision { events: Vec::new(), subject }
+        Decision { events: Vec::new(), subject, results: Vec::new() }
     }
 
     /// One change.
     pub fn one(event: Event, subject: Option<UniqueId>) -> Decision {
-        Decision { events: vec![event], subject }
+        Decision { events: vec![event], subject, results: Vec::new() }
     }
 }

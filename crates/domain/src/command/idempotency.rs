@@ -66,7 +66,7 @@ impl KeptAnswer {
             return Err(Refusal::KeyReused);
         }
         let repeated = Some(Arc::clone(&self.answer));
-        Ok(Outcome { revision, state: None, record: None, created: false, repeated })
+        Ok(Outcome { revision, state: None, record: None, created: false, results: Vec::new(), repeated })
     }
 
     /// Returns true if and only if the response is not too old.

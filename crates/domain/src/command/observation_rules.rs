@@ -224,7 +224,7 @@ pub(crate) fn without(record: &Record, ended: &[Holding<'_>], act: HoldingAct) -
         events.push(Event::PluginPut { kind, plugin: Arc::new(plugin), config: ConfigChange::Kept, naming });
     }
     events.push(Event::Holdings { id: id.clone(), act });
-    Decision { events, subject: Some(id.clone()) }
+    Decision { events, subject: Some(id.clone()), results: Vec::new() }
 }
 
 fn slots(record: &Record) -> BTreeSet<Slot> {

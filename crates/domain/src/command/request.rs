@@ -90,6 +90,8 @@ pub enum Command {
     ReleaseRemote { id: UniqueId },
     /// Releases resources by name, also those that were left behind.
     Release { id: UniqueId, slots: Vec<Slot> },
+    /// Releases resources of many plugins by name, each by itself.
+    ReleaseMany { items: Vec<ReleaseItem> },
     /// Sets or removes the time until which a resource is meant to be held.
     SetExpiry { id: UniqueId, slot: Slot, expires_at: Option<Timestamp> },
     /// Acknowledges the finding of a resource.
@@ -222,4 +224,15 @@ impl Precondition {
         self.if_match.as_ref().is_none_or(|wanted| wanted.matches(current, store))
             && !self.if_none_match.as_ref().is_some_and(|unwanted| unwanted.matches(current, store))
     }
+}
+
+/// One of many resources to release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseItem {
+    /// The plugin that holds it.
+    pub id: UniqueId,
+    /// Its name; with the host, as a client knows it.
+    pub slot: Slot,
+    /// The revision that the plugin must have.
+    pub if_revision: Option<Revision>,
 }
