@@ -6,9 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::store::archive::Part;
-use crate::store::{ChangeCounts, History, ReadPace, StoreError};
+use crate::store::{ChangeCounts, Held, HeldPage, History, ReadPace, StoreError};
 use domain::Revision;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
+use domain::plugin::UniqueId;
 use domain::steps::Steps;
 
 /// The history, and how many may still read it. Others block their thread.
@@ -55,6 +56,14 @@ impl History for BoundedHistory {
         self.reading(|history| history.revision_at(time))
     }
 
+    fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError> {
+        self.reading(|history| history.held(range, pace))
+    }
+
+    fn held_at(&self, revision: Revision, plugin: Option<&UniqueId>, pace: &ReadPace<'_>) -> Result<Held, StoreError> {
+        self.reading(|history| history.held_at(revision, plugin, pace))
+    }
+
     fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {
         self.reading(|history| history.count(range, steps))
     }
@@ -93,6 +102,19 @@ mod tests {
 
         fn revision_at(&self, time: Timestamp) -> Result<Option<Revision>, StoreError> {
             self.inner.revision_at(time)
+        }
+
+        fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError> {
+            self.inner.held(range, pace)
+        }
+
+        fn held_at(
+            &self,
+            revision: Revision,
+            plugin: Option<&UniqueId>,
+            pace: &ReadPace<'_>,
+        ) -> Result<Held, StoreError> {
+            self.inner.held_at(revision, plugin, pace)
         }
 
         fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {

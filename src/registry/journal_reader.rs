@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::counting::{self, STRETCH};
 use super::fair_pool::{Stopped, Turn, WorkCaller};
 use super::handle::Registry;
 use super::journal_cache::JournalChunk;
@@ -60,8 +61,9 @@ impl Registry {
         steps: Steps,
     ) -> Result<(ChangeCounts, bool), JournalReadError> {
         let range = self.published(range);
-        self.scan_journal(caller, move |history, _| {
-            let counts = history.count(&range, steps)?;
+        self.scan_journal(caller, move |history, turn| {
+            let counts: Result<_, ScanEnd> = counting::count(history, turn, &range, steps, STRETCH);
+            let counts = counts?;
             let is_whole = counts.compact_revision.0 == 0 || history.revision_at(steps.from)?.is_some();
             Ok((counts, is_whole))
         })

@@ -15,6 +15,7 @@
 //! | [`queue`], [`writer`], [`trace`](mod@trace) | decides, commits, publishes; the spans of a command |
 //! | [`watch`] | topics and subscriptions |
 //! | [`journal_reader`], [`journal_cache`], [`journal_error`] | reading the journal, for one reader and for many |
+//! | [`spans`], [`counting`] | what was held when; changes in steps of time |
 //! | [`costs`], [`budget_monitor`] | queries about costs; the task that checks the thresholds of budgets |
 //! | [`fair_pool`], [`bounded_history`] | threads for the long work of clients, shared fairly; their reads of the journal |
 //! | [`leases`], [`heartbeats`] | renewals and other heartbeats, which are not part of the history |
@@ -49,6 +50,7 @@ pub mod writer;
 
 mod assessment;
 mod bounded_history;
+mod counting;
 mod handle;
 mod leases;
 mod limits;

@@ -13,6 +13,9 @@ use domain::{Revision, Snapshot};
 /// The number of changes to read at a time.
 const AT_A_TIME: usize = 1_000;
 
+/// What it costs to add a change to the lanes, in the unit of [`Pace::step`](domain::query::Pace::step).
+const LOOK: usize = 256;
+
 /// The most changes that one question reads.
 const MOST_CHANGES: usize = 100_000;
 
@@ -47,26 +50,35 @@ impl Registry {
             let known = history.revision_at(query.from)?;
             let compact = history.read(&ChangeRange { limit: 1, ..ChangeRange::default() }, &pace)?.compact_revision;
             let begin = known.unwrap_or(compact).min(head);
-            let prior = history.rewind(begin, &pace)?;
-            let state = snapshot.state.rewound(begin, prior, turn)?;
-            let to = query.to;
-            let mut lanes = LaneBuilder::begin(query, &state, turn)?;
+            let (to, plugin) = (query.to, query.plugin.clone());
+            let prior = history.held_at(begin, plugin.as_ref(), &pace)?;
+            let mut lanes = LaneBuilder::begin(query, &snapshot.state, &prior, turn)?;
             let (mut after, mut read, mut is_short) = (begin, 0, false);
             loop {
-                let range =
-                    ChangeRange { after, until: Some(head), to: Some(to), limit: AT_A_TIME, ..ChangeRange::default() };
-                let page = history.read(&range, &pace)?;
-                for transition in &page.transitions {
-                    turn.step(transition.bytes())?;
-                    lanes.add(transition);
+                let subject = plugin.as_ref().map(|plugin| plugin.as_str().to_owned());
+                let of_categories = subject.as_ref().map(|_| false);
+                let (until, to) = (Some(head), Some(to));
+                let range = ChangeRange {
+                    after,
+                    until,
+                    to,
+                    subject,
+                    of_categories,
+                    limit: AT_A_TIME,
+                    ..ChangeRange::default()
+                };
+                let page = history.held(&range, &pace)?;
+                for change in &page.changes {
+                    turn.step(LOOK)?;
+                    lanes.add(change);
                 }
-                read += page.transitions.len();
-                match page.transitions.last() {
+                read += page.read;
+                match page.last {
                     Some(_) if read >= MOST_CHANGES && !page.is_all => {
                         is_short = true;
                         break;
                     }
-                    Some(last) if !page.is_all => after = last.change.revision,
+                    Some(last) if !page.is_all => after = last,
                     _ => break,
                 }
             }

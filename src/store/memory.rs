@@ -11,11 +11,15 @@ use super::heartbeats::{HeartbeatStore, MemoryHeartbeats};
 use super::hours::PassedHours;
 use super::tokens::MemoryTokens;
 use super::webhooks::MemoryWebhooks;
-use super::{Batch, CHANGE, ChangeCounts, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore};
+use super::{
+    Batch, CHANGE, ChangeCounts, Held, HeldPage, History, Journal, ReadPace, StoreError, TokenStore, WebhookStore,
+};
 use crate::clock::new_identity;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Step, Transition};
 use domain::command::idempotency::KeptAnswer;
+use domain::plugin::UniqueId;
+use domain::query::spans::{HeldChange, HeldState};
 use domain::steps::Steps;
 use domain::{Revision, Snapshot, State, StoreId};
 
@@ -212,6 +216,28 @@ impl History for MemoryHistory {
         // The time of the compact revision is known, though its change is not.
         let at_horizon = || kept.horizon_at.filter(|at| *at <= time).map(|_| kept.compact_revision);
         Ok(newest.map(|transition| transition.change.revision).or_else(at_horizon))
+    }
+
+    fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError> {
+        let page = self.read(range, pace)?;
+        let held = |transition: &Arc<Transition>| {
+            let Step::Plugin { after, .. } = &transition.step else { return None };
+            let id = UniqueId::from_client(&transition.change.event.subject());
+            let held = after.as_ref().map(|record| HeldState::from(&**record));
+            Some(HeldChange { at: transition.change.at, id, held })
+        };
+        Ok(HeldPage {
+            changes: page.transitions.iter().filter_map(held).collect(),
+            last: page.transitions.last().map(|last| last.change.revision),
+            read: page.transitions.len(),
+            is_all: page.is_all,
+        })
+    }
+
+    fn held_at(&self, revision: Revision, plugin: Option<&UniqueId>, pace: &ReadPace<'_>) -> Result<Held, StoreError> {
+        let prior = self.rewind(revision, pace)?.plugins.into_iter();
+        let wanted = prior.filter(|(id, _)| plugin.is_none_or(|plugin| plugin == id));
+        Ok(wanted.map(|(id, record)| (id, record.map(|record| HeldState::from(&*record)))).collect())
     }
 
     fn count(&self, range: &ChangeRange, steps: Steps) -> Result<ChangeCounts, StoreError> {

@@ -48,6 +48,7 @@ use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
 use domain::query::Pace;
+use domain::query::spans::{HeldChange, HeldState};
 use domain::record::Record;
 use domain::steps::Steps;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
@@ -188,6 +189,20 @@ pub trait History: Send + Sync + 'static {
     /// If the store cannot be read, or the pace stops the reading.
     fn rewind(&self, revision: Revision, pace: &ReadPace<'_>) -> Result<PriorState, StoreError>;
 
+    /// What plugins hold after each change of a range, in order; and as [`History::read`].
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or the pace stops the reading.
+    fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError>;
+
+    /// What each plugin held at `revision` that changed later; `None` if it did not exist. With `plugin`, only that one.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or the pace stops the reading.
+    fn held_at(&self, revision: Revision, plugin: Option<&UniqueId>, pace: &ReadPace<'_>) -> Result<Held, StoreError>;
+
     /// The newest revision at or before a time; `None` if it is before the compact revision, or if there is none.
     ///
     /// # Errors
@@ -208,6 +223,22 @@ pub trait History: Send + Sync + 'static {
     ///
     /// If the store cannot be read, was written by another version, or `visit` fails.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
+}
+
+/// What plugins hold; `None` for one that does not exist.
+pub type Held = BTreeMap<UniqueId, Option<HeldState>>;
+
+/// What plugins hold after each change of a page.
+#[derive(Debug, Default)]
+pub struct HeldPage {
+    /// The changes of plugins.
+    pub changes: Vec<HeldChange>,
+    /// The newest revision of the page, also of a change that is not of a plugin; `None` for an empty page.
+    pub last: Option<Revision>,
+    /// The number of changes in the page, also of those that are not of plugins.
+    pub read: usize,
+    /// As of [`ChangePage::is_all`].
+    pub is_all: bool,
 }
 
 /// The number of changes by step and kind.

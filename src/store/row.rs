@@ -13,6 +13,7 @@ use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Budget, BudgetEvent, Notice};
 use domain::lease::{LeaseAct, LeaseText};
 use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
+use domain::query::spans::{HeldChange, HeldState};
 use domain::record::{Holdings, Naming, Record};
 use domain::{Lease, LeaseId, Revision};
 
@@ -200,6 +201,29 @@ impl ChangeRow {
         let created_at = self.created_at.map_or(Ok(at), time_from_sql)?;
         let holdings = holdings_of(self.observed.as_deref())?;
         Ok(Some(Arc::new(Record::holding(plugin_of(document)?.into(), None, revision, (created_at, at), holdings))))
+    }
+
+    /// What the plugin holds after the change; `None` if the change is not about a plugin.
+    ///
+    /// # Errors
+    ///
+    /// If the row is damaged.
+    pub fn held(&self) -> Result<Option<HeldChange>, StoreError> {
+        if self.is_of_lease() || self.kind == "category.named" || self.kind.starts_with("budget.") {
+            return Ok(None);
+        }
+        let at = time_from_sql(self.at)?;
+        let held = self.document.as_deref().map(|document| {
+            let holdings = holdings_of(self.observed.as_deref())?;
+            let held = HeldState::read(document, holdings, at);
+            held.map_err(|error| StoreError::unusable("a plugin's document is damaged", error))
+        });
+        Ok(Some(HeldChange { at, id: self.plugin_id(), held: held.transpose()? }))
+    }
+
+    /// The bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        [&self.document, &self.detail, &self.observed].into_iter().flatten().map(String::len).sum()
     }
 
     /// The lease after the change, if the change is about a lease; `None` if there is none.

@@ -13,7 +13,7 @@ use super::{archive, migrate};
 use crate::store::archive::Part;
 use crate::store::postgres::change_row::{COLUMNS, change_row, compact_revision};
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
-use crate::store::{CHANGE, ChangeCounts, History, ReadPace, StoreError};
+use crate::store::{CHANGE, ChangeCounts, Held, HeldPage, History, ReadPace, StoreError};
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
 use domain::steps::Steps;
@@ -21,6 +21,9 @@ use domain::{LeaseId, Revision};
 
 /// The number of columns.
 const WIDTH: usize = 11;
+
+/// What it costs to read what a plugin holds, beside its bytes, in the unit of [`Pace::step`](domain::query::Pace::step).
+const HELD: usize = 256;
 
 /// The maximum number of idle connections.
 const MAX_IDLE: usize = 4;
@@ -124,6 +127,61 @@ impl History for PostgresHistory {
                 }
             }
             Ok(prior)
+        })
+    }
+
+    fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError> {
+        self.reading(&async |client| {
+            let after = range.after.max(compact_revision(client).await?);
+            let (after, until) = bounds(client, &ChangeRange { after, ..range.clone() }).await?;
+            let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
+            let query = format!(
+                "SELECT {COLUMNS} FROM changes
+                 WHERE revision > $1 AND revision <= $2 AND ($3::text IS NULL OR (subject = $3 AND NOT of_category))
+                 ORDER BY revision LIMIT $4"
+            );
+            let values: [(&(dyn ToSql + Sync), Type); 4] =
+                [(&after, Type::INT8), (&until, Type::INT8), (&range.subject, Type::TEXT), (&limit, Type::INT8)];
+            let mut rows = std::pin::pin!(client.query_typed_raw(&query, values).await?);
+            let mut page = HeldPage::default();
+            while let Some(row) = rows.try_next().await? {
+                let row = change_row(&row, 0)?;
+                pace.step(HELD + row.bytes())?;
+                page.changes.extend(row.held()?);
+                page.last = Some(revision_from_sql(row.revision)?);
+                page.read += 1;
+            }
+            page.is_all = page.read < range.limit;
+            Ok(page)
+        })
+    }
+
+    fn held_at(&self, revision: Revision, plugin: Option<&UniqueId>, pace: &ReadPace<'_>) -> Result<Held, StoreError> {
+        self.reading(&async |client| {
+            let mut held = Held::new();
+            if revision < compact_revision(client).await? {
+                return Ok(held);
+            }
+            let query = format!(
+                "SELECT changed.subject, {}
+                 FROM (SELECT DISTINCT subject FROM changes
+                       WHERE revision > $1 AND NOT of_category AND kind NOT LIKE 'budget.%' AND kind NOT LIKE 'lease.%'
+                           AND ($2::text IS NULL OR subject = $2)) AS changed
+                 LEFT JOIN LATERAL (
+                     SELECT {COLUMNS} FROM changes
+                     WHERE subject = changed.subject AND NOT of_category AND revision <= $1
+                     ORDER BY revision DESC LIMIT 1) AS stood ON true",
+                qualified("stood"),
+            );
+            let (revision, plugin) = (revision_to_sql(revision), plugin.map(UniqueId::as_str));
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(&revision, Type::INT8), (&plugin, Type::TEXT)];
+            let mut rows = std::pin::pin!(client.query_typed_raw(&query, values).await?);
+            while let Some(row) = rows.try_next().await? {
+                pace.step(CHANGE)?;
+                let stood = optional_row(&row, 1)?.map(|stood| stood.held()).transpose()?.flatten();
+                held.insert(UniqueId::from_client(row.try_get(0)?), stood.and_then(|change| change.held));
+            }
+            Ok(held)
         })
     }
 

@@ -15,7 +15,7 @@ use super::open::{BUSY_TIMEOUT, check_current};
 use crate::store::archive::Part;
 use crate::store::row::{ChangeRow, revision_from_sql, revision_to_sql};
 use crate::store::sqlite::change_row::{COLUMNS, change_row, compact_revision};
-use crate::store::{CHANGE, ChangeCounts, History, ReadPace, StoreError};
+use crate::store::{CHANGE, ChangeCounts, Held, HeldPage, History, ReadPace, StoreError};
 use domain::change::Transition;
 use domain::change::history::{ChangePage, ChangeRange, MAX_BYTES, PriorState};
 use domain::plugin::UniqueId;
@@ -120,22 +120,7 @@ impl History for SqliteHistory {
             let compact_revision = compact_revision(connection)?;
             let (mut plugins, mut leases) = (Vec::new(), Vec::new());
             if revision >= compact_revision {
-                // By revision, and not by the index of subjects: this reads only the changes since then. SQLite would
-                // read silently on for as long as a DISTINCT finds nothing new, so every row comes here.
-                let mut changed = connection.prepare_cached(
-                    "SELECT subject, kind LIKE 'lease.%', kind = 'category.named' OR kind LIKE 'budget.%'
-                     FROM changes NOT INDEXED WHERE revision > ?1",
-                )?;
-                let mut subjects = changed.query([revision_to_sql(revision)])?;
-                let mut seen = HashSet::new();
-                while let Some(row) = subjects.next()? {
-                    pace.step(SUBJECT)?;
-                    let (subject, is_of_lease): (String, bool) = (row.get(0)?, row.get(1)?);
-                    if row.get(2)? || !seen.insert((subject.clone(), is_of_lease)) {
-                        continue;
-                    }
-                    pace.step(CHANGE)?;
-                    let stood = newest(connection, &subject, false, revision_to_sql(revision))?;
+                changed_since(connection, revision, pace, |subject, is_of_lease, stood| {
                     if is_of_lease {
                         let lease = stood.map(|row| row.lease()).transpose()?.flatten();
                         leases.push((LeaseId::named(&subject), lease.map(Arc::new)));
@@ -143,9 +128,66 @@ impl History for SqliteHistory {
                         let record = stood.map(|row| row.record()).transpose()?.flatten();
                         plugins.push((UniqueId::from_client(&subject), record));
                     }
-                }
+                    Ok(())
+                })?;
             }
             Ok(PriorState { compact_revision, plugins, leases })
+        })
+    }
+
+    fn held(&self, range: &ChangeRange, pace: &ReadPace<'_>) -> Result<HeldPage, StoreError> {
+        self.reading(|connection| {
+            let after = range.after.max(compact_revision(connection)?);
+            let (condition, values) = condition(connection, &ChangeRange { after, ..range.clone() })?;
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM changes WHERE {condition} ORDER BY revision ASC LIMIT ?1"
+            ))?;
+            let mut rows = statement.query(params_from_iter(values))?;
+            let (mut page, mut bytes) = (HeldPage::default(), 0);
+            while bytes < MAX_BYTES {
+                let Some(row) = rows.next()? else {
+                    page.is_all = page.read < range.limit;
+                    break;
+                };
+                let row = change_row(row)?;
+                pace.step(SUBJECT + row.bytes())?;
+                bytes += SUBJECT + row.bytes();
+                page.changes.extend(row.held()?);
+                page.last = Some(revision_from_sql(row.revision)?);
+                page.read += 1;
+            }
+            Ok(page)
+        })
+    }
+
+    fn held_at(&self, revision: Revision, plugin: Option<&UniqueId>, pace: &ReadPace<'_>) -> Result<Held, StoreError> {
+        self.reading(|connection| {
+            let mut held = Held::new();
+            let mut keep = |subject: String, stood: Option<ChangeRow>| -> Result<(), StoreError> {
+                let stood = stood.map(|row| row.held()).transpose()?.flatten();
+                held.insert(UniqueId::from_client(&subject), stood.and_then(|change| change.held));
+                Ok(())
+            };
+            if revision < compact_revision(connection)? {
+                return Ok(held);
+            }
+            match plugin {
+                Some(id) => {
+                    let stood = newest(connection, id.as_str(), false, revision_to_sql(revision))?;
+                    keep(id.as_str().to_owned(), stood)?;
+                }
+                None => {
+                    changed_since(
+                        connection,
+                        revision,
+                        pace,
+                        |subject, is_of_lease, stood| {
+                            if is_of_lease { Ok(()) } else { keep(subject, stood) }
+                        },
+                    )?
+                }
+            }
+            Ok(held)
         })
     }
 
@@ -263,6 +305,35 @@ fn newest_between(
         }
     }
     Ok(least)
+}
+
+/// Visits each plugin and lease that changed since a revision: its id, whether it is a lease, and its newest change up to
+/// the revision.
+fn changed_since(
+    connection: &Connection,
+    revision: Revision,
+    pace: &ReadPace<'_>,
+    mut visit: impl FnMut(String, bool, Option<ChangeRow>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    // By revision, and not by the index of subjects: this reads only the changes since then. SQLite would read silently
+    // on for as long as a DISTINCT finds nothing new, so every row comes here.
+    let mut changed = connection.prepare_cached(
+        "SELECT subject, kind LIKE 'lease.%', kind = 'category.named' OR kind LIKE 'budget.%'
+         FROM changes NOT INDEXED WHERE revision > ?1",
+    )?;
+    let mut subjects = changed.query([revision_to_sql(revision)])?;
+    let mut seen = HashSet::new();
+    while let Some(row) = subjects.next()? {
+        pace.step(SUBJECT)?;
+        let (subject, is_of_lease): (String, bool) = (row.get(0)?, row.get(1)?);
+        if row.get(2)? || !seen.insert((subject.clone(), is_of_lease)) {
+            continue;
+        }
+        pace.step(CHANGE)?;
+        let stood = newest(connection, &subject, false, revision_to_sql(revision))?;
+        visit(subject, is_of_lease, stood)?;
+    }
+    Ok(())
 }
 
 /// A change with its effect.

@@ -1,15 +1,18 @@
 //! What was held when, as claimed and as seen: a lane for each resource.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::pace::{Pace, paced};
-use crate::change::Transition;
 use crate::host::HostNames;
 use crate::index::IndexKey;
-use crate::plugin::UniqueId;
-use crate::record::{ClaimState, FindingKind, Holding, ObservedState, Record, ResourceKind, Slot, finding_rules};
+use crate::plugin::{ExecutionMode, FreeJson, Labels, Name, Pids, Plugin, RemoteResource, UniqueId};
+use crate::record::{
+    ClaimState, FindingKind, Holding, Holdings, ObservedState, Record, ResourceKind, Slot, finding_rules,
+};
 use crate::state::State;
 
 /// A query for lanes. A condition that is `None` accepts everything.
@@ -69,6 +72,76 @@ impl<T: Copy + PartialEq> Track<T> {
     }
 }
 
+/// What a plugin holds: a record without its serialised document, whose making would cost more than all the rest.
+#[derive(Debug, Clone)]
+pub struct HeldState {
+    plugin: Arc<Plugin>,
+    holdings: Holdings,
+}
+
+/// The parts of a stored document that say what a plugin holds. A schema is the longest part of most documents, and is
+/// skipped.
+#[derive(Deserialize)]
+struct HeldDocument {
+    name: Name,
+    category: Name,
+    #[serde(default)]
+    spawned_pids: Pids,
+    container_id: Option<String>,
+    remote_resource: Option<RemoteResource>,
+    host: Option<String>,
+    lease_id: Option<String>,
+}
+
+impl HeldState {
+    /// What a plugin of this document holds after a change at `at`.
+    ///
+    /// # Errors
+    ///
+    /// If the document is damaged.
+    pub fn read(document: &str, holdings: Holdings, at: Timestamp) -> Result<HeldState, serde_json::Error> {
+        let read: HeldDocument = serde_json::from_str(document)?;
+        let plugin = Plugin {
+            name: read.name,
+            category: read.category,
+            spawned_pids: read.spawned_pids,
+            container_id: read.container_id,
+            remote_resource: read.remote_resource,
+            host: read.host,
+            lease_id: read.lease_id,
+            title: String::new(),
+            config_schema: FreeJson::empty_object(),
+            description: None,
+            version: None,
+            is_configured: false,
+            execution_mode: ExecutionMode::default(),
+            manages_child_processes: false,
+            manages_external_resources: false,
+            conda_env_name: None,
+            labels: Labels::default(),
+        };
+        let holdings = holdings.completed(&plugin, at);
+        Ok(HeldState { plugin: Arc::new(plugin), holdings })
+    }
+}
+
+impl From<&Record> for HeldState {
+    fn from(record: &Record) -> HeldState {
+        HeldState { plugin: Arc::clone(&record.plugin), holdings: record.holdings.clone() }
+    }
+}
+
+/// What a plugin holds since a change.
+#[derive(Debug, Clone)]
+pub struct HeldChange {
+    /// When it changed.
+    pub at: Timestamp,
+    /// The plugin.
+    pub id: UniqueId,
+    /// What it holds; `None` if it was removed.
+    pub held: Option<HeldState>,
+}
+
 /// The history of one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lane {
@@ -90,29 +163,44 @@ pub type Lanes = BTreeMap<(UniqueId, Slot), Lane>;
 pub struct LaneBuilder {
     query: SpanQuery,
     lanes: Lanes,
+    /// What each plugin holds now.
+    standing: HashMap<UniqueId, BTreeSet<Slot>>,
     is_cut: bool,
 }
 
 impl LaneBuilder {
-    /// The lanes of what is held in `state`, which is that of the beginning.
+    /// The lanes of what is held at the beginning: in `state`, except the plugins in `prior`, which changed since then.
     ///
     /// # Errors
     ///
     /// If the pace stops the scan.
-    pub fn begin<P: Pace>(query: SpanQuery, state: &State, pace: &P) -> Result<LaneBuilder, P::Stop> {
-        let mut builder = LaneBuilder { query, lanes: Lanes::new(), is_cut: false };
+    pub fn begin<P: Pace>(
+        query: SpanQuery,
+        state: &State,
+        prior: &BTreeMap<UniqueId, Option<HeldState>>,
+        pace: &P,
+    ) -> Result<LaneBuilder, P::Stop> {
+        let from = query.from;
+        let mut builder = LaneBuilder { query, lanes: Lanes::new(), standing: HashMap::new(), is_cut: false };
         let holding = state.having(&IndexKey::Holding).into_iter();
-        for record in paced(holding.flat_map(|records| records.values()), pace) {
-            let from = builder.query.from;
-            builder.look(None, Some(record?.as_ref()), from);
+        let standing = paced(holding.flat_map(|records| records.values()), pace);
+        let mut begun: BTreeMap<&UniqueId, HeldState> = BTreeMap::new();
+        for record in standing {
+            let record = record?;
+            if !prior.contains_key(&record.unique_id) {
+                begun.insert(&record.unique_id, HeldState::from(&**record));
+            }
+        }
+        begun.extend(prior.iter().filter_map(|(id, held)| Some((id, held.clone()?))));
+        for (id, held) in begun {
+            builder.look(id, Some(&held), from);
         }
         Ok(builder)
     }
 
     /// Adds a change.
-    pub fn add(&mut self, transition: &Transition) {
-        let (before, after) = (transition.before().map(|record| &**record), transition.after().map(|record| &**record));
-        self.look(before, after, transition.change.at);
+    pub fn add(&mut self, change: &HeldChange) {
+        self.look(&change.id, change.held.as_ref(), change.at);
     }
 
     /// The lanes, and whether some are left out because there are too many.
@@ -120,20 +208,21 @@ impl LaneBuilder {
         (self.lanes, self.is_cut)
     }
 
-    fn look(&mut self, before: Option<&Record>, after: Option<&Record>, at: Timestamp) {
-        let Some(record) = after.or(before) else { return };
-        if self.query.plugin.as_ref().is_some_and(|plugin| *plugin != record.unique_id) {
+    fn look(&mut self, id: &UniqueId, after: Option<&HeldState>, at: Timestamp) {
+        if self.query.plugin.as_ref().is_some_and(|plugin| plugin != id) {
             return;
         }
         let mut held: BTreeSet<Slot> = BTreeSet::new();
-        for holding in after.into_iter().flat_map(Record::held) {
-            held.insert(holding.slot.clone());
+        for holding in after.into_iter().flat_map(|after| after.holdings.iter(&after.plugin)) {
             if self.is_wanted(&holding) {
-                self.note(record, &holding, at);
+                self.note(id, &holding, at);
             }
+            held.insert(holding.slot);
         }
-        for holding in before.into_iter().flat_map(Record::held).filter(|holding| !held.contains(&holding.slot)) {
-            if let Some(lane) = self.lanes.get_mut(&(record.unique_id.clone(), holding.slot)) {
+        let before =
+            if held.is_empty() { self.standing.remove(id) } else { self.standing.insert(id.clone(), held.clone()) };
+        for slot in before.unwrap_or_default().difference(&held) {
+            if let Some(lane) = self.lanes.get_mut(&(id.clone(), slot.clone())) {
                 lane.claims.set(None, at);
                 lane.seen.set(None, at);
                 lane.findings.set(None, at);
@@ -147,8 +236,8 @@ impl LaneBuilder {
             && hosts.is_none_or(|hosts| holding.host.is_some_and(|host| hosts.contains(host)))
     }
 
-    fn note(&mut self, record: &Record, holding: &Holding<'_>, at: Timestamp) {
-        let key = (record.unique_id.clone(), holding.slot.clone());
+    fn note(&mut self, id: &UniqueId, holding: &Holding<'_>, at: Timestamp) {
+        let key = (id.clone(), holding.slot.clone());
         if self.lanes.len() >= self.query.limit && !self.lanes.contains_key(&key) {
             self.is_cut = true;
             return;
