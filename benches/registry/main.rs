@@ -16,6 +16,7 @@
 //! The measurements, each in a module of its name:
 //!
 //! - [`read_one`], [`list_active`]: reads, against bare axum.
+//! - [`list_dearest`]: the dearest resources, against the list of active plugins.
 //! - [`register`]: durable writes, against memory, against SQLite alone, and by the disk's own speed.
 //! - [`watchers`]: their cost to the writer, and the delay of their events.
 //! - [`replicas`]: several replicas on one PostgreSQL.
@@ -40,6 +41,7 @@ mod cpu;
 mod disk;
 mod documents;
 mod list_active;
+mod list_dearest;
 mod load;
 mod machine;
 mod operations;
@@ -94,9 +96,10 @@ fn measure() -> anyhow::Result<()> {
     println!("registering {} plugins and {} …", settings.plugins, settings.fewer_plugins);
     let stores = Stores::fill(&settings)?;
     let mut table = Table::default();
-    let measurements: [(&str, Measurement); 8] = [
+    let measurements: [(&str, Measurement); 9] = [
         ("read_one", read_one::measure),
         ("list_active", list_active::measure),
+        ("list_dearest", list_dearest::measure),
         ("register", register::measure),
         ("watchers", watchers::measure),
         ("replicas", replicas::measure),

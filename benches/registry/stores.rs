@@ -32,9 +32,9 @@ impl Stores {
     pub(crate) fn fill(settings: &Settings) -> anyhow::Result<Stores> {
         let path = |name: &str| settings.folder.path().join(name);
         let stores = Stores { full: path("full.db"), small: path("small.db"), empty: path("empty.db") };
-        fill(&stores.full, settings.plugins, settings.active)?;
-        fill(&stores.small, settings.fewer_plugins, settings.active)?;
-        fill(&stores.empty, 0, 0)?;
+        fill(&stores.full, settings.plugins, every(settings.plugins, settings.active))?;
+        fill(&stores.small, settings.fewer_plugins, every(settings.fewer_plugins, settings.active))?;
+        fill(&stores.empty, 0, documents::idle)?;
         Ok(stores)
     }
 }
@@ -44,22 +44,26 @@ pub(crate) fn open(store: &StoreUrl) -> anyhow::Result<Registry> {
     Ok(Registry::start(store.open()?, Arc::new(SystemClock))?)
 }
 
-/// Creates a store with plugins, of which `active` hold a process.
-fn fill(path: &Path, plugins: usize, active: usize) -> anyhow::Result<()> {
+/// The documents of plugins, of which `active` hold a process: every so many-th.
+fn every(plugins: usize, active: usize) -> impl Fn(usize) -> String {
+    let every = plugins.checked_div(active).unwrap_or(usize::MAX);
+    move |number: usize| match number % every {
+        0 => documents::active(number),
+        _ => documents::idle(number),
+    }
+}
+
+/// Creates a store with plugins of these documents.
+pub(crate) fn fill(path: &Path, plugins: usize, document_of: impl Fn(usize) -> String) -> anyhow::Result<()> {
     let registry = open(&StoreUrl::Sqlite(path.to_owned()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(register(&registry, plugins, active)).context("the plugins could not be registered")?;
+    runtime.block_on(register(&registry, plugins, document_of)).context("the plugins could not be registered")?;
     runtime.block_on(registry.close());
     Ok(())
 }
 
-/// Registers plugins; every so many-th of them is active.
-async fn register(registry: &Registry, plugins: usize, active: usize) -> anyhow::Result<()> {
-    let every = plugins.checked_div(active).unwrap_or(usize::MAX);
-    let document_of = |number: usize| match number % every {
-        0 => documents::active(number),
-        _ => documents::idle(number),
-    };
+/// Registers plugins.
+async fn register(registry: &Registry, plugins: usize, document_of: impl Fn(usize) -> String) -> anyhow::Result<()> {
     for first in (0..plugins).step_by(AT_A_TIME) {
         let mut waiting = Vec::with_capacity(AT_A_TIME);
         for number in first..plugins.min(first + AT_A_TIME) {

@@ -157,7 +157,7 @@ impl Registry {
 
     /// Adds the times of the last observations to rows of the current state.
     pub fn freshen(&self, rows: &mut [Resource]) {
-        for row in rows {
+        for row in rows.iter_mut().filter(|row| row.observed.is_some()) {
             let key = row.key();
             if let Some(observed) = &mut row.observed {
                 let Looks { last, .. } = self.heartbeats().looks(&key, observed.state);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LINK, VARY};
 use hyper::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value, to_value};
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_value};
 use utoipa::ToSchema;
 
 use crate::http::extract::negotiate::chosen;
@@ -31,6 +31,7 @@ use crate::registry::fair_pool::WorkCaller;
 use domain::command::Precondition;
 use domain::query::resource_sort::ResourceSortField;
 use domain::query::{Pace, Resource, Unpaced};
+use domain::record::FindingKind;
 use domain::{MicroUsd, Revision, Snapshot};
 
 /// The media types of the list.
@@ -68,10 +69,10 @@ const COLUMNS: &[&str] = &[
 
 /// A page of resources.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ResourcePage {
+pub(crate) struct ResourcePage<'a> {
     /// The rows, in the requested order. With `fields`, only those fields of each row.
     #[schema(value_type = Vec<Resource>)]
-    items: Vec<Box<RawValue>>,
+    items: Rows<'a>,
     /// How many resources match the filters, on all pages.
     total: usize,
     /// The current cost of an hour of these resources on all pages, in USD.
@@ -83,6 +84,21 @@ pub(crate) struct ResourcePage {
     /// The revision that the rows were made from.
     #[schema(value_type = u64)]
     revision: Revision,
+}
+
+/// The rows of a page. They are written into the text of the page at once: most of what such a page costs is its text.
+struct Rows<'a> {
+    rows: &'a [Resource],
+    fields: Option<&'a [&'static str]>,
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.fields {
+            None => serializer.collect_seq(self.rows),
+            Some(fields) => serializer.collect_seq(self.rows.iter().filter_map(|row| some_fields(row, fields))),
+        }
+    }
 }
 
 /// List the resources that plugins hold.
@@ -183,16 +199,18 @@ impl ResourceScan {
             }
         }
         // The next step is always of today.
-        let agents = api.registry.heartbeats().hosts();
-        let (own, sight) = (api.registry.own_host(), api.sight.points());
-        ProbedHosts { own, sight: &sight, agents: &agents }.advise(&mut page.items);
+        if page.items.iter().any(|row| row.finding == Some(FindingKind::Unverified)) {
+            let agents = api.registry.heartbeats().hosts();
+            let (own, sight) = (api.registry.own_host(), api.sight.points());
+            ProbedHosts { own, sight: &sight, agents: &agents }.advise(&mut page.items);
+        }
         let cursor = |next| Cursor::write(&snapshot.store, &list.list, RowCursor::of(next, &list.query));
         let next = page.next.as_ref().map(cursor);
         let text = match *form {
             CSV => table(&page.items, list.fields.as_deref()),
             NDJSON => lines(&page.items, list.fields.as_deref()),
             _ => json::text_of(&ResourcePage {
-                items: page.items.iter().filter_map(|row| document(row, list.fields.as_deref())).collect(),
+                items: Rows { rows: &page.items, fields: list.fields.as_deref() },
                 total: page.total,
                 usd_per_hour: page.hourly,
                 next_cursor: next.clone(),
@@ -203,16 +221,23 @@ impl ResourceScan {
     }
 }
 
-/// A row, or some fields of it. Serialising a row to memory cannot fail.
-fn document(row: &Resource, fields: Option<&[&'static str]>) -> Option<Box<RawValue>> {
-    let Some(fields) = fields else { return to_raw_value(row).ok() };
+/// Some fields of a row. Serialising a row to memory cannot fail.
+fn some_fields(row: &Resource, fields: &[&'static str]) -> Option<Box<RawValue>> {
     let text = projected(&json::text_of(row), fields);
     RawValue::from_string(String::from_utf8(text).ok()?).ok()
 }
 
 fn lines(rows: &[Resource], fields: Option<&[&'static str]>) -> Bytes {
-    let lines = rows.iter().filter_map(|row| document(row, fields)).flat_map(|row| [row.get().to_owned(), "\n".into()]);
-    lines.collect::<String>().into()
+    let mut text = Vec::new();
+    for row in rows {
+        match fields {
+            Some(fields) => text.extend(projected(&json::text_of(row), fields)),
+            // Serialising a row to memory cannot fail.
+            None => drop(serde_json::to_writer(&mut text, row)),
+        }
+        text.push(b'\n');
+    }
+    text.into()
 }
 
 fn table(rows: &[Resource], fields: Option<&[&'static str]>) -> Bytes {

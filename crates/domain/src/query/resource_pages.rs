@@ -177,7 +177,7 @@ fn price_key(position: &RowPosition) -> PriceKey {
 }
 
 fn candidate_at(record: &Arc<Record>, row: usize) -> Option<Candidate<'_>> {
-    let held = record.held().nth(row)?;
+    let held = record.held_at(row)?;
     let certainty = Certainty::of(&held, false);
     Some(Candidate { held, record, row, certainty })
 }

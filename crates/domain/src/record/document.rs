@@ -79,6 +79,11 @@ impl Record {
         self.holdings.iter(&self.plugin)
     }
 
+    /// The resource at an index of [`Record::held`].
+    pub fn held_at(&self, index: usize) -> Option<Holding<'_>> {
+        self.holdings.nth(&self.plugin, index)
+    }
+
     /// How many resources the plugin holds: the length of [`Record::held`].
     pub fn held_count(&self) -> usize {
         resources_of(&self.plugin).count() + self.holdings.left().count()

@@ -193,11 +193,23 @@ impl Holdings {
 
     /// Every held resource: those that the plugin's document names, in its order, then those left behind.
     pub fn iter<'a>(&'a self, plugin: &'a Plugin) -> impl Iterator<Item = Holding<'a>> {
-        let claimed = resources_of(plugin).map(|resource| {
-            let slot = resource.slot();
-            self.holding(slot, resource, plugin)
-        });
-        let left = self.facts().filter_map(|(slot, facts)| {
+        resources_of(plugin).map(|resource| self.claimed(resource, plugin)).chain(self.left_of(plugin))
+    }
+
+    /// The resource at an index of [`Holdings::iter`], without making those before it.
+    pub fn nth<'a>(&'a self, plugin: &'a Plugin, index: usize) -> Option<Holding<'a>> {
+        if let Some(resource) = resources_of(plugin).nth(index) {
+            return Some(self.claimed(resource, plugin));
+        }
+        self.left_of(plugin).nth(index - resources_of(plugin).count())
+    }
+
+    fn claimed<'a>(&'a self, resource: ResourceRef<'a>, plugin: &'a Plugin) -> Holding<'a> {
+        self.holding(resource.slot(), resource, plugin)
+    }
+
+    fn left_of<'a>(&'a self, plugin: &'a Plugin) -> impl Iterator<Item = Holding<'a>> {
+        self.facts().filter_map(|(slot, facts)| {
             let left = facts.left.as_deref()?;
             let resource = match slot.kind {
                 ResourceKind::Process => ResourceRef::Process(slot.id.parse().ok()?),
@@ -205,8 +217,7 @@ impl Holdings {
                 ResourceKind::Remote => ResourceRef::Remote(left.remote.as_ref()?),
             };
             Some(self.holding(slot.clone(), resource, plugin))
-        });
-        claimed.chain(left)
+        })
     }
 
     fn holding<'a>(&'a self, slot: Slot, resource: ResourceRef<'a>, plugin: &'a Plugin) -> Holding<'a> {
