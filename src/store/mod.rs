@@ -10,6 +10,7 @@
 //! | [`postgres`] | for several replicas: one database |
 //! | [`head`] | whether a store still has the history that a process has loaded |
 //! | [`webhooks`] | webhooks, beside the journal |
+//! | [`history_parts`] | what readers get of the history beside whole changes |
 //! | [`heartbeats`] | exchange of heartbeats between processes on one store |
 //! | [`tokens`] | tokens, beside the journal |
 //! | [`row`], [`ledger_row`] | changes and costs as rows, the same in every SQL store |
@@ -18,6 +19,7 @@
 pub mod archive;
 pub mod head;
 pub mod heartbeats;
+pub mod history_parts;
 pub mod hours;
 pub mod ledger_row;
 pub mod memory;
@@ -29,7 +31,7 @@ pub mod webhooks;
 
 mod error;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -40,15 +42,15 @@ use jiff::Timestamp;
 use postgres::url::PostgresUrl;
 
 pub use self::heartbeats::{Heartbeat, HeartbeatKind, HeartbeatStore};
+pub use self::history_parts::{ChangeCounts, Held, HeldPage};
 pub use self::hours::PassedHours;
 pub use self::webhooks::DeliveryProgress;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
-use domain::change::{Change, ChangeKind, Event, Transition};
+use domain::change::{Change, Event, Transition};
 use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
 use domain::query::Pace;
-use domain::query::spans::{HeldChange, HeldState};
 use domain::record::Record;
 use domain::steps::Steps;
 use domain::{Category, Lease, LeaseId, Revision, Snapshot, State};
@@ -223,42 +225,6 @@ pub trait History: Send + Sync + 'static {
     ///
     /// If the store cannot be read, was written by another version, or `visit` fails.
     fn dump(&self, visit: &mut dyn FnMut(Part) -> Result<(), StoreError>) -> Result<(), StoreError>;
-}
-
-/// What plugins hold; `None` for one that does not exist.
-pub type Held = BTreeMap<UniqueId, Option<HeldState>>;
-
-/// What plugins hold after each change of a page.
-#[derive(Debug, Default)]
-pub struct HeldPage {
-    /// The changes of plugins.
-    pub changes: Vec<HeldChange>,
-    /// The newest revision of the page, also of a change that is not of a plugin; `None` for an empty page.
-    pub last: Option<Revision>,
-    /// The number of changes in the page, also of those that are not of plugins.
-    pub read: usize,
-    /// As of [`ChangePage::is_all`].
-    pub is_all: bool,
-}
-
-/// The number of changes by step and kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChangeCounts {
-    /// As of [`ChangePage::compact_revision`].
-    pub compact_revision: Revision,
-    /// The numbers, by the index of the step and by kind; only those that are not 0.
-    pub counts: BTreeMap<(usize, ChangeKind), u64>,
-}
-
-impl ChangeCounts {
-    /// Adds changes of a kind in a step. The store's number of a step may lie outside of the steps, or its kind may be of
-    /// a newer version.
-    pub(crate) fn add(&mut self, steps: Steps, index: i64, kind: &str, count: i64) {
-        let index = usize::try_from(index).ok().filter(|index| *index < steps.count());
-        if let (Some(index), Some(kind), Ok(count)) = (index, ChangeKind::from_name(kind), u64::try_from(count)) {
-            *self.counts.entry((index, kind)).or_default() += count;
-        }
-    }
 }
 
 /// The pace of a long read: see [`domain::query::pace`].

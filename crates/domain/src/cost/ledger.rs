@@ -8,7 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rpds::RedBlackTreeMapSync;
 
-use super::budget::{Account, Budget};
+use super::account::Account;
+use super::budget::Budget;
 use super::notice::Notice;
 use super::version::{Window, spend};
 use crate::money::Spend;

@@ -10,10 +10,11 @@
 //! | [`ledger`] | the cost of ended versions, by plugin and by budget |
 //! | [`totals`] | ledger and current cost together |
 //! | [`statement`], [`series`] | amounts by group; the same in steps of time |
-//! | [`period`], [`budget`], [`notice`] | budgets, and the events that the registry makes of them |
+//! | [`period`], [`budget`], [`account`], [`notice`] | budgets, their spending, and the events that the registry makes of them |
 //!
 //! Observations affect costs in one place: [`Extent`], the end of a version.
 
+pub mod account;
 pub mod budget;
 pub mod ledger;
 pub mod notice;
@@ -25,7 +26,8 @@ pub mod version;
 
 pub use self::ledger::{Accrual, Ledger};
 pub use self::statement::StatementLine;
-pub use budget::{Account, Budget};
+pub use account::Account;
+pub use budget::Budget;
 pub use ledger::BudgetEvent;
 pub use notice::{BurnCrossed, Notice, Projected, Reached};
 pub use period::Period;

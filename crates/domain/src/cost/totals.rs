@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::budget::Account;
+use super::account::Account;
 use super::ledger::Ledger;
 use super::version::{Window, hourly_now, rented, spend, spent_since_change};
 use crate::index::IndexKey;
