@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::change::Change;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::HeartbeatStore;
@@ -45,6 +46,10 @@ impl Journal for SlowDisk {
 
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.0.forget_answers(before, limit)
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        self.0.bound_answers(quota, limit)
     }
 
     fn roll_back(&mut self) {

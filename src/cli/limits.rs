@@ -15,6 +15,7 @@ use crate::http::middleware::limiter::Limiter;
 use crate::http::middleware::load_shedding::LoadShedder;
 use crate::http::middleware::memory_guard::{self, MemoryGuard};
 use crate::http::middleware::rate_limit::{RateLimits, RequestRate};
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::quota::Quotas;
 
 /// How many seconds' worth of requests a caller may send at once by default.
@@ -65,6 +66,10 @@ pub struct LimitArgs {
     /// Active leases of a token. Without tokens, callers cannot be told apart and share all leases.
     #[arg(long, env = "PLUGIN_REGISTRY_MAX_LEASES_PER_TOKEN", default_value_t = Quotas::default().leases_per_token, value_name = "N")]
     max_leases_per_token: usize,
+    /// Bytes of stored responses to requests with an Idempotency-Key. A token has a quarter of them. Beyond it, the registry
+    /// forgets the oldest, and does a repeated request anew.
+    #[arg(long, env = "PLUGIN_REGISTRY_MAX_STORED_RESPONSES", default_value = "256MiB", value_name = "BYTES", value_parser = bytes)]
+    max_stored_responses: u64,
     /// Proxies whose header names the client, as addresses or networks: `10.0.0.0/8,192.0.2.7`. Every client in these
     /// networks can claim any address.
     #[arg(long, env = "PLUGIN_REGISTRY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR,…", value_parser = network)]
@@ -132,6 +137,7 @@ impl LimitArgs {
             observed_reserve: Quotas::reserve_of(self.max_bytes),
             labels: self.max_labels,
             leases_per_token: self.max_leases_per_token,
+            answers: AnswerQuota { bytes: self.max_stored_responses },
         }
     }
 

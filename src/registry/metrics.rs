@@ -23,6 +23,8 @@ pub struct RegistryMetrics {
     pub sightings: Family<ObservationLabels, Counter>,
     /// How often the wall clock was set.
     pub clock_jumps: Counter,
+    /// Stored responses that were dropped before their time.
+    pub dropped_answers: Counter,
 }
 
 /// The labels of accepted observations.
@@ -46,6 +48,7 @@ impl Default for RegistryMetrics {
             queue: Gauge::default(),
             sightings: Family::default(),
             clock_jumps: Counter::default(),
+            dropped_answers: Counter::default(),
         }
     }
 }

@@ -84,7 +84,9 @@ pub(super) fn start(writer: Writer, messages: Receiver<WriterMessage>) -> Result
             }
         }
     })?;
-    let forgetting = Forgetting::new(writer.retention, writer.clocks.steady(), writer.day_old.clone());
+    let (quota, dropped) = (writer.quotas.answers, writer.measures.dropped_answers.clone());
+    let now = writer.clocks.steady();
+    let forgetting = Forgetting::new(writer.retention, now, writer.day_old.clone(), quota, dropped);
     spawn("writer", move || {
         let mut running = WriterLoop { writer, news, forgetting, failing: None, wrote: None };
         if running.load(&messages) {
@@ -378,6 +380,7 @@ impl WriterLoop {
         }
         let batch = Batch::new(&decided.transitions, &decided.snapshot.state).keeping(&decided.kept);
         self.writer.journal.commit(&batch)?;
+        self.forgetting.stored(&decided.kept);
         self.note_success();
         Ok(())
     }
@@ -442,6 +445,7 @@ impl WriterLoop {
     /// Compacts some changes that exceed the retention, if there are at least `least`.
     fn forget(&mut self, least: usize) {
         self.grow_old();
+        self.forgetting.bound_answers(&mut *self.writer.journal);
         let head = self.writer.published.load().state.revision();
         self.forgetting.compact(&mut *self.writer.journal, head, least);
     }

@@ -17,6 +17,7 @@ use super::{
 use crate::clock::new_identity;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Step, Transition};
+use domain::command::answer_quota::{AnswerQuota, AnswerShares};
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::UniqueId;
 use domain::query::spans::{HeldChange, HeldState};
@@ -104,6 +105,31 @@ impl Journal for MemoryJournal {
     fn forget_answers(&mut self, before: u64, _limit: usize) -> Result<(), StoreError> {
         lock(&self.kept).answers.retain(|_, answer| answer.hour >= before);
         Ok(())
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        let mut kept = lock(&self.kept);
+        let mut shares = AnswerShares::new();
+        for answer in kept.answers.values() {
+            *shares.entry(answer.token().into()).or_default() += answer.bytes();
+        }
+        let mut surplus = quota.surplus(&shares);
+        if surplus.is_empty() {
+            return Ok(0);
+        }
+        let mut oldest: Vec<_> = kept.answers.values().map(|answer| (answer.hour, answer.at, &answer.key)).collect();
+        oldest.sort_unstable();
+        let oldest: Vec<_> = oldest.into_iter().map(|(_, _, key)| key.clone()).collect();
+        let mut dropped = 0;
+        for key in oldest {
+            let Some(answer) = kept.answers.get(&key).filter(|_| dropped < limit) else { break };
+            if let Some(surplus) = surplus.get_mut(answer.token()).filter(|surplus| **surplus > 0) {
+                *surplus = surplus.saturating_sub(answer.bytes());
+                kept.answers.remove(&key);
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
     }
 
     fn hour(&mut self) -> Result<u64, StoreError> {

@@ -47,6 +47,7 @@ pub use self::hours::PassedHours;
 pub use self::webhooks::DeliveryProgress;
 use domain::change::history::{ChangePage, ChangeRange, PriorState};
 use domain::change::{Change, Event, Transition};
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::cost::{Account, Accrual};
 use domain::plugin::{Name, PluginKey, UniqueId};
@@ -135,6 +136,13 @@ pub trait Journal: Send + 'static {
     ///
     /// If the store cannot be written. Then nothing is lost.
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError>;
+
+    /// Deletes the oldest stored responses beyond the quota, at most `limit` of them. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written. Then nothing is lost.
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError>;
 
     /// The newest hour: see [`hours`].
     ///

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use domain::change::{Change, ChangeKind, ConfigChange, Event, HoldingAct, Step, Transition};
 use domain::command::answer::Answer;
-use domain::command::idempotency::KeptAnswer;
+use domain::command::idempotency::{KeptAnswer, OVERHEAD};
 use domain::cost::{Budget, BudgetEvent, Notice};
 use domain::lease::{LeaseAct, LeaseText};
 use domain::plugin::{FreeJson, Name, Plugin, UniqueId, json};
@@ -343,6 +343,16 @@ fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEve
     Ok(Some(BudgetEvent::Told(Box::new(notice))))
 }
 
+/// Deletes the oldest stored responses of a token ($1) until they make up some bytes ($3), at most a number of them ($2).
+/// SQLite numbers these parameters in the order of their occurrence.
+pub(super) const OLDEST_ANSWERS: &str = "DELETE FROM answers WHERE key IN (
+    SELECT key FROM (
+        SELECT key, sum(bytes) OVER (ORDER BY hour, at, key) - bytes AS before FROM (
+            SELECT key, hour, at, bytes FROM answers WHERE token = $1 ORDER BY hour, at, key LIMIT $2
+        ) AS oldest
+    ) AS summed WHERE before < $3
+)";
+
 /// A response as text for the store.
 ///
 /// # Errors
@@ -350,6 +360,12 @@ fn budget_event(kind: ChangeKind, text: Option<&str>) -> Result<Option<BudgetEve
 /// Never for a response that this program made.
 pub fn answer_text(answer: &Answer) -> Result<String, StoreError> {
     serde_json::to_string(answer).map_err(|error| StoreError::unusable("an answer cannot be written", error))
+}
+
+/// How many bytes a stored response counts, given its text.
+pub fn answer_bytes(kept: &KeptAnswer, text: &str) -> i64 {
+    let bytes = (kept.key.len() + kept.fingerprint.len() + text.len()) as u64 + OVERHEAD;
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// An hour of the registry's life as a number of SQL.

@@ -83,6 +83,8 @@ fn register_commits(metrics: &mut Metrics, api: &Api) {
     let help = "Time from taking the store's lock until a batch was committed";
     metrics.register_with_unit("commit_duration", help, Unit::Seconds, writer.commit_time.clone());
     metrics.register("commit_queue", "Commands waiting for the writer", writer.queue.clone());
+    let help = "Stored responses to requests with an Idempotency-Key, dropped because of --max-stored-responses";
+    metrics.register("stored_responses_dropped", help, writer.dropped_answers.clone());
 }
 
 /// Registers the metrics of probes and agents.

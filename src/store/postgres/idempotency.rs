@@ -4,7 +4,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::store::StoreError;
-use crate::store::row::{answer_of, answer_text, hour_to_sql};
+use crate::store::row::{OLDEST_ANSWERS, answer_bytes, answer_of, answer_text, hour_to_sql};
+use domain::command::answer_quota::{AnswerQuota, AnswerShares};
 use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
@@ -34,6 +35,23 @@ pub(super) async fn forget(client: &Client, before: u64, limit: usize) -> Result
     Ok(())
 }
 
+/// See [`crate::store::Journal::bound_answers`].
+pub(super) async fn bound(client: &Client, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+    let sums = "SELECT token, sum(bytes)::bigint FROM answers GROUP BY token";
+    let mut shares = AnswerShares::new();
+    for row in client.query_typed(sums, &[]).await? {
+        shares.insert(row.try_get::<_, &str>(0)?.into(), row.try_get::<_, i64>(1)?.unsigned_abs());
+    }
+    let mut dropped = 0;
+    for (token, surplus) in quota.surplus(&shares) {
+        let (surplus, limit) = (i64::try_from(surplus).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&&*token, Type::TEXT), (&limit, Type::INT8), (&surplus, Type::INT8)];
+        dropped += client.execute_typed(OLDEST_ANSWERS, &values).await?;
+    }
+    Ok(usize::try_from(dropped).unwrap_or(usize::MAX))
+}
+
 /// Stored responses, one array for each column.
 #[derive(Default)]
 pub(super) struct AnswerColumns<'a> {
@@ -42,22 +60,28 @@ pub(super) struct AnswerColumns<'a> {
     times: Vec<i64>,
     answers: Vec<String>,
     hours: Vec<i64>,
+    tokens: Vec<&'a str>,
+    bytes: Vec<i64>,
 }
 
 impl<'a> AnswerColumns<'a> {
     pub fn of(kept: &'a [KeptAnswer]) -> Result<AnswerColumns<'a>, StoreError> {
         let mut columns = AnswerColumns::default();
-        for KeptAnswer { key, fingerprint, at, hour, answer } in kept {
+        for one in kept {
+            let KeptAnswer { key, fingerprint, at, hour, answer } = one;
+            let text = answer_text(answer)?;
+            columns.tokens.push(one.token());
+            columns.bytes.push(answer_bytes(one, &text));
             columns.keys.push(key);
             columns.fingerprints.push(fingerprint);
             columns.times.push(at.as_microsecond());
-            columns.answers.push(answer_text(answer)?);
+            columns.answers.push(text);
             columns.hours.push(hour_to_sql(*hour));
         }
         Ok(columns)
     }
 
     pub fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
-        vec![&self.keys, &self.fingerprints, &self.times, &self.answers, &self.hours]
+        vec![&self.keys, &self.fingerprints, &self.times, &self.answers, &self.hours, &self.tokens, &self.bytes]
     }
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0006_holdings.sql"),
     include_str!("../../../migrations/postgres/0007_reasons.sql"),
     include_str!("../../../migrations/postgres/0008_clocks.sql"),
+    include_str!("../../../migrations/postgres/0009_answer_quota.sql"),
 ];
 
 /// The key of the lock that lets one replica migrate at a time: "pReg" in ASCII.

@@ -60,6 +60,7 @@ use super::{Batch, History, Journal, StoreError, TokenStore, Wake, WebhookStore}
 use crate::store::heartbeats::HeartbeatStore;
 use crate::store::hours::PassedHours;
 use domain::change::Change;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::Name;
 use domain::record::Record;
@@ -218,6 +219,10 @@ impl Journal for PostgresJournal {
 
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.session()?.link.run(async |client| idempotency::forget(client, before, limit).await)
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        self.session()?.link.run(async |client| idempotency::bound(client, quota, limit).await)
     }
 
     fn hour(&mut self) -> Result<u64, StoreError> {

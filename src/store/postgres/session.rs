@@ -94,11 +94,12 @@ impl Statements {
             ).await?,
             remove_leases: client.prepare("DELETE FROM leases WHERE id = ANY($1::text[])").await?,
             keep_answers: client.prepare(
-                "INSERT INTO answers (key, fingerprint, at, answer, hour)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
+                "INSERT INTO answers (key, fingerprint, at, answer, hour, token, bytes)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
+                                      $7::bigint[])
                  ON CONFLICT (key) DO UPDATE SET
                      fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer,
-                     hour = excluded.hour",
+                     hour = excluded.hour, bytes = excluded.bytes",
             ).await?,
             advance: client.prepare("UPDATE registry SET head = $1, head_at = $2 WHERE id = 1").await?,
         })

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::store::StoreError;
-use crate::store::row::{answer_of, answer_text, hour_to_sql};
+use crate::store::row::{OLDEST_ANSWERS, answer_bytes, answer_of, answer_text, hour_to_sql};
+use domain::command::answer_quota::{AnswerQuota, AnswerShares};
 use domain::command::idempotency::KeptAnswer;
 
 /// See [`crate::store::Journal::answers`].
@@ -38,13 +39,29 @@ pub(super) fn each(
 /// Writes responses, within the transaction of a batch.
 pub(super) fn keep(connection: &Connection, answers: &[KeptAnswer]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO answers (key, fingerprint, at, answer, hour) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, at = ?3, answer = ?4, hour = ?5",
+        "INSERT INTO answers (key, fingerprint, at, answer, hour, token, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, at = ?3, answer = ?4, hour = ?5, bytes = ?7",
     )?;
-    for KeptAnswer { key, fingerprint, at, hour, answer } in answers {
-        statement.execute(params![key, fingerprint, at.as_microsecond(), answer_text(answer)?, hour_to_sql(*hour)])?;
+    for kept in answers {
+        let KeptAnswer { key, fingerprint, at, hour, answer } = kept;
+        let (text, hour) = (answer_text(answer)?, hour_to_sql(*hour));
+        let bytes = answer_bytes(kept, &text);
+        statement.execute(params![key, fingerprint, at.as_microsecond(), text, hour, kept.token(), bytes])?;
     }
     Ok(())
+}
+
+/// See [`crate::store::Journal::bound_answers`].
+pub(super) fn bound(connection: &Connection, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+    let mut sums = connection.prepare_cached("SELECT token, sum(bytes) FROM answers GROUP BY token")?;
+    let share = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Box<str>>(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+    let shares = sums.query_map([], share)?.collect::<Result<AnswerShares, _>>()?;
+    let mut dropped = 0;
+    for (token, surplus) in quota.surplus(&shares) {
+        let (surplus, limit) = (i64::try_from(surplus).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+        dropped += connection.prepare_cached(OLDEST_ANSWERS)?.execute(params![token, limit, surplus])?;
+    }
+    Ok(dropped)
 }
 
 /// See [`crate::store::Journal::forget_answers`].

@@ -42,6 +42,7 @@ use super::{Batch, History, Journal, StoreError, TokenStore, WebhookStore};
 use crate::store::heartbeats::HeartbeatStore;
 use crate::store::hours::PassedHours;
 use domain::change::Change;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::plugin::{FreeJson, Name};
 use domain::record::Record;
@@ -256,6 +257,10 @@ impl Journal for SqliteJournal {
 
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         idempotency::forget(&self.connection, before, limit)
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        idempotency::bound(&self.connection, quota, limit)
     }
 
     fn hour(&mut self) -> Result<u64, StoreError> {

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0010_holdings.sql"),
     include_str!("../../../migrations/sqlite/0011_reasons.sql"),
     include_str!("../../../migrations/sqlite/0012_clocks.sql"),
+    include_str!("../../../migrations/sqlite/0013_answer_quota.sql"),
 ];
 
 /// How long to wait for a batch of another process.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::within_patience;
 use domain::change::Change;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::{Revision, Snapshot, State};
 use plugin_registry::store::heartbeats::HeartbeatStore;
@@ -100,6 +101,10 @@ impl Journal for FaultyJournal {
 
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.inner.forget_answers(before, limit)
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        self.inner.bound_answers(quota, limit)
     }
 
     fn roll_back(&mut self) {

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::cases;
 use crate::harness::simulated_server::new_clock;
 use domain::change::Change;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::command::{Caller, Command, Request};
 use domain::lease::OnGone;
@@ -98,6 +99,10 @@ impl Journal for Surviving {
 
     fn forget_answers(&mut self, before: u64, limit: usize) -> Result<(), StoreError> {
         self.0.lock().unwrap().forget_answers(before, limit)
+    }
+
+    fn bound_answers(&mut self, quota: AnswerQuota, limit: usize) -> Result<usize, StoreError> {
+        self.0.lock().unwrap().bound_answers(quota, limit)
     }
 
     fn compact(&mut self, compact_revision: Revision, steps: usize) -> Result<Revision, StoreError> {

@@ -1,11 +1,12 @@
 //! The quotas of a registry.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::bearers::Bearers;
 use crate::harness::server::Setup;
 use crate::harness::simulated_server::new_clock;
-use crate::harness::{Durable, Server, Trace, minimal, named};
+use crate::harness::{Client, Durable, Server, Trace, minimal, named};
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::quota::Quotas;
 
 /// On a stopped clock: the number of digits of a time varies.
@@ -186,4 +187,29 @@ async fn one_token_took_the_leases_of_all_and_ended_ones_counted() {
     let path = format!("/leases/{}", first.as_str().unwrap());
     bearers.role("admin").delete(&path).answers(204).await;
     reporter.post("/leases", &body).answers(201).await;
+}
+
+#[tokio::test]
+async fn a_greedy_token_filled_the_store_with_kept_responses() {
+    let answers = AnswerQuota { bytes: 400_000 };
+    let server = within(Quotas { answers, ..Quotas::default() }).await;
+    let Bearers { admin: modest, reporter: greedy, .. } = Bearers::of(&server).await;
+    let is_repeated = async |client: &Client, key: &str, body: &Value| {
+        let reply = client.post("/plugins", body).header("idempotency-key", key).send().await;
+        assert!(reply.status.is_success(), "{reply:?}");
+        reply.header("idempotency-replayed").is_some()
+    };
+    assert!(!is_repeated(&modest, "k", &named("c", "modest")).await);
+    let mut large = named("c", "large");
+    large["description"] = json!("x".repeat(10_000));
+    for n in 0..60 {
+        is_repeated(&greedy, &n.to_string(), &large).await;
+    }
+    assert!(is_repeated(&modest, "k", &named("c", "modest")).await, "another token's responses stay");
+    assert!(is_repeated(&greedy, "59", &large).await, "the newest response stays");
+    assert!(!is_repeated(&greedy, "0", &large).await, "the oldest response goes");
+    let metrics = modest.get("/metrics").answers(200).await;
+    let dropped =
+        metrics.text().lines().find_map(|line| line.strip_prefix("plugin_registry_stored_responses_dropped_total "));
+    assert!(dropped.unwrap().parse::<u32>().unwrap() >= 45, "{dropped:?}");
 }

@@ -10,6 +10,7 @@ use crate::harness::{Durable, Machine, holding_everything, minimal, named};
 use crate::properties::commands::requests;
 use domain::command::Command;
 use domain::command::answer::Answer;
+use domain::command::answer_quota::AnswerQuota;
 use domain::command::idempotency::KeptAnswer;
 use domain::command::request::{AcknowledgementTerms, BasedOn, ProbeResult};
 use domain::plugin::{FreeJson, Name, Pids, Registration, UniqueId};
@@ -82,6 +83,7 @@ on_every_journal! {
     changes_that_are_still_unknown_are_told_again,
     replaying_what_is_read_makes_what_is_loaded,
     answers_are_kept_with_what_was_done_and_forgotten_by_age,
+    answers_had_no_bound_of_bytes,
     any_history_is_kept_exactly,
     processes_hear_of_each_others_heartbeats_once,
     hours_pass_once_and_tell_the_head_at_each,
@@ -406,6 +408,39 @@ fn answers_are_kept_with_what_was_done_and_forgotten_by_age(kind: &Kind) {
     found.sort_by_key(|answer| answer.at);
     assert_eq!(found, [answer("ü", 30), answer("a", 40)]);
     journal.roll_back();
+}
+
+fn answers_had_no_bound_of_bytes(kind: &Kind) {
+    let answer = |key: String, second: i64| KeptAnswer {
+        key: key.into(),
+        fingerprint: "f".into(),
+        at: Timestamp::from_second(second).unwrap(),
+        hour: second.unsigned_abs() / 10,
+        answer: Arc::new(Answer { status: 201, headers: Vec::new(), body: "x".repeat(10_000).into() }),
+    };
+    let mut journal = kind.open();
+    let state = State::default();
+    let mut kept = vec![answer("modest b".into(), 1), answer("nobody's".into(), 2)];
+    // Two lines of an import have one token.
+    kept.extend((0..50).map(|n| answer(format!("{n} a#{n}"), 3 + n)));
+    journal.begin(&state).unwrap();
+    journal.commit(&Batch::new(&[], &state).keeping(&kept)).unwrap();
+    let quota = AnswerQuota { bytes: 400_000 };
+    let mut dropped = Vec::new();
+    loop {
+        dropped.push(journal.bound_answers(quota, 30).unwrap());
+        if dropped.last() == Some(&0) {
+            break;
+        }
+    }
+    // The share of a token is 100,000 bytes; at most 30 go at a time.
+    assert_eq!(dropped, [30, 11, 0]);
+    journal.begin(&state).unwrap();
+    let left: Vec<_> =
+        kept.iter().filter(|kept| !journal.answers(&[&kept.key]).unwrap().is_empty()).map(|kept| &*kept.key).collect();
+    journal.roll_back();
+    let newest = (41..50).map(|n| format!("{n} a#{n}"));
+    assert_eq!(left, ["modest b".into(), "nobody's".into()].into_iter().chain(newest).collect::<Vec<String>>());
 }
 
 fn any_history_is_kept_exactly(kind: &Kind) {

@@ -17,6 +17,9 @@ use crate::revision::Revision;
 /// How long a response is kept at least, in hours through which the registry runs.
 pub const KEPT: u64 = 24;
 
+/// What a stored response costs beside its text, in bytes: its entries in two indexes of the store.
+pub const OVERHEAD: u64 = 256;
+
 /// The idempotency key of a request, and how to build its response.
 #[derive(Clone)]
 pub struct Attempt {
@@ -67,6 +70,19 @@ impl KeptAnswer {
         }
         let repeated = Some(Arc::clone(&self.answer));
         Ok(Outcome { revision, state: None, record: None, created: false, results: Vec::new(), repeated })
+    }
+
+    /// The id of the token that sent the key; empty without a token. A key is text, or text, a space and a token's id;
+    /// the key of a line ends with `#` and a number.
+    pub fn token(&self) -> &str {
+        let scope = self.key.split_once(' ').map_or("", |(_, scope)| scope);
+        scope.split_once('#').map_or(scope, |(token, _)| token)
+    }
+
+    /// The approximate size, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let headers = self.answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        (self.key.len() + self.fingerprint.len() + headers + self.answer.body.len()) as u64 + OVERHEAD
     }
 
     /// Returns true if and only if the response is not too old.

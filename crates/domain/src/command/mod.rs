@@ -10,9 +10,10 @@
 //! | [`schema_question`], [`schema_check`] | the expensive checks of a command, made before it is decided |
 //! | [`quota`] | how much the registry may hold |
 //! | [`decision`], [`outcome`], [`refusal`] | the results of a command |
-//! | [`answer`], [`idempotency`] | idempotent requests |
+//! | [`answer`], [`idempotency`], [`answer_quota`] | idempotent requests |
 
 pub mod answer;
+pub mod answer_quota;
 pub mod authorization;
 mod budget_rules;
 pub mod decide;

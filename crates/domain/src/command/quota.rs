@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::answer_quota::AnswerQuota;
 use super::refusal::Refusal;
 use crate::change::{Event, Step};
 use crate::lease::{Lease, LeaseAct};
@@ -29,6 +30,8 @@ pub struct Quotas {
     pub labels: usize,
     /// The maximum number of active leases of one token.
     pub leases_per_token: usize,
+    /// The quota of stored responses.
+    pub answers: AnswerQuota,
 }
 
 impl Default for Quotas {
@@ -39,6 +42,7 @@ impl Default for Quotas {
             observed_reserve: Quotas::reserve_of(1 << 30),
             labels: 100,
             leases_per_token: 10_000,
+            answers: AnswerQuota::default(),
         }
     }
 }
