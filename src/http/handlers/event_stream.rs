@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use tokio::time::Instant;
 
+use super::event_pieces::EventPieces;
 use crate::access::Tokens;
 use crate::http::media_type::EVENT_STREAM;
 use crate::http::middleware::limiter::Permit;
@@ -38,7 +39,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The delay before a client reconnects, in milliseconds.
 const RETRY: u64 = 3_000;
 
-/// How many changes a stream takes at a time, which bounds the memory of a client that stops reading.
+/// How many changes a stream takes at a time. [`EventPieces`] bounds how many of them it sends at a time.
 const AT_A_TIME: usize = 64;
 
 /// Opens a live stream.
@@ -87,6 +88,8 @@ pub async fn open(
         interval,
         heartbeat,
         stage,
+        pieces: EventPieces::default(),
+        at_a_time: AT_A_TIME,
         _place: place,
     };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
@@ -131,6 +134,10 @@ struct Stream {
     interval: Duration,
     heartbeat: Instant,
     stage: StreamStage,
+    /// What waits to be sent.
+    pieces: EventPieces,
+    /// How many changes of a plugin to read at a time. After large ones fewer, because what is not sent is read again.
+    at_a_time: usize,
     /// The permit for a live stream.
     _place: Permit,
 }
@@ -154,11 +161,13 @@ impl Stream {
             self.stage = StreamStage::Past;
             return Some(self.hello());
         }
+        if let Some(piece) = self.pieces.next() {
+            return Some(piece);
+        }
         while self.stage != StreamStage::Ended {
             if !self.pass.holds(&self.registry) {
-                return Some(
-                    self.cut_off("the token was revoked or has expired; reconnect with a valid token").freeze(),
-                );
+                self.pieces = self.cut_off("the token was revoked or has expired; reconnect with a valid token");
+                return self.pieces.next();
             }
             let piece = match self.subscription.news(self.position, AT_A_TIME) {
                 Updates::Compacted(_) if self.stage == StreamStage::Live => {
@@ -166,9 +175,9 @@ impl Stream {
                 }
                 Updates::Compacted(floor) => self.catch_up(floor).await,
                 Updates::Changes(transitions, reached) => {
-                    let piece = self.frames(transitions.iter().map(|transition| &**transition));
-                    let is_all = transitions.len() < AT_A_TIME;
-                    self.position = reached;
+                    let is_short = transitions.len() < AT_A_TIME;
+                    let piece = self.frames(transitions.iter().map(|transition| &**transition), reached);
+                    let is_all = is_short && self.position == reached;
                     if is_all {
                         self.stage = StreamStage::Live;
                     }
@@ -177,7 +186,8 @@ impl Stream {
             };
             if !piece.is_empty() {
                 self.heartbeat = Instant::now() + self.interval;
-                return Some(piece.freeze());
+                self.pieces = piece;
+                return self.pieces.next();
             }
         }
         None
@@ -187,12 +197,11 @@ impl Stream {
     ///
     /// The topic of all changes has the newest changes in memory for clients that reconnect. Only older changes are
     /// read from the journal.
-    async fn catch_up(&mut self, floor: Revision) -> BytesMut {
+    async fn catch_up(&mut self, floor: Revision) -> EventPieces {
         let everything = self.registry.topics().follow(&Topic::Everything);
         match everything.news(self.position, AT_A_TIME) {
             Updates::Changes(transitions, reached) => {
-                let piece = self.frames(transitions.iter().map(|transition| &**transition));
-                self.position = reached;
+                let piece = self.frames(transitions.iter().map(|transition| &**transition), reached);
                 // A long catch-up must not block other tasks.
                 tokio::task::yield_now().await;
                 piece
@@ -202,7 +211,7 @@ impl Stream {
     }
 
     /// A piece of the changes up to `floor`, from the journal.
-    async fn past(&mut self, floor: Revision) -> BytesMut {
+    async fn past(&mut self, floor: Revision) -> EventPieces {
         // The journal has an index for a plugin. All other streams share the chunks that they read.
         let read = if self.events.range.subject.is_some() {
             self.of_subject(floor).await
@@ -213,9 +222,7 @@ impl Stream {
             Ok(chunk) => {
                 let position = self.position;
                 let news = chunk.transitions.iter().filter(|transition| transition.change.revision > position);
-                let piece = self.frames(news.map(|transition| &**transition));
-                self.position = chunk.reached;
-                piece
+                self.frames(news.map(|transition| &**transition), chunk.reached)
             }
             Err(error) => self.cut_off(&error.to_string()),
         }
@@ -225,7 +232,7 @@ impl Stream {
     async fn of_subject(&self, floor: Revision) -> Result<JournalChunk, JournalReadError> {
         // Memory has the changes after `floor`. Reading on would never end while the writer adds changes.
         let (after, until) = (self.position, Some(floor));
-        let range = ChangeRange { after, until, limit: AT_A_TIME, ..self.events.range.clone() };
+        let range = ChangeRange { after, until, limit: self.at_a_time, ..self.events.range.clone() };
         let page = self.registry.changes(range).await?;
         require_kept(after, page.compact_revision)?;
         let last = page.transitions.last().map(|last| last.change.revision);
@@ -243,12 +250,12 @@ impl Stream {
     }
 
     /// Waits for changes, and sends a heartbeat when none arrive.
-    async fn wait(&mut self) -> BytesMut {
+    async fn wait(&mut self) -> EventPieces {
         match tokio::time::timeout_at(self.heartbeat, self.subscription.wait()).await {
-            Ok(true) => BytesMut::new(),
+            Ok(true) => EventPieces::default(),
             Ok(false) => {
                 self.stage = StreamStage::Ended;
-                BytesMut::from(": the service is stopping\n")
+                EventPieces::of(": the service is stopping\n")
             }
             Err(_) => self.heartbeat(),
         }
@@ -256,25 +263,28 @@ impl Stream {
 
     /// A comment; or a bookmark if the stream has passed changes that do not match. A client that reconnects then skips
     /// these changes, and its id is not compacted while the stream is open.
-    fn heartbeat(&mut self) -> BytesMut {
+    fn heartbeat(&mut self) -> EventPieces {
         if self.sent_id == self.position {
-            return BytesMut::from(": heartbeat\n");
+            return EventPieces::of(": heartbeat\n");
         }
         self.sent_id = self.position;
         let data = serde_json::json!({"revision": self.position});
-        BytesMut::from(format!("id: {}-{}\nevent: bookmark\ndata: {data}\n\n", self.store, self.position).as_bytes())
+        EventPieces::of(format!("id: {}-{}\nevent: bookmark\ndata: {data}\n\n", self.store, self.position))
     }
 
     /// The last event of a stream that the server ends early.
-    fn cut_off(&mut self, reason: &str) -> BytesMut {
+    fn cut_off(&mut self, reason: &str) -> EventPieces {
         self.stage = StreamStage::Ended;
         let data = serde_json::json!({"reason": reason, "after": self.position});
-        BytesMut::from(format!("event: cut_off\ndata: {data}\n\n").as_bytes())
+        EventPieces::of(format!("event: cut_off\ndata: {data}\n\n"))
     }
 
-    fn frames<'a>(&mut self, transitions: impl Iterator<Item = &'a Transition>) -> BytesMut {
-        let mut piece = BytesMut::new();
+    /// The frames of changes up to `reached`, as far as they may wait. The position is then after the last of them.
+    fn frames<'a>(&mut self, transitions: impl Iterator<Item = &'a Transition>, reached: Revision) -> EventPieces {
+        let mut pieces = EventPieces::default();
+        let mut taken = 0;
         for transition in transitions {
+            taken += 1;
             let name = match self.events.sight(transition) {
                 EventScope::Hidden => continue,
                 EventScope::Change => "change",
@@ -282,12 +292,17 @@ impl Stream {
             };
             self.sent_id = transition.change.revision;
             let head = format!("id: {}-{}\nevent: {name}\ndata: ", self.store, self.sent_id);
-            let json = transition.json(&self.store);
-            piece.reserve(head.len() + json.len() + 2);
-            piece.put_slice(head.as_bytes());
-            piece.put_slice(json);
-            piece.put_slice(b"\n\n");
+            pieces.put(head.as_bytes());
+            pieces.put_event(transition.json(&self.store));
+            pieces.put(b"\n\n");
+            if pieces.are_enough() {
+                self.position = transition.change.revision;
+                self.at_a_time = taken;
+                return pieces;
+            }
         }
-        piece
+        self.position = reached;
+        self.at_a_time = (2 * self.at_a_time).min(AT_A_TIME);
+        pieces
     }
 }

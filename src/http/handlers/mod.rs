@@ -21,6 +21,7 @@ pub mod cost_tables;
 pub mod costs;
 pub mod dashboard;
 pub mod event_counts;
+mod event_pieces;
 pub mod event_stream;
 pub mod events;
 pub mod health;

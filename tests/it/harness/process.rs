@@ -123,6 +123,11 @@ impl Daemon {
         log
     }
 
+    /// The id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs until `exit`").id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("it runs until `exit`");

@@ -10,3 +10,4 @@ mod hold_lease;
 mod liveness;
 mod output;
 mod settings;
+mod slow_readers;
