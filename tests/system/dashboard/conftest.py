@@ -82,7 +82,7 @@ def visit(browser):
 
     def open_page(registry, route="/", theme="light", size="wide", **settings):
         context = browser.new_context(color_scheme=theme, viewport=SIZES[size], reduced_motion="reduce", **settings)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         watched = Watched(context, registry.url)
         page = watched.watch(context.new_page())
         opened.append(watched)
@@ -97,7 +97,7 @@ def visit(browser):
     assert not wrong, "\n".join(wrong)
 
 
-def until(page, expression, seconds=15):
+def until(page, expression, seconds=30):
     """Waits until an expression is true. Playwright's own way needs eval, which the policy of the page refuses."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -118,3 +118,23 @@ def test_what_is_grouped_and_over_which_time_stays_after_a_reload(filled, visit)
     assert lines[0].startswith("label.team,burn_usd_per_hour") and any(line.startswith("text,24.5") for line in lines), lines
     page.go_back()
     until(page, "!location.hash.includes('range=')")
+
+
+def test_a_plugin_that_holds_something_is_deleted_only_by_its_typed_name(registry, visit):
+    from registry import GPU
+    registry.register("llama", remote_resource=GPU, execution_mode="cloud_gpu")
+    page = visit(registry, "/plugins/demo_llama")
+    page.watched.expected = ["409"]
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    force = page.get_by_role("button", name="Delete by force")
+    force.wait_for()
+    assert force.is_disabled()
+    typed = page.get_by_label("to confirm")
+    typed.fill("demo_lama")
+    assert force.is_disabled() and registry.send("GET", "/plugins")["items"], "another name deletes"
+    typed.fill("demo_llama")
+    force.click()
+    page.get_by_text("Deleted demo_llama").wait_for()
+    assert registry.send("GET", "/plugins")["items"] == []
+    until(page, "location.hash === '#/plugins'")
