@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::cli::output::kind::Kind;
 use crate::cli::output::printer::Printer;
 use crate::cli::session::Session;
-use crate::client::Call;
+use crate::client::{Call, Live};
 
 /// Prints a list, and its changes until Ctrl-C.
 ///
@@ -23,7 +24,7 @@ pub async fn list(session: &Session, kind: &'static Kind, call: &Call) -> anyhow
         loop {
             let document = session.whole_list(call).await?;
             changes(&mut printer, kind, &document, &mut shown)?;
-            if !is_changed(&mut live).await {
+            if !has_changed(&mut live).await {
                 break;
             }
         }
@@ -32,8 +33,21 @@ pub async fn list(session: &Session, kind: &'static Kind, call: &Call) -> anyhow
     }
 }
 
-/// Waits for a change. Returns false if the stream has ended.
-async fn is_changed(live: &mut crate::client::Live) -> bool {
+/// Waits for a change, and takes all that have come with it: one reading shows them all. Returns false if the stream has
+/// ended.
+async fn has_changed(live: &mut Live) -> bool {
+    let mut goes_on = is_changed(live).await;
+    while goes_on {
+        match is_changed(live).now_or_never() {
+            Some(changed) => goes_on = changed,
+            None => return true,
+        }
+    }
+    false
+}
+
+/// Waits for one change.
+async fn is_changed(live: &mut Live) -> bool {
     loop {
         match live.next().await {
             Ok(Some(event)) if matches!(event.name.as_str(), "change" | "removal") => return true,

@@ -63,13 +63,17 @@ pub async fn run(session: Session, args: &WatchArgs) -> anyhow::Result<u8> {
 pub async fn follow(
     session: &Session,
     parameters: &[(String, String)],
-    mut since: Option<String>,
+    since: Option<String>,
     exec: Option<&str>,
 ) -> anyhow::Result<u8> {
     let mut is_first = true;
+    // The id of an event names the history, too: a stream never goes on in another one.
+    let mut last_event = None;
     loop {
         let mut call = Call::get(&["events"]).with_all(parameters);
-        if let Some(revision) = &since {
+        if let Some(id) = &last_event {
+            call = call.with("lastEventId", String::clone(id));
+        } else if let Some(revision) = &since {
             call = call.with("after", revision.clone());
         }
         match session.follow(call).await {
@@ -79,7 +83,7 @@ pub async fn follow(
                     Ok(Some(event)) => {
                         one(session, &event, exec)?;
                         if !event.id.is_empty() {
-                            since = Some(event.id);
+                            last_event = Some(event.id);
                         }
                     }
                     Ok(None) | Err(_) => break,

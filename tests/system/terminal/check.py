@@ -5,6 +5,7 @@
 |---|---|
 | `completion` | completion in bash, zsh and fish |
 | `edit` | `config edit` |
+| `watching` | `watch` |
 """
 
 import http.client
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "proxy")]
 import completion  # noqa: E402
 import edit  # noqa: E402
+import watching  # noqa: E402
 from ports import free_port, wait_for  # noqa: E402
 
 
@@ -63,6 +65,7 @@ def main():
             registry.register("worker")
             completion.check(binary, home, registry.port)
             edit.check(binary, home, registry.port, registry.send)
+            watching.check(binary, home, registry)
         finally:
             registry.stop()
     print("the terminal shows what it should")

@@ -15,7 +15,7 @@ FILES = ROOT / "packaging/completion"
 # How each shell starts without settings of its own, and how it finds the files of the package.
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], f"source {FILES}/plugin-registry.bash"),
-    "zsh": (["zsh", "-f", "-i"], f"autoload -Uz compinit; compinit -u -D; source {FILES}/_plugin-registry"),
+    "zsh": (["zsh", "-f", "-i"], f"fpath=({FILES} $fpath); autoload -Uz compinit; compinit -u -D"),
     "fish": (["fish", "--no-config", "-i"], f"source {FILES}/plugin-registry.fish"),
 }
 
