@@ -171,22 +171,19 @@ impl History for SqliteHistory {
             if revision < compact_revision(connection)? {
                 return Ok(held);
             }
-            match plugin {
-                Some(id) => {
-                    let stood = newest(connection, id.as_str(), false, revision_to_sql(revision))?;
-                    keep(id.as_str().to_owned(), stood)?;
-                }
-                None => {
-                    changed_since(
-                        connection,
-                        revision,
-                        pace,
-                        |subject, is_of_lease, stood| {
-                            if is_of_lease { Ok(()) } else { keep(subject, stood) }
-                        },
-                    )?
-                }
+            if let Some(id) = plugin {
+                let stood = newest(connection, id.as_str(), false, revision_to_sql(revision))?;
+                keep(id.as_str().to_owned(), stood)?;
+                return Ok(held);
             }
+            changed_since(
+                connection,
+                revision,
+                pace,
+                |subject, is_of_lease, stood| {
+                    if is_of_lease { Ok(()) } else { keep(subject, stood) }
+                },
+            )?;
             Ok(held)
         })
     }
