@@ -112,7 +112,7 @@ export const keepUntil = (rows) => ask({
 /** @param {string} id */
 export const askToStop = (id) => ask({
   title: `Ask ${id} to stop?`, text: html`<p>The registry passes the wish on. The application answers, or does not; the registry stops nothing.</p>`,
-  fields: [{ name: "reason", label: "Reason", required: true, maxlength: 500 }, { name: "deadline", label: "Until", type: "datetime-local", value: hence(1) }], confirm: "Ask",
+  fields: [{ name: "reason", label: "Reason", required: true, maxlength: 500 }, { name: "deadline", label: "Until; empty for no end", type: "datetime-local", value: hence(1), min: hence(0) }], confirm: "Ask",
   run: ({ reason, deadline }) => act({
     label: `Asked ${id} to stop`, method: "POST", path: path`/plugins/${id}/stop_request`, body: { reason, deadline: deadline ? iso(deadline) : null }, plain: !has("POST /plugins/{id}/stop_request", "Idempotency-Key"),
   }),

@@ -24,7 +24,7 @@ function Area({ steps, now }) {
   const at = (/** @type {number} */ i) => (i / steps.length) * 600;
   const up = (/** @type {number} */ value) => (120 - (value / peak.burn_usd_per_hour) * 110).toFixed(1);
   const line = steps.map((one, i) => `H${at(i)}V${up(one.burn_usd_per_hour)}H${at(i + 1)}`).join("");
-  return html`<p class="soft">Peak ${usd(peak.burn_usd_per_hour)} an hour at ${shortTime(peak.from, slow.value)}, now ${usd(now)}.</p>
+  return html`<p class="soft">${now > peak.burn_usd_per_hour ? `${usd(now)} an hour now, more than in any half hour before.` : `Peak ${usd(peak.burn_usd_per_hour)} an hour at ${shortTime(peak.from, slow.value)}, now ${usd(now)}.`}</p>
     <svg class="day" viewBox="0 0 600 122" preserveAspectRatio="none" aria-hidden="true"><path class="area" d=${`M0 120${line}V120Z`} /><path class="line" d=${`M0 ${up(steps[0].burn_usd_per_hour)}${line}`} /></svg>
     <p class="axis" aria-hidden="true"><span>${shortTime(steps[0].from, slow.value)}</span><span>now</span></p>
     <details><summary>Show as table</summary><table><caption class="vh">Burn in steps of 30 minutes</caption><thead><tr><th scope="col">From</th><th scope="col" class="num">An hour</th><th scope="col" class="num">Spent</th></tr></thead>

@@ -2,7 +2,7 @@
 // The command that ends a resource, for a person to copy: the registry runs none.
 import { html } from "./lib.js";
 import { has } from "./api.js";
-import { Command } from "./ui/index.js";
+import { Age, Command, Note, Time } from "./ui/index.js";
 
 /** @typedef {import("./findings.js").Row} Row */
 
@@ -30,3 +30,18 @@ export function StopCommand({ rows }) {
 
 /** Whether the server can pass on the wish that an application stops. */
 export const canAskToStop = () => has("POST /plugins/{id}/stop_request");
+
+/** Who, for what has a caller. @param {{by: string | null}} props */
+const By = ({ by }) => html`<em>${by ?? "a client without a token"}</em>`;
+
+/** @param {{request: any}} props */
+const Wish = ({ request }) => html`asked <${Age} at=${request.at} ago /> by <${By} by=${request.by} />${request.reason ? html`: “${request.reason}”` : ""}`;
+
+/** The wish that a plugin stops: while nothing has answered, and what was answered. @param {{plugin: any}} props */
+export function StopState({ plugin: { stop_requested: request, stop_answer: answer } }) {
+  if (request) {
+    return html`<${Note} tone="warn">◑ <strong>Asked to stop, not answered yet</strong>: <${Wish} request=${request} />.
+      ${request.deadline ? html` It should have stopped by <${Time} at=${request.deadline} seconds />.` : ""} The registry stops nothing.<//>`;
+  }
+  return answer ? html`<${Note}><strong>Asked to stop, answered: ${String(answer.answer).replaceAll("_", " ")}</strong>${answer.detail ? html` “${answer.detail}”` : ""}, <${Age} at=${answer.at} ago /> by <${By} by=${answer.by} /> (<${Wish} request=${answer.request} />).<//>` : null;
+}

@@ -37,7 +37,7 @@ const KINDS = {
   "plugin.registered": "registered", "plugin.updated": "changed", "plugin.removed": "removed", "config.saved": "configuration saved",
   "config.deleted": "configuration deleted", "category.named": "category named", "budget.saved": "budget saved", "budget.removed": "budget removed",
   "lease.granted": "lease granted", "lease.expired": "lease lost: not renewed in time", "lease.revived": "lost lease renewed", "lease.released": "lease released",
-  "lease.forgotten": "ended lease forgotten", "plugin.stop_requested": "asked to stop", "plugin.noted": "note",
+  "lease.forgotten": "ended lease forgotten", "plugin.stop_requested": "asked to stop", "plugin.stop_answered": "answered the request to stop", "plugin.noted": "note",
 };
 
 /** @param {any} one a resource of an event */

@@ -4,6 +4,7 @@ import { html, useEffect, useId, useRef, useState } from "../lib.js";
 import uPlot from "../../vendor/uplot.js";
 import { usd } from "../format.js";
 import { colour, useThemeChanges } from "./colours.js";
+import { timeWords } from "./times.js";
 
 /**
  * @typedef {{label: string, values: (number | null)[]}} Series values by time; null where nothing is known
@@ -23,13 +24,6 @@ export function stacked(series, length) {
 
 /** @param {Series[]} series @param {number} at */
 const sum = (series, at) => series.reduce((all, { values }) => all + (values[at] ?? 0), 0);
-
-/** @param {number} time @param {number} step both in seconds */
-function timeWords(time, step) {
-  const at = new Date(time * 1000);
-  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-  return step >= 86_400 ? day : `${day} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
-}
 
 /** A time under the plot: the hour, and the day where one begins. @param {number} tick @param {number} gap @param {number | null} before */
 function tickWords(tick, gap, before) {

@@ -18,13 +18,15 @@ export function stepOf(from, to) {
 /** @param {number} at in seconds */
 export const iso = (at) => new Date(at * 1000).toISOString().slice(0, 19) + "Z";
 
+/** What a group cost in each step. @param {import("../api-types.js").Costs} costs @param {import("../api-types.js").CostGroup} group @returns {number[]} */
+export function valuesOf(costs, group) {
+  const known = new Map((group.series ?? []).map((one) => [one.from, one.high_usd]));
+  return (costs.series ?? []).map(({ from }) => known.get(from) ?? 0);
+}
+
 /** The dearest groups, and the rest as one. @param {import("../api-types.js").Costs} costs @param {number} most @returns {{label: string, values: number[]}[]} */
 export function groupsOf(costs, most) {
-  const values = (/** @type {import("../api-types.js").CostGroup} */ group) => {
-    const known = new Map(group.series.map((one) => [one.from, one.high_usd]));
-    return costs.series.map(({ from }) => known.get(from) ?? 0);
-  };
-  const all = costs.groups.map((group) => ({ label: group.key ?? "without", values: values(group) })).map((one) => ({ ...one, sum: one.values.reduce((sum, value) => sum + value, 0) }))
+  const all = costs.groups.map((group) => ({ label: group.key ?? "without", values: valuesOf(costs, group) })).map((one) => ({ ...one, sum: one.values.reduce((sum, value) => sum + value, 0) }))
     .filter(({ sum }) => sum > 0).sort((one, other) => other.sum - one.sum);
   const rest = all.slice(most);
   const shown = all.slice(0, most).map(({ label, values: amounts }) => ({ label, values: amounts }));

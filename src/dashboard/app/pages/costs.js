@@ -8,7 +8,8 @@ import { Chips, active } from "../filters.js";
 import { EmptyState, Note, Panel, Table } from "../ui/index.js";
 import { count, plural, usd, usdRange } from "../format.js";
 import { Plot } from "../charts/plot.js";
-import { groupsOf, iso, stepOf } from "./costs-series.js";
+import { Sparkline } from "../charts/sparkline.js";
+import { groupsOf, iso, stepOf, valuesOf } from "./costs-series.js";
 
 /** The filters of GET /costs that a link may bring. */
 const FILTERS = ["active", "billable", "category", "name", "execution_mode", "execution", "configured", "provider", "status", "status_class", "gpu_type", "host", "q", "finding", "verified"];
@@ -91,8 +92,9 @@ function OverTime({ data, step }) {
   return html`<${Plot} title="Spent over time" times=${data.series.map((one) => Date.parse(one.from) / 1000)} step=${step} series=${groupsOf(data, DEAREST)} zoom=${zoom} />`;
 }
 
-/** @param {{data: import("../api-types.js").Costs, by: string, sort: string}} props */
-function Groups({ data, by, sort }) {
+/** @param {{data: import("../api-types.js").Costs, by: string, sort: string, step: number}} props */
+function Groups({ data, by, sort, step }) {
+  const times = (data.series ?? []).map((one) => Date.parse(one.from) / 1000);
   const unpricedFirst = [...data.groups].sort((one, other) => Math.sign(other.unpriced) - Math.sign(one.unpriced));
   const words = GROUPS.find(([name]) => name === by)?.[1] ?? by.replace(/^label\./, "label ");
   /** @type {import("../ui/table.js").Column<import("../api-types.js").CostGroup>[]} */
@@ -100,6 +102,7 @@ function Groups({ data, by, sort }) {
     { key: "key", title: words, head: true, wide: true, sort: (one) => one.key, cell: (one) => (groupHref(by, one.key) ? html`<a href=${groupHref(by, one.key)}>${one.key}</a>` : html`<span class="soft">without ${words}</span>`), foot: "All" },
     { key: "burn", title: "$/h now", num: true, sort: (one) => one.burn_usd_per_hour, cell: (one) => usd(one.burn_usd_per_hour), foot: usd(data.burn_usd_per_hour) },
     { key: "spent", title: "Spent", num: true, sort: (one) => one.accrued?.high_usd ?? null, cell: (one) => usdRange(one.accrued?.low_usd, one.accrued?.high_usd), foot: usdRange(data.accrued?.low_usd, data.accrued?.high_usd) },
+    ...(times.length ? [{ key: "course", title: "Over time", cell: (/** @type {import("../api-types.js").CostGroup} */ one) => html`<${Sparkline} values=${valuesOf(data, one)} times=${times} step=${step} />` }] : []),
     { key: "estimate", title: "Estimate", num: true, sort: (one) => one.estimated_usd, cell: (one) => usd(one.estimated_usd), foot: usd(data.estimate?.usd) },
     { key: "billable", title: "Machines", num: true, sort: (one) => one.billable, cell: (one) => count(one.billable), foot: count(data.billable) },
     { key: "unpriced", title: "No price", num: true, sort: (one) => one.unpriced, cell: (one) => (one.unpriced ? html`<span class="state warn">${count(one.unpriced)}</span>` : html`<span class="soft">–</span>`), foot: count(data.unpriced) },
@@ -129,6 +132,6 @@ export default function View({ route }) {
       <${Estimate} hours=${hours} usd_=${data.estimate?.usd} />`}<//>
     ${!past && html`<${Panel} query=${costs}>${(/** @type {import("../api-types.js").Costs} */ data) => html`<${OverTime} data=${data} step=${step?.length ?? 86_400} />`}<//>`}
     <${Panel} title="By group" query=${costs} aside=${costs.data?.groups.length ? html`<button type="button" class="small" onClick=${() => download(by, costs.data.groups)}>CSV</button>` : ""}>${(/** @type {import("../api-types.js").Costs} */ data) => (data.groups.length
-      ? html`<${Groups} data=${data} by=${by} sort=${query.sort ?? "-spent"} /><p class="soft">${data.note}</p>`
+      ? html`<${Groups} data=${data} by=${by} sort=${query.sort ?? "-spent"} step=${step?.length ?? 86_400} /><p class="soft">${data.note}</p>`
       : html`<${EmptyState} title="Nothing has cost anything, as far as is declared."><p>Only machines have a price: <code>estimated_cost_per_hour</code> of a remote resource. ${active(FILTERS).length ? html`<a href=${here(Object.fromEntries(active(FILTERS).map(([name]) => [name, null])))}>Clear filters</a>` : ""}</p><//>`)}<//>`;
 }

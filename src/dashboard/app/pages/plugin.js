@@ -5,6 +5,7 @@ import { etagOf, path } from "../api.js";
 import { asOf, here, href } from "../router.js";
 import { useQuery } from "../store.js";
 import { Later, Panel, Trouble } from "../ui/index.js";
+import { StopState } from "../stopping.js";
 import { PluginActions } from "./plugin-actions.js";
 
 /** The tabs; each is loaded when it is first opened. @type {[string, string, () => Promise<{default: any}>][]} */
@@ -35,6 +36,7 @@ export default function View({ route }) {
   });
   const plugin = query.data;
   return html`<div class="pagehead"><h1>${plugin?.title ?? id} <small><code>${id}</code></small></h1>${plugin && !asOf.value && html`<${PluginActions} plugin=${plugin} />`}</div>
+    ${plugin && html`<${StopState} plugin=${plugin} />`}
     <nav class="tabs" aria-label="Parts of the plugin">${TABS.map(([name, title]) => html`<a href=${here({ tab: name === "overview" ? null : name, resource: null, cursor: null, page: null, open: null })} aria-current=${name === tab ? "page" : undefined}>${title}</a>`)}</nav>
     ${query.error?.status === 404 ? html`<${Missing} id=${id} query=${query} />` : html`<${Panel} bare query=${query}>${(/** @type {any} */ data) => html`<${Later} name=${"plugin " + tab} load=${load} id=${id} plugin=${data} etag=${etagOf(data)} query=${query} />`}<//>`}`;
 }
