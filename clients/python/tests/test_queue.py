@@ -14,9 +14,11 @@ import pytest
 from relay import Harm, relay
 
 from plugin_registry import LocalServer, Registry, Unreachable
+from plugin_registry._core import doubt
 from plugin_registry._core import outbox as kept
-from plugin_registry._core.calls import register
-from plugin_registry._core.retry import with_key
+from plugin_registry._core.calls import post, register
+from plugin_registry._core.http import Request
+from plugin_registry._core.retry import Policy, attempts, with_key
 
 ARGUMENTS = ["--probe-own-host=false"]
 PLUGIN = {"name": "a", "category": "c", "title": "A", "config_schema": {}}
@@ -134,3 +136,63 @@ def test_a_tracked_process_is_released_although_the_registry_was_away(server: Lo
             pass
         assert registry.get("c_a").spawned_pids == []
         assert os.getpid() != process.pid
+
+
+def keep_a_budget_in_doubt(server: LocalServer) -> None:
+    """The registry makes a budget, and the client hears neither of it nor of its repeat."""
+    server.start()
+    with relay(server.url, lambda number, request: Harm(keep=0)) as between:
+        kept.Outbox(server.url).put(a_budget(between.url), in_doubt=True)
+
+
+def a_budget(url: str) -> Request:
+    """Sends the request of a new budget, whose answer is lost."""
+    request = with_key(post("/budgets", {"name": "b", "limit_usd": 5, "period": "day"}))
+    with Registry(url, retries=0) as registry, pytest.raises(Unreachable) as raised:
+        registry.session.drive(attempts(request, Policy(0), url))
+    assert raised.value.in_doubt
+    return request
+
+
+def test_a_budget_in_doubt_is_repeated_while_the_registry_knows_its_key(server: LocalServer, state: Path) -> None:
+    keep_a_budget_in_doubt(server)
+    assert list(state.rglob("*.sent"))
+    with Registry(server.url) as registry:
+        assert registry.flush() and len(registry.budgets.list()) == 1
+    assert not list(state.rglob("*.json")) and not list(state.rglob("*.sent"))
+
+
+def test_a_budget_in_doubt_is_set_aside_once_its_key_is_forgotten(
+    server: LocalServer, state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep_a_budget_in_doubt(server)
+    kept.Outbox(server.url).put(with_key(register(PLUGIN)))
+    monkeypatch.setattr("plugin_registry._core.doubt.KEY_SECONDS", 0)
+    with Registry(server.url) as registry:
+        assert registry.flush() and len(registry.budgets.list()) == 1
+        # What is behind it is told.
+        assert registry.get("c_a").title == "A"
+    assert len(list(state.rglob("*.doubtful"))) == 1 and not list(state.rglob("*.sent"))
+    assert "do it again if it is missing" in caplog.text
+
+
+def test_a_write_that_never_left_is_told_however_old_it_is(
+    server: LocalServer, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Registry(server.url, on_unreachable="queue") as registry:
+        registry.session.answer(post("/budgets", {"name": "b", "limit_usd": 5, "period": "day"}))
+        assert not registry.flush() and not list(state.rglob("*.sent"))
+        monkeypatch.setattr("plugin_registry._core.doubt.KEY_SECONDS", 0)
+        server.start()
+        while not registry.flush():
+            pass
+        assert len(registry.budgets.list()) == 1
+
+
+def test_a_clock_that_was_set_back_does_not_make_a_doubt_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = {**doubt.moment(), "boot": "another boot of this machine"}
+    assert doubt.key_is_known(earlier)
+    assert not doubt.key_is_known({**earlier, "wall": earlier["wall"] - 24 * 3600})
+    assert not doubt.key_is_known({**earlier, "wall": earlier["wall"] + 3600})
+    # In the same boot, the clock does not matter.
+    assert doubt.key_is_known({**doubt.moment(), "wall": 0})

@@ -30,13 +30,13 @@ class AsyncDelivery:
 
     async def answer(self, request: Request) -> Response:
         """Sends a write after all that are kept, or keeps it behind them."""
-        request = retry.with_key(request)
+        request, in_doubt = retry.with_key(request), False
         if await self.flush():
             try:
                 return await self._send(request, 1)
-            except (Unreachable, Unavailable):
-                pass
-        await in_thread(partial(self._outbox.put, request))
+            except (Unreachable, Unavailable) as error:
+                in_doubt = error.in_doubt
+        await in_thread(partial(self._outbox.put, request, in_doubt=in_doubt))
         if self._background is None:
             self._background = Background(self._deliver, "plugin-registry queue")
         return stand_in(request)
@@ -53,9 +53,14 @@ class AsyncDelivery:
             request = self._outbox.read(path)
             if request is None:
                 continue
+            first = not self._outbox.was_sent(path)
+            if not self._outbox.begins(path, request):
+                continue
             try:
                 await self._send(request, 0)
-            except (Unreachable, Unavailable):
+            except (Unreachable, Unavailable) as error:
+                if first and not error.in_doubt:
+                    self._outbox.not_sent(path)
                 return False
             except Refused as error:
                 if error.status in retry.RETRIED:

@@ -18,6 +18,9 @@ class RegistryError(Exception):
     True
     """
 
+    in_doubt = False
+    """Whether the registry may have done the write, although its answer did not arrive."""
+
 
 class Unreachable(RegistryError):
     """The registry gave no answer: it is down, or the network is.

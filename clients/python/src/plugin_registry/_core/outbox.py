@@ -14,12 +14,15 @@ import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
+from .doubt import KEY_SECONDS, adds_another, key_is_known, moment
 from .http import Request, Response
 
 log = logging.getLogger("plugin_registry")
 MOST = 10_000
 """How many writes are kept at most, as `exec` does."""
 WARNING_SECONDS = 60.0
+SENT = ".sent"
+"""The note beside a write that must not be repeated for ever: when it was first sent."""
 
 
 def folder_of(server: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -44,10 +47,13 @@ class Outbox:
         except FileNotFoundError:
             return []
 
-    def put(self, request: Request) -> None:
-        """Keeps a write behind all others. Without room for it, the write is lost, and the log says so."""
+    def put(self, request: Request, *, in_doubt: bool = False) -> None:
+        """Keeps a write behind all others. Without room for it, the write is lost, and the log says so.
+
+        A write in doubt was sent already, and its answer did not arrive.
+        """
         try:
-            self._put(request)
+            self._put(request, in_doubt)
         except OSError as error:
             log.error("%s %s is lost: the registry cannot be reached, and it cannot be kept: %s", request.method, request.path, error)
             return
@@ -56,7 +62,7 @@ class Outbox:
             self._warned = now
             log.warning("the registry at %s cannot be reached; writes are kept in %s and told later", self._server, self._folder)
 
-    def _put(self, request: Request) -> None:
+    def _put(self, request: Request, in_doubt: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = {
             "server": self._server,
@@ -72,12 +78,9 @@ class Outbox:
                 raise OSError(f"{self._folder} has {MOST} writes already")
             last = int(waiting[-1].stem) if waiting else time.time_ns()
             path = self._folder / f"{last + 1:020d}.json"
-            part = path.with_suffix(".part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            if in_doubt and adds_another(request):
+                _write(path.with_suffix(SENT), moment())
+            _write(path, kept)
 
     def read(self, path: Path) -> Request | None:
         """A kept write; None if another process has told it meanwhile, or the file is torn."""
@@ -89,15 +92,50 @@ class Outbox:
         except (OSError, ValueError, KeyError):
             return None
 
+    def begins(self, path: Path, request: Request) -> bool:
+        """Notes that a write is about to be sent. False if it may have been done so long ago that the registry has forgotten it.
+
+        Such a write is set aside, because a repeat would add one more.
+        """
+        if not adds_another(request):
+            return True
+        note = path.with_suffix(SENT)
+        try:
+            known = key_is_known(json.loads(note.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            # On disk before the request leaves: this process may end before the answer. A full disk stops nothing.
+            with contextlib.suppress(OSError):
+                _write(note, moment())
+            return True
+        except (OSError, ValueError, KeyError, TypeError):
+            known = False
+        if not known:
+            aside = path.with_suffix(".doubtful")
+            log.error(
+                "%s %s was sent more than %.0f hours ago, and its answer did not arrive: the registry may have done it. "
+                "It is not repeated; see %s, and do it again if it is missing",
+                request.method, request.path, KEY_SECONDS / 3600, aside,
+            )
+            _set_aside(path, aside)
+        return known
+
+    def not_sent(self, path: Path) -> None:
+        """Takes the note of `begins` back: the request did not reach the registry."""
+        path.with_suffix(SENT).unlink(missing_ok=True)
+
+    def was_sent(self, path: Path) -> bool:
+        """Whether a write was sent before."""
+        return path.with_suffix(SENT).exists()
+
     def told(self, path: Path) -> None:
         """Forgets a write that the registry has."""
         path.unlink(missing_ok=True)
+        path.with_suffix(SENT).unlink(missing_ok=True)
 
     def refused(self, path: Path, error: Exception) -> None:
         """Sets a write aside that the registry refuses, for people to look at."""
         log.error("the registry refused a kept write, see %s: %s", path.with_suffix(".refused"), error)
-        with contextlib.suppress(FileNotFoundError):
-            path.replace(path.with_suffix(".refused"))
+        _set_aside(path, path.with_suffix(".refused"))
 
     @contextlib.contextmanager
     def delivery(self) -> Generator[bool, None, None]:
@@ -119,6 +157,22 @@ class Outbox:
                 yield False
                 return
             yield True
+
+
+def _write(path: Path, document: object) -> None:
+    """Writes a file of this account: whole and on disk, or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(aside)
+    path.with_suffix(SENT).unlink(missing_ok=True)
 
 
 def stand_in(request: Request) -> Response:

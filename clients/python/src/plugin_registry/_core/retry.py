@@ -13,6 +13,8 @@ from .http import KEY, Call, Failure, Flow, Request, Response, Send, Sleep, T
 RETRIED = frozenset({408, 429, 502, 503, 504})
 """Never 409, 412 and 422: those are answers."""
 
+DOUBTFUL = RETRIED - {429}
+
 LONGEST_RETRY_AFTER = 120.0
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 8.0
@@ -71,6 +73,11 @@ def may_repeat(request: Request, outcome: Response | Failure) -> bool:
     return outcome.status in RETRIED and request.repeatable
 
 
+def leaves_doubt(outcome: Response | Failure) -> bool:
+    """Whether the registry may have done a write in spite of this outcome: a proxy answers for a registry that is late."""
+    return outcome.sent if isinstance(outcome, Failure) else outcome.status in DOUBTFUL
+
+
 def with_key(request: Request) -> Request:
     """The request with an Idempotency-Key of its own, if the operation takes one."""
     if not request.takes_key or KEY in request.headers:
@@ -82,17 +89,18 @@ def attempts(request: Request, policy: Policy, server: str) -> Flow[Response]:
     """Sends a request until it is answered for good; raises the last error otherwise."""
     request = with_key(request)
     end = policy.now() + policy.deadline
-    attempt = 0
+    attempt, in_doubt = 0, False
     while True:
         outcome = yield Send(request)
         assert isinstance(outcome, (Response, Failure))
         if isinstance(outcome, Response) and outcome.status < 400:
             return outcome
-        if attempt >= policy.retries or not may_repeat(request, outcome):
-            raise error_of(outcome, server)
+        in_doubt = in_doubt or leaves_doubt(outcome)
         pause = delay(attempt, outcome, policy)
-        if policy.now() + pause > end:
-            raise error_of(outcome, server)
+        if attempt >= policy.retries or not may_repeat(request, outcome) or policy.now() + pause > end:
+            error = error_of(outcome, server)
+            error.in_doubt = in_doubt
+            raise error
         yield Sleep(pause)
         attempt += 1
 

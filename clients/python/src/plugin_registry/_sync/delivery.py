@@ -31,13 +31,13 @@ class Delivery:
 
     def answer(self, request: Request) -> Response:
         """Sends a write after all that are kept, or keeps it behind them."""
-        request = retry.with_key(request)
+        request, in_doubt = retry.with_key(request), False
         if self.flush():
             try:
                 return self._send(request, 1)
-            except (Unreachable, Unavailable):
-                pass
-        in_thread(partial(self._outbox.put, request))
+            except (Unreachable, Unavailable) as error:
+                in_doubt = error.in_doubt
+        in_thread(partial(self._outbox.put, request, in_doubt=in_doubt))
         if self._background is None:
             self._background = Background(self._deliver, "plugin-registry queue")
         return stand_in(request)
@@ -54,9 +54,14 @@ class Delivery:
             request = self._outbox.read(path)
             if request is None:
                 continue
+            first = not self._outbox.was_sent(path)
+            if not self._outbox.begins(path, request):
+                continue
             try:
                 self._send(request, 0)
-            except (Unreachable, Unavailable):
+            except (Unreachable, Unavailable) as error:
+                if first and not error.in_doubt:
+                    self._outbox.not_sent(path)
                 return False
             except Refused as error:
                 if error.status in retry.RETRIED:
