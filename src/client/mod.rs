@@ -141,6 +141,15 @@ impl Client {
         read(&self.send(Method::GET, &["plugins", unique_id], None::<&Value>).await?)
     }
 
+    /// Answers the request to stop a plugin: `PUT /plugins/{id}/stop_request/answer`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such request (409), or the registry is unreachable or refuses the answer.
+    pub async fn answer_stop(&self, unique_id: &str, answer: &Value) -> Result<(), ClientError> {
+        self.send(Method::PUT, &["plugins", unique_id, "stop_request", "answer"], Some(answer)).await.map(drop)
+    }
+
     /// Changes a plugin: `PATCH /plugins/{id}`, a merge patch (RFC 7396).
     ///
     /// # Errors

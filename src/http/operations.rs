@@ -114,6 +114,8 @@ pub const OPERATIONS: &[Operation] = &[
     delete("/plugins/{id}/config", Permission::Write).conditional().secret(),
     post("/plugins/{id}/config/validate", Permission::Write).any_json().without_key().secret(),
     post("/plugins/{id}/notes", Permission::Write).json("NoteRequest").conditional(),
+    post("/plugins/{id}/stop_request", Permission::Write).json("StopRequest").conditional(),
+    put("/plugins/{id}/stop_request/answer", Permission::AnswerStop).json("StopAnswer").conditional(),
     get("/plugins/{id}/history").query(&[VERSION_LIST]),
     get("/events").query(&[PLUGIN_FILTERS, EVENT_LIST]).answers(&[JSON, EVENT_STREAM]),
     get("/events/counts").query(&[EVENT_COUNTS]),

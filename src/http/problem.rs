@@ -107,6 +107,10 @@ kinds! {
     StillHeld = CONFLICT, "still-held", "The plugin still holds resources";
     /// The resource has no finding. There is nothing to acknowledge.
     NoFinding = CONFLICT, "no-finding", "The resource has no finding";
+    /// The plugin holds nothing that may still run or bill. There is nothing to stop.
+    NothingToStop = CONFLICT, "nothing-to-stop", "The plugin holds nothing that could stop";
+    /// There is no request to stop that could be answered: there was none, or what the plugin held is gone.
+    NoStopRequest = CONFLICT, "no-stop-request", "There is no request to stop";
     /// The registry has as many webhooks as it may. Remove one first.
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "Too many webhooks";
     /// A token in force has the name. Choose another, or revoke that token.
@@ -392,6 +396,8 @@ impl From<Refusal> for Problem {
             Refusal::NotFound(_) | Refusal::NoBudget(_) | Refusal::NoLease(_) | Refusal::NotHeld { .. } => {
                 Problem::new(Kind::NotFound, detail)
             }
+            Refusal::NothingToStop(_) => Problem::new(Kind::NothingToStop, detail),
+            Refusal::NoStopRequest(_) => Problem::new(Kind::NoStopRequest, detail),
             Refusal::NoFinding { .. } => Problem::new(Kind::NoFinding, detail),
             Refusal::Forbidden(_) => Problem::new(Kind::Forbidden, detail),
             Refusal::TooManyBudgets => Problem::new(Kind::TooManyBudgets, detail),

@@ -7,8 +7,8 @@ use utoipa_axum::routes;
 
 use super::handlers::{
     backup, budgets, categories, config, costs, dashboard, event_counts, events, health, held_resources, holdings,
-    hosts, leases, log_level, mcp, metrics, notes, observations, plugins, release, resources, spans, stats, tokens,
-    webhooks, whoami,
+    hosts, leases, log_level, mcp, metrics, notes, observations, plugins, release, resources, spans, stats,
+    stop_requests, tokens, webhooks, whoami,
 };
 use super::middleware::stack::StackLayer;
 use super::openapi::{self, Description};
@@ -30,6 +30,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(event_counts::count_events))
         .routes(routes!(events::read_history))
         .routes(routes!(notes::write_note))
+        .routes(routes!(stop_requests::request_stop))
+        .routes(routes!(stop_requests::answer_stop))
         .routes(routes!(categories::list_categories))
         .routes(routes!(categories::name_category))
         .routes(routes!(resources::list_resources))

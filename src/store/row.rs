@@ -131,6 +131,8 @@ impl TryFrom<ChangeRow> for Change {
             | ChangeKind::ResourceExpirySet
             | ChangeKind::FindingAcknowledged
             | ChangeKind::PluginNoted
+            | ChangeKind::StopRequested
+            | ChangeKind::StopAnswered
             | ChangeKind::FindingUnacknowledged => {
                 let act: HoldingAct = row.parsed()?.ok_or_else(|| damaged("has no detail"))?;
                 let event = Event::Holdings { id: row.plugin_id(), act };

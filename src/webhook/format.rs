@@ -148,6 +148,15 @@ fn told(change: &Change) -> String {
         }
         Event::Budget { event: BudgetEvent::Told(notice), .. } => told_of_budget(notice),
         Event::Holdings { act: HoldingAct::Noted { note }, .. } => format!("{subject}: {}", note.text),
+        Event::Holdings { act: HoldingAct::StopRequested { request }, .. } => {
+            let by = request.deadline.map(|by| format!(" by {by}")).unwrap_or_default();
+            let why = request.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("asked to stop {subject}{by}{why}")
+        }
+        Event::Holdings { act: HoldingAct::StopAnswered { answer }, .. } => {
+            let detail = answer.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            format!("{subject}: request to stop {}{detail}", answer.answer.as_str())
+        }
         Event::Holdings { act, .. } if !act.slots().is_empty() => {
             let named = act.slots().iter().map(|slot| format!("{} {}", slot.kind.as_str(), slot.id));
             format!("{} of {subject}: {}", change.event.kind().as_str(), named.collect::<Vec<_>>().join(", "))

@@ -13,7 +13,8 @@ use crate::lease::{Lease, LeaseAct, LeaseId, LeaseState};
 use crate::plugin::{Name, UniqueId};
 use crate::record::holding_rules::{Succession, succeed};
 use crate::record::holdings::Fact;
-use crate::record::{Acknowledgement, Claim, Expiry, Holder, Record, Slot};
+use crate::record::stop::{StopAnswer, StopRequest};
+use crate::record::{Acknowledgement, Claim, Expiry, Holder, Holdings, Record, Slot, Stop};
 use crate::revision::Revision;
 
 /// The whole registry at one revision. Cheap to clone: states share their parts.
@@ -122,7 +123,11 @@ impl State {
                 };
                 let created_at = before.as_ref().map_or(change.at, |record| record.created_at);
                 let by = change.origin();
-                let Succession { holdings, .. } = succeed(before.as_deref(), plugin, naming, change.at, &by);
+                let Succession { mut holdings, .. } = succeed(before.as_deref(), plugin, naming, change.at, &by);
+                // A new document does not answer a request to stop.
+                if let Some(stop) = before.as_ref().and_then(|record| record.holdings.stop()) {
+                    holdings = holdings.with_stop(Some(Arc::clone(stop)));
+                }
                 let times = (created_at, change.at);
                 let record = Record::holding(Arc::clone(plugin), config, change.revision, times, holdings);
                 Step::Plugin { before, after: Some(Arc::new(record)) }
@@ -199,6 +204,10 @@ impl State {
         let facts: Vec<(&Slot, Fact<'_>)> = match act {
             // The change of the document has left them behind; a line in the history changes nothing else.
             HoldingAct::LeftBehind { .. } | HoldingAct::Noted { .. } => Vec::new(),
+            HoldingAct::StopRequested { .. } | HoldingAct::StopAnswered { .. } => {
+                let stop = self.by_id.get(id).and_then(|record| stop_after(record, act, change));
+                return self.plan_holdings(change, id, |holdings| holdings.with_stop(stop.map(Arc::new)));
+            }
             HoldingAct::Ended { slots, .. } | HoldingAct::Released { slots } => {
                 slots.iter().map(|slot| (slot, Fact::Ended)).collect()
             }
@@ -228,10 +237,15 @@ impl State {
         id: &UniqueId,
         facts: impl Iterator<Item = (&'a Slot, Fact<'a>)>,
     ) -> Step {
+        self.plan_holdings(change, id, |holdings| holdings.with(facts))
+    }
+
+    /// A plugin after a change of its holdings; none for a removed plugin.
+    fn plan_holdings(&self, change: &Change, id: &UniqueId, to: impl FnOnce(&Holdings) -> Holdings) -> Step {
         let Some(before) = self.by_id.get(id).cloned() else { return Step::Plugin { before: None, after: None } };
         let (plugin, config, times) =
             (Arc::clone(&before.plugin), before.config.clone(), (before.created_at, change.at));
-        let record = Record::holding(plugin, config, change.revision, times, before.holdings.with(facts));
+        let record = Record::holding(plugin, config, change.revision, times, to(&before.holdings));
         Step::Plugin { before: Some(before), after: Some(Arc::new(record)) }
     }
 
@@ -355,6 +369,21 @@ impl State {
             Arc::new(Transition::new(change, step))
         });
         made.collect()
+    }
+}
+
+/// The request to stop a plugin, and its answer, after a change of them.
+fn stop_after(record: &Record, act: &HoldingAct, change: &Change) -> Option<Stop> {
+    let (at, by) = (change.at, change.origin());
+    match act {
+        HoldingAct::StopRequested { request } => {
+            Some(Stop { request: StopRequest { terms: request.clone(), at, by }, answer: None })
+        }
+        HoldingAct::StopAnswered { answer } => {
+            let stop = Stop::clone(record.holdings.stop()?);
+            Some(Stop { answer: Some(StopAnswer { terms: answer.clone(), at, by }), ..stop })
+        }
+        _ => record.holdings.stop().map(|stop| Stop::clone(stop)),
     }
 }
 

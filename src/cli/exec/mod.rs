@@ -33,6 +33,7 @@
 //! | [`signals`] | reads signals without handling them |
 //! | [`inherited_files`], [`notify_socket`] | the command's files, and its messages to systemd |
 //! | [`reporter`] | requests to the registry; repeats them while it is down |
+//! | [`stop_requests`] | requests to stop the command |
 //! | [`spool`] | keeps the ends that could not be reported |
 //! | [`descendants`], [`reap`] | finds all descendants, and ends them |
 
@@ -46,6 +47,7 @@ pub mod reporter;
 pub mod signals;
 pub mod spool;
 pub mod start;
+pub mod stop_requests;
 pub mod supervisor;
 pub mod wrapper;
 
@@ -94,6 +96,9 @@ pub struct ExecArgs {
     /// Which processes receive a signal that `exec` receives.
     #[arg(long, default_value = "command", value_name = "TARGET")]
     pub signal: SignalTarget,
+    /// Keep running when a client asks to stop the plugin. Otherwise the command then gets SIGTERM.
+    #[arg(long)]
+    pub ignore_stop_requests: bool,
     /// Keep PLUGIN_REGISTRY_TOKEN in the environment of the command.
     #[arg(long)]
     pub pass_token: bool,

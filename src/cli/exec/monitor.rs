@@ -13,6 +13,7 @@ use clap::Args;
 use rustix::process::{Pid, Signal, getpid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -93,6 +94,7 @@ fn monitor(args: &MonitorArgs, inherited: InheritedFiles, wrapper: ControlSocket
             wrapper: AwaitedSocket::new(wrapper)?,
             supervisor: AwaitedSocket::new(supervisor)?,
             process,
+            wrapper_pid: args.wrapper,
             grace: Duration::from_secs(args.exec.grace),
         };
         monitor.run().await;
@@ -129,16 +131,20 @@ struct Monitor {
     wrapper: AwaitedSocket,
     supervisor: AwaitedSocket,
     process: Child,
+    wrapper_pid: u32,
     grace: Duration,
 }
 
 impl Monitor {
     async fn run(mut self) {
+        let (stop, mut stops) = mpsc::channel(1);
+        let following = tokio::spawn(self.reporter.stop_requests(stop));
         self.reporter.begin().await;
         self.supervisor.send(Message::Start);
         let catching_up = tokio::spawn(self.reporter.catch_up());
-        let (ending, wrapper_died) = self.watch().await;
+        let (ending, wrapper_died) = self.watch(&mut stops).await;
         catching_up.abort();
+        following.abort();
         tokio::select! {
             () = self.reporter.end(ending, wrapper_died) => {}
             () = hurried(&mut self.wrapper), if !wrapper_died => {}
@@ -148,7 +154,7 @@ impl Monitor {
     }
 
     /// Reports the running processes until the command ends. Returns how it ended, and whether the wrapper died first.
-    async fn watch(&mut self) -> (Ending, bool) {
+    async fn watch(&mut self, stops: &mut mpsc::Receiver<()>) -> (Ending, bool) {
         let (mut wrapper_died, mut deadline) = (false, None);
         let keeping_up = self.reporter.keep_up(self.process.id());
         tokio::pin!(keeping_up);
@@ -163,6 +169,10 @@ impl Monitor {
                     wrapper_died = true;
                     deadline = Some(Instant::now() + self.grace + LAST_PATIENCE + OVERTIME);
                     signal(&self.process, Signal::CONT);
+                },
+                // As if a terminal or a service manager had asked: the wrapper forwards the signal to the command.
+                Some(()) = stops.recv(), if !wrapper_died => if let Some(wrapper) = pid(self.wrapper_pid) {
+                    send(wrapper, Signal::TERM.as_raw());
                 },
                 () = sleep_until(deadline) => {
                     warn!("the supervisor does not end its descendants; killing it");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{info, warn};
 
@@ -13,6 +14,7 @@ use super::ExecArgs;
 use super::control_socket::Ending;
 use super::descendants::Descendants;
 use super::spool::{Spool, Unreported};
+use super::stop_requests::{EarlierRequest, StopRequests};
 use crate::client::{Client, ClientError, Lease, LeaseRequest};
 use crate::liveness::host::this_host;
 use crate::telemetry::Origin;
@@ -46,6 +48,9 @@ pub struct Reporter {
     perhaps_reported: BTreeSet<Pid>,
     /// Processes that run.
     running: BTreeSet<Pid>,
+    /// Takes the request to stop that stood at the first registration.
+    announce: Option<oneshot::Sender<EarlierRequest>>,
+    obeys_stop_requests: bool,
     failures: u32,
     next_try: Instant,
     /// Whether the end was reported or kept.
@@ -97,6 +102,8 @@ impl Reporter {
             reported: BTreeSet::new(),
             perhaps_reported: BTreeSet::new(),
             running: BTreeSet::new(),
+            announce: None,
+            obeys_stop_requests: !args.ignore_stop_requests,
             failures: 0,
             next_try: Instant::now(),
             is_reported: false,
@@ -210,6 +217,15 @@ impl Reporter {
         }
     }
 
+    /// Follows the requests to stop the command, from its registration on, as long as it is polled. Sends to `stop` those
+    /// that the command has to obey.
+    pub fn stop_requests(&mut self, stop: mpsc::Sender<()>) -> impl Future<Output = ()> + use<> {
+        let (announce, registered) = oneshot::channel();
+        self.announce = Some(announce);
+        let obeys = self.obeys_stop_requests;
+        StopRequests::new(self.client.clone(), self.unique_id.clone(), obeys, stop).follow(registered)
+    }
+
     async fn report_end(&mut self, exit: &str) -> Result<(), ClientError> {
         if !self.registered {
             self.register().await?;
@@ -255,13 +271,19 @@ impl Reporter {
         if let Some(fields) = plugin.as_object_mut() {
             fields.insert("lease_id".into(), json!(lease));
         }
+        let mut earlier = EarlierRequest::Null;
         if !self.client.register_new(&plugin).await? {
             // The plugin exists. Processes of an earlier run stay, because they may still run.
             let mut patch = json!({ "lease_id": lease, "labels": plugin.get("labels"), "host": plugin.get("host") });
             if let Some(labels) = patch.get_mut("labels").and_then(Value::as_object_mut) {
                 labels.insert("exec.exit".into(), Value::Null);
             }
-            self.client.patch_plugin(&self.unique_id, &patch).await?;
+            let plugin = self.client.patch_plugin(&self.unique_id, &patch).await?;
+            earlier = plugin.get("stop_requested").cloned().unwrap_or_default();
+        }
+        if let Some(announce) = self.announce.take() {
+            // Nothing follows requests to stop once the command has ended.
+            let _ignored = announce.send(earlier);
         }
         self.registered = true;
         Ok(())

@@ -11,6 +11,7 @@
 //! | [`lease`] | `lease` |
 //! | [`wait`] | `wait` |
 //! | [`register`], [`change`] | `register`, `update`, `label`, `rm` |
+//! | [`stop`] | `stop` |
 //! | [`hold`], [`attention`] | `hold`, `release`, `ack`, `extend` |
 //! | [`config`], [`webhook`] | `config`, `webhook` |
 //! | [`api`] | `api`, `ui` |
@@ -43,6 +44,7 @@ pub mod ls;
 pub mod register;
 pub mod resources;
 pub mod status;
+pub mod stop;
 pub mod wait;
 pub mod watch;
 pub mod webhook;
@@ -79,6 +81,8 @@ pub enum Verb {
     Hold(Box<hold::HoldArgs>),
     /// Release resources that are over, by name or all that were seen gone.
     Release(Box<hold::ReleaseArgs>),
+    /// Ask to stop what a plugin holds.
+    Stop(Box<stop::StopArgs>),
     /// Acknowledge a finding for a time.
     Ack(Box<attention::AckArgs>),
     /// Set until when a resource is meant to be held.
@@ -159,6 +163,7 @@ pub fn run(verb: &Verb) -> anyhow::Result<u8> {
         Verb::Rm(args) => asking(&args.session, |session| change::remove(session, args)),
         Verb::Hold(args) => asking(&args.session, |session| hold::hold(session, args)),
         Verb::Release(args) => asking(&args.session, |session| hold::release(session, args)),
+        Verb::Stop(args) => asking(&args.session, |session| stop::run(session, args)),
         Verb::Ack(args) => asking(&args.session, |session| attention::acknowledge(session, args)),
         Verb::Extend(args) => asking(&args.session, |session| attention::extend(session, args)),
         Verb::Config(command) => asking(command.session(), |session| config::run(session, command)),

@@ -159,7 +159,12 @@ pub async fn run(session: Session, args: &WaitArgs) -> anyhow::Result<u8> {
 }
 
 /// The plugin, after it changed or a turn has passed; `None` if there is none.
-async fn changed(session: &Session, id: &str, since: Option<&str>, end: Instant) -> anyhow::Result<Option<Value>> {
+pub(super) async fn changed(
+    session: &Session,
+    id: &str,
+    since: Option<&str>,
+    end: Instant,
+) -> anyhow::Result<Option<Value>> {
     let now = Call::get(&["plugins", id]);
     if let Some(since) = since {
         let turn = TURN.min(end.saturating_duration_since(Instant::now()));

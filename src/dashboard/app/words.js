@@ -81,7 +81,7 @@ function fieldWords(field, before, after) {
 }
 
 /** What the registry derives from other fields, and what probes saw: no change that a client made. */
-const DERIVED = ["observed", "has_active_resources", "billable", "status_class", "is_local_execution", "is_cloud_execution"];
+const DERIVED = ["observed", "stop_requested", "stop_answer", "has_active_resources", "billable", "status_class", "is_local_execution", "is_cloud_execution"];
 export const changedFields = (/** @type {any} */ event) => Object.entries(event.data?.changed ?? {}).filter(([field]) => !DERIVED.includes(field));
 
 /** @param {any} event */
@@ -111,6 +111,8 @@ export function eventWords(event) {
     case "budget.threshold_reached": return `budget ${data.budget?.name ?? ""} reached ${data.budget?.percent ?? "?"} %`;
     case "lease.granted": case "lease.expired": case "lease.revived": case "lease.released":
       return `${KINDS[event.type]}${data.lease?.holder ? ` (${data.lease.holder})` : ""}`;
+    case "plugin.stop_requested": return `asked to stop${data.stop_request?.reason ? `: “${data.stop_request.reason}”` : ""}`;
+    case "plugin.stop_answered": return `request to stop ${data.stop_answer?.answer ?? "answered"}${data.stop_answer?.detail ? `: ${data.stop_answer.detail}` : ""}`;
     case "plugin.noted": return `“${data.note?.text ?? data.text ?? ""}”`;
     default: return KINDS[event.type] ?? String(event.type ?? "").replace(/[._]/g, " ");
   }

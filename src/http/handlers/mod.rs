@@ -40,6 +40,7 @@ pub mod release;
 pub mod resources;
 pub mod spans;
 pub mod stats;
+pub mod stop_requests;
 pub mod tokens;
 pub mod webhooks;
 pub mod whoami;

@@ -34,7 +34,7 @@ pub(crate) fn complete(operation: &Operation, described: &mut Value) {
     responses["403"] = refusal(&format!(
         "The token is not for this: it takes the role {}{}",
         roles.join(" or "),
-        if matches!(permission, Permission::Write | Permission::Observe) {
+        if matches!(permission, Permission::Write | Permission::Observe | Permission::AnswerStop) {
             ", and a scope that the plugin is in"
         } else {
             ""

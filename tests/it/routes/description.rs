@@ -89,6 +89,8 @@ async fn the_description_is_openapi_3_1_and_has_every_route() {
         "post /plugins",
         "post /plugins/{id}/config/validate",
         "post /plugins/{id}/notes",
+        "post /plugins/{id}/stop_request",
+        "put /plugins/{id}/stop_request/answer",
         "post /plugins/{id}/spawned_pids",
         "post /resources/release",
         "put /resources/{plugin}/{kind}/{resource_id}/expires_at",

@@ -104,9 +104,11 @@ async fn every_change_is_an_event_with_the_old_and_the_new_values() {
         "category.named",
         "plugin.removed",
     ];
-    // The tests of budgets, leases, observations, findings and notes cover their events.
+    // The tests of budgets, leases, observations, findings, notes and requests to stop cover their events.
     let others = |kind: &&str| {
-        !["budget.", "lease.", "resource.", "finding.", "plugin.noted"].iter().any(|part| kind.starts_with(part))
+        !["budget.", "lease.", "resource.", "finding.", "plugin.noted", "plugin.stop"]
+            .iter()
+            .any(|part| kind.starts_with(part))
     };
     let all = ChangeKind::NAMES.iter().copied().filter(others).collect();
     assert_eq!(kinds.iter().copied().collect::<BTreeSet<_>>(), all);

@@ -29,6 +29,7 @@ mod resource_lookup;
 mod resources;
 mod spawned_pids;
 mod stats;
+mod stop_requests;
 mod webhook_deliveries;
 mod webhooks;
 mod whoami;

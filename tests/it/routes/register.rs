@@ -27,7 +27,8 @@ async fn a_new_plugin_is_created_at_its_location_with_every_default() {
             "spawned_pids": [], "container_id": null, "conda_env_name": null, "remote_resource": null,
             "host": null, "labels": {}, "lease_id": null,
             "is_local_execution": true, "is_cloud_execution": false, "has_active_resources": false,
-            "billable": false, "status_class": null, "observed": null, "revision": 1, "created_at": null, "updated_at": null,
+            "billable": false, "status_class": null, "observed": null, "stop_requested": null,
+            "stop_answer": null, "revision": 1, "created_at": null, "updated_at": null,
         })
     );
     assert_eq!(client.get("/plugins/transcription_whisper").answers(200).await.body, reply.body);

@@ -14,6 +14,7 @@ const EVERYBODY: &[&str] = &["stranger", "viewer", "reporter", "agent", "admin"]
 const READERS: &[&str] = &["viewer", "reporter", "agent", "admin"];
 const REPORTERS: &[&str] = &["reporter", "admin"];
 const AGENTS: &[&str] = &["agent", "admin"];
+const ANSWERERS: &[&str] = &["reporter", "agent", "admin"];
 const ADMINS: &[&str] = &["admin"];
 
 /// The roles that may use an operation. Written by hand, independent of the code under test.
@@ -34,7 +35,8 @@ fn wanted(method: &str, path: &str) -> Option<&'static [&'static str]> {
         }
         ("get", "/budgets" | "/budgets/{budget_id}" | "/leases" | "/leases/{lease_id}") => READERS,
         ("post", "/plugins" | "/plugins/{id}/config/validate" | "/plugins/{id}/spawned_pids" | "/leases") => REPORTERS,
-        ("post", "/plugins/{id}/notes") => REPORTERS,
+        ("post", "/plugins/{id}/notes" | "/plugins/{id}/stop_request") => REPORTERS,
+        ("put", "/plugins/{id}/stop_request/answer") => ANSWERERS,
         ("put" | "patch" | "delete", "/plugins/{id}" | "/plugins/{id}/remote_resource") => REPORTERS,
         ("put" | "delete", "/plugins/{id}/spawned_pids" | "/plugins/{id}/container_id") => REPORTERS,
         ("put" | "delete", "/plugins/{id}/config" | "/leases/{lease_id}") => REPORTERS,
@@ -143,6 +145,8 @@ fn changes(id: &str) -> BTreeMap<(String, String), (String, Option<Value>)> {
         ("put", "/plugins/{id}/config", Some(json!({"a": 1}))),
         ("delete", "/plugins/{id}/config", Some(Value::Null)),
         ("post", "/plugins/{id}/notes", Some(json!({"text": "t"}))),
+        ("post", "/plugins/{id}/stop_request", Some(json!({"reason": "r"}))),
+        ("put", "/plugins/{id}/stop_request/answer", Some(json!({"answer": "accepted"}))),
         ("post", "/plugins/{id}/config/validate", Some(json!({"a": 1}))),
         ("delete", "/plugins/{id}", Some(Value::Null)),
     ];

@@ -27,6 +27,8 @@ pub enum Permission {
     Write,
     /// To report observations.
     Observe,
+    /// To answer a request to stop a plugin: for what runs it.
+    AnswerStop,
     /// To read and change settings that concern all callers: tokens, webhooks, budgets, names of categories.
     Administer,
 }
@@ -38,6 +40,7 @@ impl Role {
             Permission::Public | Permission::Read => true,
             Permission::Write => matches!(self, Role::Reporter | Role::Admin),
             Permission::Observe => matches!(self, Role::Agent | Role::Admin),
+            Permission::AnswerStop => self != Role::Viewer,
             Permission::Administer => self == Role::Admin,
         }
     }

@@ -16,7 +16,9 @@ use super::step::Step;
 use crate::cost::BudgetEvent;
 use crate::lease::{Lease, LeaseText};
 use crate::record::observation::ObservationChange;
-use crate::record::{FindingChange, FindingKind, ObservedState, Record, ResourceKind, Slot};
+use crate::record::{
+    FindingChange, FindingKind, ObservedState, Record, ResourceKind, Slot, StopAnswerTerms, StopTerms,
+};
 use crate::revision::{Revision, StoreId};
 
 /// The media type of one event.
@@ -85,6 +87,14 @@ pub struct EventData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     note: Option<&'a Note>,
+    /// What a client asked for that wants the plugin to stop. Only in `plugin.stop_requested`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stop_request: Option<&'a StopTerms>,
+    /// The answer to such a request. Only in `plugin.stop_answered`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stop_answer: Option<&'a StopAnswerTerms>,
     /// `X-Request-Id` of the request that made the change.
     #[schema(required)]
     request_id: Option<&'a str>,
@@ -217,7 +227,10 @@ impl<'a> EventResource<'a> {
                 }
             }
             HoldingAct::Ended { reason, .. } => EventResource { reason: Some(*reason), ..at },
-            HoldingAct::Released { .. } | HoldingAct::Noted { .. } => at,
+            HoldingAct::Released { .. }
+            | HoldingAct::Noted { .. }
+            | HoldingAct::StopRequested { .. }
+            | HoldingAct::StopAnswered { .. } => at,
             HoldingAct::ExpiresSoon { .. } => EventResource {
                 expires_at: held(step.after()).and_then(|held| held.claim.expiry).map(|expiry| expiry.at),
                 ..at
@@ -265,10 +278,13 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         Event::Budget { event, .. } => Some(budget_data(event)),
         _ => None,
     };
-    let note = match &change.event {
-        Event::Holdings { act: HoldingAct::Noted { note }, .. } => Some(note),
-        _ => None,
-    };
+    let (mut note, mut stop_request, mut stop_answer) = (None, None, None);
+    match &change.event {
+        Event::Holdings { act: HoldingAct::Noted { note: line }, .. } => note = Some(line),
+        Event::Holdings { act: HoldingAct::StopRequested { request }, .. } => stop_request = Some(request),
+        Event::Holdings { act: HoldingAct::StopAnswered { answer }, .. } => stop_answer = Some(answer),
+        _ => {}
+    }
     let data = EventData {
         revision: change.revision,
         plugin: step.after().and_then(|record| raw(record)),
@@ -277,6 +293,8 @@ pub(crate) fn serialise(change: &Change, step: &Step, store: &StoreId) -> Bytes 
         lease: step.lease().map(|lease| LeaseText::shown(lease)),
         resources: EventResource::all(change, step),
         note,
+        stop_request,
+        stop_answer,
         request_id: change.request_id.as_deref(),
         reason: change.reason.as_deref(),
     };

@@ -94,6 +94,10 @@ wire_names! {
         ConfigDeleted = "config.deleted",
         /// An application wrote a line into the history of its plugin.
         PluginNoted = "plugin.noted",
+        /// A client asked to stop a plugin.
+        StopRequested = "plugin.stop_requested",
+        /// What runs a plugin answered the request to stop it.
+        StopAnswered = "plugin.stop_answered",
         /// A plugin was removed.
         PluginRemoved = "plugin.removed",
         /// An admin set or removed a category's display name.
@@ -176,6 +180,8 @@ impl Event {
                 HoldingAct::Acknowledged { .. } => ChangeKind::FindingAcknowledged,
                 HoldingAct::Unacknowledged { .. } => ChangeKind::FindingUnacknowledged,
                 HoldingAct::Noted { .. } => ChangeKind::PluginNoted,
+                HoldingAct::StopRequested { .. } => ChangeKind::StopRequested,
+                HoldingAct::StopAnswered { .. } => ChangeKind::StopAnswered,
             },
             Event::ResourcesObserved { .. } => ChangeKind::ResourceObserved,
             Event::FindingsRaised { .. } => ChangeKind::FindingRaised,

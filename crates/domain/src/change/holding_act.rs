@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::plugin::FreeJson;
-use crate::record::{FindingKind, Slot};
+use crate::record::{FindingKind, Slot, StopAnswerTerms, StopTerms};
 use crate::wire_names;
 
 /// A line that an application writes into the history of its plugin.
@@ -73,6 +73,16 @@ pub enum HoldingAct {
         #[serde(with = "stored_note")]
         note: Note,
     },
+    /// A client asks to stop what the plugin holds.
+    StopRequested {
+        /// What it asks for.
+        request: StopTerms,
+    },
+    /// What runs the plugin answers that request.
+    StopAnswered {
+        /// The answer.
+        answer: StopAnswerTerms,
+    },
     /// Acknowledgements ended.
     Unacknowledged {
         /// The resources.
@@ -100,7 +110,7 @@ impl HoldingAct {
             | HoldingAct::ExpiresSoon { slots }
             | HoldingAct::Unacknowledged { slots } => slots,
             HoldingAct::ExpirySet { slot, .. } | HoldingAct::Acknowledged { slot, .. } => std::slice::from_ref(slot),
-            HoldingAct::Noted { .. } => &[],
+            HoldingAct::Noted { .. } | HoldingAct::StopRequested { .. } | HoldingAct::StopAnswered { .. } => &[],
         }
     }
 }

@@ -179,6 +179,7 @@ fn outside(principal: &Principal, what: &str) -> String {
 fn deed_of(command: &Command) -> Permission {
     match command {
         Command::Observe { .. } => Permission::Observe,
+        Command::AnswerStop { .. } => Permission::AnswerStop,
         Command::GrantLease { .. }
         | Command::RenewLease { .. }
         | Command::ReleaseLease { .. }
@@ -208,6 +209,8 @@ fn plugin_of(command: &Command) -> Option<UniqueId> {
         | Command::Acknowledge { id, .. }
         | Command::EndAcknowledgement { id, .. }
         | Command::Note { id, .. }
+        | Command::RequestStop { id, .. }
+        | Command::AnswerStop { id, .. }
         | Command::PatchRemote { id, .. }
         | Command::SaveConfig { id, .. }
         | Command::DeleteConfig { id }

@@ -10,7 +10,7 @@ use super::holding_effect::HoldingEffect;
 use super::refusal::Refusal;
 use super::request::{AcknowledgementTerms, Command, Request};
 use super::schema_question::{CheckedSchema, SchemaQuestion};
-use super::{authorization, budget_rules, lease_rules, observation_rules, release_rules};
+use super::{authorization, budget_rules, lease_rules, observation_rules, release_rules, stop_rules};
 use crate::change::{ChangeKind, ConfigChange, Event, HoldingAct, Note};
 use crate::plugin::read::{both, nullable, refuse_unknown, time};
 use crate::plugin::{
@@ -116,6 +116,8 @@ fn decide_alone(
         Command::Acknowledge { id, slot, terms } => rules.acknowledge(id, slot, terms),
         Command::EndAcknowledgement { id, slot } => rules.end_acknowledgement(id, slot),
         Command::Note { id, note } => rules.note(id, note),
+        Command::RequestStop { id, request } => stop_rules::request(rules.standing(id)?, request),
+        Command::AnswerStop { id, answer } => stop_rules::answer(rules.standing(id)?, answer),
         Command::PatchRemote { id, patch } => rules.patch_remote(id, patch),
         Command::SaveConfig { id, config } => rules.save_config(id, config),
         Command::DeleteConfig { id } => rules.delete_config(id),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`request`] | [`Command`], and the [`Request`] around it |
 //! | [`decide`](mod@decide) | the rules: the effect of a command on a state |
-//! | [`lease_rules`], [`observation_rules`], [`budget_rules`], [`release_rules`] | the rules for leases, observations and findings, budgets, releases |
+//! | [`lease_rules`], [`observation_rules`], [`budget_rules`], [`release_rules`], [`stop_rules`] | the rules for leases, observations and findings, budgets, releases, requests to stop |
 //! | [`holding_effect`] | what a changed document does to what its plugin held |
 //! | [`authorization`] | whether the principal may do the command |
 //! | [`schema_question`], [`schema_check`] | the expensive checks of a command, made before it is decided |
@@ -29,6 +29,7 @@ pub mod release_rules;
 pub mod request;
 pub mod schema_check;
 pub mod schema_question;
+mod stop_rules;
 
 pub use self::request::Caller;
 pub use decision::Decision;

@@ -65,6 +65,12 @@ pub enum Refusal {
     /// The resource has no finding to acknowledge.
     #[error("the {} `{}` of `{id}` has no finding to acknowledge", slot.kind.as_str(), slot.id)]
     NoFinding { id: UniqueId, slot: Slot },
+    /// The plugin holds nothing that could stop.
+    #[error("`{0}` holds nothing that may still run or bill, so there is nothing to stop")]
+    NothingToStop(UniqueId),
+    /// There is no request to stop that could be answered.
+    #[error("there is no request to stop `{0}`")]
+    NoStopRequest(UniqueId),
     /// The principal may not do the command.
     #[error("{0}")]
     Forbidden(String),

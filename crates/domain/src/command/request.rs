@@ -9,7 +9,7 @@ use crate::change::Note;
 use crate::cost::{Budget, Notice};
 use crate::lease::{LeaseId, LeaseTerms};
 use crate::plugin::{FreeJson, Name, Pid, Pids, Registration, RemoteResource, UniqueId};
-use crate::record::{FindingChange, ObservedState, Slot};
+use crate::record::{FindingChange, ObservedState, Slot, StopAnswerTerms, StopTerms};
 use crate::revision::{EntityTag, Revision, StoreId};
 
 /// A command with its preconditions, caller and idempotency key.
@@ -100,6 +100,10 @@ pub enum Command {
     EndAcknowledgement { id: UniqueId, slot: Slot },
     /// Writes a line into the history of a plugin.
     Note { id: UniqueId, note: Note },
+    /// Asks to stop what a plugin holds.
+    RequestStop { id: UniqueId, request: StopTerms },
+    /// Answers the request to stop what a plugin holds.
+    AnswerStop { id: UniqueId, answer: StopAnswerTerms },
     /// Merges a patch (RFC 7396) into the remote resource.
     PatchRemote { id: UniqueId, patch: Map<String, Value> },
     /// Saves a configuration, which sets `is_configured`.

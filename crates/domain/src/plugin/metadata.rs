@@ -19,6 +19,8 @@ pub const READ_ONLY_FIELDS: &[&str] = &[
     "billable",
     "status_class",
     "observed",
+    "stop_requested",
+    "stop_answer",
     "revision",
     "created_at",
     "updated_at",

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::holdings::{Holding, Holdings};
 use super::observed_document::ObservedDocument;
 use super::resource::{ResourceKind, Slot, resources_of};
+use super::stop::{StopAnswerDocument, StopRequestDocument};
 use crate::host;
 use crate::plugin::{ExecutionMode, FreeJson, Pid, Plugin, RemoteResource, StatusClass, UniqueId, container_id};
 use crate::revision::Revision;
@@ -61,6 +62,8 @@ impl Record {
         let holdings = holdings.completed(&plugin, updated_at);
         let mut document = PluginDocument::of(&plugin, unique_id.as_str(), revision, created_at, updated_at);
         document.billable = is_billable(&plugin, &holdings);
+        document.stop_requested = holdings.stop().and_then(|stop| stop.pending()).map(Into::into);
+        document.stop_answer = holdings.stop().and_then(|stop| stop.shown_answer());
         document.observed = ObservedDocument::of(unique_id.as_str(), &plugin, &holdings);
         // Serialising these types to memory cannot fail: all keys of maps are strings.
         let json = serde_json::to_vec(&document).unwrap_or_default().into();
@@ -216,6 +219,12 @@ pub struct PluginDocument<'a> {
     /// The observations of its resources; null if there are none.
     #[schema(required)]
     observed: Option<ObservedDocument<'a>>,
+    /// The request to stop the plugin that has no answer yet; null if there is none.
+    #[schema(required)]
+    stop_requested: Option<StopRequestDocument<'a>>,
+    /// The answer to the last request to stop the plugin; null without one, and once nothing that it holds runs or bills.
+    #[schema(required)]
+    stop_answer: Option<StopAnswerDocument<'a>>,
     /// The newest change to it.
     #[schema(value_type = u64)]
     revision: Revision,
@@ -254,6 +263,8 @@ impl<'a> PluginDocument<'a> {
         "billable",
         "status_class",
         "observed",
+        "stop_requested",
+        "stop_answer",
         "revision",
         "created_at",
         "updated_at",
@@ -291,6 +302,8 @@ impl<'a> PluginDocument<'a> {
             billable: plugin.is_billable(),
             status_class: plugin.remote_resource.as_ref().map(RemoteResource::status_class),
             observed: None,
+            stop_requested: None,
+            stop_answer: None,
             revision,
             created_at,
             updated_at,

@@ -13,7 +13,7 @@ use super::claim::{Claim, Expiry, LeftBehind, Origin};
 use super::document::Record;
 use super::finding::Finding;
 use super::holdings::{Facts, Holding, Holdings};
-use super::observation::Observation;
+use super::observation::{Observation, ObservedState};
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
 use crate::host;
 use crate::lease::LeaseId;
@@ -372,4 +372,11 @@ fn drop_surplus(facts: &mut BTreeMap<Slot, Facts>) -> Vec<Slot> {
         facts.remove(slot);
     }
     dropped
+}
+impl Holdings {
+    /// Returns true if and only if something may still run or bill, so that it can be stopped.
+    pub(crate) fn can_stop(&self, plugin: &Plugin) -> bool {
+        let ended = |seen: &Observation| matches!(seen.state, ObservedState::Gone | ObservedState::Reused);
+        self.iter(plugin).any(|held| held.may_run() && !held.observation().is_some_and(ended))
+    }
 }

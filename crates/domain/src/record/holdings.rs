@@ -14,6 +14,7 @@ use super::claim::{Acknowledgement, Claim, ClaimState, LeftBehind, Origin};
 use super::finding::{Finding, FindingKind};
 use super::observation::{Observation, ObservedState};
 use super::resource::{ResourceKind, ResourceRef, Slot, resources_of};
+use super::stop::Stop;
 use crate::host;
 use crate::lease::LeaseId;
 use crate::plugin::{FreeJson, Plugin, container_id};
@@ -75,6 +76,8 @@ struct Entries {
     /// Whether the claims are presumed: the store is older than claims.
     is_presumed: bool,
     facts: BTreeMap<Slot, Facts>,
+    /// The request to stop what the plugin holds, if there is one.
+    stop: Option<Arc<Stop>>,
 }
 
 /// The claim of resources in stores that are older than claims, before their plugin is known.
@@ -154,7 +157,7 @@ impl Holdings {
 
     /// New holdings, all under one claim.
     pub(crate) fn under(claim: Arc<Claim>) -> Holdings {
-        Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts: BTreeMap::new() })))
+        Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts: BTreeMap::new(), stop: None })))
     }
 
     /// Holdings with these facts, each with its claim. The most frequent claim is stored once.
@@ -166,17 +169,20 @@ impl Holdings {
             }
         }
         facts.retain(|_, fact| *fact != Facts::default());
-        Holdings(Some(Arc::new(Entries { claim: of_the_rest, is_presumed: false, facts })))
+        Holdings(Some(Arc::new(Entries { claim: of_the_rest, is_presumed: false, facts, stop: None })))
     }
 
     /// Facts from a store that is older than claims.
     fn presumed(facts: BTreeMap<Slot, Facts>) -> Holdings {
-        Holdings(Some(Arc::new(Entries { claim: Arc::clone(&UNKNOWN), is_presumed: true, facts })))
+        Holdings(Some(Arc::new(Entries { claim: Arc::clone(&UNKNOWN), is_presumed: true, facts, stop: None })))
     }
 
     /// These holdings with the claims that a plugin's document and its newest change suggest, if they are unknown.
     #[must_use]
     pub(crate) fn completed(self, plugin: &Plugin, updated_at: Timestamp) -> Holdings {
+        if self.stop().is_some() && !self.can_stop(plugin) {
+            return self.with_stop(None).completed(plugin, updated_at);
+        }
         let facts = match &self.0 {
             None => BTreeMap::new(),
             Some(entries) if !entries.is_presumed && (plugin.holds_anything() || !entries.facts.is_empty()) => {
@@ -188,7 +194,7 @@ impl Holdings {
             return Holdings::default();
         }
         let claim = presumed(updated_at, plugin.lease_id.as_deref());
-        Holdings(Some(Arc::new(Entries { claim, is_presumed: true, facts })))
+        Holdings(Some(Arc::new(Entries { claim, is_presumed: true, facts, stop: None })))
     }
 
     /// Every held resource: those that the plugin's document names, in its order, then those left behind.
@@ -291,7 +297,7 @@ impl Holdings {
     #[must_use]
     pub(crate) fn with<'a>(&self, changes: impl IntoIterator<Item = (&'a Slot, Fact<'a>)>) -> Holdings {
         let mut entries = self.0.as_ref().map_or_else(
-            || Entries { claim: Arc::clone(&UNKNOWN), is_presumed: true, facts: BTreeMap::new() },
+            || Entries { claim: Arc::clone(&UNKNOWN), is_presumed: true, facts: BTreeMap::new(), stop: None },
             |entries| Entries::clone(entries),
         );
         for (slot, fact) in changes {
@@ -316,6 +322,20 @@ impl Holdings {
             }
         }
         Holdings(Some(Arc::new(entries)))
+    }
+
+    /// The request to stop what the plugin holds, if there is one.
+    pub fn stop(&self) -> Option<&Arc<Stop>> {
+        self.0.as_ref()?.stop.as_ref()
+    }
+
+    /// These holdings with a request to stop them, or without one. It needs a claim that is stored: presumed claims become
+    /// recorded ones.
+    #[must_use]
+    pub(crate) fn with_stop(&self, stop: Option<Arc<Stop>>) -> Holdings {
+        let Some(entries) = self.0.as_ref() else { return self.clone() };
+        let is_presumed = entries.is_presumed && stop.is_none();
+        Holdings(Some(Arc::new(Entries { is_presumed, stop, ..Entries::clone(entries) })))
     }
 
     /// The facts that remain valid when `after` replaces `before`, by the rule of stores that are older than claims:
@@ -349,7 +369,7 @@ impl Holdings {
             (slot, FactsText::of(facts, own))
         });
         let facts: Vec<_> = facts.collect();
-        serde_json::to_string(&HoldingsText { claims, facts }).ok()
+        serde_json::to_string(&HoldingsText { claims, facts, stop: entries.stop.as_deref() }).ok()
     }
 
     /// Parses the output of [`Holdings::to_text`].
@@ -365,13 +385,13 @@ impl Holdings {
                 facts.into_iter().map(|(slot, facts)| (normal(slot), facts.facts(&[]))).collect(),
             ));
         }
-        let OwnHoldingsText { claims, facts } = serde_json::from_str(text)?;
+        let OwnHoldingsText { claims, facts, stop } = serde_json::from_str(text)?;
         let claims: Vec<_> = claims.into_iter().map(Arc::new).collect();
         let Some(claim) = claims.first().cloned() else {
             return Err(serde::de::Error::custom("holdings have a claim"));
         };
         let facts = facts.into_iter().map(|(slot, facts)| (slot, facts.facts(&claims))).collect();
-        Ok(Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts }))))
+        Ok(Holdings(Some(Arc::new(Entries { claim, is_presumed: false, facts, stop: stop.map(Arc::new) }))))
     }
 }
 
@@ -391,7 +411,7 @@ impl PartialEq for Holdings {
             (Some(entries), None) | (None, Some(entries)) => entries.is_presumed && entries.facts.is_empty(),
             (Some(one), Some(other)) => {
                 let claims = one.is_presumed || other.is_presumed || one.claim == other.claim;
-                Arc::ptr_eq(one, other) || (claims && one.facts == other.facts)
+                Arc::ptr_eq(one, other) || (claims && one.facts == other.facts && one.stop == other.stop)
             }
         }
     }
@@ -404,6 +424,8 @@ struct HoldingsText<'a> {
     claims: Vec<&'a Claim>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     facts: Vec<(&'a Slot, FactsText<'a>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<&'a Stop>,
 }
 
 #[derive(Serialize)]
@@ -438,6 +460,7 @@ struct OwnHoldingsText {
     claims: Vec<Claim>,
     #[serde(default)]
     facts: Vec<(Slot, OwnFactsText)>,
+    stop: Option<Stop>,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@
 //! | [`holding_rules`] | what becomes of it when the document changes |
 //! | [`observation`] | observations of resources |
 //! | [`finding`], [`next_step`] | differences between claims and observations; what to do about them |
+//! | [`stop`] | a request to stop the plugin, and its answer |
 //! | [`document`] | [`Record`] and its JSON, serialised once |
 //! | [`observed_document`] | the part `observed` of that JSON |
 //! | [`holder`], [`finding_rules`] | the holder of a plugin; the rules of findings |
@@ -23,6 +24,7 @@ pub mod next_step;
 pub mod observation;
 pub mod observed_document;
 pub mod resource;
+pub mod stop;
 
 pub use self::finding::FindingChange;
 pub use self::holding_rules::Naming;
@@ -35,3 +37,4 @@ pub use finding::{Finding, FindingKind, Looks};
 pub use holder::Holder;
 pub use observation::{Abandoned, Observation, ObservedState, ResourceKey};
 pub use resource::{ResourceKind, Slot};
+pub use stop::{Stop, StopAnswerTerms, StopTerms, StopVerdict};

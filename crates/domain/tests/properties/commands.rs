@@ -12,6 +12,7 @@ use domain::command::{Command, Precondition, Request};
 use domain::cost::{Budget, BurnCrossed, Notice, Projected, Reached};
 use domain::plugin::{FreeJson, Name, Pids, Registration, RemoteResource, UniqueId};
 use domain::record::{Finding, FindingChange, FindingKind, ObservedState, ResourceKind, Slot};
+use domain::record::{StopAnswerTerms, StopTerms, StopVerdict};
 use domain::{EntityTag, LeaseId, LeaseTerms, MicroUsd, Revision, StoreId};
 
 /// A field with one of some values, or absent.
@@ -198,6 +199,12 @@ fn commands_of_truth() -> impl Strategy<Value = Command> {
         }),
         1 => (ids(), slots()).prop_map(|(id, slot)| Command::EndAcknowledgement { id, slot }),
         1 => ids().prop_map(|id| Command::Note { id, note: Note { text: "checkpoint 7".into(), data: None } }),
+        2 => (ids(), select(vec![None, Some("costly")])).prop_map(|(id, reason)| {
+            Command::RequestStop { id, request: StopTerms { reason: reason.map(Into::into), deadline: None } }
+        }),
+        2 => (ids(), select(StopVerdict::ALL.to_vec())).prop_map(|(id, answer)| {
+            Command::AnswerStop { id, answer: StopAnswerTerms { answer, detail: None } }
+        }),
         1 => (ids(), grounds(), prop::collection::vec(slots(), 0..3)).prop_map(|(id, ground, slots)| {
             Command::EndHoldings { id, ground, slots }
         }),

@@ -13,6 +13,7 @@ mod leases;
 mod observations;
 mod plugins;
 mod service;
+mod stop_requests;
 mod webhooks;
 
 use serde_json::{Map, Value, json};
@@ -64,6 +65,8 @@ pub const DOCUMENTS: &[&RequestDocument] = &[
     &plugins::SPAWNED_PIDS,
     &plugins::CONTAINER_ID,
     &plugins::NOTE,
+    &stop_requests::STOP_REQUEST,
+    &stop_requests::STOP_ANSWER,
     &holdings::EXPIRY,
     &holdings::ACKNOWLEDGEMENT,
     &holdings::RELEASE,

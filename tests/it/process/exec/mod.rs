@@ -8,6 +8,7 @@
 //! | `namespaces` | pid namespaces; a /proc of another namespace, or none |
 //! | `systemd` | socket activation and notifications |
 //! | `terminal` | terminals, pipelines, job control |
+//! | `stop_requests` | requests to stop the command |
 //! | `registry`, `refusals` | reports to the registry, and its responses |
 
 mod command;
@@ -16,6 +17,7 @@ mod namespaces;
 mod refusals;
 mod registry;
 mod signals;
+mod stop_requests;
 mod systemd;
 mod terminal;
 

@@ -13,12 +13,12 @@ use crate::harness::process::{binary, complaint, finish};
 use crate::harness::{Client, Daemon, blocking, named};
 use crate::process::agent::row;
 
-fn server(daemon: &Daemon) -> String {
+pub(super) fn server(daemon: &Daemon) -> String {
     format!("http://{}", daemon.address)
 }
 
 /// Waits until the plugin `c_n` is as it should be.
-async fn plugin(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn plugin(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut reply = client.get("/plugins").answers(200).await;
     loop {
         if let Some(plugin) = reply.items().iter().find(|plugin| plugin["unique_id"] == "c_n" && wanted(plugin)) {
@@ -30,7 +30,7 @@ async fn plugin(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-fn pids(plugin: &Value) -> Vec<u64> {
+pub(super) fn pids(plugin: &Value) -> Vec<u64> {
     plugin["spawned_pids"].as_array().unwrap().iter().map(|pid| pid.as_u64().unwrap()).collect()
 }
 

@@ -14,7 +14,17 @@ from .times import moment
 RUNTIME: dict[str, Any] = {"spawned_pids": [], "container_id": None, "remote_resource": None, "is_configured": False}
 """Fields that the registry keeps if a registration does not name them, and their defaults."""
 ADDED = ("host", "labels", "lease_id")
-READ_ONLY = ("unique_id", "revision", "billable", "status_class", "created_at", "updated_at", "observed")
+READ_ONLY = (
+    "unique_id",
+    "revision",
+    "billable",
+    "status_class",
+    "created_at",
+    "updated_at",
+    "observed",
+    "stop_requested",
+    "stop_answer",
+)
 DERIVED = ("is_local_execution", "is_cloud_execution", "has_active_resources")
 
 
@@ -38,6 +48,10 @@ class PluginRecord(PluginMetadata):
     observed: PluginObserved | None = None
     billable: bool = False
     status_class: str | None = None
+    stop_requested: dict[str, Any] | None = None
+    """The request to stop the plugin that has no answer yet: ``reason``, ``deadline``, ``at``, ``by``."""
+    stop_answer: dict[str, Any] | None = None
+    """The answer to the last request to stop: ``answer``, ``detail``, ``at``, ``by``, ``request``."""
     extra: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     """Fields that this version of the client does not know; they survive a round trip."""
 
