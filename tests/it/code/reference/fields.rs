@@ -86,8 +86,14 @@ fn write_statuses(page: &mut Page) {
 fn write_permissions(page: &mut Page) {
     page.heading(3, "Roles and permissions");
     page.paragraph("Each operation needs one permission. [Endpoints](endpoints.md) lists the roles of each operation.");
-    let permissions =
-        [Permission::Public, Permission::Read, Permission::Write, Permission::Observe, Permission::Administer];
+    let permissions = [
+        Permission::Public,
+        Permission::Read,
+        Permission::Write,
+        Permission::Observe,
+        Permission::AnswerStop,
+        Permission::Administer,
+    ];
     let row = |permission: Permission| {
         let count = OPERATIONS.iter().filter(|operation| operation.permission == permission).count();
         let mut cells = vec![about(permission).to_owned(), count.to_string()];
@@ -107,6 +113,7 @@ fn about(permission: Permission) -> &'static str {
         Permission::Read => "read everything but secrets",
         Permission::Write => "change plugins and leases",
         Permission::Observe => "report observations",
+        Permission::AnswerStop => "answer requests to stop",
         Permission::Administer => {
             "read and change tokens, webhooks, budgets, names of categories; back up; set the log level"
         }
