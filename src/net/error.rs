@@ -1,10 +1,10 @@
 //! The errors of outgoing requests.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use super::address_policy::Forbidden;
+use super::cause::Cause;
 use super::tls_advice::{self, SetBy};
 
 /// The longest [`RequestError::reason`] without its remedy, in characters.
@@ -60,44 +60,5 @@ impl RequestError {
         let mut reason: String = parts.join(": ").chars().take(MAX_REASON).collect();
         reason.push_str(&tls_advice::hint(self, SetBy::System));
         reason
-    }
-}
-
-/// The texts of libraries that say no more than [`RequestError::Connection`] does.
-const EMPTY_WORDS: [&str; 2] = ["client error (Connect)", "tcp connect error"];
-
-/// The cause of a reqwest error.
-///
-/// The text of a reqwest error only says that a request to a URL failed, so its first cause that says more is shown
-/// instead.
-#[derive(Debug)]
-pub struct Cause(reqwest::Error);
-
-impl Cause {
-    pub(super) fn of(error: reqwest::Error) -> Cause {
-        Cause(error.without_url())
-    }
-
-    fn telling(&self) -> Option<&(dyn Error + 'static)> {
-        let mut cause = self.0.source()?;
-        while EMPTY_WORDS.contains(&cause.to_string().as_str()) {
-            cause = cause.source()?;
-        }
-        Some(cause)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.telling() {
-            Some(source) => fmt::Display::fmt(source, f),
-            None => fmt::Display::fmt(&self.0, f),
-        }
-    }
-}
-
-impl Error for Cause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.telling().and_then(Error::source)
     }
 }

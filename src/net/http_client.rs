@@ -14,7 +14,8 @@ use rustls::ClientConfig;
 use url::Url;
 
 use super::address_policy::AddressPolicy;
-use super::error::{Cause, RequestError};
+use super::cause::Cause;
+use super::error::RequestError;
 use super::tls::{self, Security};
 pub use reqwest::Body;
 

@@ -10,10 +10,12 @@
 //! | [`special_addresses`] | the addresses that are not public, from IANA's registries |
 //! | [`target_url`] | strict parsing of the URLs that users configure |
 //! | [`tls`] | [`Security`]: the trusted servers, and the client certificate |
+//! | [`cause`] | the cause of a failed request |
 //! | [`error`] | [`RequestError`]: why a request has no response |
 //! | [`tls_advice`] | remedies for a failed TLS connection |
 
 pub mod address_policy;
+pub mod cause;
 pub mod error;
 pub mod http_client;
 pub mod special_addresses;

@@ -9,6 +9,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
+use super::cause::Cause;
+
 /// Where a client has its authorities and its certificate from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetBy {
@@ -104,14 +106,17 @@ pub fn is_no_http(error: &(dyn Error + 'static)) -> bool {
     cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
-/// The error itself, or the first of its causes that has this type. An `io::Error` may hold one that is not its source.
+/// The error itself, or the first of its causes that has this type. An `io::Error` and a [`Cause`] may hold one that is
+/// not their source.
 fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     if let Some(found) = error.downcast_ref::<E>() {
         return Some(found);
     }
-    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match held {
-        Some(held) => cause(held),
+    if let Some(held) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return cause(held);
+    }
+    match error.downcast_ref::<Cause>() {
+        Some(of_request) => cause(of_request.telling()?),
         None => cause(error.source()?),
     }
 }

@@ -340,7 +340,7 @@ mod tests {
             told.map(|told| told.projected_breach_at)
         };
         assert_eq!(told(&account, 0.0, 0.0, 0), None, "nothing costs anything");
-        assert_eq!(told(&account, 0.0, 10.0 / 24.0, 0), None, "reached when the day is over");
+        assert_eq!(told(&account, 0.0, 0.41, 0), None, "reached when the day is over");
         assert_eq!(told(&account, 0.0, 1.0, 0), Some(at(10)));
         assert_eq!(told(&account, 10.0, 1.0, 10), None, "reached already");
         let notice = Notice::Projected(account.breach_to_tell(spent(0.0), MicroUsd::nearest(1.0), at(0)).unwrap());
