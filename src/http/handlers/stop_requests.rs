@@ -1,7 +1,6 @@
 //! `/plugins/{id}/stop_request`: clients ask to stop a plugin, and what runs it answers.
 //!
-//! The registry stops nothing itself. `exec` follows the events of its plugin and obeys; so does an agent that runs with
-//! `--may-stop`.
+//! The registry stops nothing itself. `exec` follows the events of its plugin and obeys.
 
 use axum::response::Response;
 use serde_json::Value;
@@ -56,7 +55,7 @@ fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
 ///
 /// The registry stops nothing. It sends the event `plugin.stop_requested`, and shows the request as `stop_requested` until
 /// it is answered, or until nothing that the plugin holds may still run or bill. `exec` obeys it, unless it was started
-/// with `--ignore-stop-requests`; so does an agent with `--may-stop`. A new request replaces the earlier one.
+/// with `--ignore-stop-requests`. A new request replaces the earlier one.
 #[utoipa::path(post, path = "/plugins/{id}/stop_request", tag = "plugins", responses(
     (status = OK, description = "The plugin after the change", body = PluginDocument),
     (status = CONFLICT, description = "The plugin holds nothing that may still run or bill"),
