@@ -1,5 +1,6 @@
 """Three replicas on one PostgreSQL whose disk may fill, each with a wall clock that can be set."""
 
+import contextlib
 import os
 import random
 import re
@@ -100,9 +101,10 @@ class Cluster:
 
     def fill_disk(self, dice: random.Random) -> str:
         ballast = self.disk / "ballast"
-        with open(ballast, "wb") as file:
-            disk = os.statvfs(self.disk)
-            os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize)
+        # The database takes blocks meanwhile, so what was free a moment ago need not fit any more.
+        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 20))
         time.sleep(dice.uniform(0.5, 2))
         ballast.unlink()
         return "the disk of the database was full"
