@@ -29,7 +29,7 @@ pub struct StopRequests {
     obeys: bool,
     /// Where a request to stop the command goes.
     stop: mpsc::Sender<()>,
-    /// The revision after which the next stream begins; `None` if unknown.
+    /// Where the next stream begins: after this revision, or after the event with this id. `None` if unknown.
     position: Option<String>,
     /// The last request that was answered, or an earlier one.
     known: Value,
@@ -71,7 +71,7 @@ impl StopRequests {
             self.notice(&plugin).await;
         }
         let call = Call::get(&["events"]).with("plugin", &*self.unique_id).with("kind", "plugin.stop_requested");
-        let mut live = self.client.follow(call.with("after", self.position.clone().unwrap_or_default())).await?;
+        let mut live = self.client.follow(call.with("lastEventId", self.position.clone().unwrap_or_default())).await?;
         while let Some(event) = live.next().await? {
             if event.name == "change"
                 && let Ok(change) = serde_json::from_str::<Value>(&event.data)

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode;
 
 use crate::http::headers::REGISTRY_REASON;
 use crate::http::problem::{Kind, Problem};
+use domain::plugin::read::is_line;
 
 /// The longest reason, in characters.
 pub const MAX_REASON: usize = 500;
@@ -35,10 +36,7 @@ pub fn reason_of(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
         Some(encoded) => percent_decode(encoded).decode_utf8().ok(),
         None => std::str::from_utf8(bytes).ok().map(Into::into),
     };
-    let is_text = |text: &str| {
-        !text.trim().is_empty() && text.chars().nth(MAX_REASON).is_none() && !text.chars().any(char::is_control)
-    };
-    match decoded.filter(|text| is_text(text)) {
+    match decoded.filter(|text| is_line(text, MAX_REASON)) {
         Some(text) if values.next().is_none() => Ok(Some(text.into())),
         _ => Err(Problem::new(
             Kind::BadRequest,

@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::query::list_params::{HELD_ON, names};
 use domain::command::Command;
 use domain::command::request::AcknowledgementTerms;
-use domain::plugin::read::{ObjectReader, nullable, string, time};
+use domain::plugin::read::{ObjectReader, line, nullable, time};
 use domain::plugin::{Invalid, UniqueId};
 use domain::record::{PluginDocument, Slot};
 
@@ -38,7 +38,7 @@ pub(crate) fn expiry_of(body: Value) -> Result<Option<Timestamp>, Invalid> {
 /// Reads an acknowledgement.
 pub(crate) fn terms_of(body: Value) -> Result<AcknowledgementTerms, Invalid> {
     let mut fields = ObjectReader::new(body, "", ACKNOWLEDGEMENT_FIELDS, &[])?;
-    let reason = fields.required("reason", reason);
+    let reason = fields.required("reason", line(MAX_REASON));
     let until = fields.required("until", time);
     fields.finish()?;
     // `finish` has refused a document without these fields.
@@ -46,15 +46,6 @@ pub(crate) fn terms_of(body: Value) -> Result<AcknowledgementTerms, Invalid> {
         return Err(Invalid::at("", "reason and until are required"));
     };
     Ok(AcknowledgementTerms { reason, until })
-}
-
-fn reason(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
-    let text = string(value, pointer)?;
-    if text.trim().is_empty() || text.chars().nth(MAX_REASON).is_some() || text.chars().any(char::is_control) {
-        let detail = format!("must have 1 to {MAX_REASON} characters, without control characters");
-        return Err(Invalid::at(pointer, detail));
-    }
-    Ok(text.into())
 }
 
 /// Set until when a resource is meant to be held.

@@ -12,7 +12,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::state::Shared;
 use domain::change::Note;
 use domain::command::Command;
-use domain::plugin::read::{ObjectReader, string};
+use domain::plugin::read::{ObjectReader, line};
 use domain::plugin::{FreeJson, Invalid};
 use domain::record::PluginDocument;
 
@@ -28,20 +28,11 @@ pub(crate) const NOTE_FIELDS: &[&str] = &["text", "data"];
 /// Reads a line.
 pub(crate) fn note_of(body: Value) -> Result<Note, Invalid> {
     let mut fields = ObjectReader::new(body, "", NOTE_FIELDS, &[])?;
-    let text = fields.required("text", text);
+    let text = fields.required("text", line(MAX_TEXT));
     let data = fields.optional("data", data).flatten();
     fields.finish()?;
     let text = text.ok_or_else(|| Invalid::at("/text", "is required"))?;
     Ok(Note { text, data })
-}
-
-fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
-    let text = string(value, pointer)?;
-    if text.trim().is_empty() || text.chars().nth(MAX_TEXT).is_some() || text.chars().any(char::is_control) {
-        let detail = format!("must have 1 to {MAX_TEXT} characters, without control characters");
-        return Err(Invalid::at(pointer, detail));
-    }
-    Ok(text.into())
 }
 
 fn data(value: Value, pointer: &str) -> Result<Option<FreeJson>, Invalid> {

@@ -11,7 +11,7 @@ use crate::http::extract::write::Write;
 use crate::http::problem::Problem;
 use domain::command::Command;
 use domain::plugin::Invalid;
-use domain::plugin::read::{ObjectReader, nullable, one_of, string, time};
+use domain::plugin::read::{ObjectReader, line, nullable, one_of, time};
 use domain::record::{PluginDocument, StopAnswerTerms, StopTerms, StopVerdict};
 
 /// The longest reason and the longest detail, in characters.
@@ -26,7 +26,7 @@ pub(crate) const ANSWER_FIELDS: &[&str] = &["answer", "detail"];
 /// Reads a request to stop.
 pub(crate) fn request_of(body: Value) -> Result<StopTerms, Invalid> {
     let mut fields = ObjectReader::new(body, "", REQUEST_FIELDS, &[])?;
-    let reason = fields.optional("reason", nullable(text)).flatten();
+    let reason = fields.optional("reason", nullable(line(MAX_TEXT))).flatten();
     let deadline = fields.optional("deadline", nullable(time)).flatten();
     fields.finish()?;
     Ok(StopTerms { reason, deadline })
@@ -36,19 +36,10 @@ pub(crate) fn request_of(body: Value) -> Result<StopTerms, Invalid> {
 pub(crate) fn answer_of(body: Value) -> Result<StopAnswerTerms, Invalid> {
     let mut fields = ObjectReader::new(body, "", ANSWER_FIELDS, &[])?;
     let answer = fields.required("answer", one_of(StopVerdict::NAMES, StopVerdict::from_name));
-    let detail = fields.optional("detail", nullable(text)).flatten();
+    let detail = fields.optional("detail", nullable(line(MAX_TEXT))).flatten();
     fields.finish()?;
     let answer = answer.ok_or_else(|| Invalid::at("/answer", "is required"))?;
     Ok(StopAnswerTerms { answer, detail })
-}
-
-fn text(value: Value, pointer: &str) -> Result<Box<str>, Invalid> {
-    let text = string(value, pointer)?;
-    if text.trim().is_empty() || text.chars().nth(MAX_TEXT).is_some() || text.chars().any(char::is_control) {
-        let detail = format!("must have 1 to {MAX_TEXT} characters, without control characters");
-        return Err(Invalid::at(pointer, detail));
-    }
-    Ok(text.into())
 }
 
 /// Ask to stop a plugin.

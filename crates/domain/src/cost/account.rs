@@ -139,7 +139,7 @@ impl Account {
         self.burn.is_over
     }
 
-    /// What [`Account::is_news`] compares, so that nothing is told twice.
+    /// The revision of the last event about an hour's costs: [`Account::is_news`] compares it.
     pub fn burn_told(&self) -> Revision {
         Revision(self.burn.told)
     }

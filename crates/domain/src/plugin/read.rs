@@ -196,6 +196,23 @@ pub fn string(value: Value, pointer: &str) -> Result<String, Invalid> {
     }
 }
 
+/// Reads a text for people: see [`is_line`].
+///
+/// # Errors
+///
+/// If the value is no such text.
+pub fn line(most: usize) -> impl Fn(Value, &str) -> Result<Box<str>, Invalid> {
+    move |value, pointer| match string(value, pointer)? {
+        text if is_line(&text, most) => Ok(text.into()),
+        _ => Err(Invalid::at(pointer, format!("must have 1 to {most} characters, without control characters"))),
+    }
+}
+
+/// Returns true if and only if a text has 1 to `most` characters, is not blank, and has no control characters.
+pub fn is_line(text: &str, most: usize) -> bool {
+    !text.trim().is_empty() && text.chars().nth(most).is_none() && !text.chars().any(char::is_control)
+}
+
 /// Reads a time, in whole microseconds.
 ///
 /// # Errors

@@ -100,7 +100,7 @@ async fn a_command_that_began_while_the_registry_was_down_is_told_of_later() {
 }
 
 /// A registry at a fixed address, over the same store each time.
-async fn registry_at(address: SocketAddr, folder: &TempDir) -> Daemon {
+pub(super) async fn registry_at(address: SocketAddr, folder: &TempDir) -> Daemon {
     let mut serve = binary();
     let store = format!("sqlite:{}", folder.path().join("r.db").display());
     serve.args(["serve", "--listen", &address.to_string(), "--store", &store]);

@@ -1,9 +1,11 @@
 //! Requests to stop the command of `exec`.
 
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::registry::{pids, plugin, server};
+use super::registry::{pids, plugin, registry_at, server};
 use super::{Running, exec};
 use crate::harness::{Client, Daemon, blocking, named};
 
@@ -56,4 +58,31 @@ async fn a_command_goes_on_if_requests_to_stop_are_ignored() {
     running.signal(rustix::process::Signal::TERM);
     assert_eq!(blocking(move || running.code()).await, Some(143));
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_was_heard_after_the_registry_had_started_again() {
+    let folder = TempDir::new().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let daemon = registry_at(address, &folder).await;
+    let url = format!("http://{address}");
+    let mut running = Running::start(exec(&url, &["--ignore-stop-requests"], "exec sleep 1000"));
+    plugin(&daemon.client(), |plugin| !pids(plugin).is_empty()).await;
+    // The second request surely arrives by the stream, whose position is then the id of an event.
+    for reason in ["first", "second"] {
+        refused(&daemon.client(), reason).await;
+    }
+    daemon.stop().await;
+    let daemon = registry_at(address, &folder).await;
+    refused(&daemon.client(), "third").await;
+    running.signal(rustix::process::Signal::TERM);
+    assert_eq!(blocking(move || running.code()).await, Some(143));
+    daemon.stop().await;
+}
+
+/// Asks to stop the command, and waits until `exec` refuses.
+async fn refused(client: &Client, reason: &str) {
+    client.post(ASK, &json!({"reason": reason})).answers(200).await;
+    let answered = plugin(client, |plugin| plugin["stop_answer"]["request"]["reason"] == reason).await;
+    assert_eq!(answered["stop_answer"]["answer"], "refused");
 }
