@@ -75,8 +75,13 @@ pub struct BudgetSetArgs {
 #[derive(Debug, Clone, Copy)]
 struct HourlyLimit(Option<f64>);
 
-fn hourly_limit(text: &str) -> Result<HourlyLimit, std::num::ParseFloatError> {
-    if text == "none" { Ok(HourlyLimit(None)) } else { text.parse().map(|usd| HourlyLimit(Some(usd))) }
+fn hourly_limit(text: &str) -> Result<HourlyLimit, &'static str> {
+    if text == "none" {
+        return Ok(HourlyLimit(None));
+    }
+    // JSON has no infinity and no NaN: they would become null, which removes the limit.
+    let usd = text.parse().ok().filter(|usd: &f64| usd.is_finite());
+    usd.map(|usd| HourlyLimit(Some(usd))).ok_or("must be a number of USD, or none")
 }
 
 /// The flags of `budget rm`.
@@ -169,4 +174,18 @@ async fn find(session: &Session, name: &str) -> anyhow::Result<Option<String>> {
     let field = |budget: &Value, field: &str| budget.get(field).and_then(Value::as_str).map(str::to_owned);
     let mut ids = budgets.filter(|budget| ["name", "id"].iter().any(|key| field(budget, key).as_deref() == Some(name)));
     Ok(ids.next().and_then(|budget| field(budget, "id")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_infinite_limit_removed_the_limit() {
+        let limit = |text| hourly_limit(text).map(|HourlyLimit(limit)| limit);
+        assert_eq!((limit("2.5"), limit("none")), (Ok(Some(2.5)), Ok(None)));
+        for text in ["1e400", "-inf", "NaN", "", "many"] {
+            assert!(limit(text).is_err(), "{text}");
+        }
+    }
 }
