@@ -4,11 +4,11 @@
 //! ones become one change for each plugin.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::handle::{Pending, Registry};
 use super::metrics::ObservationLabels;
 use super::submit_error::SubmitError;
-use domain::Revision;
 use domain::command::observation_rules::{read, transition};
 use domain::command::request::ProbeResult;
 use domain::command::{Caller, Command, Refusal, Request, authorization};
@@ -17,6 +17,7 @@ use domain::plugin::UniqueId;
 use domain::query::Resource;
 use domain::record::observation::shortened;
 use domain::record::{Looks, ObservedState, ReportedObservation, ResourceKey, ResourceKind, Slot};
+use domain::{Revision, Snapshot};
 
 /// The result of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Registry {
             return Err(Refusal::AnotherAgent { host: host.into(), by, at }.into());
         }
         self.heartbeats().heard(host, by);
-        let snapshot = self.snapshot();
+        let snapshot = self.snapshot_with(&sightings).await;
         let mut seen = ReportResult::default();
         let mut news: BTreeMap<UniqueId, PluginReport> = BTreeMap::new();
         for (index, sighting) in sightings.into_iter().enumerate() {
@@ -134,6 +135,23 @@ impl Registry {
         }
         seen.revision = self.note(asker, by, news).await?;
         Ok(seen)
+    }
+
+    /// A snapshot with the plugins and resources that a report names, also those of which another process on the same
+    /// store was told a moment ago. If the store does not answer, the snapshot that is there.
+    async fn snapshot_with(&self, sightings: &[ReportedObservation]) -> Arc<Snapshot> {
+        let snapshot = self.snapshot();
+        let knows = |sighting: &ReportedObservation| {
+            let record = snapshot.state.plugin(sighting.key.plugin.as_str());
+            let is_meant = |slot: &Slot| (slot.kind, &slot.id) == (sighting.key.kind, &sighting.key.id);
+            record.is_some_and(|record| {
+                record.holds(&sighting.key.slot()) || record.holdings.left().any(|(slot, _)| is_meant(slot))
+            })
+        };
+        if !sightings.iter().all(knows) && self.catch_up().await.is_ok() {
+            return self.snapshot();
+        }
+        snapshot
     }
 
     /// Writes the new observations; returns the newest revision.

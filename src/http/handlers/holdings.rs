@@ -14,8 +14,8 @@ use crate::http::problem::Problem;
 use crate::http::query::list_params::{HELD_ON, names};
 use domain::command::Command;
 use domain::command::request::AcknowledgementTerms;
+use domain::plugin::Invalid;
 use domain::plugin::read::{ObjectReader, line, nullable, time};
-use domain::plugin::{Invalid, UniqueId};
 use domain::record::{PluginDocument, Slot};
 
 /// The longest reason, in characters.
@@ -60,7 +60,7 @@ pub(crate) async fn set_expiry(
     mut write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let slot = named_slot(&mut write, &plugin, slot)?;
+    let slot = named_slot(&mut write, slot)?;
     let expires_at = expiry_of(body)?;
     write.run(Command::SetExpiry { id: plugin, slot, expires_at }).await
 }
@@ -73,7 +73,7 @@ pub(crate) async fn clear_expiry(
     ResourcePath { plugin, slot }: ResourcePath,
     mut write: Write,
 ) -> Result<Response, Problem> {
-    let slot = named_slot(&mut write, &plugin, slot)?;
+    let slot = named_slot(&mut write, slot)?;
     write.run(Command::SetExpiry { id: plugin, slot, expires_at: None }).await
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn acknowledge_finding(
     mut write: Write,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let slot = named_slot(&mut write, &plugin, slot)?;
+    let slot = named_slot(&mut write, slot)?;
     let terms = terms_of(body)?;
     if terms.until <= write.now() {
         return Err(Invalid::at("/until", "must be in the future").into());
@@ -106,14 +106,12 @@ pub(crate) async fn end_acknowledgement(
     ResourcePath { plugin, slot }: ResourcePath,
     mut write: Write,
 ) -> Result<Response, Problem> {
-    let slot = named_slot(&mut write, &plugin, slot)?;
+    let slot = named_slot(&mut write, slot)?;
     write.run(Command::EndAcknowledgement { id: plugin, slot }).await
 }
 
 /// The slot that the path and `?host=` name.
-fn named_slot(write: &mut Write, plugin: &UniqueId, slot: Slot) -> Result<Slot, Problem> {
+fn named_slot(write: &mut Write, slot: Slot) -> Result<Slot, Problem> {
     let host = write.take_params(&names(HELD_ON))?.single("host")?.map(Into::into);
-    let slot = Slot { host, ..slot };
-    let record = write.snapshot().state.plugin(plugin.as_str());
-    Ok(record.map_or_else(|| slot.clone(), |record| record.named(slot.clone())))
+    Ok(Slot { host, ..slot })
 }

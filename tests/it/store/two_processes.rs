@@ -40,6 +40,24 @@ async fn each_process_shows_the_writes_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_report_finds_what_was_registered_at_the_other_a_moment_ago() {
+    let (_folder, one, other) = two().await;
+    for round in 1..=20 {
+        let mut held = named("c", &format!("p{round}"));
+        held["host"] = json!("gpu-1");
+        held["spawned_pids"] = json!([round]);
+        one.client().register(&held).await;
+        let seen =
+            json!({"kind": "process", "plugin": format!("c_p{round}"), "id": round.to_string(), "state": "alive"});
+        let report = json!({"by": "agent", "host": "gpu-1", "observations": [seen]});
+        let told = other.client().post("/observations", &report).answers(200).await.json();
+        assert_eq!(told, json!({"accepted": 1, "ignored": []}), "round {round}");
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
 async fn a_write_is_decided_on_the_latest_write_of_the_other() {
     let (_folder, one, other) = two().await;
     let first = one.client().register(&minimal()).await;

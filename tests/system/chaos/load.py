@@ -106,7 +106,9 @@ def hold(client: Client, seen: Seen, stop: threading.Event, number: int) -> None
     client.must("POST", "/plugins", plugin(name, host=host, lease_id=lease, spawned_pids=[100 + number]))
     report = {"by": f"agent-{number}", "host": host}
     report["observations"] = [{"kind": "process", "plugin": f"chaos_{name}", "id": str(100 + number), "state": "alive"}]
-    client.must("POST", "/observations", report, renew="")
+    told = client.must("POST", "/observations", report, renew="")
+    if told["accepted"] != 1:
+        seen.complaints.append(f"what was seen of a plugin that was registered before was ignored: {told}")
     client.must("PATCH", f"/plugins/chaos_{name}", {"spawned_pids": []})
     while not stop.is_set():
         status, _, _ = client.ask("PUT", f"/leases/{lease}")

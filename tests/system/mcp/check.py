@@ -2,7 +2,7 @@
 """Tries the tools for AI agents with the official clients of the Model Context Protocol.
 
 The Python SDK calls every tool over HTTP and over stdio, in both versions of the protocol, with and without a token. The
-inspector of npm lists and calls tools. Two replicas of one PostgreSQL answer as one. Two servers of others, one of npm and
+inspector of npm lists and calls tools. Two replicas of one PostgreSQL answer as one, over both. Two servers of others, one of npm and
 one of PyPI, run under `exec` as without it. Starts the binary that is named on the command line.
 The packages are installed into target/mcp, in the versions that requirements.txt and package-lock.json name.
 """
@@ -101,8 +101,11 @@ def check_replicas(binary, registries):
     postgres, home = HERE.parent / "postgres", tempfile.mkdtemp()
     try:
         store = run(postgres, "start", home).splitlines()[-1] + "/postgres"
-        stdio.check_replicas(binary, registries.serve(store=store), registries.serve(store=store))
-        print("  two replicas of one PostgreSQL", flush=True)
+        ports = [registries.serve(store=store) for _ in range(2)]
+        stdio.check_replicas(binary, *ports)
+        for version in VERSIONS:
+            run(VENV / "bin/python", HERE / "replicas.py", version, *map(str, ports))
+        print("  two replicas of one PostgreSQL, over stdio and HTTP", flush=True)
         for server in registries.running[-2:]:
             server.terminate()
             server.wait(30)

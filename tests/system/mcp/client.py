@@ -115,4 +115,5 @@ async def main():
         await at_once(client, int(pid))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -261,35 +261,35 @@ impl Rules<'_> {
     }
 
     fn set_expiry(&self, id: &UniqueId, slot: &Slot, expires_at: Option<Timestamp>) -> Result<Decision, Refusal> {
-        let (_, held) = self.holding(id, slot)?;
+        let held = self.holding(id, slot)?;
         if held.claim.expiry.map(|expiry| expiry.at) == expires_at {
             return Ok(Decision::nothing(Some(id.clone())));
         }
-        let act = HoldingAct::ExpirySet { slot: slot.clone(), expires_at };
+        let act = HoldingAct::ExpirySet { slot: held.slot.clone(), expires_at };
         Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
     }
 
     fn acknowledge(&self, id: &UniqueId, slot: &Slot, terms: &AcknowledgementTerms) -> Result<Decision, Refusal> {
-        let (_, held) = self.holding(id, slot)?;
+        let held = self.holding(id, slot)?;
         let Some(finding) = finding_rules::shown(&held) else {
-            return Err(Refusal::NoFinding { id: id.clone(), slot: slot.clone() });
+            return Err(Refusal::NoFinding { id: id.clone(), slot: held.slot.clone() });
         };
         let AcknowledgementTerms { reason, until } = terms.clone();
         let before = held.facts.and_then(|facts| facts.acknowledgement.as_ref());
         if before.is_some_and(|before| before.finding == finding && before.reason == reason && before.until == until) {
             return Ok(Decision::nothing(Some(id.clone())));
         }
-        let act = HoldingAct::Acknowledged { slot: slot.clone(), finding, reason, until };
+        let act = HoldingAct::Acknowledged { slot: held.slot.clone(), finding, reason, until };
         Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
     }
 
     /// Ending an acknowledgement twice changes nothing.
     fn end_acknowledgement(&self, id: &UniqueId, slot: &Slot) -> Result<Decision, Refusal> {
-        let (_, held) = self.holding(id, slot)?;
+        let held = self.holding(id, slot)?;
         if held.facts.is_none_or(|facts| facts.acknowledgement.is_none()) {
             return Ok(Decision::nothing(Some(id.clone())));
         }
-        let act = HoldingAct::Unacknowledged { slots: [slot.clone()].into() };
+        let act = HoldingAct::Unacknowledged { slots: [held.slot.clone()].into() };
         Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
     }
 
@@ -299,11 +299,12 @@ impl Rules<'_> {
         Ok(Decision::one(Event::Holdings { id: id.clone(), act }, Some(id.clone())))
     }
 
-    /// A resource that an existing plugin holds.
-    fn holding(&self, id: &UniqueId, slot: &Slot) -> Result<(&Arc<Record>, Holding<'_>), Refusal> {
+    /// A resource that an existing plugin holds, named as a client names it.
+    fn holding(&self, id: &UniqueId, named: &Slot) -> Result<Holding<'_>, Refusal> {
         let current = self.standing(id)?;
-        let held = current.held().find(|held| held.slot == *slot);
-        held.map(|held| (current, held)).ok_or_else(|| Refusal::NotHeld { id: id.clone(), slot: slot.clone() })
+        let slot = current.named(named.clone());
+        let held = current.held().find(|held| held.slot == slot);
+        held.ok_or_else(|| Refusal::NotHeld { id: id.clone(), slot })
     }
 
     fn save_config(&self, id: &UniqueId, config: &FreeJson) -> Result<Decision, Refusal> {
