@@ -57,6 +57,8 @@ pub struct Plan<'a> {
     query: &'a ListQuery,
     candidates: Vec<&'a Records>,
     rest: Vec<&'a Filter>,
+    /// How many times the texts of a record are read: to fold their case, and for each searched part.
+    readings: usize,
     /// What it costs to visit a record, as a multiple of one that is small.
     weight: usize,
 }
@@ -73,18 +75,20 @@ impl ListQuery {
             .unwrap_or_default();
         let rest = self.filters.iter().filter(|filter| !chosen.is_some_and(|chosen| std::ptr::eq(chosen, *filter)));
         let rest: Vec<_> = rest.collect();
-        let searches_texts = rest.iter().any(|filter| matches!(filter, Filter::Text(_)));
+        let searched = rest.iter().map(|filter| if let Filter::Text(parts) = filter { 1 + parts.len() } else { 0 });
+        let readings = searched.sum();
         Plan {
             query: self,
             candidates,
             rest,
-            weight: if searches_texts { 1 + kibibytes_of_a_record(state) } else { 1 },
+            readings,
+            weight: kibibytes_of_a_record(state).saturating_mul(readings).saturating_add(1),
         }
     }
 }
 
 impl Plan<'_> {
-    /// The number of records to visit. A record whose texts are searched counts for each KiB of it.
+    /// The number of records to visit. A record whose texts are searched counts again for each KiB that is read.
     pub fn cost(&self) -> usize {
         let size: usize = self.candidates.iter().map(|records| records.size()).sum();
         if self.is_direct() { self.query.limit.unwrap_or(size).min(size) } else { size.saturating_mul(self.weight) }
@@ -139,6 +143,7 @@ impl Plan<'_> {
         let mut total = 0;
         for record in paced(self.candidates.iter().flat_map(|records| records.values()), pace) {
             let record = record?;
+            pace.step(record.json.len() * self.readings)?;
             if !self.rest.iter().all(|filter| filter.accepts(record)) {
                 continue;
             }
@@ -165,7 +170,7 @@ impl Plan<'_> {
 /// The mean size of a record.
 fn kibibytes_of_a_record(state: &State) -> usize {
     let records = u64::try_from(state.plugins().size()).unwrap_or(u64::MAX).max(1);
-    usize::try_from(state.bytes() / records / 1024).unwrap_or(usize::MAX - 1)
+    usize::try_from(state.bytes() / records / 1024).unwrap_or(usize::MAX)
 }
 
 /// A record with its position, ordered by position.

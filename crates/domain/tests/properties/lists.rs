@@ -244,19 +244,21 @@ proptest! {
     }
 }
 
-/// A search reads the texts of a record, however few records there are.
+/// A search reads the texts of a record for each part, however few records there are.
 #[test]
-fn a_search_in_long_texts_cost_as_little_as_one_in_short_ones() {
-    let cost = |description: &str| {
+fn a_search_for_many_parts_in_long_texts_cost_as_little_as_for_one_in_short_ones() {
+    let cost = |description: &str, parts: usize| {
         let mut machine = Machine::new();
         let document = serde_json::json!({
             "name": "n", "category": "c", "title": "T", "config_schema": {}, "description": description,
         });
         machine.done(Command::Register(Box::new(domain::plugin::Registration::read(document).unwrap())));
-        let search = ListQuery { filters: vec![Filter::Text(vec!["x".into()])], ..ListQuery::default() };
+        let filters = vec![Filter::Text(vec!["x".into(); parts])];
+        let search = ListQuery { filters, ..ListQuery::default() };
         (search.plan(&machine.state).cost(), ListQuery::default().plan(&machine.state).cost())
     };
-    assert_eq!(cost("short"), (1, 1));
-    let (search, list) = cost(&"long ".repeat(100_000));
-    assert!(search > 400 && list == 1, "{search} {list}");
+    assert_eq!(cost("short", 16), (1, 1));
+    let long = "long ".repeat(100_000);
+    let ((one, list), (many, _)) = (cost(&long, 1), cost(&long, 16));
+    assert!(one > 800 && many > 8 * one && list == 1, "{one} {many} {list}");
 }
