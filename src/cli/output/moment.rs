@@ -18,12 +18,6 @@ impl Moments {
         Moments { now, zone: if in_utc { TimeZone::UTC } else { TimeZone::system() } }
     }
 
-    /// The same, as seen at `now`.
-    #[must_use]
-    pub fn renewed(&self, now: Timestamp) -> Moments {
-        Moments { now, zone: self.zone.clone() }
-    }
-
     /// How long ago a moment was, or `in 5m`.
     pub fn age(&self, moment: Timestamp) -> String {
         let seconds = self.now.as_second() - moment.as_second();

@@ -22,7 +22,7 @@ pub struct Printer {
     is_quiet: bool,
     /// The width of the terminal; `None` for a pipe.
     columns: Option<usize>,
-    moments: Moments,
+    is_in_utc: bool,
 }
 
 impl Printer {
@@ -36,14 +36,8 @@ impl Printer {
             is_painted: args.color.applies_to(&stdout),
             is_quiet: args.quiet,
             columns: columns.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0),
-            moments: Moments::at(SystemClock.now(), args.utc),
+            is_in_utc: args.utc,
         }
-    }
-
-    /// The same, with the present moment.
-    #[must_use]
-    pub fn renewed(&self) -> Printer {
-        Printer { moments: self.moments.renewed(SystemClock.now()), ..self.clone() }
     }
 
     /// The same, with all columns in a table.
@@ -74,9 +68,9 @@ impl Printer {
         self.is_painted
     }
 
-    /// How moments are shown.
-    pub fn moments(&self) -> &Moments {
-        &self.moments
+    /// How moments are shown now. What a server just made is not in the future.
+    pub fn moments(&self) -> Moments {
+        Moments::at(SystemClock.now(), self.is_in_utc)
     }
 
     /// The format.
@@ -125,7 +119,7 @@ impl Printer {
     /// If standard output is closed.
     pub fn one(&self, kind: &'static Kind, document: &Value) -> io::Result<()> {
         write_out(&match &self.format {
-            Format::Table | Format::Wide => detail::text(document, &self.moments),
+            Format::Table | Format::Wide => detail::text(document, &self.moments()),
             Format::Json => format!("{}\n", json::pretty(document)),
             Format::Yaml => yaml::document(document),
             Format::JsonPath(_) => self.found(document),
@@ -209,7 +203,7 @@ impl List<'_> {
     }
 
     fn item(&mut self, written: &mut String, item: Value) {
-        let (printer, kind) = (self.printer, self.kind);
+        let (printer, kind, moments) = (self.printer, self.kind, self.printer.moments());
         self.count += 1;
         match (&printer.format, &mut self.kept) {
             (_, Some(kept)) => kept.push(item),
@@ -218,9 +212,7 @@ impl List<'_> {
                 let table =
                     self.table.get_or_insert_with(|| Table::new(columns.map(|column| (column.title, column.show))));
                 let cells = printer.columns_of(kind);
-                table.push(
-                    cells.map(|column| cell(path::at(&item, column.field), column.show, &printer.moments)).collect(),
-                );
+                table.push(cells.map(|column| cell(path::at(&item, column.field), column.show, &moments)).collect());
             }
             (Format::Json, _) => {
                 written.push_str(if self.count == 1 { "{\n  \"items\": [\n" } else { ",\n" });

@@ -126,7 +126,7 @@ pub async fn of_plugin(session: &Session, id: &str, limit: Option<u32>) -> anyho
     let moments = session.printer.moments();
     let mut lines = String::new();
     for event in page.get("items").and_then(Value::as_array).into_iter().flatten() {
-        lines.push_str(&line(event, moments));
+        lines.push_str(&line(event, &moments));
         for (field, change) in path::at(event, "data.changed").and_then(Value::as_object).into_iter().flatten() {
             let shown = |name: &str| short(change.get(name));
             lines.extend(["    ", &text::one_line(field), ": ", &shown("before"), " -> ", &shown("after"), "\n"]);

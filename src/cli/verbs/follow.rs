@@ -71,7 +71,6 @@ fn changes(
     }
     let fresh: Vec<Value> = items.into_iter().filter(|item| shown.get(&kind.name_of(item)) != Some(item)).collect();
     if !fresh.is_empty() {
-        *printer = printer.renewed();
         printer.whole_list(kind, json!({ "items": fresh }))?;
         *printer = printer.clone().continued();
     }

@@ -116,7 +116,7 @@ fn one(session: &Session, event: &LiveEvent, exec: Option<&str>) -> anyhow::Resu
     if !printer.is_for_people() {
         return Ok(printer.one(&EVENT, &document)?);
     }
-    let mut text = line(&document, printer.moments());
+    let mut text = line(&document, &printer.moments());
     let changed = path::at(&document, "data.changed").and_then(Value::as_object);
     let fields: Vec<&str> = changed.into_iter().flatten().map(|(field, _)| field.as_str()).collect();
     if !fields.is_empty() {
